@@ -1,0 +1,122 @@
+"""Memory for CrewAI crews that survives restarts, is shared, and never crosses from one user into another.
+
+Importing this package imports neither ``crewai`` nor an engine; each is imported where it is first needed.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .adapters.backend import QdrantStorageBackend
+    from .adapters.unified import PersistentMemory
+    from .config import MemoryConfig
+    from .entry import MemoryEntry
+    from .errors import (
+        ConfigurationError,
+        DimensionMismatchError,
+        EmbedderError,
+        EmbedderMismatchError,
+        EmbedderUnavailableError,
+        EngineError,
+        EntryNotFoundError,
+        InvalidEntryError,
+        InvalidScopeError,
+        MissingScopeError,
+        PersistentMemoryError,
+        SchemaVersionError,
+        ScopeConflictError,
+        ScopeError,
+        StoreClosedError,
+        StoreCorruptedError,
+        StoreError,
+        StoreFullError,
+        StoreInUseError,
+        StorePathError,
+    )
+    from .scope import Scope, use_scope
+    from .stores.base import MemoryStore, RankingWeights
+    from .stores.factory import open_store
+
+_ERRORS = (
+    "ConfigurationError",
+    "DimensionMismatchError",
+    "EmbedderError",
+    "EmbedderMismatchError",
+    "EmbedderUnavailableError",
+    "EngineError",
+    "EntryNotFoundError",
+    "InvalidEntryError",
+    "InvalidScopeError",
+    "MissingScopeError",
+    "PersistentMemoryError",
+    "SchemaVersionError",
+    "ScopeConflictError",
+    "ScopeError",
+    "StoreClosedError",
+    "StoreCorruptedError",
+    "StoreError",
+    "StoreFullError",
+    "StoreInUseError",
+    "StorePathError",
+)
+
+_HOME = {
+    "MemoryConfig": ".config",
+    "MemoryEntry": ".entry",
+    "MemoryStore": ".stores.base",
+    "PersistentMemory": ".adapters.unified",
+    "QdrantStorageBackend": ".adapters.backend",
+    "RankingWeights": ".stores.base",
+    "Scope": ".scope",
+    "open_store": ".stores.factory",
+    "use_scope": ".scope",
+    **dict.fromkeys(_ERRORS, ".errors"),
+}
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ConfigurationError",
+    "DimensionMismatchError",
+    "EmbedderError",
+    "EmbedderMismatchError",
+    "EmbedderUnavailableError",
+    "EngineError",
+    "EntryNotFoundError",
+    "InvalidEntryError",
+    "InvalidScopeError",
+    "MemoryConfig",
+    "MemoryEntry",
+    "MemoryStore",
+    "MissingScopeError",
+    "PersistentMemory",
+    "PersistentMemoryError",
+    "QdrantStorageBackend",
+    "RankingWeights",
+    "SchemaVersionError",
+    "Scope",
+    "ScopeConflictError",
+    "ScopeError",
+    "StoreClosedError",
+    "StoreCorruptedError",
+    "StoreError",
+    "StoreFullError",
+    "StoreInUseError",
+    "StorePathError",
+    "open_store",
+    "use_scope",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name], __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

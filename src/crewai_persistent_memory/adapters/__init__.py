@@ -1,0 +1,7 @@
+"""CrewAI's side: one module per generation of its memory API. None knows a store's inside."""
+
+import os
+
+# Nothing leaves a self-hosted set-up: CrewAI's telemetry is off unless the environment says something about it.
+# Here, because it must be set before crewai is imported: it reports its installation while it is imported.
+os.environ.setdefault("CREWAI_DISABLE_TELEMETRY", "true")

@@ -1,0 +1,91 @@
+"""CrewAI's records (>= 1.10) and this package's entries, each as the other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from crewai.memory.types import MemoryRecord, ScopeInfo
+
+from ..entry import MemoryEntry
+from ..stores.base import PathInfo
+
+
+def to_entry(record: MemoryRecord) -> MemoryEntry:
+    return MemoryEntry(
+        id=record.id,
+        content=record.content,
+        path=record.scope,
+        categories=tuple(record.categories),
+        metadata=record.metadata,
+        importance=record.importance,
+        created_at=record.created_at,
+        last_accessed=record.last_accessed,
+        source=record.source,
+        private=record.private,
+        embedding=record.embedding or None,
+    )
+
+
+def to_record(entry: MemoryEntry) -> MemoryRecord:
+    return MemoryRecord(
+        id=entry.id,
+        content=entry.content,
+        scope=entry.path,
+        categories=list(entry.categories),
+        metadata=dict(entry.metadata),
+        importance=entry.importance,
+        created_at=entry.created_at,
+        last_accessed=entry.last_accessed,
+        source=entry.source,
+        private=entry.private,
+        embedding=None if entry.embedding is None else list(entry.embedding),
+    )
+
+
+def to_scope_info(info: PathInfo) -> ScopeInfo:
+    return ScopeInfo(
+        path=info.path,
+        record_count=info.count,
+        categories=list(info.categories),
+        oldest_record=info.oldest,
+        newest_record=info.newest,
+        child_scopes=list(info.children),
+    )
+
+
+class TextVector(list[float]):
+    """An embedding that remembers its text, for the way through CrewAI's flows.
+
+    CrewAI's storage interface carries vectors only, and its flows skip whatever has an empty one. A store of
+    keywords searches by text; so its "vectors" are empty, count as true, and bring the text along. CrewAI's
+    ``embed_texts`` keeps what ``tolist()`` returns (1.10.1 to 1.15.30); a record that is saved gets a plain list.
+    """
+
+    def __init__(self, values: list[float], text: str) -> None:
+        super().__init__(values)
+        self.text = text
+
+    def __bool__(self) -> bool:
+        return True
+
+    def tolist(self) -> TextVector:
+        return self
+
+
+class TextEmbedder:
+    """The embedder that CrewAI's flows are given: the store's own, or, for a store of keywords, the text itself."""
+
+    def __init__(self, embedder: Any | None) -> None:
+        self._embedder = embedder
+
+    def __call__(self, texts: list[str]) -> list[list[float]]:
+        if self._embedder is None:
+            return [TextVector([], text) for text in texts]
+        vectors: list[list[float]] = self._embedder.embed(texts)
+        return vectors
+
+    def __repr__(self) -> str:
+        return repr(self._embedder) if self._embedder is not None else "keywords"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> TextEmbedder:
+        return self

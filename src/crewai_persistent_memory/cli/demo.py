@@ -1,0 +1,128 @@
+"""The demo: real crews in separate processes, and a verdict on what they remembered.
+
+The first process tells, the second, started after the first has ended, asks; both run the same concierge crew for
+each user. The LLM is scripted unless ``--llm`` names a real one, and says so.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import typer
+
+TOLD: Final[Mapping[str, Sequence[str]]] = {
+    "john": (
+        "I am allergic to nuts, and on every flight I like a window seat.",
+        "I am looking for a house in France.",
+    ),
+    "jane": ("I am looking for a flat in Spain.",),
+}
+"""What each user tells the crew in the first process."""
+
+ASKED: Final = (
+    "Prepare my flight: which seat do I like, and what am I allergic to?",
+    "Find me a home: what kind am I looking for, and in which country?",
+)
+"""What each user asks in the second process. The same for all: only memory can tell the answers apart."""
+
+MUST_RECALL: Final[Mapping[str, Sequence[str]]] = {"john": ("nuts", "window", "France"), "jane": ("Spain",)}
+MUST_NOT_SEE: Final[Mapping[str, Sequence[str]]] = {"john": ("Spain",), "jane": ("nuts", "window", "France")}
+
+
+def run_demo(*, llm: str | None, path: str | None, as_json: bool) -> int:
+    """Run both processes and print what happened. Returns 0 if all was recalled and nothing crossed, else 1."""
+    with tempfile.TemporaryDirectory(prefix="crewai-memory-demo-") as scratch:
+        store = path or str(Path(scratch, "store"))
+        phases = [_run_phase(phase, store, llm, scratch) for phase in ("tell", "ask")]
+    problems = judge(phases)
+    if as_json:
+        typer.echo(json.dumps({"llm": llm or "scripted", "phases": phases, "problems": problems}, indent=1))
+    else:
+        _print_report(phases, problems, llm, store if path else "a temporary folder")
+    return 1 if problems else 0
+
+
+def judge(phases: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What went wrong: a fact that was not recalled, a fact that crossed, a process that was not a new one."""
+    problems = []
+    told, asked = phases
+    if told["pid"] == asked["pid"]:
+        problems.append("both parts ran in one process")
+    for user, words in MUST_RECALL.items():
+        seen = "\n".join(asked["users"][user]["recalled"])
+        problems += [f"{user}'s crew did not recall {word!r}" for word in words if word.lower() not in seen.lower()]
+    for phase in phases:
+        for user, words in MUST_NOT_SEE.items():
+            report = phase["users"][user]
+            # The whole prompt, not only what the memory gave: a leak by any way counts.
+            seen = "\n".join([*report["recalled"], *report["stored"], *report["prompts"], *report["answers"]]).lower()
+            problems += [f"{user}'s crew saw {word!r}, which is not {user}'s" for word in words if word.lower() in seen]
+    return problems
+
+
+def _run_phase(phase: str, store: str, llm: str | None, scratch: str) -> dict[str, Any]:
+    result = Path(scratch, f"{phase}.json")
+    environment = {
+        **os.environ,
+        "CREWAI_DISABLE_TELEMETRY": "true",
+        "CREWAI_TRACING_ENABLED": "false",
+        "CREWAI_STORAGE_DIR": str(Path(scratch, "crewai")),
+    }
+    command = [sys.executable, "-m", "crewai_persistent_memory.cli.demo_crew", phase, store, str(result), llm or ""]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if done.returncode != 0 or not result.exists():
+        typer.echo(done.stdout + done.stderr, err=True)
+        raise typer.Exit(1)
+    report: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
+    return report
+
+
+def _print_report(phases: Sequence[Mapping[str, Any]], problems: Sequence[str], llm: str | None, where: str) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    told, asked = phases
+    source = (
+        f"the model {llm}"
+        if llm
+        else "a SCRIPTED stand-in that answers from the memory in its prompt (--llm for a real one)"
+    )
+    console.print(Text(f"Two real CrewAI crews over one embedded store in {where}. The LLM is {source}.\n"))
+
+    table = Table(title=f"Process {told['pid']}: what was stored", title_justify="left", box=box.SIMPLE_HEAVY)
+    table.add_column("user")
+    table.add_column("memory", ratio=1)
+    for user, report in told["users"].items():
+        for memory in report["stored"]:
+            table.add_row(user, Text(memory))
+    console.print(table)
+
+    title = f"Process {asked['pid']}, after the restart: what each crew recalled"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAVY, show_lines=True)
+    table.add_column("user")
+    table.add_column("asked", ratio=2)
+    table.add_column("memory in the prompt", ratio=3)
+    table.add_column("answer", ratio=3)
+    for user, report in asked["users"].items():
+        for question, memory, answer in zip(ASKED, report["recalled"], report["answers"], strict=True):
+            table.add_row(user, Text(question), Text(memory or "(nothing)"), Text(answer))
+    console.print(table)
+    if problems:
+        console.print(Text("\n".join(f"✗ {problem}" for problem in problems), style="bold red"))
+    else:
+        console.print(
+            Text(
+                "✓ Every fact was recalled after the restart, and nothing crossed from one user to the other.",
+                style="bold green",
+            )
+        )

@@ -1,0 +1,171 @@
+"""Every option, checked when it is given: keyword arguments first, then the environment, then the defaults."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import platformdirs
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError
+
+from .errors import ConfigurationError
+from .scope import Scope, ScopeBinding
+
+STORE_OPTIONS = ("path", "url")
+"""Options that say where memories are kept; at most one may be given."""
+
+_IDENTITY = ("user_id", "run_id", "agent_id", "scope", "include_shared")
+
+
+class MemoryConfig(BaseSettings):
+    """The options of a memory. Unknown ones are refused.
+
+    Environment variables, read when the option is left out:
+
+    | variable | option |
+    | --- | --- |
+    | ``QDRANT_URL`` | ``url`` |
+    | ``CREWAI_MEMORY_PATH`` | ``path`` |
+    | ``CREWAI_MEMORY_PROJECT_ID``, ``CREWAI_MEMORY_ORG_ID`` | ``project_id``, ``org_id`` |
+    | ``CREWAI_MEMORY_FSYNC`` | ``fsync`` |
+    | ``CREWAI_MEMORY_EMBEDDER`` | ``embedder``, as JSON (``null``: keywords only) |
+    | ``CREWAI_MEMORY_LANGUAGE``, ``CREWAI_MEMORY_SEMANTIC_WEIGHT``, ``…_RECENCY_WEIGHT``, ``…_IMPORTANCE_WEIGHT``, \
+``…_RECENCY_HALF_LIFE_DAYS`` | the options of these names |
+    | ``CREWAI_STORAGE_DIR`` | the folder that holds the default ``path``, ``persistent-memory`` |
+    | ``OPENAI_API_KEY`` | the default embedder of a *new* store: OpenAI's when set, keywords only when not |
+
+    A store given as an argument wins over one named by the environment. There is no variable for the user, the run
+    or the agent: one that is set for a whole process would quietly be everybody.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="CREWAI_MEMORY_",
+        extra="forbid",
+        frozen=True,
+        populate_by_name=True,
+        arbitrary_types_allowed=True,
+        hide_input_in_errors=True,
+    )
+
+    # whose memory it is
+    user_id: str | None = None
+    project_id: str | None = None
+    run_id: str | None = None
+    agent_id: str | None = None
+    org_id: str | None = None
+    scope: Any = Field(None, description="A whole Scope, in place of the single fields.")
+    include_shared: bool = Field(False, description="Reads also see the project's shared memory.")
+
+    # where it is kept
+    path: Path | None = None
+    url: str | None = Field(None, validation_alias="QDRANT_URL")
+    fsync: Literal["always", "interval", "close"] = Field(
+        "interval", description="When writes reach the disk: before they return, within a second, or at close."
+    )
+
+    # how it is found
+    embedder: Mapping[str, Any] | Callable[..., Any] | None = Field(None, repr=False)
+    language: str | None = Field(None, description="Stop words and stemming of keywords; 'none' for neither.")
+    semantic_weight: float = Field(0.7, ge=0, le=1)
+    recency_weight: float = Field(0.2, ge=0, le=1)
+    importance_weight: float = Field(0.1, ge=0, le=1)
+    recency_half_life_days: float = Field(30.0, gt=0)
+
+    @classmethod
+    def build(cls, **options: Any) -> MemoryConfig:
+        """Check the options and fill in the environment.
+
+        Raises:
+            ConfigurationError: an option is unknown or malformed, or two stores are configured.
+            InvalidScopeError, ScopeConflictError: about the scope fields.
+        """
+        refuse_unknown(options, set(cls.model_fields), "option")
+        given = [name for name in STORE_OPTIONS if options.get(name) is not None]
+        if len(given) > 1:
+            raise ConfigurationError(f"{' and '.join(given)} are both given: a memory has one store, leave one out")
+        if given:
+            options = {**dict.fromkeys(STORE_OPTIONS), **options}
+        try:
+            config = cls(**options)
+        except (ValidationError, SettingsError) as error:
+            raise ConfigurationError(_explain(error)) from None
+        if config.path is not None and config.url is not None:
+            raise ConfigurationError(
+                "CREWAI_MEMORY_PATH and QDRANT_URL are both set: a memory has one store, unset one of them or pass "
+                "path= or url="
+            )
+        config.binding()
+        return config
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, _DeploymentEnvironment(settings_cls)
+
+    def binding(self) -> ScopeBinding:
+        """The scope fields that are fixed."""
+        fields = {"user_id": self.user_id, "run_id": self.run_id, "agent_id": self.agent_id}
+        if self.scope is not None:
+            return ScopeBinding.of(self.scope, **fields)
+        return ScopeBinding.of(**fields, project_id=self.project_id, org_id=self.org_id)
+
+    @property
+    def store_path(self) -> Path:
+        """Where an embedded store is kept."""
+        return self.path if self.path is not None else default_path()
+
+    @property
+    def embedder_given(self) -> bool:
+        return "embedder" in self.model_fields_set
+
+
+class _DeploymentEnvironment(EnvSettingsSource):
+    """The environment, for what may hold for a whole process: never who is asking."""
+
+    def __call__(self) -> dict[str, Any]:
+        return {name: value for name, value in super().__call__().items() if name not in _IDENTITY}
+
+
+def default_path() -> Path:
+    """``$CREWAI_STORAGE_DIR/persistent-memory``, else ``persistent-memory`` in the platform's data folder.
+
+    A relative ``CREWAI_STORAGE_DIR`` is, as CrewAI takes it, a name inside the platform's data folder.
+    """
+    folder = os.environ.get("CREWAI_STORAGE_DIR")
+    if folder:
+        return Path(platformdirs.user_data_dir(), folder, "persistent-memory")
+    return Path(platformdirs.user_data_dir("crewai-persistent-memory", appauthor=False), "persistent-memory")
+
+
+def refuse_unknown(given: Mapping[str, Any], known: set[str], what: str) -> None:
+    """Raise for the first key that is not known, with the one that was probably meant.
+
+    Raises:
+        ConfigurationError: an unknown key.
+    """
+    for key in given:
+        if key not in known:
+            close = difflib.get_close_matches(str(key), known, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(sorted(known))}"
+            raise ConfigurationError(f"unknown {what} {key!r}: {hint}")
+
+
+def _explain(error: ValidationError | SettingsError) -> str:
+    if isinstance(error, SettingsError):
+        return f"an environment variable cannot be read: {error}"
+    problems = [f"{'.'.join(map(str, e['loc'][:1])) or 'options'}: {e['msg']}" for e in error.errors()]
+    return "; ".join(dict.fromkeys(problems))
+
+
+__all__ = ["MemoryConfig", "Scope", "default_path", "refuse_unknown"]

@@ -1,0 +1,255 @@
+"""Whose memory it is: the scope, the visibility rule, and how a call finds its scope."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import InvalidScopeError, MissingScopeError, ScopeConflictError
+
+MAX_FIELD_LENGTH = 255
+"""Longest scope field, in characters."""
+
+DEFAULT_PROJECT = "default"
+SCOPE_FIELDS = ("user_id", "project_id", "run_id", "agent_id", "org_id")
+
+
+def clean_field(name: str, value: object) -> str:
+    """Return one scope field, trimmed.
+
+    Raises:
+        InvalidScopeError: not text, blank, longer than 255 characters, or with control characters.
+    """
+    if not isinstance(value, str):
+        raise InvalidScopeError(f"{name} must be text, got {type(value).__name__}: pass str({name})")
+    value = value.strip()
+    if not value:
+        raise InvalidScopeError(f"{name} is blank: give a non-empty {name}, or leave it out")
+    if len(value) > MAX_FIELD_LENGTH:
+        raise InvalidScopeError(
+            f"{name} has {len(value)} characters, at most {MAX_FIELD_LENGTH} are allowed: shorten or hash it"
+        )
+    # Cc: control characters; Cs: unpaired surrogates, which no engine can store as UTF-8.
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
+        raise InvalidScopeError(f"{name} contains a control character: remove it")
+    return value
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Whose memory it is. Equal scopes see the same memories.
+
+    Args:
+        user_id: the user. Required: without a user there is no memory. For memory that a team shares, see
+            :meth:`Scope.shared`.
+        project_id: the project or deployment stage (``"staging"``, ``"production"``).
+        run_id: one run or session. What is stored with a run is seen only with that same run.
+        agent_id: one agent. What is stored with an agent is seen only by that agent.
+        org_id: the organisation.
+
+    Raises:
+        MissingScopeError: ``user_id`` is ``None``.
+        InvalidScopeError: a field is blank, too long (255 characters), not text, or has control characters.
+    """
+
+    user_id: str | None
+    project_id: str = DEFAULT_PROJECT
+    run_id: str | None = None
+    agent_id: str | None = None
+    org_id: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.user_id is None:
+            raise MissingScopeError(
+                "user_id is missing: pass user_id=..., or ask for a team's memory with Scope.shared(project_id=...)"
+            )
+        self._clean()
+
+    def _clean(self) -> None:
+        for name in SCOPE_FIELDS:
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, clean_field(name, value))
+        if self.project_id is None:
+            object.__setattr__(self, "project_id", DEFAULT_PROJECT)
+
+    @classmethod
+    def shared(
+        cls,
+        project_id: str = DEFAULT_PROJECT,
+        *,
+        run_id: str | None = None,
+        agent_id: str | None = None,
+        org_id: str | None = None,
+    ) -> Scope:
+        """The memory that everyone in a project shares. It belongs to no user."""
+        scope = cls.trusted(None, project_id, run_id, agent_id, org_id)
+        scope._clean()
+        return scope
+
+    @classmethod
+    def trusted(
+        cls, user_id: str | None, project_id: str, run_id: str | None, agent_id: str | None, org_id: str | None
+    ) -> Scope:
+        """A scope read back from a store, whose fields were checked when it was written (hot path)."""
+        scope = object.__new__(cls)
+        scope.__dict__.update(user_id=user_id, project_id=project_id, run_id=run_id, agent_id=agent_id, org_id=org_id)
+        return scope
+
+    @property
+    def is_shared(self) -> bool:
+        """True for memory that belongs to the project and not to a user."""
+        return self.user_id is None
+
+    def __str__(self) -> str:
+        fields = [f"{name}={getattr(self, name)}" for name in SCOPE_FIELDS if getattr(self, name) is not None]
+        return " ".join((["shared"] if self.is_shared else []) + fields)
+
+
+def visible(owner: Scope, reader: Scope, *, include_shared: bool = False) -> bool:
+    """The visibility rule, the only place where it is decided.
+
+    An entry is visible when its organisation, project and user are equal to the reader's, and its run and its
+    agent are each unset or equal to the reader's.
+
+    Args:
+        owner: the scope the entry was stored in.
+        reader: the scope of the call.
+        include_shared: a *read* that also asked for the project's shared memory. Never set for a write.
+    """
+    return (
+        owner.org_id == reader.org_id
+        and owner.project_id == reader.project_id
+        and (owner.user_id == reader.user_id or (include_shared and owner.user_id is None))
+        and owner.run_id in (None, reader.run_id)
+        and owner.agent_id in (None, reader.agent_id)
+    )
+
+
+@dataclass(frozen=True)
+class ScopeBinding:
+    """The scope fields fixed at construction; :meth:`resolve` fills the rest from ``use_scope`` at every call.
+
+    A binding never widens: :meth:`narrow` and ``use_scope`` may add fields, never change one that is fixed.
+    """
+
+    user_id: str | None = None
+    project_id: str | None = None
+    run_id: str | None = None
+    agent_id: str | None = None
+    org_id: str | None = None
+    is_shared: bool = False
+
+    @classmethod
+    def of(cls, scope: Scope | None = None, **fields: str | None) -> ScopeBinding:
+        """Check and fix the given fields.
+
+        Raises:
+            InvalidScopeError: a field is malformed.
+            ScopeConflictError: ``scope`` and a single field are both given.
+        """
+        given = {name: clean_field(name, value) for name, value in fields.items() if value is not None}
+        if scope is None:
+            return cls(**given)
+        if not isinstance(scope, Scope):
+            raise InvalidScopeError(f"scope must be a Scope, got {type(scope).__name__}: use Scope(user_id=...)")
+        if given:
+            raise ScopeConflictError(f"scope= and {', '.join(given)}= are both given: put everything into the Scope")
+        values = {name: getattr(scope, name) for name in SCOPE_FIELDS}
+        return cls(**values, is_shared=scope.is_shared)
+
+    def narrow(self, scope: Scope | None = None, **fields: str | None) -> ScopeBinding:
+        """This binding with more fields fixed.
+
+        Raises:
+            ScopeConflictError: a field that is already fixed is given another value.
+        """
+        return self._merged(ScopeBinding.of(scope, **fields), "scoped()")
+
+    def resolve(self) -> Scope:
+        """The scope of this call.
+
+        Raises:
+            MissingScopeError: neither construction nor ``use_scope`` gives a user.
+            ScopeConflictError: ``use_scope`` contradicts a fixed field.
+        """
+        context = _context.get()
+        binding = self if context is None else self._merged(context, "use_scope()")
+        if binding.user_id is None and not binding.is_shared:
+            raise MissingScopeError(
+                "no user for this call: pass user_id= at construction, or run it inside use_scope(user_id=...). "
+                "A thread started without copying the context has lost its use_scope: start it with "
+                "contextvars.copy_context().run(...)"
+            )
+        return Scope.trusted(
+            binding.user_id, binding.project_id or DEFAULT_PROJECT, binding.run_id, binding.agent_id, binding.org_id
+        )
+
+    def _merged(self, other: ScopeBinding, by: str) -> ScopeBinding:
+        values: dict[str, Any] = {}
+        for name in SCOPE_FIELDS:
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if name == "user_id" and self.is_shared:
+                # A team's memory stays the team's, whoever is asking: it was asked for in words.
+                values[name] = None
+            elif mine is not None and theirs is not None and mine != theirs:
+                raise ScopeConflictError(
+                    f"{by} asks for {name}={theirs!r}, but this memory is fixed to {name}={mine!r}: "
+                    f"leave {name} out where the memory is built, or use another memory"
+                )
+            else:
+                values[name] = mine if mine is not None else theirs
+        if other.is_shared and self.user_id is not None:
+            raise ScopeConflictError(
+                f"{by} asks for shared memory, but this memory is fixed to user_id={self.user_id!r}: "
+                "build another memory with scope=Scope.shared(...)"
+            )
+        return ScopeBinding(**values, is_shared=self.is_shared or other.is_shared)
+
+
+_context: ContextVar[ScopeBinding | None] = ContextVar("crewai_persistent_memory_scope", default=None)
+
+
+@contextmanager
+def use_scope(
+    scope: Scope | None = None,
+    *,
+    user_id: str | None = None,
+    project_id: str | None = None,
+    run_id: str | None = None,
+    agent_id: str | None = None,
+    org_id: str | None = None,
+) -> Iterator[None]:
+    """Set the scope for everything called inside the ``with`` block: one request, one job.
+
+    Fields given when a memory was built are fixed and must not be contradicted; the others are filled from here.
+    Blocks nest: an inner block replaces the fields it names and keeps the rest. It follows asyncio tasks and
+    threads started with a copied context (``contextvars.copy_context().run``); in any other thread it is unset,
+    and memory without a fixed user raises :class:`MissingScopeError` there.
+
+    Raises:
+        InvalidScopeError: a field is malformed.
+        ScopeConflictError: ``scope`` and single fields are both given.
+    """
+    inner = ScopeBinding.of(
+        scope, user_id=user_id, project_id=project_id, run_id=run_id, agent_id=agent_id, org_id=org_id
+    )
+    outer = _context.get() or ScopeBinding()
+    names_owner = inner.user_id is not None or inner.is_shared
+    merged = ScopeBinding(
+        user_id=inner.user_id if names_owner else outer.user_id,
+        project_id=inner.project_id or outer.project_id,
+        run_id=inner.run_id or outer.run_id,
+        agent_id=inner.agent_id or outer.agent_id,
+        org_id=inner.org_id or outer.org_id,
+        is_shared=inner.is_shared if names_owner else outer.is_shared,
+    )
+    token = _context.set(merged)
+    try:
+        yield
+    finally:
+        _context.reset(token)

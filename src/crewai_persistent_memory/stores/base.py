@@ -1,0 +1,406 @@
+"""The contract of a store: one handle, bound to a scope, whatever keeps the memories.
+
+The public methods are here, once, sync and async. A store implements each operation once, as a generator that
+yields what it needs (``_add``, ``_search``, ...), and two drivers that wait for it (``_run``, ``_arun``).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypedDict, TypeVar
+
+from typing_extensions import Self, Unpack
+
+from ..entry import EntryFilter, FilterArgs, MemoryEntry
+from ..errors import InvalidEntryError
+from ..scope import Scope, ScopeBinding
+
+T = TypeVar("T")
+Steps = Generator[Any, Any, T]
+
+
+class EntryArgs(TypedDict, total=False):
+    """What can be said about an entry besides its content."""
+
+    id: str
+    path: str
+    categories: Sequence[str]
+    metadata: Mapping[str, Any]
+    importance: float
+    source: str | None
+    private: bool
+    created_at: datetime
+    embedding: Sequence[float] | None
+
+
+class EntryChanges(TypedDict, total=False):
+    """What can be changed about an entry."""
+
+    content: str
+    path: str
+    categories: Sequence[str]
+    metadata: Mapping[str, Any]
+    importance: float
+    source: str | None
+    private: bool
+
+
+@dataclass(frozen=True)
+class RankingWeights:
+    """How recall weighs relevance, age and importance.
+
+    ``score = relevance × (semantic + recency × 0.5^(age / half life) + importance × entry importance)``,
+    relevance being the fused rank of the dense and the keyword search, 0…1. With weights that sum to 1 the score
+    stays in 0…1. Multiplied and not added, so that what is merely new never outranks what is asked for by much:
+    with the defaults age costs an entry at most a fifth of its score.
+    """
+
+    semantic: float = 0.7
+    recency: float = 0.2
+    importance: float = 0.1
+    half_life_days: float = 30.0
+
+
+@dataclass(frozen=True)
+class PathInfo:
+    """What is at a path and below it."""
+
+    path: str
+    count: int
+    categories: tuple[str, ...]
+    oldest: datetime | None
+    newest: datetime | None
+    children: tuple[str, ...]
+
+
+class MemoryStore(AbstractContextManager["MemoryStore"], AbstractAsyncContextManager["MemoryStore"], ABC):
+    """Memories of one scope. No method takes a scope: :meth:`scoped` gives a handle for a narrower one.
+
+    Scope fields fixed at construction stay; fields left out are filled by ``use_scope`` at every call. Every
+    method raises :class:`MissingScopeError` when no user is known, and :class:`ScopeConflictError` when
+    ``use_scope`` contradicts a fixed field. Filters (:class:`FilterArgs`) are applied by the store before the
+    limit. Each async twin (``aadd``, ``asearch``, ...) does what the sync method does, without blocking the loop.
+    """
+
+    def __init__(self, binding: ScopeBinding, *, include_shared: bool = False) -> None:
+        self._binding = binding
+        self._include_shared = include_shared
+
+    # -- scope -----------------------------------------------------------------------------------------------------
+
+    @property
+    def scope(self) -> Scope:
+        """The scope a call made now would have."""
+        return self._binding.resolve()
+
+    def scoped(
+        self,
+        scope: Scope | None = None,
+        *,
+        user_id: str | None = None,
+        project_id: str | None = None,
+        run_id: str | None = None,
+        agent_id: str | None = None,
+        org_id: str | None = None,
+    ) -> Self:
+        """Another handle over the same connection with more of the scope fixed. Closing it closes nothing.
+
+        Raises:
+            ScopeConflictError: a fixed field is given another value.
+        """
+        fields = {"user_id": user_id, "project_id": project_id, "run_id": run_id}
+        return self._view(self._binding.narrow(scope, **fields, agent_id=agent_id, org_id=org_id))
+
+    def bound(self) -> Self:
+        """A handle fixed to the scope of this moment, for work handed to a thread that may have no context."""
+        return self._view(ScopeBinding.of(self.scope))
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def add(self, content: str, **about: Unpack[EntryArgs]) -> MemoryEntry:
+        """Remember a text. When this returns, the entry is kept.
+
+        Args:
+            content: the text, not blank.
+            about: ``id`` (left out: a new UUID; one that exists in this scope is replaced), ``path``,
+                ``categories``, ``metadata``, ``importance`` (0…1), ``source``, ``private``, ``created_at``,
+                ``embedding`` (left out: made by the store's embedder).
+
+        Raises:
+            InvalidEntryError: a field cannot be stored; the message names it.
+            StoreError, EmbedderError: the store or its embedder failed; nothing was stored.
+        """
+        return self._run(self._add(content, about))
+
+    async def aadd(self, content: str, **about: Unpack[EntryArgs]) -> MemoryEntry:
+        return await self._arun(self._add(content, about))
+
+    def put(self, entries: Sequence[MemoryEntry]) -> None:
+        """Store whole entries as they are, in this scope; an id that exists in this scope is replaced.
+
+        Entries without an embedding are embedded by the store's embedder if it has one. All entries are checked
+        before the first is written.
+        """
+        return self._run(self._put(entries))
+
+    async def aput(self, entries: Sequence[MemoryEntry]) -> None:
+        return await self._arun(self._put(entries))
+
+    def replace(self, entry: MemoryEntry) -> None:
+        """Store ``entry`` in place of the visible entry with its id, which keeps its run and agent; if there is
+        none, in this scope. Without an embedding, the stored vector stays while the content does."""
+        return self._run(self._replace(entry))
+
+    async def areplace(self, entry: MemoryEntry) -> None:
+        return await self._arun(self._replace(entry))
+
+    def update(self, id: str, **changes: Unpack[EntryChanges]) -> MemoryEntry:
+        """Change fields of an entry; new content is embedded anew.
+
+        Raises:
+            EntryNotFoundError: no entry with this id is visible in the scope.
+            InvalidEntryError: a field cannot be stored.
+        """
+        return self._run(self._update(id, changes))
+
+    async def aupdate(self, id: str, **changes: Unpack[EntryChanges]) -> MemoryEntry:
+        return await self._arun(self._update(id, changes))
+
+    def delete(self, id: str | None = None, **filters: Unpack[FilterArgs]) -> int:
+        """Delete one entry by its id, or all that match the filters. Returns how many there were.
+
+        Raises:
+            InvalidEntryError: neither is given; :meth:`reset` empties the scope.
+        """
+        return self._run(self._delete(self._selection(id, filters)))
+
+    async def adelete(self, id: str | None = None, **filters: Unpack[FilterArgs]) -> int:
+        return await self._arun(self._delete(self._selection(id, filters)))
+
+    def reset(self, path: str | None = None) -> int:
+        """Delete everything that is visible in the scope, at ``path`` and below it. Returns how many there were."""
+        return self._run(self._delete(EntryFilter.of({"path": path})))
+
+    async def areset(self, path: str | None = None) -> int:
+        return await self._arun(self._delete(EntryFilter.of({"path": path})))
+
+    def touch(self, ids: Sequence[str]) -> None:
+        """Set ``last_accessed`` of these entries to now."""
+        return self._run(self._touch(ids))
+
+    async def atouch(self, ids: Sequence[str]) -> None:
+        return await self._arun(self._touch(ids))
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def search(
+        self,
+        query: str,
+        *,
+        limit: int = 10,
+        min_score: float = 0.0,
+        weights: RankingWeights | None = None,
+        **filters: Unpack[FilterArgs],
+    ) -> list[MemoryEntry]:
+        """What the scope remembers about ``query``, best first, each with its ``score`` (0…1).
+
+        Dense and keyword search, fused, weighed by recency and importance; keywords alone where the store has no
+        embedder. No LLM is called.
+
+        Args:
+            query: text; a blank one finds nothing.
+            limit: most results.
+            min_score: leave out results below this score.
+            weights: other than the store's.
+            filters: see :class:`EntryFilter`.
+        """
+        return self._run(self._search(query, _limit(limit), min_score, weights, EntryFilter.of(filters)))
+
+    async def asearch(
+        self,
+        query: str,
+        *,
+        limit: int = 10,
+        min_score: float = 0.0,
+        weights: RankingWeights | None = None,
+        **filters: Unpack[FilterArgs],
+    ) -> list[MemoryEntry]:
+        return await self._arun(self._search(query, _limit(limit), min_score, weights, EntryFilter.of(filters)))
+
+    def nearest(
+        self,
+        embedding: Sequence[float],
+        *,
+        text: str | None = None,
+        limit: int = 10,
+        min_score: float = 0.0,
+        **filters: Unpack[FilterArgs],
+    ) -> list[MemoryEntry]:
+        """Entries whose vector is nearest, ``score`` being the cosine (0 where it is negative).
+
+        On a store of keywords only, ``text`` stands in for the vector, and the score is the cosine of the words.
+
+        Raises:
+            DimensionMismatchError: the vector has another length than the store's.
+        """
+        return self._run(self._nearest(embedding, text, _limit(limit), min_score, EntryFilter.of(filters)))
+
+    async def anearest(
+        self,
+        embedding: Sequence[float],
+        *,
+        text: str | None = None,
+        limit: int = 10,
+        min_score: float = 0.0,
+        **filters: Unpack[FilterArgs],
+    ) -> list[MemoryEntry]:
+        return await self._arun(self._nearest(embedding, text, _limit(limit), min_score, EntryFilter.of(filters)))
+
+    def get(self, id: str) -> MemoryEntry | None:
+        """The entry with this id, its vector included, or ``None`` if none is visible in the scope."""
+        return self._run(self._get(id))
+
+    async def aget(self, id: str) -> MemoryEntry | None:
+        return await self._arun(self._get(id))
+
+    def list(self, *, limit: int = 200, offset: int = 0, **filters: Unpack[FilterArgs]) -> list[MemoryEntry]:
+        """Entries, newest first; equal times keep one order over all pages."""
+        return self._run(self._list(_limit(limit), _limit(offset, "offset"), EntryFilter.of(filters)))
+
+    async def alist(self, *, limit: int = 200, offset: int = 0, **filters: Unpack[FilterArgs]) -> list[MemoryEntry]:  # type: ignore[valid-type]
+        return await self._arun(self._list(_limit(limit), _limit(offset, "offset"), EntryFilter.of(filters)))
+
+    def count(self, **filters: Unpack[FilterArgs]) -> int:
+        """How many entries match."""
+        return self._run(self._count(EntryFilter.of(filters)))
+
+    async def acount(self, **filters: Unpack[FilterArgs]) -> int:
+        return await self._arun(self._count(EntryFilter.of(filters)))
+
+    def categories(self, path: str | None = None) -> dict[str, int]:
+        """Each category at ``path`` and below it, with how many entries have it."""
+        return self._run(self._categories(EntryFilter.of({"path": path})))
+
+    async def acategories(self, path: str | None = None) -> dict[str, int]:
+        return await self._arun(self._categories(EntryFilter.of({"path": path})))
+
+    def children(self, path: str = "/") -> tuple[str, ...]:
+        """The paths one level below ``path`` that have entries, sorted."""
+        return self._run(self._children(EntryFilter.of({"path": path})))
+
+    async def achildren(self, path: str = "/") -> tuple[str, ...]:
+        return await self._arun(self._children(EntryFilter.of({"path": path})))
+
+    def info(self, path: str = "/") -> PathInfo:
+        """What is at ``path`` and below it."""
+        return self._run(self._info(EntryFilter.of({"path": path})))
+
+    async def ainfo(self, path: str = "/") -> PathInfo:
+        return await self._arun(self._info(EntryFilter.of({"path": path})))
+
+    # -- the connection --------------------------------------------------------------------------------------------
+
+    def health(self) -> dict[str, Any]:
+        """Ask the engine whether it answers. Raises :class:`StoreError` if it does not."""
+        return self._run(self._health())
+
+    async def ahealth(self) -> dict[str, Any]:
+        return await self._arun(self._health())
+
+    @abstractmethod
+    def close(self) -> None:
+        """Flush and close, if this handle opened the connection; a handle from :meth:`scoped` closes nothing."""
+
+    async def aclose(self) -> None:
+        self.close()
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.aclose()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        # CrewAI deep-copies crews; a copy remembers in the same place.
+        return self
+
+    # -- for stores to implement -----------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _view(self, binding: ScopeBinding) -> Self: ...
+
+    @abstractmethod
+    def _run(self, steps: Steps[T]) -> T: ...
+
+    @abstractmethod
+    async def _arun(self, steps: Steps[T]) -> T: ...
+
+    @abstractmethod
+    def _add(self, content: str, about: EntryArgs) -> Steps[MemoryEntry]: ...
+
+    @abstractmethod
+    def _put(self, entries: Sequence[MemoryEntry]) -> Steps[None]: ...
+
+    @abstractmethod
+    def _replace(self, entry: MemoryEntry) -> Steps[None]: ...
+
+    @abstractmethod
+    def _update(self, id: str, changes: EntryChanges) -> Steps[MemoryEntry]: ...
+
+    @abstractmethod
+    def _delete(self, filter: EntryFilter) -> Steps[int]: ...
+
+    @abstractmethod
+    def _touch(self, ids: Sequence[str]) -> Steps[None]: ...
+
+    @abstractmethod
+    def _search(
+        self, query: str, limit: int, min_score: float, weights: RankingWeights | None, filter: EntryFilter
+    ) -> Steps[Any]: ...
+
+    @abstractmethod
+    def _nearest(
+        self, embedding: Sequence[float], text: str | None, limit: int, min_score: float, filter: EntryFilter
+    ) -> Steps[Any]: ...
+
+    @abstractmethod
+    def _get(self, id: str) -> Steps[MemoryEntry | None]: ...
+
+    @abstractmethod
+    def _list(self, limit: int, offset: int, filter: EntryFilter) -> Steps[Any]: ...
+
+    @abstractmethod
+    def _count(self, filter: EntryFilter) -> Steps[int]: ...
+
+    @abstractmethod
+    def _categories(self, filter: EntryFilter) -> Steps[dict[str, int]]: ...
+
+    @abstractmethod
+    def _children(self, filter: EntryFilter) -> Steps[tuple[str, ...]]: ...
+
+    @abstractmethod
+    def _info(self, filter: EntryFilter) -> Steps[PathInfo]: ...
+
+    @abstractmethod
+    def _health(self) -> Steps[dict[str, Any]]: ...
+
+    @staticmethod
+    def _selection(id: str | None, filters: FilterArgs) -> EntryFilter:
+        if id is not None:
+            if filters.get("ids") is not None:
+                raise InvalidEntryError("id and ids are both given: use one of them")
+            filters = {**filters, "ids": [id]}
+        # A filter that is None (a variable that was never set, say) must not come to mean "everything".
+        if all(value is None for name, value in filters.items() if name not in ("include_private", "reader")):
+            raise InvalidEntryError("delete needs an id or a filter: use reset() to empty the scope")
+        return EntryFilter.of(filters)
+
+
+def _limit(value: int, name: str = "limit") -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise InvalidEntryError(f"{name} must be a whole number from 0 up, got {value!r}")
+    return value

@@ -1,0 +1,51 @@
+"""Which store a configuration means, and opening it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..config import MemoryConfig
+from ..errors import ConfigurationError
+from .base import MemoryStore, RankingWeights
+
+
+def open_store(**options: Any) -> MemoryStore:
+    """Open a store, without a crew.
+
+    Args:
+        options: see :class:`MemoryConfig`; the scope (``user_id``, ``project_id``, ``run_id``, ``agent_id``,
+            ``org_id`` or ``scope``), the store (``path``), ``embedder`` and how to rank.
+
+    Returns:
+        A handle bound to the scope. Use it in a ``with`` block or call ``close()``.
+
+    Raises:
+        ConfigurationError: an option is unknown, malformed or contradicts another.
+        ScopeError: about the scope fields.
+        StoreError, EmbedderError: the store cannot be opened; see their subclasses.
+    """
+    return open_configured(MemoryConfig.build(**options))
+
+
+def open_configured(config: MemoryConfig, *, external_vectors: bool = False) -> MemoryStore:
+    """Open the store of a checked configuration.
+
+    Args:
+        config: the options.
+        external_vectors: vectors come from the caller (CrewAI's own engine), not from an embedder of the store.
+    """
+    if config.url is not None:
+        raise ConfigurationError(
+            "url= (or QDRANT_URL) names a Qdrant server, which this version does not support yet: "
+            "use path= for an embedded store"
+        )
+    from .qdrant.descriptor import EXTERNAL, FROM_STORE
+    from .qdrant.edge import open_embedded
+    from .qdrant.store import QdrantStore
+
+    embedder = EXTERNAL if external_vectors else config.embedder if config.embedder_given else FROM_STORE
+    engine, built = open_embedded(config.store_path, embedder=embedder, language=config.language, fsync=config.fsync)
+    weights = RankingWeights(
+        config.semantic_weight, config.recency_weight, config.importance_weight, config.recency_half_life_days
+    )
+    return QdrantStore(engine, built, config.binding(), include_shared=config.include_shared, weights=weights)

@@ -1,0 +1,190 @@
+"""What a collection says about itself: schema version, language, and the embedder its vectors come from."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from ...embedding import Embedder, Fingerprint, default_embedder_spec
+from ...errors import (
+    ConfigurationError,
+    EmbedderMismatchError,
+    EmbedderUnavailableError,
+    SchemaVersionError,
+    StoreCorruptedError,
+)
+
+SCHEMA_VERSION: Final = 1
+FORMAT: Final = "crewai-persistent-memory"
+
+KEYWORDS: Final = "keywords"
+"""Keywords only; the store holds no dense vectors."""
+EMBEDDER: Final = "embedder"
+"""The store embeds, with the embedder of the fingerprint."""
+EXTERNAL: Final = "external"
+"""Vectors are given by the caller (CrewAI's own engine); their first length is the store's."""
+
+logger = logging.getLogger("crewai_persistent_memory")
+
+
+class _FromStore:
+    """Says that no embedder was given: what the store was created with, or the default for a new one."""
+
+    def __repr__(self) -> str:
+        return "FROM_STORE"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _FromStore:
+        return self
+
+
+FROM_STORE: Final = _FromStore()
+
+
+@dataclass(frozen=True)
+class Descriptor:
+    """The choices made when a collection was created, kept with it.
+
+    Attributes:
+        vectors: ``"keywords"``, ``"embedder"`` or ``"external"``.
+        dimensions: length of the dense vectors; ``None`` until the first one arrives.
+        fingerprint: the embedder, for ``"embedder"``.
+        language: stop words and stemmer of the keyword vectors.
+    """
+
+    vectors: str
+    dimensions: int | None = None
+    fingerprint: Fingerprint | None = None
+    language: str = "english"
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "schema_version": SCHEMA_VERSION,
+            "vectors": self.vectors,
+            "dimensions": self.dimensions,
+            "fingerprint": None if self.fingerprint is None else self.fingerprint.to_json(),
+            "language": self.language,
+        }
+
+    @classmethod
+    def from_json(cls, data: Any, where: str) -> Descriptor:
+        """Read back what :meth:`to_json` wrote.
+
+        Raises:
+            SchemaVersionError: written by a newer version of this package.
+            StoreCorruptedError: not a descriptor.
+        """
+        if not isinstance(data, Mapping) or data.get("format") != FORMAT:
+            raise StoreCorruptedError(f"{where} does not describe a {FORMAT} store: restore it from a backup")
+        version = data.get("schema_version")
+        if not isinstance(version, int) or version < 1:
+            raise StoreCorruptedError(f"{where} has no usable schema version ({version!r}): restore it from a backup")
+        if version > SCHEMA_VERSION:
+            raise SchemaVersionError(
+                f"{where} has schema version {version}, this package reads up to {SCHEMA_VERSION}: "
+                "upgrade crewai-persistent-memory"
+            )
+        try:
+            fingerprint = data["fingerprint"]
+            return cls(
+                vectors=data["vectors"],
+                dimensions=data["dimensions"],
+                fingerprint=None if fingerprint is None else Fingerprint.from_json(fingerprint),
+                language=data["language"],
+            )
+        except (KeyError, AttributeError, TypeError) as error:
+            raise StoreCorruptedError(f"{where} is incomplete ({error!r}): restore it from a backup") from error
+
+    def with_dimensions(self, dimensions: int) -> Descriptor:
+        return replace(self, dimensions=dimensions)
+
+
+def settle(
+    stored: Descriptor | None, embedder: Any, language: str | None, where: str
+) -> tuple[Descriptor, Embedder | None]:
+    """Bring together what the store says and what the caller asked for. The one place that decides on embedders.
+
+    Args:
+        stored: the collection's descriptor, ``None`` for a new collection.
+        embedder: :data:`FROM_STORE`, ``None`` (keywords only), :data:`EXTERNAL`, a CrewAI spec, or a callable.
+        language: for keywords; ``None`` is the store's, English for a new one.
+        where: the store's path or address, for messages.
+
+    Raises:
+        EmbedderMismatchError: the store was created with another embedder.
+        EmbedderUnavailableError: it was created with one that cannot be built here.
+        ConfigurationError: another language than the store's.
+    """
+    if stored is None:
+        return _settle_new(embedder, language or "english", where)
+    if language is not None and language != stored.language:
+        raise ConfigurationError(
+            f"language={language!r}, but the store at {where} was created with {stored.language!r}: "
+            "leave language out, or use another path"
+        )
+    if embedder is EXTERNAL:
+        # CrewAI's engine brings its own vectors; their length is checked on every save.
+        return stored, None
+    if stored.vectors == EXTERNAL:
+        if embedder is FROM_STORE and stored.dimensions is None:
+            return stored, None
+        raise EmbedderMismatchError(
+            f"the store at {where} was created by QdrantStorageBackend with vectors from outside, "
+            f"so its embedder is not known: open it with QdrantStorageBackend, or use another path"
+        )
+    if embedder is FROM_STORE:
+        return stored, _reopen(stored, where)
+    if embedder is None or stored.fingerprint is None:
+        if embedder is None and stored.fingerprint is None:
+            return stored, None
+        raise EmbedderMismatchError(_mismatch(where, stored, "no embedder" if embedder is None else "an embedder"))
+    built = Embedder.build(embedder)
+    if not stored.fingerprint.same_embedder(built.fingerprint):
+        raise EmbedderMismatchError(_mismatch(where, stored, built.fingerprint.describe()))
+    return stored, built
+
+
+def _settle_new(embedder: Any, language: str, where: str) -> tuple[Descriptor, Embedder | None]:
+    if embedder is FROM_STORE:
+        embedder = default_embedder_spec()
+        logger.warning(
+            "new memory store at %s: %s. This is kept with the store; choose otherwise with embedder=",
+            where,
+            "recall by keywords only, because OPENAI_API_KEY is not set"
+            if embedder is None
+            else "texts are embedded by OpenAI text-embedding-3-small, because OPENAI_API_KEY is set",
+        )
+    if embedder is None:
+        return Descriptor(vectors=KEYWORDS, language=language), None
+    if embedder is EXTERNAL:
+        return Descriptor(vectors=EXTERNAL, language=language), None
+    built = Embedder.build(embedder)
+    descriptor = Descriptor(
+        vectors=EMBEDDER, dimensions=built.dimensions, fingerprint=built.fingerprint, language=language
+    )
+    return descriptor, built
+
+
+def _reopen(stored: Descriptor, where: str) -> Embedder | None:
+    if stored.fingerprint is None:
+        return None
+    if stored.fingerprint.spec is None:
+        raise EmbedderUnavailableError(
+            f"the store at {where} was created with a custom embedding function: pass the same one as embedder="
+        )
+    try:
+        return Embedder.build(stored.fingerprint.spec)
+    except EmbedderUnavailableError as error:
+        raise EmbedderUnavailableError(
+            f"the store at {where} was created with {stored.fingerprint.describe()}, which is not usable here: {error}"
+        ) from error
+
+
+def _mismatch(where: str, stored: Descriptor, given: str) -> str:
+    created = "keywords only" if stored.fingerprint is None else stored.fingerprint.describe()
+    return (
+        f"the store at {where} was created with {created}, but {given} was given: leave embedder out to go on with "
+        "it, or use another path (another collection) for the other embedder"
+    )

@@ -1,0 +1,182 @@
+"""Requests in the embedded engine's own terms, and its answers as hits. Reads only; writes are in ``edge``."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import qdrant_edge as edge
+
+from .layout import DENSE, KEYWORDS, format_time, parse_time
+from .requests import Between, Count, Facet, HasId, Hit, Listing, Match, PointData, Ranking, Retrieve, Search, Where
+
+RRF_K = 2
+"""Reciprocal rank fusion: an entry scores the sum of 1 / (rank + k) over the lists it is in, ranks from 0.
+k = 2 is Qdrant's default and recalled more than the customary 60 on long conversations."""
+
+CANDIDATES_PER_RESULT = 4
+MIN_CANDIDATES = 40
+"""How deep each list goes before fusing and weighing: a multiple of the limit, and never less than this."""
+
+_ALL_FACETS = 1_000_000
+
+
+def to_filter(where: Where) -> edge.Filter:
+    return edge.Filter(must=[_condition(condition) for condition in where])
+
+
+def _condition(condition: Match | Between | HasId) -> Any:
+    if isinstance(condition, Match):
+        values = condition.values
+        match = edge.MatchValue(value=values[0]) if len(values) == 1 else edge.MatchAny(any=list(values))
+        return edge.FieldCondition(key=condition.key, match=match)
+    if isinstance(condition, HasId):
+        return edge.HasIdCondition(set(condition.ids))
+    bounds = edge.RangeDateTime(
+        gte=None if condition.start is None else format_time(condition.start),
+        lt=None if condition.end is None else format_time(condition.end),
+    )
+    return edge.FieldCondition(key=condition.key, range=bounds)
+
+
+def to_point(point: PointData) -> edge.Point:
+    vectors: dict[str, Any] = {KEYWORDS: edge.SparseVector(point.keywords.indices, point.keywords.values)}
+    if point.dense:
+        vectors[DENSE] = list(point.dense)
+    return edge.Point(id=point.id, vector=vectors, payload=point.payload)
+
+
+class EdgeReader:
+    """Answers the reading requests over one shard."""
+
+    def __init__(self, shard: Any) -> None:
+        self._shard = shard
+
+    def search(self, request: Search) -> list[Hit]:
+        lists = self._lists(request)
+        if not lists:
+            return []
+        if request.ranking is None:
+            query, params = lists[0]
+            answer = self._shard.query(
+                edge.QueryRequest(
+                    query=query,
+                    limit=request.limit,
+                    filter=to_filter(request.where),
+                    params=params,
+                    with_payload=True,
+                    score_threshold=request.min_score,
+                )
+            )
+        else:
+            answer = self._shard.query(self._ranked(request, lists, request.ranking))
+        return [Hit(str(point.id), point.payload, score=point.score) for point in answer]
+
+    def _lists(self, request: Search) -> list[tuple[Any, edge.SearchParams | None]]:
+        lists: list[tuple[Any, edge.SearchParams | None]] = []
+        if request.dense:
+            lists.append((edge.Query.Nearest(list(request.dense), using=DENSE), None))
+        if request.keywords is not None and request.keywords.indices:
+            vector = edge.SparseVector(request.keywords.indices, request.keywords.values)
+            idf = edge.SearchParams(idf=edge.IdfParams(corpus=to_filter(request.corpus)))
+            lists.append((edge.Query.Nearest(vector, using=KEYWORDS), idf))
+        return lists
+
+    def _ranked(
+        self, request: Search, lists: list[tuple[Any, edge.SearchParams | None]], ranking: Ranking
+    ) -> edge.QueryRequest:
+        depth = max(MIN_CANDIDATES, CANDIDATES_PER_RESULT * request.limit)
+        where = to_filter(request.where)
+        fused = edge.Prefetch(
+            prefetches=[edge.Prefetch(query=q, limit=depth, filter=where, params=params) for q, params in lists],
+            query=edge.Fusion.Rrf(k=RRF_K),
+            limit=depth,
+        )
+        constant, times = edge.Expression.Constant, edge.Expression.Mult
+        best = len(lists) / RRF_K  # the fused score of an entry that is first in every list
+        recency = edge.Expression.Decay(
+            edge.DecayKind.Exp,
+            x=edge.Expression.DatetimeKey("created_at"),
+            target=edge.Expression.Datetime(format_time(ranking.now)),
+            midpoint=0.5,
+            scale=ranking.half_life_days * 86_400.0,
+        )
+        weight = edge.Expression.Sum(
+            [
+                constant(ranking.semantic / best),
+                times([constant(ranking.recency / best), recency]),
+                times([constant(ranking.importance / best), edge.Expression.Variable("importance")]),
+            ]
+        )
+        return edge.QueryRequest(
+            prefetches=[fused],
+            query=edge.Formula(times([edge.Expression.Variable("$score"), weight]), defaults={}),
+            limit=request.limit,
+            with_payload=True,
+            score_threshold=request.min_score,
+        )
+
+    def listing(self, request: Listing) -> list[Hit]:
+        """In order of creation, equal times by point id, the same for every offset and limit."""
+        wanted = request.offset + request.limit
+        if request.limit <= 0:
+            return []
+        # The engine orders equal times as it likes within a segment, so a page that ends among them is completed.
+        whole = request.offset == 0
+        page = self._scroll_ordered(request, wanted + 1, whole)
+        times = [hit.payload["created_at"] for hit in page]
+        if len(page) > wanted and times[wanted] == times[wanted - 1]:
+            moment = parse_time(times[wanted])
+            tied = Between("created_at", moment, moment + timedelta(microseconds=1))
+            page = [hit for hit in page if hit.payload["created_at"] != times[wanted]]
+            page += self._scroll_all((*request.where, tied), whole)
+        page.sort(key=lambda hit: hit.id)
+        page.sort(key=lambda hit: str(hit.payload["created_at"]), reverse=request.newest_first)
+        page = page[request.offset : wanted]
+        if whole:
+            return page
+        found = {hit.id: hit for hit in self.retrieve(Retrieve([hit.id for hit in page]))}
+        return [found[hit.id] for hit in page if hit.id in found]
+
+    def _scroll_ordered(self, request: Listing, limit: int, whole: bool) -> list[Hit]:
+        direction = edge.Direction.Desc if request.newest_first else edge.Direction.Asc
+        records, _ = self._shard.scroll(
+            edge.ScrollRequest(
+                limit=limit,
+                filter=to_filter(request.where),
+                with_payload=True if whole else ["created_at"],
+                order_by=edge.OrderBy(key="created_at", direction=direction),
+            )
+        )
+        return [Hit(str(record.id), record.payload) for record in records]
+
+    def _scroll_all(self, where: Where, whole: bool) -> list[Hit]:
+        hits: list[Hit] = []
+        offset = None
+        while True:
+            records, offset = self._shard.scroll(
+                edge.ScrollRequest(
+                    limit=1000,
+                    offset=offset,
+                    filter=to_filter(where),
+                    with_payload=True if whole else ["created_at"],
+                )
+            )
+            hits += [Hit(str(record.id), record.payload) for record in records]
+            if offset is None:
+                return hits
+
+    def retrieve(self, request: Retrieve) -> list[Hit]:
+        with_vector = [DENSE] if request.with_vectors else False
+        records = self._shard.retrieve(list(request.ids), with_payload=True, with_vector=with_vector)
+        return [Hit(str(r.id), r.payload, dense=(r.vector or {}).get(DENSE)) for r in records]
+
+    def count(self, request: Count) -> int:
+        count: int = self._shard.count(edge.CountRequest(filter=to_filter(request.where), exact=True))
+        return count
+
+    def facet(self, request: Facet) -> dict[str, int]:
+        answer = self._shard.facet(
+            edge.FacetRequest(key=request.key, filter=to_filter(request.where), limit=_ALL_FACETS, exact=True)
+        )
+        return {str(hit.value): hit.count for hit in answer.hits}

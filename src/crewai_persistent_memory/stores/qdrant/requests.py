@@ -1,0 +1,168 @@
+"""What a store asks of an engine, as values.
+
+The store's operations are generators that yield these and are sent the answers (``Steps``); a driver waits for
+each answer, blocking or awaiting. So the sync and the async path share every decision and differ only in the wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, NamedTuple, TypeVar, cast
+
+from ...embedding import SparseVector
+
+T = TypeVar("T")
+
+
+class Request(Generic[T]):
+    """Asks an engine for a ``T``."""
+
+
+Steps = Generator[Request[Any], Any, T]
+
+
+def ask(request: Request[T]) -> Steps[T]:
+    """``answer = yield from ask(request)``, with the answer's type."""
+    return cast(T, (yield request))
+
+
+# -- conditions: all of a filter's must hold -----------------------------------------------------------------------
+
+
+class Match(NamedTuple):
+    """The payload key has (or its list contains) one of the values."""
+
+    key: str
+    values: tuple[str, ...]
+
+
+class Between(NamedTuple):
+    """The time under the payload key is at or after ``start`` and before ``end``."""
+
+    key: str
+    start: datetime | None
+    end: datetime | None
+
+
+class HasId(NamedTuple):
+    """The point has one of these ids."""
+
+    ids: tuple[str, ...]
+
+
+Where = tuple["Match | Between | HasId", ...]
+
+# -- values --------------------------------------------------------------------------------------------------------
+
+
+class PointData(NamedTuple):
+    """A point to write. ``dense`` is ``None`` where there is no vector."""
+
+    id: str
+    payload: dict[str, Any]
+    keywords: SparseVector
+    dense: Sequence[float] | None
+
+
+class Hit(NamedTuple):
+    """A point that was read."""
+
+    id: str
+    payload: Mapping[str, Any]
+    score: float | None = None
+    dense: Sequence[float] | None = None
+
+
+class Ranking(NamedTuple):
+    """How fused relevance, age and importance become one score in 0…1.
+
+    ``score = relevance × (semantic + recency × 0.5^(age / half life) + importance × entry importance)``
+    """
+
+    semantic: float
+    recency: float
+    importance: float
+    half_life_days: float
+    now: datetime
+
+
+# -- requests ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Embed(Request["list[list[float]]"]):
+    """Dense vectors for texts; empty ones where the store has no embedder."""
+
+    texts: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Upsert(Request[None]):
+    points: Sequence[PointData]
+
+
+@dataclass(frozen=True)
+class Delete(Request[int]):
+    """Delete the matching points; the answer is how many there were."""
+
+    where: Where
+
+
+@dataclass(frozen=True)
+class SetPayload(Request[None]):
+    where: Where
+    payload: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Search(Request["list[Hit]"]):
+    """Nearest points by dense vector, keywords, or both fused.
+
+    With a ``ranking`` the answer is fused by reciprocal rank and weighed; without one it has the raw cosine or
+    BM25 scores. ``min_score`` applies to the score returned. ``corpus`` is what a word's rarity (IDF) is counted over:
+    the caller's own entries, so that nobody's ranking tells what others' memories say.
+    """
+
+    where: Where
+    corpus: Where
+    limit: int
+    dense: Sequence[float] | None = None
+    keywords: SparseVector | None = None
+    ranking: Ranking | None = None
+    min_score: float | None = None
+
+
+@dataclass(frozen=True)
+class Listing(Request["list[Hit]"]):
+    """Matching points by time of creation, ties by point id: newest first, or oldest first."""
+
+    where: Where
+    limit: int
+    offset: int = 0
+    newest_first: bool = True
+
+
+@dataclass(frozen=True)
+class Retrieve(Request["list[Hit]"]):
+    ids: Sequence[str]
+    with_vectors: bool = False
+
+
+@dataclass(frozen=True)
+class Count(Request[int]):
+    where: Where
+
+
+@dataclass(frozen=True)
+class Facet(Request["dict[str, int]"]):
+    """How many matching points have each value of a keyword."""
+
+    key: str
+    where: Where
+
+
+@dataclass(frozen=True)
+class Health(Request["dict[str, Any]"]):
+    """Whether the engine answers, and what it is."""
