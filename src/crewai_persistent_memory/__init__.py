@@ -36,8 +36,9 @@ if TYPE_CHECKING:
         StorePathError,
     )
     from .scope import Scope, use_scope
-    from .stores.base import MemoryStore, RankingWeights
+    from .stores.base import MemoryStore
     from .stores.factory import open_store
+    from .stores.types import RankingWeights
 
 _ERRORS = (
     "ConfigurationError",
@@ -68,7 +69,7 @@ _HOME = {
     "MemoryStore": ".stores.base",
     "PersistentMemory": ".adapters.unified",
     "QdrantStorageBackend": ".adapters.backend",
-    "RankingWeights": ".stores.base",
+    "RankingWeights": ".stores.types",
     "Scope": ".scope",
     "open_store": ".stores.factory",
     "use_scope": ".scope",

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import difflib
+import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import platformdirs
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 from pydantic_settings.exceptions import SettingsError
 
+from .embedding import EMBEDDER_HELP
 from .errors import ConfigurationError
 from .scope import Scope, ScopeBinding
 
@@ -33,7 +41,7 @@ class MemoryConfig(BaseSettings):
     | ``CREWAI_MEMORY_PATH`` | ``path`` |
     | ``CREWAI_MEMORY_PROJECT_ID``, ``CREWAI_MEMORY_ORG_ID`` | ``project_id``, ``org_id`` |
     | ``CREWAI_MEMORY_FSYNC`` | ``fsync`` |
-    | ``CREWAI_MEMORY_EMBEDDER`` | ``embedder``, as JSON (``null``: keywords only) |
+    | ``CREWAI_MEMORY_EMBEDDER`` | ``embedder``: a spec as JSON, or ``keywords`` for keywords only |
     | ``CREWAI_MEMORY_LANGUAGE``, ``CREWAI_MEMORY_SEMANTIC_WEIGHT``, ``…_RECENCY_WEIGHT``, ``…_IMPORTANCE_WEIGHT``, \
 ``…_RECENCY_HALF_LIFE_DAYS`` | the options of these names |
     | ``CREWAI_STORAGE_DIR`` | the folder that holds the default ``path``, ``persistent-memory`` |
@@ -69,7 +77,7 @@ class MemoryConfig(BaseSettings):
     )
 
     # how it is found
-    embedder: Mapping[str, Any] | Callable[..., Any] | None = Field(None, repr=False)
+    embedder: Annotated[Mapping[str, Any] | Callable[..., Any] | None, NoDecode] = Field(None, repr=False)
     language: str | None = Field(None, description="Stop words and stemming of keywords; 'none' for neither.")
     semantic_weight: float = Field(0.7, ge=0, le=1)
     recency_weight: float = Field(0.2, ge=0, le=1)
@@ -102,6 +110,18 @@ class MemoryConfig(BaseSettings):
         config.binding()
         return config
 
+    @field_validator("embedder", mode="before")
+    @classmethod
+    def _read_embedder(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        if value == "keywords":
+            return None
+        try:
+            return json.loads(value)
+        except ValueError:
+            raise ValueError(f"{EMBEDDER_HELP}, as JSON in the environment") from None
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -115,7 +135,7 @@ class MemoryConfig(BaseSettings):
 
     def binding(self) -> ScopeBinding:
         """The scope fields that are fixed."""
-        fields = {"user_id": self.user_id, "run_id": self.run_id, "agent_id": self.agent_id}
+        fields: dict[str, Any] = {"user_id": self.user_id, "run_id": self.run_id, "agent_id": self.agent_id}
         if self.scope is not None:
             return ScopeBinding.of(self.scope, **fields)
         return ScopeBinding.of(**fields, project_id=self.project_id, org_id=self.org_id)

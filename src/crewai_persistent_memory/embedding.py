@@ -17,6 +17,10 @@ EmbeddingFunction = Callable[[list[str]], Any]
 """Takes texts, returns one sequence of floats (or numpy array) per text; an empty one means "no vector"."""
 
 DEFAULT_SPEC: Mapping[str, Any] = {"provider": "openai", "config": {"model_name": "text-embedding-3-small"}}
+EMBEDDER_HELP = (
+    'give a CrewAI spec such as {"provider": "openai", "config": {"model_name": "text-embedding-3-small"}}, a callable '
+    "that takes a list of texts, or None for keywords only"
+)
 PROBE_TEXT = "The quick brown fox remembers 42 things."
 PROBE_LENGTH = 64
 PROBE_SIMILARITY = 0.98
@@ -90,11 +94,7 @@ class Embedder:
         elif callable(embedder):
             function = embedder
         else:
-            raise ConfigurationError(
-                f"embedder is a {type(embedder).__name__}: give a CrewAI spec such as "
-                '{"provider": "openai", "config": {"model_name": "text-embedding-3-small"}}, a callable that takes '
-                "a list of texts, or None for keywords only"
-            )
+            raise ConfigurationError(f"embedder is a {type(embedder).__name__}: {EMBEDDER_HELP}")
         probed = cls(function, Fingerprint())
         vector = probed.embed([PROBE_TEXT])[0]
         if not vector:
@@ -204,7 +204,7 @@ def _build_from_spec(spec: Mapping[str, Any]) -> EmbeddingFunction:
     from crewai.rag.embeddings.factory import build_embedder
 
     try:
-        function: EmbeddingFunction = build_embedder(dict(spec))  # type: ignore[call-overload]
+        function: EmbeddingFunction = build_embedder(dict(spec))
     except Exception as error:
         raise EmbedderUnavailableError(
             f"embedder {spec['provider']!r} cannot be built: {redact(str(error))}. Set its key or install its "

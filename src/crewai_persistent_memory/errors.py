@@ -72,9 +72,11 @@ class DimensionMismatchError(EmbedderError):
     def __init__(self, stored_dim: int, new_dim: int) -> None:
         self.stored_dim = stored_dim
         self.new_dim = new_dim
-        super().__init__(
+        # Not super(): the CrewAI adapter joins this with CrewAI's own class, whose constructor takes other arguments.
+        Exception.__init__(
+            self,
             f"the store holds vectors of {stored_dim} dimensions, this one has {new_dim}: use the embedder the store "
-            f"was created with, or open another store (another path= or collection) for the new embedder"
+            f"was created with, or open another store (another path= or collection) for the new embedder",
         )
 
 

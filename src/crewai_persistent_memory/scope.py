@@ -72,10 +72,8 @@ class Scope:
     def _clean(self) -> None:
         for name in SCOPE_FIELDS:
             value = getattr(self, name)
-            if value is not None:
+            if value is not None or name == "project_id":
                 object.__setattr__(self, name, clean_field(name, value))
-        if self.project_id is None:
-            object.__setattr__(self, "project_id", DEFAULT_PROJECT)
 
     @classmethod
     def shared(
@@ -152,7 +150,7 @@ class ScopeBinding:
             InvalidScopeError: a field is malformed.
             ScopeConflictError: ``scope`` and a single field are both given.
         """
-        given = {name: clean_field(name, value) for name, value in fields.items() if value is not None}
+        given: dict[str, Any] = {name: clean_field(name, value) for name, value in fields.items() if value is not None}
         if scope is None:
             return cls(**given)
         if not isinstance(scope, Scope):

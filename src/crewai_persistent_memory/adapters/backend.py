@@ -40,7 +40,7 @@ def _crewai_errors() -> Iterator[None]:
 
 
 class QdrantStorageBackend:
-    """A storage backend for people who build ``crewai.Memory`` themselves: ``Memory(storage=QdrantStorageBackend(...))``.
+    """A storage backend for people who build CrewAI's memory themselves: ``Memory(storage=QdrantStorageBackend(...))``.
 
     CrewAI embeds and analyses; this keeps and finds, inside one scope. Filters are applied by the engine before the
     limit, scores are the cosine cut to 0…1, ``/a`` never matches ``/ab``, and ``reset`` and ``delete`` reach

@@ -7,7 +7,7 @@ from typing import Any
 from crewai.memory.types import MemoryRecord, ScopeInfo
 
 from ..entry import MemoryEntry
-from ..stores.base import PathInfo
+from ..stores.types import PathInfo
 
 
 def to_entry(record: MemoryRecord) -> MemoryEntry:

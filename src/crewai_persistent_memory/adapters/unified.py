@@ -15,57 +15,30 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import hashlib
-import inspect
-import json
 import logging
-import re
-import time
-import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal, cast
 
-from crewai.events.event_bus import crewai_event_bus
-from crewai.events.types.memory_events import (
-    MemoryQueryCompletedEvent,
-    MemoryQueryFailedEvent,
-    MemoryQueryStartedEvent,
-    MemorySaveCompletedEvent,
-    MemorySaveFailedEvent,
-    MemorySaveStartedEvent,
-)
 from crewai.memory.types import MemoryMatch, MemoryRecord
 from crewai.memory.unified_memory import Memory
 from typing_extensions import Self
 
 from ..config import MemoryConfig, refuse_unknown
 from ..embedding import redact
-from ..entry import MemoryEntry, normalize_path, utcnow
+from ..entry import MemoryEntry, normalize_path, text_tuple, utcnow
 from ..errors import ConfigurationError, PersistentMemoryError
 from ..scope import Scope
 from ..stores.base import MemoryStore
-from ..stores.factory import open_configured
 from .backend import QdrantStorageBackend
+from .events import logged, query_events, save_events
+from .options import check_options, crewai_options, open_from
 from .records import TextEmbedder, to_record
-from .views import PersistentScope, PersistentSlice
+from .texts import entries_of, memory_texts
+from .views import PersistentScope, PersistentSlice, make_view
 
 logger = logging.getLogger("crewai_persistent_memory")
-
-_OURS = frozenset(MemoryConfig.model_fields) | {"store"}
-_NOT_FOR_USERS = {"self", "storage", "embedder", "llm", "memory_kind"}
-_CREWAI_OPTIONS = frozenset(inspect.signature(Memory.__init__).parameters) - _NOT_FOR_USERS
-
-_SOURCE_TYPE = "unified_memory"
-_NAMESPACE = uuid.UUID("0d6f2f0e-4f41-5a53-8a7e-1f0a4f9f7c11")
-
-# What CrewAI hands to extract_memories after a task, and after Agent.kickoff().
-_TASK_DUMP = re.compile(
-    r"\A(?:Task|Input): (?P<task>.*?)\nAgent: [^\n]*\n(?:Expected result: .*?\n)?Result: (?P<result>.*)\Z", re.DOTALL
-)
-_FINAL_ANSWER = re.compile(r"\A.*\bFinal Answer:\s*", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -105,19 +78,11 @@ class PersistentMemory(Memory):
     _bridge: _Bridge
 
     def __init__(self, *, llm: Any = None, infer: bool | None = None, **options: Any) -> None:
-        refuse_unknown(options, set(_OURS | _CREWAI_OPTIONS | {"llm", "infer"}), "option")
-        if infer and llm is None:
-            raise ConfigurationError("infer=True needs an LLM: pass llm='openai/gpt-4o-mini' or any CrewAI LLM")
-        store, config = _open(options)
+        check_options(options, llm=llm, infer=infer)
+        store, config = open_from(options)
         backend = QdrantStorageBackend.over(store)
-        crewai_options = {name: value for name, value in options.items() if name in _CREWAI_OPTIONS}
-        if llm is not None:
-            crewai_options["llm"] = _build_llm(llm)
-        super().__init__(
-            storage=backend,
-            embedder=TextEmbedder(getattr(store, "embedder", None)),
-            **crewai_options,
-        )
+        embedder = TextEmbedder(getattr(store, "embedder", None))
+        super().__init__(storage=backend, embedder=embedder, **crewai_options(options, llm))
         self._bridge = _Bridge(
             config=config,
             backend=backend,
@@ -163,7 +128,9 @@ class PersistentMemory(Memory):
         agent_id: str | None = None,
         org_id: str | None = None,
     ) -> Self:
-        """This memory with more of the scope fixed, over the same store: ``Agent(memory=memory.scoped(agent_id="chef"))``.
+        """This memory with more of the scope fixed, over the same store.
+
+        For a specialist who keeps its own: ``Agent(memory=memory.scoped(agent_id="chef"))``.
 
         Raises:
             ScopeConflictError: a fixed field is given another value.
@@ -175,8 +142,7 @@ class PersistentMemory(Memory):
         view = copy.copy(self)
         backend = QdrantStorageBackend.over(store)
         view._storage = backend
-        bridge = self._bridge
-        view._bridge = _Bridge(bridge.config, backend, bridge.infer, bridge.has_llm, is_view=True)
+        view._bridge = replace(self._bridge, backend=backend, is_view=True)
         return view
 
     def _bound(self) -> Self:
@@ -187,11 +153,11 @@ class PersistentMemory(Memory):
 
     def scope(self, path: str) -> PersistentScope:
         """A view of one path and what is below it."""
-        return PersistentScope(memory=self, root_path=path)
+        return make_view(PersistentScope, memory=self, root_path=path)
 
     def slice(self, scopes: list[str], categories: list[str] | None = None, read_only: bool = True) -> PersistentSlice:
         """A view of several paths."""
-        return PersistentSlice(memory=self, scopes=scopes, categories=categories, read_only=read_only)
+        return make_view(PersistentSlice, memory=self, scopes=scopes, categories=categories, read_only=read_only)
 
     def close(self) -> None:
         """Wait for pending saves, then flush and close the store. A memory from :meth:`scoped` closes nothing."""
@@ -235,13 +201,12 @@ class PersistentMemory(Memory):
         Raises:
             InvalidEntryError, ScopeError, StoreError, EmbedderError: nothing was stored.
         """
-        kept = {"scope": scope, "categories": categories, "metadata": metadata, "importance": importance}
-        kept.update(source=source, private=private)
+        said: dict[str, Any] = {"scope": scope, "categories": categories, "metadata": metadata}
+        said.update(importance=importance, source=source, private=private, agent_role=agent_role, root_scope=root_scope)
         if self._bridge.infer:
-            return super(PersistentMemory, self._bound()).remember(
-                content, **kept, **_given(agent_role=agent_role, root_scope=root_scope)
-            )
-        records = self._keep([content], agent_role=agent_role, root_scope=root_scope, **kept)
+            with logged("remember"):
+                return super(PersistentMemory, self._bound()).remember(content, **_given(said))
+        records = self._keep([content], **said)
         return records[0] if records else None
 
     def remember_many(
@@ -261,13 +226,12 @@ class PersistentMemory(Memory):
         With ``infer`` CrewAI analyses and saves them in the background, and the list is empty; :meth:`recall` waits
         for it. Without, they are kept when this returns.
         """
-        kept = {"scope": scope, "categories": categories, "metadata": metadata, "importance": importance}
-        kept.update(source=source, private=private)
+        said: dict[str, Any] = {"scope": scope, "categories": categories, "metadata": metadata}
+        said.update(importance=importance, source=source, private=private, agent_role=agent_role, root_scope=root_scope)
         if self._bridge.infer:
-            return super(PersistentMemory, self._bound()).remember_many(
-                contents, **kept, **_given(agent_role=agent_role, root_scope=root_scope)
-            )
-        return self._keep(contents, agent_role=agent_role, root_scope=root_scope, **kept)
+            with logged("remember"):
+                return super(PersistentMemory, self._bound()).remember_many(contents, **_given(said))
+        return self._keep(contents, **said)
 
     def _keep(
         self,
@@ -282,38 +246,28 @@ class PersistentMemory(Memory):
         agent_role: str | None,
         root_scope: str | None,
     ) -> list[MemoryRecord]:
-        """Store texts as they are. The same text, said the same way twice, is one entry with a newer date."""
+        """Store texts as they are, at once."""
         if self._is_read_only or not contents:
             return []
-        path = self._path(scope, root_scope) or "/"
-        about: dict[str, Any] = {
-            "categories": tuple(categories or ()),
-            "metadata": metadata or {},
-            "importance": self._config.default_importance if importance is None else importance,
-            "source": source,
-            "private": private,
-        }
         value = contents[0] if len(contents) == 1 else f"{len(contents)} memories"
-        with self._save_events(value, metadata, agent_role):
-            now = utcnow()
-            entries = {
-                entry_id: MemoryEntry(
-                    entry_id, content, path=path, created_at=now, last_accessed=now, embedding=None, **about
-                )
-                for content in contents
-                for entry_id in [_content_id(content, path, about)]
+        with save_events(self, str(value), metadata, agent_role):
+            about = {
+                "path": self._path(scope, root_scope) or "/",
+                "categories": text_tuple("categories", categories or ()),
+                "metadata": metadata or {},
+                "importance": self._config.default_importance if importance is None else importance,
+                "source": source,
+                "private": private,
             }
-            self.store.put(list(entries.values()))
-        return [to_record(entry) for entry in entries.values()]
+            entries = entries_of(contents, about)
+            self.store.put(entries)
+        return [to_record(entry) for entry in entries]
 
     def extract_memories(self, content: str) -> list[str]:
         """The memories in a text: by the LLM with ``infer``; without, the text itself, freed of prompt wrapping."""
         if self._bridge.infer:
             return super().extract_memories(content)
-        dump = _TASK_DUMP.match(content)
-        if dump is None:
-            return [content] if content.strip() else []
-        return [f"{dump['task'].strip()}\nResult: {_FINAL_ANSWER.sub('', dump['result']).strip()}"]
+        return memory_texts(content)
 
     # -- recalling -------------------------------------------------------------------------------------------------
 
@@ -344,12 +298,12 @@ class PersistentMemory(Memory):
             ScopeError, StoreError, EmbedderError: the search failed.
         """
         if depth == "deep":
-            with _logged("recall"):
+            with logged("recall"):
                 return super(PersistentMemory, self._bound()).recall(
                     query, scope, categories, limit, "deep", source, include_private
                 )
         self.drain_writes()
-        with self._query_events(query, limit) as results:
+        with query_events(self, query, limit) as results:
             entries = self.store.search(
                 query,
                 limit=limit,
@@ -398,8 +352,7 @@ class PersistentMemory(Memory):
         if not self._bridge.has_llm:
             # CrewAI's default would send the text to OpenAI, which nobody asked for.
             raise ConfigurationError("this needs an LLM and the memory has none: pass llm= to PersistentMemory")
-        getter: Callable[[Any], Any] = Memory._llm.fget  # type: ignore[attr-defined]
-        return getter(self)
+        return cast(Callable[[Any], Any], cast(property, Memory._llm).fget)(self)
 
     @property
     def _is_read_only(self) -> bool:
@@ -426,86 +379,7 @@ class PersistentMemory(Memory):
             logger.error("a background save failed, its memories are not stored: %s", redact(str(error)))
         super()._on_save_done(future)
 
-    @contextmanager
-    def _save_events(self, value: str, metadata: dict[str, Any] | None, agent_role: str | None) -> Iterator[None]:
-        about = {"metadata": metadata, "source_type": _SOURCE_TYPE}
-        crewai_event_bus.emit(self, MemorySaveStartedEvent(value=value, **about))
-        start = time.perf_counter()
-        try:
-            with _logged("remember"):
-                yield
-        except Exception as error:
-            crewai_event_bus.emit(self, MemorySaveFailedEvent(value=value, error=redact(str(error)), **about))
-            raise
-        crewai_event_bus.emit(
-            self,
-            MemorySaveCompletedEvent(
-                value=value,
-                metadata=metadata or {},
-                agent_role=agent_role,
-                save_time_ms=(time.perf_counter() - start) * 1000,
-                source_type=_SOURCE_TYPE,
-            ),
-        )
 
-    @contextmanager
-    def _query_events(self, query: str, limit: int) -> Iterator[list[MemoryMatch]]:
-        about: dict[str, Any] = {"query": query, "limit": limit, "score_threshold": None, "source_type": _SOURCE_TYPE}
-        crewai_event_bus.emit(self, MemoryQueryStartedEvent(**about))
-        start = time.perf_counter()
-        results: list[MemoryMatch] = []
-        try:
-            with _logged("recall"):
-                yield results
-        except Exception as error:
-            crewai_event_bus.emit(self, MemoryQueryFailedEvent(error=redact(str(error)), **about))
-            raise
-        elapsed = (time.perf_counter() - start) * 1000
-        crewai_event_bus.emit(self, MemoryQueryCompletedEvent(results=results, query_time_ms=elapsed, **about))
-
-
-@contextmanager
-def _logged(what: str) -> Iterator[None]:
-    """CrewAI goes on without memory when it fails (an event says so, few read it): say it in the log as well."""
-    try:
-        yield
-    except PersistentMemoryError as error:
-        logger.error("%s failed: %s", what, error)
-        raise
-
-
-def _open(options: dict[str, Any]) -> tuple[MemoryStore, MemoryConfig]:
-    ours = {name: value for name, value in options.items() if name in MemoryConfig.model_fields}
-    store = options.get("store")
-    if store is None:
-        config = MemoryConfig.build(**ours)
-        return open_configured(config), config
-    if not isinstance(store, MemoryStore):
-        raise ConfigurationError(f"store is a {type(store).__name__}: pass what open_store() returned")
-    if ours:
-        raise ConfigurationError(f"store= and {', '.join(ours)}= are both given: the store has its own, leave them out")
-    return store, MemoryConfig.build()
-
-
-def _build_llm(llm: Any) -> Any:
-    if not isinstance(llm, str):
-        return llm
-    from crewai.llm import LLM
-
-    try:
-        return LLM(model=llm)
-    except Exception as error:
-        raise ConfigurationError(f"llm={llm!r} cannot be built: {redact(str(error))}") from error
-
-
-def _given(**options: Any) -> dict[str, Any]:
+def _given(said: Mapping[str, Any]) -> dict[str, Any]:
     """Only what was given: crewai 1.10 does not know ``root_scope``."""
-    return {name: value for name, value in options.items() if value is not None}
-
-
-def _content_id(content: str, path: str, about: Mapping[str, Any]) -> str:
-    if not isinstance(content, str):
-        return str(uuid.uuid4())  # refused by the store, which says why
-    said = json.dumps([path, about["categories"], about["source"], about["private"]])
-    digest = hashlib.blake2b(f"{said}{about['metadata']!r}\0{content}".encode("utf-8", "surrogatepass"), digest_size=16)
-    return str(uuid.uuid5(_NAMESPACE, digest.hexdigest()))
+    return {name: value for name, value in said.items() if value is not None}

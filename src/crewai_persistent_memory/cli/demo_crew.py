@@ -60,7 +60,7 @@ def concierge(memory: PersistentMemory, llm: Any, request: str) -> tuple[str, st
         llm=llm,
     )
     task = Task(description=request, expected_output="A short answer", agent=agent)
-    output = Crew(agents=[agent], tasks=[task], **memory.crew_kwargs()).kickoff()
+    output: Any = Crew(agents=[agent], tasks=[task], **memory.crew_kwargs()).kickoff()
     return str(output.raw), prompt_text(output.tasks_output[0].messages or [])
 
 

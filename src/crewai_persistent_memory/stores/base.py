@@ -7,74 +7,19 @@ yields what it needs (``_add``, ``_search``, ...), and two drivers that wait for
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, TypedDict, TypeVar
+from typing import Any, TypeVar
 
 from typing_extensions import Self, Unpack
 
 from ..entry import EntryFilter, FilterArgs, MemoryEntry
 from ..errors import InvalidEntryError
 from ..scope import Scope, ScopeBinding
+from .types import EntryArgs, EntryChanges, PathInfo, RankingWeights, check_limit
 
 T = TypeVar("T")
 Steps = Generator[Any, Any, T]
-
-
-class EntryArgs(TypedDict, total=False):
-    """What can be said about an entry besides its content."""
-
-    id: str
-    path: str
-    categories: Sequence[str]
-    metadata: Mapping[str, Any]
-    importance: float
-    source: str | None
-    private: bool
-    created_at: datetime
-    embedding: Sequence[float] | None
-
-
-class EntryChanges(TypedDict, total=False):
-    """What can be changed about an entry."""
-
-    content: str
-    path: str
-    categories: Sequence[str]
-    metadata: Mapping[str, Any]
-    importance: float
-    source: str | None
-    private: bool
-
-
-@dataclass(frozen=True)
-class RankingWeights:
-    """How recall weighs relevance, age and importance.
-
-    ``score = relevance × (semantic + recency × 0.5^(age / half life) + importance × entry importance)``,
-    relevance being the fused rank of the dense and the keyword search, 0…1. With weights that sum to 1 the score
-    stays in 0…1. Multiplied and not added, so that what is merely new never outranks what is asked for by much:
-    with the defaults age costs an entry at most a fifth of its score.
-    """
-
-    semantic: float = 0.7
-    recency: float = 0.2
-    importance: float = 0.1
-    half_life_days: float = 30.0
-
-
-@dataclass(frozen=True)
-class PathInfo:
-    """What is at a path and below it."""
-
-    path: str
-    count: int
-    categories: tuple[str, ...]
-    oldest: datetime | None
-    newest: datetime | None
-    children: tuple[str, ...]
 
 
 class MemoryStore(AbstractContextManager["MemoryStore"], AbstractAsyncContextManager["MemoryStore"], ABC):
@@ -218,7 +163,7 @@ class MemoryStore(AbstractContextManager["MemoryStore"], AbstractAsyncContextMan
             weights: other than the store's.
             filters: see :class:`EntryFilter`.
         """
-        return self._run(self._search(query, _limit(limit), min_score, weights, EntryFilter.of(filters)))
+        return self._run(self._search(query, check_limit(limit), min_score, weights, EntryFilter.of(filters)))
 
     async def asearch(
         self,
@@ -229,7 +174,7 @@ class MemoryStore(AbstractContextManager["MemoryStore"], AbstractAsyncContextMan
         weights: RankingWeights | None = None,
         **filters: Unpack[FilterArgs],
     ) -> list[MemoryEntry]:
-        return await self._arun(self._search(query, _limit(limit), min_score, weights, EntryFilter.of(filters)))
+        return await self._arun(self._search(query, check_limit(limit), min_score, weights, EntryFilter.of(filters)))
 
     def nearest(
         self,
@@ -247,7 +192,7 @@ class MemoryStore(AbstractContextManager["MemoryStore"], AbstractAsyncContextMan
         Raises:
             DimensionMismatchError: the vector has another length than the store's.
         """
-        return self._run(self._nearest(embedding, text, _limit(limit), min_score, EntryFilter.of(filters)))
+        return self._run(self._nearest(embedding, text, check_limit(limit), min_score, EntryFilter.of(filters)))
 
     async def anearest(
         self,
@@ -258,7 +203,7 @@ class MemoryStore(AbstractContextManager["MemoryStore"], AbstractAsyncContextMan
         min_score: float = 0.0,
         **filters: Unpack[FilterArgs],
     ) -> list[MemoryEntry]:
-        return await self._arun(self._nearest(embedding, text, _limit(limit), min_score, EntryFilter.of(filters)))
+        return await self._arun(self._nearest(embedding, text, check_limit(limit), min_score, EntryFilter.of(filters)))
 
     def get(self, id: str) -> MemoryEntry | None:
         """The entry with this id, its vector included, or ``None`` if none is visible in the scope."""
@@ -269,10 +214,10 @@ class MemoryStore(AbstractContextManager["MemoryStore"], AbstractAsyncContextMan
 
     def list(self, *, limit: int = 200, offset: int = 0, **filters: Unpack[FilterArgs]) -> list[MemoryEntry]:
         """Entries, newest first; equal times keep one order over all pages."""
-        return self._run(self._list(_limit(limit), _limit(offset, "offset"), EntryFilter.of(filters)))
+        return self._run(self._list(check_limit(limit), check_limit(offset, "offset"), EntryFilter.of(filters)))
 
     async def alist(self, *, limit: int = 200, offset: int = 0, **filters: Unpack[FilterArgs]) -> list[MemoryEntry]:  # type: ignore[valid-type]
-        return await self._arun(self._list(_limit(limit), _limit(offset, "offset"), EntryFilter.of(filters)))
+        return await self._arun(self._list(check_limit(limit), check_limit(offset, "offset"), EntryFilter.of(filters)))
 
     def count(self, **filters: Unpack[FilterArgs]) -> int:
         """How many entries match."""
@@ -394,13 +339,8 @@ class MemoryStore(AbstractContextManager["MemoryStore"], AbstractAsyncContextMan
             if filters.get("ids") is not None:
                 raise InvalidEntryError("id and ids are both given: use one of them")
             filters = {**filters, "ids": [id]}
+        selective = {**filters, "reader": None, "include_private": filters.get("include_private") is False or None}
         # A filter that is None (a variable that was never set, say) must not come to mean "everything".
-        if all(value is None for name, value in filters.items() if name not in ("include_private", "reader")):
+        if all(value is None for value in selective.values()):
             raise InvalidEntryError("delete needs an id or a filter: use reset() to empty the scope")
         return EntryFilter.of(filters)
-
-
-def _limit(value: int, name: str = "limit") -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise InvalidEntryError(f"{name} must be a whole number from 0 up, got {value!r}")
-    return value

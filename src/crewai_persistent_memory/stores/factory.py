@@ -6,7 +6,8 @@ from typing import Any
 
 from ..config import MemoryConfig
 from ..errors import ConfigurationError
-from .base import MemoryStore, RankingWeights
+from .base import MemoryStore
+from .types import RankingWeights
 
 
 def open_store(**options: Any) -> MemoryStore:
@@ -40,7 +41,7 @@ def open_configured(config: MemoryConfig, *, external_vectors: bool = False) -> 
             "use path= for an embedded store"
         )
     from .qdrant.descriptor import EXTERNAL, FROM_STORE
-    from .qdrant.edge import open_embedded
+    from .qdrant.embedded import open_embedded
     from .qdrant.store import QdrantStore
 
     embedder = EXTERNAL if external_vectors else config.embedder if config.embedder_given else FROM_STORE

@@ -8,13 +8,11 @@ is in the write-ahead log and survives ``kill -9``, but reaches the disk only wi
 
 from __future__ import annotations
 
-import atexit
 import ctypes
 import logging
 import os
-import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,22 +20,33 @@ from typing import Any, Final, Literal
 
 import qdrant_edge as edge
 
-from ...embedding import Embedder
 from ...errors import (
     DimensionMismatchError,
     EmbedderMismatchError,
     EngineError,
     PersistentMemoryError,
     StoreClosedError,
-    StoreCorruptedError,
-    StoreFullError,
 )
 from .descriptor import KEYWORDS as KEYWORDS_ONLY
-from .descriptor import Descriptor, settle
-from .directory import DELETE_RESERVE, WRITE_RESERVE, StoreDirectory, in_use
+from .descriptor import Descriptor
+from .directory import DELETE_RESERVE, WRITE_RESERVE, StoreDirectory
+from .edge_errors import engine_errors
 from .edge_translate import EdgeReader, to_filter, to_point
-from .layout import DATETIME_INDEXES, DENSE, FLOAT_INDEXES, KEYWORD_INDEXES, KEYWORDS, TENANT_KEY, batches
-from .requests import Count, Delete, Facet, Health, Hit, Listing, Request, Retrieve, Search, SetPayload, Upsert
+from .layout import DENSE, batches
+from .requests import (
+    Count,
+    Delete,
+    Facet,
+    Health,
+    Hit,
+    Listing,
+    PointData,
+    Request,
+    Retrieve,
+    Search,
+    SetPayload,
+    Upsert,
+)
 
 Fsync = Literal["always", "interval", "close"]
 
@@ -52,10 +61,17 @@ class EmbeddedEngine:
 
     name = "embedded"
 
-    def __init__(self, directory: StoreDirectory, shard: Any, descriptor: Descriptor, fsync: Fsync) -> None:
+    def __init__(
+        self,
+        directory: StoreDirectory,
+        shard: Any,
+        descriptor: Descriptor,
+        fsync: Fsync,
+        release: Callable[[EmbeddedEngine], None],
+    ) -> None:
         self.descriptor = descriptor
         self.fsync = fsync
-        self.leases = 1
+        self._release = release
         self._directory = directory
         self._shard = shard
         self._reader = EdgeReader(shard)
@@ -96,16 +112,12 @@ class EmbeddedEngine:
             return self._execute[type(request)](request)
 
     def close(self) -> None:
-        """Give one lease back; the last one flushes and closes the shard."""
-        with _registry_lock:
-            if self._owner_pid != os.getpid() or self._closed:
-                return
-            self.leases -= 1
-            if self.leases == 0:
-                _registry.pop(self.path, None)
-                self.shut_down()
+        """Give this handle's share back; with the last one the shard is flushed and closed."""
+        if self._owner_pid == os.getpid() and not self._closed:
+            self._release(self)
 
     def shut_down(self) -> None:
+        """Flush and close the shard, whoever still uses it."""
         with self._lock:
             if self._closed:
                 return
@@ -132,7 +144,7 @@ class EmbeddedEngine:
     def _search(self, request: Search) -> list[Hit]:
         if request.dense:
             if self.descriptor.vectors == KEYWORDS_ONLY:
-                raise keywords_only(self.path)
+                raise self._keywords_only()
             if self.descriptor.dimensions is None:
                 # No vector was ever stored, so none is near; keywords may still match.
                 request = replace(request, dense=None)
@@ -187,13 +199,13 @@ class EmbeddedEngine:
             elif self.fsync == "interval":
                 self._mark_dirty()
 
-    def _admit_vectors(self, points: Any) -> None:
+    def _admit_vectors(self, points: Sequence[PointData]) -> None:
         """Check every vector's length before anything is written; the first one ever sets the store's."""
         lengths = {len(point.dense) for point in points if point.dense}
         if not lengths:
             return
         if self.descriptor.vectors == KEYWORDS_ONLY:
-            raise keywords_only(self.path)
+            raise self._keywords_only()
         dimensions = self.descriptor.dimensions
         for length in sorted(lengths):
             if dimensions is not None and length != dimensions:
@@ -241,6 +253,12 @@ class EmbeddedEngine:
             "unflushed_error": None if self._flush_error is None else str(self._flush_error),
         }
 
+    def _keywords_only(self) -> EmbedderMismatchError:
+        return EmbedderMismatchError(
+            f"the store at {self.path} was created with keywords only and takes no vectors: "
+            "use another path for an embedder"
+        )
+
     def _gone(self) -> StoreClosedError:
         if self._owner_pid != os.getpid():
             return StoreClosedError(
@@ -250,137 +268,6 @@ class EmbeddedEngine:
         return StoreClosedError(f"the memory store at {self.path} is closed: open it again")
 
 
-def keywords_only(path: object) -> EmbedderMismatchError:
-    return EmbedderMismatchError(
-        f"the store at {path} was created with keywords only and takes no vectors: use another path for an embedder"
-    )
-
-
-@contextmanager
-def engine_errors(path: Path) -> Iterator[None]:
-    """Turn whatever the engine throws into this package's errors."""
-    try:
-        yield
-    except (PersistentMemoryError, KeyboardInterrupt, SystemExit, GeneratorExit):
-        raise
-    except BaseException as error:
-        # The engine's panics are BaseException (pyo3_runtime.PanicException) and slip through "except Exception".
-        text = str(error)
-        if match := re.search(r"expected dim: (\d+), got (\d+)", text):
-            raise DimensionMismatchError(int(match[1]), int(match[2])) from error
-        if "No space left" in text or "os error 28" in text or "os error 122" in text:
-            raise StoreFullError(f"the disk of {path} is full: {text}") from error
-        if "WouldBlock" in text:
-            raise in_use(path) from error
-        if "not initialized" in text:
-            raise StoreClosedError(f"the memory store at {path} is closed: open it again") from error
-        if not isinstance(error, Exception):
-            raise StoreCorruptedError(f"the engine of {path} panicked: {text}. Reopen the store") from error
-        raise EngineError(f"the engine of {path} failed: {text}") from error
-
-
-# -- opening -------------------------------------------------------------------------------------------------------
-
-_registry: dict[Path, EmbeddedEngine] = {}
-_registry_lock = threading.RLock()
-
-
-def open_embedded(
-    path: str | os.PathLike[str], *, embedder: Any, language: str | None = None, fsync: Fsync = "interval"
-) -> tuple[EmbeddedEngine, Embedder | None]:
-    """Open the store at ``path``, creating it if there is none; shared with other handles of this process.
-
-    Raises:
-        StorePathError, StoreInUseError, StoreCorruptedError, SchemaVersionError, StoreFullError: about the path.
-        EmbedderMismatchError, EmbedderUnavailableError: about the embedder, see :func:`settle`.
-    """
-    real = Path(os.path.realpath(os.path.expanduser(path)))
-    with _registry_lock:
-        engine = _registry.get(real)
-        if engine is not None:
-            _, built = settle(engine.descriptor, embedder, language, str(real))
-            engine.leases += 1
-            return engine, built
-        directory = StoreDirectory(real)
-        directory.acquire()
-        try:
-            stored = directory.read_descriptor()
-            descriptor, built = settle(stored, embedder, language, str(real))
-            with engine_errors(real):
-                shard = _create(directory, descriptor) if stored is None else _load(directory, descriptor)
-        except BaseException:
-            directory.release()
-            raise
-        engine = EmbeddedEngine(directory, shard, descriptor, fsync)
-        _registry[real] = engine
-        return engine, built
-
-
-def _create(directory: StoreDirectory, descriptor: Descriptor) -> Any:
-    directory.require_space(0, WRITE_RESERVE)
-    directory.shard.mkdir()
-    config = edge.EdgeConfig(
-        sparse_vectors={KEYWORDS: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
-        # m=0: no HNSW graph. A query is filtered to one user's entries and faster without (0.13 against 0.32 ms at
-        # 10k records), and building the graph holds the GIL for minutes.
-        hnsw_config=edge.HnswIndexConfig(m=0, ef_construct=100, full_scan_threshold=10_000),
-    )
-    shard = edge.EdgeShard.create(str(directory.shard), config)
-    index = edge.UpdateOperation.create_field_index
-    shard.update(index(TENANT_KEY, edge.KeywordIndexParams(is_tenant=True)))
-    for key in KEYWORD_INDEXES:
-        shard.update(index(key, edge.KeywordIndexParams()))
-    for key in DATETIME_INDEXES:
-        shard.update(index(key, edge.DatetimeIndexParams()))
-    for key in FLOAT_INDEXES:
-        shard.update(index(key, edge.FloatIndexParams()))
-    if descriptor.dimensions is not None:
-        ensure_dense(shard, descriptor.dimensions)
-    shard.flush()
-    directory.write_descriptor(descriptor)
-    return shard
-
-
-def _load(directory: StoreDirectory, descriptor: Descriptor) -> Any:
-    try:
-        shard = edge.EdgeShard.load(str(directory.shard))
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException as error:
-        if "WouldBlock" in str(error):
-            raise
-        raise StoreCorruptedError(
-            f"the memory store at {directory.path} cannot be opened: {error}. Restore the folder from a backup, or "
-            "move it away to start with an empty one"
-        ) from error
-    if descriptor.dimensions is not None:
-        # A kill between writing the descriptor and this step leaves the vector uncreated; doing it twice is harmless.
-        ensure_dense(shard, descriptor.dimensions)
-    return shard
-
-
 def ensure_dense(shard: Any, dimensions: int) -> None:
+    """Create the dense vector; harmless if it is there."""
     shard.update(edge.UpdateOperation.create_dense_vector(DENSE, dimensions, edge.Distance.Cosine))
-
-
-@atexit.register
-def _close_all() -> None:
-    with _registry_lock:
-        for engine in list(_registry.values()):
-            try:
-                engine.shut_down()
-            except PersistentMemoryError as error:
-                logger.error("closing %s failed: %s", engine.path, error)
-        _registry.clear()
-
-
-def _forget_after_fork() -> None:
-    global _registry_lock
-    _registry_lock = threading.RLock()
-    for engine in _registry.values():
-        engine.abandon_after_fork()
-    _registry.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_after_fork)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import qdrant_edge as edge
 
@@ -89,7 +89,7 @@ class EdgeReader:
         where = to_filter(request.where)
         fused = edge.Prefetch(
             prefetches=[edge.Prefetch(query=q, limit=depth, filter=where, params=params) for q, params in lists],
-            query=edge.Fusion.Rrf(k=RRF_K),
+            query=cast(edge.Fusion, edge.Fusion.Rrf(k=RRF_K)),
             limit=depth,
         )
         constant, times = edge.Expression.Constant, edge.Expression.Mult

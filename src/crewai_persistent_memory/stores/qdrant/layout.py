@@ -9,7 +9,7 @@ One collection holds all tenants. A tenant is an organisation, a project and a u
 | ``org_id`` … ``agent_id`` | keyword | the scope's fields; ``""`` where unset (a field is never blank) |
 | ``id``, ``content``, ``path``, ``categories``, ``importance``, ``source``, ``private`` | | the entry |
 | ``metadata`` | text | the entry's metadata as JSON text, so that it comes back exactly |
-| ``metadata_terms`` | keyword list | digest of each top-level key and value, so that the engine filters any JSON value |
+| ``metadata_terms`` | keyword list | digest of each top-level key and value: the engine filters any JSON value |
 | ``ancestors`` | keyword list | the path and every path above it: a prefix is an exact match |
 | ``audience`` | keyword | ``""`` for a public entry, else who may read it |
 | ``created_at``, ``last_accessed`` | datetime | RFC 3339, UTC, microseconds |

@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 from typing_extensions import Self
 
@@ -14,7 +14,8 @@ from ...embedding import Embedder, KeywordEncoder, check_vector
 from ...entry import EntryFilter, MemoryEntry, check_id, check_text, normalize_path, utcnow
 from ...errors import EntryNotFoundError, InvalidEntryError
 from ...scope import Scope, ScopeBinding
-from ..base import EntryArgs, EntryChanges, MemoryStore, PathInfo, RankingWeights
+from ..base import MemoryStore
+from ..types import EntryArgs, EntryChanges, PathInfo, RankingWeights
 from .descriptor import Descriptor
 from .layout import (
     checked,
@@ -188,7 +189,7 @@ class QdrantStore(MemoryStore):
             raise EntryNotFoundError(f"no entry with id {id!r} is visible in this scope: check the id and the scope")
         hit, owner = found
         entry = to_entry(hit, owner)
-        changed = replace(entry, **changes, last_accessed=utcnow())
+        changed = replace(entry, **cast(dict[str, Any], changes), last_accessed=utcnow())
         if changed.content != entry.content:
             changed = replace(changed, embedding=None)
         yield from self._store([changed], [owner])

@@ -1,0 +1,90 @@
+"""Saves and recalls of ours on CrewAI's event bus and in the log, as CrewAI's own ``Memory`` reports its."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from crewai.events.event_bus import crewai_event_bus
+from crewai.events.types.memory_events import (
+    MemoryQueryCompletedEvent,
+    MemoryQueryFailedEvent,
+    MemoryQueryStartedEvent,
+    MemorySaveCompletedEvent,
+    MemorySaveFailedEvent,
+    MemorySaveStartedEvent,
+)
+from crewai.memory.types import MemoryMatch
+
+from ..embedding import redact
+from ..errors import PersistentMemoryError
+
+SOURCE_TYPE: Final = "unified_memory"
+
+logger = logging.getLogger("crewai_persistent_memory")
+
+
+@contextmanager
+def logged(what: str) -> Iterator[None]:
+    """CrewAI goes on without memory when it fails (an event says so, few read it): say it in the log as well."""
+    try:
+        yield
+    except PersistentMemoryError as error:
+        logger.error("%s failed: %s", what, error)
+        raise
+
+
+@contextmanager
+def save_events(source: object, value: str, metadata: dict[str, Any] | None, agent_role: str | None) -> Iterator[None]:
+    """Report the save done in the block."""
+    crewai_event_bus.emit(source, MemorySaveStartedEvent(value=value, metadata=metadata, source_type=SOURCE_TYPE))
+    start = time.perf_counter()
+    try:
+        with logged("remember"):
+            yield
+    except Exception as error:
+        text = redact(str(error))
+        crewai_event_bus.emit(
+            source, MemorySaveFailedEvent(value=value, metadata=metadata, error=text, source_type=SOURCE_TYPE)
+        )
+        raise
+    crewai_event_bus.emit(
+        source,
+        MemorySaveCompletedEvent(
+            value=value,
+            metadata=metadata or {},
+            agent_role=agent_role,
+            save_time_ms=(time.perf_counter() - start) * 1000,
+            source_type=SOURCE_TYPE,
+        ),
+    )
+
+
+@contextmanager
+def query_events(source: object, query: str, limit: int) -> Iterator[list[MemoryMatch]]:
+    """Report the recall done in the block, which puts what it found into the list it is given."""
+    crewai_event_bus.emit(source, MemoryQueryStartedEvent(query=query, limit=limit, source_type=SOURCE_TYPE))
+    start = time.perf_counter()
+    results: list[MemoryMatch] = []
+    try:
+        with logged("recall"):
+            yield results
+    except Exception as error:
+        text = redact(str(error))
+        crewai_event_bus.emit(
+            source, MemoryQueryFailedEvent(query=query, limit=limit, error=text, source_type=SOURCE_TYPE)
+        )
+        raise
+    crewai_event_bus.emit(
+        source,
+        MemoryQueryCompletedEvent(
+            query=query,
+            results=results,
+            limit=limit,
+            query_time_ms=(time.perf_counter() - start) * 1000,
+            source_type=SOURCE_TYPE,
+        ),
+    )

@@ -1,0 +1,75 @@
+"""The values that a store takes and gives besides entries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypedDict
+
+from ..errors import InvalidEntryError
+
+
+class EntryArgs(TypedDict, total=False):
+    """What can be said about an entry besides its content."""
+
+    id: str
+    path: str
+    categories: Sequence[str]
+    metadata: Mapping[str, Any]
+    importance: float
+    source: str | None
+    private: bool
+    created_at: datetime
+    embedding: Sequence[float] | None
+
+
+class EntryChanges(TypedDict, total=False):
+    """What can be changed about an entry."""
+
+    content: str
+    path: str
+    categories: Sequence[str]
+    metadata: Mapping[str, Any]
+    importance: float
+    source: str | None
+    private: bool
+
+
+@dataclass(frozen=True)
+class RankingWeights:
+    """How recall weighs relevance, age and importance.
+
+    ``score = relevance × (semantic + recency × 0.5^(age / half life) + importance × entry importance)``,
+    relevance being the fused rank of the dense and the keyword search, 0…1. With weights that sum to 1 the score
+    stays in 0…1. Multiplied and not added, so that what is merely new never outranks what is asked for by much:
+    with the defaults age costs an entry at most a fifth of its score.
+    """
+
+    semantic: float = 0.7
+    recency: float = 0.2
+    importance: float = 0.1
+    half_life_days: float = 30.0
+
+
+@dataclass(frozen=True)
+class PathInfo:
+    """What is at a path and below it."""
+
+    path: str
+    count: int
+    categories: tuple[str, ...]
+    oldest: datetime | None
+    newest: datetime | None
+    children: tuple[str, ...]
+
+
+def check_limit(value: int, name: str = "limit") -> int:
+    """``value`` if it is a whole number from 0 up.
+
+    Raises:
+        InvalidEntryError: it is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise InvalidEntryError(f"{name} must be a whole number from 0 up, got {value!r}")
+    return value

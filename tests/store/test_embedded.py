@@ -1,0 +1,226 @@
+"""The embedded store's folder: one process at a time, forks, damage, foreign files, full disks."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crewai_persistent_memory import (
+    PersistentMemoryError,
+    SchemaVersionError,
+    StoreClosedError,
+    StoreCorruptedError,
+    StoreFullError,
+    StoreInUseError,
+    StorePathError,
+    open_store,
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A store with one entry, closed."""
+    path = tmp_path / "store"
+    with open_store(path=path, user_id="john", embedder=None) as store:
+        store.add("kept")
+    return path
+
+
+def opened(path: Path, **options: Any) -> list[str]:
+    with open_store(path=path, user_id="john", **options) as store:
+        return [entry.content for entry in store.list()]
+
+
+class TestOneProcess:
+    def test_a_second_process_is_told_the_way_out(self, path: Path) -> None:
+        code = f"import crewai_persistent_memory as m; m.open_store(path={str(path)!r}, user_id='jane')"
+        with open_store(path=path, user_id="john"):
+            done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert done.returncode == 1
+        message = done.stderr.splitlines()[-1]
+        assert "StoreInUseError" in message
+        for part in (str(path), f"process {os.getpid()}", "one process at a time", "QDRANT_URL", "url="):
+            assert part in message
+        assert opened(path) == ["kept"]
+
+    def test_handles_of_one_process_share_the_shard(self, path: Path, tmp_path: Path) -> None:
+        link = tmp_path / "link"
+        link.symlink_to(path)
+        first = open_store(path=path, user_id="john")
+        second = open_store(path=link, user_id="john")
+        second.add("through the link")
+        assert first.count() == 2
+        first.close()
+        assert second.count() == 2
+        second.close()
+        with pytest.raises(StoreClosedError):
+            second.count()
+        assert len(opened(path)) == 2
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+    def test_a_forked_child_is_refused_and_harms_nothing(self, path: Path) -> None:
+        context = multiprocessing.get_context("fork")
+        with open_store(path=path, user_id="john") as store:
+            ours, theirs = context.Pipe()
+            child = context.Process(target=_use_inherited, args=(store, str(path), theirs))
+            child.start()
+            errors = ours.recv()
+            child.join()
+            assert child.exitcode == 0
+            assert "forked" in errors[0]
+            assert "one process at a time" in errors[1]
+            store.add("after the fork")
+            assert store.count() == 2
+        assert len(opened(path)) == 2
+
+    def test_is_free_again_after_a_kill(self, path: Path) -> None:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "tests.store.writer", str(path), "interval", "1"], stdout=subprocess.PIPE, text=True
+        )
+        assert child.stdout is not None
+        child.stdout.readline()
+        with pytest.raises(StoreInUseError):
+            open_store(path=path, user_id="john")
+        child.kill()
+        child.wait()
+        assert "kept" in opened(path)
+
+
+def _use_inherited(store: Any, path: str, pipe: Any) -> None:
+    errors = []
+    for use in (lambda: store.count(), lambda: open_store(path=path, user_id="jane")):
+        try:
+            use()
+            errors.append("no error")
+        except PersistentMemoryError as error:
+            errors.append(str(error))
+    pipe.send(errors)
+
+
+class TestFolder:
+    def test_a_foreign_folder(self, tmp_path: Path) -> None:
+        (tmp_path / "thesis.tex").write_text("precious")
+        with pytest.raises(StorePathError, match=r"thesis\.tex"):
+            open_store(path=tmp_path, user_id="john")
+        assert os.listdir(tmp_path) == ["thesis.tex"]
+
+    def test_a_file(self, tmp_path: Path) -> None:
+        file = tmp_path / "file"
+        file.write_text("x")
+        for path in (file, file / "below"):
+            with pytest.raises(StorePathError, match="Give path="):
+                open_store(path=path, user_id="john")
+
+    @pytest.mark.parametrize("reach", ["chmod", "proc"])
+    def test_an_unwritable_path(self, tmp_path: Path, reach: str) -> None:
+        if reach == "chmod":
+            if os.geteuid() == 0:
+                pytest.skip("root may write anywhere; the proc case covers this")
+            tmp_path.chmod(0o500)
+        path = tmp_path / "store" if reach == "chmod" else Path("/proc/store")
+        with pytest.raises(StorePathError, match="may write to"):
+            open_store(path=path, user_id="john")
+
+    @pytest.mark.parametrize("part", ["segments", "wal", "edge_config.json"])
+    def test_a_missing_part_is_not_an_empty_store(self, path: Path, part: str) -> None:
+        victim = path / "shard" / part
+        shutil.rmtree(victim) if victim.is_dir() else victim.unlink()
+        with pytest.raises(StoreCorruptedError, match=f"shard/{part} is missing"):
+            opened(path)
+
+    @pytest.mark.parametrize("pattern", ["edge_config.json", "segments/*/version.info", "segments/*/segment.json"])
+    def test_damaged_engine_files(self, path: Path, pattern: str) -> None:
+        for file in (path / "shard").glob(pattern):
+            file.write_bytes(b"\xde\xad" * 100)
+        with pytest.raises(StoreCorruptedError, match="backup"):
+            opened(path)
+
+    @pytest.mark.parametrize("text", ["", "{", "[]", '{"format": "other"}', '{"format": "crewai-persistent-memory"}'])
+    def test_a_damaged_descriptor(self, path: Path, text: str) -> None:
+        (path / "store.json").write_text(text)
+        with pytest.raises(StoreCorruptedError, match=r"store\.json"):
+            opened(path)
+
+    def test_a_missing_descriptor_does_not_discard_entries(self, path: Path) -> None:
+        (path / "store.json").unlink()
+        with pytest.raises(StoreCorruptedError, match=r"store\.json is missing"):
+            opened(path)
+
+    def test_a_creation_cut_short_is_started_over(self, tmp_path: Path) -> None:
+        path = tmp_path / "store"
+        open_store(path=path, user_id="john", embedder=None).close()
+        (path / "store.json").unlink()
+        assert opened(path, embedder=None) == []
+
+    def test_a_newer_schema(self, path: Path) -> None:
+        descriptor = json.loads((path / "store.json").read_text())
+        descriptor["schema_version"] = 99
+        (path / "store.json").write_text(json.dumps(descriptor))
+        with pytest.raises(SchemaVersionError, match="version 99.*upgrade"):
+            opened(path)
+
+    def test_an_error_at_opening_leaves_the_path_free(self, path: Path) -> None:
+        text = (path / "store.json").read_text()
+        (path / "store.json").write_text("{")
+        with pytest.raises(StoreCorruptedError):
+            opened(path)
+        (path / "store.json").write_text(text)
+        assert opened(path) == ["kept"]
+
+
+class TestFullDisk:
+    @pytest.fixture
+    def small_disk(self, tmp_path: Path) -> Iterator[Path]:
+        mount = tmp_path / "small"
+        mount.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", "size=80m", "tmpfs", str(mount)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode != 0:
+            pytest.skip(f"cannot mount a small tmpfs here: {done.stderr.strip()}")
+        yield mount
+        subprocess.run(["umount", "-l", str(mount)], check=True)
+
+    def test_is_an_error_before_the_write_and_loses_nothing(self, small_disk: Path) -> None:
+        # In a child, because the engine dies of a full disk with SIGBUS unless we stop before it.
+        done = subprocess.run(
+            [sys.executable, "-c", FILL, str(small_disk / "store")], capture_output=True, text=True, timeout=300
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        report = json.loads(done.stdout)
+        assert report["error"] == "StoreFullError"
+        assert "MiB left" in report["message"]
+        assert report["before"] == report["after"] > 5
+        assert report["deleted"] == 1
+        with open(small_disk / "filler", "wb") as filler:
+            filler.write(bytes(15 * 1024 * 1024))
+        with pytest.raises(StoreFullError):
+            open_store(path=small_disk / "another", user_id="john", embedder=None)
+        with open_store(path=small_disk / "store", user_id="john") as store:
+            assert store.count() == report["before"] - 1
+            assert len(store.search("number", limit=1000)) == report["before"] - 1
+
+
+FILL = """
+import json, os, sys
+from crewai_persistent_memory import open_store, StoreFullError
+store = open_store(path=sys.argv[1], user_id="john", embedder=None)
+stored = 0
+try:
+    while True:
+        store.add(f"number {stored} " + os.urandom(100_000).hex(), id=str(stored))
+        stored += 1
+except StoreFullError as error:
+    report = {"error": type(error).__name__, "message": str(error), "before": stored, "after": store.count()}
+report["deleted"] = store.delete("0")
+store.close()
+print(json.dumps(report))
+"""

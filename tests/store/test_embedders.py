@@ -1,0 +1,215 @@
+"""The choice of embedder is made when a store is created, kept with it, and never changes silently."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crewai_persistent_memory import (
+    ConfigurationError,
+    EmbedderError,
+    EmbedderMismatchError,
+    EmbedderUnavailableError,
+    QdrantStorageBackend,
+    open_store,
+)
+from crewai_persistent_memory.embedding import Embedder, Fingerprint, KeywordEncoder, normalize_spec, public_spec
+
+from ..support.embedders import WordHashEmbedder
+
+OPENAI = {"provider": "openai", "config": {"model_name": "text-embedding-3-small", "api_key": "sk-secret0123456789"}}
+
+
+def create(path: Path, **options: Any) -> None:
+    with open_store(path=path, user_id="john", **options) as store:
+        store.add("John likes tea", id="a")
+
+
+class TestDefault:
+    def test_keywords_only_without_a_key_said_once(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        with caplog.at_level(logging.INFO, "crewai_persistent_memory"):
+            create(tmp_path / "s")
+            create(tmp_path / "s")
+        said = [record.getMessage() for record in caplog.records]
+        assert len(said) == 1
+        assert "keywords only, because OPENAI_API_KEY is not set" in said[0]
+
+    def test_a_key_that_appears_later_changes_nothing(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        create(tmp_path / "s")
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-later0123456789")
+        with open_store(path=tmp_path / "s", user_id="john") as store:
+            assert [entry.id for entry in store.search("tea")] == ["a"]
+            assert store.health()["vectors"] == "keywords"
+
+    def test_openai_with_a_key_and_an_error_once_it_is_gone(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-secret0123456789")
+        open_store(path=tmp_path / "s").close()
+        assert "text-embedding-3-small" in caplog.text
+        assert "secret" not in caplog.text + (tmp_path / "s" / "store.json").read_text()
+        open_store(path=tmp_path / "s").close()
+        monkeypatch.delenv("OPENAI_API_KEY")
+        with pytest.raises(EmbedderUnavailableError, match="created with openai/text-embedding-3-small, which is not"):
+            open_store(path=tmp_path / "s")
+
+    def test_by_the_environment(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-secret0123456789")
+        monkeypatch.setenv("CREWAI_MEMORY_EMBEDDER", "keywords")
+        with open_store(path=tmp_path / "s") as store:
+            assert store.health()["vectors"] == "keywords"
+
+
+class TestMismatch:
+    def test_another_spec(self, tmp_path: Path) -> None:
+        open_store(path=tmp_path / "s", embedder=OPENAI).close()
+        other = {"provider": "openai", "config": {"model_name": "text-embedding-3-large", "api_key": "sk-x"}}
+        with pytest.raises(
+            EmbedderMismatchError, match=r"openai/text-embedding-3-small.*openai/text-embedding-3-large"
+        ):
+            open_store(path=tmp_path / "s", embedder=other)
+
+    def test_another_key_or_address_is_the_same_embedder(self, tmp_path: Path) -> None:
+        open_store(path=tmp_path / "s", embedder=OPENAI).close()
+        moved = {"model": "text-embedding-3-small", "api_key": "sk-other", "api_base": "http://127.0.0.1:1/v1"}
+        open_store(path=tmp_path / "s", embedder={"provider": "openai", "config": moved}).close()
+
+    def test_another_function(self, tmp_path: Path) -> None:
+        create(tmp_path / "s", embedder=WordHashEmbedder(32))
+        create(tmp_path / "s", embedder=WordHashEmbedder(32))
+        for other in (WordHashEmbedder(32, salt="other"), WordHashEmbedder(64)):
+            with pytest.raises(EmbedderMismatchError, match="custom embedding function"):
+                open_store(path=tmp_path / "s", embedder=other)
+        with pytest.raises(EmbedderUnavailableError, match="pass the same one as embedder="):
+            open_store(path=tmp_path / "s")
+
+    def test_keywords_against_vectors(self, tmp_path: Path) -> None:
+        create(tmp_path / "keywords", embedder=None)
+        with pytest.raises(EmbedderMismatchError, match="created with keywords only"):
+            open_store(path=tmp_path / "keywords", embedder=WordHashEmbedder())
+        create(tmp_path / "vectors", embedder=WordHashEmbedder())
+        with pytest.raises(EmbedderMismatchError, match="no embedder was given"):
+            open_store(path=tmp_path / "vectors", embedder=None)
+
+    def test_vectors_from_outside(self, tmp_path: Path) -> None:
+        QdrantStorageBackend(path=tmp_path / "outside", user_id="john").close()
+        with pytest.raises(EmbedderMismatchError, match="created by QdrantStorageBackend"):
+            open_store(path=tmp_path / "outside", embedder=WordHashEmbedder())
+        create(tmp_path / "keywords", embedder=None)
+        backend = QdrantStorageBackend(path=tmp_path / "keywords", user_id="john")
+        with pytest.raises(EmbedderMismatchError, match="takes no vectors"):
+            backend.search([1.0, 2.0])
+        backend.close()
+
+    def test_another_language(self, tmp_path: Path) -> None:
+        create(tmp_path / "s", embedder=None, language="german")
+        create(tmp_path / "s")
+        with pytest.raises(ConfigurationError, match="created with 'german'"):
+            open_store(path=tmp_path / "s", language="english")
+
+
+class TestFailures:
+    def test_an_embedder_that_fails_stores_nothing(self, tmp_path: Path) -> None:
+        embedder = WordHashEmbedder()
+        with open_store(path=tmp_path / "s", user_id="john", embedder=embedder) as store:
+
+            def broken(texts: list[str]) -> Any:
+                raise TimeoutError("no answer for key sk-secret0123456789")
+
+            store._embedder._function = broken  # type: ignore[attr-defined]
+            with pytest.raises(EmbedderUnavailableError, match="TimeoutError") as caught:
+                store.add("x")
+            assert "secret" not in str(caught.value)
+            assert store.count() == 0
+            with pytest.raises(EmbedderUnavailableError):
+                store.search("x")
+
+    @pytest.mark.parametrize(
+        ("answer", "message"),
+        [
+            ([], "returned 0 vectors for 1"),
+            ([["a"]], "not a sequence of numbers"),
+            ([[float("nan")]], "not finite"),
+            ([3], "not a sequence of numbers"),
+        ],
+    )
+    def test_nonsense_is_named(self, answer: Any, message: str) -> None:
+        with pytest.raises(EmbedderError, match=message):
+            Embedder(lambda texts: answer, Fingerprint()).embed(["x"])
+
+    def test_an_empty_vector_means_none(self, tmp_path: Path) -> None:
+        class Picky(WordHashEmbedder):
+            def vector(self, text: str) -> list[float]:
+                return [] if "tea" in text else super().vector(text)
+
+        with open_store(path=tmp_path / "s", user_id="john", embedder=Picky()) as store:
+            store.add("tea", id="a")
+            assert store.get("a").embedding is None  # type: ignore[union-attr]
+            assert [entry.id for entry in store.search("tea")] == ["a"]
+
+    @pytest.mark.parametrize(
+        ("embedder", "message"),
+        [
+            ("openai", "embedder"),
+            ({"config": {}}, "provider is missing"),
+            ({"provider": "openai", "model": "x"}, "unknown key model"),
+            (7, "embedder"),
+        ],
+    )
+    def test_what_is_no_embedder(self, tmp_path: Path, embedder: Any, message: str) -> None:
+        with pytest.raises(ConfigurationError, match=message):
+            open_store(path=tmp_path / "s", embedder=embedder)
+        assert not (tmp_path / "s" / "store.json").exists()
+
+    def test_an_unknown_provider(self, tmp_path: Path) -> None:
+        with pytest.raises(EmbedderUnavailableError, match="'nope' cannot be built"):
+            open_store(path=tmp_path / "s", embedder={"provider": "nope"})
+
+
+class TestSecrets:
+    def test_none_is_kept_or_shown(self, tmp_path: Path) -> None:
+        spec = {
+            "provider": "openai",
+            "config": {
+                "model_name": "m",
+                "api_key": "sk-secret0123456789",
+                "api_base": "http://user:secret@127.0.0.1/v1?token=secret",
+                "default_headers": {"Authorization": "secret"},
+            },
+        }
+        assert "secret" not in json.dumps(public_spec(normalize_spec(spec)))
+        with open_store(path=tmp_path / "s", embedder=spec) as store:
+            shown = repr(store) + repr(store.embedder) + json.dumps(store.health())  # type: ignore[attr-defined]
+        assert "secret" not in shown + (tmp_path / "s" / "store.json").read_text()
+
+
+class TestKeywords:
+    def test_language(self) -> None:
+        german = KeywordEncoder("german")
+        assert set(german.query("die Häuser").indices) == set(german.query("das Haus").indices)
+        plain = KeywordEncoder("none")
+        assert plain.query("the").indices
+        with pytest.raises(ConfigurationError, match="klingon"):
+            KeywordEncoder("klingon")
+
+    def test_similarity(self) -> None:
+        encoder = KeywordEncoder()
+        assert encoder.similarity("John likes tea", "john LIKES teas") == pytest.approx(1.0)
+        assert encoder.similarity("John likes tea", "the weather in Spain") == 0.0
+        assert encoder.similarity("", "") == 0.0
+
+    def test_a_neighbours_words_do_not_change_a_ranking(self, tmp_path: Path) -> None:
+        """How rare a word is, is counted over the caller's own entries: ranks tell nothing of other users'."""
+        with open_store(path=tmp_path / "s", embedder=None) as store:
+            john, jane = store.scoped(user_id="john"), store.scoped(user_id="jane")
+            for text in ("merger talks at noon", "merger lunch", "merger again", "budget review", "lunch"):
+                john.add(text)
+            before = [(e.content, e.score) for e in john.search("merger budget")]
+            for i in range(200):
+                jane.add(f"budget number {i}")
+            after = john.search("merger budget")
+            assert [e.content for e in after] == [content for content, _ in before]
