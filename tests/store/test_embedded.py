@@ -180,14 +180,20 @@ class TestFolder:
 class TestFullDisk:
     @pytest.fixture
     def small_disk(self, tmp_path: Path) -> Iterator[Path]:
-        mount = tmp_path / "small"
+        mount, image = tmp_path / "small", tmp_path / "image"
         mount.mkdir()
-        command = ["mount", "-t", "tmpfs", "-o", "size=80m", "tmpfs", str(mount)]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode != 0:
-            pytest.skip(f"cannot mount a small tmpfs here: {done.stderr.strip()}")
+        with open(image, "wb") as file:
+            file.truncate(100 * 1024 * 1024)
+        for command in (["mkfs.ext4", "-q", "-F", image], ["mount", "-o", "loop", image, mount]):
+            try:
+                done = subprocess.run(command, capture_output=True, text=True)
+            except FileNotFoundError as error:
+                pytest.skip(f"cannot make a small disk here: {error}")
+            if done.returncode != 0:
+                pytest.skip(f"cannot make a small disk here: {done.stderr.strip()}")
+        (mount / "lost+found").rmdir()
         yield mount
-        subprocess.run(["umount", "-l", str(mount)], check=True)
+        subprocess.run(["umount", "-l", mount], check=True)
 
     def test_is_an_error_before_the_write_and_loses_nothing(self, small_disk: Path) -> None:
         # In a child, because the engine dies of a full disk with SIGBUS unless we stop before it.

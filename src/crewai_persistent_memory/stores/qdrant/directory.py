@@ -23,7 +23,8 @@ from .descriptor import Descriptor
 WRITE_RESERVE: Final = 32 * 1024 * 1024
 """Bytes that must stay free on the disk for a write to be accepted. The engine writes through memory maps of
 sparse files, and a full disk kills the process with SIGBUS there (seen with qdrant-edge-py 0.9), so a write
-that might not fit is refused before it reaches the engine."""
+that might not fit is refused before it reaches the engine. (Not enough on a tmpfs, where reading a sparse file
+allocates too: opening a store there can take more than this.)"""
 
 DELETE_RESERVE: Final = 8 * 1024 * 1024
 """The same for deletes and small updates, lower so that they still work when writes no longer do."""
