@@ -34,6 +34,9 @@ class ScriptedLLM(BaseLLM):
             return response_model.model_validate(answer)
         return answer if isinstance(answer, str) else json.dumps(answer)
 
+    async def acall(self, messages: Any, tools: Any = None, *args: Any, **kwargs: Any) -> Any:
+        return self.call(messages, tools, *args, **kwargs)
+
     def supports_function_calling(self) -> bool:
         return False
 

@@ -8,6 +8,7 @@ are naive UTC; ``touch_records`` and ``close`` are used when present; a wrong di
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -57,12 +58,15 @@ class QdrantStorageBackend:
     def __init__(self, **options: Any) -> None:
         config = MemoryConfig.build(**options)
         self._store = open_configured(config, external_vectors=True)
+        # Not part of the protocol: crewai 1.10's save flow holds it while it consolidates.
+        self.write_lock = threading.RLock()
 
     @classmethod
     def over(cls, store: MemoryStore) -> QdrantStorageBackend:
         """A backend over a store that is already open."""
         backend = object.__new__(cls)
         backend._store = store
+        backend.write_lock = threading.RLock()
         return backend
 
     @property
@@ -72,7 +76,9 @@ class QdrantStorageBackend:
 
     def bound(self) -> QdrantStorageBackend:
         """This backend, fixed to the scope of this moment, for threads that do not carry the context."""
-        return self.over(self._store.bound())
+        bound = self.over(self._store.bound())
+        bound.write_lock = self.write_lock
+        return bound
 
     # -- writing ---------------------------------------------------------------------------------------------------
 

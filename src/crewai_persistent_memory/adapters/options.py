@@ -15,13 +15,7 @@ from ..stores.base import MemoryStore
 from ..stores.factory import open_configured
 
 # What CrewAI's Memory takes differs by version; storage, embedder and llm are decided here.
-_CREWAI_OPTIONS: Final = frozenset(inspect.signature(Memory.__init__).parameters) - {
-    "self",
-    "storage",
-    "embedder",
-    "llm",
-    "memory_kind",
-}
+_CREWAI_OPTIONS: Final = frozenset(inspect.signature(Memory).parameters) - {"storage", "embedder", "llm", "memory_kind"}
 _OUR_OPTIONS: Final = frozenset(MemoryConfig.model_fields)
 
 
@@ -43,6 +37,8 @@ def crewai_options(options: Mapping[str, Any], llm: Any) -> dict[str, Any]:
         ConfigurationError: the LLM cannot be built.
     """
     chosen = {name: value for name, value in options.items() if name in _CREWAI_OPTIONS}
+    if "recency_half_life_days" in chosen:
+        chosen["recency_half_life_days"] = max(1, round(chosen["recency_half_life_days"]))  # CrewAI takes whole days
     if llm is not None:
         chosen["llm"] = _build_llm(llm)
     return chosen

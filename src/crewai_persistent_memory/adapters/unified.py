@@ -136,11 +136,11 @@ class PersistentMemory(Memory):
             ScopeConflictError: a fixed field is given another value.
         """
         fields = {"user_id": user_id, "project_id": project_id, "run_id": run_id}
-        return self._over(self.store.scoped(scope, **fields, agent_id=agent_id, org_id=org_id))
+        store = self.store.scoped(scope, **fields, agent_id=agent_id, org_id=org_id)
+        return self._over(QdrantStorageBackend.over(store))
 
-    def _over(self, store: MemoryStore) -> Self:
+    def _over(self, backend: QdrantStorageBackend) -> Self:
         view = copy.copy(self)
-        backend = QdrantStorageBackend.over(store)
         view._storage = backend
         view._bridge = replace(self._bridge, backend=backend, is_view=True)
         return view
@@ -149,7 +149,7 @@ class PersistentMemory(Memory):
         """This memory fixed to the scope of this moment, for CrewAI's flows and their threads."""
         if self._bridge.has_llm:
             _ = self._llm  # built once, here, and not in every copy
-        return self._over(self.store.bound())
+        return self._over(self._bridge.backend.bound())
 
     def scope(self, path: str) -> PersistentScope:
         """A view of one path and what is below it."""

@@ -1,0 +1,137 @@
+"""CrewAI's own memory engine over our backend, whole loop: extraction, analysis, consolidation, recall, tools, reset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crewai_persistent_memory import PersistentMemory, QdrantStorageBackend, use_scope
+
+from ..support.crews import ScriptedLLM, final, one_agent_crew
+from ..support.embedders import WordHashEmbedder
+from ..support.memory_llm import MemoryLLM
+
+pytestmark = pytest.mark.crew
+
+
+def kinds(llm: MemoryLLM) -> set[str]:
+    return set(llm.kinds)
+
+
+class TestCrewAIsMemory:
+    """``crewai.Memory(storage=QdrantStorageBackend(...))``, built by the user."""
+
+    def test_the_whole_loop(self, tmp_path: Path) -> None:
+        from crewai.memory.unified_memory import Memory
+        from crewai.tools.memory_tools import create_memory_tools
+
+        llm = MemoryLLM()
+        embedder = WordHashEmbedder()
+        backend = QdrantStorageBackend(path=tmp_path / "s", user_id="john")
+        memory = Memory(storage=backend, llm=llm, embedder=embedder)
+        crew = one_agent_crew(llm, "Guest: FACT: John is allergic to nuts. Nice weather today.", memory=memory)
+        crew.kickoff()
+        memory.drain_writes()
+        assert kinds(llm) == {"answer", "extract", "analyse"}
+        [record] = memory.list_records()
+        assert (record.content, record.scope, record.categories) == ("John is allergic to nuts", "/diet", ["food"])
+        assert record.importance == 0.9
+        assert record.metadata["entities"] == ["John"]
+
+        # The same again, said a little differently: consolidated into the record that is there.
+        memory.remember("John is allergic to nuts, John")
+        assert "consolidate" in kinds(llm)
+        [consolidated] = memory.list_records()
+        assert (consolidated.id, consolidated.content) == (record.id, "John is allergic to nuts, John")
+
+        memory.remember("John wants a window seat")
+        assert [m.record.content for m in memory.recall("window seat", depth="shallow", limit=1)] == [
+            "John wants a window seat"
+        ]
+        assert memory.recall("window seat", depth="deep")[0].record.content == "John wants a window seat"
+        assert memory.recall("window seat and more " * 20, depth="deep")
+        assert "query" in kinds(llm)
+        search, save = create_memory_tools(memory)
+        assert "window seat" in search._run(queries=["seat"])
+        assert "Saved" in save._run(contents=["John flies on Mondays"])
+        assert memory.list_scopes("/") == ["/diet", "/travel"]
+        assert memory.info("/travel").record_count == 2
+        memory.update(record.id, importance=1.0)
+        kept = backend.get_record(record.id)
+        assert kept is not None
+        assert kept.importance == 1.0
+        assert kept.embedding == pytest.approx(embedder.vector("John is allergic to nuts, John"), abs=1e-6)
+        memory.reset(scope="/diet")
+        assert backend.count() == 2
+        memory.reset()
+        assert backend.count() == 0
+        memory.close()
+
+
+class TestPersistentMemory:
+    @pytest.fixture(params=["keywords", "hybrid"])
+    def embedder(self, request: pytest.FixtureRequest) -> Any:
+        return None if request.param == "keywords" else WordHashEmbedder()
+
+    def test_infer_keeps_crewais_pipeline(self, tmp_path: Path, embedder: Any) -> None:
+        llm = MemoryLLM()
+        with PersistentMemory(path=tmp_path / "s", user_id="john", llm=llm, embedder=embedder) as memory:
+            one_agent_crew(llm, "Guest: FACT: John is allergic to nuts. Lovely weather.", memory=memory).kickoff()
+            memory.drain_writes()
+            assert kinds(llm) == {"answer", "extract", "analyse"}
+            [record] = memory.list_records()
+            assert (record.content, record.scope, record.categories) == ("John is allergic to nuts", "/diet", ["food"])
+            llm.kinds.clear()
+            assert memory.recall("is he allergic to nuts?")
+            assert llm.kinds == []
+            memory.remember("John is allergic to nuts")
+            assert "consolidate" in kinds(llm)
+            assert [r.id for r in memory.list_records()] == [record.id]
+
+    def test_deep_recall_is_crewais_flow(self, tmp_path: Path, embedder: Any) -> None:
+        llm = MemoryLLM()
+        with PersistentMemory(path=tmp_path / "s", user_id="john", llm=llm, embedder=embedder) as memory:
+            memory.store.add("John wants a window seat", path="/travel")
+            assert [m.record.content for m in memory.recall("window seat", depth="deep")] == [
+                "John wants a window seat"
+            ]
+            assert memory.recall("everything about the window seat, please " * 10, depth="deep")
+            assert llm.kinds == ["query"]
+
+    def test_flows_stay_in_the_scope_of_the_call(self, tmp_path: Path, embedder: Any) -> None:
+        """CrewAI's flows run in threads, in 1.10 without the caller's context."""
+        llm = MemoryLLM()
+        with PersistentMemory(path=tmp_path / "s", llm=llm, embedder=embedder) as memory:
+            for user in ("john", "jane"):
+                with use_scope(user_id=user):
+                    memory.remember_many([f"{user} wants a window seat", f"{user} flies on Mondays"])
+            memory.drain_writes()
+            for user, other in (("john", "jane"), ("jane", "john")):
+                with use_scope(user_id=user):
+                    for depth in ("shallow", "deep"):
+                        found = [m.record.content for m in memory.recall("wants a window seat", depth=depth)]
+                        assert found[0] == f"{user} wants a window seat"
+                        assert not [content for content in found if other in content]
+
+    def test_infer_false_with_an_llm_calls_none(self, tmp_path: Path) -> None:
+        llm = MemoryLLM()
+        with PersistentMemory(path=tmp_path / "s", user_id="john", llm=llm, infer=False, embedder=None) as memory:
+            one_agent_crew(ScriptedLLM(final("noted")), "John likes tea", memory=memory).kickoff()
+            memory.remember("John likes figs")
+            assert memory.recall("tea")
+        assert llm.kinds == []
+
+    def test_a_failed_background_save_is_logged(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        def broken(texts: list[str]) -> list[list[float]]:
+            if "FAIL" in texts[0]:
+                raise TimeoutError("the embedder is away")
+            return WordHashEmbedder()(texts)
+
+        with PersistentMemory(path=tmp_path / "s", user_id="john", llm=MemoryLLM(), embedder=broken) as memory:
+            memory.remember_many(["FAIL"])
+            memory.drain_writes()
+            assert memory.recall("anything") == []
+        assert "a background save failed" in caplog.text
+        assert "the embedder is away" in caplog.text
