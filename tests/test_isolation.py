@@ -85,7 +85,7 @@ class Model:
 
     def specific(self, reader: Scope, id: str) -> tuple[Scope, str] | None:
         """The entry that an id means to a reader: the one whose run and agent are the most specific."""
-        found = [key for key in self.visible(reader, False, {"ids": [id]})]
+        found = self.visible(reader, False, {"ids": [id]})
         return max(found, key=lambda key: (key[0].run_id is not None, key[0].agent_id is not None), default=None)
 
 

@@ -42,7 +42,7 @@ def test_longest_and_unicode_fields() -> None:
 
 
 def test_no_user_is_an_error_unless_asked_for_in_words() -> None:
-    with pytest.raises(MissingScopeError, match="Scope.shared"):
+    with pytest.raises(MissingScopeError, match=r"Scope\.shared"):
         Scope(user_id=None)
     assert Scope.shared(project_id="shop").is_shared
     with pytest.raises(InvalidScopeError, match="project_id is blank"):

@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 from .errors import ConfigurationError, EmbedderError, EmbedderUnavailableError
@@ -139,16 +139,21 @@ def check_vector(name: str, vector: Any) -> list[float]:
     Raises:
         EmbedderError: not a sequence of finite numbers.
     """
-    if hasattr(vector, "tolist"):
-        vector = vector.tolist()
+    values: list[float] = list(vector.tolist() if hasattr(vector, "tolist") else _sequence(name, vector))
     try:
-        values = [float(x) for x in vector]
-    except (TypeError, ValueError) as error:
+        # One pass in C: a sum of finite floats is finite unless it overflows, which no embedding does.
+        finite = math.isfinite(math.fsum(values))
+    except (TypeError, ValueError, OverflowError) as error:
         raise EmbedderError(f"{name} is not a sequence of numbers: {error}") from error
-    # One pass in C: a sum of finite floats is finite unless it overflows, which no embedding does.
-    if not math.isfinite(math.fsum(values)):
+    if not finite:
         raise EmbedderError(f"{name} has a number that is not finite: check the embedder's input and output")
     return values
+
+
+def _sequence(name: str, vector: Any) -> Any:
+    if isinstance(vector, (str, bytes)) or not hasattr(vector, "__iter__"):
+        raise EmbedderError(f"{name} is not a sequence of numbers but {type(vector).__name__}")
+    return vector
 
 
 def default_embedder_spec() -> Mapping[str, Any] | None:
@@ -235,11 +240,14 @@ def _cosine(a: Sequence[float], b: Sequence[float]) -> float:
 # -- keywords ------------------------------------------------------------------------------------------------------
 
 
-class SparseVector(NamedTuple):
-    """Token ids and their weights."""
+class SparseVector(Protocol):
+    """Token ids and their weights, in whatever object the encoder made: the embedded engine takes it as it is."""
 
-    indices: list[int]
-    values: list[float]
+    @property
+    def indices(self) -> list[int]: ...
+
+    @property
+    def values(self) -> list[float]: ...
 
 
 class KeywordEncoder:
@@ -265,12 +273,10 @@ class KeywordEncoder:
             ) from error
 
     def document(self, text: str) -> SparseVector:
-        vector = self._model.embed_document(text)
-        return SparseVector(vector.indices, vector.values)
+        return self._model.embed_document(text)
 
     def query(self, text: str) -> SparseVector:
-        vector = self._model.embed_query(text)
-        return SparseVector(vector.indices, vector.values)
+        return self._model.embed_query(text)
 
     def similarity(self, a: str, b: str) -> float:
         """Cosine of the two texts' sets of terms, 0…1: how much they say with the same words."""

@@ -7,9 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-
-import crewai_persistent_memory.adapters  # noqa: F401  (telemetry off before crewai is imported)
 from crewai.memory.types import MemoryRecord
+
 from crewai_persistent_memory import (
     DimensionMismatchError,
     EmbedderError,

@@ -311,8 +311,9 @@ class TestCrewAI:
             for _ in range(8):
                 assert done.acquire(timeout=30)
         assert sorted(seen) == sorted(
-            ["memory_save_started", "memory_save_completed", "memory_query_started", "memory_query_completed"]
-            + ["memory_save_started", "memory_save_failed", "memory_query_started", "memory_query_failed"]
+            f"memory_{what}_{step}"
+            for what in ("save", "query")
+            for step in ("started", "completed", "started", "failed")
         )
 
     def test_the_async_methods(self, store_options: dict[str, Any]) -> None:

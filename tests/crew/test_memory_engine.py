@@ -1,4 +1,4 @@
-"""CrewAI's own memory engine over our backend, whole loop: extraction, analysis, consolidation, recall, tools, reset."""
+"""CrewAI's own memory engine over our backend, whole loop: extraction to reset."""
 
 from __future__ import annotations
 

@@ -165,7 +165,7 @@ class TestFolder:
         descriptor = json.loads((path / "store.json").read_text())
         descriptor["schema_version"] = 99
         (path / "store.json").write_text(json.dumps(descriptor))
-        with pytest.raises(SchemaVersionError, match="version 99.*upgrade"):
+        with pytest.raises(SchemaVersionError, match=r"version 99.*upgrade"):
             opened(path)
 
     def test_an_error_at_opening_leaves_the_path_free(self, path: Path) -> None:

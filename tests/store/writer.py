@@ -1,4 +1,4 @@
-"""A child process for the durability tests: writes until it is killed, and reports each write once it is acknowledged."""
+"""A child of the durability tests: writes until it is killed, and reports each write once it is acknowledged."""
 
 from __future__ import annotations
 

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import crewai_persistent_memory.adapters  # noqa: F401  (telemetry off before crewai is imported)
 from crewai import Agent, Crew, Task
 from crewai.llms.base_llm import BaseLLM
 

@@ -1,4 +1,4 @@
-"""A scripted LLM that plays CrewAI's memory analyst: it extracts, analyses and consolidates by simple, visible rules."""
+"""A scripted LLM that plays CrewAI's memory analyst by simple, visible rules."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import re
 import uuid
 from typing import Any, Final
 
-from ..entry import MemoryEntry, canonical_json, check_text, metadata_to_json, utcnow
+from ..entry import MemoryEntry, canonical_json, check_metadata, check_text, utcnow
 
 # What CrewAI (1.10.1 to 1.15.30) hands to extract_memories after a task, and after Agent.kickoff().
 _DUMP: Final = re.compile(
@@ -37,7 +37,7 @@ def entries_of(contents: list[str], about: dict[str, Any]) -> list[MemoryEntry]:
     entries = {}
     for content in contents:
         entry = MemoryEntry("", check_text("content", content, allow_blank=False), created_at=now, **about)
-        metadata_to_json(entry.metadata)
+        check_metadata(entry.metadata)
         said = [entry.path, list(entry.categories), entry.metadata, entry.source, entry.private, content]
         digest = hashlib.blake2b(canonical_json(said).encode(), digest_size=16).hexdigest()
         entry_id = str(uuid.uuid5(_NAMESPACE, digest))

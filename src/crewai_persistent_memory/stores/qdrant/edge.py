@@ -13,6 +13,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -160,12 +161,26 @@ class EmbeddedEngine:
     def _upsert(self, request: Upsert) -> None:
         points = request.points
         # About what the engine writes: the payload to its log and to its storage, vectors likewise, and indexes.
-        size = sum(4 * len(p.payload["content"]) + 4 * len(p.payload["metadata"]) + 4096 for p in points)
+        size = sum(4 * len(p.payload["content"]) + 4 * len(p.payload["record"]) + 4096 for p in points)
         size += sum(12 * len(p.dense) for p in points if p.dense)
         with self._writing(size, WRITE_RESERVE):
             self._admit_vectors(points)
-            for batch in batches(points):
-                self._shard.update(edge.UpdateOperation.upsert_points([to_point(point) for point in batch]))
+            self._write(batches(points))
+
+    def _write(self, groups: Sequence[Sequence[PointData]]) -> None:
+        if len(groups) == 1:
+            self._shard.update(edge.UpdateOperation.upsert_points([to_point(point) for point in groups[0]]))
+            return
+        # The engine releases the GIL while it writes: convert the next batch meanwhile.
+        with ThreadPoolExecutor(1, "memory-bulk") as writer:
+            written: Future[None] | None = None
+            for group in groups:
+                operation = edge.UpdateOperation.upsert_points([to_point(point) for point in group])
+                if written is not None:
+                    written.result()
+                written = writer.submit(self._shard.update, operation)
+            if written is not None:
+                written.result()
 
     def _delete(self, request: Delete) -> int:
         where = to_filter(request.where)

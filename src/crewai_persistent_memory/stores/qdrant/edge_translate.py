@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, cast
 
 import qdrant_edge as edge
 
-from .layout import DENSE, KEYWORDS, format_time, parse_time
+from .layout import DEFAULT_IMPORTANCE, DENSE, KEYWORDS, format_time, parse_time
 from .requests import Between, Count, Facet, HasId, Hit, Listing, Match, PointData, Ranking, Retrieve, Search, Where
 
 RRF_K = 2
@@ -27,9 +28,12 @@ def to_filter(where: Where) -> edge.Filter:
 
 def _condition(condition: Match | Between | HasId) -> Any:
     if isinstance(condition, Match):
-        values = condition.values
-        match = edge.MatchValue(value=values[0]) if len(values) == 1 else edge.MatchAny(any=list(values))
-        return edge.FieldCondition(key=condition.key, match=match)
+        missing = edge.IsEmptyCondition(key=condition.key)
+        if not condition.values:
+            return missing
+        match = edge.MatchValue(condition.values[0]) if len(condition.values) == 1 else _match_any(condition.values)
+        matches = edge.FieldCondition(key=condition.key, match=match)
+        return edge.Filter(should=[matches, missing]) if condition.or_missing else matches
     if isinstance(condition, HasId):
         return edge.HasIdCondition(set(condition.ids))
     bounds = edge.RangeDateTime(
@@ -39,10 +43,14 @@ def _condition(condition: Match | Between | HasId) -> Any:
     return edge.FieldCondition(key=condition.key, range=bounds)
 
 
+def _match_any(values: Sequence[str] | Sequence[int]) -> edge.MatchAny:
+    return edge.MatchAny(any=cast(Any, list(values)))
+
+
 def to_point(point: PointData) -> edge.Point:
-    vectors: dict[str, Any] = {KEYWORDS: edge.SparseVector(point.keywords.indices, point.keywords.values)}
+    vectors: dict[str, Any] = {KEYWORDS: point.keywords}
     if point.dense:
-        vectors[DENSE] = list(point.dense)
+        vectors[DENSE] = point.dense
     return edge.Point(id=point.id, vector=vectors, payload=point.payload)
 
 
@@ -77,9 +85,8 @@ class EdgeReader:
         if request.dense:
             lists.append((edge.Query.Nearest(list(request.dense), using=DENSE), None))
         if request.keywords is not None and request.keywords.indices:
-            vector = edge.SparseVector(request.keywords.indices, request.keywords.values)
             idf = edge.SearchParams(idf=edge.IdfParams(corpus=to_filter(request.corpus)))
-            lists.append((edge.Query.Nearest(vector, using=KEYWORDS), idf))
+            lists.append((edge.Query.Nearest(cast(Any, request.keywords), using=KEYWORDS), idf))
         return lists
 
     def _ranked(
@@ -110,7 +117,7 @@ class EdgeReader:
         )
         return edge.QueryRequest(
             prefetches=[fused],
-            query=edge.Formula(times([edge.Expression.Variable("$score"), weight]), defaults={}),
+            query=edge.Formula(times([edge.Expression.Variable("$score"), weight]), {"importance": DEFAULT_IMPORTANCE}),
             limit=request.limit,
             with_payload=True,
             score_threshold=request.min_score,

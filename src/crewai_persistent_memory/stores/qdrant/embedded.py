@@ -18,7 +18,7 @@ from .descriptor import Descriptor, settle
 from .directory import WRITE_RESERVE, StoreDirectory
 from .edge import EmbeddedEngine, Fsync, ensure_dense
 from .edge_errors import engine_errors
-from .layout import DATETIME_INDEXES, FLOAT_INDEXES, KEYWORD_INDEXES, KEYWORDS, TENANT_KEY
+from .layout import DATETIME_INDEXES, FLOAT_INDEXES, INTEGER_INDEXES, KEYWORD_INDEXES, KEYWORDS, TENANT_KEY
 
 logger = logging.getLogger("crewai_persistent_memory")
 
@@ -91,6 +91,8 @@ def _create(directory: StoreDirectory, descriptor: Descriptor) -> Any:
     shard.update(index(TENANT_KEY, edge.KeywordIndexParams(is_tenant=True)))
     for key in KEYWORD_INDEXES:
         shard.update(index(key, edge.KeywordIndexParams()))
+    for key in INTEGER_INDEXES:
+        shard.update(index(key, edge.IntegerIndexParams(lookup=True, range=False)))
     for key in DATETIME_INDEXES:
         shard.update(index(key, edge.DatetimeIndexParams()))
     for key in FLOAT_INDEXES:

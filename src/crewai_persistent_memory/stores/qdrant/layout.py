@@ -6,13 +6,19 @@ One collection holds all tenants. A tenant is an organisation, a project and a u
 | payload key | type | holds |
 | --- | --- | --- |
 | ``tenant`` | keyword, is_tenant | digest of organisation, project and user |
-| ``org_id`` … ``agent_id`` | keyword | the scope's fields; ``""`` where unset (a field is never blank) |
-| ``id``, ``content``, ``path``, ``categories``, ``importance``, ``source``, ``private`` | | the entry |
-| ``metadata`` | text | the entry's metadata as JSON text, so that it comes back exactly |
-| ``metadata_terms`` | keyword list | digest of each top-level key and value: the engine filters any JSON value |
-| ``ancestors`` | keyword list | the path and every path above it: a prefix is an exact match |
-| ``audience`` | keyword | ``""`` for a public entry, else who may read it |
-| ``created_at``, ``last_accessed`` | datetime | RFC 3339, UTC, microseconds |
+| ``owner`` | keyword | where a run or an agent is set: digest of the whole scope |
+| ``org_id``, ``project_id``, ``user_id``, ``run_id``, ``agent_id`` | keyword | the scope's fields that are set |
+| ``content`` | text | the entry's content |
+| ``ancestors`` | keyword list | the path and those above it but ``/``: a prefix is an exact match |
+| ``categories`` | keyword list | |
+| ``metadata_terms`` | integer list | digest of each top-level key and value: the engine filters any JSON value |
+| ``audience`` | keyword | of a private entry: who may read it |
+| ``importance`` | float | where it is not 0.5 |
+| ``created_at``, ``last_accessed`` | datetime | RFC 3339, UTC, microseconds; the second where it is later |
+| ``record`` | text | the rest of the entry as JSON text, so that metadata comes back exactly |
+
+Keys without a value are left out: every value costs 3 µs to hand to the engine (qdrant-edge-py 0.9), and most entries
+have few.
 
 Vectors: ``keywords`` (sparse, BM25, IDF) on every point, ``dense`` (cosine) where there is one.
 """
@@ -25,6 +31,7 @@ import logging
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from ...embedding import KeywordEncoder, check_vector
@@ -34,14 +41,14 @@ from ...entry import (
     canonical_json,
     check_id,
     check_importance,
+    check_metadata,
     check_text,
-    metadata_to_json,
     path_ancestors,
     text_tuple,
     to_naive_utc,
 )
 from ...errors import InvalidEntryError
-from ...scope import Scope, visible
+from ...scope import SCOPE_FIELDS, Scope, visible
 from .requests import Between, HasId, Hit, Match, PointData, Where
 
 DENSE: Final = "dense"
@@ -54,37 +61,41 @@ KEYWORD_INDEXES: Final = (
     "user_id",
     "run_id",
     "agent_id",
+    "owner",
     "ancestors",
     "categories",
-    "metadata_terms",
     "audience",
 )
+INTEGER_INDEXES: Final = ("metadata_terms",)
 DATETIME_INDEXES: Final = ("created_at", "last_accessed")
 FLOAT_INDEXES: Final = ("importance",)
 
-PUBLIC: Final = ""
+DEFAULT_IMPORTANCE: Final = 0.5
 
 logger = logging.getLogger("crewai_persistent_memory")
-
-_NAMESPACE = uuid.UUID("6f0a4c55-8d0e-5b0f-9d4e-0d2f5f0c7a11")
 
 
 # -- scope ---------------------------------------------------------------------------------------------------------
 
 
-def _digest(*parts: str | None) -> str:
+def _digest(*parts: str | None, size: int = 16) -> bytes:
     # JSON of a list is injective: ("a", "b/c") and ("a/b", "c") differ, and so do None and "".
-    return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
+    return hashlib.blake2b(json.dumps(parts).encode(), digest_size=size).digest()
 
 
+@lru_cache(maxsize=4096)
 def tenant_key(scope: Scope) -> str:
-    return _digest(scope.org_id, scope.project_id, scope.user_id)
+    return _digest(scope.org_id, scope.project_id, scope.user_id).hex()
+
+
+@lru_cache(maxsize=4096)
+def owner_key(scope: Scope) -> str:
+    return _digest(scope.org_id, scope.project_id, scope.user_id, scope.run_id, scope.agent_id).hex()
 
 
 def point_id(owner: Scope, entry_id: str) -> str:
     """The engine's id: the same entry id in two scopes is two points."""
-    key = [owner.org_id, owner.project_id, owner.user_id, owner.run_id, owner.agent_id, entry_id]
-    return str(uuid.uuid5(_NAMESPACE, json.dumps(key)))
+    return str(uuid.UUID(bytes=_digest(owner_key(owner), entry_id)))
 
 
 def owners_visible_to(reader: Scope, *, include_shared: bool) -> list[Scope]:
@@ -103,22 +114,17 @@ def owners_visible_to(reader: Scope, *, include_shared: bool) -> list[Scope]:
 def where_visible(reader: Scope, *, include_shared: bool) -> Where:
     """The visibility rule as conditions for the engine."""
     owners = owners_visible_to(reader, include_shared=include_shared)
+    narrow = [owner_key(owner) for owner in owners if owner.run_id is not None or owner.agent_id is not None]
     return (
         Match(TENANT_KEY, tuple(dict.fromkeys(map(tenant_key, owners)))),
-        Match("run_id", tuple(dict.fromkeys(owner.run_id or "" for owner in owners))),
-        Match("agent_id", tuple(dict.fromkeys(owner.agent_id or "" for owner in owners))),
+        Match("owner", tuple(narrow), or_missing=True),
     )
 
 
 def owner_of(payload: Mapping[str, Any]) -> Scope:
     """Whose a point is, by its payload."""
-    return Scope.trusted(
-        payload["user_id"] or None,
-        payload["project_id"],
-        payload["run_id"] or None,
-        payload["agent_id"] or None,
-        payload["org_id"] or None,
-    )
+    get = payload.get
+    return Scope.trusted(get("user_id"), payload["project_id"], get("run_id"), get("agent_id"), get("org_id"))
 
 
 def checked(hits: Iterable[Hit], reader: Scope, *, include_shared: bool) -> list[tuple[Hit, Scope]]:
@@ -151,14 +157,17 @@ def where_filter(filter: EntryFilter, reader: Scope, *, include_shared: bool) ->
     if filter.created_before is not None or filter.created_after is not None:
         where.append(Between("created_at", filter.created_after, filter.created_before))
     if not filter.include_private:
-        readers = (PUBLIC,) if filter.reader is None else (PUBLIC, _audience(filter.reader))
-        where.append(Match("audience", readers))
+        readers = () if filter.reader is None else (_audience(filter.reader),)
+        where.append(Match("audience", readers, or_missing=True))
     return tuple(where)
 
 
-def _metadata_term(key: str, value: Any) -> str:
+def _metadata_term(key: str, value: Any) -> int:
+    # 63 bits: what JSON integers and Qdrant's index hold without loss.
     try:
-        return hashlib.blake2b(canonical_json([key, value]).encode(), digest_size=12).hexdigest()
+        # The JSON text of a key ends at its quote, so key and value cannot be read another way.
+        digest = hashlib.blake2b(f"{json.dumps(key)}:{canonical_json(value)}".encode(), digest_size=8).digest()
+        return int.from_bytes(digest, "big") >> 1
     except (TypeError, ValueError) as error:
         raise InvalidEntryError(f"metadata[{key!r}] is not a JSON value: {error}") from error
 
@@ -172,6 +181,7 @@ def _audience(source: str | None) -> str:
 
 
 def format_time(value: datetime) -> str:
+    """Naive UTC as RFC 3339 with microseconds: text order is time order."""
     return value.isoformat(timespec="microseconds") + "Z"
 
 
@@ -187,30 +197,45 @@ def to_point(entry: MemoryEntry, owner: Scope, encoder: KeywordEncoder) -> Point
     """
     content = check_text("content", entry.content)
     entry_id = check_id(entry.id)
+    importance = check_importance(entry.importance)
+    created_at = format_time(to_naive_utc("created_at", entry.created_at))
+    last_accessed = format_time(to_naive_utc("last_accessed", entry.last_accessed))
     source = None if entry.source is None else check_text("source", entry.source)
     categories = [check_text("a category", c) for c in text_tuple("categories", entry.categories)]
-    metadata = metadata_to_json(entry.metadata)
-    payload = {
+    check_metadata(entry.metadata)
+
+    payload: dict[str, Any] = {
         "tenant": tenant_key(owner),
-        "org_id": owner.org_id or "",
-        "project_id": owner.project_id,
-        "user_id": owner.user_id or "",
-        "run_id": owner.run_id or "",
-        "agent_id": owner.agent_id or "",
-        "id": entry_id,
         "content": content,
-        "path": check_text("path", entry.path),
-        "ancestors": path_ancestors(entry.path),
-        "categories": categories,
-        "metadata": metadata,
-        "metadata_terms": [_metadata_term(key, value) for key, value in entry.metadata.items()],
-        "importance": check_importance(entry.importance),
-        "created_at": format_time(to_naive_utc("created_at", entry.created_at)),
-        "last_accessed": format_time(to_naive_utc("last_accessed", entry.last_accessed)),
-        "source": source,
-        "private": bool(entry.private),
-        "audience": _audience(source) if entry.private else PUBLIC,
+        "created_at": created_at,
     }
+    for name in SCOPE_FIELDS:
+        if (value := getattr(owner, name)) is not None:
+            payload[name] = value
+    if owner.run_id is not None or owner.agent_id is not None:
+        payload["owner"] = owner_key(owner)
+    if ancestors := path_ancestors(check_text("path", entry.path)):
+        payload["ancestors"] = ancestors
+    if categories:
+        payload["categories"] = categories
+    if entry.metadata:
+        payload["metadata_terms"] = [_metadata_term(key, value) for key, value in entry.metadata.items()]
+    if entry.private:
+        payload["audience"] = _audience(source)
+    if importance != DEFAULT_IMPORTANCE:
+        payload["importance"] = importance
+    if last_accessed != created_at:
+        payload["last_accessed"] = last_accessed
+
+    record: dict[str, Any] = {"id": entry_id, "path": entry.path}
+    if source is not None:
+        record["source"] = source
+    if entry.private:
+        record["private"] = True
+    if entry.metadata:
+        record["metadata"] = entry.metadata
+    payload["record"] = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+
     dense = None if entry.embedding is None else check_vector("embedding", entry.embedding)
     return PointData(point_id(owner, entry_id), payload, encoder.document(content), dense or None)
 
@@ -218,19 +243,20 @@ def to_point(entry: MemoryEntry, owner: Scope, encoder: KeywordEncoder) -> Point
 def to_entry(hit: Hit, owner: Scope, *, score: float | None = None) -> MemoryEntry:
     """A point read back as the entry it was made from."""
     payload = hit.payload
-    metadata = payload["metadata"]
+    record = json.loads(payload["record"])
+    created_at = payload["created_at"]
     return MemoryEntry(
-        id=payload["id"],
+        id=record["id"],
         content=payload["content"],
         scope=owner,
-        path=payload["path"],
-        categories=tuple(payload["categories"]),
-        metadata={} if metadata == "{}" else json.loads(metadata),
-        importance=payload["importance"],
-        created_at=parse_time(payload["created_at"]),
-        last_accessed=parse_time(payload["last_accessed"]),
-        source=payload["source"],
-        private=payload["private"],
+        path=record["path"],
+        categories=tuple(payload.get("categories", ())),
+        metadata=record.get("metadata", {}),
+        importance=payload.get("importance", DEFAULT_IMPORTANCE),
+        created_at=parse_time(created_at),
+        last_accessed=parse_time(payload.get("last_accessed", created_at)),
+        source=record.get("source"),
+        private=record.get("private", False),
         embedding=hit.dense,
         score=score,
     )
@@ -243,8 +269,7 @@ def child_paths(parent: str, ancestors: Iterable[str]) -> list[str]:
     return sorted(children - {prefix})
 
 
-def batches(points: Sequence[PointData], size: int = 256) -> Iterable[Sequence[PointData]]:
+def batches(points: Sequence[PointData], size: int = 256) -> list[Sequence[PointData]]:
     """At most ``size`` points each: an embedded shard replays its last write-ahead operation when it is opened,
     and a giant one costs seconds and gigabytes there (qdrant-edge-py 0.9)."""
-    for start in range(0, len(points), size):
-        yield points[start : start + size]
+    return [points[start : start + size] for start in range(0, len(points), size)]

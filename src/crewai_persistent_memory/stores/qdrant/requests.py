@@ -32,10 +32,11 @@ def ask(request: Request[T]) -> Steps[T]:
 
 
 class Match(NamedTuple):
-    """The payload key has (or its list contains) one of the values."""
+    """The payload key has (or its list contains) one of the values, or, with ``or_missing``, is not there."""
 
     key: str
-    values: tuple[str, ...]
+    values: tuple[str, ...] | tuple[int, ...]
+    or_missing: bool = False
 
 
 class Between(NamedTuple):

@@ -1,0 +1,145 @@
+"""The command line, as people use it: each command in its own process."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crewai_persistent_memory import open_store
+from crewai_persistent_memory.cli.demo import MUST_RECALL, judge
+
+COMMAND = str(Path(sys.executable).with_name("crewai-memory"))
+
+
+@pytest.fixture(autouse=True)
+def own_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREWAI_MEMORY_PATH", str(tmp_path / "store"))
+    monkeypatch.setenv("COLUMNS", "120")
+
+
+def run(*arguments: str, code: int = 0) -> str:
+    done = subprocess.run([COMMAND, *arguments], capture_output=True, text=True)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout if code == 0 else done.stderr
+
+
+def run_json(*arguments: str) -> Any:
+    return json.loads(run(*arguments, "--json"))
+
+
+def contents(entries: list[dict[str, Any]]) -> list[str]:
+    return [entry["content"] for entry in entries]
+
+
+def test_the_round_trip() -> None:
+    assert "Remembered for user_id=john" in run("remember", "John likes [window] seats", "--user", "john")
+    assert "John likes [window] seats" in run("recall", "which seats?", "--user", "john")
+    assert "nothing" in run("recall", "which seats?", "--user", "jane")
+    [entry] = run_json("list", "--user", "john")
+    assert entry["scope"] == {"user_id": "john", "project_id": "default"}
+    assert (
+        "Forgot 0"
+        in subprocess.run([COMMAND, "forget", entry["id"], "-u", "jane"], capture_output=True, text=True).stdout
+    )
+    assert "Forgot 1" in run("forget", entry["id"], "--user", "john")
+    assert run_json("list", "--user", "john") == []
+
+
+def test_scope_options() -> None:
+    run("remember", "staging tea", "--user", "john", "--project", "staging", "--org", "acme")
+    run("remember", "run tea", "--user", "john", "--run", "r1")
+    run("remember", "chef tea", "--user", "john", "--agent", "chef", "-c", "food", "--importance", "0.9")
+    run("remember", "team tea", "--shared")
+    assert contents(run_json("recall", "tea", "--user", "john")) == []
+    assert contents(run_json("recall", "tea", "--user", "john", "--project", "staging", "--org", "acme")) == [
+        "staging tea"
+    ]
+    assert contents(run_json("recall", "tea", "--user", "john", "--run", "r1")) == ["run tea"]
+    [chef] = run_json("list", "--user", "john", "--agent", "chef")
+    assert (chef["categories"], chef["importance"]) == (["food"], 0.9)
+    assert contents(run_json("recall", "tea", "--shared")) == ["team tea"]
+    assert contents(run_json("recall", "tea", "--user", "john", "--shared")) == ["team tea"]
+    assert run_json("forget", "--all", "--user", "john", "--run", "r1") == {"forgotten": 1}
+    assert contents(run_json("list", "--shared")) == ["team tea"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["list"], "whose memory? Give --user NAME"),
+        (["remember", "x", "--user", " "], "user_id is blank"),
+        (["remember", "  ", "--user", "john"], "content is blank"),
+        (["remember", "x", "--user", "john", "--shared"], "leave one out"),
+        (["forget", "--user", "john"], "either ids or --all"),
+        (["list", "--user", "john", "--path", "/proc/x"], "may write to"),
+    ],
+)
+def test_errors_are_one_line_and_no_traceback(arguments: list[str], message: str) -> None:
+    error = run(*arguments, code=2)
+    assert message in error
+    assert "Traceback" not in error
+
+
+def test_a_store_in_use(tmp_path: Path) -> None:
+    with open_store(path=tmp_path / "store", embedder=None):
+        assert "one process at a time" in run("list", "--user", "john", code=2)
+
+
+def test_unknown_ids_are_exit_code_one() -> None:
+    assert run("forget", "nope", "--user", "john", code=1) is not None
+
+
+@pytest.mark.crew
+def test_the_demo(tmp_path: Path) -> None:
+    report = json.loads(run("demo", "--json", "--path", str(tmp_path / "demo")))
+    assert report["problems"] == []
+    assert report["llm"] == "scripted"
+    told, asked = report["phases"]
+    assert told["pid"] != asked["pid"]
+    for user, words in MUST_RECALL.items():
+        assert all(word in " ".join(asked["users"][user]["prompts"]) for word in words)
+    with open_store(path=tmp_path / "demo", user_id="john") as store:
+        assert store.count() > 0
+
+
+@pytest.mark.crew
+def test_the_demos_table() -> None:
+    shown = run("demo")
+    for part in ("SCRIPTED", "what was stored", "after the restart", "nothing crossed"):
+        assert part in shown
+
+
+class TestVerdict:
+    def phases(self) -> list[dict[str, Any]]:
+        def users(**seen: str) -> dict[str, Any]:
+            return {u: {"recalled": [s], "stored": [], "prompts": [], "answers": []} for u, s in seen.items()}
+
+        return [
+            {"pid": 1, "users": users(john="", jane="")},
+            {"pid": 2, "users": users(john="nuts window France", jane="Spain")},
+        ]
+
+    def test_all_is_well(self) -> None:
+        assert judge(self.phases()) == []
+
+    def test_a_leak_is_a_problem_wherever_it_shows(self) -> None:
+        for where in ("recalled", "stored", "prompts", "answers"):
+            for phase in (0, 1):
+                phases = self.phases()
+                phases[phase]["users"]["jane"][where] = ["Spain and NUTS"]
+                assert judge(phases) == ["jane's crew saw 'nuts', which is not jane's"]
+
+    def test_forgetting_is_a_problem(self) -> None:
+        phases = self.phases()
+        phases[1]["users"]["john"]["recalled"] = ["nuts France"]
+        assert judge(phases) == ["john's crew did not recall 'window'"]
+
+    def test_one_process_is_a_problem(self) -> None:
+        phases = self.phases()
+        phases[1]["pid"] = 1
+        assert judge(phases) == ["both parts ran in one process"]

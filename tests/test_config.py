@@ -1,0 +1,103 @@
+"""Options: keyword arguments first, then the environment, then the defaults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crewai_persistent_memory import ConfigurationError, InvalidScopeError, MemoryConfig, Scope, ScopeConflictError
+from crewai_persistent_memory.config import default_path
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"usr_id": "x"}, r"unknown option 'usr_id': did you mean user_id\?"),
+        ({"zzz": 1}, "known are"),
+        ({"path": "/a", "url": "http://x"}, "path and url are both given"),
+        ({"fsync": "sometimes"}, "fsync"),
+        ({"semantic_weight": 3}, "semantic_weight"),
+        ({"recency_half_life_days": 0}, "recency_half_life_days"),
+        ({"include_shared": "perhaps"}, "include_shared"),
+        ({"path": 7}, "path"),
+        ({"embedder": 3}, "embedder"),
+        ({"embedder": "{"}, "as JSON"),
+    ],
+)
+def test_bad_options_are_named(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        MemoryConfig.build(**options)
+
+
+def test_bad_scopes_are_named() -> None:
+    with pytest.raises(InvalidScopeError, match="user_id is blank"):
+        MemoryConfig.build(user_id=" ")
+    with pytest.raises(ScopeConflictError, match="both given"):
+        MemoryConfig.build(user_id="john", scope=Scope("john"))
+    with pytest.raises(InvalidScopeError, match="must be a Scope"):
+        MemoryConfig.build(scope="john")
+
+
+def test_the_environment_fills_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREWAI_MEMORY_PATH", "/data/memory")
+    monkeypatch.setenv("CREWAI_MEMORY_PROJECT_ID", "staging")
+    monkeypatch.setenv("CREWAI_MEMORY_ORG_ID", "acme")
+    monkeypatch.setenv("CREWAI_MEMORY_FSYNC", "always")
+    config = MemoryConfig.build(user_id="john")
+    assert config.store_path == Path("/data/memory")
+    assert config.binding().resolve() == Scope("john", "staging", org_id="acme")
+    assert config.fsync == "always"
+    assert MemoryConfig.build(path="/here", project_id="production").store_path == Path("/here")
+    assert MemoryConfig.build(project_id="production").project_id == "production"
+
+
+def test_the_environment_never_says_who_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("USER_ID", "RUN_ID", "AGENT_ID", "SCOPE", "INCLUDE_SHARED"):
+        monkeypatch.setenv(f"CREWAI_MEMORY_{name}", "everybody")
+    for name in ("USER_ID", "PATH_ID", "URL", "SCOPE"):
+        monkeypatch.setenv(name, "everybody")
+    config = MemoryConfig.build()
+    assert (config.user_id, config.run_id, config.agent_id, config.scope) == (None, None, None, None)
+    assert (config.path, config.url) == (None, None)
+
+
+def test_two_stores_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREWAI_MEMORY_PATH", "/data")
+    monkeypatch.setenv("QDRANT_URL", "http://127.0.0.1:6333")
+    with pytest.raises(ConfigurationError, match="both set"):
+        MemoryConfig.build()
+    assert MemoryConfig.build(path="/here").url is None
+
+
+def test_a_bad_environment_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREWAI_MEMORY_FSYNC", "sometimes")
+    with pytest.raises(ConfigurationError, match="fsync"):
+        MemoryConfig.build()
+
+
+def test_a_server_is_refused_until_it_is_supported(monkeypatch: pytest.MonkeyPatch) -> None:
+    from crewai_persistent_memory import open_store
+
+    monkeypatch.setenv("QDRANT_URL", "http://127.0.0.1:6333")
+    with pytest.raises(ConfigurationError, match="Qdrant server"):
+        open_store(user_id="john")
+
+
+def test_the_default_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CREWAI_STORAGE_DIR", str(tmp_path))
+    assert default_path() == tmp_path / "persistent-memory"
+    monkeypatch.setenv("CREWAI_STORAGE_DIR", "my-app")
+    assert default_path().parts[-2:] == ("my-app", "persistent-memory")
+    assert default_path().is_absolute()
+    monkeypatch.delenv("CREWAI_STORAGE_DIR")
+    assert default_path().parts[-2:] == ("crewai-persistent-memory", "persistent-memory")
+
+
+def test_repr_shows_no_embedder_secret() -> None:
+    config = MemoryConfig.build(embedder={"provider": "openai", "config": {"api_key": "sk-secret"}})
+    assert "secret" not in repr(config)
+    with pytest.raises(ConfigurationError) as caught:
+        MemoryConfig.build(embedder={"provider": "x", "api_key": "sk-secret"}, fsync="sk-secret")
+    assert "secret" not in str(caught.value)
