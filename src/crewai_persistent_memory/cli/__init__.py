@@ -201,7 +201,7 @@ def _show(entries: Sequence[MemoryEntry], as_json: bool, title: str) -> None:
         table.add_column("score", justify="right")
     table.add_column("memory", ratio=1)
     table.add_column("when (UTC)", no_wrap=True)
-    table.add_column("id", overflow="fold")
+    table.add_column("id", no_wrap=True)
     for entry in entries:
         # Text: a memory is data, not console markup.
         cells = [Text(entry.content), Text(f"{entry.created_at:%Y-%m-%d %H:%M}"), Text(entry.id)]

@@ -1,0 +1,45 @@
+"""Everything that is checked, by name: ``nox`` runs all of it; ``nox -l`` lists it."""
+
+from __future__ import annotations
+
+import sys
+
+import nox
+
+nox.options.sessions = ["lint", "types", "tests", "crews"]
+nox.options.stop_on_first_error = True
+
+OLDER_CREWAI = ["1.10.1", "1.12.2", "1.14.7"]
+"""One of each shape that CrewAI's unified memory has had; the newest is in the environment nox runs in."""
+
+
+def here(session: nox.Session, *command: str) -> None:
+    """Run in the environment nox itself runs in, which is installed from ``constraints/newest.txt``."""
+    session.run(sys.executable, "-m", *command, external=True)
+
+
+@nox.session(venv_backend="none")
+def lint(session: nox.Session) -> None:
+    """Style and formatting."""
+    here(session, "ruff", "check", ".")
+    here(session, "ruff", "format", "--check", ".")
+
+
+@nox.session(venv_backend="none")
+def types(session: nox.Session) -> None:
+    """Strict types of the package, and of its public names as a user writes them."""
+    here(session, "mypy")
+
+
+@nox.session(venv_backend="none")
+def tests(session: nox.Session) -> None:
+    """The whole suite on the newest CrewAI."""
+    here(session, "pytest", *session.posargs)
+
+
+@nox.session(venv_backend="uv")
+@nox.parametrize("crewai", OLDER_CREWAI)
+def crews(session: nox.Session, crewai: str) -> None:
+    """Crews, CrewAI's memory engine and its storage contract on older versions of CrewAI."""
+    session.install("-c", f"constraints/crewai-{crewai}.txt", f"crewai=={crewai}", "-e", ".[test]")
+    session.run("pytest", "tests/crew", "tests/cli", "tests/contract/test_backend.py", *session.posargs)

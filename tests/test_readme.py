@@ -1,0 +1,140 @@
+"""README's code runs, as it stands there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crewai_persistent_memory import MemoryConfig, PersistentMemory, open_store, use_scope
+
+from .support.crews import ScriptedLLM, final, one_agent_crew
+from .support.embedders import WordHashEmbedder
+from .support.memory_llm import MemoryLLM
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+SHELL = [line for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL) for line in block.splitlines()]
+
+
+@pytest.fixture
+def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What README's snippets take for granted: an agent, a task, an LLM."""
+    from crewai import Agent, Task
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CREWAI_MEMORY_PATH", str(tmp_path / "default"))
+    monkeypatch.setenv("OPENAI_API_KEY", "")
+    llm = ScriptedLLM(final("noted"))
+    agent = Agent(role="Concierge", goal="Serve", backstory="Old hand", llm=llm)
+    return {
+        "agent": agent,
+        "task": Task(description="John likes tea", expected_output="An answer", agent=agent),
+        "llm": llm,
+        "embedder": WordHashEmbedder(),
+        "Agent": Agent,
+        "PersistentMemory": PersistentMemory,
+        "use_scope": use_scope,
+        "make_crew": lambda question, memory: one_agent_crew(llm, question, memory=memory),
+    }
+
+
+def snippet(having: str) -> str:
+    [found] = [code for code in PYTHON if having in code]
+    return found
+
+
+def test_the_first_lines(names: dict[str, Any]) -> None:
+    exec(snippet("crew.kickoff()\n") if PYTHON.count("crew.kickoff()") == 1 else PYTHON[0], names)
+    assert "John likes tea" in names["memory"].store.list()[0].content
+    names["memory"].close()
+
+
+def test_one_crew_many_users(names: dict[str, Any]) -> None:
+    exec(snippet("def handle_request"), names)
+    for user in ("john", "jane"):
+        assert names["handle_request"](user, f"{user} likes tea") == "noted"
+    with use_scope(user_id="jane"):
+        [entry] = names["memory"].store.list()
+    assert "jane likes tea" in entry.content
+    names["memory"].close()
+
+
+def test_shared(names: dict[str, Any]) -> None:
+    exec(snippet("Scope.shared(project_id"), names)
+    names["team"].remember("the office closes at six")
+    assert names["john"].recall("when does the office close?")
+    for name in ("team", "john"):
+        names[name].close()
+
+
+def test_specialist_and_run(names: dict[str, Any]) -> None:
+    exec(snippet('agent_id="chef"'), names)
+    names["chef"].memory.remember("the sauce has saffron")
+    assert names["memory"].recall("saffron") == []
+    names["crew"] = one_agent_crew(names["llm"], "John likes figs", memory=names["memory"])
+    exec(snippet('run_id="order-4711"'), names)
+    assert names["memory"].recall("figs") == []
+    with use_scope(run_id="order-4711"):
+        assert names["memory"].recall("figs")
+    names["memory"].close()
+
+
+def test_llm(names: dict[str, Any]) -> None:
+    llm = MemoryLLM()
+    names["llm"] = llm
+    exec(snippet('llm="openai/gpt-4o-mini"').replace('"openai/gpt-4o-mini"', "llm"), names)
+    names["memory"].remember("John is allergic to nuts")
+    assert "analyse" in llm.kinds
+    names["memory"].close()
+
+
+def test_store(names: dict[str, Any]) -> None:
+    exec(snippet("with open_store"), names)
+    with open_store(path="./memory", user_id="john") as store:
+        assert store.count() == 0
+
+
+def test_backend(names: dict[str, Any]) -> None:
+    names["llm"] = MemoryLLM()
+    exec(snippet("QdrantStorageBackend(path"), names)
+    names["memory"].remember("John wants a window seat")
+    assert names["memory"].recall("window seat", depth="shallow")
+    names["memory"].close()
+
+
+def test_every_snippet_is_run_here() -> None:
+    assert len(PYTHON) == 8
+
+
+def test_the_shell_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREWAI_MEMORY_PATH", str(tmp_path / "store"))
+    monkeypatch.setenv("COLUMNS", "120")
+    commands = [shlex.split(line, comments=True) for line in SHELL if line.startswith("crewai-memory")]
+    shown = []
+    for command in commands:
+        program = str(Path(sys.executable).with_name(command[0]))
+        done = subprocess.run([program, *command[1:]], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        shown.append(done.stdout)
+    assert "allergic to nuts" in shown[1]
+    assert "nothing" in shown[2]
+    assert "Forgot 1" in shown[4]
+
+
+def test_the_scripts_named_are_there_and_ci_runs_the_second() -> None:
+    demo, test = [line for line in SHELL if line.startswith("./scripts/")]
+    for script in (demo, test):
+        assert (ROOT / script).stat().st_mode & 0o111
+    assert f"exec {test}" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def test_every_option_is_in_the_table() -> None:
+    documented = set(re.findall(r"`(\w+)`", README.partition("## Options")[2].partition("## Limits")[0]))
+    assert set(MemoryConfig.model_fields) - {"url"} <= documented
