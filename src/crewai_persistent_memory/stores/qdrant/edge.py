@@ -13,7 +13,6 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -33,7 +32,7 @@ from .descriptor import Descriptor
 from .directory import DELETE_RESERVE, WRITE_RESERVE, StoreDirectory
 from .edge_errors import engine_errors
 from .edge_translate import EdgeReader, to_filter, to_point
-from .layout import DENSE, batches
+from .layout import DENSE
 from .requests import (
     Count,
     Delete,
@@ -50,6 +49,9 @@ from .requests import (
 )
 
 Fsync = Literal["always", "interval", "close"]
+
+BATCH: Final = 256
+"""Points per write: a shard replays its last write when it is opened, and a giant one costs seconds and gigabytes."""
 
 FLUSH_INTERVAL: Final = 0.5
 """Seconds between a write and its flush to disk, for ``fsync="interval"``; below the second that is promised."""
@@ -165,22 +167,9 @@ class EmbeddedEngine:
         size += sum(12 * len(p.dense) for p in points if p.dense)
         with self._writing(size, WRITE_RESERVE):
             self._admit_vectors(points)
-            self._write(batches(points))
-
-    def _write(self, groups: Sequence[Sequence[PointData]]) -> None:
-        if len(groups) == 1:
-            self._shard.update(edge.UpdateOperation.upsert_points([to_point(point) for point in groups[0]]))
-            return
-        # The engine releases the GIL while it writes: convert the next batch meanwhile.
-        with ThreadPoolExecutor(1, "memory-bulk") as writer:
-            written: Future[None] | None = None
-            for group in groups:
-                operation = edge.UpdateOperation.upsert_points([to_point(point) for point in group])
-                if written is not None:
-                    written.result()
-                written = writer.submit(self._shard.update, operation)
-            if written is not None:
-                written.result()
+            for start in range(0, len(points), BATCH):
+                batch = [to_point(point) for point in points[start : start + BATCH]]
+                self._shard.update(edge.UpdateOperation.upsert_points(batch))
 
     def _delete(self, request: Delete) -> int:
         where = to_filter(request.where)

@@ -14,7 +14,8 @@ One collection holds all tenants. A tenant is an organisation, a project and a u
 | ``metadata_terms`` | integer list | digest of each top-level key and value: the engine filters any JSON value |
 | ``audience`` | keyword | of a private entry: who may read it |
 | ``importance`` | float | where it is not 0.5 |
-| ``created_at``, ``last_accessed`` | datetime | RFC 3339, UTC, microseconds; the second where it is later |
+| ``created_at`` | datetime | RFC 3339, UTC, microseconds |
+| ``last_accessed`` | text | the same, of an entry that was read since it was written |
 | ``record`` | text | the rest of the entry as JSON text, so that metadata comes back exactly |
 
 Keys without a value are left out: every value costs 3 µs to hand to the engine (qdrant-edge-py 0.9), and most entries
@@ -28,7 +29,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -67,12 +67,15 @@ KEYWORD_INDEXES: Final = (
     "audience",
 )
 INTEGER_INDEXES: Final = ("metadata_terms",)
-DATETIME_INDEXES: Final = ("created_at", "last_accessed")
+DATETIME_INDEXES: Final = ("created_at",)
 FLOAT_INDEXES: Final = ("importance",)
 
 DEFAULT_IMPORTANCE: Final = 0.5
 
 logger = logging.getLogger("crewai_persistent_memory")
+
+
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 # -- scope ---------------------------------------------------------------------------------------------------------
@@ -95,7 +98,18 @@ def owner_key(scope: Scope) -> str:
 
 def point_id(owner: Scope, entry_id: str) -> str:
     """The engine's id: the same entry id in two scopes is two points."""
-    return str(uuid.UUID(bytes=_digest(owner_key(owner), entry_id)))
+    key = _digest(owner_key(owner), entry_id).hex()
+    return f"{key[:8]}-{key[8:12]}-{key[12:16]}-{key[16:20]}-{key[20:]}"  # a UUID's form, at a third of uuid's time
+
+
+@lru_cache(maxsize=4096)
+def _scope_payload(owner: Scope) -> Mapping[str, str]:
+    """What a point says of its owner."""
+    payload = {name: value for name in SCOPE_FIELDS if (value := getattr(owner, name)) is not None}
+    payload["tenant"] = tenant_key(owner)
+    if owner.run_id is not None or owner.agent_id is not None:
+        payload["owner"] = owner_key(owner)
+    return payload
 
 
 def owners_visible_to(reader: Scope, *, include_shared: bool) -> list[Scope]:
@@ -204,16 +218,7 @@ def to_point(entry: MemoryEntry, owner: Scope, encoder: KeywordEncoder) -> Point
     categories = [check_text("a category", c) for c in text_tuple("categories", entry.categories)]
     check_metadata(entry.metadata)
 
-    payload: dict[str, Any] = {
-        "tenant": tenant_key(owner),
-        "content": content,
-        "created_at": created_at,
-    }
-    for name in SCOPE_FIELDS:
-        if (value := getattr(owner, name)) is not None:
-            payload[name] = value
-    if owner.run_id is not None or owner.agent_id is not None:
-        payload["owner"] = owner_key(owner)
+    payload: dict[str, Any] = {**_scope_payload(owner), "content": content, "created_at": created_at}
     if ancestors := path_ancestors(check_text("path", entry.path)):
         payload["ancestors"] = ancestors
     if categories:
@@ -224,17 +229,15 @@ def to_point(entry: MemoryEntry, owner: Scope, encoder: KeywordEncoder) -> Point
         payload["audience"] = _audience(source)
     if importance != DEFAULT_IMPORTANCE:
         payload["importance"] = importance
-    if last_accessed != created_at:
-        payload["last_accessed"] = last_accessed
 
-    record: dict[str, Any] = {"id": entry_id, "path": entry.path}
+    record: dict[str, Any] = {"id": entry_id, "path": entry.path, "last_accessed": last_accessed}
     if source is not None:
         record["source"] = source
     if entry.private:
         record["private"] = True
     if entry.metadata:
         record["metadata"] = entry.metadata
-    payload["record"] = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+    payload["record"] = _to_json(record)
 
     dense = None if entry.embedding is None else check_vector("embedding", entry.embedding)
     return PointData(point_id(owner, entry_id), payload, encoder.document(content), dense or None)
@@ -244,7 +247,6 @@ def to_entry(hit: Hit, owner: Scope, *, score: float | None = None) -> MemoryEnt
     """A point read back as the entry it was made from."""
     payload = hit.payload
     record = json.loads(payload["record"])
-    created_at = payload["created_at"]
     return MemoryEntry(
         id=record["id"],
         content=payload["content"],
@@ -253,8 +255,8 @@ def to_entry(hit: Hit, owner: Scope, *, score: float | None = None) -> MemoryEnt
         categories=tuple(payload.get("categories", ())),
         metadata=record.get("metadata", {}),
         importance=payload.get("importance", DEFAULT_IMPORTANCE),
-        created_at=parse_time(created_at),
-        last_accessed=parse_time(payload.get("last_accessed", created_at)),
+        created_at=parse_time(payload["created_at"]),
+        last_accessed=parse_time(payload.get("last_accessed") or record["last_accessed"]),
         source=record.get("source"),
         private=record.get("private", False),
         embedding=hit.dense,
@@ -267,9 +269,3 @@ def child_paths(parent: str, ancestors: Iterable[str]) -> list[str]:
     prefix = parent.rstrip("/") + "/"
     children = {prefix + path[len(prefix) :].split("/", 1)[0] for path in ancestors if path.startswith(prefix)}
     return sorted(children - {prefix})
-
-
-def batches(points: Sequence[PointData], size: int = 256) -> list[Sequence[PointData]]:
-    """At most ``size`` points each: an embedded shard replays its last write-ahead operation when it is opened,
-    and a giant one costs seconds and gigabytes there (qdrant-edge-py 0.9)."""
-    return [points[start : start + size] for start in range(0, len(points), size)]
