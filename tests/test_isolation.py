@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from crewai_persistent_memory import EntryNotFoundError, MemoryConfig, Scope
 from crewai_persistent_memory.stores.base import MemoryStore
 from crewai_persistent_memory.stores.factory import open_configured
+from crewai_persistent_memory.stores.qdrant.requests import Listing
 
 from .support.engines import STORES
 
@@ -191,3 +193,32 @@ def test_nothing_is_visible_outside_the_rule(kind: str) -> None:
 
     run()
     assert done >= 10_000
+
+
+def test_what_the_engine_returns_against_the_rule_is_dropped_and_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The second check of every result: an engine that ignores its filter must not become a leak."""
+    with open_configured(MemoryConfig.build(path=tmp_path / "s", embedder=None)) as store:
+        store.scoped(user_id="john").add("john's secret", id="a")
+        jane = store.scoped(user_id="jane")
+        jane.add("jane's own", id="a")
+        engine = jane._engine  # type: ignore[attr-defined]
+        execute = engine.execute
+
+        class Leaking:
+            """Answers every question as if it had been asked without conditions, and every id with all entries."""
+
+            descriptor = engine.descriptor
+
+            def execute(self, request: Any) -> Any:
+                if hasattr(request, "where"):
+                    request = replace(request, where=())
+                if type(request).__name__ == "Retrieve":
+                    return execute(Listing((), 100))
+                return execute(request)
+
+        jane._engine = Leaking()  # type: ignore[attr-defined]
+        for found in (jane.search("secret own"), jane.list(), [jane.get("a")], [jane.get("b")]):
+            assert all(entry is None or entry.content == "jane's own" for entry in found)
+        assert caplog.text.count("outside the scope of the call") == 2
