@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from crewai_persistent_memory import ConfigurationError, InvalidScopeError, MemoryConfig, Scope, ScopeConflictError
-from crewai_persistent_memory.config import default_path
+from crewai_persistent_memory.config import MemoryOptions, default_path
 
 
 @pytest.mark.parametrize(
@@ -101,3 +101,7 @@ def test_repr_shows_no_embedder_secret() -> None:
     with pytest.raises(ConfigurationError) as caught:
         MemoryConfig.build(embedder={"provider": "x", "api_key": "sk-secret"}, fsync="sk-secret")
     assert "secret" not in str(caught.value)
+
+
+def test_every_option_is_typed_for_callers() -> None:
+    assert set(MemoryOptions.__annotations__) == set(MemoryConfig.model_fields)

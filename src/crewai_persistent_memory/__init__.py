@@ -40,29 +40,6 @@ if TYPE_CHECKING:
     from .stores.factory import open_store
     from .stores.types import RankingWeights
 
-_ERRORS = (
-    "ConfigurationError",
-    "DimensionMismatchError",
-    "EmbedderError",
-    "EmbedderMismatchError",
-    "EmbedderUnavailableError",
-    "EngineError",
-    "EntryNotFoundError",
-    "InvalidEntryError",
-    "InvalidScopeError",
-    "MissingScopeError",
-    "PersistentMemoryError",
-    "SchemaVersionError",
-    "ScopeConflictError",
-    "ScopeError",
-    "StoreClosedError",
-    "StoreCorruptedError",
-    "StoreError",
-    "StoreFullError",
-    "StoreInUseError",
-    "StorePathError",
-)
-
 _HOME = {
     "MemoryConfig": ".config",
     "MemoryEntry": ".entry",
@@ -73,7 +50,6 @@ _HOME = {
     "Scope": ".scope",
     "open_store": ".stores.factory",
     "use_scope": ".scope",
-    **dict.fromkeys(_ERRORS, ".errors"),
 }
 
 __version__ = "0.1.0"
@@ -112,9 +88,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOME[name], __name__), name)
+    value = getattr(import_module(_HOME.get(name, ".errors"), __name__), name)
     globals()[name] = value
     return value
 

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypedDict, cast
 
 import platformdirs
 from pydantic import Field, ValidationError, field_validator
@@ -19,6 +19,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 from pydantic_settings.exceptions import SettingsError
+from typing_extensions import Unpack
 
 from .embedding import EMBEDDER_HELP
 from .errors import ConfigurationError
@@ -28,6 +29,27 @@ STORE_OPTIONS = ("path", "url")
 """Options that say where memories are kept; at most one may be given."""
 
 _IDENTITY = ("user_id", "run_id", "agent_id", "scope", "include_shared")
+
+
+class MemoryOptions(TypedDict, total=False):
+    """The options as keyword arguments, for type checkers and editors; :class:`MemoryConfig` says what they mean."""
+
+    user_id: str | None
+    project_id: str | None
+    run_id: str | None
+    agent_id: str | None
+    org_id: str | None
+    scope: Scope | None
+    include_shared: bool
+    path: str | os.PathLike[str] | None
+    url: str | None
+    fsync: Literal["always", "interval", "close"]
+    embedder: Mapping[str, Any] | Callable[[list[str]], Any] | str | None
+    language: str | None
+    semantic_weight: float
+    recency_weight: float
+    importance_weight: float
+    recency_half_life_days: float
 
 
 class MemoryConfig(BaseSettings):
@@ -85,7 +107,7 @@ class MemoryConfig(BaseSettings):
     recency_half_life_days: float = Field(30.0, gt=0)
 
     @classmethod
-    def build(cls, **options: Any) -> MemoryConfig:
+    def build(cls, **options: Unpack[MemoryOptions]) -> MemoryConfig:
         """Check the options and fill in the environment.
 
         Raises:
@@ -97,9 +119,9 @@ class MemoryConfig(BaseSettings):
         if len(given) > 1:
             raise ConfigurationError(f"{' and '.join(given)} are both given: a memory has one store, leave one out")
         if given:
-            options = {**dict.fromkeys(STORE_OPTIONS), **options}
+            options = cast(MemoryOptions, {**dict.fromkeys(STORE_OPTIONS), **options})
         try:
-            config = cls(**options)
+            config = cls(**cast(dict[str, Any], options))
         except (ValidationError, SettingsError) as error:
             raise ConfigurationError(_explain(error)) from None
         if config.path is not None and config.url is not None:

@@ -50,6 +50,12 @@ def test_the_round_trip() -> None:
     assert run_json("list", "--user", "john") == []
 
 
+def test_a_memory_cannot_steer_the_terminal() -> None:
+    shown = run("remember", "red \x1b[31m [bold]tea[/bold]", "--user", "john") + run("list", "--user", "john")
+    assert "\x1b[31m" not in shown
+    assert shown.count("[bold]tea[/bold]") == 2
+
+
 def test_scope_options() -> None:
     run("remember", "staging tea", "--user", "john", "--project", "staging", "--org", "acme")
     run("remember", "run tea", "--user", "john", "--run", "r1")
@@ -112,6 +118,14 @@ def test_the_demos_table() -> None:
     shown = run("demo")
     for part in ("SCRIPTED", "what was stored", "after the restart", "nothing crossed"):
         assert part in shown
+
+
+@pytest.mark.crew
+def test_the_demo_says_why_it_failed() -> None:
+    error = run("demo", "--llm", "openai/gpt-4o-mini", code=1)
+    assert "The process that should tell the crews failed" in error
+    assert "OPENAI_API_KEY" in error
+    assert "Traceback" not in error
 
 
 class TestVerdict:

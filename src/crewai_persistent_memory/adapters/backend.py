@@ -16,8 +16,9 @@ from typing import Any
 
 from crewai.memory.storage import backend as crewai_backend
 from crewai.memory.types import MemoryRecord, ScopeInfo
+from typing_extensions import Unpack
 
-from ..config import MemoryConfig
+from ..config import MemoryConfig, MemoryOptions
 from ..entry import FilterArgs
 from ..errors import DimensionMismatchError
 from ..stores.base import MemoryStore
@@ -55,7 +56,7 @@ class QdrantStorageBackend:
         ConfigurationError, ScopeError, StoreError: see :func:`open_store`.
     """
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, **options: Unpack[MemoryOptions]) -> None:
         config = MemoryConfig.build(**options)
         self._store = open_configured(config, external_vectors=True)
         # Not part of the protocol: crewai 1.10's save flow holds it while it consolidates.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from crewai.memory.unified_memory import Memory
 
-from ..config import MemoryConfig, refuse_unknown
+from ..config import MemoryConfig, MemoryOptions, refuse_unknown
 from ..embedding import redact
 from ..errors import ConfigurationError
 from ..stores.base import MemoryStore
@@ -17,6 +17,22 @@ from ..stores.factory import open_configured
 # What CrewAI's Memory takes differs by version; storage, embedder and llm are decided here.
 _CREWAI_OPTIONS: Final = frozenset(inspect.signature(Memory).parameters) - {"storage", "embedder", "llm", "memory_kind"}
 _OUR_OPTIONS: Final = frozenset(MemoryConfig.model_fields)
+
+
+class PersistentMemoryOptions(MemoryOptions, total=False):
+    """What ``PersistentMemory`` takes besides: an open store, and what CrewAI's ``Memory`` takes."""
+
+    store: MemoryStore
+    consolidation_threshold: float
+    consolidation_limit: int
+    default_importance: float
+    confidence_threshold_high: float
+    confidence_threshold_low: float
+    complex_query_threshold: float
+    exploration_budget: int
+    query_analysis_threshold: int
+    read_only: bool
+    root_scope: str | None  # since crewai 1.11
 
 
 def check_options(options: Mapping[str, Any], *, llm: Any, infer: bool | None) -> None:
@@ -50,7 +66,7 @@ def open_from(options: Mapping[str, Any]) -> tuple[MemoryStore, MemoryConfig]:
     Raises:
         ConfigurationError: both, or not a store; else see :func:`open_store`.
     """
-    ours = {name: value for name, value in options.items() if name in _OUR_OPTIONS}
+    ours = cast(MemoryOptions, {name: value for name, value in options.items() if name in _OUR_OPTIONS})
     store = options.get("store")
     if store is None:
         config = MemoryConfig.build(**ours)

@@ -23,7 +23,7 @@ from typing import Any, Literal, cast
 
 from crewai.memory.types import MemoryMatch, MemoryRecord
 from crewai.memory.unified_memory import Memory
-from typing_extensions import Self
+from typing_extensions import Self, Unpack
 
 from ..config import MemoryConfig, refuse_unknown
 from ..embedding import redact
@@ -33,7 +33,7 @@ from ..scope import Scope
 from ..stores.base import MemoryStore
 from .backend import QdrantStorageBackend
 from .events import logged, query_events, save_events
-from .options import check_options, crewai_options, open_from
+from .options import PersistentMemoryOptions, check_options, crewai_options, open_from
 from .records import TextEmbedder, to_record
 from .texts import entries_of, memory_texts
 from .views import PersistentScope, PersistentSlice, make_view
@@ -77,7 +77,9 @@ class PersistentMemory(Memory):
 
     _bridge: _Bridge
 
-    def __init__(self, *, llm: Any = None, infer: bool | None = None, **options: Any) -> None:
+    def __init__(
+        self, *, llm: Any = None, infer: bool | None = None, **options: Unpack[PersistentMemoryOptions]
+    ) -> None:
         check_options(options, llm=llm, infer=infer)
         store, config = open_from(options)
         backend = QdrantStorageBackend.over(store)

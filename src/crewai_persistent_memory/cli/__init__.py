@@ -13,6 +13,7 @@ from ..errors import ConfigurationError, PersistentMemoryError
 from ..scope import DEFAULT_PROJECT, Scope
 
 if TYPE_CHECKING:
+    from ..config import MemoryConfig, MemoryOptions
     from ..entry import MemoryEntry
     from ..stores.base import MemoryStore
 
@@ -130,12 +131,13 @@ def demo(
     path: Annotated[
         str | None, typer.Option(help="Folder of the store; must be new. Left out: a temporary one.")
     ] = None,
+    verbose: Annotated[bool, typer.Option(help="If a process fails, show all it printed.")] = False,
     as_json: Json = False,
 ) -> None:
     """Two users' crews remember across two processes, and nothing crosses. Exit code 1 if anything does."""
     from .demo import run_demo
 
-    raise typer.Exit(run_demo(llm=llm, path=path, as_json=as_json))
+    raise typer.Exit(run_demo(llm=llm, path=path, as_json=as_json, verbose=verbose))
 
 
 def main() -> None:
@@ -164,20 +166,22 @@ def _open(
         raise ConfigurationError("whose memory? Give --user NAME, or --shared for the project's")
     if user is not None and shared and writing:
         raise ConfigurationError("--user and --shared are both given: this changes one memory, leave one out")
-    options: dict[str, Any] = {"path": path} if path is not None else {}
+    options: MemoryOptions = {"path": path} if path is not None else {}
     if user is None:
         config = _deployment()
         options["scope"] = Scope.shared(
             project or config.project_id or DEFAULT_PROJECT, run_id=run, agent_id=agent, org_id=org or config.org_id
         )
     else:
-        fields = {"user_id": user, "project_id": project, "run_id": run, "agent_id": agent, "org_id": org}
-        options.update({name: value for name, value in fields.items() if value is not None})
-        options["include_shared"] = shared
+        options.update({"user_id": user, "run_id": run, "agent_id": agent, "include_shared": shared})
+        if project is not None:
+            options["project_id"] = project
+        if org is not None:
+            options["org_id"] = org
     return open_store(**options)
 
 
-def _deployment() -> Any:
+def _deployment() -> MemoryConfig:
     from ..config import MemoryConfig
 
     return MemoryConfig.build()
@@ -203,7 +207,8 @@ def _show(entries: Sequence[MemoryEntry], as_json: bool, title: str) -> None:
     table.add_column("when (UTC)", no_wrap=True)
     table.add_column("id", no_wrap=True)
     for entry in entries:
-        # Text: a memory is data, not console markup.
-        cells = [Text(entry.content), Text(f"{entry.created_at:%Y-%m-%d %H:%M}"), Text(entry.id)]
+        # A memory is data, not console markup, and no escape sequences for the terminal either.
+        shown = "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in entry.content)
+        cells = [Text(shown), Text(f"{entry.created_at:%Y-%m-%d %H:%M}"), Text(entry.id)]
         table.add_row(*([f"{entry.score:.2f}"] if scored else []), *cells)
     Console().print(table)

@@ -36,11 +36,11 @@ MUST_RECALL: Final[Mapping[str, Sequence[str]]] = {"john": ("nuts", "window", "F
 MUST_NOT_SEE: Final[Mapping[str, Sequence[str]]] = {"john": ("Spain",), "jane": ("nuts", "window", "France")}
 
 
-def run_demo(*, llm: str | None, path: str | None, as_json: bool) -> int:
+def run_demo(*, llm: str | None, path: str | None, as_json: bool, verbose: bool) -> int:
     """Run both processes and print what happened. Returns 0 if all was recalled and nothing crossed, else 1."""
     with tempfile.TemporaryDirectory(prefix="crewai-memory-demo-") as scratch:
         store = path or str(Path(scratch, "store"))
-        phases = [_run_phase(phase, store, llm, scratch) for phase in ("tell", "ask")]
+        phases = [_run_phase(phase, store, llm, scratch, verbose) for phase in ("tell", "ask")]
     problems = judge(phases)
     if as_json:
         typer.echo(json.dumps({"llm": llm or "scripted", "phases": phases, "problems": problems}, indent=1))
@@ -67,7 +67,7 @@ def judge(phases: Sequence[Mapping[str, Any]]) -> list[str]:
     return problems
 
 
-def _run_phase(phase: str, store: str, llm: str | None, scratch: str) -> dict[str, Any]:
+def _run_phase(phase: str, store: str, llm: str | None, scratch: str, verbose: bool) -> dict[str, Any]:
     result = Path(scratch, f"{phase}.json")
     environment = {
         **os.environ,
@@ -78,7 +78,9 @@ def _run_phase(phase: str, store: str, llm: str | None, scratch: str) -> dict[st
     command = [sys.executable, "-m", "crewai_persistent_memory.cli.demo_crew", phase, store, str(result), llm or ""]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode != 0 or not result.exists():
-        typer.echo(done.stdout + done.stderr, err=True)
+        printed = (done.stdout + done.stderr).strip()
+        reason = printed if verbose else f"{printed.splitlines()[-1]} (--verbose shows all that was printed)"
+        typer.secho(f"The process that should {phase} the crews failed: {reason}", fg="red", err=True)
         raise typer.Exit(1)
     report: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
     return report

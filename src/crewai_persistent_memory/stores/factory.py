@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing_extensions import Unpack
 
-from ..config import MemoryConfig
+from ..config import MemoryConfig, MemoryOptions
 from ..errors import ConfigurationError
 from .base import MemoryStore
 from .types import RankingWeights
 
 
-def open_store(**options: Any) -> MemoryStore:
+def open_store(**options: Unpack[MemoryOptions]) -> MemoryStore:
     """Open a store, without a crew.
 
     Args:

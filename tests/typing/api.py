@@ -1,0 +1,63 @@
+"""The public names as a user writes them. Type-checked, never run."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from crewai import Agent, Crew, Task
+
+from crewai_persistent_memory import (
+    MemoryEntry,
+    PersistentMemory,
+    PersistentMemoryError,
+    QdrantStorageBackend,
+    RankingWeights,
+    Scope,
+    open_store,
+    use_scope,
+)
+
+
+def embed(texts: list[str]) -> list[list[float]]:
+    return [[0.0] for _ in texts]
+
+
+def crews(agent: Agent, task: Task) -> None:
+    memory = PersistentMemory(user_id="john", project_id="shop", path="/data", embedder=embed, fsync="always")
+    chef: PersistentMemory = memory.scoped(agent_id="chef")
+    Crew(agents=[agent], tasks=[task], **memory.crew_kwargs())
+    Crew(agents=[agent], tasks=[task], memory=chef)
+    with use_scope(user_id="jane", run_id="r1"), use_scope(Scope.shared("shop")):
+        memory.recall("tea", limit=5, depth="deep")
+    PersistentMemory.from_config({"provider": "qdrant", "config": {"user_id": "john"}}).close()
+    PersistentMemory(store=open_store(user_id="john"), read_only=True, llm="openai/gpt-4o-mini", infer=True)
+
+
+def stores() -> list[str]:
+    with open_store(user_id="john", embedder={"provider": "openai", "config": {}}, language="german") as store:
+        entry: MemoryEntry = store.add("tea", categories=["drinks"], metadata={"a": [1]}, importance=0.9)
+        found = store.search("tea", limit=3, weights=RankingWeights(recency=0.5), path="/a", categories=["drinks"])
+        store.list(created_after=datetime(2026, 1, 1), include_private=False, reader="chat")
+        store.update(entry.id, content="coffee")
+        deleted: int = store.delete(ids=[entry.id]) + store.delete(entry.id) + store.reset("/a")
+        score: float | None = found[0].score
+        return [entry.id, str(deleted), str(score)]
+
+
+async def awaiting() -> list[MemoryEntry]:
+    async with open_store(scope=Scope("john")) as store:
+        await store.aadd("tea")
+        return await store.asearch("tea") + await store.alist()
+
+
+def backends() -> QdrantStorageBackend:
+    try:
+        return QdrantStorageBackend(path="/data", user_id="john")
+    except PersistentMemoryError:
+        raise
+
+
+def wrong() -> None:
+    open_store(usr_id="john")  # type: ignore[call-arg]
+    PersistentMemory(user_id=7)  # type: ignore[arg-type]
+    Scope(user_id="john", team="x")  # type: ignore[call-arg]
