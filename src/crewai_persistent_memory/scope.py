@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from .errors import InvalidScopeError, MissingScopeError, ScopeConflictError
@@ -175,7 +176,10 @@ class ScopeBinding:
             MissingScopeError: neither construction nor ``use_scope`` gives a user.
             ScopeConflictError: ``use_scope`` contradicts a fixed field.
         """
-        context = _context.get()
+        return self._resolved(_context.get())
+
+    @lru_cache(maxsize=4096)  # noqa: B019 (bindings are small values, equal ones share an entry)
+    def _resolved(self, context: ScopeBinding | None) -> Scope:
         binding = self if context is None else self._merged(context, "use_scope()")
         if binding.user_id is None and not binding.is_shared:
             raise MissingScopeError(

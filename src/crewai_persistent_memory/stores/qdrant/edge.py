@@ -102,6 +102,9 @@ class EmbeddedEngine:
     def path(self) -> Path:
         return self._directory.path
 
+    def __repr__(self) -> str:
+        return f"EmbeddedEngine({str(self.path)!r})"
+
     def execute(self, request: Request[Any]) -> Any:
         """Answer one request.
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any, cast
 
 import qdrant_edge as edge
@@ -28,12 +28,7 @@ def to_filter(where: Where) -> edge.Filter:
 
 def _condition(condition: Match | Between | HasId) -> Any:
     if isinstance(condition, Match):
-        missing = edge.IsEmptyCondition(key=condition.key)
-        if not condition.values:
-            return missing
-        match = edge.MatchValue(condition.values[0]) if len(condition.values) == 1 else _match_any(condition.values)
-        matches = edge.FieldCondition(key=condition.key, match=match)
-        return edge.Filter(should=[matches, missing]) if condition.or_missing else matches
+        return _match(condition)
     if isinstance(condition, HasId):
         return edge.HasIdCondition(set(condition.ids))
     bounds = edge.RangeDateTime(
@@ -43,8 +38,16 @@ def _condition(condition: Match | Between | HasId) -> Any:
     return edge.FieldCondition(key=condition.key, range=bounds)
 
 
-def _match_any(values: Sequence[str] | Sequence[int]) -> edge.MatchAny:
-    return edge.MatchAny(any=cast(Any, list(values)))
+@lru_cache(maxsize=4096)
+def _match(condition: Match) -> Any:
+    # Kept: every call of one scope has the same two, and building them costs as much as a tenth of a search.
+    missing = edge.IsEmptyCondition(key=condition.key)
+    if not condition.values:
+        return missing
+    values = condition.values
+    match = edge.MatchValue(values[0]) if len(values) == 1 else edge.MatchAny(any=cast(Any, list(values)))
+    matches = edge.FieldCondition(key=condition.key, match=match)
+    return edge.Filter(should=[matches, missing]) if condition.or_missing else matches
 
 
 def to_point(point: PointData) -> edge.Point:
@@ -78,12 +81,12 @@ class EdgeReader:
             )
         else:
             answer = self._shard.query(self._ranked(request, lists, request.ranking))
-        return [Hit(str(point.id), point.payload, score=point.score) for point in answer]
+        return [Hit(point.id, point.payload, score=point.score) for point in answer]
 
     def _lists(self, request: Search) -> list[tuple[Any, edge.SearchParams | None]]:
         lists: list[tuple[Any, edge.SearchParams | None]] = []
         if request.dense:
-            lists.append((edge.Query.Nearest(list(request.dense), using=DENSE), None))
+            lists.append((edge.Query.Nearest(cast(Any, request.dense), using=DENSE), None))
         if request.keywords is not None and request.keywords.indices:
             idf = edge.SearchParams(idf=edge.IdfParams(corpus=to_filter(request.corpus)))
             lists.append((edge.Query.Nearest(cast(Any, request.keywords), using=KEYWORDS), idf))
@@ -137,12 +140,12 @@ class EdgeReader:
             tied = Between("created_at", moment, moment + timedelta(microseconds=1))
             page = [hit for hit in page if hit.payload["created_at"] != times[wanted]]
             page += self._scroll_all((*request.where, tied), whole)
-        page.sort(key=lambda hit: hit.id)
+        page.sort(key=lambda hit: str(hit.id))
         page.sort(key=lambda hit: str(hit.payload["created_at"]), reverse=request.newest_first)
         page = page[request.offset : wanted]
         if whole:
             return page
-        found = {hit.id: hit for hit in self.retrieve(Retrieve([hit.id for hit in page]))}
+        found = {hit.id: hit for hit in self.retrieve(Retrieve([str(hit.id) for hit in page]))}
         return [found[hit.id] for hit in page if hit.id in found]
 
     def _scroll_ordered(self, request: Listing, limit: int, whole: bool) -> list[Hit]:
@@ -155,7 +158,7 @@ class EdgeReader:
                 order_by=edge.OrderBy(key="created_at", direction=direction),
             )
         )
-        return [Hit(str(record.id), record.payload) for record in records]
+        return [Hit(record.id, record.payload) for record in records]
 
     def _scroll_all(self, where: Where, whole: bool) -> list[Hit]:
         hits: list[Hit] = []
@@ -169,14 +172,14 @@ class EdgeReader:
                     with_payload=True if whole else ["created_at"],
                 )
             )
-            hits += [Hit(str(record.id), record.payload) for record in records]
+            hits += [Hit(record.id, record.payload) for record in records]
             if offset is None:
                 return hits
 
     def retrieve(self, request: Retrieve) -> list[Hit]:
         with_vector = [DENSE] if request.with_vectors else False
         records = self._shard.retrieve(list(request.ids), with_payload=True, with_vector=with_vector)
-        return [Hit(str(r.id), r.payload, dense=(r.vector or {}).get(DENSE)) for r in records]
+        return [Hit(r.id, r.payload, dense=(r.vector or {}).get(DENSE)) for r in records]
 
     def count(self, request: Count) -> int:
         count: int = self._shard.count(edge.CountRequest(filter=to_filter(request.where), exact=True))

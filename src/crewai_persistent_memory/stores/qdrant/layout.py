@@ -76,6 +76,7 @@ logger = logging.getLogger("crewai_persistent_memory")
 
 
 _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_from_json = json.JSONDecoder().raw_decode
 
 
 # -- scope ---------------------------------------------------------------------------------------------------------
@@ -125,6 +126,7 @@ def owners_visible_to(reader: Scope, *, include_shared: bool) -> list[Scope]:
     ]
 
 
+@lru_cache(maxsize=4096)
 def where_visible(reader: Scope, *, include_shared: bool) -> Where:
     """The visibility rule as conditions for the engine."""
     owners = owners_visible_to(reader, include_shared=include_shared)
@@ -138,7 +140,10 @@ def where_visible(reader: Scope, *, include_shared: bool) -> Where:
 def owner_of(payload: Mapping[str, Any]) -> Scope:
     """Whose a point is, by its payload."""
     get = payload.get
-    return Scope.trusted(get("user_id"), payload["project_id"], get("run_id"), get("agent_id"), get("org_id"))
+    return _owner(get("user_id"), payload["project_id"], get("run_id"), get("agent_id"), get("org_id"))
+
+
+_owner = lru_cache(maxsize=4096)(Scope.trusted)
 
 
 def checked(hits: Iterable[Hit], reader: Scope, *, include_shared: bool) -> list[tuple[Hit, Scope]]:
@@ -246,8 +251,8 @@ def to_point(entry: MemoryEntry, owner: Scope, encoder: KeywordEncoder) -> Point
 def to_entry(hit: Hit, owner: Scope, *, score: float | None = None) -> MemoryEntry:
     """A point read back as the entry it was made from."""
     payload = hit.payload
-    record = json.loads(payload["record"])
-    return MemoryEntry(
+    record, _ = _from_json(payload["record"])
+    return MemoryEntry.trusted(
         id=record["id"],
         content=payload["content"],
         scope=owner,

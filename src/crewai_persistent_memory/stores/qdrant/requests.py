@@ -68,9 +68,9 @@ class PointData(NamedTuple):
 
 
 class Hit(NamedTuple):
-    """A point that was read."""
+    """A point that was read. ``str(id)`` is the point's id; the embedded engine gives UUID objects."""
 
-    id: str
+    id: object
     payload: Mapping[str, Any]
     score: float | None = None
     dense: Sequence[float] | None = None

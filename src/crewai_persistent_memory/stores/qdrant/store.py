@@ -272,9 +272,9 @@ class QdrantStore(MemoryStore):
         reader = self.scope
         ids = [point_id(owner, check_id(id)) for owner in owners_visible_to(reader, include_shared=include_shared)]
         hits = yield from ask(Retrieve(ids, with_vectors=with_vectors))
-        asked_for = [hit for hit in hits if hit.id in ids]
+        asked_for = [hit for hit in hits if str(hit.id) in ids]
         found = checked(asked_for, reader, include_shared=include_shared)
-        return min(found, key=lambda pair: ids.index(pair[0].id), default=None)
+        return min(found, key=lambda pair: ids.index(str(pair[0].id)), default=None)
 
     def _list(self, limit: int, offset: int, filter: EntryFilter) -> Steps[list[MemoryEntry]]:
         reader = self.scope
