@@ -359,7 +359,7 @@ class TestCrewAI:
     def test_repr_has_no_secret(self, store_options: dict[str, Any]) -> None:
         with PersistentMemory(user_id="john", **store_options) as memory:
             memory.__dict__["note"] = "sk-secret0123456789"
-            assert "secret" not in f"{memory!r} {memory}"
+            assert "sk-secret" not in f"{memory!r} {memory}"
 
 
 class _View:
