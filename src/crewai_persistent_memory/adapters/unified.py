@@ -1,38 +1,27 @@
-"""``PersistentMemory`` for CrewAI >= 1.10: a ``crewai`` ``Memory`` whose records are kept by a store.
+"""``PersistentMemory`` for CrewAI >= 1.10: a ``crewai`` ``Memory`` that keeps what it is given in a store.
 
-Contracts of CrewAI this relies on (seen in 1.10.1, 1.12.2, 1.14.7, 1.15.30):
-
-- Before a task an agent calls ``recall(query, limit=5)``, after it ``extract_memories(text)`` and then
-  ``remember_many(list)``; the memory tools call ``recall`` and ``remember``. Errors there are logged by CrewAI and
-  the crew goes on without memory, so they are logged here as errors too.
-- ``Memory`` is a plain class in 1.10 and a pydantic model later; both keep state in ``_storage``, ``_save_pool`` and
-  ``_pending_saves``, and ``copy.copy`` of either shares them.
-- Background saves and the searches of a deep recall run in threads; in 1.10 without the caller's context. So the
-  scope is resolved in the caller's thread and handed on as a bound backend.
+Contract of CrewAI this relies on (seen in 1.10.1, 1.12.2, 1.14.7, 1.15.30): before a task an agent calls
+``recall(query, limit=5)``, after it ``extract_memories(text)`` and then ``remember_many(list)``; the memory tools call
+``recall`` and ``remember``. Errors there are logged by CrewAI and the crew goes on without memory, so they are logged
+here as errors too. The rest of living inside CrewAI's class is in ``hosting``.
 """
 
 from __future__ import annotations
 
-import asyncio
-import copy
 import logging
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future
-from dataclasses import dataclass, replace
-from typing import Any, Literal, cast
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from crewai.memory.types import MemoryMatch, MemoryRecord
-from crewai.memory.unified_memory import Memory
 from typing_extensions import Self, Unpack
 
-from ..config import MemoryConfig, refuse_unknown
-from ..embedding import redact
-from ..entry import MemoryEntry, normalize_path, text_tuple, utcnow
+from ..config import refuse_unknown
+from ..entry import MemoryEntry, text_tuple, utcnow
 from ..errors import ConfigurationError, PersistentMemoryError
 from ..scope import Scope
-from ..stores.base import MemoryStore
 from .backend import QdrantStorageBackend
 from .events import logged, query_events, save_events
+from .hosting import Bridge, HostedMemory
 from .options import PersistentMemoryOptions, check_options, crewai_options, open_from
 from .records import TextEmbedder, to_record
 from .texts import entries_of, memory_texts
@@ -41,21 +30,7 @@ from .views import PersistentScope, PersistentSlice, make_view
 logger = logging.getLogger("crewai_persistent_memory")
 
 
-@dataclass(frozen=True)
-class _Bridge:
-    """What ``PersistentMemory`` holds besides CrewAI's own state, in one attribute that fits both kinds of class."""
-
-    config: MemoryConfig
-    backend: QdrantStorageBackend
-    infer: bool
-    has_llm: bool
-    is_view: bool = False
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> _Bridge:
-        return self
-
-
-class PersistentMemory(Memory):
+class PersistentMemory(HostedMemory):
     """A crew's memory that is kept: ``Crew(agents=..., tasks=..., memory=PersistentMemory(user_id="john"))``.
 
     Args:
@@ -75,8 +50,6 @@ class PersistentMemory(Memory):
         StoreError, EmbedderError: the store cannot be opened.
     """
 
-    _bridge: _Bridge
-
     def __init__(
         self, *, llm: Any = None, infer: bool | None = None, **options: Unpack[PersistentMemoryOptions]
     ) -> None:
@@ -85,7 +58,7 @@ class PersistentMemory(Memory):
         backend = QdrantStorageBackend.over(store)
         embedder = TextEmbedder(getattr(store, "embedder", None))
         super().__init__(storage=backend, embedder=embedder, **crewai_options(options, llm))
-        self._bridge = _Bridge(
+        self._bridge = Bridge(
             config=config,
             backend=backend,
             infer=llm is not None if infer is None else infer,
@@ -115,11 +88,6 @@ class PersistentMemory(Memory):
         """What to splat into a crew, whatever the version of CrewAI: ``Crew(..., **memory.crew_kwargs())``."""
         return {"memory": self}
 
-    @property
-    def store(self) -> MemoryStore:
-        """The store handle, bound as this memory is."""
-        return self._bridge.backend.store
-
     def scoped(
         self,
         scope: Scope | None = None,
@@ -141,18 +109,6 @@ class PersistentMemory(Memory):
         store = self.store.scoped(scope, **fields, agent_id=agent_id, org_id=org_id)
         return self._over(QdrantStorageBackend.over(store))
 
-    def _over(self, backend: QdrantStorageBackend) -> Self:
-        view = copy.copy(self)
-        view._storage = backend
-        view._bridge = replace(self._bridge, backend=backend, is_view=True)
-        return view
-
-    def _bound(self) -> Self:
-        """This memory fixed to the scope of this moment, for CrewAI's flows and their threads."""
-        if self._bridge.has_llm:
-            _ = self._llm  # built once, here, and not in every copy
-        return self._over(self._bridge.backend.bound())
-
     def scope(self, path: str) -> PersistentScope:
         """A view of one path and what is below it."""
         return make_view(PersistentScope, memory=self, root_path=path)
@@ -173,16 +129,6 @@ class PersistentMemory(Memory):
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-    def __repr__(self) -> str:
-        # CrewAI's would print the LLM and embedder, and their keys with them.
-        return f"PersistentMemory({self.store!r})"
-
-    __str__ = __repr__
-
-    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
-        # A copied crew remembers in the same place; locks, threads and files cannot be copied anyway.
-        return self
 
     # -- saving ----------------------------------------------------------------------------------------------------
 
@@ -334,52 +280,6 @@ class PersistentMemory(Memory):
         except PersistentMemoryError as error:
             # What was found is worth more than the note that it was read.
             logger.warning("access times were not updated: %s", error)
-
-    async def aextract_memories(self, content: str) -> list[str]:
-        return await asyncio.to_thread(self.extract_memories, content)
-
-    async def aremember(self, content: str, *args: Any, **kwargs: Any) -> MemoryRecord | None:
-        return await asyncio.to_thread(self.remember, content, *args, **kwargs)
-
-    async def aremember_many(self, contents: list[str], *args: Any, **kwargs: Any) -> list[MemoryRecord]:
-        return await asyncio.to_thread(self.remember_many, contents, *args, **kwargs)
-
-    async def arecall(self, query: str, *args: Any, **kwargs: Any) -> list[MemoryMatch]:
-        return await asyncio.to_thread(self.recall, query, *args, **kwargs)
-
-    # -- CrewAI's inside -------------------------------------------------------------------------------------------
-
-    @property
-    def _llm(self) -> Any:
-        if not self._bridge.has_llm:
-            # CrewAI's default would send the text to OpenAI, which nobody asked for.
-            raise ConfigurationError("this needs an LLM and the memory has none: pass llm= to PersistentMemory")
-        return cast(Callable[[Any], Any], cast(property, Memory._llm).fget)(self)
-
-    @property
-    def _is_read_only(self) -> bool:
-        # A field since it is a pydantic model, a private attribute in 1.10.
-        return bool(getattr(self, "read_only", False) or getattr(self, "_read_only", False))
-
-    def _path(self, scope: str | None, root_scope: str | None) -> str | None:
-        root = root_scope if root_scope is not None else getattr(self, "root_scope", None)
-        if root is None:
-            return None if scope is None else normalize_path(scope)
-        return normalize_path(f"{root}/{scope or ''}")
-
-    def drain_writes(self) -> None:
-        """Wait for background saves. A failed one was reported when it failed and does not fail this call."""
-        with self._pending_lock:
-            pending = list(self._pending_saves)
-        for future in pending:
-            if not future.cancelled():
-                future.exception()
-
-    def _on_save_done(self, future: Future[Any]) -> None:
-        error = None if future.cancelled() else future.exception()
-        if error is not None:
-            logger.error("a background save failed, its memories are not stored: %s", redact(str(error)))
-        super()._on_save_done(future)
 
 
 def _given(said: Mapping[str, Any]) -> dict[str, Any]:
