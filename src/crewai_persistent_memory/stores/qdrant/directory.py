@@ -96,10 +96,6 @@ class StoreDirectory:
         try:
             text = self._descriptor_file.read_text(encoding="utf-8")
         except FileNotFoundError:
-            if self.shard.exists():
-                # The descriptor is written before the first entry is accepted, so either creation was cut short
-                # (an engine without points) or somebody removed it; only the second can hold anything.
-                self._discard_unfinished()
             return None
         except (OSError, UnicodeDecodeError) as error:
             raise StoreCorruptedError(f"{self._descriptor_file} cannot be read: {error}") from error
@@ -146,16 +142,6 @@ class StoreDirectory:
                 f"the disk of {self.path} has {free >> 20} MiB left, {(size + reserve) >> 20} MiB are needed for this "
                 "write: nothing of it was stored. Make room, or use another path"
             )
-
-    def _discard_unfinished(self) -> None:
-        segments = self.shard / "segments"
-        stored = [f for f in segments.rglob("mutable_id_tracker.mappings") if f.stat().st_size > 0]
-        if stored:
-            raise StoreCorruptedError(
-                f"the memory store at {self.path} is damaged: store.json is missing, but shard/ holds entries. "
-                "Restore store.json from a backup, or move the folder away"
-            )
-        shutil.rmtree(self.shard)
 
 
 def in_use(path: Path, owner: str = "") -> StoreInUseError:

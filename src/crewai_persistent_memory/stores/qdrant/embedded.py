@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import shutil
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,6 +80,8 @@ def _release(engine: EmbeddedEngine) -> None:
 
 def _create(directory: StoreDirectory, descriptor: Descriptor) -> Any:
     directory.require_space(0, WRITE_RESERVE)
+    if directory.shard.exists():
+        _discard_unfinished(directory)
     directory.shard.mkdir()
     config = edge.EdgeConfig(
         sparse_vectors={KEYWORDS: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
@@ -104,9 +107,36 @@ def _create(directory: StoreDirectory, descriptor: Descriptor) -> Any:
     return shard
 
 
+def _discard_unfinished(directory: StoreDirectory) -> None:
+    """Remove an engine folder without a descriptor, if nothing is in it.
+
+    The descriptor is written before the first entry can be accepted. So either a creation was cut short, or somebody
+    removed the descriptor; only the second can hold anything.
+    """
+    segments = directory.shard / "segments"
+    if segments.is_dir() and any(segments.iterdir()):
+        shard = _load_shard(directory)
+        count = shard.count(edge.CountRequest(exact=True))
+        shard.close()
+        if count:
+            raise StoreCorruptedError(
+                f"the memory store at {directory.path} is damaged: store.json is missing, but shard/ holds {count} "
+                "entries. Restore store.json from a backup, or move the folder away"
+            )
+    shutil.rmtree(directory.shard)
+
+
 def _load(directory: StoreDirectory, descriptor: Descriptor) -> Any:
+    shard = _load_shard(directory)
+    if descriptor.dimensions is not None:
+        # A kill between writing the descriptor and this step leaves the vector uncreated; doing it twice is harmless.
+        ensure_dense(shard, descriptor.dimensions)
+    return shard
+
+
+def _load_shard(directory: StoreDirectory) -> Any:
     try:
-        shard = edge.EdgeShard.load(str(directory.shard))
+        return edge.EdgeShard.load(str(directory.shard))
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:
@@ -116,10 +146,6 @@ def _load(directory: StoreDirectory, descriptor: Descriptor) -> Any:
             f"the memory store at {directory.path} cannot be opened: {error}. Restore the folder from a backup, or "
             "move it away to start with an empty one"
         ) from error
-    if descriptor.dimensions is not None:
-        # A kill between writing the descriptor and this step leaves the vector uncreated; doing it twice is harmless.
-        ensure_dense(shard, descriptor.dimensions)
-    return shard
 
 
 @atexit.register
