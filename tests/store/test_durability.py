@@ -91,6 +91,18 @@ def test_fsync_close_flushes_at_close_only(tmp_path: Path) -> None:
     assert flushes.flushed.acquire(blocking=False)
 
 
+def test_handles_on_one_path_share_the_strictest_promise(tmp_path: Path) -> None:
+    with open_store(path=tmp_path / "s", user_id="john", embedder=None, fsync="close") as first:
+        with open_store(path=tmp_path / "s", user_id="john", fsync="always") as second:
+            flushes = count_flushes(second)
+            second.add("x")
+            assert flushes.flushed.acquire(blocking=False)
+            with open_store(path=tmp_path / "s", user_id="john"):
+                second.add("y")
+            assert flushes.flushed.acquire(blocking=False)
+        assert first.count() == 2
+
+
 def test_a_flush_that_fails_in_the_background_is_not_silent(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with open_store(path=tmp_path / "s", user_id="john", embedder=None) as store:
         flushes = count_flushes(store)

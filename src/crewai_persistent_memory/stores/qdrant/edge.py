@@ -49,6 +49,7 @@ from .requests import (
 )
 
 Fsync = Literal["always", "interval", "close"]
+STRICTEST_FIRST: Final[tuple[Fsync, ...]] = ("always", "interval", "close")
 
 BATCH: Final = 256
 """Points per write: a shard replays its last write when it is opened, and a giant one costs seconds and gigabytes."""

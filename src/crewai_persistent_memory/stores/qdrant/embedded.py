@@ -17,7 +17,7 @@ from ...embedding import Embedder
 from ...errors import PersistentMemoryError, StoreCorruptedError
 from .descriptor import Descriptor, settle
 from .directory import WRITE_RESERVE, StoreDirectory
-from .edge import EmbeddedEngine, Fsync, ensure_dense
+from .edge import STRICTEST_FIRST, EmbeddedEngine, Fsync, ensure_dense
 from .edge_errors import engine_errors
 from .layout import DATETIME_INDEXES, FLOAT_INDEXES, INTEGER_INDEXES, KEYWORD_INDEXES, KEYWORDS, TENANT_KEY
 
@@ -50,6 +50,8 @@ def open_embedded(
         shared = _registry.get(real)
         if shared is not None:
             _, built = settle(shared.engine.descriptor, embedder, language, str(real))
+            # Handles share one shard; the strictest of what they were promised holds for all.
+            shared.engine.fsync = min(shared.engine.fsync, fsync, key=STRICTEST_FIRST.index)
             shared.handles += 1
             return shared.engine, built
         directory = StoreDirectory(real)
