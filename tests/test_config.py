@@ -38,6 +38,9 @@ def test_bad_scopes_are_named() -> None:
         MemoryConfig.build(user_id=" ")
     with pytest.raises(ScopeConflictError, match="both given"):
         MemoryConfig.build(user_id="john", scope=Scope("john"))
+    for field in ("user_id", "project_id", "run_id", "agent_id", "org_id"):
+        with pytest.raises(ScopeConflictError, match=f"{field}= are both given"):
+            MemoryConfig.build(scope=Scope("john"), **{field: "x"})
     with pytest.raises(InvalidScopeError, match="must be a Scope"):
         MemoryConfig.build(scope="john")
 

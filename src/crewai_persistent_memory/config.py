@@ -23,7 +23,7 @@ from typing_extensions import Unpack
 
 from .embedding import EMBEDDER_HELP
 from .errors import ConfigurationError
-from .scope import Scope, ScopeBinding
+from .scope import SCOPE_FIELDS, Scope, ScopeBinding
 
 STORE_OPTIONS = ("path", "url")
 """Options that say where memories are kept; at most one may be given."""
@@ -137,6 +137,9 @@ class MemoryConfig(BaseSettings):
                 "CREWAI_MEMORY_PATH and QDRANT_URL are both set: a memory has one store, unset one of them or pass "
                 "path= or url="
             )
+        # A Scope wins over a project set by the environment, but not silently over one given beside it.
+        given_fields = {n: v for n, v in cast(dict[str, Any], options).items() if n in SCOPE_FIELDS}
+        ScopeBinding.of(options.get("scope"), **given_fields)
         config.binding()
         return config
 
@@ -218,6 +221,3 @@ def _explain(error: ValidationError | SettingsError) -> str:
         return f"an environment variable cannot be read: {error}"
     problems = [f"{'.'.join(map(str, e['loc'][:1])) or 'options'}: {e['msg']}" for e in error.errors()]
     return "; ".join(dict.fromkeys(problems))
-
-
-__all__ = ["MemoryConfig", "Scope", "default_path", "refuse_unknown"]

@@ -385,6 +385,12 @@ class TestOptions:
                 memory.remember("x")
             assert store.scoped(user_id="john").count() == 1
 
+    def test_no_store_given_is_one_of_its_own(self, tmp_path: Path) -> None:
+        memory = PersistentMemory(store=None, path=tmp_path / "s", user_id="john", embedder=None)
+        memory.close()
+        with pytest.raises(StoreClosedError):
+            memory.recall("x")
+
     @pytest.mark.parametrize(
         ("options", "message"),
         [

@@ -33,12 +33,12 @@ def entries_of(contents: list[str], about: dict[str, Any]) -> list[MemoryEntry]:
     Raises:
         InvalidEntryError: a content or the metadata cannot be stored.
     """
+    check_metadata(about["metadata"])
     now = utcnow()
     entries = {}
     for content in contents:
-        entry = MemoryEntry("", check_text("content", content, allow_blank=False), created_at=now, **about)
-        check_metadata(entry.metadata)
-        said = [entry.path, list(entry.categories), entry.metadata, entry.source, entry.private, content]
+        check_text("content", content, allow_blank=False)
+        said = [about["path"], about["categories"], about["metadata"], about["source"], about["private"], content]
         digest = hashlib.blake2b(canonical_json(said).encode(), digest_size=16).hexdigest()
         entry_id = str(uuid.uuid5(_NAMESPACE, digest))
         entries[entry_id] = MemoryEntry(entry_id, content, created_at=now, last_accessed=now, **about)

@@ -63,7 +63,7 @@ class PersistentMemory(HostedMemory):
             backend=backend,
             infer=llm is not None if infer is None else infer,
             has_llm=llm is not None,
-            is_view="store" in options,
+            is_view=options.get("store") is not None,
         )
 
     @classmethod

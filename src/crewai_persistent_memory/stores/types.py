@@ -10,30 +10,29 @@ from typing import Any, TypedDict
 from ..errors import InvalidEntryError
 
 
-class EntryArgs(TypedDict, total=False):
-    """What can be said about an entry besides its content."""
+class EntryFields(TypedDict, total=False):
+    """What can be said about an entry, and changed later."""
 
-    id: str
     path: str
     categories: Sequence[str]
     metadata: Mapping[str, Any]
     importance: float
     source: str | None
     private: bool
+
+
+class EntryArgs(EntryFields, total=False):
+    """What can be said about a new entry besides its content."""
+
+    id: str
     created_at: datetime
     embedding: Sequence[float] | None
 
 
-class EntryChanges(TypedDict, total=False):
+class EntryChanges(EntryFields, total=False):
     """What can be changed about an entry."""
 
     content: str
-    path: str
-    categories: Sequence[str]
-    metadata: Mapping[str, Any]
-    importance: float
-    source: str | None
-    private: bool
 
 
 @dataclass(frozen=True)
