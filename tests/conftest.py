@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import socket
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import pytest
 from crewai_persistent_memory import MemoryConfig, MemoryStore
 from crewai_persistent_memory.stores.factory import open_configured
 
-from .support.engines import STORES
+from .support.engines import NEWEST, STORES, Servers, servers
+from .support.qdrant_server import QdrantServer
 
 # A developer's own settings must not decide what the tests see, and no key may make a test call out.
 for _name in list(os.environ):
@@ -48,15 +50,41 @@ def no_connection_leaves_this_machine(monkeypatch: pytest.MonkeyPatch) -> list[A
 OpenStore = Callable[..., MemoryStore]
 
 
+@pytest.fixture(scope="session")
+def qdrant_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """``qdrant_servers("1.17.0")`` is a running Qdrant server of that version."""
+    yield from servers(tmp_path_factory.mktemp("qdrant"))
+
+
+@pytest.fixture
+def server_version() -> str:
+    """Of ``server``; a test module may run on several."""
+    return NEWEST
+
+
+@pytest.fixture
+def server(qdrant_servers: Servers, server_version: str) -> QdrantServer:
+    """A server that tests share: do not kill it."""
+    return qdrant_servers(server_version)
+
+
+@pytest.fixture
+def collection(server: QdrantServer) -> Iterator[str]:
+    name = f"t-{uuid.uuid4().hex[:12]}"
+    yield name
+    with server.admin() as admin:
+        admin.delete(f"/collections/{name}")
+
+
 @pytest.fixture(params=sorted(STORES))
 def open_any(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenStore]:
     """Opens a store of each kind; the same store again within one test. Closes them afterwards."""
     opened: list[MemoryStore] = []
+    kind = STORES[request.param]
 
     def open_one(*, external_vectors: bool = False, **options: Any) -> MemoryStore:
-        if not external_vectors:
-            options.setdefault("embedder", None)
-        config = MemoryConfig.build(**STORES[request.param](tmp_path), **options)
+        options = {**kind.external, **options} if external_vectors else {"embedder": None, **options}
+        config = MemoryConfig.build(**kind.options(request, tmp_path), **options)
         store = open_configured(config, external_vectors=external_vectors)
         opened.append(store)
         return store
@@ -64,3 +92,4 @@ def open_any(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenSto
     yield open_one
     for store in opened:
         store.close()
+    kind.remove(request, tmp_path)

@@ -82,14 +82,6 @@ def test_a_bad_environment_variable_is_named(monkeypatch: pytest.MonkeyPatch) ->
         MemoryConfig.build()
 
 
-def test_a_server_is_refused_until_it_is_supported(monkeypatch: pytest.MonkeyPatch) -> None:
-    from crewai_persistent_memory import open_store
-
-    monkeypatch.setenv("QDRANT_URL", "http://127.0.0.1:6333")
-    with pytest.raises(ConfigurationError, match="Qdrant server"):
-        open_store(user_id="john")
-
-
 def test_the_default_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CREWAI_STORAGE_DIR", str(tmp_path))
     assert default_path() == tmp_path / "persistent-memory"

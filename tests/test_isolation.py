@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 from crewai_persistent_memory import EntryNotFoundError, MemoryConfig, Scope
 from crewai_persistent_memory.stores.base import MemoryStore
 from crewai_persistent_memory.stores.factory import open_configured
-from crewai_persistent_memory.stores.qdrant.requests import Listing
+from crewai_persistent_memory.stores.qdrant.requests import Everything
 
-from .support.engines import STORES
+from .support.engines import STORES, VARIANTS
 
-EXAMPLES, OPERATIONS = 60, 200
-"""At least 10,000 operations in all; the test counts them."""
+OPERATIONS = 200
+EXAMPLES = {kind: 10 if kind in VARIANTS else 60 for kind in STORES}
+"""At least 10,000 operations on each engine, fewer on its variants; the test counts them."""
 
 USERS = ["john", "jane", "john/x", "j", None]
 SCOPES = [
@@ -169,11 +170,12 @@ def check_reads(view: MemoryStore, model: Model, op: dict[str, Any], wanted: dic
 
 
 @pytest.mark.parametrize("kind", sorted(STORES))
-def test_nothing_is_visible_outside_the_rule(kind: str) -> None:
+def test_nothing_is_visible_outside_the_rule(kind: str, request: pytest.FixtureRequest) -> None:
     done = 0
+    store_kind = STORES[kind]
 
     @settings(
-        max_examples=EXAMPLES,
+        max_examples=EXAMPLES[kind],
         deadline=None,
         suppress_health_check=list(HealthCheck),
         print_blob=True,
@@ -182,17 +184,20 @@ def test_nothing_is_visible_outside_the_rule(kind: str) -> None:
     def run(operations: list[dict[str, Any]]) -> None:
         nonlocal done
         with tempfile.TemporaryDirectory() as folder:
-            options = STORES[kind](Path(folder))
-            with open_configured(MemoryConfig.build(**options, embedder=None, fsync="close")) as store:
+            options = store_kind.options(request, Path(folder))
+            if "path" in options:
+                options["fsync"] = "close"
+            with open_configured(MemoryConfig.build(**options, embedder=None)) as store:
                 model = Model()
                 for op in operations:
                     apply(store, model, op)
                     done += 1
                 for op in operations[::20]:
                     check_reads(handle(store, op["scope"], op["include_shared"]), model, op, {})
+            store_kind.remove(request, Path(folder))
 
     run()
-    assert done >= 10_000
+    assert done >= OPERATIONS * EXAMPLES[kind]
 
 
 def test_what_the_engine_returns_against_the_rule_is_dropped_and_logged(
@@ -203,22 +208,22 @@ def test_what_the_engine_returns_against_the_rule_is_dropped_and_logged(
         store.scoped(user_id="john").add("john's secret", id="a")
         jane = store.scoped(user_id="jane")
         jane.add("jane's own", id="a")
-        engine = jane._engine  # type: ignore[attr-defined]
-        execute = engine.execute
+        connection = jane._connection  # type: ignore[attr-defined]
 
         class Leaking:
             """Answers every question as if it had been asked without conditions, and every id with all entries."""
 
-            descriptor = engine.descriptor
+            def place(self, binding: Any) -> Any:
+                return connection.place(binding)
 
-            def execute(self, request: Any) -> Any:
+            def execute(self, request: Any, place: Any) -> Any:
                 if hasattr(request, "where"):
                     request = replace(request, where=())
                 if type(request).__name__ == "Retrieve":
-                    return execute(Listing((), 100))
-                return execute(request)
+                    request = Everything((), True)
+                return connection.execute(request, place)
 
-        jane._engine = Leaking()  # type: ignore[attr-defined]
+        jane._connection = Leaking()  # type: ignore[attr-defined]
         for found in (jane.search("secret own"), jane.list(), [jane.get("a")], [jane.get("b")]):
             assert all(entry is None or entry.content == "jane's own" for entry in found)
         assert caplog.text.count("outside the scope of the call") == 2

@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 
 from crewai_persistent_memory import MemoryConfig, PersistentMemory, open_store, use_scope
+from crewai_persistent_memory.server_config import CollectionSettings
 
 from .support.crews import ScriptedLLM, final, one_agent_crew
 from .support.embedders import WordHashEmbedder
 from .support.memory_llm import MemoryLLM
+from .support.qdrant_server import QdrantServer
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -95,6 +97,22 @@ def test_llm(names: dict[str, Any]) -> None:
     names["memory"].close()
 
 
+@pytest.mark.parametrize("having", ['project_id="production")\n', "collection_settings={"], ids=["server", "cluster"])
+def test_server(
+    names: dict[str, Any], server: QdrantServer, collection: str, having: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [code] = [code for code in PYTHON if having in code and "6333" in code]
+    assert "collection=" not in code or 'collection="crews"' in code
+    code = code.replace("http://127.0.0.1:6333", server.url).replace('"crews"', repr(collection))
+    if "collection=" not in code:
+        code = code.replace('user_id="john"', f'user_id="john", collection={collection!r}')
+    monkeypatch.delenv("CREWAI_MEMORY_PATH")
+    exec(code, names)
+    names["memory"].remember("John likes tea")
+    assert names["memory"].recall("tea")
+    names["memory"].close()
+
+
 def test_store(names: dict[str, Any]) -> None:
     exec(snippet("with open_store"), names)
     with open_store(path="./memory", user_id="john") as store:
@@ -110,7 +128,7 @@ def test_backend(names: dict[str, Any]) -> None:
 
 
 def test_every_snippet_is_run_here() -> None:
-    assert len(PYTHON) == 8
+    assert len(PYTHON) == 10
 
 
 def test_the_shell_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,4 +155,4 @@ def test_the_scripts_named_are_there_and_ci_runs_the_second() -> None:
 
 def test_every_option_is_in_the_table() -> None:
     documented = set(re.findall(r"`(\w+)`", README.partition("## Options")[2].partition("## Limits")[0]))
-    assert set(MemoryConfig.model_fields) - {"url"} <= documented
+    assert set(MemoryConfig.model_fields) | set(CollectionSettings.model_fields) <= documented

@@ -6,8 +6,9 @@ import difflib
 import json
 import os
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypedDict, cast
+from typing import Annotated, Any, Literal, cast
 
 import platformdirs
 from pydantic import Field, ValidationError, field_validator
@@ -24,8 +25,9 @@ from typing_extensions import Unpack
 from .embedding import EMBEDDER_HELP
 from .errors import ConfigurationError
 from .scope import SCOPE_FIELDS, Scope, ScopeBinding
+from .server_config import ServerArgs, ServerOptions, ServerSettings
 
-STORE_OPTIONS = ("path", "url")
+STORE_OPTIONS = ("path", "url", "host")
 """Options that say where memories are kept; at most one may be given."""
 
 _NOT_YET = {
@@ -39,7 +41,7 @@ _NOT_YET = {
 _IDENTITY = ("user_id", "run_id", "agent_id", "scope", "include_shared")
 
 
-class MemoryOptions(TypedDict, total=False):
+class MemoryOptions(ServerArgs, total=False):
     """The options as keyword arguments, for type checkers and editors; :class:`MemoryConfig` says what they mean."""
 
     user_id: str | None
@@ -50,7 +52,6 @@ class MemoryOptions(TypedDict, total=False):
     scope: Scope | None
     include_shared: bool
     path: str | os.PathLike[str] | None
-    url: str | None
     fsync: Literal["always", "interval", "close"]
     embedder: Mapping[str, Any] | Callable[[list[str]], Any] | str | None
     language: str | None
@@ -60,17 +61,18 @@ class MemoryOptions(TypedDict, total=False):
     recency_half_life_days: float
 
 
-class MemoryConfig(BaseSettings):
-    """The options of a memory. Unknown ones are refused.
+class MemoryConfig(ServerOptions, BaseSettings):
+    """The options of a memory. Unknown ones are refused. Those of a server are in :class:`ServerOptions`.
 
     Environment variables, read when the option is left out:
 
     | variable | option |
     | --- | --- |
-    | ``QDRANT_URL`` | ``url`` |
+    | ``QDRANT_URL``, ``QDRANT_API_KEY`` | ``url``, ``api_key`` |
     | ``CREWAI_MEMORY_PATH`` | ``path`` |
     | ``CREWAI_MEMORY_PROJECT_ID``, ``CREWAI_MEMORY_ORG_ID`` | ``project_id``, ``org_id`` |
     | ``CREWAI_MEMORY_FSYNC`` | ``fsync`` |
+    | ``CREWAI_MEMORY_HOST``, ``CREWAI_MEMORY_COLLECTION``, ``…_TIMEOUT``, … | the server's options of these names |
     | ``CREWAI_MEMORY_EMBEDDER`` | ``embedder``: a spec as JSON, or ``keywords`` for keywords only |
     | ``CREWAI_MEMORY_LANGUAGE``, ``CREWAI_MEMORY_SEMANTIC_WEIGHT``, ``…_RECENCY_WEIGHT``, ``…_IMPORTANCE_WEIGHT``, \
 ``…_RECENCY_HALF_LIFE_DAYS`` | the options of these names |
@@ -101,7 +103,6 @@ class MemoryConfig(BaseSettings):
 
     # where it is kept
     path: Path | None = None
-    url: str | None = Field(None, validation_alias="QDRANT_URL")
     fsync: Literal["always", "interval", "close"] = Field(
         "interval", description="When writes reach the disk: before they return, within a second, or at close."
     )
@@ -123,7 +124,10 @@ class MemoryConfig(BaseSettings):
             InvalidScopeError, ScopeConflictError: about the scope fields.
         """
         refuse_unknown(options, set(cls.model_fields), "option")
-        given = [name for name in STORE_OPTIONS if options.get(name) is not None]
+        # None is "left out" (an unset variable, say), but for the embedder, where it means keywords only.
+        left = {name: value for name, value in options.items() if value is not None or name == "embedder"}
+        options = cast(MemoryOptions, left)
+        given = [name for name in STORE_OPTIONS if name in options]
         if len(given) > 1:
             raise ConfigurationError(f"{' and '.join(given)} are both given: a memory has one store, leave one out")
         if given:
@@ -132,16 +136,31 @@ class MemoryConfig(BaseSettings):
             config = cls(**cast(dict[str, Any], options))
         except (ValidationError, SettingsError) as error:
             raise ConfigurationError(_explain(error)) from None
-        if config.path is not None and config.url is not None:
+        named = {"path": "CREWAI_MEMORY_PATH", "url": "QDRANT_URL", "host": "CREWAI_MEMORY_HOST"}
+        found = [variable for name, variable in named.items() if getattr(config, name) is not None]
+        if len(found) > 1:
             raise ConfigurationError(
-                "CREWAI_MEMORY_PATH and QDRANT_URL are both set: a memory has one store, unset one of them or pass "
-                "path= or url="
+                f"{' and '.join(found)} are both set: a memory has one store, unset one of them or pass path= or url="
             )
+        config._refuse_the_other_stores_options(options)
         # A Scope wins over a project set by the environment, but not silently over one given beside it.
         given_fields = {n: v for n, v in cast(dict[str, Any], options).items() if n in SCOPE_FIELDS}
         ScopeBinding.of(options.get("scope"), **given_fields)
         config.binding()
         return config
+
+    def _refuse_the_other_stores_options(self, options: MemoryOptions) -> None:
+        """An argument that the store cannot honour is a mistake; the environment may hold what another one needs."""
+        given = {name for name, value in options.items() if value is not None}
+        if self.server is None:
+            foreign = given & set(ServerOptions.model_fields)
+            if foreign:
+                raise ConfigurationError(
+                    f"{', '.join(sorted(foreign))} is of a Qdrant server, and this store is embedded: give url= "
+                    "(or host=, or QDRANT_URL), or leave it out"
+                )
+        elif "fsync" in given:
+            raise ConfigurationError("fsync is of an embedded store (path=): leave it out, a server decides itself")
 
     @field_validator("embedder", mode="before")
     @classmethod
@@ -177,6 +196,11 @@ class MemoryConfig(BaseSettings):
     def store_path(self) -> Path:
         """Where an embedded store is kept."""
         return self.path if self.path is not None else default_path()
+
+    @cached_property
+    def server(self) -> ServerSettings | None:
+        """The server's settings; ``None`` for an embedded store."""
+        return None if self.url is None and self.host is None else ServerSettings.of(self)
 
     @property
     def embedder_given(self) -> bool:
@@ -219,5 +243,11 @@ def refuse_unknown(given: Mapping[str, Any], known: set[str], what: str) -> None
 def _explain(error: ValidationError | SettingsError) -> str:
     if isinstance(error, SettingsError):
         return f"an environment variable cannot be read: {error}"
-    problems = [f"{'.'.join(map(str, e['loc'][:1])) or 'options'}: {e['msg']}" for e in error.errors()]
+    problems = [f"{_where(e['loc'])}: {e['msg']}" for e in error.errors()]
     return "; ".join(dict.fromkeys(problems))
+
+
+def _where(location: tuple[int | str, ...]) -> str:
+    names = {"QDRANT_URL": "url", "QDRANT_API_KEY": "api_key"}
+    depth = 2 if location[:1] == ("collection_settings",) else 1
+    return ".".join(names.get(str(part), str(part)) for part in location[:depth]) or "options"

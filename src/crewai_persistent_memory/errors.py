@@ -111,5 +111,34 @@ class SchemaVersionError(StoreError):
     """The store was written by a newer version of this package."""
 
 
+class StoreUnavailableError(StoreError):
+    """A server does not answer: it is down, unreachable or too slow. The message says what was tried, and whether a
+    write may have been done all the same."""
+
+
+class StoreBusyError(StoreError):
+    """A server refused because of too many requests, and went on refusing while it was asked again.
+
+    Attributes:
+        retry_after: seconds after which it wants to be asked again, ``None`` if it did not say.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        self.retry_after = retry_after
+        super().__init__(message)
+
+
+class StorePermissionError(StoreError):
+    """The key is missing or wrong, or may not do this."""
+
+
+class StoreMissingError(StoreError):
+    """The collection does not exist (any more), and was not to be created."""
+
+
+class ServerVersionError(StoreError):
+    """The server is older than what is asked of it needs. The message names both versions."""
+
+
 class EngineError(StoreError):
     """The engine refused or failed an operation; the engine's own words are in the message."""

@@ -178,9 +178,18 @@ class ScopeBinding:
         """
         return self._resolved(_context.get())
 
+    def resolve_project(self) -> tuple[str | None, str]:
+        """The organisation and the project of this call, for what concerns no user (a health check, say).
+
+        Raises:
+            ScopeConflictError: ``use_scope`` contradicts a fixed field.
+        """
+        binding = self._within(_context.get())
+        return binding.org_id, binding.project_id or DEFAULT_PROJECT
+
     @lru_cache(maxsize=4096)  # noqa: B019 (bindings are small values, equal ones share an entry)
     def _resolved(self, context: ScopeBinding | None) -> Scope:
-        binding = self if context is None else self._merged(context, "use_scope()")
+        binding = self._within(context)
         if binding.user_id is None and not binding.is_shared:
             raise MissingScopeError(
                 "no user for this call: pass user_id= at construction, or run it inside use_scope(user_id=...). "
@@ -190,6 +199,10 @@ class ScopeBinding:
         return Scope.trusted(
             binding.user_id, binding.project_id or DEFAULT_PROJECT, binding.run_id, binding.agent_id, binding.org_id
         )
+
+    @lru_cache(maxsize=4096)  # noqa: B019 (as above)
+    def _within(self, context: ScopeBinding | None) -> ScopeBinding:
+        return self if context is None else self._merged(context, "use_scope()")
 
     def _merged(self, other: ScopeBinding, by: str) -> ScopeBinding:
         values: dict[str, Any] = {}

@@ -59,7 +59,7 @@ class CountingFlush:
 
 
 def count_flushes(store: object) -> CountingFlush:
-    engine = store._engine  # type: ignore[attr-defined]
+    engine = store._connection._engine  # type: ignore[attr-defined]
     engine._shard = counting = CountingFlush(engine._shard)
     return counting
 

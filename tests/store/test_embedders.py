@@ -120,7 +120,7 @@ class TestFailures:
             def broken(texts: list[str]) -> Any:
                 raise TimeoutError("no answer for key sk-secret0123456789")
 
-            store._embedder._function = broken  # type: ignore[attr-defined]
+            store.embedder._function = broken  # type: ignore[attr-defined]
             with pytest.raises(EmbedderUnavailableError, match="TimeoutError") as caught:
                 store.add("x")
             assert "secret" not in str(caught.value)

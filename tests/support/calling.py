@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 def call_sync(target: Any, method: str, *args: Any, **kwargs: Any) -> Any:
@@ -23,3 +27,14 @@ def call_in_thread(target: Any, method: str, *args: Any, **kwargs: Any) -> Any:
 
 
 CALLS = {"sync": call_sync, "async": call_async, "thread": call_in_thread}
+
+
+def until(look: Callable[[], T], right: Callable[[T], bool], seconds: float = 30) -> T:
+    """Look again until it is right: for what happens in the background. Fails with what was seen last."""
+    deadline = time.monotonic() + seconds
+    while True:
+        seen = look()
+        if right(seen):
+            return seen
+        assert time.monotonic() < deadline, seen
+        time.sleep(0.01)

@@ -13,9 +13,11 @@ from crewai_persistent_memory import (
     QdrantStorageBackend,
     RankingWeights,
     Scope,
+    StoreBusyError,
     open_store,
     use_scope,
 )
+from crewai_persistent_memory.admin import dedicate_project
 
 
 def embed(texts: list[str]) -> list[list[float]]:
@@ -31,6 +33,28 @@ def crews(agent: Agent, task: Task) -> None:
         memory.recall("tea", limit=5, depth="deep")
     PersistentMemory.from_config({"provider": "qdrant", "config": {"user_id": "john"}}).close()
     PersistentMemory(store=open_store(user_id="john"), read_only=True, llm="openai/gpt-4o-mini", infer=True)
+
+
+def servers(agent: Agent, task: Task) -> None:
+    memory = PersistentMemory(
+        url=["https://a:6333", "https://b:6333"],
+        api_key="key",
+        ca_cert="ca.pem",
+        headers={"x-team": "crews"},
+        ordering="strong",
+        read_consistency="majority",
+        collection_settings={"shard_number": 6, "quantization": "scalar"},
+    )
+    many: int = len(memory.recall_many(["tea", "coffee"], limit=3)[0])
+    found: list[list[MemoryEntry]] = memory.store.search_many(["tea"], limit=many, paths=["/a"])
+    assert found
+    moved: int = dedicate_project("large", url="https://a:6333", api_key="key")
+    assert moved
+    try:
+        open_store(host="qdrant", port=6333, prefer_grpc=True, timeout=2.5, startup_check=False)
+    except StoreBusyError as error:
+        seconds: float | None = error.retry_after
+        print(seconds)
 
 
 def stores() -> list[str]:

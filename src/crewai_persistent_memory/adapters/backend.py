@@ -49,7 +49,7 @@ class QdrantStorageBackend:
     nothing outside the scope.
 
     Args:
-        options: the scope (``user_id`` and so on) and the store (``path``); see :class:`MemoryConfig`. No
+        options: the scope (``user_id`` and so on) and the store (``path`` or ``url``); see :class:`MemoryConfig`. No
             ``embedder``: it is CrewAI's ``Memory`` that embeds.
 
     Raises:
@@ -133,7 +133,8 @@ class QdrantStorageBackend:
         await self._store.areset(scope_prefix)
 
     def touch_records(self, record_ids: list[str]) -> None:
-        self._store.touch(record_ids)
+        """Note that the records were read. On a server that is done in the background: a recall is one round trip."""
+        self._store.touch(record_ids, soon=True)
 
     # -- reading ---------------------------------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ from ..entry import normalize_path
 from ..errors import ConfigurationError
 from ..stores.base import MemoryStore
 from .backend import QdrantStorageBackend
+from .records import TextEmbedder
 
 logger = logging.getLogger("crewai_persistent_memory")
 
@@ -59,6 +60,7 @@ class HostedMemory(Memory):
     def _over(self, backend: QdrantStorageBackend) -> Self:
         view = copy.copy(self)
         view._storage = backend
+        view._embedder_instance = TextEmbedder(backend.store)
         view._bridge = replace(self._bridge, backend=backend, is_view=True)
         return view
 

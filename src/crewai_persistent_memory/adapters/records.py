@@ -7,6 +7,7 @@ from typing import Any
 from crewai.memory.types import MemoryRecord, ScopeInfo
 
 from ..entry import MemoryEntry
+from ..stores.base import MemoryStore
 from ..stores.types import PathInfo
 
 
@@ -73,19 +74,23 @@ class TextVector(list[float]):
 
 
 class TextEmbedder:
-    """The embedder that CrewAI's flows are given: the store's own, or, for a store of keywords, the text itself."""
+    """The embedder that CrewAI's flows are given: the store's own, or, for a store of keywords, the text itself.
 
-    def __init__(self, embedder: Any | None) -> None:
-        self._embedder = embedder
+    The store is asked when texts come: a server may not have been asked yet which embedder its collection has.
+    """
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
 
     def __call__(self, texts: list[str]) -> list[list[float]]:
-        if self._embedder is None:
+        embedder = getattr(self._store, "embedder", None)
+        if embedder is None:
             return [TextVector([], text) for text in texts]
-        vectors: list[list[float]] = self._embedder.embed(texts)
+        vectors: list[list[float]] = embedder.embed(texts)
         return vectors
 
     def __repr__(self) -> str:
-        return repr(self._embedder) if self._embedder is not None else "keywords"
+        return f"the embedder of {self._store!r}"
 
     def __deepcopy__(self, memo: dict[int, Any]) -> TextEmbedder:
         return self

@@ -9,7 +9,7 @@ here as errors too. The rest of living inside CrewAI's class is in ``hosting``.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from crewai.memory.types import MemoryMatch, MemoryRecord
@@ -38,8 +38,8 @@ class PersistentMemory(HostedMemory):
         infer: let the LLM extract facts from what was said, and analyse and consolidate what is saved (CrewAI's own
             pipeline). ``False`` keeps texts as they are, with no LLM call anywhere. Left out: ``True`` when ``llm``
             is given, else ``False``.
-        store: a store handle that is already open, in place of ``path`` and the scope fields; closing it stays
-            with whoever opened it.
+        store: a store handle that is already open, in place of ``path``, ``url`` and the scope fields; closing it
+            stays with whoever opened it.
         options: the scope, the store, the embedder and the ranking (:class:`MemoryConfig`), and what CrewAI's
             ``Memory`` takes (``read_only``, ``root_scope``, ``consolidation_threshold``, ...).
 
@@ -56,8 +56,7 @@ class PersistentMemory(HostedMemory):
         check_options(options, llm=llm, infer=infer)
         store, config = open_from(options)
         backend = QdrantStorageBackend.over(store)
-        embedder = TextEmbedder(getattr(store, "embedder", None))
-        super().__init__(storage=backend, embedder=embedder, **crewai_options(options, llm))
+        super().__init__(storage=backend, embedder=TextEmbedder(store), **crewai_options(options, llm))
         self._bridge = Bridge(
             config=config,
             backend=backend,
@@ -250,24 +249,50 @@ class PersistentMemory(HostedMemory):
                 return super(PersistentMemory, self._bound()).recall(
                     query, scope, categories, limit, "deep", source, include_private
                 )
+        [found] = self.recall_many([query], [scope], categories, limit, source, include_private)
+        return found
+
+    def recall_many(
+        self,
+        queries: Sequence[str],
+        scopes: Sequence[str | None] | None = None,
+        categories: list[str] | None = None,
+        limit: int = 10,
+        source: str | None = None,
+        include_private: bool = False,
+    ) -> list[list[MemoryMatch]]:
+        """Several recalls in one round trip, each with ``limit`` results at most; the lists in the queries' order.
+
+        Args:
+            queries: texts.
+            scopes: one path for each query.
+            categories, limit, source, include_private: for all of them, see :meth:`recall`.
+
+        Raises:
+            ScopeError, StoreError, EmbedderError: the search failed.
+        """
         self.drain_writes()
-        with query_events(self, query, limit) as results:
-            entries = self.store.search(
-                query,
+        asked = "; ".join(dict.fromkeys(map(str, queries)))
+        with query_events(self, asked, limit) as results:
+            entries = self.store.search_many(
+                queries,
                 limit=limit,
-                path=self._path(scope, None),
+                paths=[self._path(scope, None) for scope in scopes or [None] * len(queries)],
                 categories=categories,
                 include_private=include_private,
                 reader=source,
             )
-            results += [self._match(entry) for entry in entries]
-            if entries and not self._is_read_only:
-                self._touch([entry.id for entry in entries])
-        return results
+            basis = ["keywords"] if getattr(self.store, "embedder", None) is None else ["semantic", "keywords"]
+            matches = [[self._match(entry, basis) for entry in each] for each in entries]
+            for each in matches:
+                results += each
+            if results and not self._is_read_only:
+                self._touch(list(dict.fromkeys(match.record.id for match in results)))
+        return matches
 
-    def _match(self, entry: MemoryEntry) -> MemoryMatch:
+    def _match(self, entry: MemoryEntry, basis: list[str]) -> MemoryMatch:
         age_days = (utcnow() - entry.created_at).total_seconds() / 86_400
-        reasons = ["keywords"] if getattr(self.store, "embedder", None) is None else ["semantic", "keywords"]
+        reasons = list(basis)
         if age_days < self._bridge.config.recency_half_life_days:
             reasons.append("recency")
         if entry.importance > 0.5:
@@ -276,7 +301,7 @@ class PersistentMemory(HostedMemory):
 
     def _touch(self, ids: list[str]) -> None:
         try:
-            self.store.touch(ids)
+            self.store.touch(ids, soon=True)
         except PersistentMemoryError as error:
             # What was found is worth more than the note that it was read.
             logger.warning("access times were not updated: %s", error)

@@ -5,7 +5,7 @@ CrewAI's own views pass ``depth="deep"``, an LLM flow, where nobody asked for it
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 from crewai.memory.memory_scope import MemoryScope, MemorySlice
 from crewai.memory.types import MemoryMatch
@@ -47,7 +47,21 @@ class PersistentSlice(MemorySlice):
         source: str | None = None,
         include_private: bool = False,
     ) -> list[MemoryMatch]:
-        return super().recall(query, scope, categories, limit, depth, source, include_private)
+        if depth == "deep":
+            return super().recall(query, scope, categories, limit, depth, source, include_private)
+        # All paths in one round trip; CrewAI's own view asks for one after the other.
+        memory, paths = cast(Any, self._memory), list(_own(self, "scopes"))
+        about = (categories or _own(self, "categories"), limit, source, include_private)
+        found = memory.recall_many([query] * len(paths), paths, *about)
+        unique: dict[str, MemoryMatch] = {}
+        for match in sorted((match for each in found for match in each), key=lambda match: -match.score):
+            unique.setdefault(match.record.id, match)
+        return list(unique.values())[:limit]
+
+
+def _own(view: MemorySlice, name: str) -> Any:
+    # A field since it is a pydantic model, a private attribute in 1.10.
+    return getattr(view, name) if hasattr(view, name) else getattr(view, f"_{name}")
 
 
 View = TypeVar("View", bound="MemoryScope | MemorySlice")

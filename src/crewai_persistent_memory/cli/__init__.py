@@ -35,6 +35,8 @@ Shared = Annotated[
 Path = Annotated[
     str | None, typer.Option("--path", help="Folder of the store. Default: CREWAI_MEMORY_PATH, or the data folder.")
 ]
+Url = Annotated[str | None, typer.Option("--url", help="Address of a Qdrant server. Default: QDRANT_URL.")]
+Collection = Annotated[str | None, typer.Option("--collection", help="Collection on the server.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="Most results.")]
 
@@ -51,10 +53,12 @@ def remember(
     category: Annotated[list[str] | None, typer.Option("--category", "-c", help="A tag; may be repeated.")] = None,
     importance: Annotated[float, typer.Option(min=0, max=1)] = 0.5,
     path: Path = None,
+    url: Url = None,
+    collection: Collection = None,
     as_json: Json = False,
 ) -> None:
     """Remember a text."""
-    with _open(user, project, run, agent, org, shared, path, writing=True) as store:
+    with _open(user, project, run, agent, org, shared, _place(path, url, collection), writing=True) as store:
         entry = store.add(text, categories=category or [], importance=importance)
         _show([entry], as_json, f"Remembered for {entry.scope}")
 
@@ -70,10 +74,12 @@ def recall(
     shared: Shared = False,
     limit: Limit = 10,
     path: Path = None,
+    url: Url = None,
+    collection: Collection = None,
     as_json: Json = False,
 ) -> None:
     """Recall what is remembered about something, best first."""
-    with _open(user, project, run, agent, org, shared, path) as store:
+    with _open(user, project, run, agent, org, shared, _place(path, url, collection)) as store:
         _show(store.search(query, limit=limit), as_json, f"Recalled for {store.scope}")
 
 
@@ -87,10 +93,12 @@ def list_entries(
     shared: Shared = False,
     limit: Limit = 50,
     path: Path = None,
+    url: Url = None,
+    collection: Collection = None,
     as_json: Json = False,
 ) -> None:
     """List what is remembered, newest first."""
-    with _open(user, project, run, agent, org, shared, path) as store:
+    with _open(user, project, run, agent, org, shared, _place(path, url, collection)) as store:
         entries = store.list(limit=limit)
         total = store.count()
         note = f", {len(entries)} of {total}" if total > len(entries) else ""
@@ -108,12 +116,14 @@ def forget(
     org: Org = None,
     shared: Shared = False,
     path: Path = None,
+    url: Url = None,
+    collection: Collection = None,
     as_json: Json = False,
 ) -> None:
     """Forget entries by id, or all of a scope."""
     if bool(ids) == everything:
         raise ConfigurationError("forget takes either ids or --all")
-    with _open(user, project, run, agent, org, shared, path, writing=True) as store:
+    with _open(user, project, run, agent, org, shared, _place(path, url, collection), writing=True) as store:
         count = store.reset() if everything else store.delete(ids=ids)
         if as_json:
             typer.echo(json.dumps({"forgotten": count}))
@@ -121,6 +131,25 @@ def forget(
             typer.echo(f"Forgot {count} of {store.scope}")
     if ids and count < len(set(ids)):
         raise typer.Exit(1)
+
+
+@app.command()
+def health(
+    path: Path = None, url: Url = None, collection: Collection = None, project: Project = None, as_json: Json = False
+) -> None:
+    """Open the store (creating it if there is none) and say how it is. Exit code 2 if it does not answer."""
+    from ..stores.factory import open_store
+
+    options = _place(path, url, collection)
+    if project is not None:
+        options["project_id"] = project
+    with open_store(**options) as store:
+        found = store.health()
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    for name, value in found.items():
+        typer.echo(f"{name:16} {'–' if value is None else value}")
 
 
 @app.command()
@@ -156,7 +185,7 @@ def _open(
     agent: str | None,
     org: str | None,
     shared: bool,
-    path: str | None,
+    options: MemoryOptions,
     *,
     writing: bool = False,
 ) -> MemoryStore:
@@ -166,7 +195,6 @@ def _open(
         raise ConfigurationError("whose memory? Give --user NAME, or --shared for the project's")
     if user is not None and shared and writing:
         raise ConfigurationError("--user and --shared are both given: this changes one memory, leave one out")
-    options: MemoryOptions = {"path": path} if path is not None else {}
     if user is None:
         config = _deployment()
         options["scope"] = Scope.shared(
@@ -179,6 +207,18 @@ def _open(
         if org is not None:
             options["org_id"] = org
     return open_store(**options)
+
+
+def _place(path: str | None, url: str | None, collection: str | None) -> MemoryOptions:
+    """Which store; what is left out is the environment's."""
+    options: MemoryOptions = {}
+    if path is not None:
+        options["path"] = path
+    if url is not None:
+        options["url"] = url
+    if collection is not None:
+        options["collection"] = collection
+    return options
 
 
 def _deployment() -> MemoryConfig:

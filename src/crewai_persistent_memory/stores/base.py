@@ -6,23 +6,21 @@ yields what it needs (``_add``, ``_search``, ...), and two drivers that wait for
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Generator, Sequence
+from abc import abstractmethod
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from typing import Any, TypeVar
+from typing import Any
 
 from typing_extensions import Self, Unpack
 
 from ..entry import EntryFilter, FilterArgs, MemoryEntry
 from ..errors import InvalidEntryError
 from ..scope import Scope, ScopeBinding
+from .operations import StoreOperations
 from .types import EntryArgs, EntryChanges, PathInfo, RankingWeights, check_limit
 
-T = TypeVar("T")
-Steps = Generator[Any, Any, T]
 
-
-class MemoryStore(AbstractContextManager["MemoryStore"], AbstractAsyncContextManager["MemoryStore"], ABC):
+class MemoryStore(AbstractContextManager["MemoryStore"], AbstractAsyncContextManager["MemoryStore"], StoreOperations):
     """Memories of one scope. No method takes a scope: :meth:`scoped` gives a handle for a narrower one.
 
     Scope fields fixed at construction stay; fields left out are filled by ``use_scope`` at every call. Every
@@ -133,12 +131,17 @@ class MemoryStore(AbstractContextManager["MemoryStore"], AbstractAsyncContextMan
     async def areset(self, path: str | None = None) -> int:
         return await self._arun(self._delete(EntryFilter.of({"path": path})))
 
-    def touch(self, ids: Sequence[str]) -> None:
-        """Set ``last_accessed`` of these entries to now."""
-        return self._run(self._touch(ids))
+    def touch(self, ids: Sequence[str], *, soon: bool = False) -> None:
+        """Set ``last_accessed`` of these entries to now.
 
-    async def atouch(self, ids: Sequence[str]) -> None:
-        return await self._arun(self._touch(ids))
+        Args:
+            ids: the entries; one that is not visible is left alone.
+            soon: do not wait for a remote store. A failure is then logged, not raised.
+        """
+        return self._run(self._touch(ids, soon))
+
+    async def atouch(self, ids: Sequence[str], *, soon: bool = False) -> None:
+        return await self._arun(self._touch(ids, soon))
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -175,6 +178,44 @@ class MemoryStore(AbstractContextManager["MemoryStore"], AbstractAsyncContextMan
         **filters: Unpack[FilterArgs],
     ) -> list[MemoryEntry]:
         return await self._arun(self._search(query, check_limit(limit), min_score, weights, EntryFilter.of(filters)))
+
+    def search_many(
+        self,
+        queries: Sequence[str],
+        *,
+        limit: int = 10,
+        min_score: float = 0.0,
+        weights: RankingWeights | None = None,
+        paths: Sequence[str | None] | None = None,
+        **filters: Unpack[FilterArgs],
+    ) -> list[list[MemoryEntry]]:
+        """Several searches at the price of one round trip and one call of the embedder.
+
+        Args:
+            queries: texts.
+            limit: most results of each.
+            min_score, weights: see :meth:`search`.
+            paths: one path for each query, in place of ``path``.
+            filters: for all of them.
+
+        Returns:
+            One list for each query, in their order.
+        """
+        wanted = self._filters_for(queries, paths, filters)
+        return self._run(self._search_many(queries, check_limit(limit), min_score, weights, wanted))
+
+    async def asearch_many(
+        self,
+        queries: Sequence[str],
+        *,
+        limit: int = 10,
+        min_score: float = 0.0,
+        weights: RankingWeights | None = None,
+        paths: Sequence[str | None] | None = None,
+        **filters: Unpack[FilterArgs],
+    ) -> list[list[MemoryEntry]]:
+        wanted = self._filters_for(queries, paths, filters)
+        return await self._arun(self._search_many(queries, check_limit(limit), min_score, weights, wanted))
 
     def nearest(
         self,
@@ -273,65 +314,17 @@ class MemoryStore(AbstractContextManager["MemoryStore"], AbstractAsyncContextMan
         # CrewAI deep-copies crews; a copy remembers in the same place.
         return self
 
-    # -- for stores to implement -----------------------------------------------------------------------------------
-
-    @abstractmethod
-    def _view(self, binding: ScopeBinding) -> Self: ...
-
-    @abstractmethod
-    def _run(self, steps: Steps[T]) -> T: ...
-
-    @abstractmethod
-    async def _arun(self, steps: Steps[T]) -> T: ...
-
-    @abstractmethod
-    def _add(self, content: str, about: EntryArgs) -> Steps[MemoryEntry]: ...
-
-    @abstractmethod
-    def _put(self, entries: Sequence[MemoryEntry]) -> Steps[None]: ...
-
-    @abstractmethod
-    def _replace(self, entry: MemoryEntry) -> Steps[None]: ...
-
-    @abstractmethod
-    def _update(self, id: str, changes: EntryChanges) -> Steps[MemoryEntry]: ...
-
-    @abstractmethod
-    def _delete(self, filter: EntryFilter) -> Steps[int]: ...
-
-    @abstractmethod
-    def _touch(self, ids: Sequence[str]) -> Steps[None]: ...
-
-    @abstractmethod
-    def _search(
-        self, query: str, limit: int, min_score: float, weights: RankingWeights | None, filter: EntryFilter
-    ) -> Steps[Any]: ...
-
-    @abstractmethod
-    def _nearest(
-        self, embedding: Sequence[float], text: str | None, limit: int, min_score: float, filter: EntryFilter
-    ) -> Steps[Any]: ...
-
-    @abstractmethod
-    def _get(self, id: str) -> Steps[MemoryEntry | None]: ...
-
-    @abstractmethod
-    def _list(self, limit: int, offset: int, filter: EntryFilter) -> Steps[Any]: ...
-
-    @abstractmethod
-    def _count(self, filter: EntryFilter) -> Steps[int]: ...
-
-    @abstractmethod
-    def _categories(self, filter: EntryFilter) -> Steps[dict[str, int]]: ...
-
-    @abstractmethod
-    def _children(self, filter: EntryFilter) -> Steps[tuple[str, ...]]: ...
-
-    @abstractmethod
-    def _info(self, filter: EntryFilter) -> Steps[PathInfo]: ...
-
-    @abstractmethod
-    def _health(self) -> Steps[dict[str, Any]]: ...
+    @staticmethod
+    def _filters_for(
+        queries: Sequence[str], paths: Sequence[str | None] | None, filters: FilterArgs
+    ) -> Sequence[EntryFilter]:
+        if isinstance(queries, str):
+            raise InvalidEntryError("queries is one text: pass a list of texts, or use search()")
+        if paths is None:
+            return [EntryFilter.of(filters)] * len(queries)
+        if filters.get("path") is not None or len(paths) != len(queries):
+            raise InvalidEntryError(f"paths takes one path for each of the {len(queries)} queries, and no path= beside")
+        return [EntryFilter.of({**filters, "path": path}) for path in paths]
 
     @staticmethod
     def _selection(id: str | None, filters: FilterArgs) -> EntryFilter:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing_extensions import Unpack
 
 from ..config import MemoryConfig, MemoryOptions
-from ..errors import ConfigurationError
 from .base import MemoryStore
 from .types import RankingWeights
 
@@ -15,7 +14,7 @@ def open_store(**options: Unpack[MemoryOptions]) -> MemoryStore:
 
     Args:
         options: see :class:`MemoryConfig`; the scope (``user_id``, ``project_id``, ``run_id``, ``agent_id``,
-            ``org_id`` or ``scope``), the store (``path``), ``embedder`` and how to rank.
+            ``org_id`` or ``scope``), the store (``path``, or ``url`` of a server), ``embedder`` and how to rank.
 
     Returns:
         A handle bound to the scope. Use it in a ``with`` block or call ``close()``.
@@ -35,18 +34,26 @@ def open_configured(config: MemoryConfig, *, external_vectors: bool = False) -> 
         config: the options.
         external_vectors: vectors come from the caller (CrewAI's own engine), not from an embedder of the store.
     """
-    if config.url is not None:
-        raise ConfigurationError(
-            "url= (or QDRANT_URL) names a Qdrant server, which this version does not support yet: "
-            "use path= for an embedded store"
-        )
     from .qdrant.descriptor import EXTERNAL, FROM_STORE
-    from .qdrant.embedded import open_embedded
-    from .qdrant.store import QdrantStore
+    from .qdrant.store import Connection, QdrantStore
 
     embedder = EXTERNAL if external_vectors else config.embedder if config.embedder_given else FROM_STORE
-    engine, built = open_embedded(config.store_path, embedder=embedder, language=config.language, fsync=config.fsync)
+    connection: Connection
+    if config.server is not None:
+        from .qdrant.server import open_server
+
+        connection = server = open_server(config.server, embedder=embedder, language=config.language)
+        if config.startup_check:
+            try:
+                server.check(config.binding(), config.startup_timeout)
+            except BaseException:
+                server.close()
+                raise
+    else:
+        from .qdrant.embedded import open_embedded
+
+        connection = open_embedded(config.store_path, embedder=embedder, language=config.language, fsync=config.fsync)
     weights = RankingWeights(
         config.semantic_weight, config.recency_weight, config.importance_weight, config.recency_half_life_days
     )
-    return QdrantStore(engine, built, config.binding(), include_shared=config.include_shared, weights=weights)
+    return QdrantStore(connection, config.binding(), include_shared=config.include_shared, weights=weights)

@@ -51,12 +51,16 @@ class Descriptor:
         dimensions: length of the dense vectors; ``None`` until the first one arrives.
         fingerprint: the embedder, for ``"embedder"``.
         language: stop words and stemmer of the keyword vectors.
+        shards: on a server, how many shards an entry may be in.
+        by_project: on a server, whether shards are chosen by project.
     """
 
     vectors: str
     dimensions: int | None = None
     fingerprint: Fingerprint | None = None
     language: str = "english"
+    shards: int = 1
+    by_project: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -66,6 +70,8 @@ class Descriptor:
             "dimensions": self.dimensions,
             "fingerprint": None if self.fingerprint is None else self.fingerprint.to_json(),
             "language": self.language,
+            "shards": self.shards,
+            "by_project": self.by_project,
         }
 
     @classmethod
@@ -93,6 +99,8 @@ class Descriptor:
                 dimensions=data["dimensions"],
                 fingerprint=None if fingerprint is None else Fingerprint.from_json(fingerprint),
                 language=data["language"],
+                shards=data.get("shards", 1),
+                by_project=data.get("by_project", False),
             )
         except (KeyError, AttributeError, TypeError) as error:
             raise StoreCorruptedError(f"{where} is incomplete ({error!r}): restore it from a backup") from error
@@ -122,7 +130,7 @@ def settle(
     if language is not None and language != stored.language:
         raise ConfigurationError(
             f"language={language!r}, but the store at {where} was created with {stored.language!r}: "
-            "leave language out, or use another path"
+            "leave language out, or use another path or collection"
         )
     if embedder is EXTERNAL:
         # CrewAI's engine brings its own vectors; their length is checked on every save.
@@ -132,7 +140,7 @@ def settle(
             return stored, None
         raise EmbedderMismatchError(
             f"the store at {where} was created by QdrantStorageBackend with vectors from outside, "
-            f"so its embedder is not known: open it with QdrantStorageBackend, or use another path"
+            f"so its embedder is not known: open it with QdrantStorageBackend, or use another path or collection"
         )
     if embedder is FROM_STORE:
         return stored, _reopen(stored, where)
@@ -186,5 +194,5 @@ def _mismatch(where: str, stored: Descriptor, given: str) -> str:
     created = "keywords only" if stored.fingerprint is None else stored.fingerprint.describe()
     return (
         f"the store at {where} was created with {created}, but {given} was given: leave embedder out to go on with "
-        "it, or use another path (another collection) for the other embedder"
+        "it, or use another path or collection for the other embedder"
     )

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from functools import lru_cache
 from typing import Any, cast
 
 import qdrant_edge as edge
 
-from .layout import DEFAULT_IMPORTANCE, DENSE, KEYWORDS, format_time, parse_time
-from .requests import Between, Count, Facet, HasId, Hit, Listing, Match, PointData, Ranking, Retrieve, Search, Where
-
-RRF_K = 2
-"""Reciprocal rank fusion: an entry scores the sum of 1 / (rank + k) over the lists it is in, ranks from 0.
-k = 2 is Qdrant's default and recalled more than the customary 60 on long conversations."""
-
-CANDIDATES_PER_RESULT = 4
-MIN_CANDIDATES = 40
-"""How deep each list goes before fusing and weighing: a multiple of the limit, and never less than this."""
+from .layout import DEFAULT_IMPORTANCE, DENSE, KEYWORDS, format_time
+from .ranking import DAY, RRF_K, best_fused, depth_for
+from .requests import (
+    Between,
+    Count,
+    Everything,
+    Facet,
+    HasId,
+    Hit,
+    Match,
+    Ordered,
+    PointData,
+    Ranking,
+    Retrieve,
+    Search,
+    Where,
+)
 
 _ALL_FACETS = 1_000_000
 
@@ -95,7 +101,7 @@ class EdgeReader:
     def _ranked(
         self, request: Search, lists: list[tuple[Any, edge.SearchParams | None]], ranking: Ranking
     ) -> edge.QueryRequest:
-        depth = max(MIN_CANDIDATES, CANDIDATES_PER_RESULT * request.limit)
+        depth = depth_for(request.limit)
         where = to_filter(request.where)
         fused = edge.Prefetch(
             prefetches=[edge.Prefetch(query=q, limit=depth, filter=where, params=params) for q, params in lists],
@@ -103,13 +109,13 @@ class EdgeReader:
             limit=depth,
         )
         constant, times = edge.Expression.Constant, edge.Expression.Mult
-        best = len(lists) / RRF_K  # the fused score of an entry that is first in every list
+        best = best_fused(len(lists))
         recency = edge.Expression.Decay(
             edge.DecayKind.Exp,
             x=edge.Expression.DatetimeKey("created_at"),
             target=edge.Expression.Datetime(format_time(ranking.now)),
             midpoint=0.5,
-            scale=ranking.half_life_days * 86_400.0,
+            scale=ranking.half_life_days * DAY,
         )
         weight = edge.Expression.Sum(
             [
@@ -126,41 +132,19 @@ class EdgeReader:
             score_threshold=request.min_score,
         )
 
-    def listing(self, request: Listing) -> list[Hit]:
-        """In order of creation, equal times by point id, the same for every offset and limit."""
-        wanted = request.offset + request.limit
-        if request.limit <= 0:
-            return []
-        # The engine orders equal times as it likes within a segment, so a page that ends among them is completed.
-        whole = request.offset == 0
-        page = self._scroll_ordered(request, wanted + 1, whole)
-        times = [hit.payload["created_at"] for hit in page]
-        if len(page) > wanted and times[wanted] == times[wanted - 1]:
-            moment = parse_time(times[wanted])
-            tied = Between("created_at", moment, moment + timedelta(microseconds=1))
-            page = [hit for hit in page if hit.payload["created_at"] != times[wanted]]
-            page += self._scroll_all((*request.where, tied), whole)
-        page.sort(key=lambda hit: str(hit.id))
-        page.sort(key=lambda hit: str(hit.payload["created_at"]), reverse=request.newest_first)
-        page = page[request.offset : wanted]
-        if whole:
-            return page
-        found = {hit.id: hit for hit in self.retrieve(Retrieve([str(hit.id) for hit in page]))}
-        return [found[hit.id] for hit in page if hit.id in found]
-
-    def _scroll_ordered(self, request: Listing, limit: int, whole: bool) -> list[Hit]:
+    def ordered(self, request: Ordered) -> list[Hit]:
         direction = edge.Direction.Desc if request.newest_first else edge.Direction.Asc
         records, _ = self._shard.scroll(
             edge.ScrollRequest(
-                limit=limit,
+                limit=request.limit,
                 filter=to_filter(request.where),
-                with_payload=True if whole else ["created_at"],
+                with_payload=True if request.whole else ["created_at"],
                 order_by=edge.OrderBy(key="created_at", direction=direction),
             )
         )
         return [Hit(record.id, record.payload) for record in records]
 
-    def _scroll_all(self, where: Where, whole: bool) -> list[Hit]:
+    def everything(self, request: Everything) -> list[Hit]:
         hits: list[Hit] = []
         offset = None
         while True:
@@ -168,8 +152,8 @@ class EdgeReader:
                 edge.ScrollRequest(
                     limit=1000,
                     offset=offset,
-                    filter=to_filter(where),
-                    with_payload=True if whole else ["created_at"],
+                    filter=to_filter(request.where),
+                    with_payload=True if request.whole else ["created_at"],
                 )
             )
             hits += [Hit(record.id, record.payload) for record in records]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import logging
 import os
@@ -13,13 +14,15 @@ from typing import Any
 
 import qdrant_edge as edge
 
-from ...embedding import Embedder
+from ...embedding import Embedder, KeywordEncoder
 from ...errors import PersistentMemoryError, StoreCorruptedError
+from ...scope import ScopeBinding
 from .descriptor import Descriptor, settle
 from .directory import WRITE_RESERVE, StoreDirectory
 from .edge import STRICTEST_FIRST, EmbeddedEngine, Fsync, ensure_dense
 from .edge_errors import engine_errors
 from .layout import DATETIME_INDEXES, FLOAT_INDEXES, INTEGER_INDEXES, KEYWORD_INDEXES, KEYWORDS, TENANT_KEY
+from .requests import Describe, Profile, Request
 
 logger = logging.getLogger("crewai_persistent_memory")
 
@@ -36,9 +39,40 @@ _registry: dict[Path, _Open] = {}
 _registry_lock = threading.RLock()
 
 
+class EmbeddedConnection:
+    """One caller's share of an open shard, and the embedder that this caller reads it with."""
+
+    def __init__(self, engine: EmbeddedEngine, embedder: Embedder | None) -> None:
+        self._engine = engine
+        self._embedder = embedder
+        self._encoder = KeywordEncoder(engine.descriptor.language)
+
+    def place(self, binding: ScopeBinding) -> None:
+        """There is but one."""
+
+    def execute(self, request: Request[Any], place: None) -> Any:
+        if isinstance(request, Describe):
+            return Profile(self._engine.descriptor, self._embedder, self._encoder)
+        return self._engine.execute(request)
+
+    async def aexecute(self, request: Request[Any], place: None) -> Any:
+        if isinstance(request, Describe):
+            return self.execute(request, place)
+        return await asyncio.to_thread(self._engine.execute, request)
+
+    def close(self) -> None:
+        self._engine.close()
+
+    async def aclose(self) -> None:
+        await asyncio.to_thread(self._engine.close)
+
+    def __repr__(self) -> str:
+        return repr(self._engine)
+
+
 def open_embedded(
     path: str | os.PathLike[str], *, embedder: Any, language: str | None = None, fsync: Fsync = "interval"
-) -> tuple[EmbeddedEngine, Embedder | None]:
+) -> EmbeddedConnection:
     """Open the store at ``path``, creating it if there is none; shared with other handles of this process.
 
     Raises:
@@ -53,7 +87,7 @@ def open_embedded(
             # Handles share one shard; the strictest of what they were promised holds for all.
             shared.engine.fsync = min(shared.engine.fsync, fsync, key=STRICTEST_FIRST.index)
             shared.handles += 1
-            return shared.engine, built
+            return EmbeddedConnection(shared.engine, built)
         directory = StoreDirectory(real)
         directory.acquire()
         try:
@@ -66,7 +100,7 @@ def open_embedded(
             raise
         engine = EmbeddedEngine(directory, shard, descriptor, fsync, _release)
         _registry[real] = _Open(engine)
-        return engine, built
+        return EmbeddedConnection(engine, built)
 
 
 def _release(engine: EmbeddedEngine) -> None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
-from ...embedding import SparseVector
+from ...embedding import Embedder, KeywordEncoder, SparseVector
+from .descriptor import Descriptor
 
 T = TypeVar("T")
 
@@ -89,19 +90,37 @@ class Ranking(NamedTuple):
     now: datetime
 
 
+class Profile(NamedTuple):
+    """A collection as a caller meets it. ``embedder`` is ``None`` for keywords only."""
+
+    descriptor: Descriptor
+    embedder: Embedder | None
+    encoder: KeywordEncoder
+
+
 # -- requests ------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Embed(Request["list[list[float]]"]):
-    """Dense vectors for texts; empty ones where the store has no embedder."""
+class Describe(Request["Profile"]):
+    """What the collection says about itself, and how texts become its vectors."""
 
+
+@dataclass(frozen=True)
+class Embed(Request["list[list[float]]"]):
+    """Dense vectors for texts. Answered by the store's driver: an embedder may take its time."""
+
+    embedder: Embedder
     texts: Sequence[str]
 
 
 @dataclass(frozen=True)
 class Upsert(Request[None]):
+    """Write whole points. ``changes``: they were read before, so writing them twice could undo what another process
+    changed, and was told is kept, in between."""
+
     points: Sequence[PointData]
+    changes: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,8 +132,11 @@ class Delete(Request[int]):
 
 @dataclass(frozen=True)
 class SetPayload(Request[None]):
+    """Set these keys on the matching points. With ``soon`` the caller does not wait for it, nor hears if it fails."""
+
     where: Where
     payload: Mapping[str, Any]
+    soon: bool = False
 
 
 @dataclass(frozen=True)
@@ -136,13 +158,29 @@ class Search(Request["list[Hit]"]):
 
 
 @dataclass(frozen=True)
-class Listing(Request["list[Hit]"]):
-    """Matching points by time of creation, ties by point id: newest first, or oldest first."""
+class SearchMany(Request["list[list[Hit]]"]):
+    """Several searches in one go."""
+
+    searches: Sequence[Search]
+
+
+@dataclass(frozen=True)
+class Ordered(Request["list[Hit]"]):
+    """The first matching points by time of creation; equal times come as they come."""
 
     where: Where
     limit: int
-    offset: int = 0
-    newest_first: bool = True
+    newest_first: bool
+    whole: bool
+    """The whole payload, or ``created_at`` alone."""
+
+
+@dataclass(frozen=True)
+class Everything(Request["list[Hit]"]):
+    """All matching points, in no order."""
+
+    where: Where
+    whole: bool
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,45 @@
+"""What works across scopes: for whoever runs the server, never for an application on behalf of a user."""
+
+from __future__ import annotations
+
+from typing_extensions import Unpack
+
+from .config import MemoryConfig
+from .errors import ConfigurationError
+from .server_config import ServerArgs
+
+
+def dedicate_project(
+    project_id: str, *, org_id: str | None = None, seconds: float = 3600, **options: Unpack[ServerArgs]
+) -> int:
+    """Give a large project a shard of its own, in a collection that is sharded by project.
+
+    Reads and writes of all projects go on meanwhile. Copies of the new shard on other nodes are then made with Qdrant's
+    own ``replicate_shard``.
+
+    Args:
+        project_id, org_id: the project.
+        seconds: how long to wait; the server goes on, and calling again finishes.
+        options: the server (``url``, ``api_key``, ``collection``, ...).
+
+    Returns:
+        How many entries moved.
+
+    Raises:
+        ConfigurationError: not a server, or the collection is not sharded by project.
+        StoreError: the server failed or did not permit it.
+    """
+    settings = MemoryConfig.build(**options).server
+    if settings is None:
+        raise ConfigurationError("dedicate_project works on a Qdrant cluster: give its url=")
+    from .stores.qdrant.server import open_server, project_name
+    from .stores.qdrant.server_admin import move_to_own_shard
+
+    connection = open_server(settings, embedder=None)
+    try:
+        steps = move_to_own_shard(
+            settings.collection, settings.where, project_name(org_id, project_id), org_id, project_id, seconds
+        )
+        return int(connection.administer(steps, "moving a project"))
+    finally:
+        connection.close()

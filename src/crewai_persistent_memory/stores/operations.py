@@ -1,0 +1,88 @@
+"""What a store implements: each operation once, as a generator, and the two drivers that wait for its requests."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Sequence
+from typing import Any, TypeVar
+
+from typing_extensions import Self
+
+from ..entry import EntryFilter, MemoryEntry
+from ..scope import ScopeBinding
+from .types import EntryArgs, EntryChanges, PathInfo, RankingWeights
+
+T = TypeVar("T")
+Steps = Generator[Any, Any, T]
+
+
+class StoreOperations(ABC):
+    """The private half of :class:`MemoryStore`, whose public methods say what each of these does."""
+
+    @abstractmethod
+    def _view(self, binding: ScopeBinding) -> Self: ...
+
+    @abstractmethod
+    def _run(self, steps: Steps[T]) -> T: ...
+
+    @abstractmethod
+    async def _arun(self, steps: Steps[T]) -> T: ...
+
+    @abstractmethod
+    def _add(self, content: str, about: EntryArgs) -> Steps[MemoryEntry]: ...
+
+    @abstractmethod
+    def _put(self, entries: Sequence[MemoryEntry]) -> Steps[None]: ...
+
+    @abstractmethod
+    def _replace(self, entry: MemoryEntry) -> Steps[None]: ...
+
+    @abstractmethod
+    def _update(self, id: str, changes: EntryChanges) -> Steps[MemoryEntry]: ...
+
+    @abstractmethod
+    def _delete(self, filter: EntryFilter) -> Steps[int]: ...
+
+    @abstractmethod
+    def _touch(self, ids: Sequence[str], soon: bool) -> Steps[None]: ...
+
+    @abstractmethod
+    def _search(
+        self, query: str, limit: int, min_score: float, weights: RankingWeights | None, filter: EntryFilter
+    ) -> Steps[Any]: ...
+
+    @abstractmethod
+    def _search_many(
+        self,
+        queries: Sequence[str],
+        limit: int,
+        min_score: float,
+        weights: RankingWeights | None,
+        filters: Sequence[EntryFilter],
+    ) -> Steps[Any]: ...
+
+    @abstractmethod
+    def _nearest(
+        self, embedding: Sequence[float], text: str | None, limit: int, min_score: float, filter: EntryFilter
+    ) -> Steps[Any]: ...
+
+    @abstractmethod
+    def _get(self, id: str) -> Steps[MemoryEntry | None]: ...
+
+    @abstractmethod
+    def _list(self, limit: int, offset: int, filter: EntryFilter) -> Steps[Any]: ...
+
+    @abstractmethod
+    def _count(self, filter: EntryFilter) -> Steps[int]: ...
+
+    @abstractmethod
+    def _categories(self, filter: EntryFilter) -> Steps[dict[str, int]]: ...
+
+    @abstractmethod
+    def _children(self, filter: EntryFilter) -> Steps[tuple[str, ...]]: ...
+
+    @abstractmethod
+    def _info(self, filter: EntryFilter) -> Steps[PathInfo]: ...
+
+    @abstractmethod
+    def _health(self) -> Steps[dict[str, Any]]: ...

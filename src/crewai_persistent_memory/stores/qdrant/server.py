@@ -1,0 +1,269 @@
+"""A Qdrant server as a connection of the store: collections, what they say of themselves, and requests to them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+import time
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+from qdrant_client import models
+
+from ...embedding import KeywordEncoder
+from ...errors import (
+    StoreClosedError,
+    StoreMissingError,
+    StoreUnavailableError,
+)
+from ...scope import ScopeBinding
+from ...server_config import ServerSettings
+from .descriptor import EXTERNAL, Descriptor, settle
+from .requests import (
+    Count,
+    Delete,
+    Describe,
+    Everything,
+    Facet,
+    Health,
+    Ordered,
+    Profile,
+    Request,
+    Retrieve,
+    Search,
+    SearchMany,
+    SetPayload,
+    Upsert,
+)
+from .server_calls import Call, Calls, Place, Work, calls_for
+from .server_engine import Patience, ServerEngine, arelease, release, share
+from .server_setup import DEFAULT_SHARD_KEY, Opening, admit, first_length, read_descriptor, server_version
+
+_DOING: Final[Mapping[type, str]] = {
+    Describe: "opening the collection",
+    Upsert: "a save",
+    Delete: "a delete",
+    SetPayload: "a change",
+    Search: "a search",
+    SearchMany: "searches",
+    Ordered: "a listing",
+    Everything: "a listing",
+    Retrieve: "a read by id",
+    Count: "a count",
+    Facet: "a summary",
+    Health: "a health check",
+}
+
+
+class Target(NamedTuple):
+    """Where a call goes: a collection, and the project by which it may be sharded."""
+
+    collection: str
+    project: str
+
+
+class ServerConnection:
+    """One caller's share of an engine, and the embedder that this caller reads collections with."""
+
+    def __init__(self, engine: ServerEngine, embedder: Any, language: str | None) -> None:
+        self._engine = engine
+        self._settings = engine.settings
+        self._embedder = embedder
+        self._language = language
+        self._profiles: dict[str, Profile] = {}
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"ServerConnection({self._settings.where!r}, collection={self._settings.collection!r})"
+
+    # -- requests --------------------------------------------------------------------------------------------------
+
+    def place(self, binding: ScopeBinding) -> Target:
+        return _target(self._settings.collection, self._settings.collection_per_project, *binding.resolve_project())
+
+    def execute(self, request: Request[Any], place: Target) -> Any:
+        self._require_open()
+        calls = self._steps(request, place)
+        if isinstance(request, SetPayload) and request.soon:
+            return self._engine.soon(calls, "a change")
+        return self._engine.run(calls, self._patience(request))
+
+    async def aexecute(self, request: Request[Any], place: Target) -> Any:
+        self._require_open()
+        calls = self._steps(request, place)
+        if isinstance(request, SetPayload) and request.soon:
+            return self._engine.soon(calls, "a change")
+        return await self._engine.arun(calls, self._patience(request))
+
+    def check(self, binding: ScopeBinding, seconds: float) -> None:
+        """Ask the server for its version, and for the collection where it is known which.
+
+        Raises:
+            StoreUnavailableError: it did not answer in time; the message says what was tried.
+            StoreError, EmbedderError: the collection cannot be used, see the subclasses.
+        """
+        target = self.place(binding)
+        known = not self._settings.collection_per_project or binding.project_id is not None
+        start = time.monotonic()
+        patience = Patience("the start-up check", seconds)
+        timeout = min(math.ceil(seconds), math.ceil(self._settings.timeout))
+        try:
+            self._engine.run(self._open(target, timeout) if known else self._version(), patience)
+        except StoreUnavailableError as error:
+            how = "gRPC" if self._settings.prefer_grpc else "REST"
+            raise StoreUnavailableError(
+                f"{error}. Tried {self._settings.where} over {how} for {time.monotonic() - start:.1f} s. Start the "
+                "server, correct url= (QDRANT_URL), or pass startup_check=False to open without it"
+            ) from error
+
+    def administer(self, steps: Calls, doing: str) -> Any:
+        """Run steps that belong to no scope; see ``admin``."""
+        self._require_open()
+        return self._engine.run(steps, Patience(doing, self._settings.retry_for))
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            release(self._engine)
+
+    async def aclose(self) -> None:
+        if not self._closed:
+            self._closed = True
+            await arelease(self._engine)
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise StoreClosedError(f"the memory store at {self._settings.where} is closed: open it again")
+
+    def _patience(self, request: Request[Any]) -> Patience:
+        return Patience(_DOING[type(request)], self._settings.retry_for)
+
+    # -- steps -----------------------------------------------------------------------------------------------------
+
+    def _steps(self, request: Request[Any], target: Target) -> Calls:
+        if isinstance(request, Health):
+            return (yield from self._health(target))
+        profile = self._profiles.get(target.collection)
+        if profile is None:
+            profile = yield from self._open(target, math.ceil(self._settings.timeout))
+        if isinstance(request, Describe):
+            return profile
+        if target.collection not in self._profiles:
+            # Not created yet: the length of its vectors comes with the first one.
+            if not isinstance(request, Upsert):
+                return _NOTHING[type(request)](request)
+            profile = yield from self._create(target, first_length(request.points))
+        descriptor = profile.descriptor
+        admit(request, descriptor, f"{self._settings.where} ({target.collection})")
+        return (yield from calls_for(request, self._place(target, descriptor)))
+
+    def _place(self, target: Target, descriptor: Descriptor) -> Place:
+        settings = self._settings
+        consistency = settings.read_consistency
+        if isinstance(consistency, str):
+            consistency = models.ReadConsistencyType(consistency)  # gRPC takes no text
+        key = None
+        if descriptor.by_project:
+            key = models.ShardKeyWithFallback(target=target.project, fallback=DEFAULT_SHARD_KEY)
+        return Place(
+            target.collection,
+            descriptor,
+            self._engine.version or (0, 0),
+            wait=settings.wait,
+            reading={} if consistency is None else {"consistency": consistency},
+            writing={} if settings.ordering is None else {"ordering": models.WriteOrdering(settings.ordering)},
+            shard_key=key,
+        )
+
+    def _version(self) -> Calls:
+        if self._engine.version is None:
+            self._engine.version = yield from server_version(self._settings.where)
+        return self._engine.version
+
+    def _open(self, target: Target, timeout: int) -> Calls:
+        """The collection's profile, creating it if there is none."""
+        engine, collection = self._engine, target.collection
+        stored = engine.descriptors.get(collection)
+        exists = True
+        if stored is None:
+            try:
+                stored = yield from read_descriptor(collection, self._settings.where, timeout)
+            except StoreMissingError:
+                exists = False
+            yield from self._version()
+        if stored is None:
+            return (yield from self._create(target, exists=exists))
+        where = f"{self._settings.where} ({collection})"
+        known: Descriptor = stored
+        descriptor, built = yield Work(lambda: settle(known, self._embedder, self._language, where))
+        return self._keep(collection, descriptor, built)
+
+    def _create(self, target: Target, dimensions: int | None = None, *, exists: bool = False) -> Calls:
+        version = yield from self._version()
+        opening = Opening(self._settings, target.collection, version, self._embedder, self._language)
+        descriptor, built = yield from opening.create(dimensions, exists=exists)
+        if descriptor.dimensions is None and descriptor.vectors == EXTERNAL:
+            return Profile(descriptor, None, KeywordEncoder(descriptor.language))
+        return self._keep(target.collection, descriptor, built)
+
+    def _keep(self, collection: str, descriptor: Descriptor, built: Any) -> Profile:
+        self._engine.descriptors[collection] = descriptor
+        profile = self._profiles[collection] = Profile(descriptor, built, KeywordEncoder(descriptor.language))
+        return profile
+
+    def _health(self, target: Target) -> Calls:
+        info = yield Call("info", {})
+        profile = self._profiles.get(target.collection)
+        health = {
+            "engine": "server",
+            "url": self._engine.clients.address,
+            "version": info.version,
+            "collection": target.collection,
+            "status": "not created",
+            "vectors": None if profile is None else profile.descriptor.vectors,
+            "dimensions": None if profile is None else profile.descriptor.dimensions,
+        }
+        try:
+            collection = yield Call("get_collection", {"collection_name": target.collection})
+        except StoreMissingError:
+            if profile is not None:
+                raise
+            return health
+        status = str(getattr(collection.status, "value", collection.status))
+        optimizer_error = getattr(collection.optimizer_status, "error", None)
+        return {**health, "status": status, "optimizer_error": optimizer_error}
+
+
+_NOTHING: Final[Mapping[type, Callable[[Any], Any]]] = {
+    Delete: lambda request: 0,
+    SetPayload: lambda request: None,
+    Search: lambda request: [],
+    SearchMany: lambda request: [[] for _ in request.searches],
+    Ordered: lambda request: [],
+    Everything: lambda request: [],
+    Retrieve: lambda request: [],
+    Count: lambda request: 0,
+    Facet: lambda request: {},
+}
+"""What a collection answers that is not created yet."""
+
+
+@lru_cache(maxsize=4096)
+def _target(collection: str, per_project: bool, org_id: str | None, project_id: str) -> Target:
+    project = project_name(org_id, project_id)
+    return Target(f"{collection}_{project}" if per_project else collection, project)
+
+
+def project_name(org_id: str | None, project_id: str) -> str:
+    """A project as part of a collection's name, or as a shard key: readable, and never the same for two projects."""
+    readable = re.sub(r"[^a-z0-9]+", "-", project_id.lower()).strip("-")[:40]
+    digest = hashlib.blake2b(json.dumps([org_id, project_id]).encode(), digest_size=6).hexdigest()
+    return f"{readable}-{digest}" if readable else digest
+
+
+def open_server(settings: ServerSettings, *, embedder: Any, language: str | None = None) -> ServerConnection:
+    """A connection to the server; nothing is sent before it is used (or checked)."""
+    return ServerConnection(share(settings), embedder, language)

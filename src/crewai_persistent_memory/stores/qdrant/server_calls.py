@@ -1,0 +1,237 @@
+"""Requests in the server's own terms: each becomes calls of ``qdrant-client``, and the answers become hits.
+
+Nothing here waits or knows a connection: a request is a generator that yields ``Call``s and is sent their answers, so
+that REST and gRPC, blocking and awaiting, share every line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from qdrant_client import models
+
+from .descriptor import Descriptor
+from .layout import DENSE
+from .requests import (
+    Count,
+    Delete,
+    Everything,
+    Facet,
+    Hit,
+    Ordered,
+    PointData,
+    Request,
+    Retrieve,
+    Search,
+    SearchMany,
+    SetPayload,
+    Upsert,
+)
+from .server_translate import query_for, query_request, ranked, to_filter, to_point
+
+BATCH: Final = 256
+"""Most points in one write."""
+
+BATCH_BYTES: Final = 8_000_000
+"""About the most bytes in one write; the server refuses a body of more than 32 MB."""
+
+PAGE: Final = 1000
+"""Points per request where all of something is read."""
+
+_ALL_FACETS: Final = 1_000_000
+_TENANT_IDF_SINCE: Final = (1, 19)
+
+
+class Call(NamedTuple):
+    """One method of the client. ``repeatable``: doing it twice has the outcome of doing it once."""
+
+    method: str
+    arguments: Mapping[str, Any]
+    repeatable: bool = True
+
+    @property
+    def writes(self) -> bool:
+        return self.method in ("upsert", "delete", "set_payload")
+
+
+class Pause(NamedTuple):
+    """Wait before looking again."""
+
+    seconds: float
+
+
+class Work(NamedTuple):
+    """Something of ours that may take its time, so an event loop must not wait for it."""
+
+    function: Callable[[], Any]
+
+
+Calls = Generator["Call | Pause | Work", Any, Any]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a request goes, and what every call to there carries."""
+
+    collection: str
+    descriptor: Descriptor
+    version: tuple[int, int]
+    wait: bool = True
+    reading: Mapping[str, Any] = field(default_factory=dict)
+    writing: Mapping[str, Any] = field(default_factory=dict)
+    shard_key: Any = None
+
+    def read(self, method: str, **arguments: Any) -> Call:
+        consistency = {} if method == "count" else self.reading
+        return Call(method, {**self._common(), **consistency, **arguments})
+
+    def write(self, method: str, *, repeatable: bool = True, **arguments: Any) -> Call:
+        return Call(method, {**self._common(), "wait": self.wait, **self.writing, **arguments}, repeatable)
+
+    def _common(self) -> dict[str, Any]:
+        common: dict[str, Any] = {"collection_name": self.collection}
+        if self.shard_key is not None:
+            common["shard_key_selector"] = self.shard_key
+        return common
+
+
+def calls_for(request: Request[Any], place: Place) -> Calls:
+    """The calls that answer a request; the generator returns the answer."""
+    return _HOW[type(request)](request, place)
+
+
+# -- writes --------------------------------------------------------------------------------------------------------
+
+
+def _upsert(request: Upsert, place: Place) -> Calls:
+    # A new entry is the same however often it is written: the same ids, the same values.
+    for batch in _batches(request.points):
+        yield place.write("upsert", points=[to_point(point) for point in batch], repeatable=not request.changes)
+
+
+def _batches(points: Sequence[PointData]) -> Iterator[Sequence[PointData]]:
+    start = size = 0
+    for index, point in enumerate(points):
+        bytes_ = 4 * (len(point.payload["content"]) + len(point.payload["record"]))
+        bytes_ += 1024 + 12 * len(point.dense or ())
+        if index > start and (index - start >= BATCH or size + bytes_ > BATCH_BYTES):
+            yield points[start:index]
+            start, size = index, 0
+        size += bytes_
+    yield points[start:]
+
+
+def _delete(request: Delete, place: Place) -> Calls:
+    where = to_filter(request.where)
+    answer = yield place.read("count", count_filter=where, exact=True)
+    if answer.count:
+        # Not repeatable: what was stored in between, and acknowledged, must not go as well.
+        selector = models.FilterSelector(filter=where)
+        yield place.write("delete", points_selector=selector, repeatable=False)
+    return answer.count
+
+
+def _set_payload(request: SetPayload, place: Place) -> Calls:
+    # By filter and never by ids alone: an id would reach another tenant's point.
+    selector = models.FilterSelector(filter=to_filter(request.where))
+    yield place.write("set_payload", payload=dict(request.payload), points=selector)
+
+
+# -- reads ---------------------------------------------------------------------------------------------------------
+
+
+def _query(request: Search, place: Place) -> dict[str, Any] | None:
+    return query_for(request, place.descriptor.shards, tenant_idf=place.version >= _TENANT_IDF_SINCE)
+
+
+def _search(request: Search, place: Place) -> Calls:
+    query = _query(request, place)
+    if query is None:
+        return []
+    answer = yield place.read("query_points", **query)
+    return ranked(request, answer.points, place.descriptor.shards)
+
+
+def _search_many(request: SearchMany, place: Place) -> Calls:
+    queries = [_query(search, place) for search in request.searches]
+    asked = [query for query in queries if query is not None]
+    if not asked:
+        return [[] for _ in queries]
+    common = {"collection_name": place.collection, **place.reading}
+    batch = [query_request(query, place.shard_key) for query in asked]
+    answers = iter((yield Call("query_batch_points", {**common, "requests": batch})))
+    return [
+        [] if query is None else ranked(search, next(answers).points, place.descriptor.shards)
+        for search, query in zip(request.searches, queries, strict=True)
+    ]
+
+
+def _ordered(request: Ordered, place: Place) -> Calls:
+    direction = models.Direction.DESC if request.newest_first else models.Direction.ASC
+    records, _ = yield place.read(
+        "scroll",
+        scroll_filter=to_filter(request.where),
+        limit=request.limit,
+        order_by=models.OrderBy(key="created_at", direction=direction),
+        with_payload=True if request.whole else ["created_at"],
+    )
+    return [Hit(record.id, record.payload or {}) for record in records]
+
+
+def _everything(request: Everything, place: Place) -> Calls:
+    hits: list[Hit] = []
+    offset = None
+    while True:
+        records, offset = yield place.read(
+            "scroll",
+            scroll_filter=to_filter(request.where),
+            limit=PAGE,
+            offset=offset,
+            with_payload=True if request.whole else ["created_at"],
+        )
+        hits += [Hit(record.id, record.payload or {}) for record in records]
+        if offset is None:
+            return hits
+
+
+def _retrieve(request: Retrieve, place: Place) -> Calls:
+    with_vectors = [DENSE] if request.with_vectors and place.descriptor.dimensions is not None else False
+    hits: list[Hit] = []
+    for start in range(0, len(request.ids), PAGE):
+        records = yield place.read(
+            "retrieve", ids=list(request.ids[start : start + PAGE]), with_payload=True, with_vectors=with_vectors
+        )
+        hits += [Hit(record.id, record.payload or {}, dense=_dense(record.vector)) for record in records]
+    return hits
+
+
+def _dense(vector: Any) -> Sequence[float] | None:
+    return vector.get(DENSE) if isinstance(vector, Mapping) else None
+
+
+def _count(request: Count, place: Place) -> Calls:
+    answer = yield place.read("count", count_filter=to_filter(request.where), exact=True)
+    return answer.count
+
+
+def _facet(request: Facet, place: Place) -> Calls:
+    answer = yield place.read(
+        "facet", key=request.key, facet_filter=to_filter(request.where), limit=_ALL_FACETS, exact=True
+    )
+    return {str(hit.value): hit.count for hit in answer.hits}
+
+
+_HOW: Final[Mapping[type, Callable[[Any, Place], Calls]]] = {
+    Upsert: _upsert,
+    Delete: _delete,
+    SetPayload: _set_payload,
+    Search: _search,
+    SearchMany: _search_many,
+    Ordered: _ordered,
+    Everything: _everything,
+    Retrieve: _retrieve,
+    Count: _count,
+    Facet: _facet,
+}

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crewai_persistent_memory import MemoryStore, open_store
+
+from ..support.engines import NEWEST, OLDER
+from ..support.qdrant_server import QdrantServer, newest
+from ..support.tcp_proxy import TcpProxy
+
+ON_EVERY_VERSION = ("test_setup", "test_round_trips", "test_same_results", "test_faults")
+"""Modules whose shared server is one of each version."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "server" in metafunc.fixturenames and metafunc.module.__name__.rpartition(".")[2] in ON_EVERY_VERSION:
+        metafunc.parametrize("server_version", [NEWEST, OLDER])
+
+
+OpenHere = Callable[..., MemoryStore]
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[QdrantServer]:
+    """A server of the test's own, to kill, pause and restart."""
+    started = QdrantServer(newest(), tmp_path / "qdrant").start()
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def proxy(server: QdrantServer) -> Iterator[TcpProxy]:
+    made = TcpProxy(server.port)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def open_here(collection: str) -> Iterator[OpenHere]:
+    """``open_store`` on the test's collection, keywords only unless said otherwise; closes what it opened."""
+    opened: list[MemoryStore] = []
+
+    def open_one(url: str, **options: Any) -> MemoryStore:
+        given = {"user_id": "john", "embedder": None, "collection": collection, **options}
+        store = open_store(url=url, **given)  # type: ignore[arg-type]
+        opened.append(store)
+        return store
+
+    yield open_one
+    for store in opened:
+        store.close()

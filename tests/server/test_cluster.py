@@ -1,0 +1,195 @@
+"""Three nodes: a node dies under load and comes back; large projects get shards of their own."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import threading
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from crewai_persistent_memory import MemoryStore, StoreUnavailableError, open_store
+from crewai_persistent_memory.admin import dedicate_project
+
+from ..support.qdrant_server import ROOT, QdrantCluster, newest
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QdrantCluster]:
+    started = QdrantCluster(newest(), tmp_path_factory.mktemp("cluster")).start()
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def name() -> str:
+    return f"t-{uuid.uuid4().hex[:12]}"
+
+
+def open_on(cluster: QdrantCluster, collection: str, **options: Any) -> MemoryStore:
+    given = {"url": cluster.urls, "user_id": "john", "embedder": None, "collection": collection, **options}
+    return open_store(**given)
+
+
+class Writers:
+    """Processes that write; the numbers each was told are kept."""
+
+    def __init__(self, cluster: QdrantCluster, collection: str, count: int) -> None:
+        program = [sys.executable, "-m", "tests.server.cluster_writer"]
+        self.acknowledged: dict[str, list[int]] = {f"user{i}": [] for i in range(count)}
+        self._processes = []
+        self._threads = []
+        for i, user in enumerate(self.acknowledged):
+            urls = cluster.urls[i % 3 :] + cluster.urls[: i % 3]
+            process = subprocess.Popen(
+                [*program, ",".join(urls), collection, user],
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            thread = threading.Thread(target=self._listen, args=(user, process))
+            thread.start()
+            self._processes.append(process)
+            self._threads.append(thread)
+
+    def _listen(self, user: str, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            self.acknowledged[user].append(int(line))
+
+    def each_wrote(self, more: int) -> None:
+        """Wait until every writer has that many more acknowledged."""
+        goals = {user: len(numbers) + more for user, numbers in self.acknowledged.items()}
+        QdrantCluster.wait_until(lambda: all(len(self.acknowledged[user]) >= goal for user, goal in goals.items()), 180)
+
+    def stop(self) -> None:
+        for process, thread in zip(self._processes, self._threads, strict=True):
+            assert process.stdin is not None
+            process.stdin.close()
+            thread.join(120)
+            process.wait(120)
+            assert process.stderr is not None
+            errors = process.stderr.read()
+            assert process.returncode == 0, errors
+
+
+def test_a_node_dies_under_load_and_comes_back(cluster: QdrantCluster, name: str) -> None:
+    settings: Any = {"shard_number": 3, "replication_factor": 2, "write_consistency_factor": 1}
+    open_on(cluster, name, collection_settings=settings).close()
+    writers = Writers(cluster, name, 4)
+    writers.each_wrote(20)
+    victim = cluster.nodes[1]
+    victim.kill()
+    writers.each_wrote(60)
+    victim.restart()
+    cluster.wait_until(lambda: all(replica["state"] == "Active" for replica in cluster.replicas(name)))
+    writers.each_wrote(20)
+    writers.stop()
+    for node in cluster.nodes:
+        with open_store(url=node.url, collection=name, embedder=None) as store:
+            for user, numbers in writers.acknowledged.items():
+                theirs = store.scoped(user_id=user)
+                assert sorted(int(entry.id) for entry in theirs.list(limit=100_000)) == sorted(numbers), node.url
+                assert theirs.search(f"number{numbers[-1]}", limit=1)[0].id == str(numbers[-1])
+
+
+def test_two_copies_must_confirm_where_that_is_asked_for(cluster: QdrantCluster, name: str) -> None:
+    settings: Any = {"shard_number": 3, "replication_factor": 2, "write_consistency_factor": 2}
+    with open_on(cluster, name, collection_settings=settings, retry_for=1, ordering="strong") as store:
+        store.put([])
+        for number in range(12):
+            store.add(f"fact {number}", id=str(number))
+        victim = cluster.nodes[2]
+        victim.kill()
+        refused: list[str] = []
+
+        def write() -> None:
+            for number in range(12, 36):
+                refused.append(str(number))
+                store.add(f"fact {number}", id=str(number))
+                refused.pop()
+
+        with pytest.raises(StoreUnavailableError, match="did not answer a save"):
+            write()
+        assert store.search("fact"), "recall goes on"
+        assert store.count() >= 12
+        victim.restart()
+        cluster.wait_until(lambda: all(replica["state"] == "Active" for replica in cluster.replicas(name)))
+        store.add("again", id=refused[0])  # sending it again is the way out
+        assert store.get(refused[0]).content == "again"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("grpc", [False, True])
+@pytest.mark.parametrize("consistency", ["majority", 2])
+def test_reads_can_ask_more_than_one_copy(cluster: QdrantCluster, name: str, grpc: bool, consistency: Any) -> None:
+    settings: Any = {"shard_number": 3, "replication_factor": 2}
+    node = cluster.nodes[0]
+    options = {"url": node.url, "prefer_grpc": grpc, "grpc_port": node.grpc_port, "ordering": "medium"}
+    with open_on(cluster, name, collection_settings=settings, read_consistency=consistency, **options) as store:
+        store.add("John is allergic to nuts")
+        assert store.search("nuts")
+        assert store.list()
+        assert store.categories() == {}
+
+
+def moving_as_documented(cluster: QdrantCluster, collection: str) -> int:
+    """Run the snippet of docs/scaling.md."""
+    scaling = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
+    [code] = [code for code in re.findall(r"```python\n(.*?)```", scaling, re.DOTALL) if "dedicate_project" in code]
+    names: dict[str, Any] = {}
+    exec(code.replace("http://127.0.0.1:6333", ",".join(cluster.urls)).replace("crews", collection), names)
+    return int(names["moved"])
+
+
+class TestShardByProject:
+    @pytest.fixture
+    def store(self, cluster: QdrantCluster, name: str) -> Iterator[MemoryStore]:
+        settings: Any = {"shard_by_project": True, "shard_number": 1, "replication_factor": 1}
+        with open_on(cluster, name, collection_settings=settings) as opened:
+            yield opened
+
+    def test_every_operation_finds_its_shard(self, store: MemoryStore) -> None:
+        small = store.scoped(project_id="small")
+        entry = small.add("John is allergic to nuts", categories=["diet"], path="/a")
+        small.update(entry.id, importance=1.0)
+        small.touch([entry.id])
+        assert [each.id for each in small.search("nuts")] == [entry.id]
+        assert [[each.id for each in many] for many in small.search_many(["nuts", "John"])] == [[entry.id]] * 2
+        assert [each.id for each in small.list()] == [entry.id]
+        assert small.get(entry.id) is not None
+        assert (small.count(), small.categories(), small.children()) == (1, {"diet": 1}, ("/a",))
+        assert small.reset() == 1
+
+    def test_a_large_project_moves_while_others_stay(
+        self, cluster: QdrantCluster, name: str, store: MemoryStore
+    ) -> None:
+        large, small = store.scoped(project_id="large"), store.scoped(project_id="small")
+        for each in (large, small):
+            for number in range(300):
+                each.add(f"fact number{number}", id=str(number))
+        assert moving_as_documented(cluster, name) == 300
+        keys = {replica["shard_key"]: replica for replica in cluster.replicas(name)}
+        assert len(keys) == 2
+        for each in (large, small):
+            assert each.count() == 300
+            assert each.search("number7", limit=1)[0].id == "7"
+            each.add("fact number300", id="300")
+            assert sorted(int(entry.id) for entry in each.list(limit=1000)) == list(range(301))
+        assert large.reset() == 301
+        assert small.count() == 301
+        with open_on(cluster, name) as anew:
+            assert anew.scoped(project_id="small").count() == 301
+
+    def test_another_collection_cannot(self, cluster: QdrantCluster) -> None:
+        from crewai_persistent_memory import ConfigurationError
+
+        other = f"t-{uuid.uuid4().hex[:12]}"
+        open_on(cluster, other).close()
+        with pytest.raises(ConfigurationError, match="shard_by_project"):
+            dedicate_project("large", url=cluster.urls, collection=other)
