@@ -191,6 +191,19 @@ class QdrantCluster:
         for node in self.nodes:
             node.stop()
 
+    def revive(self) -> None:
+        """Start the nodes that were killed, and wait until every node takes part again."""
+        for node in self.nodes:
+            if node.running.poll() is not None:
+                node.restart()
+        self.wait_until(lambda: all(self._takes_part(node) for node in self.nodes))
+
+    @staticmethod
+    def _takes_part(node: QdrantServer) -> bool:
+        with node.admin() as admin:
+            consensus = admin.get("/cluster").json()["result"]
+        return consensus["raft_info"]["leader"] is not None and not consensus["message_send_failures"]
+
     @staticmethod
     def peers(node: QdrantServer) -> Mapping[str, Any]:
         with node.admin() as admin:

@@ -12,7 +12,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, Final
@@ -39,8 +39,15 @@ class _Failed(Exception):
         super().__init__(str(ours))
         self.ours = ours
         self.verdict = verdict
+        self.writes = call.writes
         trouble = verdict.trouble
         self.may_repeat = trouble in (Trouble.BUSY, Trouble.UNREACHED) or (trouble is Trouble.LOST and call.repeatable)
+
+    def or_the_doubt_in(self, earlier: Sequence[_Failed]) -> _Failed:
+        """What to tell the caller. That the last attempt did not arrive must not hide that an earlier write may have."""
+        if not self.writes or self.verdict.trouble not in (Trouble.BUSY, Trouble.UNREACHED):
+            return self
+        return next((each for each in reversed(earlier) if each.verdict.trouble is Trouble.LOST), self)
 
 
 @dataclass(frozen=True)
@@ -124,51 +131,59 @@ class ServerEngine:
             return stop.value
 
     def _call(self, call: Call, patience: Patience) -> Any:
-        first: list[_Failed] = []
+        failures: list[_Failed] = []
         try:
             # The first attempt outside of the retrying, which would cost every call a tenth of a millisecond.
             return self._attempt(call, patience)
         except _Failed as failed:
             patience.or_give_up(failed)
-            first.append(failed)
+            failures.append(failed)
         try:
             for attempt in patience.attempts():
                 with attempt:
-                    if first:
-                        raise first.pop()
-                    return self._attempt(call, patience)
+                    if attempt.num == 1:
+                        raise failures[0]
+                    return self._attempt(call, patience, failures)
         except _Failed as failed:
-            raise failed.ours from failed.__cause__
+            told = failed.or_the_doubt_in(failures)
+            raise told.ours from told.__cause__
 
     async def _acall(self, call: Call, patience: Patience) -> Any:
-        first: list[_Failed] = []
+        failures: list[_Failed] = []
         try:
             return await self._aattempt(call, patience)
         except _Failed as failed:
             patience.or_give_up(failed)
-            first.append(failed)
+            failures.append(failed)
         try:
             async for attempt in patience.attempts():
                 with attempt:
-                    if first:
-                        raise first.pop()
-                    return await self._aattempt(call, patience)
+                    if attempt.num == 1:
+                        raise failures[0]
+                    return await self._aattempt(call, patience, failures)
         except _Failed as failed:
-            raise failed.ours from failed.__cause__
+            told = failed.or_the_doubt_in(failures)
+            raise told.ours from told.__cause__
 
-    def _attempt(self, call: Call, patience: Patience) -> Any:
+    def _attempt(self, call: Call, patience: Patience, failures: list[_Failed] | None = None) -> Any:
         node, client = self.clients.blocking()
         try:
             return getattr(client, call.method)(**call.arguments)
         except Exception as error:
-            raise self._judged(error, call, patience, node) from error
+            failed = self._judged(error, call, patience, node)
+            if failures is not None:
+                failures.append(failed)
+            raise failed from error
 
-    async def _aattempt(self, call: Call, patience: Patience) -> Any:
+    async def _aattempt(self, call: Call, patience: Patience, failures: list[_Failed] | None = None) -> Any:
         node, client = await self.clients.awaiting()
         try:
             return await getattr(client, call.method)(**call.arguments)
         except Exception as error:
-            raise self._judged(error, call, patience, node) from error
+            failed = self._judged(error, call, patience, node)
+            if failures is not None:
+                failures.append(failed)
+            raise failed from error
 
     def _judged(self, error: Exception, call: Call, patience: Patience, node: int) -> _Failed:
         verdict = verdict_on(error)
