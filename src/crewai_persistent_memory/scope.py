@@ -129,6 +129,19 @@ def visible(owner: Scope, reader: Scope, *, include_shared: bool = False) -> boo
     )
 
 
+def owners_visible_to(reader: Scope, *, include_shared: bool) -> list[Scope]:
+    """Every scope whose entries the reader can see, the most specific first: :func:`visible`, the other way round."""
+    users = [reader.user_id] + ([None] if include_shared and reader.user_id is not None else [])
+    runs = [reader.run_id] + ([None] if reader.run_id is not None else [])
+    agents = [reader.agent_id] + ([None] if reader.agent_id is not None else [])
+    return [
+        Scope.trusted(user, reader.project_id, run, agent, reader.org_id)
+        for user in users
+        for run in runs
+        for agent in agents
+    ]
+
+
 @dataclass(frozen=True)
 class ScopeBinding:
     """The scope fields fixed at construction; :meth:`resolve` fills the rest from ``use_scope`` at every call.

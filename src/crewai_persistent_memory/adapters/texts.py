@@ -7,7 +7,8 @@ import re
 import uuid
 from typing import Any, Final
 
-from ..entry import MemoryEntry, canonical_json, check_metadata, check_text, utcnow
+from ..checking import canonical_json, check_metadata, check_text, utcnow
+from ..entry import MemoryEntry
 
 # What CrewAI (1.10.1 to 1.15.30) hands to extract_memories after a task, and after Agent.kickoff().
 _DUMP: Final = re.compile(

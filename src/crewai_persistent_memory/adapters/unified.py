@@ -15,8 +15,9 @@ from typing import Any, Literal
 from crewai.memory.types import MemoryMatch, MemoryRecord
 from typing_extensions import Self, Unpack
 
+from ..checking import text_tuple, utcnow
 from ..config import refuse_unknown
-from ..entry import MemoryEntry, text_tuple, utcnow
+from ..entry import MemoryEntry
 from ..errors import ConfigurationError, PersistentMemoryError
 from ..scope import Scope
 from .backend import QdrantStorageBackend

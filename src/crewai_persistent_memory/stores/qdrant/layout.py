@@ -34,10 +34,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
 
-from ...embedding import KeywordEncoder, check_vector
-from ...entry import (
-    EntryFilter,
-    MemoryEntry,
+from ...checking import (
     canonical_json,
     check_id,
     check_importance,
@@ -47,8 +44,10 @@ from ...entry import (
     text_tuple,
     to_naive_utc,
 )
+from ...embedding import KeywordEncoder, check_vector
+from ...entry import EntryFilter, MemoryEntry
 from ...errors import InvalidEntryError
-from ...scope import SCOPE_FIELDS, Scope, visible
+from ...scope import SCOPE_FIELDS, Scope, owners_visible_to, visible
 from .requests import Between, HasId, Hit, Match, PointData, Where
 
 DENSE: Final = "dense"
@@ -111,19 +110,6 @@ def _scope_payload(owner: Scope) -> Mapping[str, str]:
     if owner.run_id is not None or owner.agent_id is not None:
         payload["owner"] = owner_key(owner)
     return payload
-
-
-def owners_visible_to(reader: Scope, *, include_shared: bool) -> list[Scope]:
-    """Every scope whose entries the reader can see, the most specific first."""
-    users = [reader.user_id] + ([None] if include_shared and reader.user_id is not None else [])
-    runs = [reader.run_id] + ([None] if reader.run_id is not None else [])
-    agents = [reader.agent_id] + ([None] if reader.agent_id is not None else [])
-    return [
-        Scope.trusted(user, reader.project_id, run, agent, reader.org_id)
-        for user in users
-        for run in runs
-        for agent in agents
-    ]
 
 
 @lru_cache(maxsize=4096)
@@ -267,10 +253,3 @@ def to_entry(hit: Hit, owner: Scope, *, score: float | None = None) -> MemoryEnt
         embedding=hit.dense,
         score=score,
     )
-
-
-def child_paths(parent: str, ancestors: Iterable[str]) -> list[str]:
-    """The paths one level below ``parent`` among all paths that have entries."""
-    prefix = parent.rstrip("/") + "/"
-    children = {prefix + path[len(prefix) :].split("/", 1)[0] for path in ancestors if path.startswith(prefix)}
-    return sorted(children - {prefix})

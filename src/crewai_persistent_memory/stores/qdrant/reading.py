@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ...checking import check_id, check_text, child_paths, utcnow
 from ...embedding import check_vector
-from ...entry import EntryFilter, MemoryEntry, check_id, check_text, utcnow
-from ...scope import Scope
+from ...entry import EntryFilter, MemoryEntry
+from ...scope import Scope, owners_visible_to
 from ..base import MemoryStore
 from ..types import PathInfo, RankingWeights
 from .layout import (
     checked,
-    child_paths,
-    owners_visible_to,
     point_id,
     to_entry,
     where_filter,

@@ -44,7 +44,7 @@ class _Failed(Exception):
         self.may_repeat = trouble in (Trouble.BUSY, Trouble.UNREACHED) or (trouble is Trouble.LOST and call.repeatable)
 
     def or_the_doubt_in(self, earlier: Sequence[_Failed]) -> _Failed:
-        """What to tell the caller. That the last attempt did not arrive must not hide that an earlier write may have."""
+        """What to tell the caller: that the last attempt did not arrive must not hide that an earlier one may have."""
         if not self.writes or self.verdict.trouble not in (Trouble.BUSY, Trouble.UNREACHED):
             return self
         return next((each for each in reversed(earlier) if each.verdict.trouble is Trouble.LOST), self)

@@ -10,8 +10,9 @@ from typing import Any, Protocol, TypeVar, cast
 
 from typing_extensions import Self
 
+from ...checking import check_text, normalize_path, utcnow
 from ...embedding import Embedder
-from ...entry import EntryFilter, MemoryEntry, check_text, normalize_path, utcnow
+from ...entry import EntryFilter, MemoryEntry
 from ...errors import EntryNotFoundError, InvalidEntryError
 from ...scope import Scope, ScopeBinding
 from ..types import EntryArgs, EntryChanges, RankingWeights
