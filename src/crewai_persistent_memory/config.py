@@ -24,19 +24,22 @@ from typing_extensions import Unpack
 
 from .embedding import EMBEDDER_HELP
 from .errors import ConfigurationError
+from .mem0_config import ExtractionOptions, Mem0Args, Mem0Options
 from .scope import SCOPE_FIELDS, Scope, ScopeBinding
 from .server_config import ServerArgs, ServerOptions, ServerSettings
 
-STORE_OPTIONS = ("path", "url", "host")
+STORE_OPTIONS = ("path", "url", "host", "mem0")
 """Options that say where memories are kept; at most one may be given."""
 
-_NOT_YET = {
-    "mem0": "use path= for an embedded Qdrant store",
-    "includes": "what is kept can be chosen by your own llm= for now",
-    "excludes": "what is kept can be chosen by your own llm= for now",
-    "custom_categories": "give categories= with what is remembered",
-}
-"""Options of the published design that are not built yet: refused by name, so that nobody takes them for a typo."""
+_OF_QDRANT = (
+    "embedder",
+    "language",
+    "semantic_weight",
+    "recency_weight",
+    "importance_weight",
+    "recency_half_life_days",
+)
+"""Options that mean nothing to Mem0, which embeds and ranks by itself."""
 
 _IDENTITY = ("user_id", "run_id", "agent_id", "scope", "include_shared")
 
@@ -59,10 +62,15 @@ class MemoryOptions(ServerArgs, total=False):
     recency_weight: float
     importance_weight: float
     recency_half_life_days: float
+    mem0: Mem0Args | None
+    includes: str | None
+    excludes: str | None
+    custom_categories: list[Mapping[str, str]] | None
 
 
-class MemoryConfig(ServerOptions, BaseSettings):
-    """The options of a memory. Unknown ones are refused. Those of a server are in :class:`ServerOptions`.
+class MemoryConfig(ServerOptions, ExtractionOptions, BaseSettings):
+    """The options of a memory. Unknown ones are refused. Those of a server are in :class:`ServerOptions`, those of
+    Mem0 in :class:`Mem0Options` and :class:`ExtractionOptions`.
 
     Environment variables, read when the option is left out:
 
@@ -76,6 +84,7 @@ class MemoryConfig(ServerOptions, BaseSettings):
     | ``CREWAI_MEMORY_EMBEDDER`` | ``embedder``: a spec as JSON, or ``keywords`` for keywords only |
     | ``CREWAI_MEMORY_LANGUAGE``, ``CREWAI_MEMORY_SEMANTIC_WEIGHT``, ``…_RECENCY_WEIGHT``, ``…_IMPORTANCE_WEIGHT``, \
 ``…_RECENCY_HALF_LIFE_DAYS`` | the options of these names |
+    | ``CREWAI_MEMORY_MEM0`` | ``mem0``: its options as JSON, ``{}`` for none; ``MEM0_API_KEY`` is the key |
     | ``CREWAI_STORAGE_DIR`` | the folder that holds the default ``path``, ``persistent-memory`` |
     | ``OPENAI_API_KEY`` | the default embedder of a *new* store: OpenAI's when set, keywords only when not |
 
@@ -107,6 +116,8 @@ class MemoryConfig(ServerOptions, BaseSettings):
         "interval", description="When writes reach the disk: before they return, within a second, or at close."
     )
 
+    mem0: Mem0Options | None = None
+
     # how it is found
     embedder: Annotated[Mapping[str, Any] | Callable[..., Any] | None, NoDecode] = Field(None, repr=False)
     language: str | None = Field(None, description="Stop words and stemming of keywords; 'none' for neither.")
@@ -124,6 +135,8 @@ class MemoryConfig(ServerOptions, BaseSettings):
             InvalidScopeError, ScopeConflictError: about the scope fields.
         """
         refuse_unknown(options, set(cls.model_fields), "option")
+        if isinstance(options.get("mem0"), Mapping):
+            refuse_unknown(cast(Mapping[str, Any], options["mem0"]), set(Mem0Options.model_fields), "key of mem0")
         # None is "left out" (an unset variable, say), but for the embedder, where it means keywords only.
         left = {name: value for name, value in options.items() if value is not None or name == "embedder"}
         options = cast(MemoryOptions, left)
@@ -136,7 +149,12 @@ class MemoryConfig(ServerOptions, BaseSettings):
             config = cls(**cast(dict[str, Any], options))
         except (ValidationError, SettingsError) as error:
             raise ConfigurationError(_explain(error)) from None
-        named = {"path": "CREWAI_MEMORY_PATH", "url": "QDRANT_URL", "host": "CREWAI_MEMORY_HOST"}
+        named = {
+            "path": "CREWAI_MEMORY_PATH",
+            "url": "QDRANT_URL",
+            "host": "CREWAI_MEMORY_HOST",
+            "mem0": "CREWAI_MEMORY_MEM0",
+        }
         found = [variable for name, variable in named.items() if getattr(config, name) is not None]
         if len(found) > 1:
             raise ConfigurationError(
@@ -152,6 +170,20 @@ class MemoryConfig(ServerOptions, BaseSettings):
     def _refuse_the_other_stores_options(self, options: MemoryOptions) -> None:
         """An argument that the store cannot honour is a mistake; the environment may hold what another one needs."""
         given = {name for name, value in options.items() if value is not None}
+        if self.mem0 is not None:
+            foreign = given & {*ServerOptions.model_fields, *_OF_QDRANT, "fsync"}
+            if foreign:
+                raise ConfigurationError(
+                    f"{', '.join(sorted(foreign))} is of a Qdrant store, and Mem0 was asked for: leave it out (Mem0 "
+                    "embeds and ranks by itself; its own options go into mem0={...})"
+                )
+            return
+        foreign = given & set(ExtractionOptions.model_fields)
+        if foreign:
+            raise ConfigurationError(
+                f"{', '.join(sorted(foreign))} is for Mem0's extraction, and this store is Qdrant: give mem0=, or leave "
+                "it out"
+            )
         if self.server is None:
             foreign = given & set(ServerOptions.model_fields)
             if foreign:
@@ -232,8 +264,6 @@ def refuse_unknown(given: Mapping[str, Any], known: set[str], what: str) -> None
         ConfigurationError: an unknown key.
     """
     for key in given:
-        if key in _NOT_YET:
-            raise ConfigurationError(f"{key}= is not supported by this version: {_NOT_YET[key]}")
         if key not in known:
             close = difflib.get_close_matches(str(key), known, n=1)
             hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(sorted(known))}"
@@ -249,5 +279,5 @@ def _explain(error: ValidationError | SettingsError) -> str:
 
 def _where(location: tuple[int | str, ...]) -> str:
     names = {"QDRANT_URL": "url", "QDRANT_API_KEY": "api_key"}
-    depth = 2 if location[:1] == ("collection_settings",) else 1
+    depth = 2 if location[:1] in (("collection_settings",), ("mem0",)) else 1
     return ".".join(names.get(str(part), str(part)) for part in location[:depth]) or "options"

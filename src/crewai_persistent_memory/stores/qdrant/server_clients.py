@@ -12,7 +12,6 @@ import logging
 import math
 import ssl
 import threading
-from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -22,6 +21,7 @@ import httpx
 from qdrant_client import AsyncQdrantClient, QdrantClient
 
 from ...server_config import ServerSettings
+from ..lifetimes import ClosedWithItsLoop
 
 KEEP_ALIVE: Final = 4.0
 """Seconds an idle connection is kept: the server closes it after 5 (Qdrant 1.17), and a request that meets the closing
@@ -44,6 +44,10 @@ _abandoned: list[Any] = []
 logger = logging.getLogger("crewai_persistent_memory")
 
 
+_OfLoop = dict[int, ClosedWithItsLoop[AsyncQdrantClient]]
+"""One event loop's client for each node."""
+
+
 class Clients:
     """Makes and keeps the clients of one server (or of one cluster's nodes)."""
 
@@ -52,7 +56,9 @@ class Clients:
         self._lock = threading.Lock()
         self._current = 0
         self._blocking: dict[int, QdrantClient] = {}
-        self._awaiting: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[int, _Awaiting]] = WeakKeyDictionary()
+        self._awaiting: WeakKeyDictionary[
+            asyncio.AbstractEventLoop, dict[int, ClosedWithItsLoop[AsyncQdrantClient]]
+        ] = WeakKeyDictionary()
         _warn_of_a_bare_key(settings)
 
     def blocking(self) -> tuple[int, QdrantClient]:
@@ -76,8 +82,9 @@ class Clients:
         if found is None:
             client = AsyncQdrantClient(**_arguments(self._settings, node))
             # Forgotten once closed, for a client may hold its loop, which would then hold its own entry here.
-            found = clients[node] = _Awaiting(client, lambda: clients.pop(node, None))
-            await found.close_with_the_loop()
+            found = ClosedWithItsLoop(client, client.close, lambda: clients.pop(node, None))
+            clients[node] = found
+            await found.start()
         return node, found.client
 
     def fail_over(self, node: int) -> None:
@@ -116,32 +123,6 @@ class Clients:
         self._lock = threading.Lock()
         self._blocking = {}
         self._awaiting = WeakKeyDictionary()
-
-
-class _Awaiting:
-    """A client that is closed when its event loop ends, while the loop can still do it.
-
-    A loop closes the asynchronous generators that are still open when it ends (``asyncio.run`` and every server that
-    runs one see to it), so the client lives in one.
-    """
-
-    def __init__(self, client: AsyncQdrantClient, closed: Callable[[], Any]) -> None:
-        self.client = client
-        self._closed = closed
-        self._lifetime = self._live()
-
-    async def close_with_the_loop(self) -> None:
-        await anext(self._lifetime)
-
-    async def close(self) -> None:
-        await self._lifetime.aclose()
-
-    async def _live(self) -> AsyncGenerator[None, None]:
-        try:
-            yield
-        finally:
-            self._closed()
-            await self.client.close()
 
 
 def _arguments(settings: ServerSettings, node: int) -> dict[str, Any]:

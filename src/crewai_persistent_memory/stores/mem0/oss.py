@@ -1,0 +1,277 @@
+"""Mem0 OSS, through ``mem0.Memory``, with the user's own configuration.
+
+``mem0.AsyncMemory`` is not used: it opens the vector store a second time, which a local one refuses, and does what it
+does in threads as well. Awaiting, the one ``Memory`` is called in a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+import logging
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+import portalocker
+
+from ...embedding import redact
+from ...errors import ConfigurationError
+from ...mem0_config import Mem0Options
+from ...scope import Scope, ScopeBinding
+from ..text_native import Message
+from .calls import Asking, Call, Calls
+from .identity import local_identity
+from .records import ID_KEY, Record, record_of
+from .service import Added, Extraction
+from .versions import instructed, local_read, local_update, names_of, open_source_memory, results_of, takes
+
+FIRST_LISTING: Final = 1000
+"""How many memories are asked for first when all are wanted; ten times as many while there may be more."""
+HISTORY_PATIENCE: Final = 30_000
+"""Milliseconds to wait for another process that writes to the history database; sqlite3 waits for 5,000."""
+
+logger = logging.getLogger("crewai_persistent_memory")
+
+
+class LocalMem0:
+    """One ``mem0.Memory`` of a process, for all handles of the same configuration."""
+
+    _open: ClassVar[dict[tuple[int, str], LocalMem0]] = {}
+    _lock: ClassVar[Any] = threading.RLock()
+
+    def __init__(self, key: tuple[int, str], memory: Any) -> None:
+        self._key = key
+        self._users = 0
+        self.memory = memory
+        # qdrant-client's local mode loses and corrupts data when threads share it.
+        is_local = getattr(memory.vector_store, "is_local", False)
+        self.turn: Any = threading.RLock() if is_local else nullcontext()
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> LocalMem0:
+        """Opened with the first handle; see :meth:`release`."""
+        key = (os.getpid(), json.dumps(config, sort_keys=True, default=repr))
+        with cls._lock:
+            found = cls._open.get(key)
+            if found is None:
+                found = cls._open[key] = cls(key, _opened(config))
+            found._users += 1
+            return found
+
+    def release(self) -> None:
+        """Closed with the last handle."""
+        with self._lock:
+            self._users -= 1
+            if self._users or self._open.get(self._key) is not self:
+                return
+            del self._open[self._key]
+        database: Any = getattr(self.memory, "db", None)
+        if database is not None:
+            database.close()
+        client: Any = getattr(self.memory.vector_store, "client", None)
+        if hasattr(client, "close"):
+            client.close()
+
+
+os.register_at_fork(after_in_child=lambda: setattr(LocalMem0, "_lock", threading.RLock()))
+
+
+def _opened(config: Mapping[str, Any]) -> Any:
+    path = config.get("history_db_path")
+    if path in (None, ":memory:"):
+        return _build(config)
+    # Mem0 creates the tables in several steps: processes that start at once would find the database locked.
+    Path(path).expanduser().absolute().parent.mkdir(parents=True, exist_ok=True)
+    with portalocker.Lock(f"{path}.lock", timeout=60):
+        return _build(config)
+
+
+def _build(config: Mapping[str, Any]) -> Any:
+    try:
+        memory = open_source_memory(config)
+    except (ValueError, TypeError, KeyError, AttributeError, ImportError) as error:  # pydantic's and the libraries'
+        raise ConfigurationError(f"local_mem0_config: Mem0 does not accept it: {redact(str(error))}") from error
+    connection = getattr(memory.db, "connection", None)
+    if connection is not None:
+        connection.execute(f"PRAGMA busy_timeout = {HISTORY_PATIENCE}")
+    return memory
+
+
+class LocalService(Asking):
+    """See :class:`Service`."""
+
+    most_results = 10_000
+    where = "Mem0 OSS"
+
+    def __init__(self, options: Mem0Options) -> None:
+        super().__init__(options.retry_for)
+        assert options.local_mem0_config is not None
+        # The caller's dict may change later; clients and callables in it stay the same objects.
+        self._config = copy.copy(dict(options.local_mem0_config))
+        self._shared: dict[int, LocalMem0] = {}
+
+    @property
+    def _local(self) -> LocalMem0:
+        found = self._shared.get(os.getpid())
+        if found is None:
+            found = self._shared.setdefault(os.getpid(), LocalMem0.of(self._config))
+        return found
+
+    def _client(self) -> Any:
+        return self._local.memory
+
+    async def _aclient(self) -> Any:
+        raise NotImplementedError("awaited in a thread")
+
+    def _called(self, call: Call) -> Any:
+        local = self._local
+        with local.turn:
+            return getattr(self, f"_do_{call.method}")(local.memory, **call.arguments)
+
+    async def _acalled(self, call: Call) -> Any:
+        return await asyncio.to_thread(self._called, call)
+
+    def close(self) -> None:
+        found = self._shared.pop(os.getpid(), None)
+        if found is not None:
+            found.release()
+
+    async def aclose(self) -> None:
+        await asyncio.to_thread(self.close)
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def add(
+        self,
+        messages: Sequence[Message],
+        owner: Scope,
+        metadata: Mapping[str, Any],
+        *,
+        infer: Extraction | None,
+        expires: date | None,
+        wait: bool,
+    ) -> Calls[Added]:
+        arguments: dict[str, Any] = {
+            "messages": list(messages),
+            "user_id": local_identity(owner),
+            "metadata": dict(metadata),
+            "infer": infer is not None,
+        }
+        what = {"arguments": arguments, "instructions": infer and _instructions(infer), "expires": expires}
+        answer = yield Call("add", what, "adding memories", writes=True, repeatable=False)
+        return Added(tuple(each for each in results_of(answer) if each.get("event") in ("ADD", "UPDATE")))
+
+    @staticmethod
+    def _do_add(memory: Any, *, arguments: dict[str, Any], instructions: str | None, expires: date | None) -> Any:
+        asked, more = instructed(memory, instructions)
+        if expires is not None and takes(asked.add, "expiration_date"):
+            more["expiration_date"] = expires.isoformat()
+        return asked.add(**arguments, **more)
+
+    def update(self, record: Record, content: str | None, metadata: Mapping[str, Any]) -> Calls[None]:
+        arguments = {"id": record.id, "content": content or record.entry.content, "metadata": metadata}
+        yield Call("update", arguments, "an update", writes=True)
+
+    @staticmethod
+    def _do_update(memory: Any, *, id: str, content: str, metadata: Mapping[str, Any]) -> None:
+        local_update(memory, id, content, metadata)
+
+    def delete(self, records: Sequence[Record]) -> Calls[None]:
+        for record in records:
+            yield Call("delete", {"id": record.id}, "a deletion", writes=True)
+
+    @staticmethod
+    def _do_delete(memory: Any, *, id: str) -> None:
+        if memory.vector_store.get(vector_id=id) is not None:  # else somebody was faster
+            memory.delete(id)
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def search(self, query: str, owners: Sequence[Scope], limit: int, min_score: float) -> Calls[list[Record]]:
+        found: list[Record] = []
+        for owner in owners:
+            arguments = {"query": query, "user_id": local_identity(owner), "limit": limit, "min_score": min_score}
+            found += self._checked((yield Call("search", arguments, "a search")), owner, owners)
+        found.sort(key=lambda record: -(record.entry.score or 0.0))
+        return [record for record in found if (record.entry.score or 0.0) >= min_score][:limit]
+
+    @staticmethod
+    def _do_search(memory: Any, *, query: str, user_id: str, limit: int, min_score: float) -> Any:
+        more = {"threshold": min_score} if takes(memory.search, "threshold") else {}
+        return results_of(memory.search(query, **local_read(memory.search, user_id, limit), **more))
+
+    def everything(self, owners: Sequence[Scope], entry_id: str | None = None) -> Calls[list[Record]]:
+        found: list[Record] = []
+        for owner in owners:
+            limit = FIRST_LISTING
+            while True:
+                arguments = {"user_id": local_identity(owner), "limit": limit, "entry_id": entry_id}
+                results = yield Call("list", arguments, "a listing")
+                if len(results) < limit:
+                    break
+                limit *= 10  # Mem0 OSS knows no pages
+            found += self._checked(results, owner, owners)
+        return [record for record in found if entry_id is None or record.entry.id == entry_id]
+
+    @staticmethod
+    def _do_list(memory: Any, *, user_id: str, limit: int, entry_id: str | None) -> Any:
+        extra = None if entry_id is None else {ID_KEY: entry_id}
+        return results_of(memory.get_all(**local_read(memory.get_all, user_id, limit, extra)))
+
+    def by_mem0_id(self, id: str, owners: Sequence[Scope]) -> Calls[Record | None]:
+        answer = yield Call("get", {"id": id}, "a read")
+        if answer is None:
+            return None
+        owner = next((each for each in owners if local_identity(each) == answer.get("user_id")), None)
+        return None if owner is None else next(iter(self._checked([answer], owner, owners)), None)
+
+    @staticmethod
+    def _do_get(memory: Any, *, id: str) -> Any:
+        return memory.get(id)
+
+    def health(self, binding: ScopeBinding) -> Calls[dict[str, Any]]:
+        provider = yield Call("health", {}, "a health check")
+        return {"engine": "mem0-oss", "vector_store": provider, "status": "ok"}
+
+    @staticmethod
+    def _do_health(memory: Any) -> str:
+        memory.get_all(**local_read(memory.get_all, "health-check/of/nobody", 1))
+        return str(memory.config.vector_store.provider)
+
+    @staticmethod
+    def _checked(found: Sequence[Mapping[str, Any]], asked: Scope, owners: Sequence[Scope]) -> list[Record]:
+        """What belongs to one of the owners. The second of the two checks of every result."""
+        records = []
+        for each in found:
+            if each.get("user_id") != local_identity(asked):
+                logger.error("dropped memory %s: Mem0 returned it outside the scope of the call", each.get("id"))
+                continue
+            # What somebody stored without this package may have a run or an agent of Mem0's own.
+            owner = replace(
+                asked,
+                run_id=each.get("run_id") or asked.run_id,
+                agent_id=each.get("agent_id") or asked.agent_id,
+            )
+            if owner in owners and (record := record_of(each, owner)) is not None:
+                records.append(record)
+        return records
+
+
+def _instructions(infer: Extraction) -> str | None:
+    parts = []
+    if infer.includes:
+        parts.append(f"Remember in particular: {infer.includes}.")
+    if infer.excludes:
+        parts.append(f"Never remember anything about: {infer.excludes}.")
+    if infer.custom_categories:
+        parts.append(
+            f"What is worth remembering belongs to one of these categories:\n{names_of(infer.custom_categories)}"
+        )
+    return "\n".join(parts) or None

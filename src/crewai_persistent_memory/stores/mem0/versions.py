@@ -1,0 +1,162 @@
+"""What differs between mem0ai 0.1.100 and later, 1.x and 2.x: here, and nowhere else.
+
+Read from 0.1.100, 0.1.118, 1.0.11, 2.0.5 and 2.2.1.
+
+| | 0.1 | 1.x | 2.x |
+| --- | --- | --- | --- |
+| cloud, search and list | ``version="v2"`` | v2 | v3, top-level entities are refused |
+| cloud, add | v1, asynchronous | v1, ``async_mode`` | v3; as it is: at once |
+| cloud, update of metadata | from 0.1.110 or so | yes | yes |
+| OSS, search and list | ``user_id=``, ``limit=`` | the same | ``filters=``, ``top_k=`` |
+| OSS, what to extract | the whole extraction prompt | the same | ``prompt=`` of one call |
+| OSS, update of metadata | not public | from 1.0.4 or so | yes |
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import warnings
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from .loading import import_mem0, mem0_version
+
+Arguments = dict[str, Any]
+
+
+def takes(function: Any, name: str) -> bool:
+    """Whether a function has a parameter, or takes anything."""
+    parameters = inspect.signature(function).parameters
+    return name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+
+
+# -- the cloud's clients -------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=2)
+def cloud_clients(telemetry: bool) -> tuple[type[Any], type[Any]]:
+    """Mem0's blocking and awaiting client, with what they lack: a constructor that asks nothing of the network (the
+    awaiting one's blocks the event loop, without a timeout), events, and a ping that can be repeated."""
+    mem0 = import_mem0(telemetry=telemetry)
+    from mem0.client.main import api_error_handler  # type: ignore[import-untyped, unused-ignore]
+
+    class Blocking(mem0.MemoryClient):  # type: ignore[misc, name-defined]
+        def _validate_api_key(self) -> None:
+            return None
+
+        @api_error_handler  # type: ignore[untyped-decorator, unused-ignore]
+        def ping(self) -> Any:
+            return _answer(self.client.get("/v1/ping/"))
+
+        @api_error_handler  # type: ignore[untyped-decorator, unused-ignore]
+        def event(self, event_id: str) -> Any:
+            return _answer(self.client.get(f"/v1/event/{event_id}/"))
+
+        @api_error_handler  # type: ignore[untyped-decorator, unused-ignore]
+        def change(self, memory_id: str, body: Mapping[str, Any]) -> Any:
+            return _answer(self.client.put(f"/v1/memories/{memory_id}/", json=dict(body)))
+
+    class Awaiting(mem0.AsyncMemoryClient):  # type: ignore[misc, name-defined]
+        def _validate_api_key(self) -> None:
+            return None
+
+        @api_error_handler  # type: ignore[untyped-decorator, unused-ignore]
+        async def ping(self) -> Any:
+            return _answer(await self.async_client.get("/v1/ping/"))
+
+        @api_error_handler  # type: ignore[untyped-decorator, unused-ignore]
+        async def event(self, event_id: str) -> Any:
+            return _answer(await self.async_client.get(f"/v1/event/{event_id}/"))
+
+        @api_error_handler  # type: ignore[untyped-decorator, unused-ignore]
+        async def change(self, memory_id: str, body: Mapping[str, Any]) -> Any:
+            return _answer(await self.async_client.put(f"/v1/memories/{memory_id}/", json=dict(body)))
+
+    return Blocking, Awaiting
+
+
+def _answer(response: Any) -> Any:
+    response.raise_for_status()
+    return response.json()
+
+
+def cloud_add(arguments: Arguments, *, at_once: bool) -> Arguments:
+    """Arguments of the cloud client's ``add``."""
+    version = mem0_version()
+    if version >= (2,):
+        return arguments
+    if version >= (1,):
+        return {**arguments, "async_mode": not at_once}
+    return {**arguments, "output_format": "v1.1"}
+
+
+def cloud_read(arguments: Arguments) -> Arguments:
+    """Arguments of the cloud client's ``search`` and ``get_all``."""
+    return arguments if mem0_version() >= (1,) else {**arguments, "version": "v2"}
+
+
+def results_of(answer: Any) -> list[Mapping[str, Any]]:
+    """The memories in an answer, bare or wrapped."""
+    found = answer.get("results") if isinstance(answer, Mapping) else answer
+    return list(found or [])
+
+
+# -- the open-source library ---------------------------------------------------------------------------------------
+
+
+def open_source_memory(config: Mapping[str, Any]) -> Any:
+    """``mem0.Memory`` of a configuration, which stays as it is."""
+    mem0 = import_mem0(telemetry=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return mem0.Memory.from_config(copy.deepcopy(dict(config)))
+
+
+def local_read(function: Any, user_id: str, limit: int, extra: Mapping[str, Any] | None = None) -> Arguments:
+    """Arguments of the library's ``search`` and ``get_all``."""
+    if "top_k" in inspect.signature(function).parameters:
+        return {"filters": {"user_id": user_id, **(extra or {})}, "top_k": limit}
+    filters: Arguments = {"filters": dict(extra)} if extra else {}
+    return {"user_id": user_id, "limit": limit, **filters}
+
+
+def instructed(memory: Any, instructions: str | None) -> tuple[Any, Arguments]:
+    """Who to ask for an extraction that follows instructions as well as the configuration's own, and with which
+    arguments besides."""
+    if instructions is None:
+        return memory, {}
+    if hasattr(memory, "custom_instructions"):
+        own = memory.custom_instructions
+        return memory, {"prompt": f"{own}\n\n{instructions}" if own else instructions}
+    # Until 2.0 the whole extraction prompt is an attribute: a copy that shares everything else has another one.
+    own = memory.config.custom_fact_extraction_prompt or _extraction_prompt()
+    other = copy.copy(memory)
+    prompt = f"{own}\n\n{instructions}"
+    other.config = memory.config.model_copy(update={"custom_fact_extraction_prompt": prompt})
+    other.custom_fact_extraction_prompt = prompt
+    return other, {}
+
+
+def _extraction_prompt() -> str:
+    from mem0.configs import prompts  # type: ignore[import-untyped, unused-ignore]
+
+    return str(getattr(prompts, "USER_MEMORY_EXTRACTION_PROMPT", None) or prompts.FACT_RETRIEVAL_PROMPT)
+
+
+def local_update(memory: Any, memory_id: str, content: str, metadata: Mapping[str, Any]) -> None:
+    """Replace a memory's text and metadata."""
+    if "text" in inspect.signature(memory.update).parameters:
+        memory.update(memory_id, text=content, metadata=dict(metadata))
+    elif "metadata" in inspect.signature(memory.update).parameters:
+        memory.update(memory_id, content, metadata=dict(metadata))
+    else:
+        # The public method would drop what was in the metadata, and the scope with it.
+        vector = memory.embedding_model.embed(content, "update")
+        memory._update_memory(memory_id, content, {content: vector}, metadata=dict(metadata))
+
+
+def names_of(values: Sequence[Mapping[str, str]]) -> str:
+    """Categories as a list in words."""
+    return "\n".join(f"- {name}: {text}" for each in values for name, text in each.items())
