@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import socket
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,16 +10,20 @@ from typing import Any
 
 import pytest
 
-from crewai_persistent_memory import MemoryConfig, MemoryStore
+from crewai_persistent_memory import MemoryStore
 from crewai_persistent_memory.stores.factory import open_configured
 
 from .support.engines import NEWEST, STORES, Servers, servers
+from .support.mem0_platform import Mem0Platform
+from .support.openai_server import OpenAIServer
 from .support.qdrant_server import QdrantServer
 
 # A developer's own settings must not decide what the tests see, and no key may make a test call out.
 for _name in list(os.environ):
-    if _name.startswith("CREWAI_MEMORY_") or _name in ("QDRANT_URL", "QDRANT_API_KEY", "OPENAI_API_KEY"):
+    if _name.startswith(("CREWAI_MEMORY_", "MEM0_", "OPENAI_")) or _name in ("QDRANT_URL", "QDRANT_API_KEY"):
         del os.environ[_name]
+# Mem0 keeps a file of settings in it from the moment it is imported.
+os.environ["MEM0_DIR"] = tempfile.mkdtemp(prefix="mem0-")
 os.environ["CREWAI_DISABLE_TELEMETRY"] = "true"
 os.environ["CREWAI_TRACING_ENABLED"] = "false"
 os.environ["CREWAI_TESTING"] = "true"
@@ -56,6 +61,28 @@ def qdrant_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers
     yield from servers(tmp_path_factory.mktemp("qdrant"))
 
 
+@pytest.fixture(scope="session")
+def served_mem0() -> Iterator[Mem0Platform]:
+    with Mem0Platform() as platform:
+        yield platform
+
+
+@pytest.fixture
+def mem0_platform(served_mem0: Mem0Platform) -> Iterator[Mem0Platform]:
+    """A fake Mem0 platform. What is against its published description fails the test."""
+    served_mem0.forget_everything()
+    yield served_mem0
+    violations, served_mem0.violations = served_mem0.violations, []
+    assert violations == []
+
+
+@pytest.fixture(scope="session")
+def openai_server() -> Iterator[OpenAIServer]:
+    """An OpenAI-compatible server with scripted answers."""
+    with OpenAIServer() as server:
+        yield server
+
+
 @pytest.fixture
 def server_version() -> str:
     """Of ``server``; a test module may run on several."""
@@ -82,10 +109,12 @@ def open_any(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenSto
     opened: list[MemoryStore] = []
     kind = STORES[request.param]
 
+    if reason := kind.gap(request.node.nodeid):
+        pytest.skip(f"not on {request.param}: {reason}")
+
     def open_one(*, external_vectors: bool = False, **options: Any) -> MemoryStore:
         options = {**kind.external, **options} if external_vectors else {"embedder": None, **options}
-        config = MemoryConfig.build(**kind.options(request, tmp_path), **options)
-        store = open_configured(config, external_vectors=external_vectors)
+        store = open_configured(kind.config(request, tmp_path, **options), external_vectors=external_vectors)
         opened.append(store)
         return store
 

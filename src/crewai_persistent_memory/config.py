@@ -181,8 +181,8 @@ class MemoryConfig(ServerOptions, ExtractionOptions, BaseSettings):
         foreign = given & set(ExtractionOptions.model_fields)
         if foreign:
             raise ConfigurationError(
-                f"{', '.join(sorted(foreign))} is for Mem0's extraction, and this store is Qdrant: give mem0=, or leave "
-                "it out"
+                f"{', '.join(sorted(foreign))} is for Mem0's extraction, and this store is Qdrant: give mem0=, or "
+                "leave it out"
             )
         if self.server is None:
             foreign = given & set(ServerOptions.model_fields)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, TypedDict
 
-from .checking import canonical_json, normalize_path, path_ancestors, text_tuple, to_naive_utc, utcnow
+from .checking import canonical_json, check_metadata, normalize_path, path_ancestors, text_tuple, to_naive_utc, utcnow
 from .errors import InvalidEntryError
 from .scope import Scope
 
@@ -115,6 +115,8 @@ class EntryFilter:
             raise InvalidEntryError(f"unknown filter {', '.join(sorted(unknown))}: use {known}")
         path = args.get("path")
         categories, ids, metadata = args.get("categories"), args.get("ids"), args.get("metadata")
+        if metadata:
+            check_metadata(metadata)
         return cls(
             path=None if path is None else normalize_path(path),
             # CrewAI's backends take "no category" and "an empty list of categories" for the same.

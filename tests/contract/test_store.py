@@ -405,7 +405,7 @@ class TestScopes:
         do(reading, "add", "john leaves at five", id="john")
         assert contents(do(plain, "list")) == ["john leaves at five"]
         assert set(contents(do(reading, "list"))) == {"the office closes at six", "john leaves at five"}
-        assert contents(do(reading, "search", "when does the office close")) == ["the office closes at six"]
+        assert contents(do(reading, "search", "when does the office close"))[0] == "the office closes at six"
         assert do(reading, "get", "hours").scope.is_shared
         assert do(reading, "delete", "hours") == 0
         with pytest.raises(EntryNotFoundError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+from functools import lru_cache
 
 
 class WordHashEmbedder:
@@ -22,8 +23,13 @@ class WordHashEmbedder:
     def vector(self, text: str) -> list[float]:
         total = [0.0] * self.dimensions
         for word in re.findall(r"\w+", text.lower()):
-            seed = hashlib.blake2b(f"{self.salt}{word}".encode(), digest_size=64).digest()
-            for i in range(self.dimensions):
-                total[i] += (seed[i % 64] ^ (i * 37 % 256)) / 127.5 - 1.0
+            for i, part in enumerate(_direction(self.salt + word, self.dimensions)):
+                total[i] += part
         norm = math.sqrt(sum(x * x for x in total)) or 1.0
         return [x / norm for x in total]
+
+
+@lru_cache(maxsize=10_000)
+def _direction(word: str, dimensions: int) -> tuple[float, ...]:
+    seed = hashlib.blake2b(word.encode(), digest_size=64).digest()
+    return tuple((seed[i % 64] ^ (i * 37 % 256)) / 127.5 - 1.0 for i in range(dimensions))

@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from crewai_persistent_memory import MemoryConfig
+
+from .openai_server import DIMENSIONS
 from .qdrant_server import GIVEN_KEY, GIVEN_URL, QdrantServer, binaries, missing
 
 
@@ -21,6 +24,17 @@ class Kind:
     remove: Callable[[pytest.FixtureRequest, Path], None] = lambda request, folder: None
     external: Mapping[str, Any] = field(default_factory=dict)
     """Options for vectors from outside."""
+    cannot: Mapping[str, str] = field(default_factory=dict)
+    """What the store declares it cannot do: part of a test's name, and why."""
+    embeds_itself: bool = False
+
+    def config(self, request: pytest.FixtureRequest, folder: Path, **given: Any) -> MemoryConfig:
+        if self.embeds_itself:
+            given.pop("embedder", None)
+        return MemoryConfig.build(**self.options(request, folder), **given)
+
+    def gap(self, test: str) -> str | None:
+        return next((reason for part, reason in self.cannot.items() if part in test), None)
 
 
 def collection_of(folder: Path) -> str:
@@ -49,6 +63,43 @@ def on_server(version: str, *, grpc: bool = False, shards: int | None = None) ->
     return Kind(options, remove, {"dimensions": 2})
 
 
+MEM0_CANNOT = {
+    "test_new_content_is_embedded_anew": "Mem0 does not show its vectors",
+    "test_replace_keeps_the_vector": "Mem0 does not show its vectors",
+    "test_touch": "Mem0 does not keep when something was last read",
+    "test_finds_the_rare_word_first": "Mem0 ranks by itself",
+    "test_keywords_find_inflected": "Mem0 ranks by itself",
+    "test_nothing_in_common": "Mem0 ranks by itself: the nearest is found however far it is",
+    "test_newer_and_more_important": "Mem0 ranks by itself",
+    "test_age_does_not_bury": "Mem0 ranks by itself",
+    "test_are_applied_before_the_limit": "to the first 1,000 or 10,000 results; tests/mem0 has its own test",
+    "test_min_score": "Mem0 ranks by itself; tests/mem0 has its own test",
+}
+
+
+def in_mem0_cloud(request: pytest.FixtureRequest, folder: Path) -> dict[str, Any]:
+    platform = request.getfixturevalue("mem0_platform")
+    # A key of a project of its own for each test's folder.
+    key = f"m0-{collection_of(folder)}"
+    platform.keys.setdefault(key, ("org-1", key))
+    return {"mem0": {"api_key": key, "host": platform.url}}
+
+
+def in_mem0_oss(request: pytest.FixtureRequest, folder: Path) -> dict[str, Any]:
+    server, openai = request.getfixturevalue("qdrant_servers")(NEWEST), request.getfixturevalue("openai_server")
+    vectors = {"url": server.url, "collection_name": collection_of(folder), "embedding_model_dims": DIMENSIONS}
+    if server.key:
+        vectors["api_key"] = server.key
+    config = openai.local_mem0_config({"provider": "qdrant", "config": vectors}, str(folder / "history.db"))
+    return {"mem0": {"local_mem0_config": config}}
+
+
+def remove_mem0_oss(request: pytest.FixtureRequest, folder: Path) -> None:
+    with request.getfixturevalue("qdrant_servers")(NEWEST).admin() as client:
+        for name in (collection_of(folder), f"{collection_of(folder)}_entities"):
+            client.delete(f"/collections/{name}")
+
+
 NEWEST, OLDER = "1.17.0", "1.16.3"
 
 EMBEDDED = Kind(lambda request, folder: {"path": folder / "store"})
@@ -58,6 +109,8 @@ STORES: dict[str, Kind] = {
     "server-grpc": on_server(NEWEST, grpc=True),
     "server-1.16": on_server(OLDER),
     "server-sharded": on_server(NEWEST, shards=3),
+    "mem0-cloud": Kind(in_mem0_cloud, cannot=MEM0_CANNOT, embeds_itself=True),
+    "mem0-oss": Kind(in_mem0_oss, remove_mem0_oss, cannot=MEM0_CANNOT, embeds_itself=True),
 }
 VARIANTS = {name for name in STORES if name.startswith("server-")}
 """The same engine in another version, transport or layout."""

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import stamina
 
-from ...errors import PersistentMemoryError
+from ...errors import PersistentMemoryError, StoreClosedError
 from .errors import Repeat, judged
 
 T = TypeVar("T")
@@ -64,6 +64,7 @@ class Asking(ABC):
 
     def __init__(self, retry_for: float) -> None:
         self._retry_for = retry_for
+        self._is_closed = False
 
     @abstractmethod
     def _client(self) -> Any:
@@ -116,6 +117,7 @@ class Asking(ABC):
             return stop.value  # type: ignore[no-any-return]
 
     def _ask(self, call: Call, retry_for: float) -> Any:
+        self._refuse_when_closed()
         try:
             for attempt in _attempts(retry_for):
                 with attempt:
@@ -127,6 +129,7 @@ class Asking(ABC):
             raise failed.ours from failed.__cause__
 
     async def _aask(self, call: Call, retry_for: float) -> Any:
+        self._refuse_when_closed()
         try:
             async for attempt in _attempts(retry_for):
                 with attempt:
@@ -136,6 +139,10 @@ class Asking(ABC):
                         raise self._failed(error, call, retry_for) from error
         except _Failed as failed:
             raise failed.ours from failed.__cause__
+
+    def _refuse_when_closed(self) -> None:
+        if self._is_closed:
+            raise StoreClosedError("this store was closed: open it again with open_store()")
 
     def _failed(self, error: Exception, call: Call, retry_for: float) -> _Failed:
         verdict = judged(error, where=self.where, doing=call.doing, writes=call.writes and not call.repeatable)

@@ -14,7 +14,6 @@ import os
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -139,6 +138,7 @@ class LocalService(Asking):
         return await asyncio.to_thread(self._called, call)
 
     def close(self) -> None:
+        self._is_closed = True
         found = self._shared.pop(os.getpid(), None)
         if found is not None:
             found.release()
@@ -254,11 +254,8 @@ class LocalService(Asking):
                 logger.error("dropped memory %s: Mem0 returned it outside the scope of the call", each.get("id"))
                 continue
             # What somebody stored without this package may have a run or an agent of Mem0's own.
-            owner = replace(
-                asked,
-                run_id=each.get("run_id") or asked.run_id,
-                agent_id=each.get("agent_id") or asked.agent_id,
-            )
+            run, agent = each.get("run_id") or asked.run_id, each.get("agent_id") or asked.agent_id
+            owner = Scope.trusted(asked.user_id, asked.project_id, run, agent, asked.org_id)
             if owner in owners and (record := record_of(each, owner)) is not None:
                 records.append(record)
         return records

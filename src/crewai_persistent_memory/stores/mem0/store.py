@@ -109,7 +109,7 @@ class Mem0Store(TextNativeStore):
                 f"unknown field {', '.join(sorted(unknown))}: an entry has {', '.join(EntryArgs.__annotations__)}"
             )
         owner = self.scope
-        entry = checked_entry(_entry(about.get("id") or str(uuid.uuid4()), content, about))
+        entry = checked_entry(_entry(about.get("id", str(uuid.uuid4())), content, about))
         taken = (yield from self._in(owner, [entry.id])) if "id" in about else {}
         yield from self._keep(entry, owner, taken.get(entry.id))
         return replace(entry, scope=owner)
@@ -261,7 +261,7 @@ class Mem0Store(TextNativeStore):
 
     def _all_with(self, id: str, owners: Sequence[Scope]) -> Steps[list[Record]]:
         found = yield from self._service.everything(owners, check_id(id))
-        if not found:
+        if not found and _is_uuid(id):
             named = yield from self._service.by_mem0_id(id, owners)
             # What was added under an id of ours has that one, and is not to be had by another.
             found = [named] if named is not None and named.entry.id == id else []
@@ -294,6 +294,14 @@ def _checked_messages(messages: Sequence[Message]) -> list[Message]:
             raise InvalidEntryError("messages: each needs a role, one of user, assistant and system")
         check_text("the content of a message", message.get("content"), allow_blank=False)
     return list(messages)
+
+
+def _is_uuid(id: str) -> bool:
+    """Mem0's own ids are all of this kind."""
+    try:
+        return str(uuid.UUID(id)) == id.lower()
+    except ValueError:
+        return False
 
 
 def _text_of(found: Any) -> str:

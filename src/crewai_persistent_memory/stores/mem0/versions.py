@@ -43,8 +43,12 @@ def cloud_clients(telemetry: bool) -> tuple[type[Any], type[Any]]:
     from mem0.client.main import api_error_handler  # type: ignore[import-untyped, unused-ignore]
 
     class Blocking(mem0.MemoryClient):  # type: ignore[misc, name-defined]
+        def __init__(self, **arguments: Any) -> None:
+            super().__init__(**arguments)
+            _belong_to_the_key(self)
+
         def _validate_api_key(self) -> None:
-            return None
+            _name_a_project(self)
 
         @api_error_handler  # type: ignore[untyped-decorator, unused-ignore]
         def ping(self) -> Any:
@@ -59,8 +63,12 @@ def cloud_clients(telemetry: bool) -> tuple[type[Any], type[Any]]:
             return _answer(self.client.put(f"/v1/memories/{memory_id}/", json=dict(body)))
 
     class Awaiting(mem0.AsyncMemoryClient):  # type: ignore[misc, name-defined]
+        def __init__(self, **arguments: Any) -> None:
+            super().__init__(**arguments)
+            _belong_to_the_key(self)
+
         def _validate_api_key(self) -> None:
-            return None
+            _name_a_project(self)
 
         @api_error_handler  # type: ignore[untyped-decorator, unused-ignore]
         async def ping(self) -> Any:
@@ -75,6 +83,17 @@ def cloud_clients(telemetry: bool) -> tuple[type[Any], type[Any]]:
             return _answer(await self.async_client.put(f"/v1/memories/{memory_id}/", json=dict(body)))
 
     return Blocking, Awaiting
+
+
+def _name_a_project(client: Any) -> None:
+    """Its constructor insists on one, for operations on projects, which nobody does here."""
+    client.org_id = client.project_id = "of-the-key"
+
+
+def _belong_to_the_key(client: Any) -> None:
+    """Until 2.0 a client sends the organisation and project it has. The key decides, as from 2.0 on, so that an
+    update of mem0ai finds what was stored before."""
+    client.org_id = client.project_id = None
 
 
 def _answer(response: Any) -> Any:

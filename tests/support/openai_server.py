@@ -1,0 +1,102 @@
+"""An OpenAI-compatible server on 127.0.0.1: scripted extraction for Mem0 OSS, deterministic embeddings."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import struct
+import time
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from .asgi import Serving
+from .embedders import WordHashEmbedder
+from .extraction import facts_in
+
+DIMENSIONS = 64
+
+
+class OpenAIServer(Serving):
+    """Start it with ``with``; ``url`` is where it answers, below ``/v1``."""
+
+    def __init__(self) -> None:
+        routes = [
+            Route("/v1/chat/completions", self.chat, methods=["POST"]),
+            Route("/v1/embeddings", self.embed, methods=["POST"]),
+        ]
+        super().__init__(Starlette(routes=routes))
+        self.prompts: list[str] = []
+        self.embedded: list[list[str]] = []
+        self.fails_with: int | None = None
+        self._embedder = WordHashEmbedder(DIMENSIONS)
+
+    def local_mem0_config(self, vector_store: dict[str, Any], history: str) -> dict[str, Any]:
+        """What a user of Mem0 OSS writes, with everything at this server but the vectors."""
+        at = {"api_key": "sk-test", "openai_base_url": f"{self.url}/v1"}
+        return {
+            "vector_store": vector_store,
+            "llm": {"provider": "openai", "config": {"model": "scripted", **at}},
+            "embedder": {
+                "provider": "openai",
+                "config": {"model": "words", "embedding_dims": DIMENSIONS, **at},
+            },
+            "history_db_path": history,
+        }
+
+    async def chat(self, request: Request) -> Response:
+        body = await request.json()
+        prompt = "\n\n".join(str(message["content"]) for message in body["messages"])
+        self.prompts.append(prompt)
+        if self.fails_with is not None:
+            return JSONResponse({"error": {"message": "scripted failure"}}, self.fails_with)
+        message = {"role": "assistant", "content": json.dumps(answer_to(prompt))}
+        return JSONResponse(
+            {
+                "id": "chat-1",
+                "object": "chat.completion",
+                "created": int(time.time()),
+                "model": body["model"],
+                "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+                "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
+            }
+        )
+
+    async def embed(self, request: Request) -> Response:
+        body = await request.json()
+        texts = [body["input"]] if isinstance(body["input"], str) else body["input"]
+        self.embedded.append(texts)
+        data = []
+        for index, text in enumerate(texts):
+            vector: Any = self._embedder.vector(text)
+            if body.get("encoding_format") == "base64":
+                vector = base64.b64encode(struct.pack(f"{DIMENSIONS}f", *vector)).decode()
+            data.append({"object": "embedding", "index": index, "embedding": vector})
+        usage = {"prompt_tokens": 1, "total_tokens": 1}
+        return JSONResponse({"object": "list", "model": body["model"], "data": data, "usage": usage})
+
+
+def answer_to(prompt: str) -> dict[str, Any]:
+    """As Mem0 2.x asks (one extraction), or 0.1 and 1.x (facts first, then what to do with them)."""
+    if "smart memory manager" in prompt:
+        # The facts are in the last fence; each is added.
+        fences = re.findall(r"```(.*?)```", prompt, re.S)
+        facts = re.findall(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"", fences[-1])
+        texts = [a or b for a, b in facts]
+        return {"memory": [{"id": str(100 + i), "text": text, "event": "ADD"} for i, text in enumerate(texts)]}
+    includes = " ".join(re.findall(r"Remember in particular: (.*)\.", prompt))
+    excludes = " ".join(re.findall(r"Never remember anything about: (.*)\.", prompt))
+    if "## New Messages" in prompt:
+        said = prompt.rsplit("## New Messages", 1)[1].split("\n## ", 1)[0]
+        facts = facts_in(_unlabelled(said), includes, excludes)
+        return {"memory": [{"id": str(i), "text": f, "attributed_to": "user"} for i, f in enumerate(facts)]}
+    said = prompt.rsplit("Input:", 1)[1]
+    return {"facts": facts_in(_unlabelled(said), includes, excludes)}
+
+
+def _unlabelled(said: str) -> str:
+    return re.sub(r"^\s*(user|assistant|system): ", "", said, flags=re.M | re.I)
