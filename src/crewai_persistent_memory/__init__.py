@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .adapters.backend import QdrantStorageBackend
+    from .adapters.crew import Crew
+    from .adapters.external import ExternalMemory
     from .adapters.unified import PersistentMemory
     from .config import MemoryConfig
     from .entry import MemoryEntry
@@ -43,9 +45,13 @@ if TYPE_CHECKING:
     from .scope import Scope, use_scope
     from .stores.base import MemoryStore
     from .stores.factory import open_store
+    from .stores.text_native import AddedMessages, TextNativeStore
     from .stores.types import RankingWeights
 
 _HOME = {
+    "AddedMessages": ".stores.text_native",
+    "Crew": ".adapters.crew",
+    "ExternalMemory": ".adapters.external",
     "MemoryConfig": ".config",
     "MemoryEntry": ".entry",
     "MemoryStore": ".stores.base",
@@ -53,6 +59,7 @@ _HOME = {
     "QdrantStorageBackend": ".adapters.backend",
     "RankingWeights": ".stores.types",
     "Scope": ".scope",
+    "TextNativeStore": ".stores.text_native",
     "open_store": ".stores.factory",
     "use_scope": ".scope",
 }
@@ -60,13 +67,16 @@ _HOME = {
 __version__ = "0.1.0"
 
 __all__ = [
+    "AddedMessages",
     "ConfigurationError",
+    "Crew",
     "DimensionMismatchError",
     "EmbedderError",
     "EmbedderMismatchError",
     "EmbedderUnavailableError",
     "EngineError",
     "EntryNotFoundError",
+    "ExternalMemory",
     "InvalidEntryError",
     "InvalidScopeError",
     "MemoryConfig",
@@ -92,6 +102,7 @@ __all__ = [
     "StorePathError",
     "StorePermissionError",
     "StoreUnavailableError",
+    "TextNativeStore",
     "open_store",
     "use_scope",
 ]

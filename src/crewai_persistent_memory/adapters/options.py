@@ -35,15 +35,13 @@ class PersistentMemoryOptions(MemoryOptions, total=False):
     root_scope: str | None  # since crewai 1.11
 
 
-def check_options(options: Mapping[str, Any], *, llm: Any, infer: bool | None) -> None:
-    """Refuse what neither side knows, and contradictions.
+def check_options(options: Mapping[str, Any]) -> None:
+    """Refuse what neither side knows.
 
     Raises:
         ConfigurationError: names the option and the fix.
     """
     refuse_unknown(options, set(_OUR_OPTIONS | _CREWAI_OPTIONS | {"store", "llm", "infer"}), "option")
-    if infer and llm is None:
-        raise ConfigurationError("infer=True needs an LLM: pass llm='openai/gpt-4o-mini' or any CrewAI LLM")
 
 
 def crewai_options(options: Mapping[str, Any], llm: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from ..checking import canonical_json, check_metadata, check_text, utcnow
 from ..entry import MemoryEntry
+from ..stores.text_native import Message
 
 # What CrewAI (1.10.1 to 1.15.30) hands to extract_memories after a task, and after Agent.kickoff().
 _DUMP: Final = re.compile(
@@ -25,6 +26,16 @@ def memory_texts(content: str) -> list[str]:
     if dump is None:
         return [content] if content.strip() else []
     return [f"{dump['request'].strip()}\nResult: {_FINAL_ANSWER.sub('', dump['result']).strip()}"]
+
+
+def messages_of(content: str) -> list[Message]:
+    """What was said, as a conversation: the request is the user's, the answer the assistant's."""
+    dump = _DUMP.match(content)
+    if dump is None:
+        return [{"role": "user", "content": content}]
+    request, result = dump["request"].strip(), _FINAL_ANSWER.sub("", dump["result"]).strip()
+    said: list[Message] = [{"role": "user", "content": request}, {"role": "assistant", "content": result}]
+    return [message for message in said if message["content"]]
 
 
 def entries_of(contents: list[str], about: dict[str, Any]) -> list[MemoryEntry]:

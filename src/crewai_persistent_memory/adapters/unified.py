@@ -12,33 +12,34 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from crewai.memory.types import MemoryMatch, MemoryRecord
+from crewai.memory.types import MemoryMatch
 from typing_extensions import Self, Unpack
 
-from ..checking import text_tuple, utcnow
-from ..config import refuse_unknown
+from ..checking import utcnow
 from ..entry import MemoryEntry
 from ..errors import ConfigurationError, PersistentMemoryError
 from ..scope import Scope
+from ..stores.text_native import TextNativeStore
 from .backend import QdrantStorageBackend
-from .events import logged, query_events, save_events
-from .hosting import Bridge, HostedMemory
+from .events import logged, query_events
+from .hosting import Bridge
 from .options import PersistentMemoryOptions, check_options, crewai_options, open_from
+from .published import options_of
 from .records import TextEmbedder, to_record
-from .texts import entries_of, memory_texts
+from .saving import SavingMemory
 from .views import PersistentScope, PersistentSlice, make_view
 
 logger = logging.getLogger("crewai_persistent_memory")
 
 
-class PersistentMemory(HostedMemory):
+class PersistentMemory(SavingMemory):
     """A crew's memory that is kept: ``Crew(agents=..., tasks=..., memory=PersistentMemory(user_id="john"))``.
 
     Args:
         llm: a model name or CrewAI LLM, for ``infer`` and for ``recall(depth="deep")``.
         infer: let the LLM extract facts from what was said, and analyse and consolidate what is saved (CrewAI's own
-            pipeline). ``False`` keeps texts as they are, with no LLM call anywhere. Left out: ``True`` when ``llm``
-            is given, else ``False``.
+            pipeline); Mem0 is given the messages and does that itself. ``False`` keeps texts as they are, with no LLM
+            call anywhere. Left out: ``True`` when ``llm`` is given or the store is Mem0, else ``False``.
         store: a store handle that is already open, in place of ``path``, ``url`` and the scope fields; closing it
             stays with whoever opened it.
         options: the scope, the store, the embedder and the ranking (:class:`MemoryConfig`), and what CrewAI's
@@ -54,33 +55,31 @@ class PersistentMemory(HostedMemory):
     def __init__(
         self, *, llm: Any = None, infer: bool | None = None, **options: Unpack[PersistentMemoryOptions]
     ) -> None:
-        check_options(options, llm=llm, infer=infer)
+        check_options(options)
         store, config = open_from(options)
+        native = isinstance(store, TextNativeStore)
+        if infer and llm is None and not native:
+            if options.get("store") is None:
+                store.close()
+            raise ConfigurationError("infer=True needs an LLM: pass llm='openai/gpt-4o-mini' or any CrewAI LLM")
         backend = QdrantStorageBackend.over(store)
         super().__init__(storage=backend, embedder=TextEmbedder(store), **crewai_options(options, llm))
         self._bridge = Bridge(
             config=config,
             backend=backend,
-            infer=llm is not None if infer is None else infer,
+            infer=(llm is not None or native) if infer is None else infer,
             has_llm=llm is not None,
             is_view=options.get("store") is not None,
         )
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Build from ``{"provider": "qdrant", "config": {...}}``.
+        """Build from ``{"provider": ..., "config": {...}}``, Mem0's published configuration included.
 
         Raises:
             ConfigurationError: unknown provider, or see the constructor.
         """
-        refuse_unknown(config, {"provider", "config"}, "key")
-        provider = config.get("provider")
-        if provider not in ("qdrant", "persistent"):
-            raise ConfigurationError(f"provider {provider!r} is not supported by this version: use 'qdrant'")
-        options = config.get("config") or {}
-        if not isinstance(options, Mapping):
-            raise ConfigurationError("config must be a mapping of options")
-        return cls(**options)
+        return cls(**options_of(config))
 
     # -- the user's side -------------------------------------------------------------------------------------------
 
@@ -129,93 +128,6 @@ class PersistentMemory(HostedMemory):
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-    # -- saving ----------------------------------------------------------------------------------------------------
-
-    def remember(
-        self,
-        content: str,
-        scope: str | None = None,
-        categories: list[str] | None = None,
-        metadata: dict[str, Any] | None = None,
-        importance: float | None = None,
-        source: str | None = None,
-        private: bool = False,
-        agent_role: str | None = None,
-        root_scope: str | None = None,
-    ) -> MemoryRecord | None:
-        """Remember a text; when this returns, it is kept. ``None`` if the memory is read-only.
-
-        Raises:
-            InvalidEntryError, ScopeError, StoreError, EmbedderError: nothing was stored.
-        """
-        said: dict[str, Any] = {"scope": scope, "categories": categories, "metadata": metadata}
-        said.update(importance=importance, source=source, private=private, agent_role=agent_role, root_scope=root_scope)
-        if self._bridge.infer:
-            with logged("remember"):
-                return super(PersistentMemory, self._bound()).remember(content, **_given(said))
-        records = self._keep([content], **said)
-        return records[0] if records else None
-
-    def remember_many(
-        self,
-        contents: list[str],
-        scope: str | None = None,
-        categories: list[str] | None = None,
-        metadata: dict[str, Any] | None = None,
-        importance: float | None = None,
-        source: str | None = None,
-        private: bool = False,
-        agent_role: str | None = None,
-        root_scope: str | None = None,
-    ) -> list[MemoryRecord]:
-        """Remember several texts.
-
-        With ``infer`` CrewAI analyses and saves them in the background, and the list is empty; :meth:`recall` waits
-        for it. Without, they are kept when this returns.
-        """
-        said: dict[str, Any] = {"scope": scope, "categories": categories, "metadata": metadata}
-        said.update(importance=importance, source=source, private=private, agent_role=agent_role, root_scope=root_scope)
-        if self._bridge.infer:
-            with logged("remember"):
-                return super(PersistentMemory, self._bound()).remember_many(contents, **_given(said))
-        return self._keep(contents, **said)
-
-    def _keep(
-        self,
-        contents: list[str],
-        *,
-        scope: str | None,
-        categories: list[str] | None,
-        metadata: dict[str, Any] | None,
-        importance: float | None,
-        source: str | None,
-        private: bool,
-        agent_role: str | None,
-        root_scope: str | None,
-    ) -> list[MemoryRecord]:
-        """Store texts as they are, at once."""
-        if self._is_read_only or not contents:
-            return []
-        value = contents[0] if len(contents) == 1 else f"{len(contents)} memories"
-        with save_events(self, str(value), metadata, agent_role):
-            about = {
-                "path": self._path(scope, root_scope) or "/",
-                "categories": text_tuple("categories", categories or ()),
-                "metadata": metadata or {},
-                "importance": self._config.default_importance if importance is None else importance,
-                "source": source,
-                "private": private,
-            }
-            entries = entries_of(contents, about)
-            self.store.put(entries)
-        return [to_record(entry) for entry in entries]
-
-    def extract_memories(self, content: str) -> list[str]:
-        """The memories in a text: by the LLM with ``infer``; without, the text itself, freed of prompt wrapping."""
-        if self._bridge.infer:
-            return super().extract_memories(content)
-        return memory_texts(content)
 
     # -- recalling -------------------------------------------------------------------------------------------------
 
@@ -283,13 +195,20 @@ class PersistentMemory(HostedMemory):
                 include_private=include_private,
                 reader=source,
             )
-            basis = ["keywords"] if getattr(self.store, "embedder", None) is None else ["semantic", "keywords"]
+            basis = self._basis
             matches = [[self._match(entry, basis) for entry in each] for each in entries]
             for each in matches:
                 results += each
             if results and not self._is_read_only:
                 self._touch(list(dict.fromkeys(match.record.id for match in results)))
         return matches
+
+    @property
+    def _basis(self) -> list[str]:
+        """By what the store finds, in CrewAI's words."""
+        if isinstance(self.store, TextNativeStore):
+            return ["semantic"]
+        return ["keywords"] if getattr(self.store, "embedder", None) is None else ["semantic", "keywords"]
 
     def _match(self, entry: MemoryEntry, basis: list[str]) -> MemoryMatch:
         age_days = (utcnow() - entry.created_at).total_seconds() / 86_400
@@ -306,8 +225,3 @@ class PersistentMemory(HostedMemory):
         except PersistentMemoryError as error:
             # What was found is worth more than the note that it was read.
             logger.warning("access times were not updated: %s", error)
-
-
-def _given(said: Mapping[str, Any]) -> dict[str, Any]:
-    """Only what was given: crewai 1.10 does not know ``root_scope``."""
-    return {name: value for name, value in said.items() if value is not None}

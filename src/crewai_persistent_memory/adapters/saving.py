@@ -1,0 +1,135 @@
+"""Saving: by CrewAI's pipeline, by a store that extracts memories itself, or as it was said.
+
+- Without ``infer`` a text is kept as it is, at once, by any store.
+- With ``infer`` on Qdrant, CrewAI's LLM extracts, analyses and consolidates, in the background.
+- With ``infer`` on a text-native store (Mem0), that store is given the messages, in the background; CrewAI's LLM is not
+  asked, for the text would be interpreted twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from crewai.memory.types import MemoryRecord
+
+from ..checking import text_tuple
+from ..stores.text_native import TextNativeStore
+from ..stores.types import EntryFields
+from .events import logged, save_events
+from .hosting import HostedMemory
+from .records import to_record
+from .texts import entries_of, memory_texts, messages_of
+
+
+class SavingMemory(HostedMemory):
+    """The saving half of :class:`PersistentMemory`."""
+
+    def remember(
+        self,
+        content: str,
+        scope: str | None = None,
+        categories: list[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+        importance: float | None = None,
+        source: str | None = None,
+        private: bool = False,
+        agent_role: str | None = None,
+        root_scope: str | None = None,
+    ) -> MemoryRecord | None:
+        """Remember a text; when this returns, it is kept.
+
+        Returns:
+            The memory; of several that a store made of it, the first. ``None`` if the memory is read-only, or if the
+            store has found nothing worth remembering or is still at work on it.
+
+        Raises:
+            InvalidEntryError, ScopeError, StoreError, EmbedderError: nothing was stored.
+        """
+        said: dict[str, Any] = {"scope": scope, "categories": categories, "metadata": metadata}
+        said.update(importance=importance, source=source, private=private, agent_role=agent_role, root_scope=root_scope)
+        if self._infers_by_crewai:
+            with logged("remember"):
+                return super(SavingMemory, self._bound()).remember(content, **_given(said))
+        records = self._learn([content], said) if self._bridge.infer else self._keep([content], said)
+        return records[0] if records else None
+
+    def remember_many(
+        self,
+        contents: list[str],
+        scope: str | None = None,
+        categories: list[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+        importance: float | None = None,
+        source: str | None = None,
+        private: bool = False,
+        agent_role: str | None = None,
+        root_scope: str | None = None,
+    ) -> list[MemoryRecord]:
+        """Remember several texts.
+
+        With ``infer`` they are analysed and saved in the background, and the list is empty; :meth:`recall` waits for
+        it. Without, they are kept when this returns.
+        """
+        said: dict[str, Any] = {"scope": scope, "categories": categories, "metadata": metadata}
+        said.update(importance=importance, source=source, private=private, agent_role=agent_role, root_scope=root_scope)
+        if self._infers_by_crewai:
+            with logged("remember"):
+                return super(SavingMemory, self._bound()).remember_many(contents, **_given(said))
+        if not self._bridge.infer:
+            return self._keep(contents, said)
+        if contents and not self._is_read_only:
+            self._submit_save(self._bound()._learn, contents, said)
+        return []
+
+    @property
+    def _infers_by_crewai(self) -> bool:
+        return self._bridge.infer and not isinstance(self.store, TextNativeStore)
+
+    def _keep(self, contents: list[str], said: dict[str, Any]) -> list[MemoryRecord]:
+        """Store texts as they are, at once."""
+        if self._is_read_only or not contents:
+            return []
+        with save_events(self, _summary(contents), said["metadata"], said["agent_role"]):
+            entries = entries_of(contents, dict(self._about(said)))
+            self.store.put(entries)
+        return [to_record(entry) for entry in entries]
+
+    def _learn(self, contents: list[str], said: dict[str, Any]) -> list[MemoryRecord]:
+        """Give what was said to a store that decides itself what to remember of it."""
+        store = self.store
+        if self._is_read_only or not contents or not isinstance(store, TextNativeStore):
+            return []
+        with save_events(self, _summary(contents), said["metadata"], said["agent_role"]):
+            messages = [message for content in contents for message in messages_of(content)]
+            added = store.add_messages(messages, **self._about(said))
+        return [to_record(entry) for entry in added.entries]
+
+    def _about(self, said: dict[str, Any]) -> EntryFields:
+        importance = said["importance"]
+        return {
+            "path": self._path(said["scope"], said["root_scope"]) or "/",
+            "categories": text_tuple("categories", said["categories"] or ()),
+            "metadata": said["metadata"] or {},
+            "importance": self._config.default_importance if importance is None else importance,
+            "source": said["source"],
+            "private": said["private"],
+        }
+
+    def extract_memories(self, content: str) -> list[str]:
+        """The memories in a text: by the LLM with ``infer``; without, the text itself, freed of prompt wrapping. For a
+        store that extracts them itself it stays whole."""
+        if self._infers_by_crewai:
+            return super().extract_memories(content)
+        if self._bridge.infer:
+            return [content] if content.strip() else []
+        return memory_texts(content)
+
+
+def _summary(contents: list[str]) -> str:
+    return str(contents[0] if len(contents) == 1 else f"{len(contents)} memories")
+
+
+def _given(said: Mapping[str, Any]) -> dict[str, Any]:
+    """Only what was given: crewai 1.10 does not know ``root_scope``."""
+    return {name: value for name, value in said.items() if value is not None}
