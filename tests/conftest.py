@@ -14,6 +14,7 @@ from crewai_persistent_memory import MemoryStore
 from crewai_persistent_memory.stores.factory import open_configured
 
 from .support.engines import NEWEST, STORES, Servers, servers
+from .support.live import MEM0_KEY as _MEM0_KEY  # noqa: F401 (read before it is taken away below)
 from .support.mem0_platform import Mem0Platform
 from .support.openai_server import OpenAIServer
 from .support.qdrant_server import QdrantServer

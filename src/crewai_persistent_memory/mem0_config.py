@@ -37,7 +37,7 @@ class Mem0Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     api_key: SecretStr | None = Field(None, description="Of Mem0 Cloud. Left out: MEM0_API_KEY.")
-    host: str = Field(DEFAULT_HOST, description="Where Mem0 Cloud answers.")
+    host: str = Field(DEFAULT_HOST, description="Where Mem0 Cloud answers. Left out: MEM0_HOST, else Mem0's own.")
     local_mem0_config: Mapping[str, Any] | None = Field(
         None, repr=False, description="For Mem0 OSS: what Memory.from_config takes, given to it as it is."
     )
@@ -74,9 +74,11 @@ class Mem0Options(BaseModel):
     @classmethod
     def _leave_out_what_is_none(cls, values: Any) -> Any:
         # A variable that is not set (os.getenv) is "left out", as everywhere.
-        if isinstance(values, Mapping):
-            return {name: value for name, value in values.items() if value is not None}
-        return values
+        if not isinstance(values, Mapping):
+            return values
+        given = {name: value for name, value in values.items() if value is not None}
+        host = os.environ.get("MEM0_HOST")
+        return {"host": host, **given} if host and "local_mem0_config" not in given else given
 
     @model_validator(mode="after")
     def _one_mem0(self) -> Self:

@@ -33,7 +33,16 @@ class OpenAIServer(Serving):
         self.prompts: list[str] = []
         self.embedded: list[list[str]] = []
         self.fails_with: int | None = None
-        self._embedder = WordHashEmbedder(DIMENSIONS)
+
+    @property
+    def agent_prompts(self) -> list[str]:
+        """What CrewAI's agents were given to read, oldest first."""
+        return [prompt for prompt in self.prompts if "Current Task" in prompt]
+
+    @property
+    def extractions(self) -> list[str]:
+        """What Mem0 asked to be extracted, oldest first."""
+        return [p for p in self.prompts if "Current Task" not in p and "smart memory manager" not in p]
 
     def local_mem0_config(self, vector_store: dict[str, Any], history: str) -> dict[str, Any]:
         """What a user of Mem0 OSS writes, with everything at this server but the vectors."""
@@ -54,7 +63,10 @@ class OpenAIServer(Serving):
         self.prompts.append(prompt)
         if self.fails_with is not None:
             return JSONResponse({"error": {"message": "scripted failure"}}, self.fails_with)
-        message = {"role": "assistant", "content": json.dumps(answer_to(prompt))}
+        answer = "Thought: I now can give a great answer\nFinal Answer: Noted."
+        if "Current Task" not in prompt:
+            answer = json.dumps(answer_to(prompt))
+        message = {"role": "assistant", "content": answer}
         return JSONResponse(
             {
                 "id": "chat-1",
@@ -70,11 +82,15 @@ class OpenAIServer(Serving):
         body = await request.json()
         texts = [body["input"]] if isinstance(body["input"], str) else body["input"]
         self.embedded.append(texts)
+        dimensions = body.get("dimensions") or (
+            1536 if body["model"].startswith("text-embedding-3-small") else DIMENSIONS
+        )
+        embedder = WordHashEmbedder(dimensions)
         data = []
         for index, text in enumerate(texts):
-            vector: Any = self._embedder.vector(text)
+            vector: Any = embedder.vector(text)
             if body.get("encoding_format") == "base64":
-                vector = base64.b64encode(struct.pack(f"{DIMENSIONS}f", *vector)).decode()
+                vector = base64.b64encode(struct.pack(f"{dimensions}f", *vector)).decode()
             data.append({"object": "embedding", "index": index, "embedding": vector})
         usage = {"prompt_tokens": 1, "total_tokens": 1}
         return JSONResponse({"object": "list", "model": body["model"], "data": data, "usage": usage})

@@ -1,0 +1,172 @@
+"""A platform that is down, slow, busy or says no: the right error, and nothing done twice."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import time
+from typing import Any
+
+import pytest
+
+from crewai_persistent_memory import (
+    InvalidEntryError,
+    StoreBusyError,
+    StoreFullError,
+    StorePermissionError,
+    StoreUnavailableError,
+    open_store,
+)
+
+from ..support.mem0_platform import DEFAULT_KEY, Fault, Mem0Platform
+from .conftest import OpenMem0
+
+MESSAGES: Any = [{"role": "user", "content": "I am allergic to nuts."}]
+
+
+@pytest.fixture(params=["blocking", "awaiting"])
+def do(request: pytest.FixtureRequest) -> Any:
+    if request.param == "blocking":
+        return lambda store, method, *args, **kwargs: getattr(store, method)(*args, **kwargs)
+    return lambda store, method, *args, **kwargs: asyncio.run(getattr(store, f"a{method}")(*args, **kwargs))
+
+
+def test_a_wrong_key(mem0_platform: Mem0Platform) -> None:
+    with pytest.raises(StorePermissionError, match=r"Invalid API key.*MEM0_API_KEY") as raised:
+        open_store(user_id="john", mem0={"api_key": "m0-wrong-key-123456", "host": mem0_platform.url})
+    assert "m0-wrong-key-123456" not in str(raised.value)
+
+
+def test_busy_and_then_not(cloud: OpenMem0, mem0_platform: Mem0Platform, do: Any) -> None:
+    """429 was not done, so even an add is asked again, when the platform says."""
+    store = cloud()
+    mem0_platform.faults.append(Fault("add|v1/memories/$", 429, times=2, headers={"Retry-After": "0.2"}))
+    start = time.monotonic()
+    do(store, "add", "x")
+    assert time.monotonic() - start > 0.3
+    assert len(mem0_platform.memories) == 1
+
+
+def test_busy_for_longer_than_we_wait(cloud: OpenMem0, mem0_platform: Mem0Platform, do: Any) -> None:
+    store = cloud()
+    mem0_platform.faults.append(Fault("memories", 429, headers={"Retry-After": "3600"}))
+    with pytest.raises(StoreBusyError, match="3600 s") as raised:
+        do(store, "search", "x")
+    assert raised.value.retry_after == 3600
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_reads_are_asked_again(cloud: OpenMem0, mem0_platform: Mem0Platform, do: Any, status: int) -> None:
+    store = cloud()
+    store.add("tea")
+    mem0_platform.faults.append(Fault("search", status, times=2))
+    assert [entry.content for entry in do(store, "search", "tea")] == ["tea"]
+
+
+def test_an_add_whose_answer_was_lost_is_not_repeated(cloud: OpenMem0, mem0_platform: Mem0Platform, do: Any) -> None:
+    store = cloud()
+    mem0_platform.faults.append(Fault("memories", 502, acts=True))
+    with pytest.raises(StoreUnavailableError, match="may have been done all the same"):
+        do(store, "add_messages", MESSAGES)
+    assert len(mem0_platform.adds) == 1
+
+
+def test_a_deletion_is_repeated(cloud: OpenMem0, mem0_platform: Mem0Platform, do: Any) -> None:
+    store = cloud()
+    store.add("x")
+    mem0_platform.faults.append(Fault("batch", 503, acts=True))
+    assert do(store, "reset") == 1
+    assert mem0_platform.memories == {}
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(402, StoreFullError), (413, StoreFullError), (400, InvalidEntryError), (422, InvalidEntryError)],
+)
+def test_a_no_is_told_in_the_platforms_words(
+    cloud: OpenMem0, mem0_platform: Mem0Platform, do: Any, status: int, error: type[Exception]
+) -> None:
+    store = cloud()
+    mem0_platform.faults.append(Fault("memories", status))
+    with pytest.raises(error, match=f"scripted {status}"):
+        do(store, "add", "x")
+    assert mem0_platform.memories == {}
+
+
+def test_retries_can_be_switched_off(cloud: OpenMem0, mem0_platform: Mem0Platform, do: Any) -> None:
+    store = cloud(mem0={"retry_for": 0})
+    mem0_platform.faults.append(Fault("search", 503))
+    with pytest.raises(StoreUnavailableError):
+        do(store, "search", "x")
+
+
+def test_nobody_answers_in_time(do: Any) -> None:
+    """The client's own patience would be 300 s."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        host = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        about: Any = {"api_key": DEFAULT_KEY, "host": host, "timeout": 0.3, "retry_for": 0, "startup_check": False}
+        with open_store(user_id="john", mem0=about) as store:
+            start = time.monotonic()
+            with pytest.raises(StoreUnavailableError, match=r"did not answer adding memories.*may have been done"):
+                do(store, "add", "x")
+            assert time.monotonic() - start < 20
+
+
+def test_clients_are_made_anew_after_a_fork_and_in_every_loop(cloud: OpenMem0, mem0_platform: Mem0Platform) -> None:
+    store = cloud()
+    store.add("of the parent")
+    child = os.fork()
+    if child == 0:  # pragma: no cover
+        try:
+            store.add("of the child")
+        except BaseException:  # noqa: BLE001 (whatever it is, the parent hears of it by the exit code)
+            os._exit(1)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+    async def in_a_loop(number: int) -> None:
+        await asyncio.gather(*(store.aadd(f"loop {number} {i}") for i in range(5)))
+
+    for number in range(3):
+        asyncio.run(in_a_loop(number))
+    assert store.count() == 17
+    assert {entry.content for entry in store.list()} >= {"of the parent", "of the child", "loop 2 4"}
+
+
+def test_long_lists_are_paged(cloud: OpenMem0, mem0_platform: Mem0Platform, do: Any) -> None:
+    for number in range(450):
+        mem0_platform.remember(f"fact {number}", user_id="john", app_id="default", run_id="no-run")
+    store = cloud()
+    assert do(store, "count") == 450
+    assert len(do(store, "list", limit=1000)) == 450
+    assert do(store, "reset") == 450
+
+
+def test_filters_and_scores_are_applied_to_what_was_found(open_mem0: OpenMem0, do: Any) -> None:
+    store = open_mem0()
+    for number in range(30):
+        store.add(f"tea tea tea {number}")
+    store.add("something else about tea", categories=["rare"])
+    assert [e.content for e in do(store, "search", "tea", limit=1, categories=["rare"])] == ["something else about tea"]
+    best = do(store, "search", "tea tea tea 7", limit=1)[0]
+    assert best.content == "tea tea tea 7"
+    assert do(store, "search", "tea tea tea 7", min_score=best.score - 0.001)[0].content == best.content
+    assert all(e.score >= 0.5 for e in do(store, "search", "tea", min_score=0.5))
+
+
+def test_vectors_and_weights_are_refused_in_words(open_mem0: OpenMem0) -> None:
+    from crewai_persistent_memory import RankingWeights
+
+    store = open_mem0()
+    with pytest.raises(InvalidEntryError, match="makes its own vectors"):
+        store.add("x", embedding=[1.0, 2.0])
+    with pytest.raises(InvalidEntryError, match="searches by text"):
+        store.nearest([1.0, 2.0])
+    with pytest.raises(InvalidEntryError, match="ranks by itself"):
+        store.search("x", weights=RankingWeights())
+    for messages in ("text", [], [{"role": "boss", "content": "x"}], [{"role": "user", "content": " "}]):
+        with pytest.raises(InvalidEntryError, match=r"messages|message"):
+            store.add_messages(messages)
