@@ -10,7 +10,8 @@ nox.options.sessions = ["lint", "types", "tests", "crews"]
 nox.options.stop_on_first_error = True
 
 OLDER_CREWAI = ["1.10.1", "1.12.2", "1.14.7"]
-"""One of each shape that CrewAI's unified memory has had; the newest is in the environment nox runs in."""
+"""One of each shape that CrewAI's unified memory has had, beside mem0ai 1.0, 0.1 and 2.0; the newest of both are in the
+environment nox runs in."""
 
 
 def here(session: nox.Session, *command: str) -> None:
@@ -45,3 +46,5 @@ def crews(session: nox.Session, crewai: str) -> None:
     # The variants of a server differ in nothing that a version of CrewAI could notice.
     engines = "not server-"
     session.run("pytest", "tests/crew", "tests/cli", "tests/contract/test_backend.py", "-k", engines, *session.posargs)
+    # Mem0's client and library differ by version; the newest is in the environment nox runs in.
+    session.run("pytest", "tests/mem0", *(("-m", "crew") if crewai == "1.14.7" else ()), *session.posargs)

@@ -6,13 +6,14 @@ from ..support.engines import VARIANTS
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Variants of an engine are called blocking and awaiting; from threads, the engine itself is enough. What
+    """Variants of an engine, and Mem0, are called blocking and awaiting; from threads, the others are enough. What
     CrewAI's storage backend promises is about vectors, which Mem0 does not take: it is for Qdrant only."""
     kept, left = [], []
     for item in items:
         params = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
-        variant = params.get("open_any") in VARIANTS and params.get("do") == "thread"
-        no_vectors = str(params.get("open_any")).startswith("mem0-") and "test_backend" in item.nodeid
+        in_mem0 = str(params.get("open_any")).startswith("mem0-")
+        variant = (params.get("open_any") in VARIANTS or in_mem0) and params.get("do") == "thread"
+        no_vectors = in_mem0 and "test_backend" in item.nodeid
         (left if variant or no_vectors else kept).append(item)
     items[:] = kept
     if left:

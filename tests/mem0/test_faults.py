@@ -128,11 +128,14 @@ def test_clients_are_made_anew_after_a_fork_and_in_every_loop(cloud: OpenMem0, m
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
     async def in_a_loop(number: int) -> None:
-        await asyncio.gather(*(store.aadd(f"loop {number} {i}") for i in range(5)))
+        # All at once in a new loop: they share one client, whoever makes it.
+        await asyncio.gather(*(store.aadd(f"loop {number} {i}") for i in range(20)))
+        assert len(store._service._awaiting) == 1
 
     for number in range(3):
         asyncio.run(in_a_loop(number))
-    assert store.count() == 17
+    assert len(store._service._awaiting) == 0, "closed with their loops"
+    assert store.count() == 62
     assert {entry.content for entry in store.list()} >= {"of the parent", "of the child", "loop 2 4"}
 
 

@@ -136,7 +136,7 @@ class TestAPlatformThatLeaks:
             {"user_id": "john", "app_id": "p"},
             {"user_id": "john", "app_id": "p", "run_id": "r2"},
             {"user_id": "john", "app_id": "p", "run_id": "r", "agent_id": "chef"},
-            {"app_id": "p", "run_id": "r", "agent_id": "chef"},
+            {"user_id": "everybody", "app_id": "p", "run_id": "r"},
         ):
             mem0_platform.remember("somebody's secret", **fields)
         mem0_platform.filters_are_ignored = True

@@ -118,27 +118,53 @@ class Asking(ABC):
 
     def _ask(self, call: Call, retry_for: float) -> Any:
         self._refuse_when_closed()
+        first: list[_Failed] = []
+        try:
+            # The first attempt outside of the retrying, which would cost every call a tenth of a millisecond.
+            return self._once(call, retry_for)
+        except _Failed as failed:
+            if failed.again is False or retry_for == 0:
+                raise failed.ours from failed.__cause__
+            first.append(failed)
         try:
             for attempt in _attempts(retry_for):
                 with attempt:
-                    try:
-                        return self._called(call)
-                    except Exception as error:
-                        raise self._failed(error, call, retry_for) from error
+                    if first:
+                        raise first.pop()
+                    return self._once(call, retry_for)
         except _Failed as failed:
             raise failed.ours from failed.__cause__
 
+    def _once(self, call: Call, retry_for: float) -> Any:
+        try:
+            return self._called(call)
+        except Exception as error:
+            raise self._failed(error, call, retry_for) from error
+
     async def _aask(self, call: Call, retry_for: float) -> Any:
         self._refuse_when_closed()
+        first: list[_Failed] = []
+        try:
+            # The first attempt outside of the retrying, which would cost every call a tenth of a millisecond.
+            return await self._aonce(call, retry_for)
+        except _Failed as failed:
+            if failed.again is False or retry_for == 0:
+                raise failed.ours from failed.__cause__
+            first.append(failed)
         try:
             async for attempt in _attempts(retry_for):
                 with attempt:
-                    try:
-                        return await self._acalled(call)
-                    except Exception as error:
-                        raise self._failed(error, call, retry_for) from error
+                    if first:
+                        raise first.pop()
+                    return await self._aonce(call, retry_for)
         except _Failed as failed:
             raise failed.ours from failed.__cause__
+
+    async def _aonce(self, call: Call, retry_for: float) -> Any:
+        try:
+            return await self._acalled(call)
+        except Exception as error:
+            raise self._failed(error, call, retry_for) from error
 
     def _refuse_when_closed(self) -> None:
         if self._is_closed:
@@ -160,6 +186,4 @@ def _attempts(retry_for: float) -> Any:
     def again(error: Exception) -> bool | float:
         return error.again if isinstance(error, _Failed) else False
 
-    if retry_for == 0:
-        return stamina.retry_context(again, attempts=1)
     return stamina.retry_context(again, attempts=None, timeout=retry_for, wait_initial=0.1, wait_max=2.0)

@@ -64,6 +64,8 @@ class CloudService(Asking):
         found = self._awaiting.get(loop)
         if found is None:
             _, awaiting = await asyncio.to_thread(cloud_clients, self._options.telemetry)
+            found = self._awaiting.get(loop)  # another task of this loop may have been faster
+        if found is None:
             client = awaiting(client=httpx.AsyncClient(timeout=self._options.timeout), **self._arguments())
             found = ClosedWithItsLoop(client, client.async_client.aclose, lambda: self._awaiting.pop(loop, None))
             self._awaiting[loop] = found

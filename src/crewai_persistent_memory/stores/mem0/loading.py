@@ -33,7 +33,12 @@ def import_mem0(*, telemetry: bool) -> Any:
         if earlier is not None and earlier.MEM0_TELEMETRY:
             _silence(earlier)
     try:
-        return importlib.import_module("mem0")
+        mem0 = importlib.import_module("mem0")
+        if not telemetry and mem0_version() < (1,):
+            # It would go on to make a client of its telemetry, with a thread, and look into the vector store, at
+            # every call, only to send nothing.
+            importlib.import_module("mem0.memory.main").capture_event = _send_nothing  # type: ignore[attr-defined]
+        return mem0
     except ImportError as error:
         raise ConfigurationError(f"mem0= needs the package mem0ai, which cannot be imported: {error}") from error
     except OSError as error:
@@ -48,6 +53,10 @@ def mem0_version() -> tuple[int, ...]:
         return tuple(int(part) for part in version("mem0ai").split(".")[:3] if part.isdigit())
     except PackageNotFoundError as error:
         raise ConfigurationError("mem0= needs the package mem0ai: pip install mem0ai") from error
+
+
+def _send_nothing(*args: Any, **kwargs: Any) -> None:
+    """In place of ``capture_event``."""
 
 
 def _silence(telemetry: Any) -> None:

@@ -43,6 +43,9 @@ _MEM0_KEYS: Final = frozenset(
 )
 """Names that mean something to Mem0, and so are not used for the caller's metadata."""
 
+_USUAL: Final = {"path": "/", "categories": (), "metadata": {}, "importance": 0.5, "source": None, "private": False}
+"""What is not written down."""
+
 _LARGEST_INTEGER: Final = 2**53
 _FRACTION: Final = re.compile(r"\.(\d+)")
 
@@ -89,14 +92,7 @@ def metadata_of(entry: MemoryEntry, expires: date | None, *, inferred: bool = Fa
         entry: in normal form; of an ``inferred`` one the id and the times are Mem0's.
         expires: the last day it is remembered.
     """
-    about: dict[str, Any] = {
-        "path": entry.path,
-        "categories": list(entry.categories),
-        "metadata": entry.metadata,
-        "importance": entry.importance,
-        "source": entry.source,
-        "private": entry.private,
-    }
+    about: dict[str, Any] = {name: value for name in _USUAL if (value := getattr(entry, name)) != _USUAL[name]}
     if expires is not None:
         about["expires"] = expires.isoformat()
     flat = {key: value for key, value in entry.metadata.items() if _is_flat(value) and key not in _MEM0_KEYS}
@@ -128,19 +124,19 @@ def record_of(found: Mapping[str, Any], owner: Scope) -> Record | None:
     if expires and date.fromisoformat(str(expires)[:10]) < utcnow().date():
         return None
     created = _time(about.get("created_at") or found.get("created_at"))
-    score = found.get("score")
+    score, kept = found.get("score"), {**_USUAL, **about}
     entry = MemoryEntry(
         id=str(metadata.get(ID_KEY) or found["id"]),
         content=found["memory"],
         scope=owner,
-        path=about.get("path", "/"),
-        categories=tuple(dict.fromkeys([*about.get("categories", ()), *(found.get("categories") or ())])),
-        metadata=about["metadata"] if "metadata" in about else _others(metadata),
-        importance=about.get("importance", 0.5),
+        path=kept["path"],
+        categories=tuple(dict.fromkeys([*kept["categories"], *(found.get("categories") or ())])),
+        metadata=kept["metadata"] if ABOUT_KEY in metadata else dict(metadata),
+        importance=kept["importance"],
         created_at=created,
         last_accessed=_time(about["last_accessed"]) if "last_accessed" in about else created,
-        source=about.get("source"),
-        private=about.get("private", False),
+        source=kept["source"],
+        private=kept["private"],
         score=None if score is None else min(1.0, max(0.0, float(score))),
     )
     return Record(str(found["id"]), entry, owner)
@@ -155,10 +151,6 @@ def _about(metadata: Mapping[str, Any]) -> dict[str, Any]:
         logger.warning("a memory's metadata[%r] is not what this package wrote; it is read without", ABOUT_KEY)
         return {}
     return about
-
-
-def _others(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in metadata.items() if key not in (ID_KEY, ABOUT_KEY)}
 
 
 def _time(value: Any) -> datetime:
