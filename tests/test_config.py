@@ -16,8 +16,8 @@ from crewai_persistent_memory.config import MemoryOptions, default_path
     [
         ({"usr_id": "x"}, r"unknown option 'usr_id': did you mean user_id\?"),
         ({"zzz": 1}, "known are"),
-        ({"mem0": {}}, "mem0= is not supported by this version"),
-        ({"includes": "x"}, "includes= is not supported by this version"),
+        ({"mem0": "cloud"}, "mem0"),
+        ({"includes": "x"}, "includes is for Mem0's extraction"),
         ({"path": "/a", "url": "http://x"}, "path and url are both given"),
         ({"fsync": "sometimes"}, "fsync"),
         ({"semantic_weight": 3}, "semantic_weight"),

@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 
 from crewai_persistent_memory import MemoryConfig, PersistentMemory, open_store, use_scope
+from crewai_persistent_memory.mem0_config import Mem0Options
 from crewai_persistent_memory.server_config import CollectionSettings
 
 from .support.crews import ScriptedLLM, final, one_agent_crew
 from .support.embedders import WordHashEmbedder
+from .support.mem0_platform import DEFAULT_KEY, Mem0Platform
 from .support.memory_llm import MemoryLLM
 from .support.qdrant_server import QdrantServer
 
@@ -113,6 +115,37 @@ def test_server(
     names["memory"].close()
 
 
+class TestMem0:
+    @pytest.fixture(autouse=True)
+    def environment(self, mem0_platform: Mem0Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("MEM0_API_KEY", DEFAULT_KEY)
+        monkeypatch.setenv("MEM0_HOST", mem0_platform.url)
+        monkeypatch.delenv("CREWAI_MEMORY_PATH", raising=False)
+
+    def test_external_memory(self, names: dict[str, Any], mem0_platform: Mem0Platform) -> None:
+        names["task"].description = "John is allergic to nuts"
+        exec(snippet("ExternalMemory("), names)
+        names["crew"].kickoff()
+        names["external_memory"].drain_writes()
+        [add] = mem0_platform.adds
+        assert (add["user_id"], add["app_id"], add["includes"]) == ("john", "production", "preferences")
+        names["external_memory"].close()
+
+    def test_one_object(self, names: dict[str, Any], mem0_platform: Mem0Platform) -> None:
+        exec(snippet('mem0={"wait": True}'), names)
+        assert [memory["memory"] for memory in mem0_platform.memories.values()] == ["I am allergic to nuts"]
+        names["memory"].close()
+
+    def test_the_page_of_mem0(self) -> None:
+        page = (ROOT / "docs" / "mem0.md").read_text(encoding="utf-8")
+        [code] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+        found: dict[str, Any] = {}
+        exec(code, found)
+        assert found["facts"] == ["I am allergic to nuts", "I recommended the soup"]
+        documented = set(re.findall(r"`(\w+)`", page.partition("## Options")[2].partition("## How")[0]))
+        assert set(Mem0Options.model_fields) <= documented
+
+
 def test_store(names: dict[str, Any]) -> None:
     exec(snippet("with open_store"), names)
     with open_store(path="./memory", user_id="john") as store:
@@ -128,7 +161,7 @@ def test_backend(names: dict[str, Any]) -> None:
 
 
 def test_every_snippet_is_run_here() -> None:
-    assert len(PYTHON) == 10
+    assert len(PYTHON) == 12
 
 
 def test_the_shell_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from crewai import Agent, Crew, Task
+from crewai import Agent, Task
 
 from crewai_persistent_memory import (
+    AddedMessages,
+    Crew,
+    ExternalMemory,
     MemoryEntry,
     PersistentMemory,
     PersistentMemoryError,
@@ -14,10 +17,12 @@ from crewai_persistent_memory import (
     RankingWeights,
     Scope,
     StoreBusyError,
+    TextNativeStore,
     open_store,
     use_scope,
 )
 from crewai_persistent_memory.admin import dedicate_project
+from crewai_persistent_memory.mem0_config import Mem0Args
 
 
 def embed(texts: list[str]) -> list[list[float]]:
@@ -66,6 +71,17 @@ def stores() -> list[str]:
         deleted: int = store.delete(ids=[entry.id]) + store.delete(entry.id) + store.reset("/a")
         score: float | None = found[0].score
         return [entry.id, str(deleted), str(score)]
+
+
+def in_mem0() -> list[MemoryEntry]:
+    about: Mem0Args = {"api_key": "m0-key", "wait": True, "run_expiry_days": 7}
+    external = ExternalMemory(embedder_config={"provider": "mem0", "config": {"user_id": "john"}})
+    Crew(agents=[], tasks=[], external_memory=external)
+    with open_store(user_id="john", mem0=about, includes="diet", custom_categories=[{"diet": "food"}]) as store:
+        if isinstance(store, TextNativeStore):
+            added: AddedMessages = store.add_messages([{"role": "user", "content": "tea"}], path="/a", wait=False)
+            return list(added.entries)
+    return []
 
 
 async def awaiting() -> list[MemoryEntry]:

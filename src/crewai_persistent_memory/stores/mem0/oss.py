@@ -29,7 +29,16 @@ from .calls import Asking, Call, Calls
 from .identity import local_identity
 from .records import ID_KEY, Record, record_of
 from .service import Added, Extraction
-from .versions import instructed, local_read, local_update, names_of, open_source_memory, results_of, takes
+from .versions import (
+    instructed,
+    local_read,
+    local_update,
+    names_of,
+    open_source_memory,
+    results_of,
+    stands_threads,
+    takes,
+)
 
 FIRST_LISTING: Final = 1000
 """How many memories are asked for first when all are wanted; ten times as many while there may be more."""
@@ -49,9 +58,7 @@ class LocalMem0:
         self._key = key
         self._users = 0
         self.memory = memory
-        # qdrant-client's local mode loses and corrupts data when threads share it.
-        is_local = getattr(memory.vector_store, "is_local", False)
-        self.turn: Any = threading.RLock() if is_local else nullcontext()
+        self.turn: Any = nullcontext() if stands_threads(memory) else threading.RLock()
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> LocalMem0:

@@ -133,6 +133,14 @@ def open_source_memory(config: Mapping[str, Any]) -> Any:
         return mem0.Memory.from_config(copy.deepcopy(dict(config)))
 
 
+def stands_threads(memory: Any) -> bool:
+    """Whether several threads may use it at once: not ``qdrant-client``'s local mode, which loses and corrupts data."""
+    from qdrant_client.local.qdrant_local import QdrantLocal
+
+    client = getattr(getattr(memory.vector_store, "client", None), "_client", None)
+    return not isinstance(client, QdrantLocal)
+
+
 def local_read(function: Any, user_id: str, limit: int, extra: Mapping[str, Any] | None = None) -> Arguments:
     """Arguments of the library's ``search`` and ``get_all``."""
     if "top_k" in inspect.signature(function).parameters:
