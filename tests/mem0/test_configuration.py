@@ -13,7 +13,14 @@ from typing import Any
 
 import pytest
 
-from crewai_persistent_memory import ConfigurationError, EngineError, MemoryConfig, StoreUnavailableError, open_store
+from crewai_persistent_memory import (
+    ConfigurationError,
+    EngineError,
+    MemoryConfig,
+    StorePathError,
+    StoreUnavailableError,
+    open_store,
+)
 from crewai_persistent_memory.stores.mem0.loading import mem0_version
 
 from ..support.calling import until
@@ -221,6 +228,18 @@ class TestLocalConfig:
         for config in ({"vector_store": {"provider": "no-such-store", "config": {}}}, {"llm": 7}):
             with pytest.raises(ConfigurationError, match="local_mem0_config"):
                 open_store(user_id="john", mem0={"local_mem0_config": config})
+
+    def test_a_vector_store_that_is_down_is_told(self, oss_config: dict[str, Any]) -> None:
+        vectors = {**oss_config["vector_store"]["config"], "url": "http://127.0.0.1:9"}
+        config = {**oss_config, "vector_store": {"provider": "qdrant", "config": vectors}}
+        with pytest.raises(StoreUnavailableError, match="Mem0 OSS cannot be reached"):
+            open_store(user_id="john", mem0={"local_mem0_config": config, "startup_timeout": 0.2})
+
+    def test_a_history_that_cannot_be_written_is_told(self, oss_config: dict[str, Any], tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+        config = {**oss_config, "history_db_path": str(tmp_path / "file" / "history.db")}
+        with pytest.raises(StorePathError, match="history_db_path"):
+            open_store(user_id="john", mem0={"local_mem0_config": config})
 
     def test_one_connection_for_equal_configurations(self, oss_config: dict[str, Any]) -> None:
         one = open_store(user_id="john", mem0={"local_mem0_config": oss_config})

@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 import time
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -158,6 +159,48 @@ def test_filters_and_scores_are_applied_to_what_was_found(open_mem0: OpenMem0, d
     assert best.content == "tea tea tea 7"
     assert do(store, "search", "tea tea tea 7", min_score=best.score - 0.001)[0].content == best.content
     assert all(e.score >= 0.5 for e in do(store, "search", "tea", min_score=0.5))
+
+
+def test_a_recall_asks_for_little(cloud: OpenMem0, mem0_platform: Mem0Platform) -> None:
+    """CrewAI's recall leaves out private memories: a filter of ours, for which not all must be fetched."""
+    from crewai_persistent_memory import PersistentMemory
+
+    store = cloud()
+    for number in range(60):
+        mem0_platform.remember(f"tea {number}", user_id="john", app_id="default", run_id="no-run")
+    with PersistentMemory(store=store) as memory:
+        assert len(memory.recall("tea", limit=5)) == 5
+    searches = [b for path in ("/v3/memories/search/", "/v2/memories/search/") for b in mem0_platform.bodies(path)]
+    assert [body["top_k"] for body in searches] == [20]
+    store.add("tea and cake", private=True)
+    store.search("tea and cake", limit=5, categories=["none has it"])
+    searches = [b for path in ("/v3/memories/search/", "/v2/memories/search/") for b in mem0_platform.bodies(path)]
+    assert [body["top_k"] for body in searches[1:]] == [20, 1000]
+
+
+def test_an_update_keeps_the_expiry(open_mem0: OpenMem0) -> None:
+    store = open_mem0(run_id="r1", mem0={"run_expiry_days": 7})
+    store.add("of a run", id="a")
+    later = open_mem0(run_id="r1", mem0={"run_expiry_days": 30})
+    later.update("a", content="of a run, changed")
+    [record] = later._run(later._all_with("a", [later.scope]))
+    assert record.expires == (datetime.now(timezone.utc) + timedelta(days=7)).date()
+
+
+def test_metadata_cannot_move_a_memory(open_mem0: OpenMem0) -> None:
+    """Some versions of Mem0 take identities from metadata."""
+    attack = dict.fromkeys(
+        ("user_id", "agent_id", "run_id", "app_id", "crewai_id", "crewai_memory", "data", "memory", "actor_id"),
+        "victim",
+    )
+    mallory, victim = open_mem0(user_id="mallory"), open_mem0(user_id="victim")
+    mallory.add("forged", metadata=attack)
+    mallory.add_messages([{"role": "user", "content": "I am allergic to nuts."}], wait=True, metadata=attack)
+    assert victim.list() == []
+    assert victim.search("forged nuts") == []
+    assert {entry.content for entry in mallory.list()} == {"forged", "I am allergic to nuts"}
+    assert all(entry.metadata == attack for entry in mallory.list())
+    assert all(entry.scope.user_id == "mallory" and entry.id != "victim" for entry in mallory.list())
 
 
 def test_vectors_and_weights_are_refused_in_words(open_mem0: OpenMem0) -> None:

@@ -66,6 +66,9 @@ class Asking(ABC):
         self._retry_for = retry_for
         self._is_closed = False
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.where})"
+
     @abstractmethod
     def _client(self) -> Any:
         """The blocking client."""

@@ -21,7 +21,7 @@ from ..text_native import Message
 from .calls import Asking, Call, Calls, Pause
 from .identity import cloud_identity
 from .records import ID_KEY, Record, record_of
-from .service import Added, Extraction
+from .service import Added, Extraction, Found
 from .versions import cloud_add, cloud_clients, cloud_read, results_of
 
 PAGE: Final = 200
@@ -152,12 +152,12 @@ class CloudService(Asking):
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
-    def search(self, query: str, owners: Sequence[Scope], limit: int, min_score: float) -> Calls[list[Record]]:
+    def search(self, query: str, owners: Sequence[Scope], limit: int, min_score: float) -> Calls[Found]:
         arguments = {"query": query, "filters": _filters(owners), "top_k": limit, "threshold": min_score}
         if self._options.rerank:
             arguments["rerank"] = True
-        answer = yield Call("search", cloud_read(arguments), "a search")
-        return self._checked(results_of(answer), owners)
+        results = results_of((yield Call("search", cloud_read(arguments), "a search")))
+        return Found(self._checked(results, owners), complete=len(results) < limit)
 
     def everything(self, owners: Sequence[Scope], entry_id: str | None = None) -> Calls[list[Record]]:
         found: dict[str, Record] = {}

@@ -13,7 +13,7 @@ import logging
 import os
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from datetime import date
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -21,14 +21,14 @@ from typing import Any, ClassVar, Final
 import portalocker
 
 from ...embedding import redact
-from ...errors import ConfigurationError
+from ...errors import ConfigurationError, StorePathError
 from ...mem0_config import Mem0Options
 from ...scope import Scope, ScopeBinding
 from ..text_native import Message
 from .calls import Asking, Call, Calls
 from .identity import local_identity
 from .records import ID_KEY, Record, record_of
-from .service import Added, Extraction
+from .service import Added, Extraction, Found
 from .versions import (
     instructed,
     local_read,
@@ -90,12 +90,19 @@ os.register_at_fork(after_in_child=lambda: setattr(LocalMem0, "_lock", threading
 
 
 def _opened(config: Mapping[str, Any]) -> Any:
-    path = config.get("history_db_path")
-    if path in (None, ":memory:"):
+    path = config.get("history_db_path") or Path(os.environ.get("MEM0_DIR") or Path.home() / ".mem0", "history.db")
+    if path == ":memory:":
         return _build(config)
     # Mem0 creates the tables in several steps: processes that start at once would find the database locked.
-    Path(path).expanduser().absolute().parent.mkdir(parents=True, exist_ok=True)
-    with portalocker.Lock(f"{path}.lock", timeout=60):
+    with ExitStack() as held:
+        try:
+            Path(path).absolute().parent.mkdir(parents=True, exist_ok=True)
+            held.enter_context(portalocker.Lock(f"{path}.lock", timeout=60))
+        except OSError as error:
+            raise StorePathError(
+                f"Mem0's history database cannot be at {path}: {error}. Set history_db_path in local_mem0_config to "
+                "where it can be written"
+            ) from error
         return _build(config)
 
 
@@ -201,13 +208,17 @@ class LocalService(Asking):
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
-    def search(self, query: str, owners: Sequence[Scope], limit: int, min_score: float) -> Calls[list[Record]]:
+    def search(self, query: str, owners: Sequence[Scope], limit: int, min_score: float) -> Calls[Found]:
         found: list[Record] = []
+        complete = True
         for owner in owners:
             arguments = {"query": query, "user_id": local_identity(owner), "limit": limit, "min_score": min_score}
-            found += self._checked((yield Call("search", arguments, "a search")), owner, owners)
+            results = yield Call("search", arguments, "a search")
+            complete = complete and len(results) < limit
+            found += self._checked(results, owner, owners)
         found.sort(key=lambda record: -(record.entry.score or 0.0))
-        return [record for record in found if (record.entry.score or 0.0) >= min_score][:limit]
+        # Not every version and vector store keeps to the threshold.
+        return Found([record for record in found if (record.entry.score or 0.0) >= min_score], complete)
 
     @staticmethod
     def _do_search(memory: Any, *, query: str, user_id: str, limit: int, min_score: float) -> Any:

@@ -39,7 +39,7 @@ ABOUT_KEY: Final = "crewai_memory"
 _MEM0_KEYS: Final = frozenset(
     {"id", "memory", "data", "hash", "text", "text_lemmatized", "created_at", "updated_at", "expiration_date", "score"}
     | {"user_id", "agent_id", "app_id", "run_id", "session_id", "actor_id", "role", "attributed_to"}
-    | {"categories", "metadata"}
+    | {"categories", "metadata", ID_KEY, ABOUT_KEY}
 )
 """Names that mean something to Mem0, and so are not used for the caller's metadata."""
 
@@ -59,6 +59,7 @@ class Record:
     id: str
     entry: MemoryEntry
     owner: Scope
+    expires: date | None = None
 
 
 def checked_entry(entry: MemoryEntry) -> MemoryEntry:
@@ -120,8 +121,9 @@ def record_of(found: Mapping[str, Any], owner: Scope) -> Record | None:
     """A memory as Mem0 returned it; ``None`` if it has expired."""
     metadata = found.get("metadata") or {}
     about = _about(metadata)
-    expires = about.get("expires") or found.get("expiration_date")
-    if expires and date.fromisoformat(str(expires)[:10]) < utcnow().date():
+    until = about.get("expires") or found.get("expiration_date")
+    expires = date.fromisoformat(str(until)[:10]) if until else None
+    if expires is not None and expires < utcnow().date():
         return None
     created = _time(about.get("created_at") or found.get("created_at"))
     score, kept = found.get("score"), {**_USUAL, **about}
@@ -139,7 +141,7 @@ def record_of(found: Mapping[str, Any], owner: Scope) -> Record | None:
         private=kept["private"],
         score=None if score is None else min(1.0, max(0.0, float(score))),
     )
-    return Record(str(found["id"]), entry, owner)
+    return Record(str(found["id"]), entry, owner, expires)
 
 
 def _about(metadata: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,6 +33,14 @@ class Added:
     event_id: str | None = None
 
 
+@dataclass(frozen=True)
+class Found:
+    """What a search came to, best first; ``complete`` if Mem0 had no more than it was asked for."""
+
+    records: list[Record]
+    complete: bool
+
+
 class Service(Protocol):
     """Each operation as calls of a client. Owners are scopes, by which Mem0 filters; what comes back is checked."""
 
@@ -51,8 +59,8 @@ class Service(Protocol):
     ) -> Calls[Added]:
         """``infer=None`` keeps the messages as they are."""
 
-    def search(self, query: str, owners: Sequence[Scope], limit: int, min_score: float) -> Calls[list[Record]]:
-        """Best first, over all owners."""
+    def search(self, query: str, owners: Sequence[Scope], limit: int, min_score: float) -> Calls[Found]:
+        """Over all owners."""
 
     def everything(self, owners: Sequence[Scope], entry_id: str | None = None) -> Calls[list[Record]]:
         """All memories, or those that were added under an entry's id."""

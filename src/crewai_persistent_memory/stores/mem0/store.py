@@ -25,6 +25,10 @@ FEW: Final = 3
 """Up to so many entries are looked for one by one when their ids may be taken; of more, all are listed once."""
 
 
+SPARE: Final = 4
+"""How many times the limit a search with filters asks Mem0 for, before it asks for all it can have."""
+
+
 class Mem0Store(TextNativeStore):
     """A handle on memories in Mem0; see :class:`MemoryStore` and :class:`TextNativeStore`.
 
@@ -141,7 +145,7 @@ class Mem0Store(TextNativeStore):
 
     def _keep(self, entry: MemoryEntry, owner: Scope, found: Record | None) -> Steps[None]:
         """Add a text as it is, or put it in the place of a memory."""
-        expires = expiry(owner, self._run_expiry_days)
+        expires = expiry(owner, self._run_expiry_days) if found is None else found.expires
         inferred = found is not None and found.id == found.entry.id
         metadata = metadata_of(entry, expires, inferred=inferred)
         if found is None:
@@ -181,11 +185,15 @@ class Mem0Store(TextNativeStore):
         if not check_text("query", query).strip() or limit == 0 or filter.matches_nothing:
             return []
         owners = owners_visible_to(reader, include_shared=self._include_shared)
-        most = self._service.most_results
-        found = yield from self._service.search(
-            query, owners, most if filter.selects else min(limit, most), max(0.0, min_score)
-        )
-        return [record.entry for record in found if filter.matches(record.entry)][:limit]
+        most, min_score = self._service.most_results, max(0.0, min_score)
+        # What is filtered here is asked for with some to spare first, for most filters leave out little.
+        asked = min(limit * SPARE if filter.selects else limit, most)
+        while True:
+            found = yield from self._service.search(query, owners, asked, min_score)
+            entries = [record.entry for record in found.records if filter.matches(record.entry)]
+            if len(entries) >= limit or found.complete or asked == most:
+                return entries[:limit]
+            asked = most
 
     def _search_many(
         self,
