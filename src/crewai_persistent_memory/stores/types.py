@@ -63,6 +63,32 @@ class PathInfo:
     children: tuple[str, ...]
 
 
+def check_fields(about: Mapping[str, Any]) -> None:
+    """Raise for what an entry does not have.
+
+    Raises:
+        InvalidEntryError: names it.
+    """
+    unknown = set(about) - EntryArgs.__annotations__.keys()
+    if unknown:
+        raise InvalidEntryError(
+            f"unknown field {', '.join(sorted(unknown))}: an entry has {', '.join(EntryArgs.__annotations__)}"
+        )
+
+
+def check_changes(changes: Mapping[str, Any]) -> None:
+    """Raise for what cannot be changed.
+
+    Raises:
+        InvalidEntryError: names it.
+    """
+    unknown = set(changes) - EntryChanges.__annotations__.keys()
+    if unknown:
+        raise InvalidEntryError(
+            f"{', '.join(sorted(unknown))} cannot be updated: use {', '.join(EntryChanges.__annotations__)}"
+        )
+
+
 def check_limit(value: int, name: str = "limit") -> int:
     """``value`` if it is a whole number from 0 up.
 

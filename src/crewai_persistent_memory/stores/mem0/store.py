@@ -15,7 +15,7 @@ from ...errors import EntryNotFoundError, InvalidEntryError
 from ...scope import Scope, ScopeBinding, owners_visible_to
 from ..operations import Steps
 from ..text_native import AddedMessages, Message, TextNativeStore
-from ..types import EntryArgs, EntryChanges, EntryFields, PathInfo, RankingWeights
+from ..types import EntryArgs, EntryChanges, EntryFields, PathInfo, RankingWeights, check_changes, check_fields
 from .records import Record, checked_entry, expiry, metadata_of
 from .service import Extraction, Service
 
@@ -88,6 +88,7 @@ class Mem0Store(TextNativeStore):
     # -- writing ---------------------------------------------------------------------------------------------------
 
     def _add_messages(self, messages: Sequence[Message], wait: bool | None, about: EntryFields) -> Steps[AddedMessages]:
+        check_fields(about)
         owner, said = self.scope, _checked_messages(messages)
         model = checked_entry(_entry("inferred", said[0]["content"], cast(EntryArgs, about)))
         expires = expiry(owner, self._run_expiry_days)
@@ -107,11 +108,7 @@ class Mem0Store(TextNativeStore):
         return AddedMessages(entries, added.pending, added.event_id)
 
     def _add(self, content: str, about: EntryArgs) -> Steps[MemoryEntry]:
-        unknown = set(about) - EntryArgs.__annotations__.keys()
-        if unknown:
-            raise InvalidEntryError(
-                f"unknown field {', '.join(sorted(unknown))}: an entry has {', '.join(EntryArgs.__annotations__)}"
-            )
+        check_fields(about)
         owner = self.scope
         entry = checked_entry(_entry(about.get("id", str(uuid.uuid4())), content, about))
         taken = (yield from self._in(owner, [entry.id])) if "id" in about else {}
@@ -131,11 +128,7 @@ class Mem0Store(TextNativeStore):
         yield from self._keep(entry, owner if found is None else found.owner, found)
 
     def _update(self, id: str, changes: EntryChanges) -> Steps[MemoryEntry]:
-        unknown = set(changes) - EntryChanges.__annotations__.keys()
-        if unknown:
-            raise InvalidEntryError(
-                f"{', '.join(sorted(unknown))} cannot be updated: use {', '.join(EntryChanges.__annotations__)}"
-            )
+        check_changes(changes)
         found = yield from self._find(id, include_shared=False)
         if found is None:
             raise EntryNotFoundError(f"no entry with id {id!r} is visible in this scope: check the id and the scope")

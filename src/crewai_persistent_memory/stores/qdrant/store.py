@@ -13,9 +13,9 @@ from typing_extensions import Self
 from ...checking import check_text, normalize_path, utcnow
 from ...embedding import Embedder
 from ...entry import EntryFilter, MemoryEntry
-from ...errors import EntryNotFoundError, InvalidEntryError
+from ...errors import EntryNotFoundError
 from ...scope import Scope, ScopeBinding
-from ..types import EntryArgs, EntryChanges, RankingWeights
+from ..types import EntryArgs, EntryChanges, RankingWeights, check_changes, check_fields
 from .layout import (
     format_time,
     to_entry,
@@ -130,11 +130,7 @@ class QdrantStore(ReadingStore):
 
     def _add(self, content: str, about: EntryArgs) -> Steps[MemoryEntry]:
         check_text("content", content, allow_blank=False)
-        unknown = set(about) - EntryArgs.__annotations__.keys()
-        if unknown:
-            raise InvalidEntryError(
-                f"unknown field {', '.join(sorted(unknown))}: an entry has {', '.join(EntryArgs.__annotations__)}"
-            )
+        check_fields(about)
         values: dict[str, Any] = {"id": str(uuid.uuid4()), **about}
         created_at = values.get("created_at") or utcnow()
         values["created_at"] = values["last_accessed"] = created_at
@@ -177,11 +173,7 @@ class QdrantStore(ReadingStore):
         yield from self._store([entry], [owner], changes=found is not None)
 
     def _update(self, id: str, changes: EntryChanges) -> Steps[MemoryEntry]:
-        unknown = set(changes) - EntryChanges.__annotations__.keys()
-        if unknown:
-            raise InvalidEntryError(
-                f"{', '.join(sorted(unknown))} cannot be updated: use {', '.join(EntryChanges.__annotations__)}"
-            )
+        check_changes(changes)
         if "content" in changes:
             check_text("content", changes["content"], allow_blank=False)
         found = yield from self._find(id, include_shared=False, with_vectors=True)
