@@ -14,6 +14,10 @@ OLDER_CREWAI = ["1.10.1", "1.12.2", "1.14.7"]
 environment nox runs in."""
 
 
+# Most tests wait for a server or a disk, so two at a time; what shares a cluster stays together.
+AT_A_TIME = ["-n", "2", "--dist", "loadgroup"]
+
+
 def here(session: nox.Session, *command: str) -> None:
     """Run in the environment nox itself runs in, which is installed from ``constraints/newest.txt``."""
     session.run(sys.executable, "-m", *command, external=True)
@@ -35,7 +39,7 @@ def types(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 def tests(session: nox.Session) -> None:
     """The whole suite on the newest CrewAI."""
-    here(session, "pytest", *session.posargs)
+    here(session, "pytest", *AT_A_TIME, *session.posargs)
 
 
 @nox.session(venv_backend="uv")
@@ -45,6 +49,8 @@ def crews(session: nox.Session, crewai: str) -> None:
     session.install("-c", f"constraints/crewai-{crewai}.txt", f"crewai=={crewai}", "-e", ".[test]")
     # The variants of a server differ in nothing that a version of CrewAI could notice.
     engines = "not server-"
-    session.run("pytest", "tests/crew", "tests/cli", "tests/contract/test_backend.py", "-k", engines, *session.posargs)
+    crews_and_storage = ["tests/crew", "tests/cli", "tests/contract/test_backend.py"]
+    session.run("pytest", *AT_A_TIME, *crews_and_storage, "-k", engines, *session.posargs)
     # Mem0's client and library differ by version; the newest is in the environment nox runs in.
-    session.run("pytest", "tests/mem0", *(("-m", "crew") if crewai == "1.14.7" else ()), *session.posargs)
+    which = ["-m", "crew"] if crewai == "1.14.7" else []
+    session.run("pytest", *AT_A_TIME, "tests/mem0", *which, *session.posargs)

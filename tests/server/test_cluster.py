@@ -17,6 +17,8 @@ from crewai_persistent_memory.admin import dedicate_project
 
 from ..support.qdrant_server import ROOT, QdrantCluster, newest
 
+pytestmark = pytest.mark.xdist_group("cluster")
+
 
 @pytest.fixture(scope="module")
 def three_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QdrantCluster]:
