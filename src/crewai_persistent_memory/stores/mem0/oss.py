@@ -86,7 +86,12 @@ class LocalMem0:
             client.close()
 
 
-os.register_at_fork(after_in_child=lambda: setattr(LocalMem0, "_lock", threading.RLock()))
+def _forget_after_fork() -> None:
+    LocalMem0._lock = threading.RLock()  # another thread of the parent may have held it
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_after_fork)
 
 
 def _opened(config: Mapping[str, Any]) -> Any:
