@@ -26,6 +26,7 @@ from crewai_persistent_memory.stores.mem0.loading import mem0_version
 from ..support.calling import until
 from ..support.mem0_platform import DEFAULT_KEY, Fault, Mem0Platform
 from ..support.openai_server import OpenAIServer
+from ..support.qdrant_server import QdrantServer
 from .conftest import OpenMem0
 
 TOLD: Any = [{"role": "user", "content": "I am allergic to nuts. It rains today. My bicycle is red. I hate politics."}]
@@ -223,6 +224,24 @@ class TestLocalConfig:
             assert store.health()["vector_store"] == "qdrant"
         assert oss_config == before
         assert Path(before["history_db_path"]).is_file()
+
+    @pytest.mark.skipif(
+        mem0_version() < (1,), reason="mem0ai 0.1 copies its configuration itself, and clients cannot be"
+    )
+    def test_a_client_in_it_is_used_and_stays_open(
+        self, oss_config: dict[str, Any], server: QdrantServer, collection: str
+    ) -> None:
+        from qdrant_client import QdrantClient
+
+        mine = QdrantClient(url=server.url, check_compatibility=False)
+        vectors = {"client": mine, "collection_name": collection, "embedding_model_dims": 64}
+        config = {**oss_config, "vector_store": {"provider": "qdrant", "config": vectors}}
+        with open_store(user_id="john", mem0={"local_mem0_config": config}) as store:
+            assert store._service._client().vector_store.client is mine  # type: ignore[attr-defined]
+            store.add("x")
+        assert mine.count(collection).count == 1
+        mine.delete_collection(f"{collection}_entities")
+        mine.close()
 
     def test_what_mem0_refuses_is_told(self) -> None:
         for config in ({"vector_store": {"provider": "no-such-store", "config": {}}}, {"llm": 7}):

@@ -7,7 +7,6 @@ does in threads as well. Awaiting, the one ``Memory`` is called in a thread.
 from __future__ import annotations
 
 import asyncio
-import copy
 import json
 import logging
 import os
@@ -30,6 +29,7 @@ from .identity import local_identity
 from .records import ID_KEY, Record, record_of
 from .service import Added, Extraction, Found
 from .versions import (
+    copied,
     instructed,
     local_read,
     local_update,
@@ -82,8 +82,12 @@ class LocalMem0:
         if database is not None:
             database.close()
         client: Any = getattr(self.memory.vector_store, "client", None)
-        if hasattr(client, "close"):
+        if hasattr(client, "close") and not self._is_lent(client):
             client.close()
+
+    def _is_lent(self, client: Any) -> bool:
+        """The caller's own client, put into the configuration, stays open."""
+        return getattr(self.memory.config.vector_store.config, "client", None) is client
 
 
 def _forget_after_fork() -> None:
@@ -131,8 +135,7 @@ class LocalService(Asking):
     def __init__(self, options: Mem0Options) -> None:
         super().__init__(options.retry_for)
         assert options.local_mem0_config is not None
-        # The caller's dict may change later; clients and callables in it stay the same objects.
-        self._config = copy.copy(dict(options.local_mem0_config))
+        self._config = copied(options.local_mem0_config)  # the caller's may change later
         self._shared: dict[int, LocalMem0] = {}
 
     @property

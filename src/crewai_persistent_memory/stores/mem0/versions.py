@@ -130,7 +130,14 @@ def open_source_memory(config: Mapping[str, Any]) -> Any:
     mem0 = import_mem0(telemetry=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        return mem0.Memory.from_config(copy.deepcopy(dict(config)))
+        return mem0.Memory.from_config(copied(config))
+
+
+def copied(value: Any) -> Any:
+    """A configuration's dicts and lists anew, as Mem0 writes into them; what they hold (a client, say) stays."""
+    if isinstance(value, Mapping):
+        return {key: copied(item) for key, item in value.items()}
+    return [copied(item) for item in value] if isinstance(value, list) else value
 
 
 def stands_threads(memory: Any) -> bool:
