@@ -409,7 +409,7 @@ class TestOptions:
     @pytest.mark.parametrize(
         ("config", "message"),
         [
-            ({"provider": "redis"}, "'redis' is not supported"),
+            ({"provider": "redis"}, "'redis' is not known"),
             ({"provider": "qdrant", "configs": {}}, "did you mean config"),
             ({"provider": "qdrant", "config": {"pth": "x"}}, "did you mean path"),
         ],

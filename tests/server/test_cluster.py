@@ -112,7 +112,7 @@ def test_a_node_dies_under_load_and_comes_back(cluster: QdrantCluster, name: str
 
 def test_two_copies_must_confirm_where_that_is_asked_for(cluster: QdrantCluster, name: str) -> None:
     settings: Any = {"shard_number": 3, "replication_factor": 2, "write_consistency_factor": 2}
-    with open_on(cluster, name, collection_settings=settings, retry_for=1, ordering="strong") as store:
+    with open_on(cluster, name, collection_settings=settings, retry_for=1) as store:
         store.put([])
         for number in range(12):
             store.add(f"fact {number}", id=str(number))
@@ -128,7 +128,9 @@ def test_two_copies_must_confirm_where_that_is_asked_for(cluster: QdrantCluster,
 
         with pytest.raises(StoreUnavailableError, match="did not answer a save"):
             write()
-        with open_on(cluster, name) as patient:  # a node may still ask the dead one, so one second is short
+        # A node may ask the dead one until it has noticed, which takes longer while the machine is busy. (With
+        # ordering="strong" recall would not go on: see docs/scaling.md.)
+        with open_on(cluster, name, retry_for=60, startup_check=False) as patient:
             assert patient.search("fact"), "recall goes on"
             assert patient.count() >= 12
         victim.restart()
