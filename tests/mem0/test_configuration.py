@@ -268,6 +268,16 @@ class TestLocalConfig:
         two.add("still open")
         two.close()
 
+    def test_many_threads_that_come_first_leave_nothing_open(self, oss_config: dict[str, Any]) -> None:
+        from concurrent.futures import ThreadPoolExecutor
+
+        from crewai_persistent_memory.stores.mem0.oss import LocalMem0
+
+        about: Any = {"local_mem0_config": oss_config, "startup_check": False}
+        with open_store(user_id="john", mem0=about) as store, ThreadPoolExecutor(8) as pool:
+            assert list(pool.map(lambda _: store.count(), range(8))) == [0] * 8
+        assert LocalMem0._open == {}
+
     def test_a_local_qdrant_folder_with_many_threads(self, oss_config: dict[str, Any], tmp_path: Path) -> None:
         from concurrent.futures import ThreadPoolExecutor
 

@@ -174,10 +174,9 @@ class Asking(ABC):
             raise StoreClosedError("this store was closed: open it again with open_store()")
 
     def _failed(self, error: Exception, call: Call, retry_for: float) -> _Failed:
-        verdict = judged(error, where=self.where, doing=call.doing, writes=call.writes and not call.repeatable)
-        again: bool | float = verdict.repeat is Repeat.ALWAYS or (
-            verdict.repeat is Repeat.IF_SAFE and (call.repeatable or not call.writes)
-        )
+        only_once = call.writes and not call.repeatable
+        verdict = judged(error, where=self.where, doing=call.doing, writes=only_once)
+        again: bool | float = verdict.repeat is Repeat.ALWAYS or (verdict.repeat is Repeat.IF_SAFE and not only_once)
         if again and verdict.retry_after is not None:
             again = verdict.retry_after if verdict.retry_after <= retry_for else False
         if again is not False and retry_for > 0:

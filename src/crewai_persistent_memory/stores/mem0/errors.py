@@ -145,6 +145,8 @@ def _retry_after(headers: Any) -> float | None:
         moment = parsedate_to_datetime(str(value))
     except ValueError:
         return None
+    # "-0000" is UTC of unknown origin, and comes without a zone.
+    moment = moment.replace(tzinfo=moment.tzinfo or timezone.utc)
     return max(0.0, (moment - datetime.now(timezone.utc)).total_seconds())
 
 

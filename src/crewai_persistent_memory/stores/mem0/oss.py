@@ -142,7 +142,10 @@ class LocalService(Asking):
     def _local(self) -> LocalMem0:
         found = self._shared.get(os.getpid())
         if found is None:
-            found = self._shared.setdefault(os.getpid(), LocalMem0.of(self._config))
+            with LocalMem0._lock:  # two threads that come first are one user of it, not two
+                found = self._shared.get(os.getpid())
+                if found is None:
+                    found = self._shared[os.getpid()] = LocalMem0.of(self._config)
         return found
 
     def _client(self) -> Any:

@@ -26,10 +26,17 @@ from .loading import import_mem0, mem0_version
 Arguments = dict[str, Any]
 
 
-def takes(function: Any, name: str) -> bool:
-    """Whether a function has a parameter, or takes anything."""
+def takes(method: Any, name: str, *, by_name: bool = False) -> bool:
+    """Whether a method has a parameter, or (unless it must be ``by_name``) takes anything."""
+    names, takes_anything = _parameters(method.__func__)
+    return name in names or (takes_anything and not by_name)
+
+
+@lru_cache(maxsize=64)
+def _parameters(function: Any) -> tuple[frozenset[str], bool]:
+    """Looked up once: it is asked for with every search."""
     parameters = inspect.signature(function).parameters
-    return name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    return frozenset(parameters), any(each.kind is each.VAR_KEYWORD for each in parameters.values())
 
 
 # -- the cloud's clients -------------------------------------------------------------------------------------------
@@ -148,9 +155,9 @@ def stands_threads(memory: Any) -> bool:
     return not isinstance(client, QdrantLocal)
 
 
-def local_read(function: Any, user_id: str, limit: int, extra: Mapping[str, Any] | None = None) -> Arguments:
+def local_read(method: Any, user_id: str, limit: int, extra: Mapping[str, Any] | None = None) -> Arguments:
     """Arguments of the library's ``search`` and ``get_all``."""
-    if "top_k" in inspect.signature(function).parameters:
+    if takes(method, "top_k", by_name=True):
         return {"filters": {"user_id": user_id, **(extra or {})}, "top_k": limit}
     filters: Arguments = {"filters": dict(extra)} if extra else {}
     return {"user_id": user_id, "limit": limit, **filters}
@@ -181,9 +188,9 @@ def _extraction_prompt() -> str:
 
 def local_update(memory: Any, memory_id: str, content: str, metadata: Mapping[str, Any]) -> None:
     """Replace a memory's text and metadata."""
-    if "text" in inspect.signature(memory.update).parameters:
+    if takes(memory.update, "text", by_name=True):
         memory.update(memory_id, text=content, metadata=dict(metadata))
-    elif "metadata" in inspect.signature(memory.update).parameters:
+    elif takes(memory.update, "metadata", by_name=True):
         memory.update(memory_id, content, metadata=dict(metadata))
     else:
         # The public method would drop what was in the metadata, and the scope with it.
