@@ -5,11 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Any, TypedDict
+from typing import Any, Final, TypedDict
 
-from .checking import canonical_json, check_metadata, normalize_path, path_ancestors, text_tuple, to_naive_utc, utcnow
+from .checking import (
+    canonical_json,
+    check_metadata,
+    check_text,
+    normalize_path,
+    path_ancestors,
+    text_tuple,
+    to_naive_utc,
+    utcnow,
+)
 from .errors import InvalidEntryError
 from .scope import Scope
+
+MEMORY: Final = "memory"
+ENTITY: Final = "entity"
+"""Kinds of entries. Any other text is a kind as well."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +41,7 @@ class MemoryEntry:
         last_accessed: naive UTC.
         source: where it came from.
         private: hidden from recalls that do not name the same source.
+        kind: what it is: ``"memory"``, or ``"entity"`` for what a crew learned about somebody or something.
         embedding: the dense vector, when asked for; unit length, as the engine keeps cosine vectors.
         score: 0…1, in search results only.
     """
@@ -43,6 +57,7 @@ class MemoryEntry:
     last_accessed: datetime = field(default_factory=utcnow)
     source: str | None = None
     private: bool = False
+    kind: str = MEMORY
     embedding: Sequence[float] | None = field(default=None, repr=False)
     score: float | None = None
 
@@ -76,6 +91,7 @@ class FilterArgs(TypedDict, total=False):
     ids: Sequence[str] | None
     include_private: bool
     reader: str | None
+    kind: str | None
 
 
 @dataclass(frozen=True)
@@ -91,6 +107,7 @@ class EntryFilter:
         ids: entries with one of these ids.
         include_private: ``False`` leaves out private entries, but for those whose source is ``reader``.
         reader: who is reading, for ``include_private=False``.
+        kind: entries of this kind.
     """
 
     path: str | None = None
@@ -101,6 +118,7 @@ class EntryFilter:
     ids: tuple[str, ...] | None = None
     include_private: bool = True
     reader: str | None = None
+    kind: str | None = None
 
     @classmethod
     def of(cls, args: FilterArgs) -> EntryFilter:
@@ -127,6 +145,7 @@ class EntryFilter:
             ids=None if ids is None else text_tuple("ids", ids),
             include_private=args.get("include_private", True),
             reader=args.get("reader"),
+            kind=None if (kind := args.get("kind")) is None else check_text("kind", kind),
         )
 
     @property
@@ -152,6 +171,7 @@ class EntryFilter:
             and (self.created_after is None or entry.created_at >= self.created_after)
             and (self.ids is None or entry.id in self.ids)
             and (self.include_private or not entry.private or (self.reader is not None and entry.source == self.reader))
+            and self.kind in (None, entry.kind)
         )
 
 

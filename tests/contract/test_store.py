@@ -204,6 +204,34 @@ class TestFilters:
         store.add("something about tea, once", id="rare", categories=["rare"])
         assert [e.id for e in do(store, "search", "tea", limit=1, categories=["rare"])] == ["rare"]
 
+    def test_kind(self, open_any: OpenStore, do: Any) -> None:
+        store = open_any(user_id="john")
+        store.add("tea is a drink", id="said")
+        store.add("tea(drink): made of leaves", id="entity", kind="entity", path="/a")
+        store.add("tea(drink): hot", id="other", kind="entity")
+
+        def ids(**filters: Any) -> set[str]:
+            found = {e.id for e in do(store, "list", **filters)}
+            assert {e.id for e in do(store, "search", "tea", **filters)} == found
+            assert do(store, "count", **filters) == len(found)
+            return found
+
+        assert ids(kind="memory") == {"said"}
+        assert ids(kind="entity") == {"entity", "other"}
+        assert ids(kind="entity", path="/a") == {"entity"}
+        assert ids(kind="tool") == set()
+        assert ids() == {"said", "entity", "other"}
+        assert do(store, "get", "entity").kind == "entity"
+        assert do(store, "update", "entity", importance=0.9).kind == "entity"
+        assert do(store, "update", "other", kind="memory").kind == "memory"
+        assert ids(kind="memory") == {"said", "other"}
+        assert do(store, "delete", kind="entity") == 1
+        assert ids() == {"said", "other"}
+        with pytest.raises(InvalidEntryError, match="kind"):
+            do(store, "list", kind=7)
+        with pytest.raises(InvalidEntryError, match="kind"):
+            do(store, "add", "x", kind="")
+
     def test_a_path_is_no_string_prefix(self, open_any: OpenStore, do: Any) -> None:
         store = open_any(user_id="john")
         for path in ("/user/1", "/user/10", "/user/1-x", "/user/1/notes", "/USER/1"):

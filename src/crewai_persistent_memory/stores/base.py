@@ -70,7 +70,7 @@ class MemoryStore(AbstractContextManager["MemoryStore"], AbstractAsyncContextMan
         Args:
             content: the text, not blank.
             about: ``id`` (left out: a new UUID; one that exists in this scope is replaced), ``path``,
-                ``categories``, ``metadata``, ``importance`` (0…1), ``source``, ``private``, ``created_at``,
+                ``categories``, ``metadata``, ``importance`` (0…1), ``source``, ``private``, ``kind``, ``created_at``,
                 ``embedding`` (left out: made by the store's embedder).
 
         Raises:

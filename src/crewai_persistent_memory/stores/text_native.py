@@ -48,8 +48,8 @@ class TextNativeStore(MemoryStore):
         Args:
             messages: the conversation, oldest first.
             wait: return when it is done, with the outcome. Left out: as the store was opened.
-            about: ``path``, ``categories``, ``metadata``, ``importance``, ``source``, ``private``, for every memory
-                that comes of it.
+            about: ``path``, ``categories``, ``metadata``, ``importance``, ``source``, ``private``, ``kind``, for every
+                memory that comes of it.
 
         Raises:
             InvalidEntryError: a message or a field cannot be stored.

@@ -19,6 +19,7 @@ class EntryFields(TypedDict, total=False):
     importance: float
     source: str | None
     private: bool
+    kind: str
 
 
 class EntryArgs(EntryFields, total=False):

@@ -6,7 +6,7 @@ keeps more than flat values. The caller's own flat metadata stands beside it, fo
 | metadata key | holds |
 | --- | --- |
 | ``crewai_id`` | the entry's id, of texts that were added as they are; what Mem0 inferred has Mem0's id |
-| ``crewai_memory`` | path, categories, metadata, importance, source, private, times, expiry |
+| ``crewai_memory`` | path, categories, metadata, importance, source, private, kind, times, expiry |
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ...checking import (
     to_naive_utc,
     utcnow,
 )
-from ...entry import MemoryEntry
+from ...entry import MEMORY, MemoryEntry
 from ...errors import InvalidEntryError
 from ...scope import Scope
 
@@ -43,7 +43,15 @@ _MEM0_KEYS: Final = frozenset(
 )
 """Names that mean something to Mem0, and so are not used for the caller's metadata."""
 
-_USUAL: Final = {"path": "/", "categories": (), "metadata": {}, "importance": 0.5, "source": None, "private": False}
+_USUAL: Final[Mapping[str, Any]] = {
+    "path": "/",
+    "categories": (),
+    "metadata": {},
+    "importance": 0.5,
+    "source": None,
+    "private": False,
+    "kind": MEMORY,
+}
 """What is not written down."""
 
 _LARGEST_INTEGER: Final = 2**53
@@ -80,6 +88,7 @@ def checked_entry(entry: MemoryEntry) -> MemoryEntry:
         metadata=dict(entry.metadata),
         importance=check_importance(entry.importance),
         source=None if entry.source is None else check_text("source", entry.source),
+        kind=check_text("kind", entry.kind, allow_blank=False),
         created_at=to_naive_utc("created_at", entry.created_at),
         last_accessed=to_naive_utc("last_accessed", entry.last_accessed),
         embedding=None,
@@ -139,6 +148,7 @@ def record_of(found: Mapping[str, Any], owner: Scope) -> Record | None:
         last_accessed=_time(about["last_accessed"]) if "last_accessed" in about else created,
         source=kept["source"],
         private=kept["private"],
+        kind=kept["kind"],
         score=None if score is None else min(1.0, max(0.0, float(score))),
     )
     return Record(str(found["id"]), entry, owner, expires)

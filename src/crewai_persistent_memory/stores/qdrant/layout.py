@@ -13,6 +13,7 @@ One collection holds all tenants. A tenant is an organisation, a project and a u
 | ``categories`` | keyword list | |
 | ``metadata_terms`` | integer list | digest of each top-level key and value: the engine filters any JSON value |
 | ``audience`` | keyword | of a private entry: who may read it |
+| ``kind`` | keyword | where it is not ``memory`` |
 | ``importance`` | float | where it is not 0.5 |
 | ``created_at`` | datetime | RFC 3339, UTC, microseconds |
 | ``last_accessed`` | text | the same, of an entry that was read since it was written |
@@ -45,7 +46,7 @@ from ...checking import (
     to_naive_utc,
 )
 from ...embedding import KeywordEncoder, check_vector
-from ...entry import EntryFilter, MemoryEntry
+from ...entry import MEMORY, EntryFilter, MemoryEntry
 from ...errors import InvalidEntryError
 from ...scope import SCOPE_FIELDS, Scope, owners_visible_to, visible
 from .requests import Between, HasId, Hit, Match, PointData, Where
@@ -64,6 +65,7 @@ KEYWORD_INDEXES: Final = (
     "ancestors",
     "categories",
     "audience",
+    "kind",
 )
 INTEGER_INDEXES: Final = ("metadata_terms",)
 DATETIME_INDEXES: Final = ("created_at",)
@@ -164,6 +166,9 @@ def where_filter(filter: EntryFilter, reader: Scope, *, include_shared: bool) ->
     if not filter.include_private:
         readers = () if filter.reader is None else (_audience(filter.reader),)
         where.append(Match("audience", readers, or_missing=True))
+    if filter.kind is not None:
+        usual = filter.kind == MEMORY
+        where.append(Match("kind", () if usual else (filter.kind,), or_missing=usual))
     return tuple(where)
 
 
@@ -207,6 +212,7 @@ def to_point(entry: MemoryEntry, owner: Scope, encoder: KeywordEncoder) -> Point
     last_accessed = format_time(to_naive_utc("last_accessed", entry.last_accessed))
     source = None if entry.source is None else check_text("source", entry.source)
     categories = [check_text("a category", c) for c in text_tuple("categories", entry.categories)]
+    kind = check_text("kind", entry.kind, allow_blank=False)
     check_metadata(entry.metadata)
 
     payload: dict[str, Any] = {**_scope_payload(owner), "content": content, "created_at": created_at}
@@ -218,6 +224,8 @@ def to_point(entry: MemoryEntry, owner: Scope, encoder: KeywordEncoder) -> Point
         payload["metadata_terms"] = [_metadata_term(key, value) for key, value in entry.metadata.items()]
     if entry.private:
         payload["audience"] = _audience(source)
+    if kind != MEMORY:
+        payload["kind"] = kind
     if importance != DEFAULT_IMPORTANCE:
         payload["importance"] = importance
 
@@ -250,6 +258,7 @@ def to_entry(hit: Hit, owner: Scope, *, score: float | None = None) -> MemoryEnt
         last_accessed=parse_time(payload.get("last_accessed") or record["last_accessed"]),
         source=record.get("source"),
         private=record.get("private", False),
+        kind=payload.get("kind", MEMORY),
         embedding=hit.dense,
         score=score,
     )
