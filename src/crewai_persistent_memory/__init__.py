@@ -9,10 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .adapters.backend import QdrantStorageBackend
     from .adapters.crew import Crew
     from .adapters.external import ExternalMemory
-    from .adapters.unified import PersistentMemory
+    from .adapters.memory import PersistentMemory
+    from .adapters.registering import register
+    from .adapters.storage import PersistentStorage
+    from .adapters.unified.backend import QdrantStorageBackend
     from .config import MemoryConfig
     from .entry import MemoryEntry
     from .errors import (
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
         StorePathError,
         StorePermissionError,
         StoreUnavailableError,
+        UnsupportedCrewAIError,
     )
     from .scope import Scope, use_scope
     from .stores.base import MemoryStore
@@ -55,12 +58,14 @@ _HOME = {
     "MemoryConfig": ".config",
     "MemoryEntry": ".entry",
     "MemoryStore": ".stores.base",
-    "PersistentMemory": ".adapters.unified",
-    "QdrantStorageBackend": ".adapters.backend",
+    "PersistentMemory": ".adapters.memory",
+    "PersistentStorage": ".adapters.storage",
+    "QdrantStorageBackend": ".adapters.unified.backend",
     "RankingWeights": ".stores.types",
     "Scope": ".scope",
     "TextNativeStore": ".stores.text_native",
     "open_store": ".stores.factory",
+    "register": ".adapters.registering",
     "use_scope": ".scope",
 }
 
@@ -85,6 +90,7 @@ __all__ = [
     "MissingScopeError",
     "PersistentMemory",
     "PersistentMemoryError",
+    "PersistentStorage",
     "QdrantStorageBackend",
     "RankingWeights",
     "SchemaVersionError",
@@ -103,7 +109,9 @@ __all__ = [
     "StorePermissionError",
     "StoreUnavailableError",
     "TextNativeStore",
+    "UnsupportedCrewAIError",
     "open_store",
+    "register",
     "use_scope",
 ]
 

@@ -16,6 +16,10 @@ class ConfigurationError(PersistentMemoryError):
     """An option is unknown, malformed, or contradicts another one. The message names the option and the fix."""
 
 
+class UnsupportedCrewAIError(PersistentMemoryError, ImportError):
+    """The installed CrewAI is not one this package works with, or lacks what was asked for."""
+
+
 # -- whose memory it is --------------------------------------------------------------------------------------------
 
 

@@ -23,8 +23,9 @@ from crewai_persistent_memory import (
     open_store,
     use_scope,
 )
+from crewai_persistent_memory.adapters.generation import is_unified
 
-from ..support.crews import ScriptedLLM, final, one_agent_crew
+from ..support.crews import ScriptedLLM, final, memories_in, needs_unified, one_agent_crew
 from ..support.embedders import WordHashEmbedder
 
 pytestmark = pytest.mark.crew
@@ -42,14 +43,10 @@ def tell(memory: Any, what: str, **crew: Any) -> str:
     return llm.prompts[-1]
 
 
-def memories_in(prompt: str) -> str:
-    return prompt.partition("Relevant memories:")[2].partition("IMPORTANT: The memories above")[0]
-
-
 class TestRemembering:
     def test_across_two_processes_and_two_users(self, tmp_path: Path) -> None:
         code = (
-            "import sys; from tests.crew.test_crews import tell, memories_in; "
+            "import sys; from tests.crew.test_crews import tell; from tests.support.crews import memories_in; "
             "from crewai_persistent_memory import PersistentMemory; path, user, what = sys.argv[1:]; "
             "memory = PersistentMemory(path=path, user_id=user, embedder=None); "
             "print('PROMPT' + memories_in(tell(memory, what)).replace(chr(10), ' ')); memory.close()"
@@ -144,8 +141,9 @@ class TestKickoffs:
                 tell(memory, "John likes tea")
             with caplog.at_level(logging.ERROR, "crewai_persistent_memory"):
                 assert memories_in(tell(memory, "who likes tea?")) == ""
-            assert "recall failed: no user for this call" in caplog.text
-            assert "remember failed: no user for this call" in caplog.text
+            read, write = ("recall", "remember") if is_unified() else ("search", "save")
+            assert f"{read} failed: no user for this call" in caplog.text
+            assert f"{write} failed: no user for this call" in caplog.text
             with pytest.raises(MissingScopeError):
                 memory.recall("tea")
             assert memory.scoped(user_id="john").store.count() == 1
@@ -168,6 +166,7 @@ class TestScopes:
         for memory in (team, support, other, john, reader):
             memory.close()
 
+    @needs_unified
     def test_a_specialist_keeps_its_own(self, store_options: dict[str, Any]) -> None:
         with PersistentMemory(user_id="john", **store_options) as memory:
             chef = memory.scoped(agent_id="chef")
@@ -215,11 +214,12 @@ class TestCrewAI:
                     tell(memory, f"{user} likes tea")
             crew = one_agent_crew(ScriptedLLM(), "x", memory=memory)
             with use_scope(user_id="john"):
-                crew.reset_memories(command_type="memory")
+                crew.reset_memories(command_type="external")
                 assert memory.store.count() == 0
             with use_scope(user_id="jane"):
                 assert memory.store.count() == 1
 
+    @needs_unified
     def test_the_tools_search_and_save(self, store_options: dict[str, Any]) -> None:
         from crewai.tools.memory_tools import create_memory_tools
 
@@ -231,6 +231,7 @@ class TestCrewAI:
             if store_options["embedder"] is None:  # dense search always finds something nearest
                 assert "No relevant memories" in search._run(queries=["umbrella"])
 
+    @needs_unified
     def test_an_agent_uses_the_tools_in_a_crew(self, store_options: dict[str, Any]) -> None:
         def act(prompt: str) -> str:
             if "Observation" not in prompt.partition("Begin!")[2]:
@@ -243,6 +244,7 @@ class TestCrewAI:
             one_agent_crew(llm, "umbrella", memory=memory).kickoff()
         assert any("window seat" in prompt for prompt in llm.prompts)
 
+    @needs_unified
     def test_scope_and_slice_views(self, store_options: dict[str, Any]) -> None:
         with PersistentMemory(user_id="john", **store_options) as memory:
             sales, sales_force = memory.scope("/sales"), memory.scope("/salesforce")
@@ -267,6 +269,7 @@ class TestCrewAI:
             assert "tea" in memories_in(tell(memory, "Who likes tea?"))
             assert memory.store.list() == before
 
+    @needs_unified
     def test_a_flows_memory(self, store_options: dict[str, Any]) -> None:
         from crewai.flow.flow import Flow, start
 
@@ -330,6 +333,7 @@ class TestCrewAI:
 
         asyncio.run(use())
 
+    @needs_unified
     def test_update_forget_info_tree(self, store_options: dict[str, Any]) -> None:
         with PersistentMemory(user_id="john", **store_options) as memory:
             record = memory.remember("John likes tea", scope="/food", categories=["food"], importance=0.9)
@@ -396,7 +400,7 @@ class TestOptions:
         [
             ({"usr_id": "john"}, "did you mean user_id"),
             ({"recency_weigth": 1}, "did you mean recency_weight"),
-            ({"infer": True}, "infer=True needs an LLM"),
+            ({"infer": True}, "infer=True needs an LLM" if is_unified() else "infer=True: this store keeps texts"),
             ({"url": "http://127.0.0.1:1"}, "both given"),
             ({"recency_weight": 7}, "recency_weight"),
             ({"store": "qdrant"}, "store is a str"),
@@ -421,6 +425,6 @@ class TestOptions:
     def test_deep_recall_needs_an_llm_that_was_given(self, tmp_path: Path) -> None:
         with (
             PersistentMemory(path=tmp_path / "s", user_id="john", embedder=None) as memory,
-            pytest.raises(ConfigurationError, match="pass llm="),
+            pytest.raises(ConfigurationError, match="pass llm=" if is_unified() else "needs crewai >= 1.10"),
         ):
             memory.recall("x", depth="deep")

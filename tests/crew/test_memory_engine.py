@@ -9,11 +9,11 @@ import pytest
 
 from crewai_persistent_memory import PersistentMemory, QdrantStorageBackend, use_scope
 
-from ..support.crews import ScriptedLLM, final, one_agent_crew
+from ..support.crews import ScriptedLLM, final, needs_unified, one_agent_crew
 from ..support.embedders import WordHashEmbedder
 from ..support.memory_llm import MemoryLLM
 
-pytestmark = pytest.mark.crew
+pytestmark = [pytest.mark.crew, needs_unified]
 
 
 def kinds(llm: MemoryLLM) -> set[str]:

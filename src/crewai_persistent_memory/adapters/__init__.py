@@ -5,3 +5,8 @@ import os
 # Nothing leaves a self-hosted set-up: CrewAI's telemetry is off unless the environment says something about it.
 # Here, because it must be set before crewai is imported: it reports its installation while it is imported.
 os.environ.setdefault("CREWAI_DISABLE_TELEMETRY", "true")
+
+from .generation import installed
+
+# Here, so that a CrewAI this package does not know gives one sentence, whichever adapter is asked for.
+installed()

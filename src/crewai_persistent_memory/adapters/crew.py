@@ -1,4 +1,8 @@
-"""CrewAI's ``Crew``, accepting ``external_memory=`` where CrewAI has dropped it (>= 1.10, silently)."""
+"""CrewAI's ``Crew`` with ``external_memory=``, on every version.
+
+From 1.10 on CrewAI drops that argument without a word. Until 1.9.3 it takes it, and with ``memory=True`` fills a local
+Chroma beside it.
+"""
 
 from __future__ import annotations
 
@@ -8,34 +12,73 @@ import crewai
 from pydantic import Field, model_validator
 
 from ..errors import ConfigurationError
-from .hosting import HostedMemory
+from .generation import is_unified
+from .memory import PersistentMemory
 
 
 class Crew(crewai.Crew):
     """A crew whose ``external_memory`` is its memory.
 
-    ``memory=True`` beside it means the same: all that CrewAI would remember itself is remembered there.
+    ``memory=True`` beside it means the same: all that CrewAI would remember itself is remembered there. On CrewAI
+    until 1.9.3 it takes the place of short-term and entity memory, and long-term memory stays CrewAI's; ``memory=`` may
+    be the memory itself, as it is from 1.10 on. A memory that is given by name (``entity_memory=``, ...) is used.
 
     Raises:
-        ConfigurationError: ``external_memory`` is no memory of this package, or ``memory`` is another memory.
+        ConfigurationError: ``external_memory`` is no memory, or ``memory`` is another one.
     """
 
-    external_memory: Any = Field(default=None, exclude=True, repr=False)
+    if is_unified():
+        external_memory: Any = Field(default=None, exclude=True, repr=False)
 
     @model_validator(mode="before")
     @classmethod
     def _remember_there(cls, values: Any) -> Any:
-        external = values.get("external_memory") if isinstance(values, dict) else None
-        if external is None:
+        if not isinstance(values, dict):
             return values
-        if not isinstance(external, HostedMemory):
-            raise ConfigurationError(
-                f"external_memory is a {type(external).__name__}: give a PersistentMemory or an ExternalMemory of "
-                "crewai_persistent_memory"
-            )
-        memory = values.get("memory")
-        if not (memory is None or isinstance(memory, bool) or memory is external):
-            raise ConfigurationError(
-                "memory= and external_memory= are two memories, and a crew has one: leave one of them out"
-            )
-        return {**values, "memory": external}
+        return _unified(values) if is_unified() else _contextual(values)
+
+    if not is_unified():
+
+        def reset_memories(self, command_type: str) -> None:
+            """CrewAI's, and ``"memory"`` as CrewAI names it from 1.10 on."""
+            super().reset_memories("external" if command_type == "memory" else command_type)
+
+
+def _unified(values: dict[str, Any]) -> dict[str, Any]:
+    from .unified.foreign import ForeignMemory
+    from .unified.hosting import HostedMemory
+
+    external, memory = values.get("external_memory"), values.get("memory")
+    if external is None:
+        return values
+    if not isinstance(external, (HostedMemory, ForeignMemory)):
+        raise ConfigurationError(
+            f"external_memory is a {type(external).__name__}: give a PersistentMemory or an ExternalMemory of "
+            "crewai_persistent_memory"
+        )
+    _refuse_two(external, memory)
+    return {**values, "memory": external}
+
+
+def _contextual(values: dict[str, Any]) -> dict[str, Any]:
+    from .contextual.memory import replaced_memories
+    from .registering import named_storage
+
+    external, memory = values.get("external_memory"), values.get("memory")
+    if isinstance(memory, PersistentMemory):
+        if external is not None:
+            _refuse_two(external, memory)
+        external, memory = memory, True
+    storage = None if external is None else named_storage(external)
+    if storage is None:
+        return values
+    _refuse_two(external, memory)
+    given = {name: value for name, value in values.items() if value is not None}
+    return {**replaced_memories(storage), **given, "external_memory": external, "memory": False}
+
+
+def _refuse_two(external: Any, memory: Any) -> None:
+    if not (memory is None or isinstance(memory, bool) or memory is external):
+        raise ConfigurationError(
+            "memory= and external_memory= are two memories, and a crew has one: leave one of them out"
+        )

@@ -17,12 +17,12 @@ from crewai.events.types.memory_events import (
     MemorySaveFailedEvent,
     MemorySaveStartedEvent,
 )
-from crewai.memory.types import MemoryMatch
 
 from ..embedding import redact
 from ..errors import PersistentMemoryError
+from .generation import is_unified
 
-SOURCE_TYPE: Final = "unified_memory"
+SOURCE_TYPE: Final = "unified_memory" if is_unified() else "external_memory"
 
 logger = logging.getLogger("crewai_persistent_memory")
 
@@ -64,11 +64,11 @@ def save_events(source: object, value: str, metadata: dict[str, Any] | None, age
 
 
 @contextmanager
-def query_events(source: object, query: str, limit: int) -> Iterator[list[MemoryMatch]]:
-    """Report the recall done in the block, which puts what it found into the list it is given."""
+def query_events(source: object, query: str, limit: int) -> Iterator[list[Any]]:
+    """Report the recall done in the block, which puts what it found, CrewAI's matches, into the list it is given."""
     crewai_event_bus.emit(source, MemoryQueryStartedEvent(query=query, limit=limit, source_type=SOURCE_TYPE))
     start = time.perf_counter()
-    results: list[MemoryMatch] = []
+    results: list[Any] = []
     try:
         with logged("recall"):
             yield results

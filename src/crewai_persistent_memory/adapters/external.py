@@ -1,4 +1,4 @@
-"""``ExternalMemory`` as CrewAI had it until 1.9.3, for code that was written for it."""
+"""``ExternalMemory`` as CrewAI had it until 1.9.3, for code that was written for it, on every version."""
 
 from __future__ import annotations
 
@@ -9,29 +9,43 @@ from typing_extensions import Self
 
 from ..errors import ConfigurationError
 from ..stores.base import MemoryStore
+from .generation import is_unified
+from .memory import PersistentMemory
 from .published import options_of
-from .unified import PersistentMemory
+from .storage import PersistentStorage
 
 
 class ExternalMemory(PersistentMemory):
-    """A :class:`PersistentMemory`, by the arguments of CrewAI's removed class.
+    """A :class:`PersistentMemory`, by the arguments of CrewAI's class.
 
     Args:
-        storage: a store that is open already (:func:`open_store`).
-        embedder_config: ``{"provider": "mem0", "config": {...}}`` as Mem0 publishes it, or ``"qdrant"`` with the
-            options of :class:`PersistentMemory`.
+        storage: a :class:`PersistentStorage`, or a store that is open already (:func:`open_store`). A storage of
+            somebody else's is used as CrewAI used it: what is built then is no memory of this package and has no scope.
+        embedder_config: ``{"provider": "mem0", "config": {...}}`` as Mem0 publishes it, or ``"persistent"`` (or
+            ``"qdrant"``) with the options of :class:`PersistentMemory`.
 
     Raises:
         ConfigurationError: not exactly one of them, or see :meth:`PersistentMemory.from_config`.
     """
 
-    def __init__(self, storage: MemoryStore | None = None, embedder_config: Mapping[str, Any] | None = None) -> None:
+    def __new__(cls, storage: Any = None, embedder_config: Mapping[str, Any] | None = None) -> Any:
+        if _is_foreign(storage) and embedder_config is None:
+            return _over_foreign(storage)
+        return super().__new__(cls)
+
+    def __init__(
+        self,
+        storage: PersistentStorage | MemoryStore | None = None,
+        embedder_config: Mapping[str, Any] | None = None,
+    ) -> None:
         if (storage is None) == (embedder_config is None):
             raise ConfigurationError(
-                "give either storage= (what open_store() returned) or embedder_config= "
+                "give either storage= (a PersistentStorage, or what open_store() returned) or embedder_config= "
                 '({"provider": "mem0", "config": {...}})'
             )
-        if storage is not None:
+        if isinstance(storage, PersistentStorage):
+            super().__init__(**_options_of(storage))
+        elif storage is not None:
             super().__init__(store=storage)
         else:
             super().__init__(**options_of(embedder_config or {}))
@@ -39,3 +53,29 @@ class ExternalMemory(PersistentMemory):
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         return cls(embedder_config=config)
+
+
+def _options_of(storage: PersistentStorage) -> dict[str, Any]:
+    options: dict[str, Any] = {"store": storage.store, "infer": storage.infers}
+    if storage.read_only:
+        options["read_only"] = True
+    if storage.path != "/":
+        options["root_scope"] = storage.path
+    return options
+
+
+def _is_foreign(storage: Any) -> bool:
+    """A storage by CrewAI's contract that is none of ours."""
+    if isinstance(storage, (PersistentStorage, MemoryStore)):
+        return False
+    return all(callable(getattr(storage, name, None)) for name in ("save", "search", "reset"))
+
+
+def _over_foreign(storage: Any) -> Any:
+    if is_unified():
+        from .unified.foreign import ForeignMemory
+
+        return ForeignMemory(storage)
+    from crewai.memory.external import external_memory  # type: ignore[import-not-found]
+
+    return external_memory.ExternalMemory(storage=storage)

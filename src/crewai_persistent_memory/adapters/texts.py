@@ -1,21 +1,39 @@
-"""What CrewAI gives a memory to keep, as entries: without prompt wrapping, and once each."""
+"""What CrewAI gives a memory to keep, as messages and as entries: without prompt wrapping, and once each.
+
+The same task and answer become the same text, and so the same entry, on both generations of CrewAI.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import re
 import uuid
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, cast
+
+from pydantic import BaseModel
 
 from ..checking import canonical_json, check_metadata, check_text, utcnow
-from ..entry import MemoryEntry
+from ..entry import MEMORY, MemoryEntry
 from ..stores.text_native import Message
+from ..stores.types import EntryFields
 
 # What CrewAI (1.10.1 to 1.15.30) hands to extract_memories after a task, and after Agent.kickoff().
 _DUMP: Final = re.compile(
     r"\A(?:Task|Input): (?P<request>.*?)\nAgent: [^\n]*\n(?:Expected result: .*?\n)?Result: (?P<result>.*)\Z", re.DOTALL
 )
-_FINAL_ANSWER: Final = re.compile(r"\A.*\bFinal Answer:\s*", re.DOTALL)
+# Where the agent's own marker is: after its thought, or where a line begins. Somebody may talk about final answers.
+_FINAL_ANSWER: Final = re.compile(r"\A(?:Thought:.*|(?:.*\n)?[ \t]*)\bFinal Answer:\s*", re.DOTALL)
+# The task in the prompt that an agent is given (CrewAI 0.203 to 1.9.3), without what CrewAI says around it.
+_CURRENT_TASK: Final = re.compile(
+    r"^Current Task: (?P<request>.*?)"
+    r"(?=\n+This is the expected criteria for your final answer:|\n+This is the context you're working with:"
+    r"|\n+# Useful context:|\n+Begin! This is VERY important|\n+Provide your complete response:|\Z)",
+    re.DOTALL | re.MULTILINE,
+)
+# What the task of a crew that is chatted with says before the user's own words.
+_USER_MESSAGE: Final = re.compile(r"\A.*^User message:\s*", re.DOTALL | re.MULTILINE)
+_SAID_TOGETHER: Final = ("user", "assistant")
 
 _NAMESPACE: Final = uuid.UUID("0d6f2f0e-4f41-5a53-8a7e-1f0a4f9f7c11")
 
@@ -25,7 +43,7 @@ def memory_texts(content: str) -> list[str]:
     dump = _DUMP.match(content)
     if dump is None:
         return [content] if content.strip() else []
-    return [f"{dump['request'].strip()}\nResult: {_FINAL_ANSWER.sub('', dump['result']).strip()}"]
+    return [text_of(_turns(dump["request"], dump["result"]))]
 
 
 def messages_of(content: str) -> list[Message]:
@@ -33,12 +51,74 @@ def messages_of(content: str) -> list[Message]:
     dump = _DUMP.match(content)
     if dump is None:
         return [{"role": "user", "content": content}]
-    request, result = dump["request"].strip(), _FINAL_ANSWER.sub("", dump["result"]).strip()
-    said: list[Message] = [{"role": "user", "content": request}, {"role": "assistant", "content": result}]
+    return _turns(dump["request"], dump["result"])
+
+
+def conversation(value: Any, metadata: Mapping[str, Any]) -> tuple[list[Message], dict[str, Any]]:
+    """What CrewAI until 1.9.3 saves, as a conversation, and the metadata that says something else.
+
+    - ``messages`` and ``description``, from an agent that has ended a task: the task is the user's message, the value
+      the assistant's; what lies between, tools and their results, is not remembered.
+    - ``messages`` alone: what user and assistant said in them.
+    - ``observation`` alone, from short-term memory: as the first.
+    - else the value is what the user said.
+    """
+    rest = dict(metadata)
+    messages = rest.pop("messages", None)
+    request = rest.get("description") if messages else rest.get("observation") if len(rest) == 1 else None
+    if isinstance(request, str) and request.strip():
+        rest.pop("description" if messages else "observation")
+        return _turns(request, _plain(value)), rest
+    if messages:
+        said = [turn for message in messages if (turn := _turn(message))["content"]]
+        if said:
+            return said, rest
+    return [{"role": "user", "content": _answer(_plain(value))}], rest
+
+
+def text_of(messages: Sequence[Message]) -> str:
+    """A conversation as one text to be kept as it is."""
+    if tuple(message["role"] for message in messages) == _SAID_TOGETHER:
+        return f"{messages[0]['content']}\nResult: {messages[1]['content']}"
+    if len(messages) == 1:
+        return messages[0]["content"]
+    return "\n".join(f"{message['role'].capitalize()}: {message['content']}" for message in messages)
+
+
+def _turns(request: str, result: str) -> list[Message]:
+    said: list[Message] = [
+        {"role": "user", "content": request.strip()},
+        {"role": "assistant", "content": _answer(result)},
+    ]
     return [message for message in said if message["content"]]
 
 
-def entries_of(contents: list[str], about: dict[str, Any]) -> list[MemoryEntry]:
+def _turn(message: Mapping[str, Any]) -> Message:
+    """A message that has a place in a memory; others, a tool's for one, come back empty."""
+    role, content = message.get("role"), message.get("content")
+    if isinstance(content, (list, tuple)):
+        # Parts of several media: what is text in them.
+        content = "\n".join(str(part["text"]) for part in content if isinstance(part, Mapping) and part.get("text"))
+    if role == "user":
+        task = _CURRENT_TASK.search(content or "")
+        request = task["request"] if task else _USER_MESSAGE.sub("", content or "")
+        return {"role": "user", "content": request.strip()}
+    return {"role": "assistant", "content": _answer(content or "") if role == "assistant" else ""}
+
+
+def _answer(text: str) -> str:
+    """An agent's answer without its thoughts, and without the end of a fence that began among them."""
+    answer = _FINAL_ANSWER.sub("", text).strip()
+    return answer[:-3].rstrip() if answer.endswith("```") and answer.count("```") % 2 else answer
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return value.model_dump_json() if isinstance(value, BaseModel) else str(value)
+
+
+def entries_of(contents: Sequence[str], about: EntryFields) -> list[MemoryEntry]:
     """One entry per text. The same text said the same way again is the same entry with a newer date, so that a
     task that runs every hour, or is retried, fills no memory with copies.
 
@@ -46,12 +126,22 @@ def entries_of(contents: list[str], about: dict[str, Any]) -> list[MemoryEntry]:
         InvalidEntryError: a content or the metadata cannot be stored.
     """
     check_metadata(about["metadata"])
+    kind = about.get("kind", MEMORY)
     now = utcnow()
     entries = {}
     for content in contents:
         check_text("content", content, allow_blank=False)
-        said = [about["path"], about["categories"], about["metadata"], about["source"], about["private"], content]
+        said: list[Any] = [
+            about["path"],
+            about["categories"],
+            about["metadata"],
+            about["source"],
+            about["private"],
+            content,
+        ]
+        if kind != MEMORY:
+            said.append(kind)
         digest = hashlib.blake2b(canonical_json(said).encode(), digest_size=16).hexdigest()
         entry_id = str(uuid.uuid5(_NAMESPACE, digest))
-        entries[entry_id] = MemoryEntry(entry_id, content, created_at=now, last_accessed=now, **about)
+        entries[entry_id] = MemoryEntry(entry_id, content, created_at=now, last_accessed=now, **cast(Any, about))
     return list(entries.values())

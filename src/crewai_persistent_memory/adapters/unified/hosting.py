@@ -22,11 +22,11 @@ from crewai.memory.types import MemoryMatch, MemoryRecord
 from crewai.memory.unified_memory import Memory
 from typing_extensions import Self
 
-from ..checking import normalize_path
-from ..config import MemoryConfig
-from ..embedding import redact
-from ..errors import ConfigurationError
-from ..stores.base import MemoryStore
+from ...checking import normalize_path
+from ...config import MemoryConfig
+from ...embedding import redact
+from ...errors import ConfigurationError
+from ...stores.base import MemoryStore
 from .backend import QdrantStorageBackend
 from .records import TextEmbedder
 

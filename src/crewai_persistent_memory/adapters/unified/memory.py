@@ -8,28 +8,26 @@ here as errors too. The rest of living inside CrewAI's class is in ``hosting``.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from crewai.memory.types import MemoryMatch
 from typing_extensions import Self, Unpack
 
-from ..checking import utcnow
-from ..entry import MemoryEntry
-from ..errors import ConfigurationError, PersistentMemoryError
-from ..scope import Scope
-from ..stores.text_native import TextNativeStore
+from ...entry import MemoryEntry
+from ...errors import ConfigurationError
+from ...scope import Scope
+from ...stores.text_native import TextNativeStore
+from ..events import logged, query_events
+from ..keeping import match_reasons, touch
+from ..options import PersistentMemoryOptions, open_from
+from ..published import options_of
 from .backend import QdrantStorageBackend
-from .events import logged, query_events
 from .hosting import Bridge
-from .options import PersistentMemoryOptions, check_options, crewai_options, open_from
-from .published import options_of
+from .options import check_options, crewai_options
 from .records import TextEmbedder, to_record
 from .saving import SavingMemory
 from .views import PersistentScope, PersistentSlice, make_view
-
-logger = logging.getLogger("crewai_persistent_memory")
 
 
 class PersistentMemory(SavingMemory):
@@ -83,8 +81,12 @@ class PersistentMemory(SavingMemory):
 
     # -- the user's side -------------------------------------------------------------------------------------------
 
-    def crew_kwargs(self) -> dict[str, Any]:
-        """What to splat into a crew, whatever the version of CrewAI: ``Crew(..., **memory.crew_kwargs())``."""
+    def crew_kwargs(self, *, long_term: bool = True) -> dict[str, Any]:
+        """What to splat into a crew, whatever the version of CrewAI: ``Crew(..., **memory.crew_kwargs())``.
+
+        Args:
+            long_term: below CrewAI 1.10, with CrewAI's own long-term memory; it has none any more.
+        """
         return {"memory": self}
 
     def scoped(
@@ -195,33 +197,13 @@ class PersistentMemory(SavingMemory):
                 include_private=include_private,
                 reader=source,
             )
-            basis = self._basis
-            matches = [[self._match(entry, basis) for entry in each] for each in entries]
+            matches = [[self._match(entry) for entry in each] for each in entries]
             for each in matches:
                 results += each
             if results and not self._is_read_only:
-                self._touch(list(dict.fromkeys(match.record.id for match in results)))
+                touch(self.store, list(dict.fromkeys(match.record.id for match in results)))
         return matches
 
-    @property
-    def _basis(self) -> list[str]:
-        """By what the store finds, in CrewAI's words."""
-        if isinstance(self.store, TextNativeStore):
-            return ["semantic"]
-        return ["keywords"] if getattr(self.store, "embedder", None) is None else ["semantic", "keywords"]
-
-    def _match(self, entry: MemoryEntry, basis: list[str]) -> MemoryMatch:
-        age_days = (utcnow() - entry.created_at).total_seconds() / 86_400
-        reasons = list(basis)
-        if age_days < self._bridge.config.recency_half_life_days:
-            reasons.append("recency")
-        if entry.importance > 0.5:
-            reasons.append("importance")
+    def _match(self, entry: MemoryEntry) -> MemoryMatch:
+        reasons = match_reasons(self.store, entry, self._bridge.config.recency_half_life_days)
         return MemoryMatch(record=to_record(entry), score=entry.score or 0.0, match_reasons=reasons)
-
-    def _touch(self, ids: list[str]) -> None:
-        try:
-            self.store.touch(ids, soon=True)
-        except PersistentMemoryError as error:
-            # What was found is worth more than the note that it was read.
-            logger.warning("access times were not updated: %s", error)

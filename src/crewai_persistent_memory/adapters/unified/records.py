@@ -6,9 +6,9 @@ from typing import Any
 
 from crewai.memory.types import MemoryRecord, ScopeInfo
 
-from ..entry import MemoryEntry
-from ..stores.base import MemoryStore
-from ..stores.types import PathInfo
+from ...entry import MemoryEntry
+from ...stores.base import MemoryStore
+from ...stores.types import PathInfo
 
 
 def to_entry(record: MemoryRecord) -> MemoryEntry:

@@ -13,13 +13,14 @@ from typing import Any
 
 from crewai.memory.types import MemoryRecord
 
-from ..checking import text_tuple
-from ..stores.text_native import TextNativeStore
-from ..stores.types import EntryFields
-from .events import logged, save_events
+from ...checking import text_tuple
+from ...stores.text_native import TextNativeStore
+from ...stores.types import EntryFields
+from ..events import logged, save_events
+from ..keeping import keep
+from ..texts import memory_texts, messages_of
 from .hosting import HostedMemory
 from .records import to_record
-from .texts import entries_of, memory_texts, messages_of
 
 
 class SavingMemory(HostedMemory):
@@ -51,7 +52,7 @@ class SavingMemory(HostedMemory):
         if self._infers_by_crewai:
             with logged("remember"):
                 return super(SavingMemory, self._bound()).remember(content, **_given(said))
-        records = self._learn([content], said) if self._bridge.infer else self._keep([content], said)
+        records = self._save([content], said)
         return records[0] if records else None
 
     def remember_many(
@@ -77,33 +78,22 @@ class SavingMemory(HostedMemory):
             with logged("remember"):
                 return super(SavingMemory, self._bound()).remember_many(contents, **_given(said))
         if not self._bridge.infer:
-            return self._keep(contents, said)
+            return self._save(contents, said)
         if contents and not self._is_read_only:
-            self._submit_save(self._bound()._learn, contents, said)
+            self._submit_save(self._bound()._save, contents, said)
         return []
 
     @property
     def _infers_by_crewai(self) -> bool:
         return self._bridge.infer and not isinstance(self.store, TextNativeStore)
 
-    def _keep(self, contents: list[str], said: dict[str, Any]) -> list[MemoryRecord]:
-        """Store texts as they are, at once."""
+    def _save(self, contents: list[str], said: dict[str, Any]) -> list[MemoryRecord]:
         if self._is_read_only or not contents:
             return []
         with save_events(self, _summary(contents), said["metadata"], said["agent_role"]):
-            entries = entries_of(contents, dict(self._about(said)))
-            self.store.put(entries)
-        return [to_record(entry) for entry in entries]
-
-    def _learn(self, contents: list[str], said: dict[str, Any]) -> list[MemoryRecord]:
-        """Give what was said to a store that decides itself what to remember of it."""
-        store = self.store
-        if self._is_read_only or not contents or not isinstance(store, TextNativeStore):
-            return []
-        with save_events(self, _summary(contents), said["metadata"], said["agent_role"]):
             messages = [message for content in contents for message in messages_of(content)]
-            added = store.add_messages(messages, **self._about(said))
-        return [to_record(entry) for entry in added.entries]
+            entries = keep(self.store, contents, messages, self._about(said), infer=self._bridge.infer)
+        return [to_record(entry) for entry in entries]
 
     def _about(self, said: dict[str, Any]) -> EntryFields:
         importance = said["importance"]

@@ -18,11 +18,11 @@ from crewai.memory.storage import backend as crewai_backend
 from crewai.memory.types import MemoryRecord, ScopeInfo
 from typing_extensions import Unpack
 
-from ..config import MemoryConfig, MemoryOptions
-from ..entry import FilterArgs
-from ..errors import DimensionMismatchError
-from ..stores.base import MemoryStore
-from ..stores.factory import open_configured
+from ...config import MemoryConfig, MemoryOptions
+from ...entry import FilterArgs
+from ...errors import DimensionMismatchError
+from ...stores.base import MemoryStore
+from ...stores.factory import open_configured
 from .records import to_entry, to_record, to_scope_info
 
 # crewai 1.10 has no class of its own for this; ours then stands alone.

@@ -1,0 +1,320 @@
+"""``PersistentMemory`` for CrewAI until 1.9.3: a ``crewai`` ``ExternalMemory`` that also takes the place of short-term
+and entity memory.
+
+Contract of CrewAI this relies on (seen in 0.203.2, 1.0.0, 1.6.1, 1.9.3): after each final answer the agent's executor
+has CrewAI evaluate it, if there are a long-term and an entity memory, saves what was found there, and then saves the
+answer in the external memory; a memory that is not given is not used. ``Crew.copy()`` copies memories deeply.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+from crewai.memory.entity.entity_memory import EntityMemory  # type: ignore[import-not-found]
+from crewai.memory.external.external_memory import ExternalMemory  # type: ignore[import-not-found]
+from crewai.memory.long_term.long_term_memory import LongTermMemory  # type: ignore[import-not-found]
+from pydantic import PrivateAttr
+from typing_extensions import Self, Unpack
+
+from ...checking import normalize_path, text_tuple
+from ...config import refuse_unknown
+from ...entry import ENTITY, FilterArgs
+from ...errors import ConfigurationError
+from ...scope import Scope
+from ...stores.base import MemoryStore
+from ...stores.types import EntryFields
+from ..events import query_events, save_events
+from ..keeping import keep, match_reasons, touch
+from ..options import OUR_OPTIONS, PersistentMemoryOptions
+from ..published import options_of
+from ..storage import PersistentStorage
+from ..texts import memory_texts, messages_of
+from .records import MemoryMatch, MemoryRecord
+
+_STORAGE_OPTIONS = OUR_OPTIONS | {"store", "read_only", "root_scope"}
+_UNIFIED_ONLY = frozenset(PersistentMemoryOptions.__annotations__) - _STORAGE_OPTIONS
+
+
+class _SharedOnCopy:
+    """CrewAI's copies of a crew remember in the same place, each with its own agent and task of the moment."""
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        copied: Any = self.model_copy()  # type: ignore[attr-defined]
+        copied.agent = copied.task = None
+        return copied  # type: ignore[no-any-return]
+
+
+class PersistentEntityMemory(_SharedOnCopy, EntityMemory):  # type: ignore[misc]
+    """CrewAI's entity memory over a store of ours."""
+
+
+class SharedLongTermMemory(_SharedOnCopy, LongTermMemory):  # type: ignore[misc]
+    """CrewAI's long-term memory, unchanged but for being copied: a used one holds an agent, which cannot be."""
+
+
+def replaced_memories(storage: PersistentStorage, *, long_term: bool = True) -> dict[str, Any]:
+    """The memories that stand beside an external memory over ``storage``, as a crew's arguments."""
+    if not long_term:
+        return {}
+    return {
+        "entity_memory": PersistentEntityMemory(storage=storage.of_kind(ENTITY)),
+        "long_term_memory": SharedLongTermMemory(),
+    }
+
+
+class PersistentMemory(_SharedOnCopy, ExternalMemory):  # type: ignore[misc]
+    """A crew's memory that is kept; see its twin for CrewAI >= 1.10, which takes the same arguments.
+
+    Args:
+        llm: for CrewAI >= 1.10; refused here.
+        infer: let the store decide what to remember of what was said (Mem0). Left out: ``True`` on such a store.
+        store: a store handle that is already open, in place of ``path``, ``url`` and the scope fields; closing it
+            stays with whoever opened it.
+        options: the scope, the store, the embedder and the ranking (:class:`MemoryConfig`), ``read_only``,
+            ``root_scope``.
+
+    Raises:
+        ConfigurationError: an option is unknown, malformed, contradicts another, or needs CrewAI >= 1.10.
+        ScopeError: about the scope fields. That there is a user is checked at every call, because ``use_scope`` may
+            bring one.
+        StoreError, EmbedderError: the store cannot be opened.
+    """
+
+    _owns_storage: bool = PrivateAttr(default=True)
+
+    def __init__(
+        self, *, llm: Any = None, infer: bool | None = None, **options: Unpack[PersistentMemoryOptions]
+    ) -> None:
+        refuse_unknown(options, set(_STORAGE_OPTIONS | _UNIFIED_ONLY | {"llm", "infer"}), "option")
+        newer = sorted({name for name in options if name in _UNIFIED_ONLY} | ({"llm"} if llm is not None else set()))
+        if newer:
+            raise ConfigurationError(
+                f"{', '.join(newer)} is for the memory of crewai >= 1.10, and an older one is installed: leave it out"
+            )
+        storage_options: dict[str, Any] = dict(options)
+        super().__init__(storage=PersistentStorage(infer=infer, **storage_options))
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Build from ``{"provider": ..., "config": {...}}``, Mem0's published configuration included.
+
+        Raises:
+            ConfigurationError: unknown provider, or see the constructor.
+        """
+        return cls(**options_of(config))
+
+    # -- the user's side -------------------------------------------------------------------------------------------
+
+    @property
+    def store(self) -> MemoryStore:
+        """The store handle, bound as this memory is."""
+        store: MemoryStore = self.storage.store
+        return store
+
+    def crew_kwargs(self, *, long_term: bool = True) -> dict[str, Any]:
+        """What to splat into a crew, whatever the version of CrewAI: ``Crew(..., **memory.crew_kwargs())``.
+
+        Args:
+            long_term: with CrewAI's own long-term memory, and so with its evaluation of each answer, an LLM call, from
+                which entities are learned. It is a SQLite file that knows no users.
+        """
+        return {"external_memory": self, "memory": False, **replaced_memories(self.storage, long_term=long_term)}
+
+    def scoped(
+        self,
+        scope: Scope | None = None,
+        *,
+        user_id: str | None = None,
+        project_id: str | None = None,
+        run_id: str | None = None,
+        agent_id: str | None = None,
+        org_id: str | None = None,
+    ) -> Self:
+        """This memory with more of the scope fixed, over the same store.
+
+        Raises:
+            ScopeConflictError: a fixed field is given another value.
+        """
+        fields = {"user_id": user_id, "project_id": project_id, "run_id": run_id}
+        view: Self = self.__deepcopy__()
+        view.storage = self.storage.over(self.store.scoped(scope, **fields, agent_id=agent_id, org_id=org_id))
+        return view
+
+    def close(self) -> None:
+        """Flush and close the store. A memory from :meth:`scoped` closes nothing."""
+        if self._owns_storage:
+            self.storage.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        copied: Self = super().__deepcopy__(memo)
+        copied._owns_storage = False
+        return copied
+
+    def __repr__(self) -> str:
+        return f"PersistentMemory({self.store!r})"
+
+    __str__ = __repr__
+
+    def set_crew(self, crew: Any) -> Self:
+        # CrewAI's keeps the crew, to name the storage after its agents. One memory serves many crews, and a crew that
+        # holds a memory that holds the crew can be neither dumped nor copied.
+        return self
+
+    def reset(self, scope: str | None = None) -> None:
+        """Delete everything that is visible in the scope, of every kind; ``scope`` is a path, for what is below it."""
+        self.store.reset(self._path(scope))
+
+    # -- by the names of CrewAI >= 1.10 ----------------------------------------------------------------------------
+
+    def remember(
+        self,
+        content: str,
+        scope: str | None = None,
+        categories: list[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+        importance: float | None = None,
+        source: str | None = None,
+        private: bool = False,
+        agent_role: str | None = None,
+        root_scope: str | None = None,
+    ) -> MemoryRecord | None:
+        """Remember a text; when this returns, it is kept.
+
+        Returns:
+            The memory; of several that a store made of it, the first. ``None`` if the memory is read-only, or if the
+            store has found nothing worth remembering or is still at work on it.
+
+        Raises:
+            InvalidEntryError, ScopeError, StoreError, EmbedderError: nothing was stored.
+        """
+        records = self.remember_many(
+            [content], scope, categories, metadata, importance, source, private, agent_role, root_scope
+        )
+        return records[0] if records else None
+
+    def remember_many(
+        self,
+        contents: list[str],
+        scope: str | None = None,
+        categories: list[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+        importance: float | None = None,
+        source: str | None = None,
+        private: bool = False,
+        agent_role: str | None = None,
+        root_scope: str | None = None,
+    ) -> list[MemoryRecord]:
+        """Remember several texts. They are kept when this returns."""
+        if self.storage.read_only or not contents:
+            return []
+        about: EntryFields = {
+            "path": self._path(scope, root_scope),
+            "categories": text_tuple("categories", categories or ()),
+            "metadata": metadata or {},
+            "importance": 0.5 if importance is None else importance,
+            "source": source,
+            "private": private,
+        }
+        value = contents[0] if len(contents) == 1 else f"{len(contents)} memories"
+        with save_events(self, str(value), metadata, agent_role):
+            messages = [message for content in contents for message in messages_of(content)]
+            entries = keep(self.store, contents, messages, about, infer=self.storage.infers)
+        return [MemoryRecord.of(entry) for entry in entries]
+
+    def extract_memories(self, content: str) -> list[str]:
+        """The memories in a text, freed of prompt wrapping. For a store that extracts them itself it stays whole."""
+        if self.storage.infers:
+            return [content] if content.strip() else []
+        return memory_texts(content)
+
+    def recall(
+        self,
+        query: str,
+        scope: str | None = None,
+        categories: list[str] | None = None,
+        limit: int = 10,
+        depth: Literal["shallow", "deep"] = "shallow",
+        source: str | None = None,
+        include_private: bool = False,
+    ) -> list[MemoryMatch]:
+        """What is remembered about ``query``, best first, of every kind. ``depth="deep"`` needs CrewAI >= 1.10.
+
+        Raises:
+            ConfigurationError: ``depth="deep"``.
+            ScopeError, StoreError, EmbedderError: the search failed.
+        """
+        if depth == "deep":
+            raise ConfigurationError('depth="deep" needs crewai >= 1.10, and an older one is installed: leave it out')
+        filters: FilterArgs = {
+            "path": self._path(scope),
+            "categories": categories,
+            "include_private": include_private,
+            "reader": source,
+        }
+        with query_events(self, str(query), limit) as results:
+            entries = self.store.search(query, limit=limit, **filters)
+            half_life = self.storage.config.recency_half_life_days
+            results += [
+                MemoryMatch(MemoryRecord.of(entry), entry.score or 0.0, match_reasons(self.store, entry, half_life))
+                for entry in entries
+            ]
+            if entries and not self.storage.read_only:
+                touch(self.store, [entry.id for entry in entries])
+        return results
+
+    def forget(
+        self,
+        scope: str | None = None,
+        categories: list[str] | None = None,
+        older_than: datetime | None = None,
+        metadata_filter: dict[str, Any] | None = None,
+        record_ids: list[str] | None = None,
+    ) -> int:
+        """Delete what matches all that is given; with nothing given, everything in the scope. Returns how many there
+        were."""
+        return self.store.delete(
+            path=self._path(scope),
+            categories=categories,
+            created_before=older_than,
+            metadata=metadata_filter,
+            ids=record_ids,
+        )
+
+    def drain_writes(self) -> None:
+        """Nothing to wait for: what is saved here is kept when the call returns."""
+
+    async def aremember(self, content: str, *args: Any, **kwargs: Any) -> MemoryRecord | None:
+        return await asyncio.to_thread(self.remember, content, *args, **kwargs)
+
+    async def aremember_many(self, contents: list[str], *args: Any, **kwargs: Any) -> list[MemoryRecord]:
+        return await asyncio.to_thread(self.remember_many, contents, *args, **kwargs)
+
+    async def aextract_memories(self, content: str) -> list[str]:
+        return await asyncio.to_thread(self.extract_memories, content)
+
+    async def arecall(self, query: str, *args: Any, **kwargs: Any) -> list[MemoryMatch]:
+        return await asyncio.to_thread(self.recall, query, *args, **kwargs)
+
+    # -- awaited, by CrewAI's names; since 1.7 CrewAI has them with its events ----------------------------------------
+
+    if not hasattr(ExternalMemory, "asave"):
+
+        async def asave(self, value: Any, metadata: dict[str, Any] | None = None) -> None:
+            await self.storage.asave(value, metadata)
+
+        async def asearch(self, query: str, limit: int = 5, score_threshold: float = 0.6) -> list[dict[str, Any]]:
+            found: list[dict[str, Any]] = await self.storage.asearch(query, limit, score_threshold)
+            return found
+
+    def _path(self, scope: str | None, root_scope: str | None = None) -> str:
+        root = self.storage.path if root_scope is None else root_scope
+        return normalize_path(f"{root}/{scope or ''}")

@@ -1,0 +1,74 @@
+"""Which of CrewAI's two memory generations is installed.
+
+Until 1.9.3 a crew has short-term, long-term, entity and external memory, and an outside store is a ``Storage``. From
+1.10 it has one ``Memory`` over a ``StorageBackend``. The two have no class in common.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import Final
+
+from ..errors import UnsupportedCrewAIError
+
+OLDEST: Final = (0, 203, 0)
+BEFORE: Final = (1, 16, 0)
+"""What this package was run with lies from ``OLDEST`` to below ``BEFORE``; the package's metadata says the same."""
+
+UNIFIED_SINCE: Final = (1, 10, 0)
+CONTEXT_FOLLOWS_SINCE: Final = (1, 12, 0)
+"""From here on CrewAI starts its threads with the context of the caller."""
+STORAGE_FACTORY_SINCE: Final = (1, 14, 7)
+
+Version = tuple[int, int, int]
+
+
+@lru_cache(maxsize=1)
+def installed() -> Version:
+    """The installed CrewAI's version.
+
+    Raises:
+        UnsupportedCrewAIError: none is installed, or one that this package does not know.
+    """
+    needed = f"pip install 'crewai>={_text(OLDEST)},<{_text(BEFORE)}'"
+    try:
+        named = version("crewai")
+    except PackageNotFoundError:
+        raise UnsupportedCrewAIError(f"crewai is not installed: {needed}") from None
+    found = parsed(named)
+    if not OLDEST <= found < BEFORE:
+        raise UnsupportedCrewAIError(
+            f"crewai {named} is installed, and this version of crewai-persistent-memory works with "
+            f"{_text(OLDEST)} up to, but not including, {_text(BEFORE)}: {needed}"
+        )
+    return found
+
+
+def parsed(named: str) -> Version:
+    """``"1.10.1a1"`` is ``(1, 10, 1)``."""
+    numbers = [int(part) for part in re.findall(r"\d+", named)[:3]]
+    major, minor, patch = [*numbers, 0, 0, 0][:3]
+    return major, minor, patch
+
+
+def is_unified() -> bool:
+    """True for CrewAI >= 1.10."""
+    return installed() >= UNIFIED_SINCE
+
+
+def require_unified(what: str, instead: str) -> None:
+    """Raise where only the older generation's classes exist.
+
+    Raises:
+        UnsupportedCrewAIError: names what was asked for, and what to use.
+    """
+    if not is_unified():
+        raise UnsupportedCrewAIError(
+            f"{what} needs crewai >= {_text(UNIFIED_SINCE)}, and {_text(installed())} is installed: {instead}"
+        )
+
+
+def _text(found: Version) -> str:
+    return ".".join(map(str, found))

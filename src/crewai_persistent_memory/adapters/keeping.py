@@ -1,0 +1,82 @@
+"""What both generations do with a store: keep what was said, and note what was read."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from ..checking import utcnow
+from ..entry import MemoryEntry
+from ..errors import PersistentMemoryError
+from ..stores.base import MemoryStore
+from ..stores.text_native import Message, TextNativeStore
+from ..stores.types import EntryFields
+from .texts import entries_of
+
+logger = logging.getLogger("crewai_persistent_memory")
+
+
+def keep(
+    store: MemoryStore, texts: Sequence[str], messages: Sequence[Message], about: EntryFields, *, infer: bool
+) -> list[MemoryEntry]:
+    """Keep what was said.
+
+    Args:
+        store: where.
+        texts: kept as they are, one entry each.
+        messages: with ``infer``, what a store is given that decides itself what to remember.
+        about: every field of the entries.
+        infer: whether it decides.
+
+    Returns:
+        What was remembered, as far as that is known already.
+    """
+    if infer and isinstance(store, TextNativeStore):
+        return list(store.add_messages(messages, **about).entries)
+    entries = entries_of(texts, about)
+    store.put(entries)
+    return entries
+
+
+async def akeep(
+    store: MemoryStore, texts: Sequence[str], messages: Sequence[Message], about: EntryFields, *, infer: bool
+) -> list[MemoryEntry]:
+    """:func:`keep`, awaited."""
+    if infer and isinstance(store, TextNativeStore):
+        return list((await store.aadd_messages(messages, **about)).entries)
+    entries = entries_of(texts, about)
+    await store.aput(entries)
+    return entries
+
+
+def touch(store: MemoryStore, ids: Sequence[str]) -> None:
+    """Note that entries were read."""
+    try:
+        store.touch(ids, soon=True)
+    except PersistentMemoryError as error:
+        _not_noted(error)
+
+
+async def atouch(store: MemoryStore, ids: Sequence[str]) -> None:
+    """:func:`touch`, awaited."""
+    try:
+        await store.atouch(ids, soon=True)
+    except PersistentMemoryError as error:
+        _not_noted(error)
+
+
+def match_reasons(store: MemoryStore, entry: MemoryEntry, half_life_days: float) -> list[str]:
+    """Why an entry was found, in CrewAI's words."""
+    by_meaning = isinstance(store, TextNativeStore) or getattr(store, "embedder", None) is not None
+    by_words = not isinstance(store, TextNativeStore)
+    reasons = ["semantic"] * by_meaning + ["keywords"] * by_words
+    if (utcnow() - entry.created_at).total_seconds() / 86_400 < half_life_days:
+        reasons.append("recency")
+    if entry.importance > 0.5:
+        reasons.append("importance")
+    return reasons
+
+
+def _not_noted(error: PersistentMemoryError) -> None:
+    # What was found is worth more than the note that it was read.
+    logger.warning("access times were not updated: %s", error)

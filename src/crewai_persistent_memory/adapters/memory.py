@@ -1,0 +1,15 @@
+"""``PersistentMemory``, for the CrewAI that is installed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .generation import is_unified
+
+# Type checkers are shown the newer one, which has all that the older one has.
+if TYPE_CHECKING or is_unified():
+    from .unified.memory import PersistentMemory
+else:
+    from .contextual.memory import PersistentMemory
+
+__all__ = ["PersistentMemory"]

@@ -1,0 +1,218 @@
+"""``register()``: this package known to CrewAI by name, in each generation's own way."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import threading
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlsplit
+
+from typing_extensions import Unpack
+
+from ..config import MemoryOptions
+from ..errors import ConfigurationError
+from .generation import STORAGE_FACTORY_SINCE, installed, is_unified
+from .published import options_of
+from .storage import PersistentStorage
+
+NAME: Final = "persistent"
+SCHEME: Final = "qdrant"
+_SECRETS: Final = ("api_key", "headers")
+
+logger = logging.getLogger("crewai_persistent_memory")
+
+_lock = threading.Lock()
+
+
+class _Registered:
+    """What was registered last, for the whole process."""
+
+    options: Mapping[str, Any] = {}
+    default = False
+    memory: Any = None
+    """The memory of every ``Crew(memory=True)``, from its first use on."""
+    asked_before_us: Any = None
+    """CrewAI's storage factory that was set when ours was."""
+
+
+def register(*, default: bool = False, **options: Unpack[MemoryOptions]) -> None:
+    """Make this package known to CrewAI by name. Call it once, when the program starts; again to change it.
+
+    - CrewAI until 1.9.3: ``ExternalMemory(embedder_config={"provider": "persistent", "config": {...}})``.
+    - CrewAI since 1.14.7: ``Memory(storage="persistent")`` and
+      ``Memory(storage="qdrant://host:6333/collection?user_id=...")``. Other specs go where they went before.
+    - In between CrewAI takes no storage by name, and a warning says so.
+
+    Args:
+        default: every ``Crew(memory=True)`` that is built from now on remembers here, whatever the version.
+        options: the scope, the store, the embedder and the ranking (:class:`MemoryConfig`), for what is built by
+            name or by default; what is said there wins. Left out: the environment.
+
+    Raises:
+        ConfigurationError, ScopeError: about the options.
+    """
+    from ..config import MemoryConfig
+
+    MemoryConfig.build(**options)
+    _Registered.options = dict(options)
+    _Registered.default = default
+    _Registered.memory = None
+    if not is_unified():
+        _register_provider()
+    elif installed() >= STORAGE_FACTORY_SINCE:
+        _register_factory()
+    else:
+        logger.warning(
+            "crewai %s takes no storage by name: Memory(storage=%r) would be a LanceDB folder of that name. Use "
+            "PersistentMemory, or crewai >= %s",
+            ".".join(map(str, installed())),
+            NAME,
+            ".".join(map(str, STORAGE_FACTORY_SINCE)),
+        )
+    if default:
+        _replace_default()
+
+
+# -- CrewAI until 1.9.3 --------------------------------------------------------------------------------------------
+
+
+def _register_provider() -> None:
+    from crewai.memory.external.external_memory import ExternalMemory  # type: ignore[import-not-found]
+
+    supported = ExternalMemory.external_supported_storages
+    if getattr(supported, "of_this_package", False):
+        return
+
+    @functools.wraps(supported)
+    def with_ours() -> dict[str, Any]:
+        return {**supported(), NAME: _storage_of}
+
+    with_ours.of_this_package = True  # type: ignore[attr-defined]
+    ExternalMemory.external_supported_storages = staticmethod(with_ours)
+
+
+def _storage_of(crew: Any, config: Mapping[str, Any]) -> PersistentStorage:
+    given = options_of({"provider": NAME, "config": config})
+    return PersistentStorage(**_with_registered(given))
+
+
+def named_storage(external: Any) -> PersistentStorage | None:
+    """The storage of ours below one of CrewAI's external memories, opened if it is there by name only; or ``None``."""
+    storage, spec = getattr(external, "storage", None), getattr(external, "embedder_config", None)
+    if storage is None and isinstance(spec, Mapping) and spec.get("provider") == NAME:
+        storage = external.storage = external.create_storage(None, spec)
+    return storage if isinstance(storage, PersistentStorage) else None
+
+
+# -- CrewAI since 1.14.7 -------------------------------------------------------------------------------------------
+
+
+def _register_factory() -> None:
+    from crewai.memory.storage import factory
+
+    if factory._factory is not _storage_for:
+        _Registered.asked_before_us = factory._factory
+        factory.set_memory_storage_factory(_storage_for)
+
+
+def _storage_for(spec: str) -> Any:
+    """CrewAI's storage factory: ours for our specs; others go to the factory that was set before."""
+    options = options_of_spec(spec)
+    if options is None:
+        before = _Registered.asked_before_us
+        return None if before is None else before(spec)
+    from .unified.backend import QdrantStorageBackend
+
+    return QdrantStorageBackend(**_with_registered(options))
+
+
+def options_of_spec(spec: str) -> dict[str, Any] | None:
+    """The options that a storage spec means; ``None`` if it is not one of ours.
+
+    ``persistent`` is where the options of :func:`register` or the environment say; ``qdrant://host:port/collection`` is
+    a server. Both may be followed by ``?name=value&…`` with any option of :class:`MemoryConfig` that is one value.
+
+    Raises:
+        ConfigurationError: the spec is ours and cannot be read, or holds a secret.
+    """
+    url = urlsplit(spec)
+    if url.scheme == SCHEME:
+        options = _server_of(url)
+    elif (url.scheme, url.netloc, url.path) == ("", "", NAME):
+        options = {}
+    else:
+        return None
+    pairs = parse_qsl(url.query, keep_blank_values=True, strict_parsing=bool(url.query))
+    for name, value in pairs:
+        if name in options:
+            raise ConfigurationError(f"{name} is given twice in the storage spec: leave one out")
+        if name in _SECRETS:
+            raise _secret_in_spec()
+        options[name] = value
+    return options
+
+
+def _server_of(url: Any) -> dict[str, Any]:
+    if url.username is not None or url.password is not None:
+        raise _secret_in_spec()
+    try:
+        host, port = url.hostname, url.port
+    except ValueError as error:
+        raise ConfigurationError(
+            f"the storage spec's address cannot be read ({error}): write qdrant://host:6333"
+        ) from None
+    collection = url.path.strip("/")
+    if not host or "/" in collection:
+        raise ConfigurationError(
+            "a storage spec is qdrant://host:6333/collection?user_id=...: the host is missing, or more"
+        )
+    options = {"host": host, "port": port, "collection": collection or None}
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _secret_in_spec() -> ConfigurationError:
+    # CrewAI keeps the spec in the memory, and shows it.
+    return ConfigurationError("a storage spec is shown in logs: set QDRANT_API_KEY, or register(api_key=...), instead")
+
+
+# -- every Crew(memory=True) ---------------------------------------------------------------------------------------
+
+
+def _replace_default() -> None:
+    import crewai
+
+    construct = crewai.Crew.__init__
+    if getattr(construct, "of_this_package", False):
+        return
+
+    @functools.wraps(construct)
+    def with_ours(self: Any, /, **data: Any) -> None:
+        construct(self, **(_remembering(data) if _Registered.default else data))
+
+    with_ours.of_this_package = True  # type: ignore[attr-defined]
+    type.__setattr__(crewai.Crew, "__init__", with_ours)
+
+
+def _remembering(data: dict[str, Any]) -> dict[str, Any]:
+    """A crew's arguments, with ``memory=True`` meaning the registered memory."""
+    if data.get("memory") is not True or data.get("external_memory") is not None:
+        return data
+    with _lock:
+        if _Registered.memory is None:
+            from .memory import PersistentMemory
+
+            _Registered.memory = PersistentMemory(**_Registered.options)
+    given = {name: value for name, value in data.items() if value is not None and name != "memory"}
+    return {**_Registered.memory.crew_kwargs(), **given}
+
+
+def _with_registered(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options given by name over the registered ones; a store that is named replaces the registered store."""
+    from ..config import STORE_OPTIONS
+
+    registered = dict(_Registered.options)
+    if any(options.get(name) is not None for name in (*STORE_OPTIONS, "store")):
+        registered = {name: value for name, value in registered.items() if name not in STORE_OPTIONS}
+    return {**registered, **options}

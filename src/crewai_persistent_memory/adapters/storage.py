@@ -1,0 +1,207 @@
+"""``PersistentStorage``: CrewAI's ``Storage`` (<= 1.9.3) over a store, every call inside the scope.
+
+Contracts of CrewAI this relies on (0.203.2 to 1.9.3): a memory calls ``save(value, metadata)`` and
+``search(query=, limit=, score_threshold=)``, since 1.7 also ``asearch`` where a crew is awaited, from the thread of the
+agent; what builds the prompt reads ``content`` of each result. Errors there are logged by CrewAI and the crew goes on
+without memory, so they are logged here as errors too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from typing_extensions import Self, Unpack
+
+from ..checking import normalize_path
+from ..config import MemoryOptions
+from ..entry import MEMORY, FilterArgs, MemoryEntry
+from ..errors import ConfigurationError
+from ..stores.base import MemoryStore
+from ..stores.text_native import Message, TextNativeStore
+from ..stores.types import EntryFields
+from .events import logged
+from .generation import is_unified
+from .keeping import akeep, atouch, keep, touch
+from .options import open_from
+from .texts import conversation, text_of
+
+if is_unified():
+
+    class _Storage:
+        """CrewAI >= 1.10 has no such class; ``ExternalMemory(storage=...)`` of this package takes it all the same."""
+else:
+    from crewai.memory.storage.interface import Storage as _Storage  # type: ignore[import-not-found, no-redef]
+
+CREWAI_THRESHOLD: Final = 0.6
+"""What CrewAI passes as ``score_threshold`` where nobody asked for one. It is meant for
+cosines, and ours are fused ranks."""
+
+
+class PersistentStorage(_Storage):
+    """Storage for CrewAI's memories until 1.9.3: ``ExternalMemory(storage=PersistentStorage(user_id="john"))``.
+
+    Args:
+        store: a store handle that is already open, in place of the options; closing it stays with whoever opened it.
+        kind: of what is saved here, and found: ``"memory"``, or ``"entity"`` below an ``EntityMemory``.
+        infer: let the store decide what to remember of what was said (Mem0). Left out: ``True`` on such a store.
+        read_only: save nothing.
+        root_scope: a path; everything is saved and found there and below.
+        options: the scope, the store, the embedder and the ranking; see :class:`MemoryConfig`.
+
+    Raises:
+        ConfigurationError: an option is unknown, malformed, or contradicts another.
+        ScopeError: about the scope fields. That there is a user is checked at every call, because ``use_scope`` may
+            bring one.
+        StoreError, EmbedderError: the store cannot be opened.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: MemoryStore | None = None,
+        kind: str = MEMORY,
+        infer: bool | None = None,
+        read_only: bool = False,
+        root_scope: str | None = None,
+        **options: Unpack[MemoryOptions],
+    ) -> None:
+        path = "/" if root_scope is None else normalize_path(root_scope)
+        self.store, self.config = open_from({**options, "store": store})
+        native = isinstance(self.store, TextNativeStore)
+        if infer and not native:
+            if store is None:
+                self.store.close()
+            raise ConfigurationError(
+                "infer=True: this store keeps texts as they are; use Mem0 (mem0=...), or PersistentMemory with llm= on "
+                "crewai >= 1.10"
+            )
+        self.kind = kind
+        self.infers = native if infer is None else infer
+        self.read_only = read_only
+        self.path = path
+        self._owns_store = store is None
+
+    def of_kind(self, kind: str, *, infer: bool = False) -> PersistentStorage:
+        """Another storage over the same store, for entries of another kind."""
+        return self._with(store=self.store, kind=kind, infer=infer)
+
+    def over(self, store: MemoryStore) -> PersistentStorage:
+        """Another storage like this one, over another handle of the store."""
+        return self._with(store=store, kind=self.kind, infer=self.infers)
+
+    def _with(self, *, store: MemoryStore, kind: str, infer: bool) -> PersistentStorage:
+        about: dict[str, Any] = {"kind": kind, "infer": infer, "read_only": self.read_only, "root_scope": self.path}
+        return PersistentStorage(store=store, **about)
+
+    # -- CrewAI's side ---------------------------------------------------------------------------------------------
+
+    def save(self, value: Any, metadata: Mapping[str, Any] | None = None) -> None:
+        """Keep what was said. Nothing of ``metadata`` is changed.
+
+        Args:
+            value: what was said; an agent's answer.
+            metadata: anything JSON can hold. ``messages``, the conversation that led to the answer, is kept in place of
+                the value, freed of CrewAI's prompt.
+
+        Raises:
+            InvalidEntryError, ScopeError, StoreError, EmbedderError: nothing was stored.
+        """
+        if self.read_only:
+            return
+        with logged("save"):
+            messages, about = self._said(value, metadata)
+            keep(self.store, [text_of(messages)], messages, about, infer=self.infers)
+
+    async def asave(self, value: Any, metadata: Mapping[str, Any] | None = None) -> None:
+        if self.read_only:
+            return
+        with logged("save"):
+            messages, about = self._said(value, metadata)
+            await akeep(self.store, [text_of(messages)], messages, about, infer=self.infers)
+
+    def search(self, query: str, limit: int = 5, score_threshold: float = CREWAI_THRESHOLD) -> list[dict[str, Any]]:
+        """What is remembered about ``query``, best first.
+
+        Args:
+            query: text.
+            limit: most results.
+            score_threshold: only results with at least this score, 0…1; 0.6, which CrewAI passes where nobody asked for
+                one, asks for none.
+
+        Returns:
+            Dicts with ``content``, ``memory`` (the same), ``metadata``, ``score`` (0…1) and ``id``.
+
+        Raises:
+            ScopeError, StoreError, EmbedderError: the search failed.
+        """
+        with logged("search"):
+            found = self.store.search(query, limit=limit, min_score=_min_score(score_threshold), **self._filter)
+            if found and not self.read_only:
+                touch(self.store, [entry.id for entry in found])
+        return [_result(entry) for entry in found]
+
+    async def asearch(
+        self, query: str, limit: int = 5, score_threshold: float = CREWAI_THRESHOLD
+    ) -> list[dict[str, Any]]:
+        with logged("search"):
+            found = await self.store.asearch(query, limit=limit, min_score=_min_score(score_threshold), **self._filter)
+            if found and not self.read_only:
+                await atouch(self.store, [entry.id for entry in found])
+        return [_result(entry) for entry in found]
+
+    def reset(self) -> None:
+        """Delete what this storage has kept in the scope, and nothing outside it."""
+        with logged("reset"):
+            self.store.delete(kind=self.kind, path=self.path)
+
+    def close(self) -> None:
+        """Flush and close the store, if it was opened here."""
+        if self._owns_store:
+            self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        # CrewAI deep-copies crews; a copy remembers in the same place.
+        return self
+
+    def __repr__(self) -> str:
+        return f"PersistentStorage({self.store!r}, kind={self.kind!r})"
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    @property
+    def _filter(self) -> FilterArgs:
+        return {"kind": self.kind, "path": self.path, "include_private": False}
+
+    def _said(self, value: Any, metadata: Mapping[str, Any] | None) -> tuple[list[Message], EntryFields]:
+        messages, rest = conversation(value, metadata or {})
+        about: EntryFields = {
+            "path": self.path,
+            "categories": (),
+            "metadata": rest,
+            "importance": 0.5,
+            "source": None,
+            "private": False,
+            "kind": self.kind,
+        }
+        return messages, about
+
+
+def _min_score(threshold: float) -> float:
+    return 0.0 if threshold == CREWAI_THRESHOLD else threshold
+
+
+def _result(entry: MemoryEntry) -> dict[str, Any]:
+    return {
+        "id": entry.id,
+        "content": entry.content,
+        "memory": entry.content,
+        "metadata": dict(entry.metadata),
+        "score": entry.score or 0.0,
+    }

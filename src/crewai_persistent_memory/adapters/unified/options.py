@@ -1,0 +1,51 @@
+"""What ``PersistentMemory`` takes: this package's options and CrewAI's own, told apart and checked."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any, Final
+
+from crewai.memory.unified_memory import Memory
+
+from ...config import refuse_unknown
+from ...embedding import redact
+from ...errors import ConfigurationError
+from ..options import OUR_OPTIONS
+
+# What CrewAI's Memory takes differs by version; storage, embedder and llm are decided here.
+_CREWAI_OPTIONS: Final = frozenset(inspect.signature(Memory).parameters) - {"storage", "embedder", "llm", "memory_kind"}
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """Refuse what neither side knows.
+
+    Raises:
+        ConfigurationError: names the option and the fix.
+    """
+    refuse_unknown(options, set(OUR_OPTIONS | _CREWAI_OPTIONS | {"store", "llm", "infer"}), "option")
+
+
+def crewai_options(options: Mapping[str, Any], llm: Any) -> dict[str, Any]:
+    """The options that go to CrewAI's ``Memory``.
+
+    Raises:
+        ConfigurationError: the LLM cannot be built.
+    """
+    chosen = {name: value for name, value in options.items() if name in _CREWAI_OPTIONS}
+    if "recency_half_life_days" in chosen:
+        chosen["recency_half_life_days"] = max(1, round(chosen["recency_half_life_days"]))  # CrewAI takes whole days
+    if llm is not None:
+        chosen["llm"] = _build_llm(llm)
+    return chosen
+
+
+def _build_llm(llm: Any) -> Any:
+    if not isinstance(llm, str):
+        return llm
+    from crewai.llm import LLM
+
+    try:
+        return LLM(model=llm)
+    except Exception as error:
+        raise ConfigurationError(f"llm={llm!r} cannot be built: {redact(str(error))}") from error
