@@ -23,7 +23,7 @@ from crewai_persistent_memory import (
     open_store,
     use_scope,
 )
-from crewai_persistent_memory.adapters.generation import is_unified
+from crewai_persistent_memory.adapters.generation import installed, is_unified
 
 from ..support.crews import ScriptedLLM, final, memories_in, needs_unified, one_agent_crew
 from ..support.embedders import WordHashEmbedder
@@ -104,7 +104,10 @@ class TestKickoffs:
 
                 async def asynchronously() -> None:
                     await crew().kickoff_async(inputs={"what": "snow"})
-                    await crew().akickoff(inputs={"what": "fog"})
+                    if not hasattr(crew(), "akickoff"):  # since 1.7
+                        crew().kickoff(inputs={"what": "fog"})
+                    else:
+                        await crew().akickoff(inputs={"what": "fog"})
                     await crew().kickoff_for_each_async(inputs=[{"what": "hail"}, {"what": "dew"}])
 
                 asyncio.run(asynchronously())
@@ -140,7 +143,12 @@ class TestKickoffs:
             with use_scope(user_id="john"):
                 tell(memory, "John likes tea")
             with caplog.at_level(logging.ERROR, "crewai_persistent_memory"):
-                assert memories_in(tell(memory, "who likes tea?")) == ""
+                if installed() < (1, 7, 0):  # CrewAI goes on without memory since 1.7; before that it does not
+                    for failing in (lambda: tell(memory, "who likes tea?"), lambda: memory.save("x")):
+                        with pytest.raises(MissingScopeError):
+                            failing()
+                else:
+                    assert memories_in(tell(memory, "who likes tea?")) == ""
             read, write = ("recall", "remember") if is_unified() else ("search", "save")
             assert f"{read} failed: no user for this call" in caplog.text
             assert f"{write} failed: no user for this call" in caplog.text
@@ -300,7 +308,7 @@ class TestCrewAI:
             for kind in kinds:
 
                 def note(source: Any, event: Any) -> None:
-                    if "PersistentMemory" in repr(source):
+                    if source is memory:
                         seen.append(event.type)
                         done.release()
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 from typing_extensions import Self, Unpack
 
 from ..checking import normalize_path
-from ..config import MemoryOptions
+from ..config import MemoryOptions, refuse_unknown
 from ..entry import MEMORY, FilterArgs, MemoryEntry
 from ..errors import ConfigurationError
 from ..stores.base import MemoryStore
@@ -23,7 +23,7 @@ from ..stores.types import EntryFields
 from .events import logged
 from .generation import is_unified
 from .keeping import akeep, atouch, keep, touch
-from .options import open_from
+from .options import OUR_OPTIONS, open_from
 from .texts import conversation, text_of
 
 if is_unified():
@@ -67,6 +67,7 @@ class PersistentStorage(_Storage):
         **options: Unpack[MemoryOptions],
     ) -> None:
         path = "/" if root_scope is None else normalize_path(root_scope)
+        refuse_unknown(options, set(OUR_OPTIONS), "option")
         self.store, self.config = open_from({**options, "store": store})
         native = isinstance(self.store, TextNativeStore)
         if infer and not native:
