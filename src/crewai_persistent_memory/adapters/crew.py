@@ -73,6 +73,11 @@ def _contextual(values: dict[str, Any]) -> dict[str, Any]:
     if storage is None:
         return values
     _refuse_two(external, memory)
+    if not isinstance(external, PersistentMemory):
+        # CrewAI's own class over a storage of ours: it would hold the crew, which then cannot be dumped or copied.
+        from .external import ExternalMemory
+
+        external = ExternalMemory(storage=storage)
     given = {name: value for name, value in values.items() if value is not None}
     return {**replaced_memories(storage), **given, "external_memory": external, "memory": False}
 

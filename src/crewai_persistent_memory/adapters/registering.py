@@ -94,6 +94,11 @@ def _register_provider() -> None:
 
 
 def _storage_of(crew: Any, config: Mapping[str, Any]) -> PersistentStorage:
+    external = getattr(crew, "external_memory", None)
+    if external is not None:
+        # CrewAI's external memory holds the crew that holds it, and such a crew can be neither dumped nor copied. It
+        # needs the crew for nothing but this call.
+        external.crew = None
     given = options_of({"provider": NAME, "config": config})
     return PersistentStorage(**_with_registered(given))
 
@@ -161,12 +166,12 @@ def _server_of(url: Any) -> dict[str, Any]:
         host, port = url.hostname, url.port
     except ValueError as error:
         raise ConfigurationError(
-            f"the storage spec's address cannot be read ({error}): write qdrant://host:6333"
+            f"the storage spec's address cannot be read ({error}): write qdrant://host:6333/collection"
         ) from None
     collection = url.path.strip("/")
     if not host or "/" in collection:
         raise ConfigurationError(
-            "a storage spec is qdrant://host:6333/collection?user_id=...: the host is missing, or more"
+            "a storage spec is qdrant://host:6333/collection?user_id=...: check host and collection"
         )
     options = {"host": host, "port": port, "collection": collection or None}
     return {name: value for name, value in options.items() if value is not None}

@@ -1,0 +1,260 @@
+"""``register()``: by name, and in the place of every ``Crew(memory=True)``."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import crewai
+import pytest
+
+from crewai_persistent_memory import ConfigurationError, Crew, MissingScopeError, PersistentMemory, register, use_scope
+from crewai_persistent_memory.adapters import registering
+from crewai_persistent_memory.adapters.generation import STORAGE_FACTORY_SINCE, installed, is_unified
+
+from ..support.crews import ScriptedLLM, final, memories_in, needs_contextual, needs_unified, one_agent_crew
+from ..support.embedders import WordHashEmbedder
+from ..support.memories import no_local_vectors, told
+from ..support.qdrant_server import QdrantServer
+
+pytestmark = pytest.mark.crew
+
+by_name = pytest.mark.skipif(
+    not is_unified() or installed() < STORAGE_FACTORY_SINCE, reason="CrewAI makes storages by name since 1.14.7"
+)
+
+
+@pytest.fixture(autouse=True)
+def unregistered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ``register()`` changes in CrewAI is as it was, before and after."""
+    monkeypatch.setattr(crewai.Crew, "__init__", crewai.Crew.__init__)
+    for name in ("options", "default", "memory", "asked_before_us"):
+        monkeypatch.setattr(registering._Registered, name, getattr(registering._Registered, name))
+    if not is_unified():
+        from crewai.memory.external.external_memory import ExternalMemory
+
+        supported = ExternalMemory.external_supported_storages
+        monkeypatch.setattr(ExternalMemory, "external_supported_storages", staticmethod(supported))
+    elif installed() >= STORAGE_FACTORY_SINCE:
+        from crewai.memory.storage import factory
+
+        monkeypatch.setattr(factory, "_factory", None)
+
+
+def at(folder: Path, **scope: Any) -> dict[str, Any]:
+    return {"path": str(folder / "store"), "embedder": None, **scope}
+
+
+@needs_contextual
+class TestProviderByName:
+    @pytest.mark.parametrize("crew_class", [crewai.Crew, Crew], ids=["crewai", "ours"])
+    def test_what_one_crew_hears_another_recalls(self, tmp_path: Path, crew_class: Any) -> None:
+        from crewai.memory.external.external_memory import ExternalMemory
+
+        register()
+        register()  # twice is once
+
+        def run(request: str, **scope: Any) -> str:
+            external = ExternalMemory(embedder_config={"provider": "persistent", "config": at(tmp_path, **scope)})
+            llm = ScriptedLLM(final("noted"))
+            plain = one_agent_crew(llm, request)
+            crew = crew_class(agents=plain.agents, tasks=plain.tasks, external_memory=external)
+            # CrewAI's own class cannot be copied once it has run: it holds an agent. Ours can.
+            for start in (lambda: crew.kickoff_for_each(inputs=[{}, {}]), crew.kickoff):
+                start()
+            if crew_class is Crew:
+                crew.copy().kickoff()
+            return memories_in(llm.prompts[0])
+
+        assert run("I am allergic to nuts", user_id="john") == ""
+        assert run("allergic?", user_id="john").count("I am allergic to nuts") == 1
+        assert run("allergic?", user_id="jane") == ""
+        assert no_local_vectors()
+
+    def test_the_registered_options_are_filled_in(self, tmp_path: Path) -> None:
+        from crewai.memory.external.external_memory import ExternalMemory
+
+        register(**at(tmp_path), project_id="shop")
+        storage = ExternalMemory.create_storage(None, {"provider": "persistent", "config": {"user_id": "john"}})
+        assert (storage.store.scope.project_id, storage.store.scope.user_id) == ("shop", "john")
+        elsewhere = {"user_id": "john", "path": str(tmp_path / "other"), "embedder": None}
+        other = ExternalMemory.create_storage(None, {"provider": "persistent", "config": elsewhere})
+        storage.save("x")
+        assert other.search("x") == []
+
+    def test_other_providers_are_left_alone(self) -> None:
+        from crewai.memory.external.external_memory import ExternalMemory
+
+        before = ExternalMemory.external_supported_storages()
+        register()
+        after = ExternalMemory.external_supported_storages()
+        assert set(after) == {*before, "persistent"}
+        assert all(after[name] is before[name] for name in before)
+        with pytest.raises(ValueError, match="chroma not supported"):
+            ExternalMemory.create_storage(None, {"provider": "chroma"})
+
+    def test_mistakes_are_named(self) -> None:
+        from crewai.memory.external.external_memory import ExternalMemory
+
+        register()
+        with pytest.raises(ConfigurationError, match="did you mean user_id"):
+            ExternalMemory.create_storage(None, {"provider": "persistent", "config": {"usr_id": "john"}})
+
+
+@by_name
+class TestStorageByName:
+    def test_persistent(self, tmp_path: Path) -> None:
+        from crewai.memory.unified_memory import Memory
+
+        register(path=tmp_path / "store")
+        memory = Memory(storage="persistent?user_id=john", embedder=WordHashEmbedder(), llm=ScriptedLLM())
+        memory._storage.save([_record("John likes tea")])
+        assert memory.list_records()[0].content == "John likes tea"
+        other = Memory(storage="persistent?user_id=jane", embedder=WordHashEmbedder(), llm=ScriptedLLM())
+        assert other.list_records() == []
+        unnamed = Memory(storage="persistent", embedder=WordHashEmbedder(), llm=ScriptedLLM())
+        with pytest.raises(MissingScopeError):
+            unnamed.list_records()
+        with use_scope(user_id="john"):
+            assert len(unnamed.list_records()) == 1
+
+    def test_a_server(self, server: QdrantServer, collection: str) -> None:
+        from crewai.memory.unified_memory import Memory
+
+        register(api_key=server.key) if server.key else register()
+        address = server.url.removeprefix("http://")
+        spec = f"qdrant://{address}/{collection}?user_id=john&project_id=shop&timeout=7&dimensions=3&prefer_grpc=false"
+        memory = Memory(storage=spec, embedder=lambda texts: [[1.0, 0.0, 0.0] for _ in texts], llm=ScriptedLLM())
+        memory._storage.save([_record("John likes tea", [1.0, 0.0, 0.0])])
+        assert [match.record.content for match in memory.recall("tea", depth="shallow")] == ["John likes tea"]
+        with server.admin() as admin:
+            assert admin.get(f"/collections/{collection}").status_code == 200
+        memory.close()
+
+    def test_other_specs_go_where_they_went(self, tmp_path: Path) -> None:
+        from crewai.memory.storage.factory import resolve_memory_storage, set_memory_storage_factory
+
+        asked: list[str] = []
+
+        def before(spec: str) -> Any:
+            asked.append(spec)
+            return "theirs" if spec == "redis" else None
+
+        set_memory_storage_factory(before)
+        register(**at(tmp_path, user_id="john"))
+        register(**at(tmp_path, user_id="john"))
+        assert resolve_memory_storage("redis") == "theirs"
+        for spec in ("lancedb", "qdrant-edge", "./persistent", "/data/persistent", "persistent/x", "qdrant", ""):
+            assert resolve_memory_storage(spec) is None
+        assert asked[0] == "redis"
+        assert len(asked) == 8
+        assert "QdrantStorageBackend" in repr(resolve_memory_storage("persistent"))
+        assert len(asked) == 8
+
+    @pytest.mark.parametrize(
+        ("spec", "message"),
+        [
+            ("persistent?usr_id=john", "did you mean user_id"),
+            ("qdrant://h:6333/c?api_key=sk-1", "QDRANT_API_KEY"),
+            ("qdrant://user:sk-1@h:6333/c", "QDRANT_API_KEY"),
+            ("qdrant://h:port/c", "qdrant://host:6333/collection"),
+            ("qdrant:///c", "check host and collection"),
+            ("qdrant://h/a/b", "check host and collection"),
+            ("qdrant://h/c?collection=d", "collection is given twice"),
+            ("qdrant://h/c?timeout=soon", "timeout"),
+        ],
+    )
+    def test_mistakes_are_named_and_no_secret_is_shown(self, spec: str, message: str) -> None:
+        from crewai.memory.storage.factory import resolve_memory_storage
+
+        register()
+        with pytest.raises(ConfigurationError, match=message) as caught:
+            resolve_memory_storage(spec)
+        assert "sk-1" not in str(caught.value)
+
+
+@needs_unified
+def test_in_between_a_warning_says_what_to_use(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "crewai_persistent_memory"):
+        register()
+    expected = installed() < STORAGE_FACTORY_SINCE
+    assert ("takes no storage by name" in caplog.text) is expected
+
+
+class TestDefault:
+    def test_every_crew_with_memory_is_persistent(self, tmp_path: Path) -> None:
+        register(default=True, **at(tmp_path))
+
+        def run(user: str, request: str, crew_class: Any) -> str:
+            llm = ScriptedLLM(final("noted"))
+            plain = one_agent_crew(llm, request)
+            with use_scope(user_id=user):
+                crew_class(agents=plain.agents, tasks=plain.tasks, memory=True).kickoff()
+            return memories_in(llm.prompts[0])
+
+        assert run("john", "I am allergic to nuts", crewai.Crew) == ""
+        for crew_class in (crewai.Crew, Crew):
+            assert "I am allergic to nuts" in run("john", "allergic?", crew_class)
+            assert "nuts" not in run("jane", "allergic?", crew_class)
+        assert no_local_vectors()
+        registering._Registered.memory.close()
+
+    def test_what_is_said_otherwise_holds(self, tmp_path: Path) -> None:
+        register(default=True, **at(tmp_path, user_id="john"))
+        plain = one_agent_crew(ScriptedLLM(final("noted")), "x")
+        without = crewai.Crew(agents=plain.agents, tasks=plain.tasks)
+        assert not getattr(without, "_memory", None)
+        assert not getattr(without, "_external_memory", None)
+        with PersistentMemory(path=tmp_path / "own", user_id="john", embedder=None) as own:
+            plain = one_agent_crew(ScriptedLLM(final("noted")), "kept by its own")
+            Crew(agents=plain.agents, tasks=plain.tasks, memory=True, external_memory=own).kickoff()
+            assert told(own) == ["kept by its own\nResult: noted"]
+        assert registering._Registered.memory is None, "nobody has asked for the default"
+
+    def test_registering_again_without_it_ends_it(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        register(default=True, **at(tmp_path, user_id="john"))
+        register()
+        monkeypatch.setattr(registering, "_remembering", lambda data: pytest.fail("asked for the default memory"))
+        plain = one_agent_crew(ScriptedLLM(final("noted")), "x")
+        crewai.Crew(agents=plain.agents, tasks=plain.tasks)
+
+    def test_in_a_program_of_its_own(self, tmp_path: Path) -> None:
+        """Two processes; the program's crew says ``memory=True`` and nothing else."""
+        program = (
+            "import sys; sys.path.insert(0, sys.argv[3])\n"
+            "from crewai_persistent_memory import register, use_scope\n"
+            "register(default=True, path=sys.argv[1], embedder=None)\n"
+            "from crewai import Agent, Crew, Task\n"
+            "from tests.support.crews import ScriptedLLM, final, memories_in\n"
+            "llm = ScriptedLLM(final('noted'))\n"
+            "agent = Agent(role='Concierge', goal='Serve', backstory='Old hand', llm=llm)\n"
+            "task = Task(description=sys.argv[2], expected_output='A line', agent=agent)\n"
+            "with use_scope(user_id='john'):\n"
+            "    Crew(agents=[agent], tasks=[task], memory=True).kickoff()\n"
+            "print('FOUND', memories_in(llm.prompts[0]).replace(chr(10), ' '))\n"
+        )
+        root = str(Path(__file__).parents[2])
+
+        def run(request: str) -> str:
+            command = [sys.executable, "-c", program, str(tmp_path / "store"), request, root]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stderr
+            return next(line for line in done.stdout.splitlines() if line.startswith("FOUND"))
+
+        run("I am allergic to nuts")
+        assert "I am allergic to nuts" in run("allergic?")
+
+
+@pytest.mark.parametrize("options", [{"usr_id": "john"}, {"path": "x", "url": "http://127.0.0.1:1"}])
+def test_options_are_checked_when_they_are_given(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError):
+        register(**options)
+
+
+def _record(content: str, embedding: list[float] | None = None) -> Any:
+    from crewai.memory.types import MemoryRecord
+
+    return MemoryRecord(content=content, embedding=embedding or WordHashEmbedder()([content])[0])
