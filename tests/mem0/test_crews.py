@@ -13,7 +13,7 @@ import pytest
 from crewai_persistent_memory import ConfigurationError, Crew, ExternalMemory, PersistentMemory, use_scope
 
 from ..support.calling import until
-from ..support.crews import ScriptedLLM, final, one_agent_crew
+from ..support.crews import ScriptedLLM, final, needs_unified, one_agent_crew
 from ..support.mem0_platform import DEFAULT_KEY, Mem0Platform
 from ..support.openai_server import OpenAIServer
 from ..support.qdrant_server import ROOT, QdrantServer
@@ -49,9 +49,13 @@ def test_the_published_cloud_configuration(
     openai_server.prompts.clear()
     environment = {"MEM0_API_KEY": DEFAULT_KEY, "MEM0_HOST": mem0_platform.url}
     run_example("mem0_cloud.py", TOLD, openai_server, tmp_path, **environment)
-    [memory] = until(lambda: list(mem0_platform.memories.values()), lambda found: len(found) == 1)
+    # Entities, which CrewAI until 1.9.3 finds by itself, are kept as they are.
+    [memory] = until(
+        lambda: [each for each in mem0_platform.memories.values() if "crewai_id" not in each["metadata"]],
+        lambda found: len(found) == 1,
+    )
     assert memory["memory"] == "I am allergic to nuts", "the nut allergy is kept, the rain is not"
-    [add] = mem0_platform.adds
+    [add] = [each for each in mem0_platform.adds if each["infer"]]
     assert add["user_id"] == "john"
     assert add["app_id"] == "my_project_id/my_org_id"
     assert add["run_id"] == "session_123"
@@ -123,6 +127,7 @@ class TestTheAutomaticLoop:
             [match] = memory.recall("nuts")
             assert match.record.content == f"{TOLD}\nResult: Noted."
 
+    @needs_unified
     def test_what_crewais_memory_can_do(self, options: Any) -> None:
         """Tools, scopes and slices, forget, list, info, update and reset."""
         with PersistentMemory(user_id="john", mem0=options, infer=False) as memory:
@@ -144,6 +149,7 @@ class TestTheAutomaticLoop:
             memory.reset()
             assert memory.list_records() == []
 
+    @needs_unified
     def test_the_memory_tools(self, options: Any) -> None:
         from crewai.tools.memory_tools import create_memory_tools
 
@@ -155,6 +161,7 @@ class TestTheAutomaticLoop:
             assert "John hates coriander" in str(search.run(queries=["coriander"]))
             assert "rains" not in str(search.run(queries=["coriander"]))
 
+    @needs_unified
     def test_deep_recall_by_crewais_own_flow(self, options: Any) -> None:
         from ..support.memory_llm import MemoryLLM
 
@@ -170,6 +177,7 @@ class TestTheAutomaticLoop:
             assert memory.remember("It rains.") is None
 
 
+@needs_unified
 class TestCrew:
     def test_external_memory_becomes_the_crews_memory(self, tmp_path: Path) -> None:
         plain = one_agent_crew(ScriptedLLM(), "x")

@@ -17,8 +17,10 @@ from starlette.routing import Route
 from .asgi import Serving
 from .embedders import WordHashEmbedder
 from .extraction import facts_in
+from .memories import EVALUATION
 
 DIMENSIONS = 64
+EVALUATING = "Assess the quality of the task completed"
 
 
 class OpenAIServer(Serving):
@@ -42,7 +44,13 @@ class OpenAIServer(Serving):
     @property
     def extractions(self) -> list[str]:
         """What Mem0 asked to be extracted, oldest first."""
-        return [p for p in self.prompts if "Current Task" not in p and "smart memory manager" not in p]
+        others = ("Current Task", "smart memory manager", EVALUATING)
+        return [prompt for prompt in self.prompts if not any(other in prompt for other in others)]
+
+    @property
+    def evaluations(self) -> list[str]:
+        """Answers that CrewAI until 1.9.3 had evaluated for its long-term memory, oldest first."""
+        return [prompt for prompt in self.prompts if EVALUATING in prompt]
 
     def local_mem0_config(self, vector_store: dict[str, Any], history: str) -> dict[str, Any]:
         """What a user of Mem0 OSS writes, with everything at this server but the vectors."""
@@ -64,7 +72,9 @@ class OpenAIServer(Serving):
         if self.fails_with is not None:
             return JSONResponse({"error": {"message": "scripted failure"}}, self.fails_with)
         answer = "Thought: I now can give a great answer\nFinal Answer: Noted."
-        if "Current Task" not in prompt:
+        if EVALUATING in prompt:
+            answer = json.dumps(EVALUATION)
+        elif "Current Task" not in prompt:
             answer = json.dumps(answer_to(prompt))
         message = {"role": "assistant", "content": answer}
         return JSONResponse(

@@ -31,6 +31,7 @@ from .service import Added, Extraction, Found
 from .versions import (
     copied,
     instructed,
+    local_add,
     local_read,
     local_update,
     names_of,
@@ -198,7 +199,7 @@ class LocalService(Asking):
         asked, more = instructed(memory, instructions)
         if expires is not None and takes(asked.add, "expiration_date"):
             more["expiration_date"] = expires.isoformat()
-        return asked.add(**arguments, **more)
+        return local_add(asked, {**arguments, **more})
 
     def update(self, record: Record, content: str | None, metadata: Mapping[str, Any]) -> Calls[None]:
         arguments = {"id": record.id, "content": content or record.entry.content, "metadata": metadata}

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import threading
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -137,7 +138,40 @@ def open_source_memory(config: Mapping[str, Any]) -> Any:
     mem0 = import_mem0(telemetry=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        return mem0.Memory.from_config(copied(config))
+        memory = mem0.Memory.from_config(copied(config))
+    if mem0_version() >= (2,):
+        memory.llm = _TellingLLM(memory.llm)
+    return memory
+
+
+class _TellingLLM:
+    """Mem0's LLM, whose failure is not lost: some 2.0 (2.0.5; no longer 2.2.1) take it for "nothing to remember"."""
+
+    def __init__(self, llm: Any) -> None:
+        self._llm = llm
+        self.failure = threading.local()
+
+    def generate_response(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return self._llm.generate_response(*args, **kwargs)
+        except Exception as error:
+            self.failure.error = error
+            raise
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._llm, name)
+
+
+def local_add(memory: Any, arguments: Arguments) -> Any:
+    """The library's ``add``, whose failure is an error."""
+    if not isinstance(memory.llm, _TellingLLM):
+        return memory.add(**arguments)
+    failure = memory.llm.failure
+    failure.error = None
+    answer = memory.add(**arguments)
+    if failure.error is not None and not results_of(answer):
+        raise failure.error
+    return answer
 
 
 def copied(value: Any) -> Any:
