@@ -5,12 +5,14 @@ import socket
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from crewai_persistent_memory import MemoryStore
+from crewai_persistent_memory.adapters.generation import is_unified
 from crewai_persistent_memory.stores.factory import open_configured
 
 from .support.engines import NEWEST, STORES, Servers, servers
@@ -51,6 +53,16 @@ def no_connection_leaves_this_machine(monkeypatch: pytest.MonkeyPatch) -> list[A
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
     return attempts
+
+
+OF_UNIFIED_MEMORY = ["contract/test_backend.py", "crew/test_memory_engine.py"]
+collect_ignore = [] if is_unified() else OF_UNIFIED_MEMORY
+
+
+def pytest_report_header() -> list[str]:
+    versions = f"crewai {version('crewai')}, mem0ai {version('mem0ai')}, qdrant-client {version('qdrant-client')}"
+    left = [f"not collected, for CrewAI since 1.10 only: {', '.join(collect_ignore)}"] if collect_ignore else []
+    return [versions, *left]
 
 
 OpenStore = Callable[..., MemoryStore]

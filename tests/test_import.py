@@ -5,10 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError, requires
+from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 import crewai_persistent_memory
+from crewai_persistent_memory.adapters import generation
+from crewai_persistent_memory.adapters.generation import is_unified
 
 HEAVY = ["crewai", "mem0", "qdrant_client", "qdrant_edge", "openai", "pydantic", "chromadb", "lancedb"]
 
@@ -40,7 +46,58 @@ def test_help_needs_no_engine() -> None:
 
 @pytest.mark.parametrize("name", crewai_persistent_memory.__all__)
 def test_public_names_exist_and_are_documented(name: str) -> None:
-    assert getattr(crewai_persistent_memory, name).__doc__
+    if name == "QdrantStorageBackend" and not is_unified():
+        with pytest.raises(crewai_persistent_memory.UnsupportedCrewAIError, match=r"needs crewai >= 1\.10"):
+            getattr(crewai_persistent_memory, name)
+    else:
+        assert getattr(crewai_persistent_memory, name).__doc__
+
+
+class TestVersionsOfCrewAI:
+    @pytest.mark.parametrize("found", ["0.201.1", "1.16.0", "2.0", None])
+    def test_one_that_is_not_known_gets_a_sentence(self, found: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+        def version(name: str) -> str:
+            if found is None:
+                raise PackageNotFoundError(name)
+            return found
+
+        monkeypatch.setattr(generation, "version", version)
+        generation.installed.cache_clear()
+        try:
+            with pytest.raises(ImportError, match=r"pip install 'crewai>=0\.203") as caught:
+                generation.installed()
+        finally:
+            generation.installed.cache_clear()
+        assert str(caught.value).startswith(f"crewai {found} is installed" if found else "crewai is not installed")
+
+    def test_the_command_line_says_it_too(self) -> None:
+        """In a process of its own, where another version is found installed."""
+        program = (
+            "import importlib.metadata as m; real = m.version; "
+            "m.version = lambda name: '0.100.0' if name == 'crewai' else real(name); "
+            "from crewai_persistent_memory import Crew"
+        )
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+        assert done.returncode == 1
+        assert (
+            "crewai 0.100.0 is installed, and this version of crewai-persistent-memory works with"
+            in (done.stderr.splitlines()[-1])
+        )
+
+    def test_the_packages_metadata_says_the_same(self) -> None:
+        [required] = [Requirement(each) for each in requires("crewai-persistent-memory") or [] if "crewai" in each]
+        assert required.name == "crewai"
+        assert required.specifier == SpecifierSet(">=0.203,<1.16")
+        for version, known in (("0.202.9", False), ("0.203.0", True), ("1.15.99", True), ("1.16.0", False)):
+            assert (generation.OLDEST <= generation.parsed(version) < generation.BEFORE) is known
+            assert (version in required.specifier) is known
+
+    def test_every_version_of_the_matrix_has_its_constraints(self) -> None:
+        folder = Path(__file__).parents[1] / "constraints"
+        for file in folder.glob("crewai-*.txt"):
+            pinned = file.stem.removeprefix("crewai-")
+            assert f"\ncrewai=={pinned}\n" in file.read_text()
+            assert generation.OLDEST <= generation.parsed(pinned) < generation.BEFORE
 
 
 def test_unknown_names_are_attribute_errors() -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from crewai_persistent_memory import PersistentMemory
 
-from ..support.crews import ScriptedLLM, final
+from ..support.crews import ScriptedLLM, final, memories_in
+from ..support.memories import no_local_vectors
+from ..support.openai_server import OpenAIServer
 
 pytestmark = pytest.mark.crew
 
@@ -29,3 +34,34 @@ def test_the_concierge_knows_each_guest_and_no_other(tmp_path: Path) -> None:
             prompts[guest] = llm.prompts[-1]
     assert "allergic to nuts" in prompts["john"]
     assert "nuts" not in prompts["jane"]
+
+
+def test_the_support_desk_in_processes_of_their_own(tmp_path: Path, openai_server: OpenAIServer) -> None:
+    """The program as it stands: two runs, two customers, and what the LLM behind the agents was given to read."""
+    told = "My router is a FritzBox 7590, and it drops the line at night."
+    asked = "The line is gone again. Which router have I got?"
+
+    def run(customer: str, request: str) -> list[str]:
+        openai_server.prompts.clear()
+        key = {"OPENAI_API_KEY": "sk-test", "OPENAI_BASE_URL": f"{openai_server.url}/v1", "OPENAI_API_BASE": ""}
+        program = [sys.executable, str(EXAMPLES / "support_desk.py"), customer, request]
+        done = subprocess.run(
+            program,
+            cwd=tmp_path,
+            env={**os.environ, **key, "HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=180,
+        )
+        assert done.returncode == 0, done.stderr
+        assert "Noted." in done.stdout
+        assert len(openai_server.agent_prompts) == 2, "one answer of each agent"
+        return openai_server.agent_prompts
+
+    run("ana", told)
+    technician, writer = run("ana", asked)
+    for prompt in (technician, writer):
+        assert memories_in(prompt).count(f"A customer writes: {told}") == 1
+    assert not any("FritzBox" in prompt for prompt in run("ben", asked))
+    assert no_local_vectors()

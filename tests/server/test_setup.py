@@ -15,7 +15,6 @@ import pytest
 from crewai_persistent_memory import (
     ConfigurationError,
     EmbedderMismatchError,
-    QdrantStorageBackend,
     SchemaVersionError,
     ServerVersionError,
     StoreCorruptedError,
@@ -28,6 +27,7 @@ from crewai_persistent_memory.stores.qdrant import server_setup
 from crewai_persistent_memory.stores.qdrant.layout import TENANT_KEY
 from crewai_persistent_memory.stores.qdrant.server import project_name
 
+from ..support.crews import needs_unified
 from ..support.embedders import WordHashEmbedder
 from ..support.qdrant_server import QdrantServer, free_ports
 from ..support.tcp_proxy import PASS, Fault, TcpProxy
@@ -156,10 +156,13 @@ class TestCreation:
         open_here(server.url)
         open_here(server.url, create_collection=False).add("x")
 
+    @needs_unified
     def test_vectors_from_outside_decide_their_length_when_they_come(
         self, server: QdrantServer, collection: str
     ) -> None:
         from crewai.memory.types import MemoryRecord
+
+        from crewai_persistent_memory import QdrantStorageBackend
 
         one = QdrantStorageBackend(url=server.url, collection=collection, user_id="john")
         two = QdrantStorageBackend(url=server.url, collection=collection, user_id="john", timeout=4)
@@ -180,10 +183,13 @@ class TestDescriptor:
         with pytest.raises(EmbedderMismatchError):
             open_here(server.url, embedder=None)
 
+    @needs_unified
     def test_a_collection_of_keywords_takes_no_vectors(
         self, server: QdrantServer, collection: str, open_here: OpenHere
     ) -> None:
         from crewai.memory.types import MemoryRecord
+
+        from crewai_persistent_memory import QdrantStorageBackend
 
         open_here(server.url)
         backend = QdrantStorageBackend(url=server.url, collection=collection, user_id="john")

@@ -14,11 +14,11 @@ from crewai_persistent_memory import (
     EmbedderError,
     EmbedderMismatchError,
     EmbedderUnavailableError,
-    QdrantStorageBackend,
     open_store,
 )
 from crewai_persistent_memory.embedding import Embedder, Fingerprint, KeywordEncoder, normalize_spec, public_spec
 
+from ..support.crews import needs_unified
 from ..support.embedders import WordHashEmbedder
 
 OPENAI = {"provider": "openai", "config": {"model_name": "text-embedding-3-small", "api_key": "sk-secret0123456789"}}
@@ -95,7 +95,10 @@ class TestMismatch:
         with pytest.raises(EmbedderMismatchError, match="no embedder was given"):
             open_store(path=tmp_path / "vectors", embedder=None)
 
+    @needs_unified
     def test_vectors_from_outside(self, tmp_path: Path) -> None:
+        from crewai_persistent_memory import QdrantStorageBackend
+
         QdrantStorageBackend(path=tmp_path / "outside", user_id="john").close()
         with pytest.raises(EmbedderMismatchError, match="created by QdrantStorageBackend"):
             open_store(path=tmp_path / "outside", embedder=WordHashEmbedder())
