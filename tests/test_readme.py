@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from crewai_persistent_memory import MemoryConfig, PersistentMemory, open_store, use_scope
+from crewai_persistent_memory.adapters import registering
 from crewai_persistent_memory.mem0_config import Mem0Options
 from crewai_persistent_memory.server_config import CollectionSettings
 
-from .support.crews import ScriptedLLM, final, one_agent_crew
+from .support.crews import ScriptedLLM, final, needs_unified, one_agent_crew
 from .support.embedders import WordHashEmbedder
 from .support.mem0_platform import DEFAULT_KEY, Mem0Platform
 from .support.memory_llm import MemoryLLM
@@ -78,6 +79,23 @@ def test_shared(names: dict[str, Any]) -> None:
         names[name].close()
 
 
+def test_on_every_crewai(names: dict[str, Any]) -> None:
+    exec(snippet("external_memory=memory"), names)
+    with use_scope(user_id="john"):
+        assert [match.record.content for match in names["memory"].recall("tea")] == ["John likes tea\nResult: noted"]
+    names["memory"].close()
+
+
+def test_by_name(names: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it makes possible, ``tests/crew/test_register.py`` tries."""
+    monkeypatch.setattr(registering._Registered, "options", {})
+    for change in ("_register_provider", "_register_factory"):
+        monkeypatch.setattr(registering, change, lambda: None)
+    exec(snippet("import register"), names)
+    assert registering._Registered.options == {"project_id": "production"}
+
+
+@needs_unified
 def test_specialist_and_run(names: dict[str, Any]) -> None:
     exec(snippet('agent_id="chef"'), names)
     names["chef"].memory.remember("the sauce has saffron")
@@ -90,6 +108,7 @@ def test_specialist_and_run(names: dict[str, Any]) -> None:
     names["memory"].close()
 
 
+@needs_unified
 def test_llm(names: dict[str, Any]) -> None:
     llm = MemoryLLM()
     names["llm"] = llm
@@ -152,6 +171,7 @@ def test_store(names: dict[str, Any]) -> None:
         assert store.count() == 0
 
 
+@needs_unified
 def test_backend(names: dict[str, Any]) -> None:
     names["llm"] = MemoryLLM()
     exec(snippet("QdrantStorageBackend(path"), names)
@@ -161,7 +181,7 @@ def test_backend(names: dict[str, Any]) -> None:
 
 
 def test_every_snippet_is_run_here() -> None:
-    assert len(PYTHON) == 12
+    assert len(PYTHON) == 14
 
 
 def test_the_shell_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,10 +114,11 @@ def test_a_crew_that_has_run_is_copied(given: Any, memory: PersistentMemory) -> 
     assert no_local_vectors(), files_of_crewai()
 
 
-def test_without_long_term_memory_no_llm_is_called_but_the_agents(memory: PersistentMemory) -> None:
+@pytest.mark.parametrize("crew_class", [crewai.Crew, Crew])
+def test_without_long_term_memory_no_llm_is_called_but_the_agents(memory: PersistentMemory, crew_class: Any) -> None:
     llm = ScriptedLLM(final("noted"), EVALUATION)
     plain = one_agent_crew(llm, TOLD)
-    crewai.Crew(agents=plain.agents, tasks=plain.tasks, **memory.crew_kwargs(long_term=False)).kickoff()
+    crew_class(agents=plain.agents, tasks=plain.tasks, **memory.crew_kwargs(long_term=False)).kickoff()
     assert (len(llm.prompts), llm.evaluations) == (1, [])
     assert [entry.kind for entry in memory.store.list()] == ["memory"]
     assert long_term_rows() == []

@@ -21,7 +21,8 @@ class Crew(crewai.Crew):
 
     ``memory=True`` beside it means the same: all that CrewAI would remember itself is remembered there. On CrewAI
     until 1.9.3 it takes the place of short-term and entity memory, and long-term memory stays CrewAI's; ``memory=`` may
-    be the memory itself, as it is from 1.10 on. A memory that is given by name (``entity_memory=``, ...) is used.
+    be the memory itself, as it is from 1.10 on. A memory that is given by name (``entity_memory=``, ...) is used;
+    ``None`` is none.
 
     Raises:
         ConfigurationError: ``external_memory`` is no memory, or ``memory`` is another one.
@@ -78,8 +79,7 @@ def _contextual(values: dict[str, Any]) -> dict[str, Any]:
         from .external import ExternalMemory
 
         external = ExternalMemory(storage=storage)
-    given = {name: value for name, value in values.items() if value is not None}
-    return {**replaced_memories(storage), **given, "external_memory": external, "memory": False}
+    return {**replaced_memories(storage), **values, "external_memory": external, "memory": False}
 
 
 def _refuse_two(external: Any, memory: Any) -> None:

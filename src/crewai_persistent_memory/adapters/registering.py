@@ -209,7 +209,7 @@ def _remembering(data: dict[str, Any]) -> dict[str, Any]:
             from .memory import PersistentMemory
 
             _Registered.memory = PersistentMemory(**_Registered.options)
-    given = {name: value for name, value in data.items() if value is not None and name != "memory"}
+    given = {name: value for name, value in data.items() if name not in ("memory", "external_memory")}
     return {**_Registered.memory.crew_kwargs(), **given}
 
 

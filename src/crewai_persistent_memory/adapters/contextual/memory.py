@@ -58,7 +58,7 @@ class SharedLongTermMemory(_SharedOnCopy, LongTermMemory):  # type: ignore[misc]
 def replaced_memories(storage: PersistentStorage, *, long_term: bool = True) -> dict[str, Any]:
     """The memories that stand beside an external memory over ``storage``, as a crew's arguments."""
     if not long_term:
-        return {}
+        return {"entity_memory": None, "long_term_memory": None}
     return {
         "entity_memory": PersistentEntityMemory(storage=storage.of_kind(ENTITY)),
         "long_term_memory": SharedLongTermMemory(),

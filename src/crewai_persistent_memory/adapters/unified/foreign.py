@@ -71,6 +71,9 @@ class ForeignMemory(Memory):
     def reset(self, scope: str | None = None) -> None:
         self._foreign.reset()
 
+    def reset_all(self) -> None:
+        self._foreign.reset()
+
     async def aextract_memories(self, content: str) -> list[str]:
         return self.extract_memories(content)
 
