@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,13 @@ from crewai_persistent_memory.cli.demo import ASKED, TOLD
 from crewai import Agent, Crew, Task  # isort: skip (after ours, which sees to it that no telemetry is sent)
 from crewai.llms.base_llm import BaseLLM  # isort: skip
 
-_MEMORY_HEADING = "Relevant memories:"
-_MEMORY_END = "IMPORTANT: The memories above"
+# What CrewAI says before and after the memories: since 1.10, and until 1.9.3.
+_MEMORIES = re.compile(
+    r"(?:Relevant memories:|External memories:\n)(.*?)"
+    r"(?:IMPORTANT: The memories above|\n\nBegin! This is VERY|\n\nProvide your complete response|\Z)",
+    re.DOTALL,
+)
+_BULLET = re.compile(r"^- (?:\(score=[\d.]+\) )?(.*)", re.MULTILINE)
 
 
 class ScriptedLLM(BaseLLM):
@@ -23,9 +29,7 @@ class ScriptedLLM(BaseLLM):
 
     def call(self, messages: Any, *args: Any, **kwargs: Any) -> str:
         prompt = prompt_text(messages)
-        facts = [
-            line.removeprefix("- ").partition(") ")[2] for line in remembered(prompt).splitlines() if "(score" in line
-        ]
+        facts = _BULLET.findall(remembered(prompt))
         answer = f"I remember: {' '.join(facts)}" if facts else "Noted."
         return f"Thought: I now can give a great answer\nFinal Answer: {answer}"
 
@@ -47,8 +51,8 @@ def prompt_text(messages: Any) -> str:
 
 def remembered(prompt: str) -> str:
     """The memory block of a prompt, without CrewAI's words around it."""
-    _, found, rest = prompt.partition(_MEMORY_HEADING)
-    return rest.partition(_MEMORY_END)[0].strip() if found else ""
+    found = _MEMORIES.search(prompt)
+    return found[1].strip() if found else ""
 
 
 def concierge(memory: PersistentMemory, llm: Any, request: str) -> tuple[str, str]:
@@ -60,8 +64,11 @@ def concierge(memory: PersistentMemory, llm: Any, request: str) -> tuple[str, st
         llm=llm,
     )
     task = Task(description=request, expected_output="A short answer", agent=agent)
-    output: Any = Crew(agents=[agent], tasks=[task], **memory.crew_kwargs()).kickoff()
-    return str(output.raw), prompt_text(output.tasks_output[0].messages or [])
+    # Without the long-term memory that CrewAI has until 1.9.3, for whose sake an LLM evaluates each answer.
+    output: Any = Crew(agents=[agent], tasks=[task], **memory.crew_kwargs(long_term=False)).kickoff()
+    executor: Any = agent.agent_executor  # older CrewAI's output has no messages
+    messages = getattr(output.tasks_output[0], "messages", None) or getattr(executor, "messages", None)
+    return str(output.raw), prompt_text(messages or [])
 
 
 def main(phase: str, store: str, result: str, llm_name: str) -> None:
