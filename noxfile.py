@@ -15,8 +15,8 @@ UNTIL_UNIFIED = "1.9.3"
 """The last CrewAI of the older generation: the whole suite, as on the newest."""
 
 CREWAI = ["0.203.2", "1.0.0", "1.6.1", "1.10.1", "1.12.2", "1.14.7"]
-"""One of each shape that CrewAI's memory has had, each beside the newest mem0ai that installs with it; the newest of both
-are in the environment nox runs in."""
+"""One of each shape that CrewAI's memory has had, each beside the newest mem0ai that installs with it; the newest of
+both are in the environment nox runs in."""
 
 # Most tests wait for a server or a disk, so two at a time; what shares a cluster stays together.
 AT_A_TIME = ["-n", "2", "--dist", "loadgroup"]
