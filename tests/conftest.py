@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import os
 import socket
-import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
@@ -16,20 +14,9 @@ from crewai_persistent_memory.adapters.generation import is_unified
 from crewai_persistent_memory.stores.factory import open_configured
 
 from .support.engines import NEWEST, STORES, Servers, servers
-from .support.live import MEM0_KEY as _MEM0_KEY  # noqa: F401 (read before it is taken away below)
 from .support.mem0_platform import Mem0Platform
 from .support.openai_server import OpenAIServer
 from .support.qdrant_server import QdrantServer
-
-# A developer's own settings must not decide what the tests see, and no key may make a test call out.
-for _name in list(os.environ):
-    if _name.startswith(("CREWAI_MEMORY_", "MEM0_", "OPENAI_")) or _name in ("QDRANT_URL", "QDRANT_API_KEY"):
-        del os.environ[_name]
-# Mem0 keeps a file of settings in it from the moment it is imported.
-os.environ["MEM0_DIR"] = tempfile.mkdtemp(prefix="mem0-")
-os.environ["CREWAI_DISABLE_TELEMETRY"] = "true"
-os.environ["CREWAI_TRACING_ENABLED"] = "false"
-os.environ["CREWAI_TESTING"] = "true"
 
 
 @pytest.fixture(autouse=True)

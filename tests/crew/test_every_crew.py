@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import json
 import logging
@@ -19,6 +20,7 @@ from crewai import Agent, Process, Task
 
 from crewai_persistent_memory import Crew, PersistentMemory, use_scope
 
+from ..conftest import OpenStore
 from ..support.crews import ScriptedLLM, final, memories_in, one_agent_crew
 from ..support.memories import no_local_vectors, told
 
@@ -314,6 +316,24 @@ def test_memory_by_the_same_names_on_every_crewai(memory: PersistentMemory) -> N
     memory.reset()
     assert memory.store.count() == 0
     assert [entry.content for entry in chef.store.list()] == ["John wants it hot"]
+
+
+@pytest.mark.parametrize("open_any", ["embedded", "server", "mem0-cloud", "mem0-oss"], indirect=True)
+@pytest.mark.parametrize("start", ["kickoff", "kickoff_async", "akickoff"])
+def test_every_store_and_every_way_to_start(open_any: OpenStore, start: str) -> None:
+    if not hasattr(Crew, start):
+        pytest.skip("akickoff: since CrewAI 1.7")
+    memory = PersistentMemory(store=open_any(user_id="john"), infer=False)
+    prompts = []
+    for request in ("John is allergic to nuts", "What is John allergic to?"):
+        llm = ScriptedLLM(final("noted"))
+        outcome = getattr(crew_of(memory, llm, request), start)()
+        if asyncio.iscoroutine(outcome):
+            asyncio.run(outcome)
+        prompts.append(memories_in(llm.prompts[0]))
+    assert prompts[0] == ""
+    assert prompts[1].count("John is allergic to nuts") == 1
+    memory.close()
 
 
 def test_a_crew_of_crewais_own_class(memory: PersistentMemory) -> None:

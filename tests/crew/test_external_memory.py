@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +17,11 @@ from crewai_persistent_memory.adapters.generation import installed
 
 from ..support.crews import ScriptedLLM, final, memories_in, needs_contextual, one_agent_crew
 from ..support.memories import EVALUATION, files_of_crewai, long_term_rows, no_local_vectors
+from ..support.openai_server import OpenAIServer
 
 pytestmark = [pytest.mark.crew, needs_contextual]
+
+ROOT = Path(__file__).parents[2]
 
 TOLD = "John says: I am allergic to nuts and hate coriander"
 
@@ -92,6 +98,31 @@ def test_short_term_and_entity_memory_are_replaced_and_long_term_memory_is_not(
     assert len(long_term_rows()) == 2
     assert memory.store.count() == 2, "the same task and answer, and the same entity, are stored once"
     assert no_local_vectors(), files_of_crewai()
+
+
+@pytest.mark.parametrize("ours", [True, False], ids=["ours", "crewais"])
+def test_no_folder_of_chroma_appears(tmp_path: Path, openai_server: OpenAIServer, ours: bool) -> None:
+    """In a process of its own, since CrewAI chooses Chroma's folder when it is imported. CrewAI's own is seen."""
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[2])\n"
+        "from crewai_persistent_memory import Crew as Ours, PersistentMemory\n"
+        "import crewai; from tests.support.crews import ScriptedLLM, final, one_agent_crew\n"
+        "plain = one_agent_crew(ScriptedLLM(final('noted')), 'I am allergic to nuts')\n"
+        "memory = PersistentMemory(path=sys.argv[1], user_id='john', embedder=None)\n"
+        "Crew = Ours if sys.argv[3] == 'True' else crewai.Crew\n"
+        "Crew(agents=plain.agents, tasks=plain.tasks, memory=True, external_memory=memory).kickoff()\n"
+    )
+    folder = tmp_path / "crewai"
+    folder.mkdir()
+    environment = {
+        "CREWAI_STORAGE_DIR": str(folder),
+        "OPENAI_API_KEY": "sk-test",
+        "OPENAI_BASE_URL": f"{openai_server.url}/v1",
+    }
+    command = [sys.executable, "-c", program, str(tmp_path / "store"), str(ROOT), str(ours)]
+    subprocess.run(command, env={**os.environ, **environment}, check=True, capture_output=True, timeout=120)
+    assert (folder / "long_term_memory_storage.db").exists()
+    assert (not list(folder.rglob("chroma*"))) is ours, [str(path) for path in folder.rglob("*")]
 
 
 def test_another_user_sees_nothing(given: Any, memory: PersistentMemory, tmp_path: Path) -> None:

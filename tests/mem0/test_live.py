@@ -10,7 +10,9 @@ import pytest
 
 from crewai_persistent_memory import open_store
 
-from ..support.live import MEM0_KEY
+from .. import GIVEN
+
+MEM0_KEY = GIVEN.get("MEM0_API_KEY")
 
 pytestmark = [
     pytest.mark.live,

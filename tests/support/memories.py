@@ -7,15 +7,18 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+from .. import CREWAI_FOLDER
+
 ENTITY = {"name": "John", "type": "person", "description": "hates coriander", "relationships": ["guest of the hotel"]}
 EVALUATION = {"suggestions": ["answer in one line"], "quality": 8, "entities": [ENTITY]}
 """What CrewAI until 1.9.3 is told of an answer when it asks for its quality."""
 
 
 def files_of_crewai() -> set[str]:
-    """Everything CrewAI has written into its folder, without what this package keeps there."""
-    root = Path(os.environ["CREWAI_STORAGE_DIR"])
-    found = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+    """Everything CrewAI has written into its folders, the one of this test and the one it took when it was imported,
+    without what this package keeps there."""
+    roots = (Path(os.environ["CREWAI_STORAGE_DIR"]), CREWAI_FOLDER)
+    found = {str(path.relative_to(root)) for root in roots for path in root.rglob("*") if path.is_file()}
     return {name for name in found if not name.startswith("persistent-memory")}
 
 

@@ -18,10 +18,11 @@ from typing import Any
 import httpx
 import pytest
 
+from .. import GIVEN
 from .calling import until
 
 ROOT = Path(__file__).parents[2]
-GIVEN_URL, GIVEN_KEY = os.environ.get("QDRANT_URL"), os.environ.get("QDRANT_API_KEY")
+GIVEN_URL, GIVEN_KEY = GIVEN.get("QDRANT_URL"), GIVEN.get("QDRANT_API_KEY")
 # Read here, before conftest takes them away from the tests.
 REQUIRED = bool(os.environ.get("REQUIRE_QDRANT"))
 

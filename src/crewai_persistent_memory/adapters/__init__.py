@@ -7,6 +7,9 @@ import os
 os.environ.setdefault("CREWAI_DISABLE_TELEMETRY", "true")
 
 from .generation import installed
+from .threads import carry_context
 
-# Here, so that a CrewAI this package does not know gives one sentence, whichever adapter is asked for.
+# Here, so that whichever adapter is asked for, a CrewAI this package does not know gives one sentence, and the scope
+# follows into the threads of one it knows.
 installed()
+carry_context()

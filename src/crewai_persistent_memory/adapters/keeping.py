@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 from ..checking import utcnow
 from ..entry import MemoryEntry
@@ -63,6 +64,22 @@ async def atouch(store: MemoryStore, ids: Sequence[str]) -> None:
         await store.atouch(ids, soon=True)
     except PersistentMemoryError as error:
         _not_noted(error)
+
+
+def record_fields(entry: MemoryEntry) -> dict[str, Any]:
+    """An entry by the names that CrewAI gives the parts of a memory."""
+    return {
+        "id": entry.id,
+        "content": entry.content,
+        "scope": entry.path,
+        "categories": list(entry.categories),
+        "metadata": dict(entry.metadata),
+        "importance": entry.importance,
+        "created_at": entry.created_at,
+        "last_accessed": entry.last_accessed,
+        "source": entry.source,
+        "private": entry.private,
+    }
 
 
 def match_reasons(store: MemoryStore, entry: MemoryEntry, half_life_days: float) -> list[str]:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from ...entry import MemoryEntry
+from ..keeping import record_fields
 
 
 @dataclass(frozen=True)
@@ -26,18 +27,7 @@ class MemoryRecord:
 
     @classmethod
     def of(cls, entry: MemoryEntry) -> MemoryRecord:
-        return cls(
-            id=entry.id,
-            content=entry.content,
-            scope=entry.path,
-            categories=list(entry.categories),
-            metadata=dict(entry.metadata),
-            importance=entry.importance,
-            created_at=entry.created_at,
-            last_accessed=entry.last_accessed,
-            source=entry.source,
-            private=entry.private,
-        )
+        return cls(**record_fields(entry))
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from crewai.memory.types import MemoryRecord, ScopeInfo
 from ...entry import MemoryEntry
 from ...stores.base import MemoryStore
 from ...stores.types import PathInfo
+from ..keeping import record_fields
 
 
 def to_entry(record: MemoryRecord) -> MemoryEntry:
@@ -28,19 +29,8 @@ def to_entry(record: MemoryRecord) -> MemoryEntry:
 
 
 def to_record(entry: MemoryEntry) -> MemoryRecord:
-    return MemoryRecord(
-        id=entry.id,
-        content=entry.content,
-        scope=entry.path,
-        categories=list(entry.categories),
-        metadata=dict(entry.metadata),
-        importance=entry.importance,
-        created_at=entry.created_at,
-        last_accessed=entry.last_accessed,
-        source=entry.source,
-        private=entry.private,
-        embedding=None if entry.embedding is None else list(entry.embedding),
-    )
+    embedding = None if entry.embedding is None else list(entry.embedding)
+    return MemoryRecord(**record_fields(entry), embedding=embedding)
 
 
 def to_scope_info(info: PathInfo) -> ScopeInfo:
