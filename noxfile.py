@@ -18,18 +18,17 @@ CREWAI = ["0.203.2", "1.0.0", "1.6.1", "1.10.1", "1.12.2", "1.14.7"]
 """One of each shape that CrewAI's memory has had, each beside the newest mem0ai that installs with it; the newest of
 both are in the environment nox runs in."""
 
-# Most tests wait for a server or a disk, so two at a time; what shares a cluster stays together.
-AT_A_TIME = ["-n", "2", "--dist", "loadgroup"]
-
-MEMORY_DISK, ENOUGH = Path("/dev/shm"), 4 * 2**30
+MEMORY_DISK, ENOUGH = Path("/dev/shm"), 6 * 2**30
 """A file system in memory is four times as fast for hundreds of stores, where there is room for them. What is about
 files on a disk (``tests/store``) stays on one."""
 
 
 def pytest(where: str) -> list[str]:
     """The options of a run that is called ``where``."""
-    roomy = MEMORY_DISK.is_dir() and shutil.disk_usage(MEMORY_DISK).free >= ENOUGH
-    return [*AT_A_TIME, *([f"--basetemp={MEMORY_DISK / f'crewai-memory-{where}'}"] if roomy else [])]
+    # Most tests wait for a server or a disk: more at a time than there are cores. What shares a cluster stays together.
+    if MEMORY_DISK.is_dir() and shutil.disk_usage(MEMORY_DISK).free >= ENOUGH:
+        return ["-n", "3", "--dist", "loadgroup", f"--basetemp={MEMORY_DISK / f'crewai-memory-{where}'}"]
+    return ["-n", "2", "--dist", "loadgroup"]
 
 
 def here(session: nox.Session, *command: str) -> None:

@@ -84,6 +84,8 @@ class TestProviderByName:
         other = ExternalMemory.create_storage(None, {"provider": "persistent", "config": elsewhere})
         storage.save("x")
         assert other.search("x") == []
+        for each in (storage, other):
+            each.close()
 
     def test_other_providers_are_left_alone(self) -> None:
         from crewai.memory.external.external_memory import ExternalMemory
@@ -120,6 +122,8 @@ class TestStorageByName:
             unnamed.list_records()
         with use_scope(user_id="john"):
             assert len(unnamed.list_records()) == 1
+        for each in (memory, other, unnamed):
+            each.close()
 
     def test_a_server(self, server: QdrantServer, collection: str) -> None:
         from crewai.memory.unified_memory import Memory
@@ -137,6 +141,8 @@ class TestStorageByName:
     def test_other_specs_go_where_they_went(self, tmp_path: Path) -> None:
         from crewai.memory.storage.factory import resolve_memory_storage, set_memory_storage_factory
 
+        from crewai_persistent_memory import QdrantStorageBackend
+
         asked: list[str] = []
 
         def before(spec: str) -> Any:
@@ -151,8 +157,10 @@ class TestStorageByName:
             assert resolve_memory_storage(spec) is None
         assert asked[0] == "redis"
         assert len(asked) == 8
-        assert "QdrantStorageBackend" in repr(resolve_memory_storage("persistent"))
+        backend = resolve_memory_storage("persistent")
+        assert isinstance(backend, QdrantStorageBackend)
         assert len(asked) == 8
+        backend.close()
 
     @pytest.mark.parametrize(
         ("spec", "message"),
