@@ -31,6 +31,11 @@ def pytest(where: str) -> list[str]:
     return ["-n", "2", "--dist", "loadgroup"]
 
 
+def clean_up(where: str) -> None:
+    """What a run that passed has left in memory."""
+    shutil.rmtree(MEMORY_DISK / f"crewai-memory-{where}", ignore_errors=True)
+
+
 def here(session: nox.Session, *command: str) -> None:
     """Run in the environment nox itself runs in, which is installed from ``constraints/newest.txt``."""
     session.run(sys.executable, "-m", *command, external=True)
@@ -57,6 +62,7 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The whole suite on the newest CrewAI."""
     here(session, "pytest", *pytest("newest"), *session.posargs)
+    clean_up("newest")
 
 
 @nox.session(venv_backend="uv")
@@ -64,6 +70,7 @@ def suite(session: nox.Session) -> None:
     """The whole suite on the last CrewAI of the older generation."""
     install(session, UNTIL_UNIFIED, f"crewai-{UNTIL_UNIFIED}")
     session.run("pytest", *pytest(UNTIL_UNIFIED), *session.posargs)
+    clean_up(UNTIL_UNIFIED)
 
 
 @nox.session(venv_backend="uv")
@@ -76,6 +83,7 @@ def crews(session: nox.Session, crewai: str) -> None:
     if crewai.startswith("1.1"):
         contracts.append("tests/contract/test_backend.py")
     session.run("pytest", *pytest(crewai), *contracts, "-k", "embedded", *session.posargs)
+    clean_up(crewai)
 
 
 @nox.session(venv_backend="uv")
@@ -83,3 +91,4 @@ def mem0ai(session: nox.Session) -> None:
     """Mem0's client and library as they were in 1.x; 0.1 and 2.x are beside the versions of CrewAI."""
     install(session, "1.10.1", "mem0ai-1.0.11")
     session.run("pytest", *pytest("mem0ai"), "tests/mem0", *session.posargs)
+    clean_up("mem0ai")

@@ -215,7 +215,7 @@ class MemoryConfig(ServerOptions, ExtractionOptions, BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, _DeploymentEnvironment(settings_cls)
+        return (_GivenAndEnvironment(settings_cls, init_settings),)
 
     def binding(self) -> ScopeBinding:
         """The scope fields that are fixed."""
@@ -239,11 +239,32 @@ class MemoryConfig(ServerOptions, ExtractionOptions, BaseSettings):
         return "embedder" in self.model_fields_set
 
 
-class _DeploymentEnvironment(EnvSettingsSource):
-    """The environment, for what may hold for a whole process: never who is asking."""
+class _GivenAndEnvironment(EnvSettingsSource):
+    """Arguments over the environment, and of the environment what may hold for a whole process: never who is asking.
+
+    Both by the names of the options: versions of pydantic-settings differ in whether an argument, or a variable, comes
+    by its alias, and one that came by both would be refused.
+    """
+
+    def __init__(self, settings_cls: type[BaseSettings], given: PydanticBaseSettingsSource) -> None:
+        super().__init__(settings_cls)
+        self._given = given
 
     def __call__(self) -> dict[str, Any]:
-        return {name: value for name, value in super().__call__().items() if name not in _IDENTITY}
+        names = {
+            field.validation_alias: name
+            for name, field in self.settings_cls.model_fields.items()
+            if isinstance(field.validation_alias, str)
+        }
+        environment, given = (
+            {names.get(key, key): value for key, value in source().items()}
+            for source in (super().__call__, self._given)
+        )
+        values = {name: value for name, value in environment.items() if name not in _IDENTITY}
+        for name, value in given.items():
+            both = isinstance(value, dict) and isinstance(values.get(name), dict)
+            values[name] = {**values[name], **value} if both else value
+        return values
 
 
 def default_path() -> Path:

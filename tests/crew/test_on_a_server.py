@@ -8,7 +8,7 @@ import pytest
 
 from crewai_persistent_memory import PersistentMemory, use_scope
 
-from ..support.crews import ScriptedLLM, final, one_agent_crew
+from ..support.crews import ScriptedLLM, final, needs_unified, one_agent_crew
 from ..support.embedders import WordHashEmbedder
 from ..support.memory_llm import MemoryLLM
 from ..support.qdrant_server import QdrantServer
@@ -31,6 +31,7 @@ def test_what_one_replica_stores_the_other_recalls_at_once(server: QdrantServer,
     b.close()
 
 
+@needs_unified
 @pytest.mark.parametrize("per_project", [False, True], ids=["one-collection", "collection-per-project"])
 def test_crewais_own_pipeline_with_an_llm(server: QdrantServer, collection: str, per_project: bool) -> None:
     """Its flows save and search in threads, some without the caller's context."""

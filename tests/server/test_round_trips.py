@@ -9,6 +9,7 @@ import pytest
 from crewai_persistent_memory import MemoryEntry, MemoryStore, PersistentMemory
 
 from ..support.calling import CALLS
+from ..support.crews import needs_unified
 from ..support.embedders import WordHashEmbedder
 from ..support.qdrant_server import QdrantServer
 from .conftest import OpenHere
@@ -130,6 +131,7 @@ def test_a_crews_recall_waits_for_one(server: QdrantServer, store: MemoryStore) 
     assert counted.total == 2, counted.asked
 
 
+@needs_unified
 def test_a_slice_is_one(server: QdrantServer, store: MemoryStore) -> None:
     view = PersistentMemory(store=store, read_only=True).slice(["/a", "/a/b", "/c"])
     with Counted(server) as counted:

@@ -95,10 +95,11 @@ class OpenAIServer(Serving):
         dimensions = body.get("dimensions") or (
             1536 if body["model"].startswith("text-embedding-3-small") else DIMENSIONS
         )
-        embedder = WordHashEmbedder(dimensions)
+        embedder = WordHashEmbedder(dimensions - 1)
         data = []
         for index, text in enumerate(texts):
-            vector: Any = embedder.vector(text)
+            # As with real models no two texts are opposites: Mem0 leaves those out.
+            vector: Any = [part * 0.5**0.5 for part in [*embedder.vector(text), 1.0]]
             if body.get("encoding_format") == "base64":
                 vector = base64.b64encode(struct.pack(f"{dimensions}f", *vector)).decode()
             data.append({"object": "embedding", "index": index, "embedding": vector})

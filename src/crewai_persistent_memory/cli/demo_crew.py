@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from crewai_persistent_memory import PersistentMemory
+from crewai_persistent_memory.adapters.generation import is_unified
 from crewai_persistent_memory.cli.demo import ASKED, TOLD
 
 from crewai import Agent, Crew, Task  # isort: skip (after ours, which sees to it that no telemetry is sent)
@@ -75,7 +76,9 @@ def main(phase: str, store: str, result: str, llm_name: str) -> None:
     users: dict[str, dict[str, list[str]]] = {}
     for user, told in TOLD.items():
         report: dict[str, list[str]] = {"stored": [], "recalled": [], "prompts": [], "answers": []}
-        with PersistentMemory(path=store, user_id=user, llm=llm_name or None) as memory:
+        # Below 1.10 CrewAI's memory has no LLM: texts are kept as they are.
+        analyst: Any = {"llm": llm_name} if llm_name and is_unified() else {}
+        with PersistentMemory(path=store, user_id=user, **analyst) as memory:
             for request in told if phase == "tell" else ASKED:
                 answer, prompt = concierge(memory, llm_name or ScriptedLLM(model="scripted"), request)
                 report["answers"].append(answer)
