@@ -210,6 +210,15 @@ class TestDefault:
         assert no_local_vectors()
         registering._Registered.memory.close()
 
+    def test_an_embedder_that_is_not_used_is_told(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        register(default=True, **at(tmp_path, user_id="john"))
+        plain = one_agent_crew(ScriptedLLM(), "x")
+        spec: Any = {"provider": "openai", "config": {"api_key": "sk-test"}}
+        with caplog.at_level(logging.WARNING, "crewai_persistent_memory"):
+            crewai.Crew(agents=plain.agents, tasks=plain.tasks, memory=True, embedder=spec)
+        assert "embedder= is not used for its memory" in caplog.text
+        registering._Registered.memory.close()
+
     def test_what_is_said_otherwise_holds(self, tmp_path: Path) -> None:
         register(default=True, **at(tmp_path, user_id="john"))
         plain = one_agent_crew(ScriptedLLM(final("noted")), "x")

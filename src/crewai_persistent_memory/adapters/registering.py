@@ -209,6 +209,11 @@ def _remembering(data: dict[str, Any]) -> dict[str, Any]:
             from .memory import PersistentMemory
 
             _Registered.memory = PersistentMemory(**_Registered.options)
+    if data.get("embedder") is not None:
+        logger.warning(
+            "a crew's embedder= is not used for its memory: register(default=True) was called, and the store has an "
+            "embedder of its own; give register(embedder=...) when it is created"
+        )
     given = {name: value for name, value in data.items() if name not in ("memory", "external_memory")}
     return {**_Registered.memory.crew_kwargs(), **given}
 
