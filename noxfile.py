@@ -11,6 +11,9 @@ import nox
 nox.options.sessions = ["lint", "types", "tests", "suite", "crews", "mem0ai"]
 nox.options.stop_on_first_error = True
 
+CONTRACT_OF = {"0.203.2": "test_storage.py", "1.10.1": "test_backend.py"}
+"""The first CrewAI with each of its storage contracts; the last ones have the whole suite."""
+
 UNTIL_UNIFIED = "1.9.3"
 """The last CrewAI of the older generation: the whole suite, as on the newest."""
 
@@ -76,13 +79,12 @@ def suite(session: nox.Session) -> None:
 @nox.session(venv_backend="uv")
 @nox.parametrize("crewai", CREWAI)
 def crews(session: nox.Session, crewai: str) -> None:
-    """Crews on every shape of CrewAI, with CrewAI's storage contracts over the embedded engine."""
+    """Crews on every shape of CrewAI."""
     install(session, crewai, f"crewai-{crewai}")
     session.run("pytest", *pytest(crewai), "-m", "crew", *session.posargs)
-    contracts = ["tests/contract/test_storage.py"]
-    if crewai.startswith("1.1"):
-        contracts.append("tests/contract/test_backend.py")
-    session.run("pytest", *pytest(crewai), *contracts, "-k", "embedded", *session.posargs)
+    if crewai in CONTRACT_OF:
+        contract = f"tests/contract/{CONTRACT_OF[crewai]}"
+        session.run("pytest", *pytest(crewai), contract, "-k", "embedded", *session.posargs)
     clean_up(crewai)
 
 

@@ -18,7 +18,7 @@ from crewai_persistent_memory.stores.base import MemoryStore
 from crewai_persistent_memory.stores.factory import open_configured
 from crewai_persistent_memory.stores.qdrant.requests import Everything
 
-from .support.engines import STORES, VARIANTS
+from ..support.engines import STORES, VARIANTS
 
 OPERATIONS = 200
 EXAMPLES = {kind: 10 if kind in VARIANTS else 5 if kind.startswith("mem0-") else 60 for kind in STORES}
