@@ -13,7 +13,7 @@ from crewai_persistent_memory import PersistentMemory
 from crewai_persistent_memory.adapters.generation import is_unified
 from crewai_persistent_memory.cli.demo import ASKED, TOLD
 
-from crewai import Agent, Crew, Task  # isort: skip (after ours, which sees to it that no telemetry is sent)
+from crewai import LLM, Agent, Crew, Task  # isort: skip (after ours, which sees to it that no telemetry is sent)
 from crewai.llms.base_llm import BaseLLM  # isort: skip
 
 # What CrewAI says before and after the memories: since 1.10, and until 1.9.3.
@@ -73,6 +73,8 @@ def concierge(memory: PersistentMemory, llm: Any, request: str) -> tuple[str, st
 
 
 def main(phase: str, store: str, result: str, llm_name: str) -> None:
+    # Built here, because some versions of CrewAI go on without an LLM that an agent could not build, and fail later.
+    llm: Any = LLM(model=llm_name) if llm_name else ScriptedLLM(model="scripted")
     users: dict[str, dict[str, list[str]]] = {}
     for user, told in TOLD.items():
         report: dict[str, list[str]] = {"stored": [], "recalled": [], "prompts": [], "answers": []}
@@ -80,7 +82,7 @@ def main(phase: str, store: str, result: str, llm_name: str) -> None:
         analyst: Any = {"llm": llm_name} if llm_name and is_unified() else {}
         with PersistentMemory(path=store, user_id=user, **analyst) as memory:
             for request in told if phase == "tell" else ASKED:
-                answer, prompt = concierge(memory, llm_name or ScriptedLLM(model="scripted"), request)
+                answer, prompt = concierge(memory, llm, request)
                 report["answers"].append(answer)
                 report["prompts"].append(prompt)
                 report["recalled"].append(remembered(prompt))
