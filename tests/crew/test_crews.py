@@ -298,7 +298,7 @@ class TestCrewAI:
 
     @pytest.mark.skipif(
         (1, 0, 0) <= installed() < (1, 7, 0),
-        reason="CrewAI's bus delivers from a pool of threads that its own listeners can fill (seen on 1.6.1, under load)",
+        reason="CrewAI's bus delivers from a pool of threads that can be full (seen on 1.6.1, under load)",
     )
     def test_events_are_on_crewais_bus(self, store_options: dict[str, Any]) -> None:
         from crewai.events.event_bus import crewai_event_bus
