@@ -8,6 +8,7 @@ without memory, so they are logged here as errors too.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -85,15 +86,17 @@ class PersistentStorage(_Storage):
 
     def of_kind(self, kind: str, *, infer: bool = False) -> PersistentStorage:
         """Another storage over the same store, for entries of another kind."""
-        return self._with(store=self.store, kind=kind, infer=infer)
+        return self._with(kind=kind, infers=infer)
 
     def over(self, store: MemoryStore) -> PersistentStorage:
         """Another storage like this one, over another handle of the store."""
-        return self._with(store=store, kind=self.kind, infer=self.infers)
+        return self._with(store=store)
 
-    def _with(self, *, store: MemoryStore, kind: str, infer: bool) -> PersistentStorage:
-        about: dict[str, Any] = {"kind": kind, "infer": infer, "read_only": self.read_only, "root_scope": self.path}
-        return PersistentStorage(store=store, **about)
+    def _with(self, **changed: Any) -> PersistentStorage:
+        # Not by the constructor: it reads the environment, which may name another store than the one that is open.
+        view = copy.copy(self)
+        vars(view).update(changed, _owns_store=False)
+        return view
 
     # -- CrewAI's side ---------------------------------------------------------------------------------------------
 
