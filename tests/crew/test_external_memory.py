@@ -188,6 +188,17 @@ def test_short_term_memory_over_a_storage_of_ours_keeps_the_same_entry(memory: P
     assert [entry.content for entry in memory.store.list()] == [f"{TOLD}\nResult: noted"]
 
 
+def test_the_environment_is_not_asked_again(memory: PersistentMemory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may name other stores, even several, beside the one that is open."""
+    monkeypatch.setenv("QDRANT_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("CREWAI_MEMORY_PATH", "/nowhere")
+    run(of_external_memory, memory, TOLD)
+    chef = memory.scoped(agent_id="chef")
+    assert chef.store.count() == 2
+    chef.close()
+    assert memory.store.count() == 2, "a view closes nothing"
+
+
 def test_two_memories_are_refused(memory: PersistentMemory) -> None:
     plain = one_agent_crew(ScriptedLLM(), "x")
     with pytest.raises(ConfigurationError, match="two memories"):

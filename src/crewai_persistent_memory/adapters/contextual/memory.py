@@ -16,7 +16,6 @@ from typing import Any, Literal
 from crewai.memory.entity.entity_memory import EntityMemory  # type: ignore[import-not-found]
 from crewai.memory.external.external_memory import ExternalMemory  # type: ignore[import-not-found]
 from crewai.memory.long_term.long_term_memory import LongTermMemory  # type: ignore[import-not-found]
-from pydantic import PrivateAttr
 from typing_extensions import Self, Unpack
 
 from ...checking import normalize_path, text_tuple
@@ -83,8 +82,6 @@ class PersistentMemory(_SharedOnCopy, ExternalMemory):  # type: ignore[misc]
         StoreError, EmbedderError: the store cannot be opened.
     """
 
-    _owns_storage: bool = PrivateAttr(default=True)
-
     def __init__(
         self, *, llm: Any = None, infer: bool | None = None, **options: Unpack[PersistentMemoryOptions]
     ) -> None:
@@ -145,8 +142,7 @@ class PersistentMemory(_SharedOnCopy, ExternalMemory):  # type: ignore[misc]
 
     def close(self) -> None:
         """Flush and close the store. A memory from :meth:`scoped` closes nothing."""
-        if self._owns_storage:
-            self.storage.close()
+        self.storage.close()
 
     def __enter__(self) -> Self:
         return self
@@ -156,7 +152,7 @@ class PersistentMemory(_SharedOnCopy, ExternalMemory):  # type: ignore[misc]
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         copied: Self = super().__deepcopy__(memo)
-        copied._owns_storage = False
+        copied.storage = self.storage.over(self.store)  # which closes nothing
         return copied
 
     def __repr__(self) -> str:
