@@ -12,6 +12,7 @@ import pytest
 from crewai_persistent_memory import MemoryStore
 from crewai_persistent_memory.adapters.generation import is_unified
 from crewai_persistent_memory.stores.factory import open_configured
+from crewai_persistent_memory.stores.qdrant import embedded
 
 from .support.engines import NEWEST, STORES, Servers, servers
 from .support.mem0_platform import Mem0Platform
@@ -40,6 +41,17 @@ def no_connection_leaves_this_machine(monkeypatch: pytest.MonkeyPatch) -> list[A
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
     return attempts
+
+
+@pytest.fixture(autouse=True)
+def every_store_is_closed(tmp_path: Path) -> Iterator[None]:
+    """A store left open flushes into a folder that is gone by then, and logs that in the midst of another test."""
+    yield
+    left = dict(embedded._registry)
+    for shared in left.values():
+        for _ in range(shared.handles):
+            shared.engine.close()
+    assert not left, f"the test left stores open: {', '.join(map(str, left))}"
 
 
 OF_UNIFIED_MEMORY = ["contract/test_backend.py", "crew/test_memory_engine.py"]

@@ -67,6 +67,7 @@ class TestProviderByName:
                 start()
             if crew_class is Crew:
                 crew.copy().kickoff()
+            external.storage.close()
             return memories_in(llm.prompts[0])
 
         assert run("I am allergic to nuts", user_id="john") == ""
