@@ -12,18 +12,20 @@ import sys
 import textwrap
 import threading
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import crewai
 import pytest
 from crewai import Agent, Process, Task
 
-from crewai_persistent_memory import Crew, PersistentMemory, use_scope
+from crewai_persistent_memory import Crew, ExternalMemory, PersistentMemory, open_store, use_scope
 from crewai_persistent_memory.adapters.generation import installed
 
 from ..conftest import OpenStore
 from ..support.crews import ScriptedLLM, final, memories_in, one_agent_crew
-from ..support.memories import no_local_vectors, told
+from ..support.memories import ForeignStorage, no_local_vectors, told
 
 pytestmark = pytest.mark.crew
 
@@ -339,6 +341,42 @@ def test_every_store_and_every_way_to_start(open_any: OpenStore, start: str) -> 
     assert prompts[0] == ""
     assert prompts[1].count("John is allergic to nuts") == 1
     memory.close()
+
+
+def test_an_open_store_asks_the_environment_nothing(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may name other stores, even several, beside the one that is open."""
+    with open_store(user_id="john", **options) as store:
+        monkeypatch.setenv("QDRANT_URL", "http://127.0.0.1:1")
+        monkeypatch.setenv("CREWAI_MEMORY_PATH", "/nowhere")
+        external = ExternalMemory(storage=store)
+        external.save("John likes tea")
+        assert [found["content"] for found in external.search("tea")] == ["John likes tea"]
+        assert [found["content"] for found in asyncio.run(external.asearch("tea"))] == ["John likes tea"]
+        [match] = PersistentMemory(store=store).scoped(project_id="default").recall("tea")
+        assert match.match_reasons == ["keywords", "recency"]
+
+
+def test_how_soon_a_memory_is_old_is_the_stores_business(options: dict[str, Any]) -> None:
+    with open_store(user_id="john", recency_half_life_days=0.5, **options) as store:
+        store.add("John likes tea", created_at=datetime.now(timezone.utc) - timedelta(days=1))
+        [match] = PersistentMemory(store=store).recall("tea")
+        assert match.match_reasons == ["keywords"]
+
+
+def test_a_foreign_storage_by_the_same_names(memory: PersistentMemory) -> None:
+    theirs = ForeignStorage()
+    external = ExternalMemory(storage=theirs)
+    external.save("John likes tea", {"by": "waiter"})
+    assert theirs.saved == [("John likes tea", {"by": "waiter"})]
+    assert external.search("tea", limit=1) == [{"content": "John likes tea"}]
+    llm = ScriptedLLM(final("noted"))
+    plain = one_agent_crew(llm, "What does John like?")
+    crew = crewai.Crew(agents=plain.agents, tasks=plain.tasks, **external.crew_kwargs(long_term=False))
+    crew.kickoff()
+    crew.copy().kickoff()
+    assert all("John likes tea" in prompt for prompt in llm.prompts)
+    assert len(theirs.saved) == 3
+    assert no_local_vectors()
 
 
 def test_a_crew_of_crewais_own_class(memory: PersistentMemory) -> None:

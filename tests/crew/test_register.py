@@ -11,13 +11,21 @@ from typing import Any
 import crewai
 import pytest
 
-from crewai_persistent_memory import ConfigurationError, Crew, MissingScopeError, PersistentMemory, register, use_scope
+from crewai_persistent_memory import (
+    ConfigurationError,
+    Crew,
+    ExternalMemory,
+    MissingScopeError,
+    PersistentMemory,
+    register,
+    use_scope,
+)
 from crewai_persistent_memory.adapters import registering
 from crewai_persistent_memory.adapters.generation import STORAGE_FACTORY_SINCE, installed, is_unified
 
 from ..support.crews import ScriptedLLM, final, memories_in, needs_contextual, needs_unified, one_agent_crew
 from ..support.embedders import WordHashEmbedder
-from ..support.memories import no_local_vectors, told
+from ..support.memories import EVALUATION, ForeignStorage, files_of_crewai, no_local_vectors, told
 from ..support.qdrant_server import QdrantServer
 
 pytestmark = pytest.mark.crew
@@ -231,6 +239,48 @@ class TestDefault:
             Crew(agents=plain.agents, tasks=plain.tasks, memory=True, external_memory=own).kickoff()
             assert told(own) == ["kept by its own\nResult: noted"]
         assert registering._Registered.memory is None, "nobody has asked for the default"
+
+    @pytest.mark.parametrize("also", [{}, {"memory": True}], ids=["alone", "with memory=True"])
+    def test_an_external_memory_of_ours_is_the_crews_own(self, tmp_path: Path, also: dict[str, Any]) -> None:
+        """CrewAI's own ``Crew`` drops it from 1.10 on, and fills a LanceDB; until 1.9.3 it fills a Chroma beside it."""
+        register(default=True, **at(tmp_path, user_id="john"))
+        with PersistentMemory(path=tmp_path / "own", user_id="john", embedder=None) as own:
+            for crew_class in (crewai.Crew, Crew):
+                plain = one_agent_crew(ScriptedLLM(final("noted")), f"kept by its own, by {crew_class.__module__}")
+                crew_class(agents=plain.agents, tasks=plain.tasks, external_memory=own, **also).kickoff()
+            assert len(told(own)) == 2
+        assert no_local_vectors(), files_of_crewai()
+        assert registering._Registered.memory is None, "nobody has asked for the default"
+
+    def test_an_external_memory_of_somebody_else_stays(self, tmp_path: Path) -> None:
+        """From 1.10 on it is all of a crew's memory. Until 1.9.3 the rest is kept here, and not in Chroma."""
+        theirs = ForeignStorage()
+        register(default=True, **at(tmp_path, user_id="john"))
+        llm = ScriptedLLM(final("noted"), EVALUATION)
+        for _ in range(2):
+            plain = one_agent_crew(llm, "I am allergic to nuts")
+            crewai.Crew(
+                agents=plain.agents, tasks=plain.tasks, memory=True, external_memory=ExternalMemory(storage=theirs)
+            ).kickoff()
+        [(first, _), (_, _)] = theirs.saved
+        assert first in memories_in(llm.prompts[-1])
+        assert no_local_vectors(), files_of_crewai()
+        if is_unified():
+            assert registering._Registered.memory is None
+            return
+        ours = registering._Registered.memory
+        assert {entry.kind: entry.content for entry in ours.store.list()} == {
+            "memory": "I am allergic to nuts\nResult: noted",
+            "entity": "John(person): hates coriander",
+        }
+        assert "Recent Insights:\n- I am allergic to nuts" in llm.prompts[-1]
+        ours.close()
+
+    def test_what_is_no_memory_is_refused(self, tmp_path: Path) -> None:
+        register(default=True, **at(tmp_path, user_id="john"))
+        plain = one_agent_crew(ScriptedLLM(), "x")
+        with pytest.raises((ConfigurationError, ValueError), match="external_memory"):
+            crewai.Crew(agents=plain.agents, tasks=plain.tasks, external_memory="qdrant")
 
     def test_registering_again_without_it_ends_it(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         register(default=True, **at(tmp_path, user_id="john"))

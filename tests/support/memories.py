@@ -39,3 +39,19 @@ def no_local_vectors() -> bool:
 def told(memory: Any) -> list[str]:
     """What is kept, oldest first."""
     return [entry.content for entry in reversed(memory.store.list())]
+
+
+class ForeignStorage:
+    """A storage that somebody wrote for CrewAI until 1.9.3."""
+
+    def __init__(self) -> None:
+        self.saved: list[tuple[Any, dict[str, Any]]] = []
+
+    def save(self, value: Any, metadata: dict[str, Any]) -> None:
+        self.saved.append((value, metadata))
+
+    def search(self, query: str, limit: int, score_threshold: float) -> list[dict[str, Any]]:
+        return [{"content": str(value)} for value, _ in self.saved][:limit]
+
+    def reset(self) -> None:
+        self.saved.clear()

@@ -34,15 +34,18 @@ class Crew(crewai.Crew):
     @model_validator(mode="before")
     @classmethod
     def _remember_there(cls, values: Any) -> Any:
-        if not isinstance(values, dict):
-            return values
-        return _unified(values) if is_unified() else _contextual(values)
+        return remembering_there(values) if isinstance(values, dict) else values
 
     if not is_unified():
 
         def reset_memories(self, command_type: str) -> None:
             """CrewAI's, and ``"memory"`` as CrewAI names it from 1.10 on."""
             super().reset_memories("external" if command_type == "memory" else command_type)
+
+
+def remembering_there(values: dict[str, Any]) -> dict[str, Any]:
+    """A crew's arguments, with ``external_memory`` as its memory in this CrewAI's terms. Done twice it is done once."""
+    return _unified(values) if is_unified() else _contextual(values)
 
 
 def _unified(values: dict[str, Any]) -> dict[str, Any]:
@@ -62,7 +65,7 @@ def _unified(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _contextual(values: dict[str, Any]) -> dict[str, Any]:
-    from .contextual.memory import replaced_memories
+    from .contextual.sharing import replaced_memories
     from .registering import named_storage
 
     external, memory = values.get("external_memory"), values.get("memory")

@@ -101,6 +101,6 @@ def _over_foreign(storage: Any) -> Any:
         from .unified.foreign import ForeignMemory
 
         return ForeignMemory(storage)
-    from crewai.memory.external import external_memory  # type: ignore[import-not-found]
+    from .contextual import foreign
 
-    return external_memory.ExternalMemory(storage=storage)
+    return foreign.ForeignMemory(storage)

@@ -82,12 +82,12 @@ def record_fields(entry: MemoryEntry) -> dict[str, Any]:
     }
 
 
-def match_reasons(store: MemoryStore, entry: MemoryEntry, half_life_days: float) -> list[str]:
+def match_reasons(store: MemoryStore, entry: MemoryEntry) -> list[str]:
     """Why an entry was found, in CrewAI's words."""
     by_meaning = isinstance(store, TextNativeStore) or getattr(store, "embedder", None) is not None
     by_words = not isinstance(store, TextNativeStore)
     reasons = ["semantic"] * by_meaning + ["keywords"] * by_words
-    if (utcnow() - entry.created_at).total_seconds() / 86_400 < half_life_days:
+    if (utcnow() - entry.created_at).total_seconds() / 86_400 < store.weights.half_life_days:
         reasons.append("recency")
     if entry.importance > 0.5:
         reasons.append("importance")

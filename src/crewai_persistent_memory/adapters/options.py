@@ -29,7 +29,7 @@ class PersistentMemoryOptions(MemoryOptions, total=False):
     root_scope: str | None  # since crewai 1.11
 
 
-def open_from(options: Mapping[str, Any]) -> tuple[MemoryStore, MemoryConfig]:
+def open_from(options: Mapping[str, Any]) -> MemoryStore:
     """The store that the options mean: one already open (``store=``), or a new handle.
 
     Raises:
@@ -38,10 +38,10 @@ def open_from(options: Mapping[str, Any]) -> tuple[MemoryStore, MemoryConfig]:
     ours = cast(MemoryOptions, {name: value for name, value in options.items() if name in OUR_OPTIONS})
     store = options.get("store")
     if store is None:
-        config = MemoryConfig.build(**ours)
-        return open_configured(config), config
+        return open_configured(MemoryConfig.build(**ours))
     if not isinstance(store, MemoryStore):
         raise ConfigurationError(f"store is a {type(store).__name__}: pass what open_store() returned")
     if ours:
         raise ConfigurationError(f"store= and {', '.join(ours)}= are both given: the store has its own, leave them out")
-    return store, MemoryConfig.build()
+    # The environment is not asked: it may name another store than the one that is open.
+    return store

@@ -201,8 +201,13 @@ def _replace_default() -> None:
 
 
 def _remembering(data: dict[str, Any]) -> dict[str, Any]:
-    """A crew's arguments, with ``memory=True`` meaning the registered memory."""
-    if data.get("memory") is not True or data.get("external_memory") is not None:
+    """A crew's arguments, with ``memory=True`` meaning the registered memory, and ``external_memory=`` what it means to
+    our ``Crew``: CrewAI from 1.10 on would drop it and fill a LanceDB, until 1.9.3 a Chroma beside it."""
+    if data.get("external_memory") is not None:
+        from .crew import remembering_there
+
+        data = remembering_there(data)
+    if data.get("memory") is not True:
         return data
     with _lock:
         if _Registered.memory is None:
@@ -214,8 +219,16 @@ def _remembering(data: dict[str, Any]) -> dict[str, Any]:
             "a crew's embedder= is not used for its memory: register(default=True) was called, and the store has an "
             "embedder of its own; give register(embedder=...) when it is created"
         )
-    given = {name: value for name, value in data.items() if name not in ("memory", "external_memory")}
-    return {**_Registered.memory.crew_kwargs(), **given}
+    given = {name: value for name, value in data.items() if name != "memory"}
+    memories = _Registered.memory.crew_kwargs()
+    if given.get("external_memory") is None:
+        given.pop("external_memory", None)
+    else:
+        # Somebody else's, until 1.9.3: it stays, and the rest of what memory=True stands for is kept here.
+        from .contextual.sharing import replaced_memories
+
+        memories.update(replaced_memories(_Registered.memory.storage, short_term=True))
+    return {**memories, **given}
 
 
 def _with_registered(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -69,7 +69,7 @@ class PersistentStorage(_Storage):
     ) -> None:
         path = "/" if root_scope is None else normalize_path(root_scope)
         refuse_unknown(options, set(OUR_OPTIONS), "option")
-        self.store, self.config = open_from({**options, "store": store})
+        self.store = open_from({**options, "store": store})
         native = isinstance(self.store, TextNativeStore)
         if infer and not native:
             if store is None:
@@ -93,7 +93,6 @@ class PersistentStorage(_Storage):
         return self._with(store=store)
 
     def _with(self, **changed: Any) -> PersistentStorage:
-        # Not by the constructor: it reads the environment, which may name another store than the one that is open.
         view = copy.copy(self)
         vars(view).update(changed, _owns_store=False)
         return view

@@ -29,6 +29,9 @@ class MemoryStore(AbstractContextManager["MemoryStore"], AbstractAsyncContextMan
     limit. Each async twin (``aadd``, ``asearch``, ...) does what the sync method does, without blocking the loop.
     """
 
+    weights = RankingWeights()
+    """How a recall weighs what it finds, where the store leaves that to us (Mem0 ranks by itself)."""
+
     def __init__(self, binding: ScopeBinding, *, include_shared: bool = False) -> None:
         self._binding = binding
         self._include_shared = include_shared

@@ -3,7 +3,7 @@ and entity memory.
 
 Contract of CrewAI this relies on (seen in 0.203.2, 1.0.0, 1.6.1, 1.9.3): after each final answer the agent's executor
 has CrewAI evaluate it, if there are a long-term and an entity memory, saves what was found there, and then saves the
-answer in the external memory; a memory that is not given is not used. ``Crew.copy()`` copies memories deeply.
+answer in the external memory; a memory that is not given is not used.
 """
 
 from __future__ import annotations
@@ -13,14 +13,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
-from crewai.memory.entity.entity_memory import EntityMemory  # type: ignore[import-not-found]
-from crewai.memory.external.external_memory import ExternalMemory  # type: ignore[import-not-found]
-from crewai.memory.long_term.long_term_memory import LongTermMemory  # type: ignore[import-not-found]
 from typing_extensions import Self, Unpack
 
 from ...checking import normalize_path, text_tuple
 from ...config import refuse_unknown
-from ...entry import ENTITY, FilterArgs
+from ...entry import FilterArgs
 from ...errors import ConfigurationError
 from ...scope import Scope
 from ...stores.base import MemoryStore
@@ -32,39 +29,13 @@ from ..published import options_of
 from ..storage import PersistentStorage
 from ..texts import memory_texts, messages_of
 from .records import MemoryMatch, MemoryRecord
+from .sharing import SharedExternalMemory, replaced_memories
 
 _STORAGE_OPTIONS = OUR_OPTIONS | {"store", "read_only", "root_scope"}
 _UNIFIED_ONLY = frozenset(PersistentMemoryOptions.__annotations__) - _STORAGE_OPTIONS
 
 
-class _SharedOnCopy:
-    """CrewAI's copies of a crew remember in the same place, each with its own agent and task of the moment."""
-
-    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
-        copied: Any = self.model_copy()  # type: ignore[attr-defined]
-        copied.agent = copied.task = None
-        return copied  # type: ignore[no-any-return]
-
-
-class PersistentEntityMemory(_SharedOnCopy, EntityMemory):  # type: ignore[misc]
-    """CrewAI's entity memory over a store of ours."""
-
-
-class SharedLongTermMemory(_SharedOnCopy, LongTermMemory):  # type: ignore[misc]
-    """CrewAI's long-term memory, unchanged but for being copied: a used one holds an agent, which cannot be."""
-
-
-def replaced_memories(storage: PersistentStorage, *, long_term: bool = True) -> dict[str, Any]:
-    """The memories that stand beside an external memory over ``storage``, as a crew's arguments."""
-    if not long_term:
-        return {"entity_memory": None, "long_term_memory": None}
-    return {
-        "entity_memory": PersistentEntityMemory(storage=storage.of_kind(ENTITY)),
-        "long_term_memory": SharedLongTermMemory(),
-    }
-
-
-class PersistentMemory(_SharedOnCopy, ExternalMemory):  # type: ignore[misc]
+class PersistentMemory(SharedExternalMemory):
     """A crew's memory that is kept; see its twin for CrewAI >= 1.10, which takes the same arguments.
 
     Args:
@@ -160,11 +131,6 @@ class PersistentMemory(_SharedOnCopy, ExternalMemory):  # type: ignore[misc]
 
     __str__ = __repr__
 
-    def set_crew(self, crew: Any) -> Self:
-        # CrewAI's keeps the crew, to name the storage after its agents. One memory serves many crews, and a crew that
-        # holds a memory that holds the crew can be neither dumped nor copied.
-        return self
-
     def reset(self, scope: str | None = None) -> None:
         """Delete everything that is visible in the scope, of every kind; ``scope`` is a path, for what is below it."""
         self.store.reset(self._path(scope))
@@ -258,9 +224,8 @@ class PersistentMemory(_SharedOnCopy, ExternalMemory):  # type: ignore[misc]
         }
         with query_events(self, str(query), limit) as results:
             entries = self.store.search(query, limit=limit, **filters)
-            half_life = self.storage.config.recency_half_life_days
             results += [
-                MemoryMatch(MemoryRecord.of(entry), entry.score or 0.0, match_reasons(self.store, entry, half_life))
+                MemoryMatch(MemoryRecord.of(entry), entry.score or 0.0, match_reasons(self.store, entry))
                 for entry in entries
             ]
             if entries and not self.storage.read_only:
@@ -302,7 +267,7 @@ class PersistentMemory(_SharedOnCopy, ExternalMemory):  # type: ignore[misc]
 
     # -- awaited, by CrewAI's names; since 1.7 CrewAI has them with its events ----------------------------------------
 
-    if not hasattr(ExternalMemory, "asave"):
+    if not hasattr(SharedExternalMemory, "asave"):
 
         async def asave(self, value: Any, metadata: dict[str, Any] | None = None) -> None:
             await self.storage.asave(value, metadata)

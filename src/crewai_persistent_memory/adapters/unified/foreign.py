@@ -13,6 +13,7 @@ from crewai.memory.unified_memory import Memory
 from typing_extensions import Self
 
 from ...errors import ConfigurationError
+from ..storage import CREWAI_THRESHOLD
 from ..texts import messages_of, text_of
 
 
@@ -51,8 +52,7 @@ class ForeignMemory(Memory):
             raise ConfigurationError(
                 "scope and categories: a storage of CrewAI until 1.9.3 knows neither, leave them out"
             )
-        found = self._foreign.search(query=query, limit=limit, score_threshold=0.6)
-        return [_match(result) for result in found]
+        return [_match(result) for result in self.search(query, limit)]
 
     def extract_memories(self, content: str) -> list[str]:
         return [content] if content.strip() else []
@@ -62,7 +62,7 @@ class ForeignMemory(Memory):
         about = dict(metadata or {})
         if len(said) > 1:
             about.update(description=said[0]["content"], messages=[dict(message) for message in said])
-        self._foreign.save(said[-1]["content"] if said else content, about)
+        self.save(said[-1]["content"] if said else content, about)
         return MemoryRecord(content=text_of(said) if said else content, metadata=metadata or {})
 
     def remember_many(self, contents: list[str], *args: Any, **kwargs: Any) -> list[MemoryRecord]:
@@ -86,7 +86,23 @@ class ForeignMemory(Memory):
     async def arecall(self, query: str, *args: Any, **kwargs: Any) -> list[MemoryMatch]:
         return await asyncio.to_thread(self.recall, query, *args, **kwargs)
 
-    def crew_kwargs(self) -> dict[str, Any]:
+    # CrewAI has these until 1.9.3, and code that was written for it may call them.
+
+    def save(self, value: Any, metadata: dict[str, Any] | None = None) -> None:
+        """As the storage does."""
+        self._foreign.save(value, metadata or {})
+
+    async def asave(self, value: Any, metadata: dict[str, Any] | None = None) -> None:
+        await asyncio.to_thread(self.save, value, metadata)
+
+    def search(self, query: str, limit: int = 5, score_threshold: float = CREWAI_THRESHOLD) -> list[Any]:
+        """As the storage does."""
+        return list(self._foreign.search(query=query, limit=limit, score_threshold=score_threshold))
+
+    async def asearch(self, query: str, limit: int = 5, score_threshold: float = CREWAI_THRESHOLD) -> list[Any]:
+        return await asyncio.to_thread(self.search, query, limit, score_threshold)
+
+    def crew_kwargs(self, *, long_term: bool = True) -> dict[str, Any]:
         """What to splat into a crew: ``Crew(..., **memory.crew_kwargs())``."""
         return {"memory": self}
 

@@ -23,7 +23,6 @@ from crewai.memory.unified_memory import Memory
 from typing_extensions import Self
 
 from ...checking import normalize_path
-from ...config import MemoryConfig
 from ...embedding import redact
 from ...errors import ConfigurationError
 from ...stores.base import MemoryStore
@@ -37,7 +36,6 @@ logger = logging.getLogger("crewai_persistent_memory")
 class Bridge:
     """What ``PersistentMemory`` holds besides CrewAI's own state, in one attribute that fits both kinds of class."""
 
-    config: MemoryConfig
     backend: QdrantStorageBackend
     infer: bool
     has_llm: bool

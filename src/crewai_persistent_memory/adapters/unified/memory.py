@@ -54,7 +54,7 @@ class PersistentMemory(SavingMemory):
         self, *, llm: Any = None, infer: bool | None = None, **options: Unpack[PersistentMemoryOptions]
     ) -> None:
         check_options(options)
-        store, config = open_from(options)
+        store = open_from(options)
         native = isinstance(store, TextNativeStore)
         if infer and llm is None and not native:
             if options.get("store") is None:
@@ -63,7 +63,6 @@ class PersistentMemory(SavingMemory):
         backend = QdrantStorageBackend.over(store)
         super().__init__(storage=backend, embedder=TextEmbedder(store), **crewai_options(options, llm))
         self._bridge = Bridge(
-            config=config,
             backend=backend,
             infer=(llm is not None or native) if infer is None else infer,
             has_llm=llm is not None,
@@ -205,5 +204,5 @@ class PersistentMemory(SavingMemory):
         return matches
 
     def _match(self, entry: MemoryEntry) -> MemoryMatch:
-        reasons = match_reasons(self.store, entry, self._bridge.config.recency_half_life_days)
+        reasons = match_reasons(self.store, entry)
         return MemoryMatch(record=to_record(entry), score=entry.score or 0.0, match_reasons=reasons)

@@ -39,8 +39,6 @@ from .requests import (
 class ReadingStore(MemoryStore):
     """The reading half of :class:`QdrantStore`."""
 
-    _weights: RankingWeights
-
     def _search(
         self, query: str, limit: int, min_score: float, weights: RankingWeights | None, filter: EntryFilter
     ) -> Steps[list[MemoryEntry]]:
@@ -88,7 +86,7 @@ class ReadingStore(MemoryStore):
         filter: EntryFilter,
         reader: Scope,
     ) -> Search:
-        weights = weights or self._weights
+        weights = weights or self.weights
         return Search(
             where=where_filter(filter, reader, include_shared=self._include_shared),
             corpus=where_visible(reader, include_shared=self._include_shared),

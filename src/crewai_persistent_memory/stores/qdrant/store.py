@@ -68,7 +68,7 @@ class QdrantStore(ReadingStore):
     ) -> None:
         super().__init__(binding, include_shared=include_shared)
         self._connection = connection
-        self._weights = weights or RankingWeights()
+        self.weights = weights or RankingWeights()
         self._owns_connection = owns_connection
 
     @property
@@ -81,7 +81,7 @@ class QdrantStore(ReadingStore):
             self._connection,
             binding,
             include_shared=self._include_shared,
-            weights=self._weights,
+            weights=self.weights,
             owns_connection=False,
         )
 
