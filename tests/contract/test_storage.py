@@ -93,13 +93,36 @@ CURRENT_TASK = (
     "the actual complete content as the final answer, not a summary.\n\n# Useful context: \nExternal memories:\n- old\n"
     "\n\nBegin! This is VERY important to you, use the tools available\n\nThought:"
 )
+SUMMARY = "This is a summary of our conversation so far:\nA concierge was told something."
+FEEDBACK = (
+    "User feedback: no sugar,\nplease\nInstructions: Use this feedback to enhance the next output iteration.\n"
+    "Note: Do not respond or add commentary."
+)
 THOUGHT = "Thought: I now can give a great answer\nFinal Answer: Noted."
 
 
 @pytest.mark.parametrize(
     ("value", "metadata", "stored"),
     [
-        (THOUGHT, {"description": "I like green tea", "messages": [{"role": "user", "content": "x"}]}, "task"),
+        (THOUGHT, {"description": "I like green tea", "messages": [{"role": "user", "content": CURRENT_TASK}]}, "task"),
+        (THOUGHT, {"description": "I like green tea", "messages": [{"role": "user", "content": SUMMARY}]}, "task"),
+        (THOUGHT, {"description": "I like green tea", "messages": [{"role": "system", "content": "x"}]}, "task"),
+        (
+            THOUGHT,
+            {
+                "description": "I like green tea",
+                "messages": [
+                    {"role": "system", "content": "You are a concierge"},
+                    {"role": "user", "content": CURRENT_TASK},
+                    {"role": "assistant", "content": "Thought: x\nFinal Answer: green it is"},
+                    {"role": "user", "content": FEEDBACK},
+                    {"role": "assistant", "content": THOUGHT},
+                ],
+            },
+            "User: I like green tea\nUser: no sugar,\nplease\nAssistant: Noted.",
+        ),
+        (THOUGHT, {"messages": [{"role": "user", "content": "I like green tea"}]}, "task"),
+        ("I like tea", {"messages": [{"role": "user", "content": "I like tea"}]}, "I like tea"),
         (THOUGHT, {"observation": "I like green tea"}, "task"),
         (
             THOUGHT,
@@ -153,11 +176,22 @@ def test_what_is_kept_of_a_conversation(
     assert dict(entry.metadata) == {}
 
 
+def test_a_conversation_that_somebody_describes_is_kept(storage_over: OpenStorage, way: Any) -> None:
+    """Its description is about it and not the request in it, and stays in the metadata."""
+    storage = way(storage_over(user_id="john"))
+    said = [{"role": "user", "content": "I am allergic to nuts"}, {"role": "assistant", "content": "Noted."}]
+    storage.save("Noted.", {"description": "Booking a table", "messages": said})
+    [found] = storage.search("allergic to nuts")
+    assert found["content"] == "I am allergic to nuts\nResult: Noted."
+    assert found["metadata"] == {"description": "Booking a table"}
+
+
 def test_the_same_answer_is_stored_once(storage_over: OpenStorage, way: Any) -> None:
     opened = storage_over(user_id="john")
     storage = way(opened)
     for _ in range(2):
-        storage.save(THOUGHT, {"description": "I like tea", "messages": [{"role": "user", "content": "x"}]})
+        messages = [{"role": "user", "content": CURRENT_TASK.replace("green tea", "tea")}]
+        storage.save(THOUGHT, {"description": "I like tea", "messages": messages})
         storage.save(THOUGHT, {"observation": "I like tea"})  # what short-term memory gets of the same answer
     assert opened.store.count() == 1
 

@@ -100,6 +100,16 @@ def test_short_term_and_entity_memory_are_replaced_and_long_term_memory_is_not(
     assert no_local_vectors(), files_of_crewai()
 
 
+def test_what_a_person_says_of_an_answer_is_kept(memory: PersistentMemory, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = iter(["no sugar, please", ""])
+    monkeypatch.setattr("builtins.input", lambda *prompt: next(said))
+    crew = of_external_memory(memory, one_agent_crew(ScriptedLLM(final("Tea it is.")), "What shall I drink?"))
+    crew.tasks[0].human_input = True
+    crew.kickoff()
+    [entry] = memory.store.list()
+    assert entry.content == "User: What shall I drink?\nUser: no sugar, please\nAssistant: Tea it is."
+
+
 @pytest.mark.parametrize("ours", [True, False], ids=["ours", "crewais"])
 def test_no_folder_of_chroma_appears(tmp_path: Path, openai_server: OpenAIServer, ours: bool) -> None:
     """In a process of its own, since CrewAI chooses Chroma's folder when it is imported. CrewAI's own is seen."""

@@ -104,8 +104,8 @@ class PersistentStorage(_Storage):
 
         Args:
             value: what was said; an agent's answer.
-            metadata: anything JSON can hold. ``messages``, the conversation that led to the answer, is kept in place of
-                the value, freed of CrewAI's prompt.
+            metadata: anything JSON can hold. ``messages``, the conversation that led to the answer, is kept with the
+                value, freed of CrewAI's prompt; see :func:`.texts.conversation`.
 
         Raises:
             InvalidEntryError, ScopeError, StoreError, EmbedderError: nothing was stored.

@@ -33,6 +33,10 @@ _CURRENT_TASK: Final = re.compile(
 )
 # What the task of a crew that is chatted with says before the user's own words.
 _USER_MESSAGE: Final = re.compile(r"\A.*^User message:\s*", re.DOTALL | re.MULTILINE)
+# What a person said of an answer (``human_input=True``), in what CrewAI says around it.
+_FEEDBACK: Final = re.compile(r"\AUser feedback: (?P<feedback>.*?)\nInstructions: Use this feedback ", re.DOTALL)
+# What stands in place of all messages once they were too long for the model.
+_SUMMARY: Final = "This is a summary of our conversation so far:"
 _SAID_TOGETHER: Final = ("user", "assistant")
 
 _NAMESPACE: Final = uuid.UUID("0d6f2f0e-4f41-5a53-8a7e-1f0a4f9f7c11")
@@ -57,23 +61,26 @@ def messages_of(content: str) -> list[Message]:
 def conversation(value: Any, metadata: Mapping[str, Any]) -> tuple[list[Message], dict[str, Any]]:
     """What CrewAI until 1.9.3 saves, as a conversation, and the metadata that says something else.
 
-    - ``messages`` and ``description``, from an agent that has ended a task: the task is the user's message, the value
-      the assistant's; what lies between, tools and their results, is not remembered.
-    - ``messages`` alone: what user and assistant said in them.
+    - ``messages`` that ask for the ``description``, from an agent that has ended a task: the task is the user's
+      message, with what a person then said of the answer, and the value the assistant's; what lies between, tools and
+      their results, is not remembered.
+    - other ``messages``: what user and assistant said in them, and the value as the assistant's if it said nothing.
     - ``observation`` alone, from short-term memory: as the first.
     - else the value is what the user said.
     """
     rest = dict(metadata)
-    messages = rest.pop("messages", None)
+    messages = rest.pop("messages", None) or []
     request = rest.get("description") if messages else rest.get("observation") if len(rest) == 1 else None
-    if isinstance(request, str) and request.strip():
+    if isinstance(request, str) and request.strip() and _is_asked_in(messages, request):
         rest.pop("description" if messages else "observation")
-        return _turns(request, _plain(value)), rest
-    if messages:
-        said = [turn for message in messages if (turn := _turn(message))["content"]]
-        if said:
-            return said, rest
-    return [{"role": "user", "content": _answer(_plain(value))}], rest
+        return _turns(request, _plain(value), [_feedback(message) for message in messages]), rest
+    said = [turn for message in messages if (turn := _turn(message))["content"]]
+    if not said:
+        return [{"role": "user", "content": _answer(_plain(value))}], rest
+    answer = _answer(_plain(value))
+    if answer and not any(turn["role"] == "assistant" or turn["content"] == answer for turn in said):
+        said.append({"role": "assistant", "content": answer})
+    return said, rest
 
 
 def text_of(messages: Sequence[Message]) -> str:
@@ -85,25 +92,42 @@ def text_of(messages: Sequence[Message]) -> str:
     return "\n".join(f"{message['role'].capitalize()}: {message['content']}" for message in messages)
 
 
-def _turns(request: str, result: str) -> list[Message]:
+def _turns(request: str, result: str, feedback: Sequence[str] = ()) -> list[Message]:
     said: list[Message] = [
         {"role": "user", "content": request.strip()},
+        *(Message(role="user", content=text) for text in feedback),
         {"role": "assistant", "content": _answer(result)},
     ]
     return [message for message in said if message["content"]]
 
 
+def _is_asked_in(messages: Sequence[Mapping[str, Any]], request: str) -> bool:
+    """Whether an agent was given the request in these messages. Other conversations may be described too."""
+    asked = [_content(message) for message in messages if message.get("role") == "user"]
+    return not asked or any(request.strip() in text or text.startswith(_SUMMARY) for text in asked)
+
+
+def _feedback(message: Mapping[str, Any]) -> str:
+    found = _FEEDBACK.search(_content(message)) if message.get("role") == "user" else None
+    return found["feedback"].strip() if found else ""
+
+
 def _turn(message: Mapping[str, Any]) -> Message:
     """A message that has a place in a memory; others, a tool's for one, come back empty."""
-    role, content = message.get("role"), message.get("content")
-    if isinstance(content, (list, tuple)):
-        # Parts of several media: what is text in them.
-        content = "\n".join(str(part["text"]) for part in content if isinstance(part, Mapping) and part.get("text"))
+    role, content = message.get("role"), _content(message)
     if role == "user":
-        task = _CURRENT_TASK.search(content or "")
-        request = task["request"] if task else _USER_MESSAGE.sub("", content or "")
+        task = _CURRENT_TASK.search(content)
+        request = task["request"] if task else _feedback(message) or _USER_MESSAGE.sub("", content)
         return {"role": "user", "content": request.strip()}
-    return {"role": "assistant", "content": _answer(content or "") if role == "assistant" else ""}
+    return {"role": "assistant", "content": _answer(content) if role == "assistant" else ""}
+
+
+def _content(message: Mapping[str, Any]) -> str:
+    """A message's text; of parts of several media, what is text in them."""
+    content = message.get("content") or ""
+    if isinstance(content, str):
+        return content
+    return "\n".join(str(part["text"]) for part in content if isinstance(part, Mapping) and part.get("text"))
 
 
 def _answer(text: str) -> str:
