@@ -41,6 +41,9 @@ _OF_QDRANT = (
 )
 """Options that mean nothing to Mem0, which embeds and ranks by itself."""
 
+ABOUT_A_STORE = frozenset({*STORE_OPTIONS, "fsync", *ServerOptions.model_fields, *ExtractionOptions.model_fields})
+"""Options that say where memories are kept, or are about that one place."""
+
 _IDENTITY = ("user_id", "run_id", "agent_id", "scope", "include_shared")
 
 

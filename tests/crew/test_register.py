@@ -115,6 +115,27 @@ class TestProviderByName:
             ExternalMemory.create_storage(None, {"provider": "persistent", "config": {"usr_id": "john"}})
 
 
+def test_the_registered_options_hold_for_our_class_too(tmp_path: Path) -> None:
+    """Else the same configuration would mean another project, or another place, by the class it is given to."""
+    register(**at(tmp_path), project_id="shop")
+    config = {"provider": "persistent", "config": {"user_id": "john"}}
+    for memory in (ExternalMemory(embedder_config=config), PersistentMemory.from_config(config)):
+        with memory:
+            assert (memory.store.scope.project_id, memory.store.scope.user_id) == ("shop", "john")
+            assert memory.store.health()["path"] == str(tmp_path / "store")
+
+
+def test_a_registered_key_is_not_for_another_server(tmp_path: Path) -> None:
+    register(url="http://127.0.0.1:1", api_key="sk-1", collection="ours", project_id="shop", startup_check=False)
+    assert registering.with_registered({"url": "http://127.0.0.1:2"}) == {
+        "project_id": "shop",
+        "url": "http://127.0.0.1:2",
+    }
+    elsewhere = {"provider": "persistent", "config": at(tmp_path, user_id="john")}
+    with ExternalMemory(embedder_config=elsewhere) as memory:
+        assert memory.store.scope.project_id == "shop"
+
+
 @by_name
 class TestStorageByName:
     def test_persistent(self, tmp_path: Path) -> None:

@@ -9,14 +9,16 @@ from ..config import refuse_unknown
 from ..errors import ConfigurationError
 from ..mem0_config import Mem0Options
 
-PROVIDERS: Final = ("qdrant", "persistent", "mem0")
+NAME: Final = "persistent"
+PROVIDERS: Final = ("qdrant", NAME, "mem0")
 
 
 def options_of(published: Mapping[str, Any]) -> dict[str, Any]:
     """The keyword arguments of ``PersistentMemory`` that a configuration means.
 
-    For ``"mem0"`` everything that is about Mem0 itself (``api_key``, ``host``, ``local_mem0_config``, ...) goes into
-    ``mem0=``; the scope, ``infer``, ``includes``, ``excludes`` and ``custom_categories`` stay as they are.
+    What ``"persistent"`` leaves out is taken from :func:`register`. For ``"mem0"`` everything that is about Mem0 itself
+    (``api_key``, ``host``, ``local_mem0_config``, ...) goes into ``mem0=``; the scope, ``infer``, ``includes``,
+    ``excludes`` and ``custom_categories`` stay as they are.
 
     Raises:
         ConfigurationError: unknown provider or key, or no mapping.
@@ -30,6 +32,10 @@ def options_of(published: Mapping[str, Any]) -> dict[str, Any]:
     options = published.get("config") or {}
     if not isinstance(options, Mapping):
         raise ConfigurationError("config must be a mapping of options")
+    if provider == NAME:
+        from .registering import with_registered
+
+        return with_registered(options)
     if provider != "mem0":
         return dict(options)
     about_mem0 = {name: value for name, value in options.items() if name in Mem0Options.model_fields}

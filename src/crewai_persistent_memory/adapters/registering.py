@@ -11,13 +11,12 @@ from urllib.parse import parse_qsl, urlsplit
 
 from typing_extensions import Unpack
 
-from ..config import MemoryOptions
+from ..config import ABOUT_A_STORE, STORE_OPTIONS, MemoryConfig, MemoryOptions
 from ..errors import ConfigurationError
 from .generation import STORAGE_FACTORY_SINCE, installed, is_unified
-from .published import options_of
+from .published import NAME, options_of
 from .storage import PersistentStorage
 
-NAME: Final = "persistent"
 SCHEME: Final = "qdrant"
 _SECRETS: Final = ("api_key", "headers")
 
@@ -53,8 +52,6 @@ def register(*, default: bool = False, **options: Unpack[MemoryOptions]) -> None
     Raises:
         ConfigurationError, ScopeError: about the options.
     """
-    from ..config import MemoryConfig
-
     MemoryConfig.build(**options)
     _Registered.options = dict(options)
     _Registered.default = default
@@ -99,8 +96,7 @@ def _storage_of(crew: Any, config: Mapping[str, Any]) -> PersistentStorage:
         # CrewAI's external memory holds the crew that holds it, and such a crew can be neither dumped nor copied. It
         # needs the crew for nothing but this call.
         external.crew = None
-    given = options_of({"provider": NAME, "config": config})
-    return PersistentStorage(**_with_registered(given))
+    return PersistentStorage(**options_of({"provider": NAME, "config": config}))
 
 
 def named_storage(external: Any) -> PersistentStorage | None:
@@ -130,7 +126,7 @@ def _storage_for(spec: str) -> Any:
         return None if before is None else before(spec)
     from .unified.backend import QdrantStorageBackend
 
-    return QdrantStorageBackend(**_with_registered(options))
+    return QdrantStorageBackend(**with_registered(options))
 
 
 def options_of_spec(spec: str) -> dict[str, Any] | None:
@@ -231,11 +227,14 @@ def _remembering(data: dict[str, Any]) -> dict[str, Any]:
     return {**memories, **given}
 
 
-def _with_registered(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options given by name over the registered ones; a store that is named replaces the registered store."""
-    from ..config import STORE_OPTIONS
-
-    registered = dict(_Registered.options)
-    if any(options.get(name) is not None for name in (*STORE_OPTIONS, "store")):
-        registered = {name: value for name, value in registered.items() if name not in STORE_OPTIONS}
+def with_registered(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options given by name over the registered ones. A store that is named replaces a registered store, with all
+    that is said about that one: its key is not for another server."""
+    registered = _Registered.options
+    if _names_a_store(options) and _names_a_store(registered):
+        registered = {name: value for name, value in registered.items() if name not in ABOUT_A_STORE}
     return {**registered, **options}
+
+
+def _names_a_store(options: Mapping[str, Any]) -> bool:
+    return any(options.get(name) is not None for name in (*STORE_OPTIONS, "store"))
