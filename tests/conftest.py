@@ -133,4 +133,5 @@ def open_any(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenSto
     yield open_one
     for store in opened:
         store.close()
-    kind.remove(request, tmp_path)
+    if opened:
+        kind.remove(request, tmp_path)
