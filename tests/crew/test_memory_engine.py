@@ -68,6 +68,7 @@ class TestCrewAIsMemory:
         memory.reset()
         assert backend.count() == 0
         memory.close()
+        backend.close()  # CrewAI 1.10 does not
 
 
 class TestPersistentMemory:
