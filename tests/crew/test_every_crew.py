@@ -374,8 +374,9 @@ def test_a_foreign_storage_by_the_same_names(memory: PersistentMemory) -> None:
     crew = crewai.Crew(agents=plain.agents, tasks=plain.tasks, **external.crew_kwargs(long_term=False))
     crew.kickoff()
     crew.copy().kickoff()
+    Crew(agents=plain.agents, tasks=plain.tasks, memory=external).kickoff()
     assert all("John likes tea" in prompt for prompt in llm.prompts)
-    assert len(theirs.saved) == 3
+    assert len(theirs.saved) == 4
     assert no_local_vectors()
 
 

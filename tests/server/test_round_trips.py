@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from crewai_persistent_memory import MemoryEntry, MemoryStore, PersistentMemory
+from crewai_persistent_memory.checking import utcnow
 
 from ..support.calling import CALLS
 from ..support.crews import needs_unified
@@ -38,8 +40,20 @@ def store(
         agent_id="a",
         **transport,
     )
-    for number in range(30):
-        opened.add(f"fact {number}", id=str(number), categories=["x"], metadata={"n": number % 3}, path="/a/b")
+    first = utcnow()
+    opened.put(
+        [
+            MemoryEntry(
+                id=str(number),
+                content=f"fact {number}",
+                categories=("x",),
+                metadata={"n": number % 3},
+                path="/a/b",
+                created_at=first + timedelta(milliseconds=number),
+            )
+            for number in range(30)
+        ]
+    )
     return opened
 
 

@@ -136,7 +136,6 @@ class Mem0Platform(Serving):
         async def handle(request: Request) -> Response:
             raw = await request.body()
             body = json.loads(raw) if raw else None
-            operation = API["paths"][template][request.method.lower()]
             self.requests.append((request.method, template, body))
             key = request.headers.get("authorization", "").removeprefix("Token ")
             if key not in self.keys:
@@ -146,28 +145,19 @@ class Mem0Platform(Serving):
                 fault.times -= 1
                 if not fault.acts:
                     return JSONResponse({"detail": f"scripted {fault.status}"}, fault.status, dict(fault.headers))
-            self._check(f"{request.method} {template} was sent", self._schema_of(operation), body)
+            self._check(f"{request.method} {template} was sent", _sent(template, request.method.lower()), body)
             status, answer = await run_in_thread(act, request, body, self.keys[key][1], key)
             if status == 200:
-                response = operation["responses"]["200"].get("content", {}).get("application/json", {}).get("schema")
-                self._check(f"{request.method} {template} answers", response, answer)
+                self._check(f"{request.method} {template} answers", _answered(template, request.method.lower()), answer)
             if fault is not None:
                 return JSONResponse({"detail": f"scripted {fault.status}"}, fault.status, dict(fault.headers))
             return JSONResponse(answer, status)
 
         return handle
 
-    @staticmethod
-    def _schema_of(operation: Mapping[str, Any]) -> Any:
-        content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
-        return content.get("schema")
-
-    def _check(self, what: str, schema: Any, value: Any) -> None:
-        if schema is None:
-            return
-        try:
-            jsonschema.validate(value, {**schema, "components": API["components"]})
-        except jsonschema.ValidationError as error:
+    def _check(self, what: str, description: Any, value: Any) -> None:
+        error = None if description is None else jsonschema.exceptions.best_match(description.iter_errors(value))
+        if error is not None:
             self.violations.append(f"{what}: {error.json_path}: {error.message[:300]}")
 
     # -- endpoints -------------------------------------------------------------------------------------------------
@@ -342,6 +332,28 @@ class Mem0Platform(Serving):
         scored.sort(key=lambda pair: -pair[1])
         threshold = body.get("threshold", default_threshold)
         return [pair for pair in scored if pair[1] >= threshold][: body.get("top_k", 10)]
+
+
+@lru_cache
+def _sent(template: str, method: str) -> Any:
+    """What the description says of a request's body, or ``None``."""
+    return _validator(API["paths"][template][method].get("requestBody", {}))
+
+
+@lru_cache
+def _answered(template: str, method: str) -> Any:
+    """What the description says of an answer, or ``None``."""
+    return _validator(API["paths"][template][method]["responses"]["200"])
+
+
+def _validator(body: Mapping[str, Any]) -> Any:
+    schema = body.get("content", {}).get("application/json", {}).get("schema")
+    if schema is None:
+        return None
+    whole = {**schema, "components": API["components"]}
+    kind = jsonschema.validators.validator_for(whole)
+    kind.check_schema(whole)
+    return kind(whole)
 
 
 async def run_in_thread(act: Any, *arguments: Any) -> Any:

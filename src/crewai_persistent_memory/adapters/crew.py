@@ -65,14 +65,15 @@ def _unified(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _contextual(values: dict[str, Any]) -> dict[str, Any]:
-    from .contextual.sharing import replaced_memories
+    from .contextual.sharing import SharedExternalMemory, replaced_memories
     from .registering import named_storage
 
     external, memory = values.get("external_memory"), values.get("memory")
-    if isinstance(memory, PersistentMemory):
+    if isinstance(memory, SharedExternalMemory):
         if external is not None:
             _refuse_two(external, memory)
-        external, memory = memory, True
+        external, memory = memory, False
+        values = {**values, "external_memory": external, "memory": memory}
     storage = None if external is None else named_storage(external)
     if storage is None:
         return values

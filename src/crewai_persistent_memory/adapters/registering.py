@@ -199,10 +199,9 @@ def _replace_default() -> None:
 def _remembering(data: dict[str, Any]) -> dict[str, Any]:
     """A crew's arguments, with ``memory=True`` meaning the registered memory, and ``external_memory=`` what it means to
     our ``Crew``: CrewAI from 1.10 on would drop it and fill a LanceDB, until 1.9.3 a Chroma beside it."""
-    if data.get("external_memory") is not None:
-        from .crew import remembering_there
+    from .crew import remembering_there
 
-        data = remembering_there(data)
+    data = remembering_there(data)
     if data.get("memory") is not True:
         return data
     with _lock:
