@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from crewai import Agent, Task
 
@@ -13,12 +14,14 @@ from crewai_persistent_memory import (
     MemoryEntry,
     PersistentMemory,
     PersistentMemoryError,
+    PersistentStorage,
     QdrantStorageBackend,
     RankingWeights,
     Scope,
     StoreBusyError,
     TextNativeStore,
     open_store,
+    register,
     use_scope,
 )
 from crewai_persistent_memory.admin import dedicate_project
@@ -38,6 +41,18 @@ def crews(agent: Agent, task: Task) -> None:
         memory.recall("tea", limit=5, depth="deep")
     PersistentMemory.from_config({"provider": "qdrant", "config": {"user_id": "john"}}).close()
     PersistentMemory(store=open_store(user_id="john"), read_only=True, llm="openai/gpt-4o-mini", infer=True)
+
+
+def on_every_crewai(agent: Agent, task: Task) -> list[dict[str, Any]]:
+    register(default=True, project_id="shop", url="https://a:6333", api_key="key")
+    memory = PersistentMemory(project_id="shop")
+    Crew(agents=[agent], tasks=[task], memory=True, external_memory=memory)
+    Crew(agents=[agent], tasks=[task], **memory.crew_kwargs(long_term=False))
+    with PersistentStorage(user_id="john", kind="entity", root_scope="/desk") as storage:
+        external = ExternalMemory(storage=storage)
+        external.save("John drinks tea", {"relationships": "- guest"})
+        storage.reset()
+        return storage.search("tea", limit=3, score_threshold=0.1) + external.search("tea")
 
 
 def servers(agent: Agent, task: Task) -> None:
@@ -101,3 +116,5 @@ def wrong() -> None:
     open_store(usr_id="john")  # type: ignore[call-arg]
     PersistentMemory(user_id=7)  # type: ignore[arg-type]
     Scope(user_id="john", team="x")  # type: ignore[call-arg]
+    register(defaults=True)  # type: ignore[call-arg]
+    PersistentStorage(usr_id="john")  # type: ignore[call-arg]
