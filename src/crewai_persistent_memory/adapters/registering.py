@@ -45,9 +45,11 @@ def register(*, default: bool = False, **options: Unpack[MemoryOptions]) -> None
     - In between CrewAI takes no storage by name, and a warning says so.
 
     Args:
-        default: every ``Crew(memory=True)`` that is built from now on remembers here, whatever the version.
+        default: every ``Crew(memory=True)`` that is built from now on remembers here, whatever the version, and
+            ``external_memory=`` is to CrewAI's ``Crew`` what it is to ours.
         options: the scope, the store, the embedder and the ranking (:class:`MemoryConfig`), for what is built by
-            name or by default; what is said there wins. Left out: the environment.
+            name or by default; what is said there wins, and a store named there replaces one named here with all
+            that is about that store. Left out: the environment.
 
     Raises:
         ConfigurationError, ScopeError: about the options.
