@@ -122,6 +122,16 @@ THOUGHT = "Thought: I now can give a great answer\nFinal Answer: Noted."
             "User: I like green tea\nUser: no sugar,\nplease\nAssistant: Noted.",
         ),
         (THOUGHT, {"messages": [{"role": "user", "content": "I like green tea"}]}, "task"),
+        (
+            THOUGHT,
+            {"description": "I like green tea", "messages": [{"role": "user", "content": "I like green tea"}]},
+            "task",
+        ),
+        (
+            "Noted.",
+            {"description": " I like green tea ", "messages": [{"role": "user", "content": CURRENT_TASK}]},
+            "task",
+        ),
         ("I like tea", {"messages": [{"role": "user", "content": "I like tea"}]}, "I like tea"),
         (THOUGHT, {"observation": "I like green tea"}, "task"),
         (
@@ -180,10 +190,11 @@ def test_a_conversation_that_somebody_describes_is_kept(storage_over: OpenStorag
     """Its description is about it and not the request in it, and stays in the metadata."""
     storage = way(storage_over(user_id="john"))
     said = [{"role": "user", "content": "I am allergic to nuts"}, {"role": "assistant", "content": "Noted."}]
-    storage.save("Noted.", {"description": "Booking a table", "messages": said})
-    [found] = storage.search("allergic to nuts")
-    assert found["content"] == "I am allergic to nuts\nResult: Noted."
-    assert found["metadata"] == {"description": "Booking a table"}
+    for description in ("Booking a table", "nuts"):
+        storage.save("Noted.", {"description": description, "messages": said})
+    found = storage.search("allergic to nuts")
+    assert [each["content"] for each in found] == ["I am allergic to nuts\nResult: Noted."] * 2
+    assert {each["metadata"]["description"] for each in found} == {"Booking a table", "nuts"}
 
 
 def test_the_same_answer_is_stored_once(storage_over: OpenStorage, way: Any) -> None:

@@ -35,6 +35,7 @@ _CURRENT_TASK: Final = re.compile(
 _USER_MESSAGE: Final = re.compile(r"\A.*^User message:\s*", re.DOTALL | re.MULTILINE)
 # What a person said of an answer (``human_input=True``), in what CrewAI says around it.
 _FEEDBACK: Final = re.compile(r"\AUser feedback: (?P<feedback>.*?)\nInstructions: Use this feedback ", re.DOTALL)
+_ASKED: Final = "Current Task:"
 # What stands in place of all messages once they were too long for the model.
 _SUMMARY: Final = "This is a summary of our conversation so far:"
 _SAID_TOGETHER: Final = ("user", "assistant")
@@ -77,6 +78,8 @@ def conversation(value: Any, metadata: Mapping[str, Any]) -> tuple[list[Message]
     said = [turn for message in messages if (turn := _turn(message))["content"]]
     if not said:
         return [{"role": "user", "content": _answer(_plain(value))}], rest
+    if isinstance(request, str) and any(turn["content"] == request.strip() for turn in said):
+        rest.pop("description", None)
     answer = _answer(_plain(value))
     if answer and not any(turn["role"] == "assistant" or turn["content"] == answer for turn in said):
         said.append({"role": "assistant", "content": answer})
@@ -102,9 +105,11 @@ def _turns(request: str, result: str, feedback: Sequence[str] = ()) -> list[Mess
 
 
 def _is_asked_in(messages: Sequence[Mapping[str, Any]], request: str) -> bool:
-    """Whether an agent was given the request in these messages. Other conversations may be described too."""
+    """Whether an agent was given the request in these messages. Other conversations may be described too, in words that
+    stand in them as well, and then nothing of them may be lost."""
     asked = [_content(message) for message in messages if message.get("role") == "user"]
-    return not asked or any(request.strip() in text or text.startswith(_SUMMARY) for text in asked)
+    tasks = [text.partition(_ASKED)[2].lstrip() for text in asked if _ASKED in text]
+    return not asked or any(task.startswith(request.strip()) for task in tasks) or asked[0].startswith(_SUMMARY)
 
 
 def _feedback(message: Mapping[str, Any]) -> str:
