@@ -16,7 +16,7 @@ from crewai_persistent_memory import MemoryStore, StoreClosedError, open_store
 from crewai_persistent_memory.stores.qdrant import server_engine
 
 from ..support.qdrant_server import QdrantServer
-from ..support.tcp_proxy import TcpProxy
+from ..support.tcp_proxy import Fault, TcpProxy
 from .conftest import OpenHere
 
 
@@ -45,10 +45,12 @@ class TestPool:
 
     def test_there_are_never_more_than_allowed(self, proxy: TcpProxy, open_here: OpenHere) -> None:
         store = open_here(proxy.url, max_connections=4, timeout=30)
+        proxy.rule = lambda request: Fault(delay=0.005)  # long enough for more of them to meet
         with ThreadPoolExecutor(32) as pool:
             list(pool.map(lambda number: store.add(f"fact {number}"), range(200)))
         assert store.count() == 200
-        assert proxy.most_open <= 4
+        # Counted by requests: for a moment a connection that is being closed may stand beside its successor.
+        assert proxy.most_at_once == 4
 
     def test_equal_settings_share_them(self, proxy: TcpProxy, collection: str) -> None:
         options: Any = {"url": proxy.url, "embedder": None, "collection": collection}

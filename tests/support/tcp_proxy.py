@@ -46,8 +46,9 @@ class TcpProxy:
         """Below it the server answers; it is taken off, as a reverse proxy does."""
         self.requests: list[Request] = []
         self.connections = 0
-        self.open_connections = 0
-        self.most_open = 0
+        self.most_at_once = 0
+        """Requests on their way at the same time."""
+        self._at_once = 0
         self._target = port
         self._raw = raw
         self._lock = threading.Lock()
@@ -89,8 +90,6 @@ class TcpProxy:
                 return
             with self._lock:
                 self.connections += 1
-                self.open_connections += 1
-                self.most_open = max(self.most_open, self.open_connections)
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
@@ -109,7 +108,6 @@ class TcpProxy:
             pass  # either side is gone: that is what a proxy is for
         finally:
             with self._lock:
-                self.open_connections -= 1
                 self._sockets -= {client, upstream}
             _cut(client)
             if upstream is not None:
@@ -120,6 +118,16 @@ class TcpProxy:
         message = _read_message(client)
         if not message:
             return False
+        with self._lock:
+            self._at_once += 1
+            self.most_at_once = max(self.most_at_once, self._at_once)
+        try:
+            return self._answered(message, client, upstream)
+        finally:
+            with self._lock:
+                self._at_once -= 1
+
+    def _answered(self, message: bytes, client: socket.socket, upstream: socket.socket) -> bool:
         method, path, _ = message.split(b"\r\n", 1)[0].decode().split(" ")
         request = Request(method, path, message.partition(b"\r\n\r\n")[0].decode())
         if self.prefix and path.startswith(self.prefix):
