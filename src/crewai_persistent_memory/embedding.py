@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 from .errors import ConfigurationError, EmbedderError, EmbedderUnavailableError
+from .redaction import redact as redact
 
 EmbeddingFunction = Callable[[list[str]], Any]
 """Takes texts, returns one sequence of floats (or numpy array) per text; an empty one means "no vector"."""
@@ -191,11 +192,6 @@ def public_spec(spec: Mapping[str, Any]) -> dict[str, Any] | None:
             return None
         config[key] = _without_credentials(value) if isinstance(value, str) else value
     return {"provider": spec["provider"], "config": config}
-
-
-def redact(text: str) -> str:
-    """Take what looks like a key out of somebody else's error text."""
-    return re.sub(r"\b(sk|eyJ|Bearer |m0|gsk|AIza)[\w.\-]{8,}", r"\1…", text)
 
 
 def _without_credentials(value: str) -> str:
