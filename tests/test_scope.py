@@ -11,10 +11,37 @@ from crewai_persistent_memory import InvalidScopeError, MissingScopeError, Scope
 from crewai_persistent_memory.scope import ScopeBinding, visible
 
 
-def test_fields_are_trimmed_and_the_project_has_a_default() -> None:
-    assert Scope(user_id=" john ") == Scope(user_id="john", project_id="default")
+def test_the_project_has_a_default() -> None:
+    assert Scope(user_id="john") == Scope(user_id="john", project_id="default")
     assert str(Scope(user_id="john", run_id="r")) == "user_id=john project_id=default run_id=r"
     assert pickle.loads(pickle.dumps(Scope("john"))) == Scope("john")
+
+
+UNSEEN = [
+    " ",
+    "\t",
+    "\n",
+    "\r",
+    "\x1c",
+    "\x85",
+    "\xa0",
+    "\u2009",
+    "\u2028",
+    "\u3000",
+    "\u200b",
+    "\ufeff",
+    "\u202e",
+    "\xad",
+]
+
+
+@pytest.mark.parametrize("unseen", UNSEEN)
+def test_two_ids_that_look_the_same_never_become_one(unseen: str) -> None:
+    for user in (f"john{unseen}", f"{unseen}john"):
+        with pytest.raises(InvalidScopeError, match="user_id.*(unseen|control) character"):
+            Scope(user_id=user)
+    assert Scope(user_id="john doe").user_id == "john doe"
+    assert Scope(user_id="\u0646\u06cc\u200c\u06a9").user_id == "\u0646\u06cc\u200c\u06a9", "part of a name"
 
 
 @pytest.mark.parametrize("field", ["user_id", "project_id", "run_id", "agent_id", "org_id"])

@@ -45,7 +45,8 @@ if TYPE_CHECKING:
         StoreUnavailableError,
         UnsupportedCrewAIError,
     )
-    from .scope import Scope, use_scope
+    from .scope import Scope
+    from .scope_context import use_scope
     from .stores.base import MemoryStore
     from .stores.factory import open_store
     from .stores.text_native import AddedMessages, TextNativeStore
@@ -66,7 +67,7 @@ _HOME = {
     "TextNativeStore": ".stores.text_native",
     "open_store": ".stores.factory",
     "register": ".adapters.registering",
-    "use_scope": ".scope",
+    "use_scope": ".scope_context",
 }
 
 __version__ = "0.1.0"

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
+from .blocks import BlockVariable
 from .errors import InvalidScopeError, MissingScopeError, ScopeConflictError
 
 MAX_FIELD_LENGTH = 255
@@ -19,16 +17,20 @@ DEFAULT_PROJECT = "default"
 SCOPE_FIELDS = ("user_id", "project_id", "run_id", "agent_id", "org_id")
 
 
-def clean_field(name: str, value: object) -> str:
-    """Return one scope field, trimmed.
+_UNSEEN_AT_ENDS: Final = ("Cc", "Cf", "Zl", "Zp", "Zs")
+"""Unicode categories of control, format and blank characters: ``john`` with one of them at an end looks like ``john``."""
+
+
+def check_field(name: str, value: object) -> str:
+    """One scope field as it was given: ids are compared, so they are never trimmed or folded.
 
     Raises:
-        InvalidScopeError: not text, blank, longer than 255 characters, or with control characters.
+        InvalidScopeError: not text, blank, longer than 255 characters, with control characters, or with a character
+            at an end that nobody sees.
     """
     if not isinstance(value, str):
         raise InvalidScopeError(f"{name} must be text, got {type(value).__name__}: pass str({name})")
-    value = value.strip()
-    if not value:
+    if not value.strip():
         raise InvalidScopeError(f"{name} is blank: give a non-empty {name}, or leave it out")
     if len(value) > MAX_FIELD_LENGTH:
         raise InvalidScopeError(
@@ -37,6 +39,12 @@ def clean_field(name: str, value: object) -> str:
     # Cc: control characters; Cs: unpaired surrogates, which no engine can store as UTF-8.
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
         raise InvalidScopeError(f"{name} contains a control character: remove it")
+    for end in (value[0], value[-1]):
+        if end.isspace() or unicodedata.category(end) in _UNSEEN_AT_ENDS:
+            raise InvalidScopeError(
+                f"{name} {value!r} begins or ends with the unseen character U+{ord(end):04X}: remove it where the id is "
+                "read. It is not removed here, for two ids that differ must not become one"
+            )
     return value
 
 
@@ -68,13 +76,13 @@ class Scope:
             raise MissingScopeError(
                 "user_id is missing: pass user_id=..., or ask for a team's memory with Scope.shared(project_id=...)"
             )
-        self._clean()
+        self._check()
 
-    def _clean(self) -> None:
+    def _check(self) -> None:
         for name in SCOPE_FIELDS:
             value = getattr(self, name)
             if value is not None or name == "project_id":
-                object.__setattr__(self, name, clean_field(name, value))
+                check_field(name, value)
 
     @classmethod
     def shared(
@@ -87,7 +95,7 @@ class Scope:
     ) -> Scope:
         """The memory that everyone in a project shares. It belongs to no user."""
         scope = cls.trusted(None, project_id, run_id, agent_id, org_id)
-        scope._clean()
+        scope._check()
         return scope
 
     @classmethod
@@ -164,7 +172,7 @@ class ScopeBinding:
             InvalidScopeError: a field is malformed.
             ScopeConflictError: ``scope`` and a single field are both given.
         """
-        given: dict[str, Any] = {name: clean_field(name, value) for name, value in fields.items() if value is not None}
+        given: dict[str, Any] = {name: check_field(name, value) for name, value in fields.items() if value is not None}
         if scope is None:
             return cls(**given)
         if not isinstance(scope, Scope):
@@ -189,7 +197,7 @@ class ScopeBinding:
             MissingScopeError: neither construction nor ``use_scope`` gives a user.
             ScopeConflictError: ``use_scope`` contradicts a fixed field.
         """
-        return self._resolved(_context.get())
+        return self._resolved(current_binding.get())
 
     def resolve_project(self) -> tuple[str | None, str]:
         """The organisation and the project of this call, for what concerns no user (a health check, say).
@@ -197,7 +205,7 @@ class ScopeBinding:
         Raises:
             ScopeConflictError: ``use_scope`` contradicts a fixed field.
         """
-        binding = self._within(_context.get())
+        binding = self._within(current_binding.get())
         return binding.org_id, binding.project_id or DEFAULT_PROJECT
 
     @lru_cache(maxsize=4096)  # noqa: B019 (bindings are small values, equal ones share an entry)
@@ -207,7 +215,8 @@ class ScopeBinding:
             raise MissingScopeError(
                 "no user for this call: pass user_id= at construction, or run it inside use_scope(user_id=...). "
                 "A thread started without copying the context has lost its use_scope: start it with "
-                "contextvars.copy_context().run(...)"
+                "contextvars.copy_context().run(...). A use_scope around a yield holds inside that generator only: "
+                "put another one around what its consumer does"
             )
         return Scope.trusted(
             binding.user_id, binding.project_id or DEFAULT_PROJECT, binding.run_id, binding.agent_id, binding.org_id
@@ -239,45 +248,5 @@ class ScopeBinding:
         return ScopeBinding(**values, is_shared=self.is_shared or other.is_shared)
 
 
-_context: ContextVar[ScopeBinding | None] = ContextVar("crewai_persistent_memory_scope", default=None)
-
-
-@contextmanager
-def use_scope(
-    scope: Scope | None = None,
-    *,
-    user_id: str | None = None,
-    project_id: str | None = None,
-    run_id: str | None = None,
-    agent_id: str | None = None,
-    org_id: str | None = None,
-) -> Iterator[None]:
-    """Set the scope for everything called inside the ``with`` block: one request, one job.
-
-    Fields given when a memory was built are fixed and must not be contradicted; the others are filled from here.
-    Blocks nest: an inner block replaces the fields it names and keeps the rest. It follows asyncio tasks and
-    threads started with a copied context (``contextvars.copy_context().run``); in any other thread it is unset,
-    and memory without a fixed user raises :class:`MissingScopeError` there.
-
-    Raises:
-        InvalidScopeError: a field is malformed.
-        ScopeConflictError: ``scope`` and single fields are both given.
-    """
-    inner = ScopeBinding.of(
-        scope, user_id=user_id, project_id=project_id, run_id=run_id, agent_id=agent_id, org_id=org_id
-    )
-    outer = _context.get() or ScopeBinding()
-    names_owner = inner.user_id is not None or inner.is_shared
-    merged = ScopeBinding(
-        user_id=inner.user_id if names_owner else outer.user_id,
-        project_id=inner.project_id or outer.project_id,
-        run_id=inner.run_id or outer.run_id,
-        agent_id=inner.agent_id or outer.agent_id,
-        org_id=inner.org_id or outer.org_id,
-        is_shared=inner.is_shared if names_owner else outer.is_shared,
-    )
-    token = _context.set(merged)
-    try:
-        yield
-    finally:
-        _context.reset(token)
+current_binding: BlockVariable[ScopeBinding] = BlockVariable("crewai_persistent_memory_scope")
+"""What ``use_scope`` has set for the call that is being made."""

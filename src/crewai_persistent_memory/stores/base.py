@@ -16,6 +16,7 @@ from typing_extensions import Self, Unpack
 from ..entry import EntryFilter, FilterArgs, MemoryEntry
 from ..errors import InvalidEntryError
 from ..scope import Scope, ScopeBinding
+from ..scope_context import ScopeFields, check_given
 from .operations import StoreOperations
 from .types import EntryArgs, EntryChanges, PathInfo, RankingWeights, check_limit
 
@@ -43,23 +44,19 @@ class MemoryStore(AbstractContextManager["MemoryStore"], AbstractAsyncContextMan
         """The scope a call made now would have."""
         return self._binding.resolve()
 
-    def scoped(
-        self,
-        scope: Scope | None = None,
-        *,
-        user_id: str | None = None,
-        project_id: str | None = None,
-        run_id: str | None = None,
-        agent_id: str | None = None,
-        org_id: str | None = None,
-    ) -> Self:
+    def scoped(self, scope: Scope | None = None, **fields: Unpack[ScopeFields]) -> Self:
         """Another handle over the same connection with more of the scope fixed. Closing it closes nothing.
 
+        Args:
+            scope: a whole scope, in place of the fields.
+            fields: ``user_id``, ``project_id``, ``run_id``, ``agent_id``, ``org_id``.
+
         Raises:
+            MissingScopeError: ``user_id`` is ``None``.
             ScopeConflictError: a fixed field is given another value.
         """
-        fields = {"user_id": user_id, "project_id": project_id, "run_id": run_id}
-        return self._view(self._binding.narrow(scope, **fields, agent_id=agent_id, org_id=org_id))
+        check_given(fields)
+        return self._view(self._binding.narrow(scope, **fields))
 
     def bound(self) -> Self:
         """A handle fixed to the scope of this moment, for work handed to a thread that may have no context."""

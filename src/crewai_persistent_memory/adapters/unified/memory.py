@@ -17,6 +17,7 @@ from typing_extensions import Self, Unpack
 from ...entry import MemoryEntry
 from ...errors import ConfigurationError
 from ...scope import Scope
+from ...scope_context import ScopeFields
 from ...stores.text_native import TextNativeStore
 from ..events import logged, query_events
 from ..keeping import match_reasons, touch
@@ -88,25 +89,20 @@ class PersistentMemory(SavingMemory):
         """
         return {"memory": self}
 
-    def scoped(
-        self,
-        scope: Scope | None = None,
-        *,
-        user_id: str | None = None,
-        project_id: str | None = None,
-        run_id: str | None = None,
-        agent_id: str | None = None,
-        org_id: str | None = None,
-    ) -> Self:
+    def scoped(self, scope: Scope | None = None, **fields: Unpack[ScopeFields]) -> Self:
         """This memory with more of the scope fixed, over the same store.
 
         For a specialist who keeps its own: ``Agent(memory=memory.scoped(agent_id="chef"))``.
 
+        Args:
+            scope: a whole scope, in place of the fields.
+            fields: ``user_id``, ``project_id``, ``run_id``, ``agent_id``, ``org_id``.
+
         Raises:
+            MissingScopeError: ``user_id`` is ``None``.
             ScopeConflictError: a fixed field is given another value.
         """
-        fields = {"user_id": user_id, "project_id": project_id, "run_id": run_id}
-        store = self.store.scoped(scope, **fields, agent_id=agent_id, org_id=org_id)
+        store = self.store.scoped(scope, **fields)
         return self._over(QdrantStorageBackend.over(store))
 
     def scope(self, path: str) -> PersistentScope:

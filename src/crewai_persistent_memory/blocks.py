@@ -1,0 +1,192 @@
+"""A value that holds inside a ``with`` block, and nowhere else: not in a generator's consumer, not on a thread that
+an unfinished generator has left behind.
+
+A :class:`contextvars.ContextVar` alone cannot do that. A generator has no context of its own (PEP 568 was never
+accepted), so a block around a ``yield`` sets the variable of whoever iterates, and resetting it fails where another
+thread takes the next item (``ValueError: <Token ...> was created in a different Context``).
+
+So a block remembers the generator that holds it open. While any such block is open, the value of a call is that of
+the innermost block on its own call stack; the context variable decides for tasks and threads that were started inside
+a block.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ContextDecorator
+from contextvars import ContextVar
+from inspect import CO_ASYNC_GENERATOR, CO_GENERATOR
+from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType, TracebackType
+from typing import Any, Final, Generic, TypeVar
+
+T = TypeVar("T")
+
+_DEEPEST: Final = 1000
+_AWAITING: Final = (CoroutineType, GeneratorType, AsyncGeneratorType)
+_GENERATOR: Final = CO_GENERATOR | CO_ASYNC_GENERATOR
+_ENTERING: Final = ("contextlib", "_pytest", "pytest_asyncio")
+"""Packages that take the first item of a generator to enter a block for their caller: ``@contextmanager``, fixtures."""
+
+
+class _Open(Generic[T]):
+    """One block that was entered. ``parent`` is the block it was entered in."""
+
+    __slots__ = ("closed", "frame", "parent", "task", "thread", "value")
+
+    def __init__(self, value: T, parent: _Open[T] | None, frame: FrameType | None) -> None:
+        self.value = value
+        self.parent = parent
+        self.frame = frame
+        self.closed = False
+        if frame is not None:
+            self.thread = threading.get_ident()
+            self.task = _current_task()
+
+
+class BlockVariable(Generic[T]):
+    """A context variable that is set by ``with variable.block(...)``, also around a ``yield``."""
+
+    def __init__(self, name: str) -> None:
+        self._innermost: ContextVar[_Open[T] | None] = ContextVar(name, default=None)
+        self._lock = threading.Lock()
+        self._in_generators: dict[FrameType, list[_Open[T]]] = {}
+
+    def get(self) -> T | None:
+        """The value of the innermost block around this call, ``None`` outside of any."""
+        found = self._current()
+        return None if found is None else found.value
+
+    def block(self, change: Callable[[T | None], T]) -> AbstractContextManager[None]:
+        """A block, and a decorator, in which the value is ``change(value around it)``."""
+        return _Block(self, change)
+
+    def enter(self, value: T, frame: FrameType | None) -> _Open[T]:
+        """Open a block; ``frame`` is where, if a generator may be there."""
+        opened = _Open(value, self._current(), None if frame is None else _generator_of(frame))
+        self._innermost.set(opened)
+        if opened.frame is not None:
+            with self._lock:
+                self._in_generators.setdefault(opened.frame, []).append(opened)
+        return opened
+
+    def leave(self, opened: _Open[T]) -> None:
+        """Close a block, in whatever thread, task or order."""
+        opened.closed = True
+        if opened.frame is not None:
+            with self._lock:
+                blocks = self._in_generators[opened.frame]
+                blocks.remove(opened)
+                if not blocks:
+                    del self._in_generators[opened.frame]
+        if self._innermost.get() is opened:
+            self._innermost.set(opened.parent)
+
+    def _current(self) -> _Open[T] | None:
+        innermost = self._innermost.get()
+        if not self._in_generators:
+            return next(_open(innermost), None)
+        stack = set()
+        running = None
+        for frame in _frames(sys._getframe(1)):
+            stack.add(id(frame))  # not the frame: this one would then hold itself
+            if running is None and (blocks := self._in_generators.get(frame)):
+                running = next((block for block in reversed(blocks) if not block.closed), None)
+        inherited = next((block for block in _open(innermost) if _holds_here(block, stack)), None)
+        if running is None or (inherited is not None and running in _open(inherited)):
+            return inherited
+        # The variable was set by another generator, or around the call that resumed this one.
+        return running
+
+
+class _Block(AbstractContextManager[None], ContextDecorator, Generic[T]):
+    def __init__(self, variable: BlockVariable[T], change: Callable[[T | None], T]) -> None:
+        self._variable = variable
+        self._change = change
+        self._entered: list[_Open[T]] = []
+
+    def _recreate_cm(self) -> _Block[T]:
+        return _Block(self._variable, self._change)
+
+    def __enter__(self) -> None:
+        value = self._change(self._variable.get())
+        self._entered.append(self._variable.enter(value, sys._getframe(1)))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._variable.leave(self._entered.pop())
+
+
+def _open(block: _Open[T] | None) -> Iterator[_Open[T]]:
+    """The blocks from this one outwards that are still open."""
+    while block is not None:
+        if not block.closed:
+            yield block
+        block = block.parent
+
+
+def _generator_of(frame: FrameType | None) -> FrameType | None:
+    """The innermost generator that is running here and has items of its own, so that it may be left in the midst."""
+    while frame is not None:
+        if frame.f_code.co_flags & _GENERATOR and not _is_entered(frame):
+            return frame
+        frame = frame.f_back
+    return None
+
+
+def _is_entered(generator: FrameType) -> bool:
+    resumed_by = generator.f_back
+    return resumed_by is not None and str(resumed_by.f_globals.get("__name__")).partition(".")[0] in _ENTERING
+
+
+def _holds_here(block: _Open[Any], stack: set[int]) -> bool:
+    """Whether a block of the context variable holds for the call with this stack.
+
+    One that a generator holds open holds in that generator, and in the tasks and threads that it waits for. The
+    generator's consumer, and what comes later on the thread or in the task that it was left in, have the same
+    context and are none of these.
+    """
+    if block.frame is None or id(block.frame) in stack:
+        return True
+    if block.thread == threading.get_ident() and block.task == _current_task():
+        return False
+    task = None if block.task is None else block.task()
+    if task is not None and _awaits(task.get_coro(), block.frame):
+        return True
+    return any(block.frame in _frames(top) for top in sys._current_frames().values())
+
+
+def _awaits(waiting: Any, wanted: FrameType) -> bool:
+    """Whether a suspended coroutine waits for what the frame does."""
+    for _ in range(_DEEPEST):
+        kind = next((kind for kind in ("cr", "ag", "gi") if hasattr(waiting, f"{kind}_frame")), None)
+        if kind is None:
+            # An asynchronous generator is awaited through objects that show it to the garbage collector only.
+            inner = [each for each in gc.get_referents(waiting) if isinstance(each, _AWAITING)]
+        elif getattr(waiting, f"{kind}_frame") is wanted:
+            return True
+        else:
+            inner = [getattr(waiting, "gi_yieldfrom" if kind == "gi" else f"{kind}_await")]
+        if not inner:
+            return False
+        waiting = inner[0]
+    return False
+
+
+def _frames(frame: FrameType | None) -> Iterator[FrameType]:
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
+def _current_task() -> weakref.ref[asyncio.Task[Any]] | None:
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        return None
+    return None if task is None else weakref.ref(task)

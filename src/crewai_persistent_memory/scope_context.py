@@ -1,0 +1,95 @@
+"""How a call gets its scope from the code around it: ``use_scope``, and carrying it to where the work is done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Set
+from contextlib import AbstractContextManager
+from typing import TypedDict
+
+from typing_extensions import Unpack
+
+from .errors import InvalidScopeError, MissingScopeError
+from .scope import SCOPE_FIELDS, Scope, ScopeBinding, current_binding
+
+
+class ScopeFields(TypedDict, total=False):
+    """The fields of a scope as keyword arguments; see :class:`Scope`."""
+
+    user_id: str
+    project_id: str
+    run_id: str | None
+    agent_id: str | None
+    org_id: str
+
+
+def check_given(fields: ScopeFields) -> None:
+    """Refuse a field that was given and says nothing.
+
+    ``None`` is a value for a run and an agent: none. For the others it is an error, because it is what a look-up
+    that failed returns, and the outer block's value would be somebody else's.
+
+    Raises:
+        MissingScopeError: ``user_id`` is ``None``.
+        InvalidScopeError: ``project_id`` or ``org_id`` is ``None``, or there is no such field.
+    """
+    for name, value in fields.items():
+        if name not in SCOPE_FIELDS:
+            raise InvalidScopeError(f"{name} is no field of a scope: use one of {', '.join(SCOPE_FIELDS)}")
+        if value is None and name == "user_id":
+            raise MissingScopeError(
+                "user_id is None: nobody is known for this call. Refuse the request, or leave user_id out to keep the "
+                "user of the block around; a team's memory is Scope.shared(project_id=...)"
+            )
+        if value is None and name in ("project_id", "org_id"):
+            raise InvalidScopeError(f"{name} is None: give a {name}, or leave it out")
+
+
+def use_scope(scope: Scope | None = None, **fields: Unpack[ScopeFields]) -> AbstractContextManager[None]:
+    """Set the scope for everything called inside the ``with`` block: one request, one job.
+
+    Fields given when a memory was built are fixed and must not be contradicted; the others are filled from here.
+    Blocks nest: an inner block replaces the fields it names and keeps the rest, but a block that names another user
+    keeps neither run nor agent. ``run_id=None`` means no run, ``agent_id=None`` no agent.
+
+    The scope follows asyncio tasks and threads started with a copied context (``contextvars.copy_context().run``); in
+    any other thread it is unset, and memory without a fixed user raises :class:`MissingScopeError` there. Around a
+    ``yield`` it holds in the generator, not in its consumer. A generator made by ``@contextmanager`` sets it for its
+    ``with`` block.
+
+    Args:
+        scope: a whole scope, in place of the fields.
+        fields: ``user_id``, ``project_id``, ``run_id``, ``agent_id``, ``org_id``.
+
+    Raises:
+        InvalidScopeError: a field is malformed.
+        MissingScopeError: ``user_id`` is ``None``.
+        ScopeConflictError: ``scope`` and single fields are both given.
+    """
+    check_given(fields)
+    inner = ScopeBinding.of(scope, **fields)
+    cleared = {name for name, value in fields.items() if value is None}
+    return current_binding.block(lambda outer: _nested(inner, outer or ScopeBinding(), cleared))
+
+
+def carry_scope() -> Callable[[], AbstractContextManager[None]]:
+    """The scope of this moment, to be set again elsewhere: a block for work that runs later, in any thread or task."""
+    binding = current_binding.get()
+    return lambda: current_binding.block(lambda _: binding or ScopeBinding())
+
+
+def _nested(inner: ScopeBinding, outer: ScopeBinding, cleared: Set[str]) -> ScopeBinding:
+    names_owner = inner.user_id is not None or inner.is_shared
+    changes_user = inner.user_id is not None and inner.user_id != outer.user_id
+
+    def part(name: str) -> str | None:
+        own: str | None = getattr(inner, name)
+        return own if own is not None or changes_user or name in cleared else getattr(outer, name)
+
+    return ScopeBinding(
+        user_id=inner.user_id if names_owner else outer.user_id,
+        project_id=inner.project_id or outer.project_id,
+        run_id=part("run_id"),
+        agent_id=part("agent_id"),
+        org_id=inner.org_id or outer.org_id,
+        is_shared=inner.is_shared if names_owner else outer.is_shared,
+    )
