@@ -38,7 +38,7 @@ UNSEEN = [
 @pytest.mark.parametrize("unseen", UNSEEN)
 def test_two_ids_that_look_the_same_never_become_one(unseen: str) -> None:
     for user in (f"john{unseen}", f"{unseen}john"):
-        with pytest.raises(InvalidScopeError, match="user_id.*(unseen|control) character"):
+        with pytest.raises(InvalidScopeError, match=r"user_id.*(unseen|control) character"):
             Scope(user_id=user)
     assert Scope(user_id="john doe").user_id == "john doe"
     assert Scope(user_id="\u0646\u06cc\u200c\u06a9").user_id == "\u0646\u06cc\u200c\u06a9", "part of a name"

@@ -18,7 +18,7 @@ SCOPE_FIELDS = ("user_id", "project_id", "run_id", "agent_id", "org_id")
 
 
 _UNSEEN_AT_ENDS: Final = ("Cc", "Cf", "Zl", "Zp", "Zs")
-"""Unicode categories of control, format and blank characters: ``john`` with one of them at an end looks like ``john``."""
+"""Unicode categories of control, format and blank characters. An id with one of them at an end looks like another id."""
 
 
 def check_field(name: str, value: object) -> str:
@@ -42,8 +42,8 @@ def check_field(name: str, value: object) -> str:
     for end in (value[0], value[-1]):
         if end.isspace() or unicodedata.category(end) in _UNSEEN_AT_ENDS:
             raise InvalidScopeError(
-                f"{name} {value!r} begins or ends with the unseen character U+{ord(end):04X}: remove it where the id is "
-                "read. It is not removed here, for two ids that differ must not become one"
+                f"{name} {value!r} begins or ends with the unseen character U+{ord(end):04X}: remove it where the id "
+                "is read. It is not removed here, because two different ids must not become one"
             )
     return value
 
