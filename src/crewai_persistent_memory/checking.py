@@ -6,8 +6,10 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timezone
-from typing import Any
+from dataclasses import fields, is_dataclass
+from datetime import date, datetime, time, timezone
+from enum import Enum
+from typing import Any, Final
 
 from .errors import InvalidEntryError
 
@@ -93,6 +95,71 @@ def check_text(name: str, value: object, *, allow_blank: bool = True) -> str:
             "decode the bytes with errors='replace' where they are read"
         ) from error
     return value
+
+
+_UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
+
+
+def storable_text(text: str) -> str:
+    """``text`` with U+FFFD in place of what no store can hold: unpaired surrogates and NUL.
+
+    For what an agent said, of which nothing may be lost because of one character. Two surrogates that are a pair become
+    the character that they mean.
+    """
+    if _UNSTORABLE.search(text) is None:
+        return text
+    joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return joined.replace("\x00", "\ufffd")
+
+
+def storable_json(value: Any, *, depth: int = 0) -> Any:
+    """``value`` as JSON can hold it, with text in place of what it cannot hold.
+
+    For what comes along with what an agent said. Times become ISO 8601, pydantic models and dataclasses mappings, sets
+    lists, bytes text, numbers that are not finite their names, keys text, and what is nested more than 64 levels deep,
+    or within itself, its ``str``.
+    """
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, str):
+        return storable_text(str(value))
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else str(value)
+    if depth >= MAX_METADATA_DEPTH:
+        return _as_text(value)
+    if isinstance(value, Mapping):
+        return {_as_text(key): storable_json(item, depth=depth + 1) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [storable_json(item, depth=depth + 1) for item in value]
+    return _other_as_json(value, depth)
+
+
+def _other_as_json(value: Any, depth: int) -> Any:
+    if isinstance(value, Enum):
+        return storable_json(value.value, depth=depth + 1)
+    if isinstance(value, (datetime, date, time)):
+        return value.isoformat()
+    if isinstance(value, (bytes, bytearray)):
+        return storable_text(bytes(value).decode("utf-8", "replace"))
+    try:
+        if isinstance(value, type):
+            return _as_text(value)
+        if hasattr(value, "model_dump"):
+            return storable_json(value.model_dump(), depth=depth + 1)
+        if is_dataclass(value):
+            fields_ = {field.name: getattr(value, field.name) for field in fields(value)}
+            return storable_json(fields_, depth=depth + 1)
+    except Exception as error:  # noqa: BLE001
+        # Somebody else's class, which may do anything: its name is all that can be kept.
+        return f"<{type(value).__name__}: {type(error).__name__}>"
+    return _as_text(value)
+
+
+def _as_text(value: Any) -> str:
+    try:
+        return storable_text(str(value))
+    except Exception as error:  # noqa: BLE001
+        return f"<{type(value).__name__}: {type(error).__name__}>"
 
 
 def check_id(value: object) -> str:

@@ -1,0 +1,160 @@
+"""Embedding many texts by calls that an embedder accepts, and finding the text that it does not accept."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from enum import Enum
+from typing import Final
+
+from ..errors import EmbedderError
+from .fingerprint import PROBE_TEXT
+from .limits import Limits, cut, mean, size_of
+
+MOST_FAILURES: Final = 64
+"""Failed calls that one text or list of texts may cost while the refused ones are looked for."""
+
+SMALLEST_PIECE: Final = 256
+"""Bytes. A shorter text that is refused is not refused for its length."""
+
+_TOO_LONG: Final = re.compile(
+    r"context length|too (long|large|many tokens)|max\w*\W+(\w+\W+){0,3}(token|length|input|context)"
+    r"|token limit|exceed|context window|sequence length",
+    re.IGNORECASE,
+)
+_AWAY_BY_NAME: Final = re.compile(r"timeout|connect|ratelimit|authenticat|permission|unavailable|internalserver", re.I)
+
+
+class Verdict(Enum):
+    """What an embedder's error means."""
+
+    AWAY = "away"
+    """It answers no call at the moment, whatever the texts."""
+    TOO_LONG = "too long"
+    """It says that a text is too long."""
+    UNCLEAR = "unclear"
+    """It may be about a text of this call, or about all calls."""
+
+
+def verdict_on(error: BaseException) -> Verdict:
+    """What an embedder's error means, by its status, its class, and its words."""
+    for each in _chain(error):
+        status = _status(each)
+        if status in (401, 403, 404, 408, 429) or (status is not None and status >= 500):
+            return Verdict.AWAY
+        if status == 413 or _TOO_LONG.search(str(each)):
+            return Verdict.TOO_LONG
+        if isinstance(each, (OSError, ImportError)) or _AWAY_BY_NAME.search(type(each).__name__):
+            return Verdict.AWAY
+    return Verdict.UNCLEAR
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    for _ in range(5):
+        if error is None:
+            return
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _status(error: BaseException) -> int | None:
+    response = getattr(error, "response", None)
+    for holder, name in ((error, "status_code"), (error, "code"), (error, "status"), (response, "status_code")):
+        value = getattr(holder, name, None)
+        if isinstance(value, int) and not isinstance(value, bool) and 100 <= value < 600:
+            return value
+    return None
+
+
+class Batches:
+    """One list of texts on its way through an embedder.
+
+    Attributes:
+        limits: what the embedder takes; lower after a call than before, if it refused a text for its length.
+        refusals: why texts, or pieces of them, have no vector.
+    """
+
+    def __init__(self, ask: Callable[[list[str]], list[list[float]]], limits: Limits, most_pieces: int) -> None:
+        self._ask = ask
+        self._most_pieces = most_pieces
+        self.limits = limits
+        self.refusals: list[Exception] = []
+        self._failures = 0
+        self._answers_others = False
+
+    def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """One vector per text, empty where none of its pieces has one.
+
+        Raises:
+            Exception: the embedder's own, if it answers no call at all.
+        """
+        found: list[list[tuple[int, list[float]]]] = [[] for _ in texts]
+        for batch in self._calls(texts):
+            vectors = self._vectors([piece for _, piece in batch])
+            for (index, piece), vector in zip(batch, vectors, strict=True):
+                if vector:
+                    found[index].append((size_of(piece), vector))
+        return [self._combined(pieces) for pieces in found]
+
+    def _combined(self, pieces: Sequence[tuple[int, list[float]]]) -> list[float]:
+        if len({len(vector) for _, vector in pieces}) > 1:
+            self.refusals.append(EmbedderError("the embedder returned vectors of several lengths for one text"))
+            return []
+        return mean([vector for _, vector in pieces], [size for size, _ in pieces]) if pieces else []
+
+    def _calls(self, texts: Sequence[str]) -> Iterator[list[tuple[int, str]]]:
+        batch: list[tuple[int, str]] = []
+        size = 0
+        for index, text in enumerate(texts):
+            for piece in cut(text, self.limits.text, self._most_pieces):
+                bytes_ = size_of(piece)
+                if batch and (len(batch) >= self.limits.inputs or size + bytes_ > self.limits.request):
+                    yield batch
+                    batch, size = [], 0
+                batch.append((index, piece))
+                size += bytes_
+        if batch:
+            yield batch
+
+    def _vectors(self, pieces: list[str]) -> list[list[float]]:
+        try:
+            vectors = self._ask(pieces)
+        except Exception as error:  # noqa: BLE001
+            return self._after(error, pieces)
+        self._answers_others = True
+        return vectors
+
+    def _after(self, error: Exception, pieces: list[str]) -> list[list[float]]:
+        """The vectors of a call that failed: of its halves, if it failed because of a text in it."""
+        verdict = Verdict.UNCLEAR if isinstance(error, EmbedderError) else verdict_on(error)
+        if verdict is Verdict.AWAY:
+            raise error
+        self._failures += 1
+        if not self._answers_others:
+            self._require_an_answer(error)
+        if self._failures > MOST_FAILURES:
+            self.refusals.append(error)
+            return [[] for _ in pieces]
+        if len(pieces) > 1:
+            half = len(pieces) // 2
+            return self._vectors(pieces[:half]) + self._vectors(pieces[half:])
+        [piece] = pieces
+        size = size_of(piece)
+        if size < SMALLEST_PIECE or isinstance(error, EmbedderError):
+            self.refusals.append(error)
+            return [[]]
+        smaller = size // 2 + 4
+        halves = cut(piece, smaller, self._most_pieces)
+        vectors = [(size_of(half), vector) for half in halves for vector in self._vectors([half]) if vector]
+        if verdict is Verdict.TOO_LONG and len(vectors) == len(halves):
+            # Known from now on: what follows is cut so before it is sent.
+            self.limits = self.limits._replace(text=min(self.limits.text, smaller))
+        return [self._combined(vectors)]
+
+    def _require_an_answer(self, error: Exception) -> None:
+        """Raise ``error`` if the embedder embeds nothing else either: then it is not about these texts."""
+        try:
+            self._ask([PROBE_TEXT])
+        except Exception:  # noqa: BLE001
+            raise error from None
+        self._answers_others = True

@@ -1,0 +1,200 @@
+"""Dense embedders: CrewAI's specs or any callable, called within what they take, and heard when they refuse."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ..checking import storable_text
+from ..errors import ConfigurationError, EmbedderError, EmbedderUnavailableError
+from ..redaction import redact
+from .batches import Batches
+from .fingerprint import PROBE_TEXT, Fingerprint, normalize_spec, public_spec
+from .limits import MOST_PIECES, limits_of
+
+EmbeddingFunction = Callable[[list[str]], Any]
+"""Takes texts, returns one sequence of floats (or numpy array) per text; an empty one means "no vector"."""
+
+DEFAULT_SPEC: Mapping[str, Any] = {"provider": "openai", "config": {"model_name": "text-embedding-3-small"}}
+EMBEDDER_HELP = (
+    'give a CrewAI spec such as {"provider": "openai", "config": {"model_name": "text-embedding-3-small"}}, a callable '
+    "that takes a list of texts, or None for keywords only"
+)
+
+logger = logging.getLogger("crewai_persistent_memory")
+
+
+class Embedder:
+    """A dense embedder with an identity. Calling it embeds; its ``repr`` names the model and no secret."""
+
+    def __init__(self, function: EmbeddingFunction, fingerprint: Fingerprint, dimensions: int | None = None) -> None:
+        self._function = function
+        self.fingerprint = fingerprint
+        self.dimensions = dimensions
+        self._limits = limits_of(fingerprint.spec)
+        self._is_away = False
+
+    @classmethod
+    def build(cls, embedder: Mapping[str, Any] | EmbeddingFunction) -> Embedder:
+        """Build from a CrewAI spec (``{"provider": ..., "config": {...}}``) or a callable.
+
+        A callable is called once, with a short fixed text, to learn its dimensions and identity; a spec is not.
+
+        Raises:
+            ConfigurationError: neither a spec nor a callable.
+            EmbedderUnavailableError: it cannot be built or called.
+        """
+        if isinstance(embedder, Embedder):
+            return embedder
+        if isinstance(embedder, Mapping):
+            spec = normalize_spec(embedder)
+            public = public_spec(spec)
+            function = _build_from_spec(spec)
+            if public is not None:
+                return cls(function, Fingerprint(spec=public))
+        elif callable(embedder):
+            function = embedder
+        else:
+            raise ConfigurationError(f"embedder is a {type(embedder).__name__}: {EMBEDDER_HELP}")
+        vector = cls(function, Fingerprint()).probe()
+        if not vector:
+            raise EmbedderUnavailableError("the embedder returned no vector for a plain English sentence")
+        return cls(function, Fingerprint.of_probe(vector), dimensions=len(vector))
+
+    def probe(self) -> list[float]:
+        """The vector of a short fixed text, which is a question about the embedder and not about a memory.
+
+        Raises:
+            EmbedderUnavailableError, EmbedderError: see :meth:`embed`.
+        """
+        try:
+            [vector] = self._ask([PROBE_TEXT])
+        except EmbedderError:
+            raise
+        except Exception as error:
+            raise self._unavailable(error) from error
+        return vector
+
+    def embed(self, texts: Sequence[str], *, most_pieces: int = MOST_PIECES) -> list[list[float]]:
+        """One vector per text; empty for a blank text, and where the embedder gave none.
+
+        A text longer than the embedder takes is cut, and its vector is the mean of its pieces'. A call holds no more
+        texts than the embedder takes. If it refuses a call, the text that it refuses is looked for: the others get
+        their vectors all the same, and of a text that is too long smaller pieces are tried.
+
+        Args:
+            texts: of any length.
+            most_pieces: most pieces of one text that are embedded; of a longer text some from all over it.
+
+        Raises:
+            EmbedderUnavailableError: the embedder does not answer, or answers nothing but errors.
+            EmbedderError: it refuses these texts, and no others; or it returns another number of vectors than there are
+                texts, or numbers that are not finite.
+        """
+        wanted = [(index, storable_text(text)) for index, text in enumerate(texts) if text.strip()]
+        vectors: list[list[float]] = [[] for _ in texts]
+        if not wanted:
+            return vectors
+        batches = Batches(self._ask, self._limits, most_pieces)
+        try:
+            found = batches.embed([text for _, text in wanted])
+        except Exception as error:  # noqa: BLE001
+            failure = error if isinstance(error, EmbedderError) else self._unavailable(error)
+            self._note_outage(failure)
+            raise failure from (error if failure is not error else error.__cause__)
+        self._note_end_of_outage()
+        self._limits = batches.limits
+        if batches.refusals:
+            refused, without = self._refused(batches.refusals[0]), sum(not vector for vector in found)
+            logger.warning("%s: %d of %d texts have no vector", refused, without, len(found))
+            if without == len(found):
+                raise refused from batches.refusals[0]
+        for (index, _), vector in zip(wanted, found, strict=True):
+            vectors[index] = vector
+        return vectors
+
+    def __call__(self, texts: list[str]) -> list[list[float]]:
+        return self.embed(texts)
+
+    def __repr__(self) -> str:
+        return f"Embedder({self.fingerprint.describe()})"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Embedder:
+        # Clients inside hold sockets and locks; a copied crew shares the embedder.
+        return self
+
+    def _ask(self, texts: list[str]) -> list[list[float]]:
+        """One call of the function.
+
+        Raises:
+            EmbedderError: the answer is no list of vectors.
+            Exception: the function's own.
+        """
+        answer = list(self._function(texts))
+        if len(answer) != len(texts):
+            raise EmbedderError(f"{self!r} returned {len(answer)} vectors for {len(texts)} texts")
+        return [check_vector("the embedder's vector", vector) for vector in answer]
+
+    def _unavailable(self, error: Exception) -> EmbedderUnavailableError:
+        return EmbedderUnavailableError(f"{self!r} failed: {type(error).__name__}: {redact(str(error))}")
+
+    def _refused(self, error: Exception) -> EmbedderError:
+        """The error of a text that was refused while others are embedded."""
+        if isinstance(error, EmbedderError):
+            return error
+        return EmbedderError(f"{self!r} refused a text: {type(error).__name__}: {redact(str(error))}")
+
+    def _note_outage(self, error: EmbedderError) -> None:
+        # Once per outage and not per call: a crew that goes on through it would fill the log.
+        if not self._is_away:
+            self._is_away = True
+            logger.warning("%s. Until it answers, memories are found by their words only", error)
+
+    def _note_end_of_outage(self) -> None:
+        if self._is_away:
+            self._is_away = False
+            logger.warning("%r answers again", self)
+
+
+def check_vector(name: str, vector: Any) -> list[float]:
+    """A vector as a list of finite floats.
+
+    Raises:
+        EmbedderError: not a sequence of finite numbers.
+    """
+    values: list[float] = list(vector.tolist() if hasattr(vector, "tolist") else _sequence(name, vector))
+    try:
+        # One pass in C: a sum of finite floats is finite unless it overflows, which no embedding does.
+        finite = math.isfinite(math.fsum(values))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise EmbedderError(f"{name} is not a sequence of numbers: {error}") from error
+    if not finite:
+        raise EmbedderError(f"{name} has a number that is not finite: check the embedder's input and output")
+    return values
+
+
+def _sequence(name: str, vector: Any) -> Any:
+    if isinstance(vector, (str, bytes)) or not hasattr(vector, "__iter__"):
+        raise EmbedderError(f"{name} is not a sequence of numbers but {type(vector).__name__}")
+    return vector
+
+
+def default_embedder_spec() -> Mapping[str, Any] | None:
+    """What a *new* store gets when nothing is said: OpenAI when its key is set, keywords only otherwise."""
+    return DEFAULT_SPEC if os.environ.get("OPENAI_API_KEY") else None
+
+
+def _build_from_spec(spec: Mapping[str, Any]) -> EmbeddingFunction:
+    from crewai.rag.embeddings.factory import build_embedder
+
+    try:
+        function: EmbeddingFunction = build_embedder(dict(spec))
+    except Exception as error:
+        raise EmbedderUnavailableError(
+            f"embedder {spec['provider']!r} cannot be built: {redact(str(error))}. Set its key or install its "
+            "package, or pass embedder= (for a new store, embedder=None keeps to keywords)"
+        ) from error
+    return function
