@@ -6,10 +6,12 @@ import os
 # Here, because it must be set before crewai is imported: it reports its installation while it is imported.
 os.environ.setdefault("CREWAI_DISABLE_TELEMETRY", "true")
 
+from . import saved_tasks
 from .generation import installed
 from .threads import carry_context
 
 # Here, so that whichever adapter is asked for, a CrewAI this package does not know gives one sentence, and the scope
-# follows into the threads of one it knows.
+# follows into the threads of one it knows, and each task is known while it is saved.
 installed()
 carry_context()
+saved_tasks.install()

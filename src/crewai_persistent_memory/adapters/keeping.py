@@ -12,7 +12,7 @@ from ..errors import PersistentMemoryError
 from ..stores.base import MemoryStore
 from ..stores.text_native import Message, TextNativeStore
 from ..stores.types import EntryFields
-from .texts import entries_of
+from .deduplication import entries_of
 
 logger = logging.getLogger("crewai_persistent_memory")
 

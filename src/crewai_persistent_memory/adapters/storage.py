@@ -25,7 +25,7 @@ from .events import logged
 from .generation import is_unified
 from .keeping import akeep, atouch, keep, touch
 from .options import OUR_OPTIONS, open_from
-from .texts import conversation, text_of
+from .transcript import conversation, text_of
 
 if is_unified():
 
@@ -105,7 +105,7 @@ class PersistentStorage(_Storage):
         Args:
             value: what was said; an agent's answer.
             metadata: anything JSON can hold. ``messages``, the conversation that led to the answer, is kept with the
-                value, freed of CrewAI's prompt; see :func:`.texts.conversation`.
+                value, freed of CrewAI's prompt; see :func:`.transcript.conversation`.
 
         Raises:
             InvalidEntryError, ScopeError, StoreError, EmbedderError: nothing was stored.

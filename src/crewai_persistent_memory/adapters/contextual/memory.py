@@ -20,6 +20,7 @@ from ...config import refuse_unknown
 from ...entry import FilterArgs
 from ...errors import ConfigurationError
 from ...scope import Scope
+from ...scope_context import ScopeFields
 from ...stores.base import MemoryStore
 from ...stores.types import EntryFields
 from ..events import query_events, save_events
@@ -27,7 +28,7 @@ from ..keeping import keep, match_reasons, touch
 from ..options import OUR_OPTIONS, PersistentMemoryOptions
 from ..published import options_of
 from ..storage import PersistentStorage
-from ..texts import memory_texts, messages_of
+from ..transcript import handed_over, memory_texts, messages_of
 from .records import MemoryMatch, MemoryRecord
 from .sharing import SharedExternalMemory, replaced_memories
 
@@ -91,24 +92,19 @@ class PersistentMemory(SharedExternalMemory):
         """
         return {"external_memory": self, "memory": False, **replaced_memories(self.storage, long_term=long_term)}
 
-    def scoped(
-        self,
-        scope: Scope | None = None,
-        *,
-        user_id: str | None = None,
-        project_id: str | None = None,
-        run_id: str | None = None,
-        agent_id: str | None = None,
-        org_id: str | None = None,
-    ) -> Self:
+    def scoped(self, scope: Scope | None = None, **fields: Unpack[ScopeFields]) -> Self:
         """This memory with more of the scope fixed, over the same store.
 
+        Args:
+            scope: a whole scope, in place of the fields.
+            fields: ``user_id``, ``project_id``, ``run_id``, ``agent_id``, ``org_id``.
+
         Raises:
+            MissingScopeError: ``user_id`` is ``None``.
             ScopeConflictError: a fixed field is given another value.
         """
-        fields = {"user_id": user_id, "project_id": project_id, "run_id": run_id}
         view: Self = self.__deepcopy__()
-        view.storage = self.storage.over(self.store.scoped(scope, **fields, agent_id=agent_id, org_id=org_id))
+        view.storage = self.storage.over(self.store.scoped(scope, **fields))
         return view
 
     def close(self) -> None:
@@ -195,7 +191,7 @@ class PersistentMemory(SharedExternalMemory):
     def extract_memories(self, content: str) -> list[str]:
         """The memories in a text, freed of prompt wrapping. For a store that extracts them itself it stays whole."""
         if self.storage.infers:
-            return [content] if content.strip() else []
+            return handed_over(content)
         return memory_texts(content)
 
     def recall(

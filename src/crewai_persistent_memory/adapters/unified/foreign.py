@@ -14,7 +14,7 @@ from typing_extensions import Self
 
 from ...errors import ConfigurationError
 from ..storage import CREWAI_THRESHOLD
-from ..texts import messages_of, text_of
+from ..transcript import handed_over, messages_of, text_of
 
 
 class _NoBackend:
@@ -55,7 +55,7 @@ class ForeignMemory(Memory):
         return [_match(result) for result in self.search(query, limit)]
 
     def extract_memories(self, content: str) -> list[str]:
-        return [content] if content.strip() else []
+        return handed_over(content)
 
     def remember(self, content: str, *args: Any, metadata: dict[str, Any] | None = None, **kwargs: Any) -> Any:
         said = messages_of(content)

@@ -18,7 +18,7 @@ from ...stores.text_native import TextNativeStore
 from ...stores.types import EntryFields
 from ..events import logged, save_events
 from ..keeping import keep
-from ..texts import memory_texts, messages_of
+from ..transcript import handed_over, memory_texts, messages_of
 from .hosting import HostedMemory
 from .records import to_record
 
@@ -112,7 +112,7 @@ class SavingMemory(HostedMemory):
         if self._infers_by_crewai:
             return super().extract_memories(content)
         if self._bridge.infer:
-            return [content] if content.strip() else []
+            return handed_over(content)
         return memory_texts(content)
 
 
