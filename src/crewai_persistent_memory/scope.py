@@ -18,7 +18,7 @@ SCOPE_FIELDS = ("user_id", "project_id", "run_id", "agent_id", "org_id")
 
 
 _UNSEEN_AT_ENDS: Final = ("Cc", "Cf", "Zl", "Zp", "Zs")
-"""Unicode categories of control, format and blank characters. An id with one of them at an end looks like another id."""
+"""Unicode categories of control, format and blank characters. An id with one at an end looks like another."""
 
 
 def check_field(name: str, value: object) -> str:

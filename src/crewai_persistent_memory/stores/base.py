@@ -15,9 +15,10 @@ from typing_extensions import Self, Unpack
 
 from ..entry import EntryFilter, FilterArgs, MemoryEntry
 from ..errors import InvalidEntryError
+from ..io.bridge import is_driven, wait_for
 from ..scope import Scope, ScopeBinding
 from ..scope_context import ScopeFields, check_given
-from .operations import StoreOperations
+from .operations import Steps, StoreOperations, T
 from .types import EntryArgs, EntryChanges, PathInfo, RankingWeights, check_limit
 
 
@@ -36,6 +37,10 @@ class MemoryStore(AbstractContextManager["MemoryStore"], AbstractAsyncContextMan
     def __init__(self, binding: ScopeBinding, *, include_shared: bool = False) -> None:
         self._binding = binding
         self._include_shared = include_shared
+
+    def _complete(self, steps: Steps[T]) -> T:
+        """Wait for an operation, without stopping the event loop where CrewAI calls from one."""
+        return wait_for(self._arun(steps)) if is_driven() else self._run(steps)
 
     # -- scope -----------------------------------------------------------------------------------------------------
 
@@ -75,9 +80,13 @@ class MemoryStore(AbstractContextManager["MemoryStore"], AbstractAsyncContextMan
 
         Raises:
             InvalidEntryError: a field cannot be stored; the message names it.
-            StoreError, EmbedderError: the store or its embedder failed; nothing was stored.
+            StoreError: the store failed; nothing was stored.
+
+        A text longer than the embedder takes is cut for it, and its vector is the mean of the parts'. If the embedder is
+        away, or refuses the text, the entry is kept without a vector, found by its words, and embedded by a later save
+        or :meth:`embed_missing`.
         """
-        return self._run(self._add(content, about))
+        return self._complete(self._add(content, about))
 
     async def aadd(self, content: str, **about: Unpack[EntryArgs]) -> MemoryEntry:
         return await self._arun(self._add(content, about))
@@ -88,7 +97,7 @@ class MemoryStore(AbstractContextManager["MemoryStore"], AbstractAsyncContextMan
         Entries without an embedding are embedded by the store's embedder if it has one. All entries are checked
         before the first is written.
         """
-        return self._run(self._put(entries))
+        return self._complete(self._put(entries))
 
     async def aput(self, entries: Sequence[MemoryEntry]) -> None:
         return await self._arun(self._put(entries))
@@ -96,7 +105,7 @@ class MemoryStore(AbstractContextManager["MemoryStore"], AbstractAsyncContextMan
     def replace(self, entry: MemoryEntry) -> None:
         """Store ``entry`` in place of the visible entry with its id, which keeps its run and agent; if there is
         none, in this scope. Without an embedding, the stored vector stays while the content does."""
-        return self._run(self._replace(entry))
+        return self._complete(self._replace(entry))
 
     async def areplace(self, entry: MemoryEntry) -> None:
         return await self._arun(self._replace(entry))
@@ -108,7 +117,7 @@ class MemoryStore(AbstractContextManager["MemoryStore"], AbstractAsyncContextMan
             EntryNotFoundError: no entry with this id is visible in the scope.
             InvalidEntryError: a field cannot be stored.
         """
-        return self._run(self._update(id, changes))
+        return self._complete(self._update(id, changes))
 
     async def aupdate(self, id: str, **changes: Unpack[EntryChanges]) -> MemoryEntry:
         return await self._arun(self._update(id, changes))
@@ -119,14 +128,14 @@ class MemoryStore(AbstractContextManager["MemoryStore"], AbstractAsyncContextMan
         Raises:
             InvalidEntryError: neither is given; :meth:`reset` empties the scope.
         """
-        return self._run(self._delete(self._selection(id, filters)))
+        return self._complete(self._delete(self._selection(id, filters)))
 
     async def adelete(self, id: str | None = None, **filters: Unpack[FilterArgs]) -> int:
         return await self._arun(self._delete(self._selection(id, filters)))
 
     def reset(self, path: str | None = None) -> int:
         """Delete everything that is visible in the scope, at ``path`` and below it. Returns how many there were."""
-        return self._run(self._delete(EntryFilter.of({"path": path})))
+        return self._complete(self._delete(EntryFilter.of({"path": path})))
 
     async def areset(self, path: str | None = None) -> int:
         return await self._arun(self._delete(EntryFilter.of({"path": path})))
@@ -138,10 +147,28 @@ class MemoryStore(AbstractContextManager["MemoryStore"], AbstractAsyncContextMan
             ids: the entries; one that is not visible is left alone.
             soon: do not wait for a remote store. A failure is then logged, not raised.
         """
-        return self._run(self._touch(ids, soon))
+        return self._complete(self._touch(ids, soon))
 
     async def atouch(self, ids: Sequence[str], *, soon: bool = False) -> None:
         return await self._arun(self._touch(ids, soon))
+
+    def embed_missing(self) -> int:
+        """Embed the entries of this scope that have no dense vector, because the embedder was away when they were saved.
+
+        Every save does that for a few of them, so it needs not be called; it is for doing all of it now. Entries that
+        the embedder refuses stay without a vector. 0 on a store that has no embedder, or embeds by itself (Mem0).
+
+        Returns:
+            How many have got a vector.
+
+        Raises:
+            EmbedderUnavailableError: the embedder does not answer (yet).
+            StoreError: the store failed.
+        """
+        return self._run(self._embed_missing())
+
+    async def aembed_missing(self) -> int:
+        return await self._arun(self._embed_missing())
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -166,7 +193,7 @@ class MemoryStore(AbstractContextManager["MemoryStore"], AbstractAsyncContextMan
             weights: other than the store's.
             filters: see :class:`EntryFilter`.
         """
-        return self._run(self._search(query, check_limit(limit), min_score, weights, EntryFilter.of(filters)))
+        return self._complete(self._search(query, check_limit(limit), min_score, weights, EntryFilter.of(filters)))
 
     async def asearch(
         self,
@@ -202,7 +229,7 @@ class MemoryStore(AbstractContextManager["MemoryStore"], AbstractAsyncContextMan
             One list for each query, in their order.
         """
         wanted = self._filters_for(queries, paths, filters)
-        return self._run(self._search_many(queries, check_limit(limit), min_score, weights, wanted))
+        return self._complete(self._search_many(queries, check_limit(limit), min_score, weights, wanted))
 
     async def asearch_many(
         self,
@@ -233,7 +260,7 @@ class MemoryStore(AbstractContextManager["MemoryStore"], AbstractAsyncContextMan
         Raises:
             DimensionMismatchError: the vector has another length than the store's.
         """
-        return self._run(self._nearest(embedding, text, check_limit(limit), min_score, EntryFilter.of(filters)))
+        return self._complete(self._nearest(embedding, text, check_limit(limit), min_score, EntryFilter.of(filters)))
 
     async def anearest(
         self,
@@ -248,42 +275,42 @@ class MemoryStore(AbstractContextManager["MemoryStore"], AbstractAsyncContextMan
 
     def get(self, id: str) -> MemoryEntry | None:
         """The entry with this id, its vector included, or ``None`` if none is visible in the scope."""
-        return self._run(self._get(id))
+        return self._complete(self._get(id))
 
     async def aget(self, id: str) -> MemoryEntry | None:
         return await self._arun(self._get(id))
 
     def list(self, *, limit: int = 200, offset: int = 0, **filters: Unpack[FilterArgs]) -> list[MemoryEntry]:
         """Entries, newest first; equal times keep one order over all pages."""
-        return self._run(self._list(check_limit(limit), check_limit(offset, "offset"), EntryFilter.of(filters)))
+        return self._complete(self._list(check_limit(limit), check_limit(offset, "offset"), EntryFilter.of(filters)))
 
     async def alist(self, *, limit: int = 200, offset: int = 0, **filters: Unpack[FilterArgs]) -> list[MemoryEntry]:  # type: ignore[valid-type]
         return await self._arun(self._list(check_limit(limit), check_limit(offset, "offset"), EntryFilter.of(filters)))
 
     def count(self, **filters: Unpack[FilterArgs]) -> int:
         """How many entries match."""
-        return self._run(self._count(EntryFilter.of(filters)))
+        return self._complete(self._count(EntryFilter.of(filters)))
 
     async def acount(self, **filters: Unpack[FilterArgs]) -> int:
         return await self._arun(self._count(EntryFilter.of(filters)))
 
     def categories(self, path: str | None = None) -> dict[str, int]:
         """Each category at ``path`` and below it, with how many entries have it."""
-        return self._run(self._categories(EntryFilter.of({"path": path})))
+        return self._complete(self._categories(EntryFilter.of({"path": path})))
 
     async def acategories(self, path: str | None = None) -> dict[str, int]:
         return await self._arun(self._categories(EntryFilter.of({"path": path})))
 
     def children(self, path: str = "/") -> tuple[str, ...]:
         """The paths one level below ``path`` that have entries, sorted."""
-        return self._run(self._children(EntryFilter.of({"path": path})))
+        return self._complete(self._children(EntryFilter.of({"path": path})))
 
     async def achildren(self, path: str = "/") -> tuple[str, ...]:
         return await self._arun(self._children(EntryFilter.of({"path": path})))
 
     def info(self, path: str = "/") -> PathInfo:
         """What is at ``path`` and below it."""
-        return self._run(self._info(EntryFilter.of({"path": path})))
+        return self._complete(self._info(EntryFilter.of({"path": path})))
 
     async def ainfo(self, path: str = "/") -> PathInfo:
         return await self._arun(self._info(EntryFilter.of({"path": path})))
@@ -292,7 +319,7 @@ class MemoryStore(AbstractContextManager["MemoryStore"], AbstractAsyncContextMan
 
     def health(self) -> dict[str, Any]:
         """Ask the engine whether it answers. Raises :class:`StoreError` if it does not."""
-        return self._run(self._health())
+        return self._complete(self._health())
 
     async def ahealth(self) -> dict[str, Any]:
         return await self._arun(self._health())

@@ -55,7 +55,7 @@ class TextNativeStore(MemoryStore):
             InvalidEntryError: a message or a field cannot be stored.
             StoreError: the store failed; see its subclasses.
         """
-        return self._run(self._add_messages(messages, wait, about))
+        return self._complete(self._add_messages(messages, wait, about))
 
     async def aadd_messages(
         self, messages: Sequence[Message], *, wait: bool | None = None, **about: Unpack[EntryFields]
