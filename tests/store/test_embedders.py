@@ -116,7 +116,7 @@ class TestMismatch:
 
 
 class TestFailures:
-    def test_an_embedder_that_fails_stores_nothing(self, tmp_path: Path) -> None:
+    def test_an_embedder_that_fails_loses_nothing(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         embedder = WordHashEmbedder()
         with open_store(path=tmp_path / "s", user_id="john", embedder=embedder) as store:
 
@@ -124,12 +124,16 @@ class TestFailures:
                 raise TimeoutError("no answer for key sk-secret0123456789")
 
             store.embedder._function = broken  # type: ignore[attr-defined]
-            with pytest.raises(EmbedderUnavailableError, match="TimeoutError") as caught:
-                store.add("x")
-            assert "secret" not in str(caught.value)
-            assert store.count() == 0
-            with pytest.raises(EmbedderUnavailableError):
-                store.search("x")
+            store.add("John likes tea", id="a")
+            store.add("John likes cake", id="b")
+            assert [entry.id for entry in store.search("tea")] == ["a"]
+            assert store.get("a").embedding is None  # type: ignore[union-attr]
+            warnings = [record.getMessage() for record in caplog.records]
+            assert len(warnings) == 1, "once an outage"
+            assert "TimeoutError" in warnings[0]
+            assert "secret" not in warnings[0]
+            with pytest.raises(EmbedderUnavailableError, match="TimeoutError"):
+                store.embed_missing()
 
     @pytest.mark.parametrize(
         ("answer", "message"),

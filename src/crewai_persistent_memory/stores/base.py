@@ -82,9 +82,9 @@ class MemoryStore(AbstractContextManager["MemoryStore"], AbstractAsyncContextMan
             InvalidEntryError: a field cannot be stored; the message names it.
             StoreError: the store failed; nothing was stored.
 
-        A text longer than the embedder takes is cut for it, and its vector is the mean of the parts'. If the embedder is
-        away, or refuses the text, the entry is kept without a vector, found by its words, and embedded by a later save
-        or :meth:`embed_missing`.
+        A text longer than the embedder takes is cut for it; the vector is the mean of the parts' vectors. If the
+        embedder is away, or refuses the text, the entry is kept without a vector, found by its words, and embedded by a
+        later save or :meth:`embed_missing`.
         """
         return self._complete(self._add(content, about))
 
@@ -153,10 +153,10 @@ class MemoryStore(AbstractContextManager["MemoryStore"], AbstractAsyncContextMan
         return await self._arun(self._touch(ids, soon))
 
     def embed_missing(self) -> int:
-        """Embed the entries of this scope that have no dense vector, because the embedder was away when they were saved.
+        """Embed the entries of this scope that have no dense vector because the embedder was away when they were saved.
 
-        Every save does that for a few of them, so it needs not be called; it is for doing all of it now. Entries that
-        the embedder refuses stay without a vector. 0 on a store that has no embedder, or embeds by itself (Mem0).
+        Every save embeds a few of them. This method embeds all of them now. Entries that the embedder refuses stay
+        without a vector. A store that has no embedder, or embeds by itself (Mem0), returns 0.
 
         Returns:
             How many have got a vector.

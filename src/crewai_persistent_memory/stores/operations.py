@@ -46,6 +46,11 @@ class StoreOperations(ABC):
     @abstractmethod
     def _touch(self, ids: Sequence[str], soon: bool) -> Steps[None]: ...
 
+    def _embed_missing(self) -> Steps[int]:
+        # A store that embeds by itself, or not at all, has nothing to do.
+        yield from ()
+        return 0
+
     @abstractmethod
     def _search(
         self, query: str, limit: int, min_score: float, weights: RankingWeights | None, filter: EntryFilter

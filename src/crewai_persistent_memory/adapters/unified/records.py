@@ -7,6 +7,7 @@ from typing import Any
 from crewai.memory.types import MemoryRecord, ScopeInfo
 
 from ...entry import MemoryEntry
+from ...errors import EmbedderError
 from ...stores.base import MemoryStore
 from ...stores.types import PathInfo
 from ..keeping import record_fields
@@ -64,7 +65,8 @@ class TextVector(list[float]):
 
 
 class TextEmbedder:
-    """The embedder that CrewAI's flows are given: the store's own, or, for a store of keywords, the text itself.
+    """The embedder that CrewAI's flows are given: the store's own, or the text itself, for a store of keywords and
+    while the embedder is away.
 
     The store is asked when texts come: a server may not have been asked yet which embedder its collection has.
     """
@@ -76,8 +78,12 @@ class TextEmbedder:
         embedder = getattr(self._store, "embedder", None)
         if embedder is None:
             return [TextVector([], text) for text in texts]
-        vectors: list[list[float]] = embedder.embed(texts)
-        return vectors
+        try:
+            vectors: list[list[float]] = embedder.embed(texts)
+        except EmbedderError:
+            # Logged by the embedder. A record without a vector is kept by the store, which embeds it later.
+            vectors = [[] for _ in texts]
+        return [vector or TextVector([], text) for vector, text in zip(vectors, texts, strict=True)]
 
     def __repr__(self) -> str:
         return f"the embedder of {self._store!r}"

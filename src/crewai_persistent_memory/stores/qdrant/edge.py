@@ -40,14 +40,17 @@ from .requests import (
     Facet,
     Health,
     Hit,
+    NoDense,
     Ordered,
-    PointData,
     Request,
     Retrieve,
     Search,
     SearchMany,
     SetPayload,
+    SetVectors,
+    Unembedded,
     Upsert,
+    Where,
 )
 
 Fsync = Literal["always", "interval", "close"]
@@ -100,6 +103,8 @@ class EmbeddedEngine:
             Retrieve: self._retrieve,
             Count: self._reader.count,
             Facet: self._reader.facet,
+            Unembedded: self._reader.unembedded,
+            SetVectors: self._set_vectors,
             Health: self._health,
         }
 
@@ -174,7 +179,7 @@ class EmbeddedEngine:
         size = sum(4 * len(p.payload["content"]) + 4 * len(p.payload["record"]) + 4096 for p in points)
         size += sum(12 * len(p.dense) for p in points if p.dense)
         with self._writing(size, WRITE_RESERVE):
-            self._admit_vectors(points)
+            self._admit_vectors([point.dense for point in points])
             for start in range(0, len(points), BATCH):
                 batch = [to_point(point) for point in points[start : start + BATCH]]
                 self._shard.update(edge.UpdateOperation.upsert_points(batch))
@@ -192,6 +197,25 @@ class EmbeddedEngine:
             # By filter and never by ids alone: an id would reach another tenant's point.
             operation = edge.UpdateOperation.set_payload_by_filter(to_filter(request.where), dict(request.payload))
             self._shard.update(operation)
+
+    def _set_vectors(self, request: SetVectors) -> int:
+        with self._writing(sum(12 * len(new.dense) for new in request.vectors), WRITE_RESERVE):
+            # Other writes wait, so what is read here is what is there when the vectors are written. A deleted point is
+            # not written to: the engine knows no "if it is there", and fails.
+            found = self._reader.retrieve(Retrieve([new.id for new in request.vectors]))
+            contents = {str(hit.id): hit.payload["content"] for hit in found}
+            valid = [new for new in request.vectors if contents.get(new.id) == new.content]
+            if not valid:
+                return 0
+            self._admit_vectors([new.dense for new in valid])
+            before = self._without_dense(request.where)
+            points = [edge.PointVectors(id=new.id, vector={DENSE: list(new.dense)}) for new in valid]
+            where = to_filter((*request.where, NoDense()))
+            self._shard.update(edge.UpdateOperation.update_vectors(points, condition=where))
+            return before - self._without_dense(request.where)
+
+    def _without_dense(self, where: Where) -> int:
+        return self._reader.count(Count((*where, NoDense())))
 
     @contextmanager
     def _writing(self, size: int, reserve: int) -> Iterator[None]:
@@ -211,9 +235,9 @@ class EmbeddedEngine:
             elif self.fsync == "interval":
                 self._mark_dirty()
 
-    def _admit_vectors(self, points: Sequence[PointData]) -> None:
+    def _admit_vectors(self, vectors: Sequence[Sequence[float] | None]) -> None:
         """Check every vector's length before anything is written; the first one ever sets the store's."""
-        lengths = {len(point.dense) for point in points if point.dense}
+        lengths = {len(vector) for vector in vectors if vector}
         if not lengths:
             return
         if self.descriptor.vectors == KEYWORDS_ONLY:

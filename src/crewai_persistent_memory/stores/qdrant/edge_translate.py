@@ -7,21 +7,24 @@ from typing import Any, cast
 
 import qdrant_edge as edge
 
+from ...scope import SCOPE_FIELDS
 from .layout import DEFAULT_IMPORTANCE, DENSE, KEYWORDS, format_time
 from .ranking import DAY, RRF_K, best_fused, depth_for
 from .requests import (
-    Between,
+    Condition,
     Count,
     Everything,
     Facet,
     HasId,
     Hit,
     Match,
+    NoDense,
     Ordered,
     PointData,
     Ranking,
     Retrieve,
     Search,
+    Unembedded,
     Where,
 )
 
@@ -32,7 +35,9 @@ def to_filter(where: Where) -> edge.Filter:
     return edge.Filter(must=[_condition(condition) for condition in where])
 
 
-def _condition(condition: Match | Between | HasId) -> Any:
+def _condition(condition: Condition) -> Any:
+    if isinstance(condition, NoDense):
+        return edge.Filter(must_not=[edge.HasVectorCondition(DENSE)])
     if isinstance(condition, Match):
         return _match(condition)
     if isinstance(condition, HasId):
@@ -159,6 +164,21 @@ class EdgeReader:
             hits += [Hit(record.id, record.payload) for record in records]
             if offset is None:
                 return hits
+
+    def unembedded(self, request: Unembedded) -> list[Hit]:
+        hits: list[Hit] = []
+        offset = None
+        where = to_filter((*request.where, NoDense()))
+        while len(hits) < request.limit:
+            records, offset = self._shard.scroll(
+                edge.ScrollRequest(
+                    limit=request.limit, offset=offset, filter=where, with_payload=["content", *SCOPE_FIELDS]
+                )
+            )
+            hits += [Hit(r.id, r.payload) for r in records if str(r.id) not in request.but]
+            if offset is None:
+                break
+        return hits[: request.limit]
 
     def retrieve(self, request: Retrieve) -> list[Hit]:
         with_vector = [DENSE] if request.with_vectors else False

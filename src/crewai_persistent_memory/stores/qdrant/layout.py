@@ -30,7 +30,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
@@ -49,7 +49,7 @@ from ...embedding import KeywordEncoder, check_vector
 from ...entry import MEMORY, EntryFilter, MemoryEntry
 from ...errors import InvalidEntryError
 from ...scope import SCOPE_FIELDS, Scope, owners_visible_to, visible
-from .requests import Between, HasId, Hit, Match, PointData, Where
+from .requests import Between, Condition, HasId, Hit, Match, PointData, Where
 
 DENSE: Final = "dense"
 KEYWORDS: Final = "keywords"
@@ -151,7 +151,7 @@ def checked(hits: Iterable[Hit], reader: Scope, *, include_shared: bool) -> list
 
 def where_filter(filter: EntryFilter, reader: Scope, *, include_shared: bool) -> Where:
     """An entry filter as conditions for the engine, inside the reader's scope."""
-    where: list[Match | Between | HasId] = list(where_visible(reader, include_shared=include_shared))
+    where: list[Condition] = list(where_visible(reader, include_shared=include_shared))
     if filter.ids is not None:
         owners = owners_visible_to(reader, include_shared=include_shared)
         where.append(HasId(tuple(point_id(owner, entry_id) for entry_id in filter.ids for owner in owners)))
@@ -197,6 +197,11 @@ def format_time(value: datetime) -> str:
 
 def parse_time(value: str) -> datetime:
     return datetime.fromisoformat(value.removesuffix("Z"))
+
+
+def to_points(entries: Sequence[MemoryEntry], owners: Sequence[Scope], encoder: KeywordEncoder) -> list[PointData]:
+    """Entries as points; see :func:`to_point`."""
+    return [to_point(entry, owner, encoder) for entry, owner in zip(entries, owners, strict=True)]
 
 
 def to_point(entry: MemoryEntry, owner: Scope, encoder: KeywordEncoder) -> PointData:

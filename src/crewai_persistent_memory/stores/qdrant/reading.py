@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, Final
 
 from ...checking import check_id, check_text, child_paths, utcnow
 from ...embedding import check_vector
@@ -11,6 +12,7 @@ from ...entry import EntryFilter, MemoryEntry
 from ...scope import Scope, owners_visible_to
 from ..base import MemoryStore
 from ..types import PathInfo, RankingWeights
+from .dense_vectors import vectors_to_search
 from .layout import (
     checked,
     point_id,
@@ -20,9 +22,9 @@ from .layout import (
 )
 from .listing import page_of
 from .requests import (
+    Compute,
     Count,
     Describe,
-    Embed,
     Facet,
     Health,
     Hit,
@@ -34,6 +36,14 @@ from .requests import (
     Steps,
     ask,
 )
+
+LONG: Final = 8_192
+"""Characters. Counting the words of longer texts takes so long that an event loop must not wait for it."""
+
+
+def is_long(texts: Iterable[str]) -> bool:
+    """Whether these texts together are long."""
+    return sum(len(text) for text in texts if isinstance(text, str)) > LONG
 
 
 class ReadingStore(MemoryStore):
@@ -64,38 +74,38 @@ class ReadingStore(MemoryStore):
             return found
         profile = yield from ask(Describe())
         texts = list(dict.fromkeys(query for _, query, _ in asked))
-        vectors = (yield from ask(Embed(profile.embedder, texts))) if profile.embedder is not None else []
-        dense: dict[str, list[float]] = dict(zip(texts, vectors, strict=False))
-        searches = [
-            self._search_for(profile, query, dense.get(query, []), limit, min_score, weights, filter, reader)
-            for _, query, filter in asked
-        ]
+        dense = dict(zip(texts, (yield from vectors_to_search(profile, texts)), strict=True))
+        make = partial(self._searches_for, profile, dense, limit, min_score, weights, reader, asked)
+        searches = (yield from ask(Compute(make))) if is_long(texts) else make()
         answers = (yield from ask(SearchMany(searches))) if len(searches) > 1 else [(yield from ask(searches[0]))]
         for (index, _, _), hits in zip(asked, answers, strict=True):
             found[index] = self._entries(hits, reader)
         return found
 
-    def _search_for(
+    def _searches_for(
         self,
         profile: Profile,
-        query: str,
-        dense: Sequence[float],
+        dense: Mapping[str, Sequence[float]],
         limit: int,
         min_score: float,
         weights: RankingWeights | None,
-        filter: EntryFilter,
         reader: Scope,
-    ) -> Search:
+        asked: Sequence[tuple[int, str, EntryFilter]],
+    ) -> list[Search]:
         weights = weights or self.weights
-        return Search(
-            where=where_filter(filter, reader, include_shared=self._include_shared),
-            corpus=where_visible(reader, include_shared=self._include_shared),
-            limit=limit,
-            dense=dense or None,
-            keywords=profile.encoder.query(query),
-            ranking=Ranking(weights.semantic, weights.recency, weights.importance, weights.half_life_days, utcnow()),
-            min_score=min_score or None,
-        )
+        ranking = Ranking(weights.semantic, weights.recency, weights.importance, weights.half_life_days, utcnow())
+        return [
+            Search(
+                where=where_filter(filter, reader, include_shared=self._include_shared),
+                corpus=where_visible(reader, include_shared=self._include_shared),
+                limit=limit,
+                dense=dense[query] or None,
+                keywords=profile.encoder.query(query),
+                ranking=ranking,
+                min_score=min_score or None,
+            )
+            for _, query, filter in asked
+        ]
 
     def _nearest(
         self, embedding: Sequence[float], text: str | None, limit: int, min_score: float, filter: EntryFilter

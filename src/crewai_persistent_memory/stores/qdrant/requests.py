@@ -6,12 +6,13 @@ each answer, blocking or awaiting. So the sync and the async path share every de
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from ...embedding import Embedder, KeywordEncoder, SparseVector
+from ...embedding.limits import MOST_PIECES
 from .descriptor import Descriptor
 
 T = TypeVar("T")
@@ -54,7 +55,12 @@ class HasId(NamedTuple):
     ids: tuple[str, ...]
 
 
-Where = tuple["Match | Between | HasId", ...]
+class NoDense(NamedTuple):
+    """The point has no dense vector."""
+
+
+Condition = Match | Between | HasId | NoDense
+Where = tuple[Condition, ...]
 
 # -- values --------------------------------------------------------------------------------------------------------
 
@@ -112,6 +118,14 @@ class Embed(Request["list[list[float]]"]):
 
     embedder: Embedder
     texts: Sequence[str]
+    most_pieces: int = MOST_PIECES
+
+
+@dataclass(frozen=True)
+class Compute(Request[T]):
+    """Work of ours over so much text that an event loop must not wait for it. Answered by the store's driver."""
+
+    function: Callable[[], T]
 
 
 @dataclass(frozen=True)
@@ -187,6 +201,41 @@ class Everything(Request["list[Hit]"]):
 class Retrieve(Request["list[Hit]"]):
     ids: Sequence[str]
     with_vectors: bool = False
+
+
+class NewVector(NamedTuple):
+    """A dense vector for the point with this id, made of this content."""
+
+    id: str
+    content: str
+    dense: Sequence[float]
+
+
+@dataclass(frozen=True)
+class Unembedded(Request["list[Hit]"]):
+    """Some of the matching points that have no dense vector, with their content and their owner.
+
+    Attributes:
+        where: the scope.
+        limit: most points.
+        but: ids of points that are left out.
+    """
+
+    where: Where
+    limit: int
+    but: Collection[str] = ()
+
+
+@dataclass(frozen=True)
+class SetVectors(Request[int]):
+    """Give points their dense vectors; the answer is how many have got one.
+
+    A point gets its vector if it is there, matches, has no vector, and still has the content that the vector was made
+    of. No point is created, and nothing else of a point is changed.
+    """
+
+    where: Where
+    vectors: Sequence[NewVector]
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,8 @@ from .requests import (
     Search,
     SearchMany,
     SetPayload,
+    SetVectors,
+    Unembedded,
     Upsert,
 )
 from .server_calls import Call, Calls, Place, Work, calls_for
@@ -45,6 +47,8 @@ from .server_setup import DEFAULT_SHARD_KEY, Opening, admit, first_length, read_
 _DOING: Final[Mapping[type, str]] = {
     Describe: "opening the collection",
     Upsert: "a save",
+    SetVectors: "a change",
+    Unembedded: "a listing",
     Delete: "a delete",
     SetPayload: "a change",
     Search: "a search",
@@ -247,6 +251,8 @@ _NOTHING: Final[Mapping[type, Callable[[Any], Any]]] = {
     Retrieve: lambda request: [],
     Count: lambda request: 0,
     Facet: lambda request: {},
+    Unembedded: lambda request: [],
+    SetVectors: lambda request: 0,
 }
 """What a collection answers that is not created yet."""
 

@@ -6,12 +6,15 @@ that REST and gRPC, blocking and awaiting, share every line.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from qdrant_client import models
 
+from ...scope import SCOPE_FIELDS
 from .descriptor import Descriptor
 from .layout import DENSE
 from .requests import (
@@ -20,6 +23,7 @@ from .requests import (
     Everything,
     Facet,
     Hit,
+    NoDense,
     Ordered,
     PointData,
     Request,
@@ -27,8 +31,11 @@ from .requests import (
     Search,
     SearchMany,
     SetPayload,
+    SetVectors,
+    Unembedded,
     Upsert,
 )
+from .server_errors import PointMissing
 from .server_translate import query_for, query_request, ranked, to_filter, to_point
 
 BATCH: Final = 256
@@ -36,6 +43,9 @@ BATCH: Final = 256
 
 BATCH_BYTES: Final = 8_000_000
 """About the most bytes in one write; the server refuses a body of more than 32 MB."""
+
+LARGE_REQUEST: Final = 200_000
+"""Bytes, about. Making a larger request takes milliseconds."""
 
 PAGE: Final = 1000
 """Points per request where all of something is read."""
@@ -45,15 +55,17 @@ _TENANT_IDF_SINCE: Final = (1, 19)
 
 
 class Call(NamedTuple):
-    """One method of the client. ``repeatable``: doing it twice has the outcome of doing it once."""
+    """One method of the client. ``repeatable``: doing it twice has the outcome of doing it once. ``large``: making its
+    request takes longer than an event loop may be held up."""
 
     method: str
     arguments: Mapping[str, Any]
     repeatable: bool = True
+    large: bool = False
 
     @property
     def writes(self) -> bool:
-        return self.method in ("upsert", "delete", "set_payload")
+        return self.method in ("upsert", "delete", "set_payload", "update_vectors", "delete_vectors")
 
 
 class Pause(NamedTuple):
@@ -87,8 +99,8 @@ class Place:
         consistency = {} if method == "count" else self.reading
         return Call(method, {**self._common(), **consistency, **arguments})
 
-    def write(self, method: str, *, repeatable: bool = True, **arguments: Any) -> Call:
-        return Call(method, {**self._common(), "wait": self.wait, **self.writing, **arguments}, repeatable)
+    def write(self, method: str, *, repeatable: bool = True, large: bool = False, **arguments: Any) -> Call:
+        return Call(method, {**self._common(), "wait": self.wait, **self.writing, **arguments}, repeatable, large)
 
     def _common(self) -> dict[str, Any]:
         common: dict[str, Any] = {"collection_name": self.collection}
@@ -107,20 +119,66 @@ def calls_for(request: Request[Any], place: Place) -> Calls:
 
 def _upsert(request: Upsert, place: Place) -> Calls:
     # A new entry is the same however often it is written: the same ids, the same values.
-    for batch in _batches(request.points):
-        yield place.write("upsert", points=[to_point(point) for point in batch], repeatable=not request.changes)
+    for batch, size in _batches(request.points):
+        make = partial(_to_points, batch)
+        large = size > LARGE_REQUEST
+        points = (yield Work(make)) if large else make()
+        yield place.write("upsert", points=points, repeatable=not request.changes, large=large)
 
 
-def _batches(points: Sequence[PointData]) -> Iterator[Sequence[PointData]]:
+def _to_points(points: Sequence[PointData]) -> list[models.PointStruct]:
+    return [to_point(point) for point in points]
+
+
+def _batches(points: Sequence[PointData]) -> Iterator[tuple[Sequence[PointData], int]]:
     start = size = 0
     for index, point in enumerate(points):
         bytes_ = 4 * (len(point.payload["content"]) + len(point.payload["record"]))
         bytes_ += 1024 + 12 * len(point.dense or ())
         if index > start and (index - start >= BATCH or size + bytes_ > BATCH_BYTES):
-            yield points[start:index]
+            yield points[start:index], size
             start, size = index, 0
         size += bytes_
-    yield points[start:]
+    yield points[start:], size
+
+
+def _set_vectors(request: SetVectors, place: Place) -> Calls:
+    where = to_filter((*request.where, NoDense()))
+    asked = {new.id: new for new in request.vectors}
+    points = [models.PointVectors(id=new.id, vector={DENSE: list(new.dense)}) for new in request.vectors]
+    given = set(asked)
+    try:
+        yield place.write("update_vectors", points=points, update_filter=where)
+    except PointMissing:
+        # Of several points those that are there may have their vectors, or not: each by itself then.
+        for point in points:
+            try:
+                yield place.write("update_vectors", points=[point], update_filter=where)
+            except PointMissing:
+                given.discard(str(point.id))
+    if not given:
+        return 0
+    # Another process may have changed a content in between, and have had no vector for the new one. The old content's
+    # vector is taken away again: without one the entry is found by its words, and embedded later.
+    records = yield place.read("retrieve", ids=sorted(given), with_payload=["content"], with_vectors=[DENSE])
+    embedded = 0
+    stale = []
+    for record in records:
+        new, dense = asked[str(record.id)], _dense(record.vector)
+        ours = bool(dense) and _same_direction(dense or (), new.dense)
+        if ours and (record.payload or {}).get("content") != new.content:
+            stale.append(record.id)
+        else:
+            embedded += ours
+    if stale:
+        yield place.write("delete_vectors", points=stale, vectors=[DENSE])
+    return embedded
+
+
+def _same_direction(a: Sequence[float], b: Sequence[float]) -> bool:
+    # The server keeps vectors at unit length, in single precision.
+    product = math.fsum(x * y for x, y in zip(a, b, strict=True))
+    return product >= 0.9999 * math.sqrt(math.fsum(x * x for x in a) * math.fsum(y * y for y in b))
 
 
 def _delete(request: Delete, place: Place) -> Calls:
@@ -196,6 +254,24 @@ def _everything(request: Everything, place: Place) -> Calls:
             return hits
 
 
+def _unembedded(request: Unembedded, place: Place) -> Calls:
+    hits: list[Hit] = []
+    offset = None
+    where = to_filter((*request.where, NoDense()))
+    while len(hits) < request.limit:
+        records, offset = yield place.read(
+            "scroll",
+            scroll_filter=where,
+            limit=request.limit,
+            offset=offset,
+            with_payload=["content", *SCOPE_FIELDS],
+        )
+        hits += [Hit(record.id, record.payload or {}) for record in records if str(record.id) not in request.but]
+        if offset is None:
+            break
+    return hits[: request.limit]
+
+
 def _retrieve(request: Retrieve, place: Place) -> Calls:
     with_vectors = [DENSE] if request.with_vectors and place.descriptor.dimensions is not None else False
     hits: list[Hit] = []
@@ -234,4 +310,6 @@ _HOW: Final[Mapping[type, Callable[[Any, Place], Calls]]] = {
     Retrieve: _retrieve,
     Count: _count,
     Facet: _facet,
+    Unembedded: _unembedded,
+    SetVectors: _set_vectors,
 }

@@ -118,7 +118,9 @@ class ServerEngine:
                 step = send(answer)
                 send = calls.send
                 try:
-                    if isinstance(step, Call):
+                    if isinstance(step, Call) and step.large:
+                        answer = await asyncio.to_thread(self._call, step, patience)
+                    elif isinstance(step, Call):
                         answer = await self._acall(step, patience)
                     elif isinstance(step, Work):
                         answer = await asyncio.to_thread(step.function)

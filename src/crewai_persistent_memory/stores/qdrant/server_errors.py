@@ -18,7 +18,6 @@ import httpx
 from qdrant_client.common.client_exceptions import QdrantException, ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
-from ...embedding import redact
 from ...errors import (
     DimensionMismatchError,
     EmbedderMismatchError,
@@ -30,10 +29,15 @@ from ...errors import (
     StorePermissionError,
     StoreUnavailableError,
 )
+from ...redaction import redact
 
 
 class AlreadyExists(EngineError):
     """What was to be created is there."""
+
+
+class PointMissing(EngineError):
+    """What was to be changed is not there."""
 
 
 class Trouble(Enum):
@@ -158,6 +162,8 @@ def as_ours(verdict: Verdict, *, where: str, doing: str, writes: bool, repeatabl
             f"{doing} failed: {text} (Qdrant at {where}). If it was deleted, restore it from a snapshot, or open the "
             "memory anew to start with an empty one"
         )
+    if status == 404 and text.startswith("Not found: No point with id"):
+        return PointMissing(f"{doing} failed: {text} (Qdrant at {where})")
     if status == 409 or "already exists" in text:
         return AlreadyExists(f"{doing} failed: {text} (Qdrant at {where})")
     if "Not existing vector name" in text:

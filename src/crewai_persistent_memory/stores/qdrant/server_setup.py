@@ -17,7 +17,6 @@ from typing import Any, Final
 
 from qdrant_client import models
 
-from ...embedding import PROBE_TEXT
 from ...errors import (
     ConfigurationError,
     DimensionMismatchError,
@@ -39,7 +38,7 @@ from .layout import (
     KEYWORDS,
     TENANT_KEY,
 )
-from .requests import PointData, Request, Search, Upsert
+from .requests import PointData, Request, Search, SetVectors, Upsert
 from .server_calls import Call, Calls, Pause, Work
 from .server_errors import AlreadyExists
 
@@ -130,7 +129,7 @@ class Opening:
             descriptor = yield from self._join(chosen)
         else:
             if chosen.vectors == EMBEDDER and chosen.dimensions is None:
-                [probe] = yield Work(lambda: built.embed([PROBE_TEXT]))
+                probe = yield Work(built.probe)
                 chosen = replace(chosen, dimensions=len(probe))
             if chosen.vectors == EXTERNAL and chosen.dimensions is None:
                 return chosen, None
@@ -276,6 +275,8 @@ def admit(request: Request[Any], descriptor: Descriptor, where: str) -> None:
         lengths = {len(request.dense)} if request.dense else set()
     elif isinstance(request, Upsert):
         lengths = {len(point.dense) for point in request.points if point.dense}
+    elif isinstance(request, SetVectors):
+        lengths = {len(new.dense) for new in request.vectors}
     else:
         return
     if lengths and descriptor.vectors == KEYWORDS_ONLY:
@@ -283,7 +284,7 @@ def admit(request: Request[Any], descriptor: Descriptor, where: str) -> None:
             f"the collection at {where} was created with keywords only and takes no vectors: use another collection "
             "for an embedder"
         )
-    if isinstance(request, Upsert) and descriptor.dimensions is not None:
+    if not isinstance(request, Search) and descriptor.dimensions is not None:
         for length in sorted(lengths - {descriptor.dimensions}):
             raise DimensionMismatchError(descriptor.dimensions, length)
 

@@ -10,7 +10,7 @@ from qdrant_client import models
 
 from .layout import DEFAULT_IMPORTANCE, DENSE, KEYWORDS, format_time
 from .ranking import DAY, best_fused, depth_for, weigh
-from .requests import Between, HasId, Hit, Match, PointData, Ranking, Search, Where
+from .requests import Condition, HasId, Hit, Match, NoDense, PointData, Ranking, Search, Where
 
 # -- queries -------------------------------------------------------------------------------------------------------
 
@@ -112,7 +112,9 @@ def to_filter(where: Where) -> models.Filter:
     return models.Filter(must=[_condition(condition) for condition in where])
 
 
-def _condition(condition: Match | Between | HasId) -> Any:
+def _condition(condition: Condition) -> Any:
+    if isinstance(condition, NoDense):
+        return models.Filter(must_not=[models.HasVectorCondition(has_vector=DENSE)])
     if isinstance(condition, Match):
         return _match(condition)
     if isinstance(condition, HasId):

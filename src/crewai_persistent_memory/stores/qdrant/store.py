@@ -6,6 +6,7 @@ import asyncio
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol, TypeVar, cast
 
 from typing_extensions import Self
@@ -13,17 +14,19 @@ from typing_extensions import Self
 from ...checking import check_text, normalize_path, utcnow
 from ...embedding import Embedder
 from ...entry import EntryFilter, MemoryEntry
-from ...errors import EntryNotFoundError
+from ...errors import EntryNotFoundError, PersistentMemoryError
 from ...scope import Scope, ScopeBinding
 from ..types import EntryArgs, EntryChanges, RankingWeights, check_changes, check_fields
+from .dense_vectors import Backlog, embed_all, embed_some, vectors_to_save
 from .layout import (
     format_time,
     to_entry,
-    to_point,
+    to_points,
     where_filter,
 )
-from .reading import ReadingStore
+from .reading import ReadingStore, is_long
 from .requests import (
+    Compute,
     Delete,
     Describe,
     Embed,
@@ -65,11 +68,13 @@ class QdrantStore(ReadingStore):
         include_shared: bool = False,
         weights: RankingWeights | None = None,
         owns_connection: bool = True,
+        backlog: Backlog | None = None,
     ) -> None:
         super().__init__(binding, include_shared=include_shared)
         self._connection = connection
         self.weights = weights or RankingWeights()
         self._owns_connection = owns_connection
+        self._backlog = backlog or Backlog()
 
     @property
     def embedder(self) -> Embedder | None:
@@ -83,6 +88,7 @@ class QdrantStore(ReadingStore):
             include_shared=self._include_shared,
             weights=self.weights,
             owns_connection=False,
+            backlog=self._backlog,
         )
 
     def close(self) -> None:
@@ -105,11 +111,17 @@ class QdrantStore(ReadingStore):
             request = next(steps)
             place = self._connection.place(self._binding)
             while True:
-                if isinstance(request, Embed):
-                    answer: Any = request.embedder.embed(request.texts)
+                try:
+                    if isinstance(request, Embed):
+                        answer: Any = request.embedder.embed(request.texts, most_pieces=request.most_pieces)
+                    elif isinstance(request, Compute):
+                        answer = request.function()
+                    else:
+                        answer = self._connection.execute(request, place)
+                except PersistentMemoryError as error:
+                    request = steps.throw(error)
                 else:
-                    answer = self._connection.execute(request, place)
-                request = steps.send(answer)
+                    request = steps.send(answer)
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]
 
@@ -118,11 +130,18 @@ class QdrantStore(ReadingStore):
             request = next(steps)
             place = self._connection.place(self._binding)
             while True:
-                if isinstance(request, Embed):
-                    answer: Any = await asyncio.to_thread(request.embedder.embed, request.texts)
+                try:
+                    if isinstance(request, Embed):
+                        embed = partial(request.embedder.embed, most_pieces=request.most_pieces)
+                        answer: Any = await asyncio.to_thread(embed, request.texts)
+                    elif isinstance(request, Compute):
+                        answer = await asyncio.to_thread(request.function)
+                    else:
+                        answer = await self._connection.aexecute(request, place)
+                except PersistentMemoryError as error:
+                    request = steps.throw(error)
                 else:
-                    answer = await self._connection.aexecute(request, place)
-                request = steps.send(answer)
+                    request = steps.send(answer)
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]
 
@@ -155,13 +174,30 @@ class QdrantStore(ReadingStore):
             return
         profile = yield from ask(Describe())
         # Everything is checked before the first embedding is paid for, and embedded before the first write.
-        points = [to_point(entry, owner, profile.encoder) for entry, owner in zip(entries, owners, strict=True)]
+        make = partial(to_points, entries, owners, profile.encoder)
+        points = (yield from ask(Compute(make))) if is_long(entry.content for entry in entries) else make()
+        embedder = profile.embedder
         bare = [index for index, point in enumerate(points) if point.dense is None]
-        if bare and profile.embedder is not None:
-            vectors = yield from ask(Embed(profile.embedder, [points[index].payload["content"] for index in bare]))
-            for index, vector in zip(bare, vectors, strict=True):
-                points[index] = points[index]._replace(dense=vector or None)
+        if not bare or embedder is None:
+            yield from ask(Upsert(points, changes))
+            return
+        texts = [points[index].payload["content"] for index in bare]
+        vectors = yield from vectors_to_save(profile, embedder, texts)
+        for index, vector in zip(bare, vectors, strict=True):
+            points[index] = points[index]._replace(dense=vector or None)
         yield from ask(Upsert(points, changes))
+        scope = self.scope
+        if not all(vectors):
+            self._backlog.has_some(scope)
+        if any(vectors) and self._backlog.is_due(scope):
+            yield from embed_some(profile, embedder, scope, self._backlog)
+
+    def _embed_missing(self) -> Steps[int]:
+        scope = self.scope
+        profile = yield from ask(Describe())
+        if profile.embedder is None:
+            return 0
+        return (yield from embed_all(profile, profile.embedder, scope, self._backlog))
 
     def _replace(self, entry: MemoryEntry) -> Steps[None]:
         owner = self.scope
