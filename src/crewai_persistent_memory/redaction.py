@@ -6,8 +6,8 @@ import re
 from typing import Final
 
 MAX_SHOWN: Final = 10_000
-"""Characters of an error's text that are shown. An error may quote a whole request, and the search for keys in 1 MB would
-stop every thread for 50 ms."""
+"""Characters of an error's text that are shown. An error may quote a whole request, and the search for keys in 1 MB
+would stop every thread for 50 ms."""
 
 _KEY: Final = re.compile(r"\b(sk|eyJ|Bearer |m0|gsk|AIza)[\w.\-]{8,}")
 
