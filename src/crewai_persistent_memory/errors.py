@@ -20,6 +20,10 @@ class UnsupportedCrewAIError(PersistentMemoryError, ImportError):
     """The installed CrewAI is not one this package works with, or lacks what was asked for."""
 
 
+class NotPicklableError(PersistentMemoryError, TypeError):
+    """A memory or a store was pickled, for another process say. The message says what to do instead."""
+
+
 # -- whose memory it is --------------------------------------------------------------------------------------------
 
 
@@ -37,6 +41,10 @@ class MissingScopeError(ScopeError):
 
 class ScopeConflictError(ScopeError):
     """``use_scope`` or ``scoped`` contradicts a field that was fixed when the memory was built."""
+
+
+class CrewInUseError(ScopeError):
+    """A crew, agent, task or flow object works for one scope and was started for another."""
 
 
 # -- what is remembered --------------------------------------------------------------------------------------------

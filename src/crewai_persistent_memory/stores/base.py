@@ -13,16 +13,20 @@ from typing import Any
 
 from typing_extensions import Self, Unpack
 
+from ..config import MemoryConfig
 from ..entry import EntryFilter, FilterArgs, MemoryEntry
 from ..errors import InvalidEntryError
 from ..io.bridge import is_driven, wait_for
+from ..pickling import NotPickled
 from ..scope import Scope, ScopeBinding
 from ..scope_context import ScopeFields, check_given
 from .operations import Steps, StoreOperations, T
 from .types import EntryArgs, EntryChanges, PathInfo, RankingWeights, check_limit
 
 
-class MemoryStore(AbstractContextManager["MemoryStore"], AbstractAsyncContextManager["MemoryStore"], StoreOperations):
+class MemoryStore(
+    NotPickled, AbstractContextManager["MemoryStore"], AbstractAsyncContextManager["MemoryStore"], StoreOperations
+):
     """Memories of one scope. No method takes a scope: :meth:`scoped` gives a handle for a narrower one.
 
     Scope fields fixed at construction stay; fields left out are filled by ``use_scope`` at every call. Every
@@ -33,6 +37,9 @@ class MemoryStore(AbstractContextManager["MemoryStore"], AbstractAsyncContextMan
 
     weights = RankingWeights()
     """How a recall weighs what it finds, where the store leaves that to us (Mem0 ranks by itself)."""
+
+    opened_with: MemoryConfig | None = None
+    """The options it was opened with, to open it again elsewhere; ``None`` for a store of somebody else's."""
 
     def __init__(self, binding: ScopeBinding, *, include_shared: bool = False) -> None:
         self._binding = binding
@@ -49,6 +56,11 @@ class MemoryStore(AbstractContextManager["MemoryStore"], AbstractAsyncContextMan
         """The scope a call made now would have."""
         return self._binding.resolve()
 
+    @property
+    def binding(self) -> ScopeBinding:
+        """The scope fields that are fixed."""
+        return self._binding
+
     def scoped(self, scope: Scope | None = None, **fields: Unpack[ScopeFields]) -> Self:
         """Another handle over the same connection with more of the scope fixed. Closing it closes nothing.
 
@@ -61,11 +73,16 @@ class MemoryStore(AbstractContextManager["MemoryStore"], AbstractAsyncContextMan
             ScopeConflictError: a fixed field is given another value.
         """
         check_given(fields)
-        return self._view(self._binding.narrow(scope, **fields))
+        return self._narrowed(self._binding.narrow(scope, **fields))
 
     def bound(self) -> Self:
         """A handle fixed to the scope of this moment, for work handed to a thread that may have no context."""
-        return self._view(ScopeBinding.of(self.scope))
+        return self._narrowed(ScopeBinding.of(self.scope))
+
+    def _narrowed(self, binding: ScopeBinding) -> Self:
+        view = self._view(binding)
+        view.opened_with = self.opened_with
+        return view
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -165,7 +182,7 @@ class MemoryStore(AbstractContextManager["MemoryStore"], AbstractAsyncContextMan
             EmbedderUnavailableError: the embedder does not answer (yet).
             StoreError: the store failed.
         """
-        return self._run(self._embed_missing())
+        return self._complete(self._embed_missing())
 
     async def aembed_missing(self) -> int:
         return await self._arun(self._embed_missing())

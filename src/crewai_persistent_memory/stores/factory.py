@@ -37,6 +37,12 @@ def open_configured(config: MemoryConfig, *, external_vectors: bool = False) -> 
         config: the options.
         external_vectors: vectors come from the caller (CrewAI's own engine), not from an embedder of the store.
     """
+    store = _open(config, external_vectors)
+    store.opened_with = config
+    return store
+
+
+def _open(config: MemoryConfig, external_vectors: bool) -> MemoryStore:
     if config.mem0 is not None:
         if external_vectors:
             raise ConfigurationError("Mem0 makes its own vectors: use PersistentMemory, or path= or url= here")
