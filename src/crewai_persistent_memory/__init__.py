@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .entry import MemoryEntry
     from .errors import (
         ConfigurationError,
+        CrewInUseError,
         DimensionMismatchError,
         EmbedderError,
         EmbedderMismatchError,
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
         NotPicklableError,
         PersistentMemoryError,
         SchemaVersionError,
-        CrewInUseError,
         ScopeConflictError,
         ScopeError,
         ServerVersionError,
@@ -78,6 +78,7 @@ __all__ = [
     "AddedMessages",
     "ConfigurationError",
     "Crew",
+    "CrewInUseError",
     "DimensionMismatchError",
     "EmbedderError",
     "EmbedderMismatchError",
@@ -99,7 +100,6 @@ __all__ = [
     "RankingWeights",
     "SchemaVersionError",
     "Scope",
-    "CrewInUseError",
     "ScopeConflictError",
     "ScopeError",
     "ServerVersionError",

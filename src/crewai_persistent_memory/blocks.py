@@ -18,7 +18,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ContextDecorator
+from contextlib import AbstractContextManager, ContextDecorator, contextmanager
 from contextvars import ContextVar
 from inspect import CO_ASYNC_GENERATOR, CO_GENERATOR
 from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType, TracebackType
@@ -64,6 +64,15 @@ class BlockVariable(Generic[T]):
     def block(self, change: Callable[[T | None], T]) -> AbstractContextManager[None]:
         """A block, and a decorator, in which the value is ``change(value around it)``."""
         return _Block(self, change)
+
+    @contextmanager
+    def carried(self, value: T) -> Iterator[None]:
+        """A block around work that cannot be left in the midst, whoever resumes what it stands in."""
+        opened = self.enter(value, None)
+        try:
+            yield
+        finally:
+            self.leave(opened)
 
     def enter(self, value: T, frame: FrameType | None) -> _Open[T]:
         """Open a block; ``frame`` is where, if a generator may be there."""

@@ -44,7 +44,7 @@ class ScopeConflictError(ScopeError):
 
 
 class CrewInUseError(ScopeError):
-    """A crew, agent, task or flow object works for one scope and was started for another."""
+    """A crew, agent, task or flow object was started while it runs, or a flow that has run for somebody else."""
 
 
 # -- what is remembered --------------------------------------------------------------------------------------------

@@ -73,8 +73,8 @@ def use_scope(scope: Scope | None = None, **fields: Unpack[ScopeFields]) -> Abst
 
 def carry_scope() -> Callable[[], AbstractContextManager[None]]:
     """The scope of this moment, to be set again elsewhere: a block for work that runs later, in any thread or task."""
-    binding = current_binding.get()
-    return lambda: current_binding.block(lambda _: binding or ScopeBinding())
+    binding = current_binding.get() or ScopeBinding()
+    return lambda: current_binding.carried(binding)
 
 
 def _nested(inner: ScopeBinding, outer: ScopeBinding, cleared: Set[str]) -> ScopeBinding:

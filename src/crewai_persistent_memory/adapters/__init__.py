@@ -6,12 +6,21 @@ import os
 # Here, because it must be set before crewai is imported: it reports its installation while it is imported.
 os.environ.setdefault("CREWAI_DISABLE_TELEMETRY", "true")
 
-from . import saved_tasks
 from .generation import installed
-from .threads import carry_context
 
-# Here, so that whichever adapter is asked for, a CrewAI this package does not know gives one sentence, and the scope
-# follows into the threads of one it knows, and each task is known while it is saved.
-installed()
-carry_context()
-saved_tasks.install()
+
+def _install() -> None:
+    """Make what this CrewAI does fit for memories that belong to somebody. Idempotent."""
+    # A CrewAI this package does not know gives one sentence, before anything of it is touched.
+    installed()
+    from . import accepted_answers, memory_tools, run_guard, saved_tasks, streams, threads
+
+    threads.carry_context()
+    saved_tasks.install()
+    accepted_answers.install()
+    memory_tools.install()
+    streams.install()
+    run_guard.install()
+
+
+_install()

@@ -41,10 +41,13 @@ def install() -> None:
             setattr(owner, name, _announcing(method, describe))
 
 
+def executor_class() -> type:
+    """The base class of CrewAI's executors, whose methods save an agent's answer."""
+    return next(getattr(import_module(module), name) for module, name in _EXECUTORS if find_spec(module) is not None)
+
+
 def _saving_methods() -> Iterator[tuple[type, str, Describe]]:
-    executor = next(
-        getattr(import_module(module), name) for module, name in _EXECUTORS if find_spec(module) is not None
-    )
+    executor = executor_class()
     if not is_unified():
         yield executor, "_create_external_memory", _of_executor
         yield executor, "_create_short_term_memory", _of_executor

@@ -1,0 +1,137 @@
+"""Answers are saved when their task's guardrails have accepted them, and what was refused is not saved.
+
+CrewAI saves inside the agent's step, before the guardrails of the task see the answer (seen in 0.203.2 to 1.15.30), so a
+refused answer would be remembered beside the accepted one. While a task with guardrails runs, saving waits: the last
+attempt's is done when the task has its result, with the result as the guardrails have left it.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Callable, Coroutine
+from contextvars import ContextVar
+from typing import Any, Final
+
+from crewai import Task
+from crewai.lite_agent import LiteAgent
+
+from ..io.bridge import drive
+from .runs import current_run
+from .saved_tasks import executor_class
+
+_DEFERS: Final = "__waits_for_guardrails__"
+
+
+class _Waiting:
+    """What is to be saved of one task, by the method that saves it; a new attempt replaces the one before."""
+
+    def __init__(self) -> None:
+        self.saves: dict[tuple[int, str], tuple[Callable[..., Any], Any, Any]] = {}
+
+    def save(self, accepted: str | None) -> None:
+        for method, saver, output in self.saves.values():
+            method(saver, _as_accepted(output, accepted))
+
+
+_waiting: Final[ContextVar[_Waiting | None]] = ContextVar("answers_waiting_for_guardrails", default=None)
+
+
+_SAVING: Final = ("_save_to_memory", "_create_external_memory", "_create_short_term_memory", "_create_long_term_memory")
+"""Methods that save an answer: since 1.10 the first, of executors and of ``LiteAgent``; before, the others."""
+
+
+def install() -> None:
+    """Make the methods that save an answer wait for the guardrails of its task. Idempotent."""
+    for owner in (executor_class(), LiteAgent):
+        for name in _SAVING:
+            method = vars(owner).get(name)
+            if method is not None and not hasattr(method, _DEFERS):
+                _replace(owner, name, _deferring(method, name))
+    for owner in (Task, LiteAgent):
+        for name in ("_execute_core", "_aexecute_core"):
+            method = vars(owner).get(name)
+            if method is not None and not hasattr(method, _DEFERS):
+                _replace(owner, name, _awaited(method) if name == "_aexecute_core" else _blocking(method))
+
+
+def _replace(owner: type, name: str, method: Callable[..., Any]) -> None:
+    setattr(method, _DEFERS, True)
+    type.__setattr__(owner, name, method)
+
+
+def _deferring(method: Callable[..., Any], name: str) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def save(saver: Any, output: Any) -> Any:
+        waiting = _waiting.get()
+        if waiting is None:
+            return method(saver, output)
+        waiting.saves[id(saver), name] = (method, saver, output)
+        return None
+
+    return save
+
+
+def _blocking(execute: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(execute)
+    def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(self, LiteAgent) and _waiting.get() is not None:
+            return execute(self, *args, **kwargs)  # it calls itself again after a refusal
+        if not _waits(self):
+            return _alone(execute, self, *args, **kwargs)
+        waiting = _Waiting()
+        token = _waiting.set(waiting)
+        try:
+            result = execute(self, *args, **kwargs)
+        finally:
+            _waiting.reset(token)
+        waiting.save(getattr(result, "raw", None))
+        return result
+
+    return guarded
+
+
+def _awaited(execute: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Coroutine[Any, Any, Any]]:
+    async def waits_for_guardrails(self: Any, *args: Any, **kwargs: Any) -> Any:
+        waiting = _Waiting() if _waits(self) else None
+        token = _waiting.set(waiting)
+        try:
+            result = await execute(self, *args, **kwargs)
+        finally:
+            _waiting.reset(token)
+        if waiting is not None:
+            waiting.save(getattr(result, "raw", None))
+        return result
+
+    @functools.wraps(execute)
+    async def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
+        work = waits_for_guardrails(self, *args, **kwargs)
+        # A task may be an asyncio task of its own, in which its blocking saves and recalls are to be awaited too.
+        return await (work if current_run.get() is None else drive(work))
+
+    return guarded
+
+
+def _alone(execute: Callable[..., Any], self: Any, *args: Any, **kwargs: Any) -> Any:
+    """A task without guardrails inside one that has some (delegated work) saves at once."""
+    token = _waiting.set(None)
+    try:
+        return execute(self, *args, **kwargs)
+    finally:
+        _waiting.reset(token)
+
+
+def _waits(executed: Any) -> bool:
+    """Whether guardrails will judge what this task, or this standalone agent, answers."""
+    if current_run.get() is None:
+        return False
+    return bool(getattr(executed, "guardrail", None) or getattr(executed, "_guardrails", None))
+
+
+def _as_accepted(output: Any, accepted: str | None) -> Any:
+    """The agent's output, with the text that the guardrails have made of it if they have changed it."""
+    if accepted is None or isinstance(output, str) or str(output.output) == accepted:
+        return output if accepted is None or not isinstance(output, str) else accepted
+    changed = copy.copy(output)
+    changed.output = changed.text = accepted
+    return changed

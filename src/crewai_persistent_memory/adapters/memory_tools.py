@@ -1,0 +1,51 @@
+"""CrewAI's memory tools over a memory of this package: never answered from CrewAI's cache of tool results.
+
+The cache belongs to the crew and its agents and lives as long as they do. It would answer one user's search with what
+another one found, a search after a save with what was there before, and a save that was made before with "Saved"
+(on by default until 1.14.7, with ``Crew(cache=True)`` in 1.15.30).
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any, Final
+
+from .generation import is_unified
+from .own_memories import store_of
+
+_UNCACHED: Final = "__uncached__"
+
+
+def install() -> None:
+    """Make the tools of our memories uncached. Idempotent."""
+    if not is_unified():
+        return  # there are no memory tools
+    from crewai.tools import memory_tools
+
+    create = memory_tools.create_memory_tools
+    if hasattr(create, _UNCACHED):
+        return
+    uncached = _uncached(create)
+    setattr(uncached, _UNCACHED, True)
+    for module in [module for key, module in sys.modules.items() if key.partition(".")[0] == "crewai"]:
+        if vars(module).get("create_memory_tools") is create:
+            module.create_memory_tools = uncached  # type: ignore[attr-defined]
+
+
+def _uncached(create: Callable[[Any], list[Any]]) -> Callable[[Any], list[Any]]:
+    @functools.wraps(create)
+    def tools_of(memory: Any) -> list[Any]:
+        tools = create(memory)
+        if store_of(memory) is not None:
+            for tool in tools:
+                tool.cache_function = never
+        return tools
+
+    return tools_of
+
+
+def never(_arguments: Any = None, _result: Any = None) -> bool:
+    """A tool's ``cache_function``. A function of a module, because a checkpoint keeps tools by their dotted path."""
+    return False

@@ -1,0 +1,231 @@
+"""The one place where a crew, an agent or a flow with a memory of this package starts.
+
+A run belongs to whoever starts it: its scope is that of the call to ``kickoff``, checked before anything else happens,
+and carried to wherever CrewAI does the work, also when a stream is read later by somebody else. While it lasts, the
+objects it uses work for no other scope, and they are clean when it begins.
+
+Contracts of CrewAI this relies on (seen in 0.203.2 to 1.15.30): every way of starting a crew ends in ``Crew.kickoff``,
+``Crew.akickoff`` (since 1.7) or ``Crew.replay``, of a standalone agent in ``Agent.kickoff`` or ``kickoff_async``
+(``LiteAgent`` too), of a flow in ``Flow.kickoff_async``; with ``stream=True`` a first call returns the stream, and a
+second one, while it is read, does the work.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
+from typing import Any, Final, TypeVar
+
+import crewai
+from crewai.agents.agent_builder.base_agent import BaseAgent
+from crewai.flow.flow import Flow
+from crewai.lite_agent import LiteAgent
+
+from ..errors import CrewInUseError
+from ..io.bridge import drive, in_thread
+from ..scope_context import carry_scope
+from . import leftovers, streams
+from .leases import leases, refusal
+from .own_memories import agents_of, memories_of_crew, store_of
+from .runs import Run, current_run
+
+T = TypeVar("T")
+Carried = Callable[[], AbstractContextManager[None]]
+
+_FLOW: Final = next(base for base in Flow.__mro__ if "kickoff_async" in vars(base))
+"""What every flow is. ``Flow`` itself is a generic class made from it since 1.15."""
+
+_GUARDED: Final = "__guarded__"
+_BLOCKING: Final = ("kickoff", "kickoff_for_each", "replay", "resume", "stream_events", "astream")
+_AWAITED: Final = ("kickoff_async", "kickoff_for_each_async", "akickoff", "akickoff_for_each", "resume_async")
+
+
+def install() -> None:
+    """Guard every way of starting that this CrewAI has. Idempotent."""
+    for owner in (crewai.Crew, crewai.Agent, LiteAgent, _FLOW):
+        for name in (*_BLOCKING, *_AWAITED):
+            method = vars(owner).get(name)
+            if method is not None and not hasattr(method, _GUARDED):
+                guarded = _blocking(method) if name in _BLOCKING else _awaited(method)
+                setattr(guarded, _GUARDED, True)
+                type.__setattr__(owner, name, guarded)
+    for owner in (crewai.Crew, BaseAgent, crewai.Task):
+        method = vars(owner)["copy"]
+        if not hasattr(method, _GUARDED):
+            copied = _copying_crew(method) if owner is crewai.Crew else _copying_part(method)
+            setattr(copied, _GUARDED, True)
+            type.__setattr__(owner, "copy", copied)
+
+
+def _blocking(start: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(start)
+    def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
+        run = _run_of(self)
+        if run is None:
+            return start(self, *args, **kwargs)
+        with carry_scope()():
+            if _only_prepares(self, start.__name__):
+                with _preparing(self):
+                    return start(self, *args, **kwargs)
+            with _held(self, run):
+                result = start(self, *args, **kwargs)
+                _finish(self, run)
+                return result
+
+    return guarded
+
+
+def _awaited(start: Callable[..., Coroutine[Any, Any, T]]) -> Callable[..., Coroutine[Any, Any, T]]:
+    # Not async: the scope is that of the call, whoever awaits what it returns.
+    @functools.wraps(start)
+    def guarded(self: Any, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, T]:
+        run = _run_of(self)
+        if run is None:
+            return _carried(carry_scope(), functools.partial(start, self, *args, **kwargs))
+        return _awaiting(self, run, carry_scope(), start.__name__, functools.partial(start, self, *args, **kwargs))
+
+    return guarded
+
+
+async def _carried(scope: Carried, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """A flow, say, has no memory of its own, and starts crews that have one."""
+    with scope():
+        return await work()
+
+
+async def _awaiting(self: Any, run: Run, scope: Carried, name: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    with scope():
+        if _only_prepares(self, name):
+            with _preparing(self):
+                return await work()
+        with _held(self, run):
+            return await drive(_finishing(self, run, work()))
+
+
+async def _finishing(self: Any, run: Run, work: Coroutine[Any, Any, T]) -> T:
+    result = await work
+    in_thread(_finish, self, run)
+    return result
+
+
+def _run_of(starting: Any) -> Run | None:
+    """The run that begins; ``None`` if no memory of this package is in it.
+
+    Raises:
+        MissingScopeError: a memory has no user.
+        ScopeConflictError: a memory is fixed to another scope.
+    """
+    stores = [store for memory in _memories_of(starting) if (store := store_of(memory)) is not None]
+    return Run(store.scope for store in stores) if stores else None
+
+
+def _memories_of(starting: Any) -> list[Any]:
+    if isinstance(starting, crewai.Crew):
+        return list(memories_of_crew(starting))
+    return [getattr(starting, "memory", None), getattr(starting, "_memory", None)]
+
+
+def _only_prepares(starting: Any, name: str) -> bool:
+    """Whether the call does no work itself: it returns a stream, or starts copies, which are guarded themselves."""
+    is_streaming = "kickoff" in name and getattr(starting, "stream", False) is True
+    return "for_each" in name or "stream" in name or is_streaming
+
+
+@contextmanager
+def _preparing(starting: Any) -> Iterator[None]:
+    """Raises :class:`CrewInUseError` where a stream is to do its work and would make another stream: CrewAI switches
+    ``crew.stream`` off and on around that work, so another stream of the crew has just switched it on."""
+    if streams.prepared_by.get() is starting and getattr(starting, "stream", False):
+        raise CrewInUseError(refusal(starting))
+    token = streams.prepared_by.set(starting)
+    try:
+        yield
+    finally:
+        streams.prepared_by.reset(token)
+
+
+@contextmanager
+def _held(starting: Any, run: Run) -> Iterator[None]:
+    """Hold the objects of a run for it, and clean them first.
+
+    Raises:
+        CrewInUseError: another run has one of them, or the object is a flow that has run for somebody else.
+    """
+    if isinstance(starting, _FLOW) and leases.owners(starting) not in (None, run.owners) and run.around is None:
+        raise CrewInUseError(
+            f"this flow ({type(starting).__name__}) has run for another user or run, and its state is still in it: "
+            "build a flow for each request"
+        )
+    objects = _objects_of(starting)
+    free = leases.acquire(objects, run)
+    token = current_run.set(run)
+    try:
+        # What a checkpoint was restored into holds what it is to go on with.
+        if getattr(starting, "checkpoint_kickoff_event_id", None) is None:
+            _clean(free, run)
+        yield
+    finally:
+        current_run.reset(token)
+        for each in leases.release(objects, run):
+            leftovers.close(each)
+
+
+def _objects_of(starting: Any) -> list[Any]:
+    if not isinstance(starting, crewai.Crew):
+        return [starting]
+    objects = [starting, *agents_of(starting), *starting.tasks]
+    return list({id(each): each for each in objects}.values())
+
+
+def _clean(objects: list[Any], run: Run) -> None:
+    for each in objects:
+        if isinstance(each, _FLOW):
+            continue
+        leftovers.clean(each)
+        for other in each.tasks if isinstance(each, crewai.Crew) else ():
+            for source in other.context if isinstance(other.context, list) else ():
+                # A task of another crew, which has run before: its result is put into the prompts of this run.
+                if leases.owners(source) not in (None, run.owners):
+                    source.output = None
+
+
+def _finish(starting: Any, run: Run) -> None:
+    """Wait for what is saved in the background, and raise what the run must not survive."""
+    for memory in _memories_of(starting):
+        if store_of(memory) is not None and hasattr(memory, "drain_writes"):
+            memory.drain_writes()
+    run.check()
+
+
+# -- copies --------------------------------------------------------------------------------------------------------
+
+
+_copying: Final[ContextVar[bool]] = ContextVar("copying_a_crew", default=False)
+
+
+def _copying_crew(copy: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(copy)
+    def copied(self: Any, *args: Any, **kwargs: Any) -> Any:
+        token = _copying.set(True)
+        try:
+            made = copy(self, *args, **kwargs)
+        finally:
+            _copying.reset(token)
+        # Only now: CrewAI finds a copied task's agent by its role, as a run has left it.
+        for original, each in zip(self.agents, made.agents, strict=False):
+            leftovers.clean_copy(original, each)
+        return made
+
+    return copied
+
+
+def _copying_part(copy: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(copy)
+    def copied(self: Any, *args: Any, **kwargs: Any) -> Any:
+        made = copy(self, *args, **kwargs)
+        leftovers.clean_copy(self, made, texts=isinstance(self, crewai.Task) or not _copying.get())
+        return made
+
+    return copied

@@ -1,0 +1,69 @@
+"""The scope of a stream: that of the call which returned it, whoever reads it.
+
+CrewAI does the work of ``stream=True`` while the stream is read, in a thread or task with the reader's context, until
+1.10 in a thread with none (seen in 1.6.1 to 1.15.30). The generators that start that work are made when ``kickoff`` is
+called, so that is where the scope is taken.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, Final
+
+from ..scope_context import carry_scope
+
+prepared_by: Final[ContextVar[Any]] = ContextVar("stream_prepared_by", default=None)
+"""The crew whose ``kickoff`` is making a stream; and, while the stream is read, whose work is being done."""
+
+_MODULE: Final = "crewai.utilities.streaming"
+_BLOCKING: Final = ("create_chunk_generator", "create_frame_generator")
+_AWAITED: Final = ("create_async_chunk_generator", "create_async_frame_generator")
+_CARRIES: Final = "__carries_scope__"
+
+
+def install() -> None:
+    """Make every stream work in the scope it was made in. Idempotent."""
+    if find_spec(_MODULE) is None:
+        return
+    streaming = import_module(_MODULE)
+    for name in (*_BLOCKING, *_AWAITED):
+        create = getattr(streaming, name, None)
+        if create is None or hasattr(create, _CARRIES):
+            continue
+        carrying = _carrying(create, awaited=name in _AWAITED)
+        setattr(carrying, _CARRIES, True)
+        # Modules that have imported the function hold it under its own name.
+        for module in [module for key, module in sys.modules.items() if key.partition(".")[0] == "crewai"]:
+            if vars(module).get(name) is create:
+                setattr(module, name, carrying)
+
+
+def _carrying(create: Callable[..., Any], *, awaited: bool) -> Callable[..., Any]:
+    @functools.wraps(create)
+    def carrying(state: Any, work: Callable[[], Any], *args: Any, **kwargs: Any) -> Any:
+        scope, crew = carry_scope(), prepared_by.get()
+
+        @contextmanager
+        def as_started() -> Iterator[None]:
+            token = prepared_by.set(crew)
+            with scope():
+                yield
+            prepared_by.reset(token)
+
+        def blocking() -> Any:
+            with as_started():
+                return work()
+
+        async def awaiting() -> Any:
+            with as_started():
+                return await work()
+
+        return create(state, awaiting if awaited else blocking, *args, **kwargs)
+
+    return carrying
