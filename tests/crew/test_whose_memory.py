@@ -1,7 +1,7 @@
 """Whose memory a run has: every way of starting × every lifetime of CrewAI's objects × in turn and at once.
 
-Every cell runs on every supported CrewAI; what a version cannot do is skipped with its reason. The crowd of 16 users and
-160 kickoffs runs on the newest and on 1.9.3; ``CROWD=all`` runs every cell with it.
+Every cell runs on every supported CrewAI; what a version cannot do is skipped with its reason. The crowd of 16 users
+and 160 kickoffs runs on the newest and on 1.9.3; ``CROWD=all`` runs every cell with it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Answers are saved when their task's guardrails have accepted them, and what was refused is not saved.
 
-CrewAI saves inside the agent's step, before the guardrails of the task see the answer (seen in 0.203.2 to 1.15.30), so a
-refused answer would be remembered beside the accepted one. While a task with guardrails runs, saving waits: the last
-attempt's is done when the task has its result, with the result as the guardrails have left it.
+CrewAI saves inside the agent's step, before the guardrails of the task see the answer (seen in 0.203.2 to 1.15.30), so
+a refused answer would be remembered beside the accepted one. While a task with guardrails runs, saving waits. When the
+task has its result, the last attempt is saved, with the result as the guardrails have left it.
 """
 
 from __future__ import annotations

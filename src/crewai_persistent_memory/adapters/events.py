@@ -19,8 +19,8 @@ from crewai.events.types.memory_events import (
 )
 
 from ..embedding import redact
-from ..errors import PersistentMemoryError
 from .generation import is_unified
+from .runs import note_failure
 
 SOURCE_TYPE: Final = "unified_memory" if is_unified() else "external_memory"
 
@@ -28,12 +28,14 @@ logger = logging.getLogger("crewai_persistent_memory")
 
 
 @contextmanager
-def logged(what: str) -> Iterator[None]:
-    """CrewAI goes on without memory when it fails (an event says so, few read it): say it in the log as well."""
+def logged(what: str, memory: object) -> Iterator[None]:
+    """CrewAI goes on without memory when it fails (an event says so, few read it): say it in the log as well, and tell
+    the run, which fails where the memory says ``on_error="raise"``."""
     try:
         yield
-    except PersistentMemoryError as error:
-        logger.error("%s failed: %s", what, error)
+    except Exception as error:
+        note_failure(error, memory)
+        logger.error("%s failed: %s", what, redact(str(error)))
         raise
 
 
@@ -43,7 +45,7 @@ def save_events(source: object, value: str, metadata: dict[str, Any] | None, age
     crewai_event_bus.emit(source, MemorySaveStartedEvent(value=value, metadata=metadata, source_type=SOURCE_TYPE))
     start = time.perf_counter()
     try:
-        with logged("remember"):
+        with logged("remember", source):
             yield
     except Exception as error:
         text = redact(str(error))
@@ -70,7 +72,7 @@ def query_events(source: object, query: str, limit: int) -> Iterator[list[Any]]:
     start = time.perf_counter()
     results: list[Any] = []
     try:
-        with logged("recall"):
+        with logged("recall", source):
             yield results
     except Exception as error:
         text = redact(str(error))

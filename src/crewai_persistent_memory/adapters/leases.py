@@ -88,8 +88,8 @@ def refusal(each: Any) -> str:
     kind = next((base.__name__ for base in type(each).__mro__ if base.__module__.startswith("crewai.")), "object")
     about = str(getattr(each, "role", None) or getattr(each, "name", None) or "").strip()
     named = f"this {kind} ({about})" if about else f"this {kind}"
-    copies = "flow class for each request" if kind == "Flow" else "crew.copy() for each request, or build a new one"
+    copies = "a new flow for each request" if kind == "Flow" else "crew.copy() for each request, or build a new one"
     return (
-        f"{named} is running already, and CrewAI keeps the inputs, messages and results of a run in it, so that a second "
-        f"run would get them: use {copies}"
+        f"{named} is running already, and CrewAI keeps the inputs, messages and results of a run in it, so that a "
+        f"second run would get them: use {copies}"
     )

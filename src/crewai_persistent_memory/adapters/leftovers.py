@@ -17,10 +17,12 @@ from crewai.task import Task
 
 _TASK_TEXTS: Final = ("description", "expected_output", "output_file")
 _AGENT_TEXTS: Final = ("role", "goal", "backstory")
+_MADE_BY_A_CREW: Final = ("manager_agent",)
+"""A hierarchical crew makes a manager and keeps it; until 1.12.2 it refuses its own one at the next kickoff."""
 
 
 class _Written:
-    """The texts of one object as they were before a run wrote into them, and as the run has left them."""
+    """What one object had before a run wrote into it, and what the run has left."""
 
     def __init__(self, each: Any, names: tuple[str, ...]) -> None:
         # CrewAI's own notes come first: the object may have run before this package saw it.
@@ -32,8 +34,8 @@ class _Written:
 _written: Final[dict[int, tuple[weakref.ref[Any], _Written]]] = {}
 
 
-def texts_before(each: Any) -> Mapping[str, Any] | None:
-    """The texts of a task or agent without what a run has written into them; ``None`` if no run of ours used it."""
+def before_runs(each: Any) -> Mapping[str, Any] | None:
+    """The fields of an object without what a run has written into them; ``None`` if no run of ours used it."""
     found = _written.get(id(each))
     return found[1].before if found is not None and found[0]() is each else None
 
@@ -49,6 +51,7 @@ def clean(each: Any) -> None:
         if not _is_resuming(each):
             _set(each, "agent_executor", None)
     else:
+        _restore(each, _MADE_BY_A_CREW)
         _forget_results(getattr(each, "_cache_handler", None))
         _set(each, "_inputs", None)
 
@@ -69,14 +72,17 @@ def close(each: Any) -> None:
 
 
 def clean_copy(original: Any, copied: Any, *, texts: bool = True) -> None:
-    """Take out of a copy what runs have left in the original. CrewAI's ``copy()`` takes the descriptions as they are."""
-    before = texts_before(original)
+    """Take out of a copy what runs have left in the original: CrewAI's ``copy()`` takes everything as it is."""
+    before = before_runs(original)
     if before is None:
         return
     if texts:
         for name, value in before.items():
             _set(copied, name, value)
-    _forget_task(copied) if isinstance(copied, Task) else _forget_agent(copied)
+    if isinstance(copied, Task):
+        _forget_task(copied)
+    elif isinstance(copied, BaseAgent):
+        _forget_agent(copied)
 
 
 def _restore(each: Any, names: tuple[str, ...]) -> None:

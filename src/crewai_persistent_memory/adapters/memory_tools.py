@@ -1,8 +1,11 @@
-"""CrewAI's memory tools over a memory of this package: never answered from CrewAI's cache of tool results.
+"""CrewAI's memory tools over a memory of this package: never cached, and for the run that they were made in.
 
 The cache belongs to the crew and its agents and lives as long as they do. It would answer one user's search with what
 another one found, a search after a save with what was there before, and a save that was made before with "Saved"
 (on by default until 1.14.7, with ``Crew(cache=True)`` in 1.15.30).
+
+CrewAI makes the tools at every kickoff, and calls them in threads, below ``akickoff`` without the caller's context
+(1.10.1 to 1.15.30). So they are given the memory of the moment they are made in.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from typing import Any, Final
 
 from .generation import is_unified
 from .own_memories import store_of
+from .runs import current_run
 
 _UNCACHED: Final = "__uncached__"
 
@@ -37,13 +41,21 @@ def install() -> None:
 def _uncached(create: Callable[[Any], list[Any]]) -> Callable[[Any], list[Any]]:
     @functools.wraps(create)
     def tools_of(memory: Any) -> list[Any]:
-        tools = create(memory)
-        if store_of(memory) is not None:
-            for tool in tools:
-                tool.cache_function = never
+        if store_of(memory) is None:
+            return create(memory)
+        tools = create(_of_this_run(memory))
+        for tool in tools:
+            tool.cache_function = never
         return tools
 
     return tools_of
+
+
+def _of_this_run(memory: Any) -> Any:
+    from .unified.hosting import HostedMemory
+
+    is_bindable = current_run.get() is not None and isinstance(memory, HostedMemory)
+    return memory.bound() if is_bindable else memory
 
 
 def never(_arguments: Any = None, _result: Any = None) -> bool:

@@ -9,6 +9,7 @@ from ..config import MemoryConfig, MemoryOptions
 from ..errors import ConfigurationError
 from ..stores.base import MemoryStore
 from ..stores.factory import open_configured
+from .runs import OnError
 
 OUR_OPTIONS = frozenset(MemoryConfig.model_fields)
 
@@ -17,6 +18,7 @@ class PersistentMemoryOptions(MemoryOptions, total=False):
     """What ``PersistentMemory`` takes besides: an open store, and what CrewAI's ``Memory`` (>= 1.10) takes."""
 
     store: MemoryStore
+    on_error: OnError
     consolidation_threshold: float
     consolidation_limit: int
     default_importance: float
@@ -27,6 +29,11 @@ class PersistentMemoryOptions(MemoryOptions, total=False):
     query_analysis_threshold: int
     read_only: bool
     root_scope: str | None  # since crewai 1.11
+
+
+def besides_a_store(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that are not about a store or a scope."""
+    return {name: value for name, value in options.items() if name not in OUR_OPTIONS and name != "store"}
 
 
 def open_from(options: Mapping[str, Any]) -> MemoryStore:

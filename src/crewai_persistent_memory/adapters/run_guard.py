@@ -214,7 +214,7 @@ def _copying_crew(copy: Callable[..., Any]) -> Callable[..., Any]:
         finally:
             _copying.reset(token)
         # Only now: CrewAI finds a copied task's agent by its role, as a run has left it.
-        for original, each in zip(self.agents, made.agents, strict=False):
+        for original, each in [*zip(self.agents, made.agents, strict=False), (self, made)]:
             leftovers.clean_copy(original, each)
         return made
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from contextvars import ContextVar
 from typing import Final, Literal
 
-from ..errors import PersistentMemoryError, ScopeError
+from ..errors import ConfigurationError, ScopeError
 from ..scope import Scope
 
 OnError = Literal["warn", "raise"]
@@ -25,7 +25,7 @@ class Run:
             (scope.org_id, scope.project_id, scope.user_id, scope.run_id) for scope in scopes
         )
         self.around: Final = current_run.get()
-        self._fatal: list[PersistentMemoryError] = []
+        self._fatal: list[Exception] = []
 
     def is_inside(self, other: Run) -> bool:
         """Whether this run was started by the other one, or is it."""
@@ -36,7 +36,7 @@ class Run:
             run = run.around
         return False
 
-    def failed(self, error: PersistentMemoryError, on_error: OnError) -> None:
+    def failed(self, error: Exception, on_error: OnError) -> None:
         """Note that a memory failed. CrewAI catches the error and goes on; the run ends with it where it must."""
         if on_error == "raise" or isinstance(error, ScopeError):
             self._fatal.append(error)
@@ -51,8 +51,19 @@ current_run: Final[ContextVar[Run | None]] = ContextVar("crewai_persistent_memor
 """The run that this code belongs to, ``None`` outside of any."""
 
 
-def note_failure(error: PersistentMemoryError, on_error: OnError) -> None:
+def note_failure(error: Exception, memory: object) -> None:
     """Tell the run around this call, if there is one, that a memory failed."""
     run = current_run.get()
     if run is not None:
-        run.failed(error, on_error)
+        run.failed(error, getattr(memory, "on_error", "warn"))
+
+
+def check_on_error(value: object) -> OnError:
+    """``value`` if it can be the option ``on_error``.
+
+    Raises:
+        ConfigurationError: it is neither ``"warn"`` nor ``"raise"``.
+    """
+    if value not in ("warn", "raise"):
+        raise ConfigurationError(f'on_error must be "warn" or "raise", got {value!r}')
+    return value  # type: ignore[return-value]

@@ -23,7 +23,7 @@ def check_options(options: Mapping[str, Any]) -> None:
     Raises:
         ConfigurationError: names the option and the fix.
     """
-    refuse_unknown(options, set(OUR_OPTIONS | _CREWAI_OPTIONS | {"store", "llm", "infer"}), "option")
+    refuse_unknown(options, set(OUR_OPTIONS | _CREWAI_OPTIONS | {"store", "llm", "infer", "on_error"}), "option")
 
 
 def crewai_options(options: Mapping[str, Any], llm: Any) -> dict[str, Any]:
