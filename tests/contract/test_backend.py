@@ -12,7 +12,6 @@ from crewai.memory.types import MemoryRecord
 from crewai_persistent_memory import (
     DimensionMismatchError,
     EmbedderError,
-    InvalidEntryError,
     MissingScopeError,
     QdrantStorageBackend,
     use_scope,
@@ -310,6 +309,10 @@ class TestScope:
 
         assert isinstance(open_backend(), StorageBackend)
 
-    def test_bad_metadata_is_named(self, open_backend: Any, do: Any) -> None:
-        with pytest.raises(InvalidEntryError, match=r"metadata\.when"):
-            do(open_backend(), "save", [record("a", metadata={"when": NOON})])
+    def test_what_json_cannot_hold_is_kept_as_text(self, open_backend: Any, do: Any) -> None:
+        """CrewAI hands over what a crew was given, and the memory must not be lost because of it."""
+        backend = open_backend()
+        do(backend, "save", [record("a", content="tea \ud83d at noon", metadata={"when": NOON, 1: {"x"}})])
+        found = do(backend, "get_record", "a")
+        assert found.content == "tea \ufffd at noon"
+        assert found.metadata == {"when": NOON.isoformat(), "1": ["x"]}

@@ -7,6 +7,7 @@ import json
 import re
 import struct
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.applications import Starlette
@@ -20,6 +21,8 @@ from .extraction import facts_in
 from .memories import EVALUATION
 
 DIMENSIONS = 64
+MOST_INPUTS, MOST_TOKENS, MOST_TOKENS_OF_A_REQUEST = 2_048, 8_192, 300_000
+"""What OpenAI takes in a request for embeddings."""
 EVALUATING = "Assess the quality of the task completed"
 
 
@@ -35,6 +38,8 @@ class OpenAIServer(Serving):
         self.prompts: list[str] = []
         self.embedded: list[list[str]] = []
         self.fails_with: int | None = None
+        self.embeddings_away = False
+        """Embeddings are answered with 503, and the client is told not to ask again (it would wait for seconds)."""
 
     @property
     def agent_prompts(self) -> list[str]:
@@ -91,6 +96,11 @@ class OpenAIServer(Serving):
     async def embed(self, request: Request) -> Response:
         body = await request.json()
         texts = [body["input"]] if isinstance(body["input"], str) else body["input"]
+        if self.embeddings_away:
+            told = {"error": {"message": "The server is overloaded", "type": "server_error", "code": None}}
+            return JSONResponse(told, 503, headers={"x-should-retry": "false"})
+        if refusal := refusal_of(texts):
+            return JSONResponse({"error": {"message": refusal, "type": "invalid_request_error", "code": None}}, 400)
         self.embedded.append(texts)
         dimensions = body.get("dimensions") or (
             1536 if body["model"].startswith("text-embedding-3-small") else DIMENSIONS
@@ -105,6 +115,29 @@ class OpenAIServer(Serving):
             data.append({"object": "embedding", "index": index, "embedding": vector})
         usage = {"prompt_tokens": 1, "total_tokens": 1}
         return JSONResponse({"object": "list", "model": body["model"], "data": data, "usage": usage})
+
+
+def tokens_of(text: str) -> int:
+    """An upper bound: a byte-level tokenizer makes no more tokens of a text than it has bytes."""
+    return len(text.encode())
+
+
+def refusal_of(texts: Sequence[str]) -> str | None:
+    """Why OpenAI would refuse to embed these texts in one request, in its words."""
+    if len(texts) > MOST_INPUTS:
+        return f"Invalid 'input': array too long. Expected maximum length {MOST_INPUTS}, but got {len(texts)} instead."
+    if not texts or not all(texts):
+        return "'$.input' is invalid. Please check the API reference: https://platform.openai.com/docs/api-reference."
+    longest = max(map(tokens_of, texts))
+    if longest > MOST_TOKENS:
+        return (
+            f"This model's maximum context length is {MOST_TOKENS} tokens, however you requested {longest} tokens "
+            f"({longest} in your prompt; 0 for the completion). Please reduce your prompt; or completion length."
+        )
+    total = sum(map(tokens_of, texts))
+    if total > MOST_TOKENS_OF_A_REQUEST:
+        return f"Requested {total} tokens, max {MOST_TOKENS_OF_A_REQUEST} tokens per request"
+    return None
 
 
 def answer_to(prompt: str) -> dict[str, Any]:

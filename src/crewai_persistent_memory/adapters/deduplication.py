@@ -27,7 +27,9 @@ def entries_of(contents: Sequence[str], about: EntryFields) -> list[MemoryEntry]
     check_metadata(about["metadata"])
     now = utcnow()
     entries = {}
-    for content in contents:
+    # A blank text beside others says nothing, and must not take the others with it.
+    said = [content for content in contents if not isinstance(content, str) or content.strip()] or contents
+    for content in said:
         check_text("content", content, allow_blank=False)
         entry_id = _id(content, about)
         entries[entry_id] = MemoryEntry(entry_id, content, created_at=now, last_accessed=now, **cast(Any, about))

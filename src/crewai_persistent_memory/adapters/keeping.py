@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from ..checking import utcnow
+from ..checking import storable_metadata, storable_text, utcnow
 from ..entry import MemoryEntry
 from ..errors import PersistentMemoryError
 from ..stores.base import MemoryStore
@@ -32,9 +32,10 @@ def keep(
     Returns:
         What was remembered, as far as that is known already.
     """
+    about = storable_fields(about)
     if infer and isinstance(store, TextNativeStore):
-        return list(store.add_messages(messages, **about).entries)
-    entries = entries_of(texts, about)
+        return list(store.add_messages(_storable(messages), **about).entries)
+    entries = entries_of(list(map(storable_text, texts)), about)
     store.put(entries)
     return entries
 
@@ -43,11 +44,28 @@ async def akeep(
     store: MemoryStore, texts: Sequence[str], messages: Sequence[Message], about: EntryFields, *, infer: bool
 ) -> list[MemoryEntry]:
     """:func:`keep`, awaited."""
+    about = storable_fields(about)
     if infer and isinstance(store, TextNativeStore):
-        return list((await store.aadd_messages(messages, **about)).entries)
-    entries = entries_of(texts, about)
+        return list((await store.aadd_messages(_storable(messages), **about)).entries)
+    entries = entries_of(list(map(storable_text, texts)), about)
     await store.aput(entries)
     return entries
+
+
+def storable_fields(about: EntryFields) -> EntryFields:
+    """The fields of what CrewAI hands over, with text in place of what a store cannot hold: what was said is not lost
+    because of what is said about it."""
+    storable = about.copy()
+    storable["metadata"] = storable_metadata(about["metadata"])
+    storable["path"] = storable_text(about["path"])
+    storable["categories"] = tuple(map(storable_text, about["categories"]))
+    source = about["source"]
+    storable["source"] = None if source is None else storable_text(source)
+    return storable
+
+
+def _storable(messages: Sequence[Message]) -> list[Message]:
+    return [{"role": message["role"], "content": storable_text(message["content"])} for message in messages]
 
 
 def touch(store: MemoryStore, ids: Sequence[str]) -> None:

@@ -117,12 +117,25 @@ class Batches:
             yield batch
 
     def _vectors(self, pieces: list[str]) -> list[list[float]]:
+        if any(size_of(piece) > self.limits.text for piece in pieces):
+            return self._cut_further(pieces)
         try:
             vectors = self._ask(pieces)
         except Exception as error:  # noqa: BLE001
             return self._after(error, pieces)
         self._answers_others = True
         return vectors
+
+    def _cut_further(self, pieces: list[str]) -> list[list[float]]:
+        """The vectors of pieces that were cut before the limit was known."""
+        parts = [cut(piece, self.limits.text, self._most_pieces) for piece in pieces]
+        flat = [part for each in parts for part in each]
+        vectors: list[list[float]] = []
+        for start in range(0, len(flat), self.limits.inputs):
+            vectors += self._vectors(flat[start : start + self.limits.inputs])
+        found = iter(vectors)
+        of_parts = [[(size_of(part), next(found)) for part in each] for each in parts]
+        return [self._combined([(size, vector) for size, vector in each if vector]) for each in of_parts]
 
     def _after(self, error: Exception, pieces: list[str]) -> list[list[float]]:
         """The vectors of a call that failed: of its halves, if it failed because of a text in it."""

@@ -18,8 +18,8 @@ done, and between them what it is to be done with."""
 
 MOST_QUERY_TERMS: Final = 4_096
 
-MOST_PAIRS: Final = 150_000
-"""Different terms of a document, from which on scripts without blanks are no longer taken in pairs: the engine takes
+MOST_GROUPS: Final = 150_000
+"""Different terms of a document, from which on scripts without blanks are no longer taken in groups: the engine takes
 0.15 ms for a thousand terms, with the interpreter's lock held."""
 
 # Saturates so late that the weight is nearly the number of occurrences, from which that number is computed back.
@@ -42,9 +42,9 @@ class KeywordEncoder:
     ``k = 1.2``, ``b = 0.75``, an expected length of 256 tokens, lower case, accents folded, and the stop words
     and stemmer of ``language`` (``"none"`` for neither). IDF is applied by the engine at query time.
 
-    Two things differ from the server's numbers, because its tokenizer knows words by what stands between them: scripts
-    that are written without blanks (Chinese, Japanese, Thai, ...) become pairs of characters, and a word longer than
-    1,024 characters (Base64) becomes several.
+    Three things differ from the server's numbers, because its tokenizer takes every run of letters for one word:
+    scripts without blanks (Chinese, Japanese, Thai, ...) become groups of characters; a Latin word is apart from the
+    Hangul, Arabic, Hebrew or Indic letters beside it; a word longer than 1,024 characters (Base64) becomes several.
     """
 
     def __init__(self, language: str = "english") -> None:
@@ -69,13 +69,13 @@ class KeywordEncoder:
         interpreter's lock, for 350 ms over 1 MB of Base64."""
         pieces = pieces_of(text)
         if len(pieces) == 1:
-            return self._model.embed_document(for_document(text, singly=True))
+            return self._model.embed_document(for_document(text, with_shorter=True))
         from qdrant_edge import SparseVector as EngineVector
 
         counts: dict[int, int] = {}
         for piece in pieces:
-            few = len(counts) < MOST_PAIRS
-            words = for_document(piece, singly=False) if few else for_document_by_characters(piece)
+            few = len(counts) < MOST_GROUPS
+            words = for_document(piece, with_shorter=False) if few else for_document_by_characters(piece)
             found = self._counter.embed_document(words)
             for term, weight in zip(found.indices, found.values, strict=True):
                 # weight = count × (k + 1) / (count + k)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
-from itertools import pairwise
 from typing import Final
 
 PIECE: Final = 16_384
@@ -17,15 +16,21 @@ PIECE: Final = 16_384
 LONGEST_WORD: Final = 1_024
 """Characters. Nobody looks for a longer word, and the stemmer takes a time that grows with it."""
 
-# Scripts written without blanks between words: Thai, Lao, Myanmar, Khmer, Tibetan, kana, bopomofo and Han.
-_UNSPACED: Final = (
-    "\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3038-\u303b"
-    "\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u3105-\u312f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf"
-    "\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
+# Scripts written without blanks between words. Of those with an alphabet (Thai, Lao, Tibetan, Myanmar, Khmer) three
+# characters say about as much as two of the others (kana, bopomofo, Han).
+_LETTERS: Final = "\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff"
+_CHARACTERS: Final = (
+    "\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3038-\u303b\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff"
+    "\u3105-\u312f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
 )
-_RUN: Final = re.compile(f"[{_UNSPACED}]+")
+_UNSPACED: Final = _LETTERS + _CHARACTERS
+_RUN: Final = re.compile(f"(?P<letters>[{_LETTERS}]+)|[{_CHARACTERS}]+")
+_GROUPED: Final = {"letters": 3, None: 2}
+"""How many characters of a run make a term."""
+# Hebrew to Sinhala, and Hangul: written with blanks, but a Latin word gets endings and articles without one.
+_SPACED: Final = "\u0590-\u0dff\u1100-\u11ff\uac00-\ud7af"
+_LATIN_BESIDE: Final = re.compile(f"(?<=[A-Za-z0-9])(?=[{_SPACED}])|(?<=[{_SPACED}])(?=[A-Za-z0-9])")
 _LONG_WORD: Final = re.compile(rf"(?<![^\W_])[^\W_]{{{LONGEST_WORD + 1},}}")
-_IN_RUN: Final = re.compile(f"[{_UNSPACED}]")
 # Every one of these ends a word: blanks, ASCII that is no letter or digit, and characters that are words by themselves.
 _BOUNDARY: Final = re.compile(rf"[\x00-/:-@\[-`{{-\x7f\s{_UNSPACED}]")
 
@@ -33,22 +38,31 @@ _BOUNDARY: Final = re.compile(rf"[\x00-/:-@\[-`{{-\x7f\s{_UNSPACED}]")
 def pieces_of(text: str) -> list[str]:
     """A text as pieces of bounded length, which together have the words of the whole.
 
-    Where a cut falls between two characters that make a pair, both pieces have the first of them.
+    A cut inside a run of a script without blanks repeats its last characters in the next piece: each group of
+    characters is in one of the two.
     """
     if len(text) <= PIECE:
         return [text]
     pieces = []
     start = 0
     while start < len(text):
-        end = _end_of_piece(text, start)
-        following = end
-        if end < len(text) and _IN_RUN.match(text, end - 1) and _IN_RUN.match(text, end):
-            following = end - 1
-            if not _IN_RUN.match(text, end - 2):
-                end -= 1  # by itself it would be a word of one character
+        end, repeated = _within_run(text, _end_of_piece(text, start))
         pieces.append(text[start:end])
-        start = following
+        start = end - repeated
     return pieces
+
+
+def _within_run(text: str, end: int) -> tuple[int, int]:
+    """Where a piece ends that would end at ``end``, and how many of its characters the next one repeats."""
+    last = _RUN.match(text, end - 1)
+    if last is None or last.end() <= end:
+        return end, 0  # not within a run
+    size = _GROUPED[last.lastgroup]
+    for length in range(2, size + 1):
+        longer = _RUN.match(text, end - length)
+        if longer is None or longer.end() <= end:
+            return end - length + 1, 0  # the run begins here, with less than a term
+    return end, size - 1
 
 
 def _end_of_piece(text: str, start: int) -> int:
@@ -66,35 +80,33 @@ def _end_of_piece(text: str, start: int) -> int:
     return end
 
 
-def for_document(text: str, *, singly: bool) -> str:
+def for_document(text: str, *, with_shorter: bool) -> str:
     """A text for the tokenizer, so that it finds the words in it.
 
     Args:
         text: a document or a piece of one.
-        singly: each character of scripts without blanks is a word too, which finds words of one character.
+        with_shorter: of scripts without blanks, groups of one character less are terms too, for short words.
     """
-    return _prepared(text, _pairs_and_characters if singly else _pairs)
+    return _prepared(text, _terms_and_shorter if with_shorter else _terms)
 
 
 def for_document_by_characters(text: str) -> str:
-    """The same, each character of scripts without blanks being a word, and no pairs: far fewer different words."""
-    return _prepared(text, lambda match: f" {' '.join(match[0])} ")
+    """The same with the characters of scripts without blanks as terms: far fewer different ones."""
+    return _prepared(text, lambda run: f" {' '.join(run[0])} ")
 
 
 def for_query(text: str) -> str:
     """A query for the tokenizer, to match texts prepared by :func:`for_document`."""
-    return _prepared(text, _pairs_and_whole)
+    return _prepared(text, _terms_and_whole)
 
 
 def _prepared(text: str, of_run: Callable[[re.Match[str]], str]) -> str:
-    if len(text) > LONGEST_WORD:
-        text = _LONG_WORD.sub(_in_parts, text)
-    if text.isascii():
-        return text
-    if not unicodedata.is_normalized("NFC", text):
-        # An accent that is a character of its own would end a word.
-        text = unicodedata.normalize("NFC", text)
-    return _RUN.sub(of_run, text)
+    if not text.isascii():
+        if not unicodedata.is_normalized("NFC", text):
+            # An accent that is a character of its own would end a word.
+            text = unicodedata.normalize("NFC", text)
+        text = _RUN.sub(of_run, _LATIN_BESIDE.sub(" ", text))
+    return _LONG_WORD.sub(_in_parts, text) if len(text) > LONGEST_WORD else text
 
 
 def _in_parts(match: re.Match[str]) -> str:
@@ -102,16 +114,21 @@ def _in_parts(match: re.Match[str]) -> str:
     return " ".join(word[start : start + LONGEST_WORD] for start in range(0, len(word), LONGEST_WORD))
 
 
-def _pairs(match: re.Match[str]) -> str:
-    run = match[0]
-    pairs = map("".join, pairwise(run)) if len(run) > 1 else run
-    return f" {' '.join(pairs)} "
+def _groups(run: str, size: int) -> str:
+    return " ".join(run[start : start + size] for start in range(len(run) - size + 1)) if len(run) > size else run
 
 
-def _pairs_and_characters(match: re.Match[str]) -> str:
-    return f"{_pairs(match)}{' '.join(match[0])} " if len(match[0]) > 1 else _pairs(match)
+def _terms(run: re.Match[str]) -> str:
+    return f" {_groups(run[0], _GROUPED[run.lastgroup])} "
 
 
-def _pairs_and_whole(match: re.Match[str]) -> str:
+def _terms_and_shorter(run: re.Match[str]) -> str:
+    size = _GROUPED[run.lastgroup]
+    shorter = _groups(run[0], size - 1) if len(run[0]) >= size else ""
+    return f"{_terms(run)}{shorter} "
+
+
+def _terms_and_whole(run: re.Match[str]) -> str:
     # Entries written by 0.1 have a run as one word.
-    return f"{_pairs(match)}{match[0]} " if 2 < len(match[0]) <= 64 else _pairs(match)
+    whole = run[0] if _GROUPED[run.lastgroup] < len(run[0]) <= 64 else ""
+    return f"{_terms(run)}{whole} "
