@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from .adapters.crew import Crew
     from .adapters.external import ExternalMemory
     from .adapters.memory import PersistentMemory
-    from .adapters.registering import register
+    from .adapters.registering import register, unregister
+    from .adapters.restoring import restoring
     from .adapters.storage import PersistentStorage
     from .adapters.unified.backend import QdrantStorageBackend
     from .config import MemoryConfig
@@ -69,6 +70,8 @@ _HOME = {
     "TextNativeStore": ".stores.text_native",
     "open_store": ".stores.factory",
     "register": ".adapters.registering",
+    "restoring": ".adapters.restoring",
+    "unregister": ".adapters.registering",
     "use_scope": ".scope_context",
 }
 
@@ -117,6 +120,8 @@ __all__ = [
     "UnsupportedCrewAIError",
     "open_store",
     "register",
+    "restoring",
+    "unregister",
     "use_scope",
 ]
 

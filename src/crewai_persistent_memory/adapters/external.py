@@ -29,6 +29,8 @@ class ExternalMemory(PersistentMemory):
         ConfigurationError: not exactly one of them, or see :meth:`PersistentMemory.from_config`.
     """
 
+    _recipe_of = "external"
+
     def __new__(cls, storage: Any = None, embedder_config: Mapping[str, Any] | None = None) -> Any:
         if _is_foreign(storage) and embedder_config is None:
             return _over_foreign(storage)
@@ -77,11 +79,17 @@ class ExternalMemory(PersistentMemory):
         def _as_storage(self) -> PersistentStorage:
             infer = self._bridge.infer and isinstance(self.store, TextNativeStore)
             root = getattr(self, "root_scope", None)
-            return PersistentStorage(store=self.store, infer=infer, read_only=self._is_read_only, root_scope=root)
+            return PersistentStorage(
+                store=self.store,
+                infer=infer,
+                read_only=self._is_read_only,
+                root_scope=root,
+                on_error=self.on_error,
+            )
 
 
 def _options_of(storage: PersistentStorage) -> dict[str, Any]:
-    options: dict[str, Any] = {"store": storage.store, "infer": storage.infers}
+    options: dict[str, Any] = {"store": storage.store, "infer": storage.infers, "on_error": storage.on_error}
     if storage.read_only:
         options["read_only"] = True
     if storage.path != "/":

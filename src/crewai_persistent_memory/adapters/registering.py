@@ -31,7 +31,7 @@ class _Registered:
     options: Mapping[str, Any] = {}
     default = False
     memory: Any = None
-    """The memory of every ``Crew(memory=True)``, from its first use on."""
+    """What stands for ``memory=True``, from its first use on."""
     asked_before_us: Any = None
     """CrewAI's storage factory that was set when ours was."""
 
@@ -45,8 +45,10 @@ def register(*, default: bool = False, **options: Unpack[MemoryOptions]) -> None
     - In between CrewAI takes no storage by name, and a warning says so.
 
     Args:
-        default: every ``Crew(memory=True)`` that is built from now on remembers here, whatever the version, and
-            ``external_memory=`` is to CrewAI's ``Crew`` what it is to ours.
+        default: what CrewAI would remember in a store of its own is remembered here from now on, whatever the version:
+            in every crew and agent with ``memory=True`` (in JSON projects too), in every flow, and in a ``Memory()``
+            without ``storage=``. And ``external_memory=`` is to CrewAI's ``Crew`` what it is to ours. ``False``, which
+            is also what it is when left out, ends that; so does :func:`unregister`.
         options: the scope, the store, the embedder and the ranking (:class:`MemoryConfig`), for what is built by
             name or by default; what is said there wins, and a store named there replaces one named here with all
             that is about that store. Left out: the environment.
@@ -58,6 +60,10 @@ def register(*, default: bool = False, **options: Unpack[MemoryOptions]) -> None
     _Registered.options = dict(options)
     _Registered.default = default
     _Registered.memory = None
+    if is_unified():
+        from .unified import restored
+
+        restored.install()
     if not is_unified():
         _register_provider()
     elif installed() >= STORAGE_FACTORY_SINCE:
@@ -72,6 +78,22 @@ def register(*, default: bool = False, **options: Unpack[MemoryOptions]) -> None
         )
     if default:
         _replace_default()
+
+
+def unregister() -> None:
+    """Undo :func:`register`: CrewAI does as it did, and the memory that stood for ``memory=True`` is closed.
+
+    Crews that were built with it can no longer remember.
+    """
+    with _lock:
+        memory, _Registered.memory = _Registered.memory, None
+        _Registered.options, _Registered.default = {}, False
+    if not is_unified():
+        _unregister_provider()
+    elif installed() >= STORAGE_FACTORY_SINCE:
+        _unregister_factory()
+    if memory is not None:
+        memory.close()
 
 
 # -- CrewAI until 1.9.3 --------------------------------------------------------------------------------------------
@@ -90,6 +112,14 @@ def _register_provider() -> None:
 
     with_ours.of_this_package = True  # type: ignore[attr-defined]
     ExternalMemory.external_supported_storages = staticmethod(with_ours)
+
+
+def _unregister_provider() -> None:
+    from crewai.memory.external.external_memory import ExternalMemory
+
+    supported = ExternalMemory.external_supported_storages
+    if getattr(supported, "of_this_package", False):
+        ExternalMemory.external_supported_storages = staticmethod(supported.__wrapped__)
 
 
 def _storage_of(crew: Any, config: Mapping[str, Any]) -> PersistentStorage:
@@ -118,6 +148,15 @@ def _register_factory() -> None:
     if factory._factory is not _storage_for:
         _Registered.asked_before_us = factory._factory
         factory.set_memory_storage_factory(_storage_for)
+
+
+def _unregister_factory() -> None:
+    from crewai.memory.storage import factory
+
+    # One that was set after ours stays; it asks ours, which then knows no options but those of the environment.
+    if factory._factory is _storage_for:
+        factory.set_memory_storage_factory(_Registered.asked_before_us)
+        _Registered.asked_before_us = None
 
 
 def _storage_for(spec: str) -> Any:
@@ -180,7 +219,33 @@ def _secret_in_spec() -> ConfigurationError:
     return ConfigurationError("a storage spec is shown in logs: set QDRANT_API_KEY, or register(api_key=...), instead")
 
 
-# -- every Crew(memory=True) ---------------------------------------------------------------------------------------
+# -- in the place of CrewAI's own ----------------------------------------------------------------------------------
+
+
+def default_memory(given: Mapping[str, Any]) -> Any:
+    """The memory that stands for one that CrewAI builds over a storage of its own; ``None`` if it shall build it.
+
+    Args:
+        given: what CrewAI's ``Memory`` was given.
+    """
+    if not _Registered.default:
+        return None
+    if given.get("embedder") is not None:
+        logger.warning(
+            "the embedder= of a memory is not used: register(default=True) was called, and the store has an embedder "
+            "of its own; give register(embedder=...) when it is created"
+        )
+    # A copy: it is closed by unregister() and not by a crew.
+    return _default().scoped()
+
+
+def _default() -> Any:
+    with _lock:
+        if _Registered.memory is None:
+            from .memory import PersistentMemory
+
+            _Registered.memory = PersistentMemory(**_Registered.options)
+        return _Registered.memory
 
 
 def _replace_default() -> None:
@@ -206,25 +271,21 @@ def _remembering(data: dict[str, Any]) -> dict[str, Any]:
     data = remembering_there(data)
     if data.get("memory") is not True:
         return data
-    with _lock:
-        if _Registered.memory is None:
-            from .memory import PersistentMemory
-
-            _Registered.memory = PersistentMemory(**_Registered.options)
+    default = _default()
     if data.get("embedder") is not None:
         logger.warning(
             "a crew's embedder= is not used for its memory: register(default=True) was called, and the store has an "
             "embedder of its own; give register(embedder=...) when it is created"
         )
     given = {name: value for name, value in data.items() if name != "memory"}
-    memories = _Registered.memory.crew_kwargs()
+    memories = default.crew_kwargs()
     if given.get("external_memory") is None:
         given.pop("external_memory", None)
     else:
         # Somebody else's, until 1.9.3: it stays, and the rest of what memory=True stands for is kept here.
         from .contextual.sharing import replaced_memories
 
-        memories.update(replaced_memories(_Registered.memory.storage, short_term=True))
+        memories.update(replaced_memories(default.storage, short_term=True))
     return {**memories, **given}
 
 

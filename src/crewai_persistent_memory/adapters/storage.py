@@ -14,17 +14,20 @@ from typing import Any, Final
 
 from typing_extensions import Self, Unpack
 
-from ..checking import normalize_path
+from ..checking import normalize_path, storable_text
 from ..config import MemoryOptions, refuse_unknown
 from ..entry import MEMORY, FilterArgs, MemoryEntry
 from ..errors import ConfigurationError
+from ..pickling import NotPickled
 from ..stores.base import MemoryStore
 from ..stores.text_native import Message, TextNativeStore
 from ..stores.types import EntryFields
+from .dumping import Recipe, spec_of, written_as
 from .events import logged
 from .generation import is_unified
 from .keeping import akeep, atouch, keep, touch
 from .options import OUR_OPTIONS, open_from
+from .runs import OnError, check_on_error
 from .transcript import conversation, text_of
 
 if is_unified():
@@ -39,7 +42,7 @@ CREWAI_THRESHOLD: Final = 0.6
 cosines, and ours are fused ranks."""
 
 
-class PersistentStorage(_Storage):
+class PersistentStorage(NotPickled, _Storage):
     """Storage for CrewAI's memories until 1.9.3: ``ExternalMemory(storage=PersistentStorage(user_id="john"))``.
 
     Args:
@@ -48,6 +51,8 @@ class PersistentStorage(_Storage):
         infer: let the store decide what to remember of what was said (Mem0). Left out: ``True`` on such a store.
         read_only: save nothing.
         root_scope: a path; everything is saved and found there and below.
+        on_error: what a memory that fails inside a crew means for it. ``"warn"``: it goes on, an event and the log
+            say so. ``"raise"``: it fails. A missing user always fails the crew, before its first LLM call.
         options: the scope, the store, the embedder and the ranking; see :class:`MemoryConfig`.
 
     Raises:
@@ -65,10 +70,12 @@ class PersistentStorage(_Storage):
         infer: bool | None = None,
         read_only: bool = False,
         root_scope: str | None = None,
+        on_error: OnError = "warn",
         **options: Unpack[MemoryOptions],
     ) -> None:
         path = "/" if root_scope is None else normalize_path(root_scope)
         refuse_unknown(options, set(OUR_OPTIONS), "option")
+        self.on_error = check_on_error(on_error)
         self.store = open_from({**options, "store": store})
         native = isinstance(self.store, TextNativeStore)
         if infer and not native:
@@ -112,14 +119,14 @@ class PersistentStorage(_Storage):
         """
         if self.read_only:
             return
-        with logged("save"):
+        with logged("save", self):
             messages, about = self._said(value, metadata)
             keep(self.store, [text_of(messages)], messages, about, infer=self.infers)
 
     async def asave(self, value: Any, metadata: Mapping[str, Any] | None = None) -> None:
         if self.read_only:
             return
-        with logged("save"):
+        with logged("save", self):
             messages, about = self._said(value, metadata)
             await akeep(self.store, [text_of(messages)], messages, about, infer=self.infers)
 
@@ -138,8 +145,9 @@ class PersistentStorage(_Storage):
         Raises:
             ScopeError, StoreError, EmbedderError: the search failed.
         """
-        with logged("search"):
-            found = self.store.search(query, limit=limit, min_score=_min_score(score_threshold), **self._filter)
+        with logged("search", self):
+            query, least = storable_text(query), _min_score(score_threshold)
+            found = self.store.search(query, limit=limit, min_score=least, **self._filter)
             if found and not self.read_only:
                 touch(self.store, [entry.id for entry in found])
         return [_result(entry) for entry in found]
@@ -147,15 +155,16 @@ class PersistentStorage(_Storage):
     async def asearch(
         self, query: str, limit: int = 5, score_threshold: float = CREWAI_THRESHOLD
     ) -> list[dict[str, Any]]:
-        with logged("search"):
-            found = await self.store.asearch(query, limit=limit, min_score=_min_score(score_threshold), **self._filter)
+        with logged("search", self):
+            query, least = storable_text(query), _min_score(score_threshold)
+            found = await self.store.asearch(query, limit=limit, min_score=least, **self._filter)
             if found and not self.read_only:
                 await atouch(self.store, [entry.id for entry in found])
         return [_result(entry) for entry in found]
 
     def reset(self) -> None:
         """Delete what this storage has kept in the scope, and nothing outside it."""
-        with logged("reset"):
+        with logged("reset", self):
             self.store.delete(kind=self.kind, path=self.path)
 
     def close(self) -> None:
@@ -172,6 +181,14 @@ class PersistentStorage(_Storage):
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         # CrewAI deep-copies crews; a copy remembers in the same place.
         return self
+
+    # In the place of the storage, when an external memory is written as JSON.
+    __pydantic_serializer__ = written_as(lambda storage: spec_of(storage._recipe, storage.store))
+
+    @property
+    def _recipe(self) -> Recipe:
+        options = {"kind": self.kind, "read_only": self.read_only, "root_scope": self.path}
+        return Recipe("storage", self.infers, options=options)
 
     def __repr__(self) -> str:
         return f"PersistentStorage({self.store!r}, kind={self.kind!r})"

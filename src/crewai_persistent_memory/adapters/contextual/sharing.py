@@ -16,11 +16,14 @@ from crewai.memory.short_term.short_term_memory import ShortTermMemory  # type: 
 from typing_extensions import Self
 
 from ...entry import ENTITY
+from ...pickling import refuse_pickling
 from ..storage import PersistentStorage
 
 
 class _SharedOnCopy:
     """Copies remember in the same place, each with its own agent and task of the moment."""
+
+    __reduce_ex__ = refuse_pickling
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         copied: Any = self.model_copy()  # type: ignore[attr-defined]

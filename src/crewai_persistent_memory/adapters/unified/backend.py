@@ -21,8 +21,11 @@ from typing_extensions import Unpack
 from ...config import MemoryConfig, MemoryOptions
 from ...entry import FilterArgs
 from ...errors import DimensionMismatchError
+from ...pickling import NotPickled
 from ...stores.base import MemoryStore
 from ...stores.factory import open_configured
+from ..dumping import Recipe, spec_of, written_as
+from ..restoring import Share
 from .records import to_entry, to_record, to_scope_info
 
 # crewai 1.10 has no class of its own for this; ours then stands alone.
@@ -41,7 +44,7 @@ def _crewai_errors() -> Iterator[None]:
         raise EmbeddingDimensionMismatchError(error.stored_dim, error.new_dim) from error
 
 
-class QdrantStorageBackend:
+class QdrantStorageBackend(NotPickled):
     """A storage backend for people who build CrewAI's memory themselves: ``Memory(storage=QdrantStorageBackend(...))``.
 
     CrewAI embeds and analyses; this keeps and finds, inside one scope. Filters are applied by the engine before the
@@ -59,14 +62,27 @@ class QdrantStorageBackend:
     def __init__(self, **options: Unpack[MemoryOptions]) -> None:
         config = MemoryConfig.build(**options)
         self._store = open_configured(config, external_vectors=True)
+        self._takes_vectors = True
         # Not part of the protocol: crewai 1.10's save flow holds it while it consolidates.
         self.write_lock = threading.RLock()
 
+    recipe: Recipe | None = None
+    """How the memory above it is built, where that is a ``PersistentMemory`` and not CrewAI's own ``Memory``."""
+
+    share: Share | None = None
+    """The share in its store of a backend that was restored from a checkpoint."""
+
+    _takes_vectors = False
+
     @classmethod
-    def over(cls, store: MemoryStore) -> QdrantStorageBackend:
+    def over(
+        cls, store: MemoryStore, recipe: Recipe | None = None, *, takes_vectors: bool = False
+    ) -> QdrantStorageBackend:
         """A backend over a store that is already open."""
         backend = object.__new__(cls)
         backend._store = store
+        backend.recipe = recipe
+        backend._takes_vectors = takes_vectors
         backend.write_lock = threading.RLock()
         return backend
 
@@ -77,7 +93,7 @@ class QdrantStorageBackend:
 
     def bound(self) -> QdrantStorageBackend:
         """This backend, fixed to the scope of this moment, for threads that do not carry the context."""
-        bound = self.over(self._store.bound())
+        bound = self.over(self._store.bound(), self.recipe, takes_vectors=self._takes_vectors)
         bound.write_lock = self.write_lock
         return bound
 
@@ -200,7 +216,17 @@ class QdrantStorageBackend:
         return self._store.count(path=scope_prefix)
 
     def close(self) -> None:
-        self._store.close()
+        if self.share is not None:
+            self.share.close()
+        else:
+            self._store.close()
+
+    # In the place of CrewAI's storage, which is a path, when a memory is written as JSON.
+    __pydantic_serializer__ = written_as(
+        lambda backend: spec_of(
+            backend.recipe or Recipe("backend", options={"vectors": backend._takes_vectors}), backend.store
+        )
+    )
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._store!r})"

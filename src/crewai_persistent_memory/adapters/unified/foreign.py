@@ -13,12 +13,20 @@ from crewai.memory.unified_memory import Memory
 from typing_extensions import Self
 
 from ...errors import ConfigurationError
+from ...pickling import refuse_pickling
+from ..dumping import Recipe, spec_of, written_as
 from ..storage import CREWAI_THRESHOLD
 from ..transcript import handed_over, messages_of, text_of
 
 
-class _NoBackend:
+class NoBackend:
     """Stands where CrewAI's memory has its vectors. Whatever would need them says what is there instead."""
+
+    # Nothing is known of the storage; who restores a crew gives it again.
+    __pydantic_serializer__ = written_as(lambda backend: spec_of(Recipe("foreign"), None))
+
+    def __init__(self, foreign: Any) -> None:
+        self.foreign = foreign
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(f"a storage of CrewAI until 1.9.3 has save, search and reset, and no {name}")
@@ -35,7 +43,9 @@ class ForeignMemory(Memory):
     _foreign: Any
 
     def __init__(self, storage: Any) -> None:
-        super().__init__(storage=_NoBackend(), embedder=_no_vectors)
+        super().__init__(storage=NoBackend(storage), embedder=_no_vectors)
+        if hasattr(self, "embedder"):  # a field since it is a pydantic model; a function cannot be written as JSON
+            self.embedder = None
         self._foreign = storage
 
     def recall(
@@ -105,6 +115,13 @@ class ForeignMemory(Memory):
     def crew_kwargs(self, *, long_term: bool = True) -> dict[str, Any]:
         """What to splat into a crew: ``Crew(..., **memory.crew_kwargs())``."""
         return {"memory": self}
+
+    __reduce_ex__ = refuse_pickling
+
+    if not hasattr(Memory, "model_dump"):  # in 1.10
+        __pydantic_serializer__ = written_as(
+            lambda memory: {"memory_kind": "memory", "storage": spec_of(Recipe("foreign"), None)}
+        )
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         return self

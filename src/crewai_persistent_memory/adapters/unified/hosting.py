@@ -25,7 +25,11 @@ from typing_extensions import Self
 from ...checking import normalize_path
 from ...embedding import redact
 from ...errors import ConfigurationError
+from ...pickling import refuse_pickling
 from ...stores.base import MemoryStore
+from ..dumping import spec_of, written_as
+from ..restoring import Share
+from ..runs import OnError, current_run
 from .backend import QdrantStorageBackend
 from .records import TextEmbedder
 
@@ -39,7 +43,13 @@ class Bridge:
     backend: QdrantStorageBackend
     infer: bool
     has_llm: bool
+    on_error: OnError = "warn"
     is_view: bool = False
+    viewed: Any = None
+    """The memory that this is a view of, ``paths`` of which it reaches."""
+    paths: tuple[str, ...] = ()
+    share: Share | None = None
+    """The share in its store of a memory that was restored from a checkpoint."""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Bridge:
         return self
@@ -55,18 +65,45 @@ class HostedMemory(Memory):
         """The store handle, bound as this memory is."""
         return self._bridge.backend.store
 
+    @property
+    def on_error(self) -> OnError:
+        """What a failure inside a crew means for the crew: ``"warn"`` or ``"raise"``."""
+        return self._bridge.on_error
+
     def _over(self, backend: QdrantStorageBackend) -> Self:
         view = copy.copy(self)
         view._storage = backend
+        if hasattr(view, "storage"):  # a field since it is a pydantic model; it is what is written as JSON
+            view.storage = backend
         view._embedder_instance = TextEmbedder(backend.store)
-        view._bridge = replace(self._bridge, backend=backend, is_view=True)
+        view._bridge = replace(self._bridge, backend=backend, is_view=True, share=None)
         return view
 
+    def hold(self, share: Share | None) -> None:
+        """Close the store that this memory was restored over, when this memory is closed."""
+        self._bridge = replace(self._bridge, share=share)
+
+    def bound(self) -> Self:
+        """This memory fixed to the scope of this moment, for threads that may have no context."""
+        return self._bound()
+
     def _bound(self) -> Self:
-        """This memory fixed to the scope of this moment, for CrewAI's flows and their threads."""
         if self._bridge.has_llm:
             _ = self._llm  # built once, here, and not in every copy
         return self._over(self._bridge.backend.bound())
+
+    __reduce_ex__ = refuse_pickling
+
+    if not hasattr(Memory, "model_dump"):
+        # In 1.10 it is no pydantic model, and pydantic would not know how to write a crew that has one.
+        __pydantic_serializer__ = written_as(
+            lambda memory: {"memory_kind": "memory", "storage": spec_of(memory._bridge.backend.recipe, memory.store)}
+        )
+
+        def __copy__(self) -> Self:
+            copied: Any = object.__new__(type(self))
+            vars(copied).update(vars(self))
+            return copied  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
         # CrewAI's would print the LLM and embedder, and their keys with them.
@@ -115,6 +152,16 @@ class HostedMemory(Memory):
         for future in pending:
             if not future.cancelled():
                 future.exception()
+
+    def _submit_save(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Future[Any]:
+        run = current_run.get()
+
+        def of_this_run(*args: Any, **kwargs: Any) -> Any:
+            # The pool's thread has another context, in 1.10 none: a failure is this run's all the same.
+            current_run.set(run)
+            return fn(*args, **kwargs)
+
+        return super()._submit_save(of_this_run, *args, **kwargs)
 
     def _on_save_done(self, future: Future[Any]) -> None:
         error = None if future.cancelled() else future.exception()

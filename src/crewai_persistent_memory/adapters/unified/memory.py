@@ -9,26 +9,29 @@ here as errors too. The rest of living inside CrewAI's class is in ``hosting``.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from crewai.memory.types import MemoryMatch
 from typing_extensions import Self, Unpack
 
+from ...checking import storable_text
 from ...entry import MemoryEntry
 from ...errors import ConfigurationError
 from ...scope import Scope
 from ...scope_context import ScopeFields
 from ...stores.text_native import TextNativeStore
+from ..dumping import Recipe
 from ..events import logged, query_events
 from ..keeping import match_reasons, touch
-from ..options import PersistentMemoryOptions, open_from
+from ..options import PersistentMemoryOptions, besides_a_store, open_from
 from ..published import options_of
+from ..runs import check_on_error
 from .backend import QdrantStorageBackend
 from .hosting import Bridge
 from .options import check_options, crewai_options
 from .records import TextEmbedder, to_record
 from .saving import SavingMemory
-from .views import PersistentScope, PersistentSlice, make_view
+from .views import PersistentScope, PersistentSlice
 
 
 class PersistentMemory(SavingMemory):
@@ -41,6 +44,8 @@ class PersistentMemory(SavingMemory):
             call anywhere. Left out: ``True`` when ``llm`` is given or the store is Mem0, else ``False``.
         store: a store handle that is already open, in place of ``path``, ``url`` and the scope fields; closing it
             stays with whoever opened it.
+        on_error: what a memory that fails inside a crew means for it. ``"warn"``: it goes on, an event and the log
+            say so. ``"raise"``: it fails. A missing user always fails the crew, before its first LLM call.
         options: the scope, the store, the embedder and the ranking (:class:`MemoryConfig`), and what CrewAI's
             ``Memory`` takes (``read_only``, ``root_scope``, ``consolidation_threshold``, ...).
 
@@ -51,22 +56,30 @@ class PersistentMemory(SavingMemory):
         StoreError, EmbedderError: the store cannot be opened.
     """
 
+    _recipe_of: ClassVar[str] = "memory"
+
     def __init__(
         self, *, llm: Any = None, infer: bool | None = None, **options: Unpack[PersistentMemoryOptions]
     ) -> None:
         check_options(options)
+        on_error = check_on_error(options.get("on_error", "warn"))
         store = open_from(options)
         native = isinstance(store, TextNativeStore)
         if infer and llm is None and not native:
             if options.get("store") is None:
                 store.close()
             raise ConfigurationError("infer=True needs an LLM: pass llm='openai/gpt-4o-mini' or any CrewAI LLM")
-        backend = QdrantStorageBackend.over(store)
+        infers = (llm is not None or native) if infer is None else infer
+        backend = QdrantStorageBackend.over(store, Recipe(self._recipe_of, infers, llm, besides_a_store(options)))
         super().__init__(storage=backend, embedder=TextEmbedder(store), **crewai_options(options, llm))
+        if llm is not None and hasattr(self, "llm"):
+            # A field that is written as JSON: its name is enough there, its key is nobody's business.
+            self.llm = llm if isinstance(llm, str) else str(getattr(llm, "model", type(llm).__name__))
         self._bridge = Bridge(
             backend=backend,
-            infer=(llm is not None or native) if infer is None else infer,
+            infer=infers,
             has_llm=llm is not None,
+            on_error=on_error,
             is_view=options.get("store") is not None,
         )
 
@@ -103,20 +116,22 @@ class PersistentMemory(SavingMemory):
             ScopeConflictError: a fixed field is given another value.
         """
         store = self.store.scoped(scope, **fields)
-        return self._over(QdrantStorageBackend.over(store))
+        return self._over(QdrantStorageBackend.over(store, self._bridge.backend.recipe))
 
     def scope(self, path: str) -> PersistentScope:
         """A view of one path and what is below it."""
-        return make_view(PersistentScope, memory=self, root_path=path)
+        return PersistentScope(self, path)
 
     def slice(self, scopes: list[str], categories: list[str] | None = None, read_only: bool = True) -> PersistentSlice:
         """A view of several paths."""
-        return make_view(PersistentSlice, memory=self, scopes=scopes, categories=categories, read_only=read_only)
+        return PersistentSlice(self, scopes, categories, read_only)
 
     def close(self) -> None:
         """Wait for pending saves, then flush and close the store. A memory from :meth:`scoped` closes nothing."""
         self.drain_writes()
-        if not self._bridge.is_view:
+        if self._bridge.share is not None:
+            self._bridge.share.close()
+        elif not self._bridge.is_view:
             self._bridge.backend.close()
             self._save_pool.shutdown(wait=True)
 
@@ -155,9 +170,9 @@ class PersistentMemory(SavingMemory):
             ScopeError, StoreError, EmbedderError: the search failed.
         """
         if depth == "deep":
-            with logged("recall"):
+            with logged("recall", self):
                 return super(PersistentMemory, self._bound()).recall(
-                    query, scope, categories, limit, "deep", source, include_private
+                    storable_text(query), scope, categories, limit, "deep", source, include_private
                 )
         [found] = self.recall_many([query], [scope], categories, limit, source, include_private)
         return found
@@ -182,6 +197,7 @@ class PersistentMemory(SavingMemory):
             ScopeError, StoreError, EmbedderError: the search failed.
         """
         self.drain_writes()
+        queries = list(map(storable_text, queries))
         asked = "; ".join(dict.fromkeys(map(str, queries)))
         with query_events(self, asked, limit) as results:
             entries = self.store.search_many(

@@ -6,20 +6,22 @@ from typing import Any
 
 from crewai.memory.types import MemoryRecord, ScopeInfo
 
+from ...checking import storable_metadata, storable_text
 from ...entry import MemoryEntry
 from ...errors import EmbedderError
 from ...stores.base import MemoryStore
 from ...stores.types import PathInfo
+from ..dumping import written_as
 from ..keeping import record_fields
 
 
 def to_entry(record: MemoryRecord) -> MemoryEntry:
     return MemoryEntry(
         id=record.id,
-        content=record.content,
+        content=storable_text(record.content),
         path=record.scope,
         categories=tuple(record.categories),
-        metadata=record.metadata,
+        metadata=storable_metadata(record.metadata),
         importance=record.importance,
         created_at=record.created_at,
         last_accessed=record.last_accessed,
@@ -70,6 +72,9 @@ class TextEmbedder:
 
     The store is asked when texts come: a server may not have been asked yet which embedder its collection has.
     """
+
+    # Made of the store again; what is written as JSON names none.
+    __pydantic_serializer__ = written_as(lambda embedder: None)
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store

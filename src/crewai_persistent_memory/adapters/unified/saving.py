@@ -13,11 +13,11 @@ from typing import Any
 
 from crewai.memory.types import MemoryRecord
 
-from ...checking import text_tuple
+from ...checking import storable_metadata, storable_text, text_tuple
 from ...stores.text_native import TextNativeStore
 from ...stores.types import EntryFields
 from ..events import logged, save_events
-from ..keeping import keep
+from ..keeping import keep, storable_fields
 from ..transcript import handed_over, memory_texts, messages_of
 from .hosting import HostedMemory
 from .records import to_record
@@ -50,8 +50,9 @@ class SavingMemory(HostedMemory):
         said: dict[str, Any] = {"scope": scope, "categories": categories, "metadata": metadata}
         said.update(importance=importance, source=source, private=private, agent_role=agent_role, root_scope=root_scope)
         if self._infers_by_crewai:
-            with logged("remember"):
-                return super(SavingMemory, self._bound()).remember(content, **_given(said))
+            with logged("remember", self):
+                given = _given(said)
+                return super(SavingMemory, self._bound()).remember(storable_text(content), **given)
         records = self._save([content], said)
         return records[0] if records else None
 
@@ -75,8 +76,9 @@ class SavingMemory(HostedMemory):
         said: dict[str, Any] = {"scope": scope, "categories": categories, "metadata": metadata}
         said.update(importance=importance, source=source, private=private, agent_role=agent_role, root_scope=root_scope)
         if self._infers_by_crewai:
-            with logged("remember"):
-                return super(SavingMemory, self._bound()).remember_many(contents, **_given(said))
+            with logged("remember", self):
+                texts, given = list(map(storable_text, contents)), _given(said)
+                return super(SavingMemory, self._bound()).remember_many(texts, **given)
         if not self._bridge.infer:
             return self._save(contents, said)
         if contents and not self._is_read_only:
@@ -90,9 +92,11 @@ class SavingMemory(HostedMemory):
     def _save(self, contents: list[str], said: dict[str, Any]) -> list[MemoryRecord]:
         if self._is_read_only or not contents:
             return []
-        with save_events(self, _summary(contents), said["metadata"], said["agent_role"]):
-            messages = [message for content in contents for message in messages_of(content)]
-            entries = keep(self.store, contents, messages, self._about(said), infer=self._bridge.infer)
+        messages = [message for content in contents for message in messages_of(content)]  # of the texts as handed over
+        # Before CrewAI's events see it: pydantic takes no unpaired surrogates, and no keys but text.
+        contents, about = list(map(storable_text, contents)), storable_fields(self._about(said))
+        with save_events(self, _summary(contents), said["metadata"] and dict(about["metadata"]), said["agent_role"]):
+            entries = keep(self.store, contents, messages, about, infer=self._bridge.infer)
         return [to_record(entry) for entry in entries]
 
     def _about(self, said: dict[str, Any]) -> EntryFields:
@@ -110,7 +114,7 @@ class SavingMemory(HostedMemory):
         """The memories in a text: by the LLM with ``infer``; without, the text itself, freed of prompt wrapping. For a
         store that extracts them itself it stays whole."""
         if self._infers_by_crewai:
-            return super().extract_memories(content)
+            return super().extract_memories(storable_text(content))
         if self._bridge.infer:
             return handed_over(content)
         return memory_texts(content)
@@ -122,4 +126,7 @@ def _summary(contents: list[str]) -> str:
 
 def _given(said: Mapping[str, Any]) -> dict[str, Any]:
     """Only what was given: crewai 1.10 does not know ``root_scope``."""
-    return {name: value for name, value in said.items() if value is not None}
+    given = {name: value for name, value in said.items() if value is not None}
+    if "metadata" in given:
+        given["metadata"] = dict(storable_metadata(given["metadata"]))
+    return given
