@@ -162,7 +162,7 @@ def as_ours(verdict: Verdict, *, where: str, doing: str, writes: bool, repeatabl
             f"{doing} failed: {text} (Qdrant at {where}). If it was deleted, restore it from a snapshot, or open the "
             "memory anew to start with an empty one"
         )
-    if status == 404 and text.startswith("Not found: No point with id"):
+    if status == 404 and "No point with id" in text:
         return PointMissing(f"{doing} failed: {text} (Qdrant at {where})")
     if status == 409 or "already exists" in text:
         return AlreadyExists(f"{doing} failed: {text} (Qdrant at {where})")
