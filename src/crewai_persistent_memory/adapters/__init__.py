@@ -13,8 +13,9 @@ def _install() -> None:
     """Make what this CrewAI does fit for memories that belong to somebody. Idempotent."""
     # A CrewAI this package does not know gives one sentence, before anything of it is touched.
     installed()
-    from . import accepted_answers, memory_tools, run_guard, saved_tasks, streams, threads
+    from . import accepted_answers, memory_tools, run_guard, saved_tasks, streams, threads, tracing
 
+    tracing.install()
     threads.carry_context()
     saved_tasks.install()
     accepted_answers.install()
