@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import uuid
 from collections.abc import Sequence
 from typing import Any
 
@@ -50,6 +51,17 @@ async def akeep(
     entries = entries_of(list(map(storable_text, texts)), about)
     await store.aput(entries)
     return entries
+
+
+def accepted(text: str, about: EntryFields) -> MemoryEntry:
+    """What a store accepted, where it has not said what it remembers of it: still at work, or nothing worth remembering.
+
+    CrewAI's tool and its callers read the fields of what ``remember`` returns, and take ``None`` for a failure.
+
+    Returns:
+        The text and fields as they were given. Its id is of no entry of the store.
+    """
+    return MemoryEntry(id=str(uuid.uuid4()), content=storable_text(text), **storable_fields(about))
 
 
 def storable_fields(about: EntryFields) -> EntryFields:

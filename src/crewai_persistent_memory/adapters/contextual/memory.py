@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from typing_extensions import Self, Unpack
 
-from ...checking import normalize_path, text_tuple
+from ...checking import normalize_path, storable_text, text_tuple
 from ...config import refuse_unknown
 from ...entry import FilterArgs
 from ...errors import ConfigurationError
@@ -24,15 +24,16 @@ from ...scope_context import ScopeFields
 from ...stores.base import MemoryStore
 from ...stores.types import EntryFields
 from ..events import query_events, save_events
-from ..keeping import keep, match_reasons, touch
+from ..keeping import accepted, keep, match_reasons, storable_fields, touch
 from ..options import OUR_OPTIONS, PersistentMemoryOptions
 from ..published import options_of
+from ..runs import OnError
 from ..storage import PersistentStorage
 from ..transcript import handed_over, memory_texts, messages_of
 from .records import MemoryMatch, MemoryRecord
 from .sharing import SharedExternalMemory, replaced_memories
 
-_STORAGE_OPTIONS = OUR_OPTIONS | {"store", "read_only", "root_scope"}
+_STORAGE_OPTIONS = OUR_OPTIONS | {"store", "read_only", "root_scope", "on_error"}
 _UNIFIED_ONLY = frozenset(PersistentMemoryOptions.__annotations__) - _STORAGE_OPTIONS
 
 
@@ -44,6 +45,8 @@ class PersistentMemory(SharedExternalMemory):
         infer: let the store decide what to remember of what was said (Mem0). Left out: ``True`` on such a store.
         store: a store handle that is already open, in place of ``path``, ``url`` and the scope fields; closing it
             stays with whoever opened it.
+        on_error: what a memory that fails inside a crew means for it. ``"warn"``: it goes on, an event and the log
+            say so. ``"raise"``: it fails. A missing user always fails the crew, before its first LLM call.
         options: the scope, the store, the embedder and the ranking (:class:`MemoryConfig`), ``read_only``,
             ``root_scope``.
 
@@ -82,6 +85,12 @@ class PersistentMemory(SharedExternalMemory):
         """The store handle, bound as this memory is."""
         store: MemoryStore = self.storage.store
         return store
+
+    @property
+    def on_error(self) -> OnError:
+        """What a failure inside a crew means for the crew: ``"warn"`` or ``"raise"``."""
+        policy: OnError = self.storage.on_error
+        return policy
 
     def crew_kwargs(self, *, long_term: bool = True) -> dict[str, Any]:
         """What to splat into a crew, whatever the version of CrewAI: ``Crew(..., **memory.crew_kwargs())``.
@@ -148,16 +157,19 @@ class PersistentMemory(SharedExternalMemory):
         """Remember a text; when this returns, it is kept.
 
         Returns:
-            The memory; of several that a store made of it, the first. ``None`` if the memory is read-only, or if the
-            store has found nothing worth remembering or is still at work on it.
+            The memory; of several that a store made of it, the first. Where the store has accepted the text and has
+            not said what it remembers of it (Mem0, which is still at work, or has found nothing worth remembering): the
+            text and the fields as they were given, under an id that no entry has. ``None`` only if the memory is
+            read-only.
 
         Raises:
             InvalidEntryError, ScopeError, StoreError, EmbedderError: nothing was stored.
         """
-        records = self.remember_many(
-            [content], scope, categories, metadata, importance, source, private, agent_role, root_scope
-        )
-        return records[0] if records else None
+        said = (scope, categories, metadata, importance, source, private)
+        records = self.remember_many([content], *said, agent_role, root_scope)
+        if records or self.storage.read_only:
+            return records[0] if records else None
+        return MemoryRecord.of(accepted(content, self._about(*said, root_scope)))
 
     def remember_many(
         self,
@@ -174,16 +186,11 @@ class PersistentMemory(SharedExternalMemory):
         """Remember several texts. They are kept when this returns."""
         if self.storage.read_only or not contents:
             return []
-        about: EntryFields = {
-            "path": self._path(scope, root_scope),
-            "categories": text_tuple("categories", categories or ()),
-            "metadata": metadata or {},
-            "importance": 0.5 if importance is None else importance,
-            "source": source,
-            "private": private,
-        }
+        about = self._about(scope, categories, metadata, importance, source, private, root_scope)
+        # Before CrewAI's events see it: pydantic takes no unpaired surrogates, and no keys but text.
+        contents, about = list(map(storable_text, contents)), storable_fields(about)
         value = contents[0] if len(contents) == 1 else f"{len(contents)} memories"
-        with save_events(self, str(value), metadata, agent_role):
+        with save_events(self, str(value), metadata and dict(about["metadata"]), agent_role):
             messages = [message for content in contents for message in messages_of(content)]
             entries = keep(self.store, contents, messages, about, infer=self.storage.infers)
         return [MemoryRecord.of(entry) for entry in entries]
@@ -218,6 +225,7 @@ class PersistentMemory(SharedExternalMemory):
             "include_private": include_private,
             "reader": source,
         }
+        query = storable_text(query)
         with query_events(self, str(query), limit) as results:
             entries = self.store.search(query, limit=limit, **filters)
             results += [
@@ -271,6 +279,25 @@ class PersistentMemory(SharedExternalMemory):
         async def asearch(self, query: str, limit: int = 5, score_threshold: float = 0.6) -> list[dict[str, Any]]:
             found: list[dict[str, Any]] = await self.storage.asearch(query, limit, score_threshold)
             return found
+
+    def _about(
+        self,
+        scope: str | None,
+        categories: list[str] | None,
+        metadata: dict[str, Any] | None,
+        importance: float | None,
+        source: str | None,
+        private: bool,
+        root_scope: str | None,
+    ) -> EntryFields:
+        return {
+            "path": self._path(scope, root_scope),
+            "categories": text_tuple("categories", categories or ()),
+            "metadata": metadata or {},
+            "importance": 0.5 if importance is None else importance,
+            "source": source,
+            "private": private,
+        }
 
     def _path(self, scope: str | None, root_scope: str | None = None) -> str:
         root = self.storage.path if root_scope is None else root_scope

@@ -17,7 +17,7 @@ from ...checking import storable_metadata, storable_text, text_tuple
 from ...stores.text_native import TextNativeStore
 from ...stores.types import EntryFields
 from ..events import logged, save_events
-from ..keeping import keep, storable_fields
+from ..keeping import accepted, keep, storable_fields
 from ..transcript import handed_over, memory_texts, messages_of
 from .hosting import HostedMemory
 from .records import to_record
@@ -41,8 +41,10 @@ class SavingMemory(HostedMemory):
         """Remember a text; when this returns, it is kept.
 
         Returns:
-            The memory; of several that a store made of it, the first. ``None`` if the memory is read-only, or if the
-            store has found nothing worth remembering or is still at work on it.
+            The memory; of several that a store made of it, the first. Where the store has accepted the text and has
+            not said what it remembers of it (Mem0, which is still at work, or has found nothing worth remembering): the
+            text and the fields as they were given, under an id that no entry has. ``None`` only if the memory is
+            read-only.
 
         Raises:
             InvalidEntryError, ScopeError, StoreError, EmbedderError: nothing was stored.
@@ -52,9 +54,12 @@ class SavingMemory(HostedMemory):
         if self._infers_by_crewai:
             with logged("remember", self):
                 given = _given(said)
-                return super(SavingMemory, self._bound()).remember(storable_text(content), **given)
-        records = self._save([content], said)
-        return records[0] if records else None
+                record = super(SavingMemory, self._bound()).remember(storable_text(content), **given)
+        else:
+            record = next(iter(self._save([content], said)), None)
+        if record is None and not self._is_read_only:
+            record = to_record(accepted(content, self._about(said)))
+        return record
 
     def remember_many(
         self,
