@@ -329,13 +329,7 @@ class TestAMemoryThatFails:
             with PersistentMemory(path=tmp_path / on_error, embedder=None, user_id="john", on_error=on_error) as memory:
                 monkeypatch.setattr(type(memory.store), operation, fails)
                 crew = crew_of(memory, llm)
-                inputs = {"question": "hello"}
-
-                def run() -> Any:
-                    return (
-                        crew.kickoff(inputs) if start_it == "kickoff" else asyncio.run(awaited(crew.akickoff, inputs))
-                    )
-
+                run = starts(crew)[start_it]
                 with caplog.at_level(logging.ERROR, "crewai_persistent_memory"):
                     if on_error == "warn":
                         assert run().raw == "noted"

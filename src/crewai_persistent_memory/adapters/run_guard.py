@@ -27,7 +27,7 @@ from ..errors import CrewInUseError
 from ..io.bridge import drive, in_thread
 from ..scope_context import carry_scope
 from . import leftovers, streams
-from .leases import leases, refusal
+from .leases import leases
 from .own_memories import agents_of, memories_of_crew, store_of
 from .runs import Run, current_run
 
@@ -66,10 +66,13 @@ def _blocking(start: Callable[..., Any]) -> Callable[..., Any]:
         if run is None:
             return start(self, *args, **kwargs)
         with carry_scope()():
-            if _only_prepares(self, start.__name__):
-                with _preparing(self):
-                    return start(self, *args, **kwargs)
-            with _held(self, run):
+            if _is_for_others(start.__name__):
+                return start(self, *args, **kwargs)
+            with _held(self, run) as free:
+                if _makes_a_stream(self, start.__name__):
+                    with streams.prepared(functools.partial(_working, self, run)):
+                        return start(self, *args, **kwargs)
+                _clean(self, free, run)
                 result = start(self, *args, **kwargs)
                 _finish(self, run)
                 return result
@@ -97,10 +100,13 @@ async def _carried(scope: Carried, work: Callable[[], Coroutine[Any, Any, T]]) -
 
 async def _awaiting(self: Any, run: Run, scope: Carried, name: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     with scope():
-        if _only_prepares(self, name):
-            with _preparing(self):
-                return await work()
-        with _held(self, run):
+        if _is_for_others(name):
+            return await work()
+        with _held(self, run) as free:
+            if _makes_a_stream(self, name):
+                with streams.prepared(functools.partial(_working, self, run)):
+                    return await work()
+            _clean(self, free, run)
             return await drive(_finishing(self, run, work()))
 
 
@@ -127,28 +133,20 @@ def _memories_of(starting: Any) -> list[Any]:
     return [getattr(starting, "memory", None), getattr(starting, "_memory", None)]
 
 
-def _only_prepares(starting: Any, name: str) -> bool:
-    """Whether the call does no work itself: it returns a stream, or starts copies, which are guarded themselves."""
-    is_streaming = "kickoff" in name and getattr(starting, "stream", False) is True
-    return "for_each" in name or "stream" in name or is_streaming
+def _is_for_others(name: str) -> bool:
+    """Whether the call starts copies, which are guarded themselves, or makes a stream of another call's events."""
+    return "for_each" in name or "stream" in name
+
+
+def _makes_a_stream(starting: Any, name: str) -> bool:
+    """Whether the call returns a stream and leaves the work to whoever reads it. Only whoever holds the crew may ask:
+    CrewAI switches ``crew.stream`` off around the work of a stream."""
+    return "kickoff" in name and getattr(starting, "stream", False) is True
 
 
 @contextmanager
-def _preparing(starting: Any) -> Iterator[None]:
-    """Raises :class:`CrewInUseError` where a stream is to do its work and would make another stream: CrewAI switches
-    ``crew.stream`` off and on around that work, so another stream of the crew has just switched it on."""
-    if streams.prepared_by.get() is starting and getattr(starting, "stream", False):
-        raise CrewInUseError(refusal(starting))
-    token = streams.prepared_by.set(starting)
-    try:
-        yield
-    finally:
-        streams.prepared_by.reset(token)
-
-
-@contextmanager
-def _held(starting: Any, run: Run) -> Iterator[None]:
-    """Hold the objects of a run for it, and clean them first.
+def _held(starting: Any, run: Run) -> Iterator[list[Any]]:
+    """Hold the objects of a run for it. Gives those that no other run holds, which are to be cleaned before they work.
 
     Raises:
         CrewInUseError: another run has one of them, or the object is a flow that has run for somebody else.
@@ -162,14 +160,19 @@ def _held(starting: Any, run: Run) -> Iterator[None]:
     free = leases.acquire(objects, run)
     token = current_run.set(run)
     try:
-        # What a checkpoint was restored into holds what it is to go on with.
-        if getattr(starting, "checkpoint_kickoff_event_id", None) is None:
-            _clean(free, run)
-        yield
+        yield free
     finally:
         current_run.reset(token)
         for each in leases.release(objects, run):
             leftovers.close(each)
+
+
+@contextmanager
+def _working(starting: Any, run: Run) -> Iterator[None]:
+    """Hold and clean the objects of a run for the work of a stream."""
+    with _held(starting, run) as free:
+        _clean(starting, free, run)
+        yield
 
 
 def _objects_of(starting: Any) -> list[Any]:
@@ -179,8 +182,10 @@ def _objects_of(starting: Any) -> list[Any]:
     return list({id(each): each for each in objects}.values())
 
 
-def _clean(objects: list[Any], run: Run) -> None:
-    for each in objects:
+def _clean(starting: Any, free: list[Any], run: Run) -> None:
+    if getattr(starting, "checkpoint_kickoff_event_id", None) is not None:
+        return  # restored from a checkpoint, with what it is to go on with
+    for each in free:
         if isinstance(each, _FLOW):
             continue
         leftovers.clean(each)

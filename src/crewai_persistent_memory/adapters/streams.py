@@ -10,16 +10,18 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Final
 
+from ..errors import CrewInUseError
 from ..scope_context import carry_scope
 
-prepared_by: Final[ContextVar[Any]] = ContextVar("stream_prepared_by", default=None)
-"""The crew whose ``kickoff`` is making a stream; and, while the stream is read, whose work is being done."""
+Hold = Callable[[], AbstractContextManager[None]]
+
+_hold: Final[ContextVar[Hold | None]] = ContextVar("hold_for_a_stream", default=None)
 
 _MODULE: Final = "crewai.utilities.streaming"
 _BLOCKING: Final = ("create_chunk_generator", "create_frame_generator")
@@ -44,26 +46,53 @@ def install() -> None:
                 setattr(module, name, carrying)
 
 
+@contextmanager
+def prepared(hold: Hold) -> Iterator[None]:
+    """Around the call that makes a stream: ``hold()`` is then around the work, while the stream is read."""
+    token = _hold.set(hold)
+    try:
+        yield
+    finally:
+        _hold.reset(token)
+
+
 def _carrying(create: Callable[..., Any], *, awaited: bool) -> Callable[..., Any]:
     @functools.wraps(create)
     def carrying(state: Any, work: Callable[[], Any], *args: Any, **kwargs: Any) -> Any:
-        scope, crew = carry_scope(), prepared_by.get()
+        scope, hold = carry_scope(), _hold.get()
 
         @contextmanager
         def as_started() -> Iterator[None]:
-            token = prepared_by.set(crew)
-            with scope():
-                yield
-            prepared_by.reset(token)
+            token = _hold.set(None)
+            try:
+                with scope(), hold() if hold is not None else nullcontext():
+                    yield
+            finally:
+                _hold.reset(token)
 
         def blocking() -> Any:
-            with as_started():
-                return work()
+            try:
+                with as_started():
+                    return work()
+            except CrewInUseError as error:
+                _tell_the_reader(state, error, awaited)
 
         async def awaiting() -> Any:
-            with as_started():
-                return await work()
+            try:
+                with as_started():
+                    return await work()
+            except CrewInUseError as error:
+                _tell_the_reader(state, error, awaited)
 
         return create(state, awaiting if awaited else blocking, *args, **kwargs)
 
     return carrying
+
+
+def _tell_the_reader(state: Any, error: Exception, awaited: bool) -> None:
+    """A crew's own work tells the reader of its errors; this one came before that work."""
+    streaming: Any = import_module(_MODULE)
+    if not hasattr(state, "stream_id") and not hasattr(state, "handler"):
+        raise error  # a stream of events, whose generator tells
+    streaming.signal_error(state, error, is_async=awaited)
+    streaming.signal_end(state, is_async=awaited)
