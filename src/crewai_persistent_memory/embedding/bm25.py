@@ -18,7 +18,7 @@ done, and between them what it is to be done with."""
 
 MOST_QUERY_TERMS: Final = 4_096
 
-MOST_GROUPS: Final = 150_000
+MOST_GROUPS: Final = 100_000
 """Different terms of a document, from which on scripts without blanks are no longer taken in groups: the engine takes
 0.15 ms for a thousand terms, with the interpreter's lock held."""
 

@@ -38,6 +38,7 @@ class StoreDirectory:
         self.shard = path / "shard"
         self._descriptor_file = path / "store.json"
         self._lock_file = path / "store.lock"
+        self._long_texts_file = path / "long-texts"
         self._lock: IO[str] | None = None
 
     def acquire(self) -> None:
@@ -129,6 +130,15 @@ class StoreDirectory:
                 os.fsync(folder)
             finally:
                 os.close(folder)
+
+    @property
+    def has_long_texts(self) -> bool:
+        """Whether a long text was ever written; see :meth:`note_long_texts`."""
+        return self._long_texts_file.exists()
+
+    def note_long_texts(self) -> None:
+        """Note that a long text is written. Such stores are read entry by entry, for the interpreter's sake."""
+        self._long_texts_file.touch()
 
     def require_space(self, size: int, reserve: int) -> None:
         """Refuse a write of about ``size`` bytes that might not fit.

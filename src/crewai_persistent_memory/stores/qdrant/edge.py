@@ -31,6 +31,7 @@ from .descriptor import KEYWORDS as KEYWORDS_ONLY
 from .descriptor import Descriptor
 from .directory import DELETE_RESERVE, WRITE_RESERVE, StoreDirectory
 from .edge_errors import engine_errors
+from .edge_long_texts import batches_of, is_long, make_way, one_by_one
 from .edge_translate import EdgeReader, to_filter, to_point
 from .layout import DENSE
 from .requests import (
@@ -56,9 +57,6 @@ from .requests import (
 Fsync = Literal["always", "interval", "close"]
 STRICTEST_FIRST: Final[tuple[Fsync, ...]] = ("always", "interval", "close")
 
-BATCH: Final = 256
-"""Points per write: a shard replays its last write when it is opened, and a giant one costs seconds and gigabytes."""
-
 FLUSH_INTERVAL: Final = 0.5
 """Seconds between a write and its flush to disk, for ``fsync="interval"``; below the second that is promised."""
 
@@ -83,7 +81,7 @@ class EmbeddedEngine:
         self._release = release
         self._directory = directory
         self._shard = shard
-        self._reader = EdgeReader(shard)
+        self._reader = EdgeReader(shard, one_by_one=directory.has_long_texts)
         self._owner_pid = os.getpid()
         # Held for writes, whose steps belong together (count and delete, check and upsert); reads do not need it.
         self._lock = threading.RLock()
@@ -180,9 +178,12 @@ class EmbeddedEngine:
         size += sum(12 * len(p.dense) for p in points if p.dense)
         with self._writing(size, WRITE_RESERVE):
             self._admit_vectors([point.dense for point in points])
-            for start in range(0, len(points), BATCH):
-                batch = [to_point(point) for point in points[start : start + BATCH]]
-                self._shard.update(edge.UpdateOperation.upsert_points(batch))
+            if not self._reader.one_by_one and any(map(is_long, points)):
+                self._directory.note_long_texts()
+                self._reader.one_by_one = True
+            for batch in batches_of(points):
+                make_way(self._shard, batch)
+                self._shard.update(edge.UpdateOperation.upsert_points([to_point(point) for point in batch]))
 
     def _delete(self, request: Delete) -> int:
         where = to_filter(request.where)
@@ -195,8 +196,9 @@ class EmbeddedEngine:
     def _set_payload(self, request: SetPayload) -> None:
         with self._writing(0, DELETE_RESERVE):
             # By filter and never by ids alone: an id would reach another tenant's point.
-            operation = edge.UpdateOperation.set_payload_by_filter(to_filter(request.where), dict(request.payload))
-            self._shard.update(operation)
+            set_payload = edge.UpdateOperation.set_payload_by_filter
+            for where in one_by_one(request.where) if self._reader.one_by_one else [request.where]:
+                self._shard.update(set_payload(to_filter(where), dict(request.payload)))
 
     def _set_vectors(self, request: SetVectors) -> int:
         with self._writing(sum(12 * len(new.dense) for new in request.vectors), WRITE_RESERVE):

@@ -21,6 +21,7 @@ from .descriptor import Descriptor, settle
 from .directory import WRITE_RESERVE, StoreDirectory
 from .edge import STRICTEST_FIRST, EmbeddedEngine, Fsync, ensure_dense
 from .edge_errors import engine_errors
+from .edge_long_texts import complete_keywords
 from .layout import DATETIME_INDEXES, FLOAT_INDEXES, INTEGER_INDEXES, KEYWORD_INDEXES, KEYWORDS, TENANT_KEY
 from .requests import Describe, Profile, Request
 
@@ -167,6 +168,7 @@ def _load(directory: StoreDirectory, descriptor: Descriptor) -> Any:
     if descriptor.dimensions is not None:
         # A kill between writing the descriptor and this step leaves the vector uncreated; doing it twice is harmless.
         ensure_dense(shard, descriptor.dimensions)
+    complete_keywords(shard, KeywordEncoder(descriptor.language))
     return shard
 
 
