@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import json
 import logging
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +21,11 @@ from crewai_persistent_memory import (
     MissingScopeError,
     PersistentMemory,
     register,
+    unregister,
     use_scope,
 )
 from crewai_persistent_memory.adapters import registering
+from crewai_persistent_memory.adapters.dumping import read_spec
 from crewai_persistent_memory.adapters.generation import STORAGE_FACTORY_SINCE, installed, is_unified
 
 from ..support.crews import ScriptedLLM, final, memories_in, needs_contextual, needs_unified, one_agent_crew
@@ -36,20 +41,14 @@ by_name = pytest.mark.skipif(
 
 
 @pytest.fixture(autouse=True)
-def unregistered(monkeypatch: pytest.MonkeyPatch) -> None:
+def unregistered() -> Iterator[None]:
     """What ``register()`` changes in CrewAI is as it was, before and after."""
-    monkeypatch.setattr(crewai.Crew, "__init__", crewai.Crew.__init__)
-    for name in ("options", "default", "memory", "asked_before_us"):
-        monkeypatch.setattr(registering._Registered, name, getattr(registering._Registered, name))
-    if not is_unified():
-        from crewai.memory.external.external_memory import ExternalMemory
+    yield
+    unregister()
+    if is_unified() and installed() >= STORAGE_FACTORY_SINCE:
+        from crewai.memory.storage.factory import set_memory_storage_factory
 
-        supported = ExternalMemory.external_supported_storages
-        monkeypatch.setattr(ExternalMemory, "external_supported_storages", staticmethod(supported))
-    elif installed() >= STORAGE_FACTORY_SINCE:
-        from crewai.memory.storage import factory
-
-        monkeypatch.setattr(factory, "_factory", None)
+        set_memory_storage_factory(None)  # a test's own
 
 
 def at(folder: Path, **scope: Any) -> dict[str, Any]:
@@ -310,6 +309,126 @@ class TestDefault:
         plain = one_agent_crew(ScriptedLLM(final("noted")), "x")
         crewai.Crew(agents=plain.agents, tasks=plain.tasks)
 
+    @needs_unified
+    def test_an_agent_with_memory_of_its_own(self, tmp_path: Path) -> None:
+        """In a crew that has none, and alone (``Agent.kickoff``)."""
+        register(default=True, **at(tmp_path))
+        llm = ScriptedLLM(final("noted"))
+
+        def agent() -> Any:
+            return crewai.Agent(role="Chef", goal="Cook", backstory="Old hand", llm=llm, memory=True)
+
+        for user in ("john", "jane"):
+            chef = agent()
+            assert isinstance(chef.memory, PersistentMemory)
+            task = crewai.Task(description=f"{user} is allergic to nuts", expected_output="A line", agent=chef)
+            with use_scope(user_id=user):
+                crewai.Crew(agents=[chef], tasks=[task]).kickoff()
+                agent().kickoff("allergic?")
+            assert f"{user} is allergic to nuts" in memories_in(llm.prompts[-1])
+            assert ("john" in memories_in(llm.prompts[-1])) is (user == "john")
+        assert no_local_vectors(), files_of_crewai()
+
+    @needs_unified
+    def test_a_flow(self, tmp_path: Path) -> None:
+        from crewai.flow.flow import Flow, start
+
+        register(default=True, **at(tmp_path))
+
+        class Noting(Flow[dict[str, Any]]):
+            @start()
+            def note(self) -> str:
+                self.remember(self.state["said"])
+                return "; ".join(sorted(match.record.content for match in self.recall("allergic")))
+
+        for user in ("john", "jane"):
+            flow = Noting()
+            assert isinstance(flow.memory, PersistentMemory)
+            with use_scope(user_id=user):
+                assert flow.kickoff(inputs={"said": f"{user} is allergic"}) == f"{user} is allergic"
+        assert no_local_vectors(), files_of_crewai()
+
+    @needs_unified
+    def test_a_light_agent(self, tmp_path: Path) -> None:
+        from crewai.lite_agent import LiteAgent
+
+        register(default=True, **at(tmp_path, user_id="john"))
+        agent: Any = LiteAgent(role="Chef", goal="Cook", backstory="Old hand", llm=ScriptedLLM(), memory=True)
+        assert isinstance(agent._memory, PersistentMemory)
+
+    @needs_unified
+    def test_every_place_where_crewai_builds_a_memory(self, tmp_path: Path) -> None:
+        """They are read off CrewAI's source; each passes what ``Memory()`` is here, and none a storage."""
+        from crewai.memory.unified_memory import Memory
+
+        package = Path(str(crewai.__file__)).parent
+        built = [
+            ast.unparse(call)
+            for path in package.rglob("*.py")
+            if "cli" not in path.parts and "Memory(" in (source := path.read_text(encoding="utf-8"))
+            for call in ast.walk(ast.parse(source))
+            if isinstance(call, ast.Call) and getattr(call.func, "id", None) == "Memory"
+        ]
+        assert len(built) >= 4
+        assert not [call for call in built if "storage" in call]
+        register(default=True, **at(tmp_path, user_id="john"))
+        assert isinstance(Memory(), PersistentMemory)
+        assert isinstance(Memory(llm="gpt-4o-mini"), PersistentMemory)
+        assert type(Memory(storage=str(tmp_path / "theirs"))) is Memory
+        unregister()
+        assert type(Memory()) is Memory
+
+    def test_undone(self, tmp_path: Path) -> None:
+        def remembers() -> bool:
+            plain = one_agent_crew(ScriptedLLM(final("noted")), "x")
+            crew: Any = crewai.Crew(agents=plain.agents, tasks=plain.tasks, memory=True)
+            memory = crew._memory if is_unified() else crew._external_memory
+            return isinstance(memory, PersistentMemory)
+
+        for undo in (unregister, lambda: register(default=False)):
+            register(default=True, **at(tmp_path, user_id="john"))
+            assert remembers()
+            memory = registering._Registered.memory
+            undo()
+            assert not remembers()
+            memory.close()  # registering anew leaves it to the crews that have it
+        unregister()
+        unregister()  # idempotent
+
+    @needs_unified
+    def test_a_crew_is_written_with_the_store_and_not_with_true(self, tmp_path: Path) -> None:
+        """The process that restores it may have registered nothing, or something else."""
+        register(default=True, **at(tmp_path, user_id="john"))
+        plain = one_agent_crew(ScriptedLLM(), "x")
+        crew = crewai.Crew(agents=plain.agents, tasks=plain.tasks, memory=True)
+        assert str(tmp_path / "store") in read_spec_of(crew)
+
+    @by_name
+    def test_a_memory_by_name_is_written_with_its_store(self, tmp_path: Path) -> None:
+        from crewai.memory.unified_memory import Memory
+
+        register(**at(tmp_path))
+        memory = Memory(storage="persistent?user_id=john", llm="gpt-4o-mini")
+        written = json.loads(memory.model_dump_json())["storage"]
+        unregister()
+        again: Any = Memory(storage=written, llm="gpt-4o-mini")
+        assert again._storage.store.binding.user_id == "john"
+        for each in (memory, again):
+            each.close()
+
+    @pytest.mark.skipif(installed() < (1, 15, 0), reason="CrewAI has JSON projects since 1.15")
+    def test_a_json_project(self, tmp_path: Path) -> None:
+        from crewai.project.crew_loader import load_crew_from_definition
+
+        register(default=True, **at(tmp_path, user_id="john"))
+        agent = {"role": "Chef", "goal": "Cook", "backstory": "Old hand", "llm": "openai/gpt-4o-mini", "memory": True}
+        task = {"name": "cook", "description": "Cook", "expected_output": "A meal", "agent": "chef"}
+        crew, _ = load_crew_from_definition(
+            {"name": "Kitchen", "agents": {"chef": agent}, "tasks": [task], "memory": True}
+        )
+        assert isinstance(crew.memory, PersistentMemory)
+        assert isinstance(crew.agents[0].memory, PersistentMemory)
+
     def test_in_a_program_of_its_own(self, tmp_path: Path) -> None:
         """Two processes; the program's crew says ``memory=True`` and nothing else."""
         program = (
@@ -341,6 +460,11 @@ class TestDefault:
 def test_options_are_checked_when_they_are_given(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
         register(**options)
+
+
+def read_spec_of(crew: Any) -> str:
+    written = json.loads(crew.model_dump_json(include={"memory"}))["memory"]["storage"]
+    return str(read_spec(written)["store"]["options"]["path"])
 
 
 def _record(content: str, embedding: list[float] | None = None) -> Any:

@@ -83,7 +83,7 @@ def register(*, default: bool = False, **options: Unpack[MemoryOptions]) -> None
 def unregister() -> None:
     """Undo :func:`register`: CrewAI does as it did, and the memory that stood for ``memory=True`` is closed.
 
-    Crews that were built with it can no longer remember.
+    Crews that were built with it can no longer remember. Idempotent.
     """
     with _lock:
         memory, _Registered.memory = _Registered.memory, None
