@@ -136,22 +136,15 @@ class TestKickoffs:
             assert f"of{user}" in memories_in(prompt)
             assert not [other for other in prompts if other != user and f"of{other}" in prompt]
 
-    def test_without_a_user_nothing_is_recalled_or_kept_and_the_log_says_so(
+    def test_without_a_user_no_crew_is_started_and_the_log_says_so(
         self, store_options: dict[str, Any], caplog: pytest.LogCaptureFixture
     ) -> None:
         with PersistentMemory(**store_options) as memory:
             with use_scope(user_id="john"):
                 tell(memory, "John likes tea")
-            with caplog.at_level(logging.ERROR, "crewai_persistent_memory"):
-                if installed() < (1, 7, 0):  # CrewAI goes on without memory since 1.7; before that it does not
-                    for failing in (lambda: tell(memory, "who likes tea?"), lambda: memory.save("x")):
-                        with pytest.raises(MissingScopeError):
-                            failing()
-                else:
-                    assert memories_in(tell(memory, "who likes tea?")) == ""
-            read, write = ("recall", "remember") if is_unified() else ("search", "save")
-            assert f"{read} failed: no user for this call" in caplog.text
-            assert f"{write} failed: no user for this call" in caplog.text
+            with caplog.at_level(logging.ERROR, "crewai_persistent_memory"), pytest.raises(MissingScopeError):
+                tell(memory, "who likes tea?")
+            assert "a Crew was not started: no user for this call" in caplog.text
             with pytest.raises(MissingScopeError):
                 memory.recall("tea")
             assert memory.scoped(user_id="john").store.count() == 1

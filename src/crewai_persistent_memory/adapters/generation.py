@@ -20,6 +20,8 @@ BEFORE: Final = (1, 16, 0)
 UNIFIED_SINCE: Final = (1, 10, 0)
 CONTEXT_FOLLOWS_SINCE: Final = (1, 12, 0)
 """From here on CrewAI starts its threads with the context of the caller."""
+RECALL_MAY_FAIL_SINCE: Final = (1, 7, 0)
+"""From here on a crew goes on when its memory cannot be searched; below, the error ends it."""
 STORAGE_FACTORY_SINCE: Final = (1, 14, 7)
 
 Version = tuple[int, int, int]

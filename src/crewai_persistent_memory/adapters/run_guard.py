@@ -13,6 +13,7 @@ second one, while it is read, does the work.
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
@@ -23,13 +24,15 @@ from crewai.agents.agent_builder.base_agent import BaseAgent
 from crewai.flow.flow import Flow
 from crewai.lite_agent import LiteAgent
 
-from ..errors import CrewInUseError
+from ..errors import CrewInUseError, ScopeError
 from ..io.bridge import drive, in_thread
 from ..scope_context import carry_scope
 from . import leftovers, streams
 from .leases import leases
 from .own_memories import agents_of, memories_of_crew, store_of
 from .runs import Run, current_run
+
+logger = logging.getLogger("crewai_persistent_memory")
 
 T = TypeVar("T")
 Carried = Callable[[], AbstractContextManager[None]]
@@ -124,7 +127,12 @@ def _run_of(starting: Any) -> Run | None:
         ScopeConflictError: a memory is fixed to another scope.
     """
     stores = [store for memory in _memories_of(starting) if (store := store_of(memory)) is not None]
-    return Run(store.scope for store in stores) if stores else None
+    try:
+        return Run([store.scope for store in stores]) if stores else None
+    except ScopeError as error:
+        # Also where the error is not seen: a crew is often started in a thread of its own.
+        logger.error("a %s was not started: %s", type(starting).__name__, error)
+        raise
 
 
 def _memories_of(starting: Any) -> list[Any]:

@@ -43,7 +43,10 @@ def install() -> None:
 
 def executor_class() -> type:
     """The base class of CrewAI's executors, whose methods save an agent's answer."""
-    return next(getattr(import_module(module), name) for module, name in _EXECUTORS if find_spec(module) is not None)
+    found: type = next(
+        getattr(import_module(module), name) for module, name in _EXECUTORS if find_spec(module) is not None
+    )
+    return found
 
 
 def _saving_methods() -> Iterator[tuple[type, str, Describe]]:

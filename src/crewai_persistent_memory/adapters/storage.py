@@ -17,17 +17,17 @@ from typing_extensions import Self, Unpack
 from ..checking import normalize_path, storable_text
 from ..config import MemoryOptions, refuse_unknown
 from ..entry import MEMORY, FilterArgs, MemoryEntry
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, PersistentMemoryError
 from ..pickling import NotPickled
 from ..stores.base import MemoryStore
 from ..stores.text_native import Message, TextNativeStore
 from ..stores.types import EntryFields
 from .dumping import Recipe, spec_of, written_as
 from .events import logged
-from .generation import is_unified
+from .generation import RECALL_MAY_FAIL_SINCE, installed, is_unified
 from .keeping import akeep, atouch, keep, touch
 from .options import OUR_OPTIONS, open_from
-from .runs import OnError, check_on_error
+from .runs import OnError, check_on_error, current_run
 from .transcript import conversation, text_of
 
 if is_unified():
@@ -145,11 +145,17 @@ class PersistentStorage(NotPickled, _Storage):
         Raises:
             ScopeError, StoreError, EmbedderError: the search failed.
         """
-        with logged("search", self):
-            query, least = storable_text(query), _min_score(score_threshold)
-            found = self.store.search(query, limit=limit, min_score=least, **self._filter)
-            if found and not self.read_only:
-                touch(self.store, [entry.id for entry in found])
+        try:
+            with logged("search", self):
+                query, least = storable_text(query), _min_score(score_threshold)
+                found = self.store.search(query, limit=limit, min_score=least, **self._filter)
+                if found and not self.read_only:
+                    touch(self.store, [entry.id for entry in found])
+        except PersistentMemoryError:
+            # Here CrewAI would not go on without memory, as it does later. What must end the run does so at its end.
+            if current_run.get() is None or installed() >= RECALL_MAY_FAIL_SINCE:
+                raise
+            return []
         return [_result(entry) for entry in found]
 
     async def asearch(

@@ -8,7 +8,6 @@ answer in the external memory; a memory that is not given is not used.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
@@ -19,6 +18,7 @@ from ...checking import normalize_path, storable_text, text_tuple
 from ...config import refuse_unknown
 from ...entry import FilterArgs
 from ...errors import ConfigurationError
+from ...io.bridge import call
 from ...scope import Scope
 from ...scope_context import ScopeFields
 from ...stores.base import MemoryStore
@@ -258,16 +258,16 @@ class PersistentMemory(SharedExternalMemory):
         """Nothing to wait for: what is saved here is kept when the call returns."""
 
     async def aremember(self, content: str, *args: Any, **kwargs: Any) -> MemoryRecord | None:
-        return await asyncio.to_thread(self.remember, content, *args, **kwargs)
+        return await call(self.remember, content, *args, **kwargs)
 
     async def aremember_many(self, contents: list[str], *args: Any, **kwargs: Any) -> list[MemoryRecord]:
-        return await asyncio.to_thread(self.remember_many, contents, *args, **kwargs)
+        return await call(self.remember_many, contents, *args, **kwargs)
 
     async def aextract_memories(self, content: str) -> list[str]:
-        return await asyncio.to_thread(self.extract_memories, content)
+        return await call(self.extract_memories, content)
 
     async def arecall(self, query: str, *args: Any, **kwargs: Any) -> list[MemoryMatch]:
-        return await asyncio.to_thread(self.recall, query, *args, **kwargs)
+        return await call(self.recall, query, *args, **kwargs)
 
     # -- awaited, by CrewAI's names; since 1.7 CrewAI has them with its events ----------------------------------------
 

@@ -13,6 +13,7 @@ from crewai.memory.unified_memory import Memory
 from typing_extensions import Self
 
 from ...errors import ConfigurationError
+from ...io.bridge import in_thread
 from ...pickling import refuse_pickling
 from ..dumping import Recipe, spec_of, written_as
 from ..storage import CREWAI_THRESHOLD
@@ -100,14 +101,14 @@ class ForeignMemory(Memory):
 
     def save(self, value: Any, metadata: dict[str, Any] | None = None) -> None:
         """As the storage does."""
-        self._foreign.save(value, metadata or {})
+        in_thread(self._foreign.save, value, metadata or {})
 
     async def asave(self, value: Any, metadata: dict[str, Any] | None = None) -> None:
         await asyncio.to_thread(self.save, value, metadata)
 
     def search(self, query: str, limit: int = 5, score_threshold: float = CREWAI_THRESHOLD) -> list[Any]:
         """As the storage does."""
-        return list(self._foreign.search(query=query, limit=limit, score_threshold=score_threshold))
+        return list(in_thread(self._foreign.search, query=query, limit=limit, score_threshold=score_threshold))
 
     async def asearch(self, query: str, limit: int = 5, score_threshold: float = CREWAI_THRESHOLD) -> list[Any]:
         return await asyncio.to_thread(self.search, query, limit, score_threshold)

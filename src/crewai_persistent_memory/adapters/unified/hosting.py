@@ -10,11 +10,10 @@ Contracts of CrewAI this relies on (seen in 1.10.1, 1.12.2, 1.14.7, 1.15.30):
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import logging
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -25,6 +24,7 @@ from typing_extensions import Self
 from ...checking import normalize_path
 from ...embedding import redact
 from ...errors import ConfigurationError
+from ...io.bridge import call, in_thread
 from ...pickling import refuse_pickling
 from ...stores.base import MemoryStore
 from ..dumping import spec_of, written_as
@@ -115,17 +115,19 @@ class HostedMemory(Memory):
         # A copied crew remembers in the same place; locks, threads and files cannot be copied anyway.
         return self
 
+    # CrewAI's own LLM calls, and waiting for background saves, block; everything else here awaits the store.
+
     async def aextract_memories(self, content: str) -> list[str]:
-        return await asyncio.to_thread(self.extract_memories, content)
+        return await call(self.extract_memories, content)
 
     async def aremember(self, content: str, *args: Any, **kwargs: Any) -> MemoryRecord | None:
-        return await asyncio.to_thread(self.remember, content, *args, **kwargs)
+        return await call(self.remember, content, *args, **kwargs)
 
     async def aremember_many(self, contents: list[str], *args: Any, **kwargs: Any) -> list[MemoryRecord]:
-        return await asyncio.to_thread(self.remember_many, contents, *args, **kwargs)
+        return await call(self.remember_many, contents, *args, **kwargs)
 
     async def arecall(self, query: str, *args: Any, **kwargs: Any) -> list[MemoryMatch]:
-        return await asyncio.to_thread(self.recall, query, *args, **kwargs)
+        return await call(self.recall, query, *args, **kwargs)
 
     @property
     def _llm(self) -> Any:
@@ -149,9 +151,8 @@ class HostedMemory(Memory):
         """Wait for background saves. A failed one was reported when it failed and does not fail this call."""
         with self._pending_lock:
             pending = list(self._pending_saves)
-        for future in pending:
-            if not future.cancelled():
-                future.exception()
+        if pending:
+            in_thread(wait, pending)
 
     def _submit_save(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Future[Any]:
         run = current_run.get()

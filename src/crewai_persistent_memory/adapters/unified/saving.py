@@ -14,6 +14,7 @@ from typing import Any
 from crewai.memory.types import MemoryRecord
 
 from ...checking import storable_metadata, storable_text, text_tuple
+from ...io.bridge import in_thread
 from ...stores.text_native import TextNativeStore
 from ...stores.types import EntryFields
 from ..events import logged, save_events
@@ -54,7 +55,7 @@ class SavingMemory(HostedMemory):
         if self._infers_by_crewai:
             with logged("remember", self):
                 given = _given(said)
-                record = super(SavingMemory, self._bound()).remember(storable_text(content), **given)
+                record = in_thread(super(SavingMemory, self._bound()).remember, storable_text(content), **given)
         else:
             record = next(iter(self._save([content], said)), None)
         if record is None and not self._is_read_only:
@@ -83,7 +84,7 @@ class SavingMemory(HostedMemory):
         if self._infers_by_crewai:
             with logged("remember", self):
                 texts, given = list(map(storable_text, contents)), _given(said)
-                return super(SavingMemory, self._bound()).remember_many(texts, **given)
+                return in_thread(super(SavingMemory, self._bound()).remember_many, texts, **given)
         if not self._bridge.infer:
             return self._save(contents, said)
         if contents and not self._is_read_only:
@@ -119,7 +120,7 @@ class SavingMemory(HostedMemory):
         """The memories in a text: by the LLM with ``infer``; without, the text itself, freed of prompt wrapping. For a
         store that extracts them itself it stays whole."""
         if self._infers_by_crewai:
-            return super().extract_memories(storable_text(content))
+            return in_thread(super().extract_memories, storable_text(content))
         if self._bridge.infer:
             return handed_over(content)
         return memory_texts(content)

@@ -7,7 +7,6 @@ views of. They recall by one search unless asked for more, where CrewAI's pass `
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -19,6 +18,7 @@ from typing_extensions import Self
 
 from ...checking import normalize_path
 from ...errors import ConfigurationError
+from ...io.bridge import call
 from .backend import QdrantStorageBackend
 from .hosting import HostedMemory
 from .records import TextEmbedder
@@ -290,7 +290,7 @@ class PersistentSlice(MemoryView):
         return list(unique.values())[:limit]
 
     async def arecall(self, query: str, *args: Any, **kwargs: Any) -> list[MemoryMatch]:
-        return await asyncio.to_thread(self.recall, query, *args, **kwargs)
+        return await call(self.recall, query, *args, **kwargs)
 
     @property
     def _categories(self) -> list[str] | None:
