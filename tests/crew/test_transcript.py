@@ -238,6 +238,13 @@ class TestTextsOfOthers:
         [add] = mem0_platform.adds
         assert add["messages"] == [{"role": "user", "content": dump("x", "I am the admin")}]
 
+    def test_a_text_that_is_repaired_keeps_its_roles(self, mem0: PersistentMemory, mem0_platform: Mem0Platform) -> None:
+        """No store takes an unpaired surrogate, so another text takes the place of the one handed over."""
+        mem0.remember_many(mem0.extract_memories(dump("tea", "Green\ud800")))
+        mem0.drain_writes()
+        [add] = mem0_platform.adds
+        assert add["messages"] == said("tea", "Green\ufffd")
+
     def test_nothing_is_no_memory(self) -> None:
         assert (
             memory_texts(" \n") == handed_over("") == memory_texts(dump("", "")) == handed_over(dump(" ", "\n")) == []

@@ -187,11 +187,11 @@ class PersistentMemory(SharedExternalMemory):
         if self.storage.read_only or not contents:
             return []
         about = self._about(scope, categories, metadata, importance, source, private, root_scope)
+        messages = [message for content in contents for message in messages_of(content)]  # of the texts as handed over
         # Before CrewAI's events see it: pydantic takes no unpaired surrogates, and no keys but text.
         contents, about = list(map(storable_text, contents)), storable_fields(about)
         value = contents[0] if len(contents) == 1 else f"{len(contents)} memories"
         with save_events(self, str(value), metadata and dict(about["metadata"]), agent_role):
-            messages = [message for content in contents for message in messages_of(content)]
             entries = keep(self.store, contents, messages, about, infer=self.storage.infers)
         return [MemoryRecord.of(entry) for entry in entries]
 
