@@ -79,7 +79,7 @@ class QdrantStore(ReadingStore):
     @property
     def embedder(self) -> Embedder | None:
         """The dense embedder, ``None`` for keywords only."""
-        return self._run(ask(Describe())).embedder
+        return self._complete(ask(Describe())).embedder
 
     def _view(self, binding: ScopeBinding) -> Self:
         return type(self)(
