@@ -465,8 +465,9 @@ def test_the_work_grows_with_the_text_and_not_with_its_square(name: str) -> None
         return time.perf_counter() - start
 
     small = min(seconds(SHAPES[name][: LENGTH // 8]) for _ in range(3))
-    large = min(seconds(SHAPES[name]) for _ in range(2))
-    assert large < 8 * 4 * max(small, 0.001)
+    large = min(seconds(SHAPES[name]) for _ in range(3))
+    # Eight times the text; a busy machine may take four times as long, and 20 ms tell nothing.
+    assert large < 8 * 4 * max(small, 0.02)
 
 
 def test_a_long_error_is_cut_without_its_keys() -> None:
