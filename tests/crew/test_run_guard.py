@@ -143,6 +143,19 @@ class TestLeftovers:
                 answers.append(crew.kickoff(inputs={"question": question}).raw)
         assert answers == ["I am john", "these: orders of john", "these: orders of jane", "I am jane"]
 
+    def test_a_replay_goes_on_with_ones_own_run_only(self, memory: PersistentMemory) -> None:
+        """CrewAI keeps the results of the latest run, whoever's it was."""
+        llm = ScriptedLLM(final("john-answer"))
+        crew = crew_of(memory, llm)
+        second = Task(description="second", expected_output="x", agent=crew.agents[0])
+        crew = Crew(agents=crew.agents, tasks=[*crew.tasks, second], **memory.crew_kwargs(long_term=False))
+        with use_scope(user_id="john"):
+            crew.kickoff({"question": "first"})
+            crew.replay(str(second.id))
+        assert "john-answer" in llm.prompts[-1]
+        with use_scope(user_id="jane"), pytest.raises(CrewInUseError, match="a new one for each request"):
+            crew.replay(str(second.id))
+
     def test_the_result_of_another_crews_task(self, memory: PersistentMemory) -> None:
         llm = ScriptedLLM(final("john-answer"))
         first = crew_of(memory, llm, description="first")
@@ -238,7 +251,7 @@ class TestRefusals:
             flow.kickoff()
             flow.kickoff()
         for _ in range(2):
-            with use_scope(user_id="jane"), pytest.raises(CrewInUseError, match="a flow for each request"):
+            with use_scope(user_id="jane"), pytest.raises(CrewInUseError, match="a new one for each request"):
                 flow.kickoff()
         assert kept_for(memory, "jane") == []
         assert kept_for(memory, "john") == ["somebody was here"]

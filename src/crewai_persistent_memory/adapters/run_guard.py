@@ -13,6 +13,7 @@ second one, while it is read, does the work.
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -71,7 +72,7 @@ def _blocking(start: Callable[..., Any]) -> Callable[..., Any]:
         with carry_scope()():
             if _is_for_others(start.__name__):
                 return start(self, *args, **kwargs)
-            with _held(self, run) as free:
+            with _held(self, run, start.__name__) as free:
                 if _makes_a_stream(self, start.__name__):
                     with streams.prepared(functools.partial(_working, self, run)):
                         return start(self, *args, **kwargs)
@@ -92,6 +93,8 @@ def _awaited(start: Callable[..., Coroutine[Any, Any, T]]) -> Callable[..., Coro
             return _carried(carry_scope(), functools.partial(start, self, *args, **kwargs))
         return _awaiting(self, run, carry_scope(), start.__name__, functools.partial(start, self, *args, **kwargs))
 
+    if hasattr(inspect, "markcoroutinefunction"):  # since Python 3.12
+        inspect.markcoroutinefunction(guarded)
     return guarded
 
 
@@ -105,7 +108,7 @@ async def _awaiting(self: Any, run: Run, scope: Carried, name: str, work: Callab
     with scope():
         if _is_for_others(name):
             return await work()
-        with _held(self, run) as free:
+        with _held(self, run, name) as free:
             if _makes_a_stream(self, name):
                 with streams.prepared(functools.partial(_working, self, run)):
                     return await work()
@@ -153,16 +156,18 @@ def _makes_a_stream(starting: Any, name: str) -> bool:
 
 
 @contextmanager
-def _held(starting: Any, run: Run) -> Iterator[list[Any]]:
+def _held(starting: Any, run: Run, name: str) -> Iterator[list[Any]]:
     """Hold the objects of a run for it. Gives those that no other run holds, which are to be cleaned before they work.
 
     Raises:
-        CrewInUseError: another run has one of them, or the object is a flow that has run for somebody else.
+        CrewInUseError: another run has one of them; or it was another's run that is gone on with: that of a flow, whose
+            state is the application's, or of a crew that is replayed.
     """
-    if isinstance(starting, _FLOW) and leases.owners(starting) not in (None, run.owners) and run.around is None:
+    goes_on = isinstance(starting, _FLOW) or name == "replay"
+    if goes_on and leases.owners(starting) not in (None, run.owners) and run.around is None:
         raise CrewInUseError(
-            f"this flow ({type(starting).__name__}) has run for another user or run, and its state is still in it: "
-            "build a flow for each request"
+            f"this {type(starting).__name__} has run for another user or run, and would go on with what that one left: "
+            "build a new one for each request"
         )
     objects = _objects_of(starting)
     free = leases.acquire(objects, run)
@@ -178,7 +183,7 @@ def _held(starting: Any, run: Run) -> Iterator[list[Any]]:
 @contextmanager
 def _working(starting: Any, run: Run) -> Iterator[None]:
     """Hold and clean the objects of a run for the work of a stream."""
-    with _held(starting, run) as free:
+    with _held(starting, run, "kickoff") as free:
         _clean(starting, free, run)
         yield
 
