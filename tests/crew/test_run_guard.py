@@ -23,9 +23,12 @@ from crewai_persistent_memory import (
     PersistentMemory,
     PersistentMemoryError,
     ScopeConflictError,
+    register,
+    unregister,
     use_scope,
 )
 from crewai_persistent_memory.adapters.generation import installed
+from crewai_persistent_memory.stores.qdrant.store import QdrantStore
 
 from ..support.crews import ScriptedLLM, final, needs_unified, one_agent_crew
 from ..support.crowd import aread, read, supports_streaming
@@ -351,6 +354,23 @@ class TestAMemoryThatFails:
                         with pytest.raises(PersistentMemoryError, match="the disk is on fire"):
                             run()
                 monkeypatch.undo()
+
+    def test_of_every_crew(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """By ``register(default=True, on_error=...)``."""
+
+        def fails(*args: Any, **kwargs: Any) -> Any:
+            raise PersistentMemoryError("the disk is on fire")
+            yield
+
+        register(default=True, on_error="raise", path=tmp_path / "s", embedder=None, user_id="john")
+        try:
+            llm = ScriptedLLM(final("noted"))
+            crew = one_agent_crew(llm, "hello", memory=True)
+            monkeypatch.setattr(QdrantStore, "_put", fails)
+            with pytest.raises(PersistentMemoryError, match="the disk is on fire"):
+                crew.kickoff()
+        finally:
+            unregister()
 
     def test_the_option_is_checked(self, tmp_path: Path) -> None:
         with pytest.raises(ConfigurationError, match='on_error must be "warn" or "raise"'):

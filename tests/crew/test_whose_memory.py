@@ -33,7 +33,7 @@ from ..support.crowd import (
 
 pytestmark = pytest.mark.crew
 
-USERS, REQUESTS = (16, 160) if os.environ.get("CROWD") == "all" else (3, 6)
+USERS, REQUESTS = (16, 160) if os.environ.get("CROWD") == "all" else (3, 4)
 ORDERS = {"in turn": False, "at once": True}
 
 

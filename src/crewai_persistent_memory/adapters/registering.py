@@ -15,6 +15,7 @@ from ..config import ABOUT_A_STORE, STORE_OPTIONS, MemoryConfig, MemoryOptions
 from ..errors import ConfigurationError
 from .generation import STORAGE_FACTORY_SINCE, installed, is_unified
 from .published import NAME, options_of
+from .runs import OnError, check_on_error
 from .storage import PersistentStorage
 
 SCHEME: Final = "qdrant"
@@ -30,13 +31,14 @@ class _Registered:
 
     options: Mapping[str, Any] = {}
     default = False
+    on_error: OnError = "warn"
     memory: Any = None
     """What stands for ``memory=True``, from its first use on."""
     asked_before_us: Any = None
     """CrewAI's storage factory that was set when ours was."""
 
 
-def register(*, default: bool = False, **options: Unpack[MemoryOptions]) -> None:
+def register(*, default: bool = False, on_error: OnError = "warn", **options: Unpack[MemoryOptions]) -> None:
     """Make this package known to CrewAI by name. Call it once, when the program starts; again to change it.
 
     - CrewAI until 1.9.3: ``ExternalMemory(embedder_config={"provider": "persistent", "config": {...}})``.
@@ -49,6 +51,7 @@ def register(*, default: bool = False, **options: Unpack[MemoryOptions]) -> None
             in every crew and agent with ``memory=True`` (in JSON projects too), in every flow, and in a ``Memory()``
             without ``storage=``. And ``external_memory=`` is to CrewAI's ``Crew`` what it is to ours. ``False``, which
             is also what it is when left out, ends that; so does :func:`unregister`.
+        on_error: ``"raise"`` if a memory that fails inside a crew shall fail the crew; see :class:`PersistentMemory`.
         options: the scope, the store, the embedder and the ranking (:class:`MemoryConfig`), for what is built by
             name or by default; what is said there wins, and a store named there replaces one named here with all
             that is about that store. Left out: the environment.
@@ -59,6 +62,7 @@ def register(*, default: bool = False, **options: Unpack[MemoryOptions]) -> None
     MemoryConfig.build(**options)
     _Registered.options = dict(options)
     _Registered.default = default
+    _Registered.on_error = check_on_error(on_error)
     _Registered.memory = None
     if is_unified():
         from .unified import restored
@@ -87,7 +91,7 @@ def unregister() -> None:
     """
     with _lock:
         memory, _Registered.memory = _Registered.memory, None
-        _Registered.options, _Registered.default = {}, False
+        _Registered.options, _Registered.default, _Registered.on_error = {}, False, "warn"
     if not is_unified():
         _unregister_provider()
     elif installed() >= STORAGE_FACTORY_SINCE:
@@ -128,7 +132,8 @@ def _storage_of(crew: Any, config: Mapping[str, Any]) -> PersistentStorage:
         # CrewAI's external memory holds the crew that holds it, and such a crew can be neither dumped nor copied. It
         # needs the crew for nothing but this call.
         external.crew = None
-    return PersistentStorage(**options_of({"provider": NAME, "config": config}))
+    options = options_of({"provider": NAME, "config": config})
+    return PersistentStorage(**{"on_error": _Registered.on_error, **options})
 
 
 def named_storage(external: Any) -> PersistentStorage | None:
@@ -244,7 +249,7 @@ def _default() -> Any:
         if _Registered.memory is None:
             from .memory import PersistentMemory
 
-            _Registered.memory = PersistentMemory(**_Registered.options)
+            _Registered.memory = PersistentMemory(on_error=_Registered.on_error, **_Registered.options)
         return _Registered.memory
 
 
