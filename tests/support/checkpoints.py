@@ -17,6 +17,9 @@ from crewai.state.checkpoint_config import CheckpointConfig
 
 from .embedders import WordHashEmbedder
 
+_KEPT: list[Any] = []
+"""CrewAI knows a crew by its ``id()``, which another one may get once it is gone (1.14.7 then writes no checkpoint)."""
+
 SAID = "The guest is allergic to nuts"
 ASKED = "What is the guest allergic to?"
 
@@ -45,7 +48,8 @@ def crew_with(memory: Any, folder: Path, *, agent_memory: Any = None, **crew: An
     agent = Agent(role="Concierge", goal="Serve", backstory="Old hand", llm=ScriptedLLM(answer), **own)
     tasks = [Task(description=said, expected_output="A line", agent=agent) for said in (SAID, ASKED)]
     after_a_task = CheckpointConfig(location=str(folder / "checkpoints"), on_events=["task_completed"])
-    return Crew(agents=[agent], tasks=tasks, checkpoint=after_a_task, **({"memory": memory} | crew))
+    _KEPT.append(Crew(agents=[agent], tasks=tasks, checkpoint=after_a_task, **({"memory": memory} | crew)))
+    return _KEPT[-1]
 
 
 def _first_ones(folder: Path) -> list[Path]:
@@ -82,7 +86,8 @@ def write(folder: Path) -> dict[str, Any]:
     external = ExternalMemory(embedder_config={"provider": "qdrant", "config": at("external")})
     opened.append(external)
     plain = crew_with(False, folder / "external")
-    OurCrew(agents=plain.agents, tasks=plain.tasks, checkpoint=plain.checkpoint, external_memory=external).kickoff()
+    ours = OurCrew(agents=plain.agents, tasks=plain.tasks, checkpoint=plain.checkpoint, external_memory=external)
+    ours.kickoff()
     register(default=True, **at("default"))
     crew_with(True, folder / "default").kickoff()
     unregister()

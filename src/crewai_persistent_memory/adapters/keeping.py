@@ -54,14 +54,16 @@ async def akeep(
 
 
 def accepted(text: str, about: EntryFields) -> MemoryEntry:
-    """What a store accepted, where it has not said what it remembers of it: still at work, or nothing worth remembering.
+    """What a store accepted, where it has not said what it remembers of it.
 
+    It may still be at work, or have found nothing worth remembering.
     CrewAI's tool and its callers read the fields of what ``remember`` returns, and take ``None`` for a failure.
 
     Returns:
         The text and fields as they were given. Its id is of no entry of the store.
     """
-    return MemoryEntry(id=str(uuid.uuid4()), content=storable_text(text), **storable_fields(about))
+    fields: Any = storable_fields(about)
+    return MemoryEntry(id=str(uuid.uuid4()), content=storable_text(text), **fields)
 
 
 def storable_fields(about: EntryFields) -> EntryFields:

@@ -1,10 +1,10 @@
 """CrewAI's traces are collected only where somebody asked for them.
 
-CrewAI traces a machine's *first* execution without being asked: from the first crew, flow or import on, it buffers every
-event of the process, with the texts that were saved and recalled, to offer an upload at a prompt when a crew ends. An
-event outside a crew stays in the buffer for good (16 kB for each recall), and no switch for telemetry ends it, not
-``CREWAI_DISABLE_TELEMETRY``, ``OTEL_SDK_DISABLED`` or ``CREWAI_TRACING_ENABLED=false`` (seen in 0.203.2 to 1.15.30). Here
-it ends: nothing is buffered, and no prompt is shown, unless tracing is asked for in words.
+CrewAI traces a machine's *first* execution without being asked: from the import, or the first crew or flow, on it
+buffers every event of the process, with the texts that were saved and recalled, to offer an upload at a prompt when a
+crew ends. An event outside a crew stays in the buffer for good (16 kB for each recall), and no switch ends it, not
+``CREWAI_DISABLE_TELEMETRY``, ``OTEL_SDK_DISABLED`` or ``CREWAI_TRACING_ENABLED=false`` (seen in 0.203.2 to 1.15.30).
+Here it ends: nothing is buffered, and no prompt is shown, unless tracing is asked for in words.
 """
 
 from __future__ import annotations

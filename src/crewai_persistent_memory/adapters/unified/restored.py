@@ -111,7 +111,7 @@ def _keep_in_flows() -> None:
     if getattr(restore, "of_this_package", False):
         return
 
-    def with_memory(cls: Any, config: Any, **how: Any) -> Any:
+    def with_memory(cls: Any, /, config: Any, **how: Any) -> Any:
         flow = restore(cls, config, **how)
         state: Any = crewai_event_bus._runtime_state
         written = next(entity.memory for entity in state.root if isinstance(entity, Flow))
