@@ -66,4 +66,4 @@ def check_on_error(value: object) -> OnError:
     """
     if value not in ("warn", "raise"):
         raise ConfigurationError(f'on_error must be "warn" or "raise", got {value!r}')
-    return value  # type: ignore[return-value]
+    return value
