@@ -3,11 +3,15 @@
 CrewAI does the work of ``stream=True`` while the stream is read, in a thread or task with the reader's context, until
 1.10 in a thread with none (seen in 1.6.1 to 1.15.30). The generators that start that work are made when ``kickoff`` is
 called, so that is where the scope is taken.
+
+Until 1.12.2 the stream of one crew also has the chunks of every other crew that streams in the process at that time.
+Each stream is given the chunks of its own work only, as CrewAI does since (by 1.14.7).
 """
 
 from __future__ import annotations
 
 import functools
+import inspect
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -23,6 +27,9 @@ Hold = Callable[[], AbstractContextManager[None]]
 
 _hold: Final[ContextVar[Hold | None]] = ContextVar("hold_for_a_stream", default=None)
 
+_working_for: Final[ContextVar[tuple[Callable[..., None], ...]]] = ContextVar("streams_worked_for", default=())
+"""The handlers of the streams that the code of this moment works for: more than one where a crew starts another one."""
+
 _MODULE: Final = "crewai.utilities.streaming"
 _BLOCKING: Final = ("create_chunk_generator", "create_frame_generator")
 _AWAITED: Final = ("create_async_chunk_generator", "create_async_frame_generator")
@@ -33,7 +40,10 @@ def install() -> None:
     """Make every stream work in the scope it was made in. Idempotent."""
     if find_spec(_MODULE) is None:
         return
-    streaming = import_module(_MODULE)
+    streaming: Any = import_module(_MODULE)
+    handler_of = streaming._create_stream_handler
+    if "stream_id" not in inspect.signature(handler_of).parameters and not hasattr(handler_of, _CARRIES):
+        streaming._create_stream_handler = _for_own_chunks(handler_of)
     for name in (*_BLOCKING, *_AWAITED):
         create = getattr(streaming, name, None)
         if create is None or hasattr(create, _CARRIES):
@@ -64,10 +74,12 @@ def _carrying(create: Callable[..., Any], *, awaited: bool) -> Callable[..., Any
         @contextmanager
         def as_started() -> Iterator[None]:
             token = _hold.set(None)
+            streams = _working_for.set((*_working_for.get(), *([state.handler] if hasattr(state, "handler") else [])))
             try:
                 with scope(), hold() if hold is not None else nullcontext():
                     yield
             finally:
+                _working_for.reset(streams)
                 _hold.reset(token)
 
         def blocking() -> Any:
@@ -87,6 +99,22 @@ def _carrying(create: Callable[..., Any], *, awaited: bool) -> Callable[..., Any
         return create(state, awaiting if awaited else blocking, *args, **kwargs)
 
     return carrying
+
+
+def _for_own_chunks(create: Callable[..., Callable[..., None]]) -> Callable[..., Callable[..., None]]:
+    @functools.wraps(create)
+    def created(*args: Any, **kwargs: Any) -> Callable[..., None]:
+        put = create(*args, **kwargs)
+
+        def own_chunks(source: Any, event: Any) -> None:
+            # Chunks are handled where they are emitted, in the context of the work.
+            if own_chunks in _working_for.get():
+                put(source, event)
+
+        return own_chunks
+
+    setattr(created, _CARRIES, True)
+    return created
 
 
 def _tell_the_reader(state: Any, error: Exception, awaited: bool) -> None:
