@@ -88,6 +88,8 @@ class Batches:
         Raises:
             Exception: the embedder's own, if it answers no call at all.
         """
+        if self._are_one_call(texts):
+            return self._vectors(list(texts))
         found: list[list[tuple[int, list[float]]]] = [[] for _ in texts]
         for batch in self._calls(texts):
             vectors = self._vectors([piece for _, piece in batch])
@@ -95,6 +97,12 @@ class Batches:
                 if vector:
                     found[index].append((size_of(piece), vector))
         return [self._combined(pieces) for pieces in found]
+
+    def _are_one_call(self, texts: Sequence[str]) -> bool:
+        """Whether these are so few and short texts that nothing needs to be counted. A character has up to 4 bytes."""
+        limits = self.limits
+        longest = max(map(len, texts))
+        return len(texts) <= limits.inputs and 4 * longest <= min(limits.text, limits.request // len(texts))
 
     def _combined(self, pieces: Sequence[tuple[int, list[float]]]) -> list[float]:
         if len({len(vector) for _, vector in pieces}) > 1:
@@ -117,7 +125,7 @@ class Batches:
             yield batch
 
     def _vectors(self, pieces: list[str]) -> list[list[float]]:
-        if any(size_of(piece) > self.limits.text for piece in pieces):
+        if any(4 * len(piece) > self.limits.text and size_of(piece) > self.limits.text for piece in pieces):
             return self._cut_further(pieces)
         try:
             vectors = self._ask(pieces)
