@@ -46,7 +46,6 @@ def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         "Agent": Agent,
         "PersistentMemory": PersistentMemory,
         "use_scope": use_scope,
-        "make_crew": lambda question, memory: one_agent_crew(llm, question, memory=memory),
     }
 
 
@@ -58,16 +57,6 @@ def snippet(having: str) -> str:
 def test_the_first_lines(names: dict[str, Any]) -> None:
     exec(snippet("crew.kickoff()\n") if PYTHON.count("crew.kickoff()") == 1 else PYTHON[0], names)
     assert "John likes tea" in names["memory"].store.list()[0].content
-    names["memory"].close()
-
-
-def test_one_crew_many_users(names: dict[str, Any]) -> None:
-    exec(snippet("def handle_request"), names)
-    for user in ("john", "jane"):
-        assert names["handle_request"](user, f"{user} likes tea") == "noted"
-    with use_scope(user_id="jane"):
-        [entry] = names["memory"].store.list()
-    assert "jane likes tea" in entry.content
     names["memory"].close()
 
 
@@ -180,8 +169,9 @@ def test_backend(names: dict[str, Any]) -> None:
     names["memory"].close()
 
 
-def test_every_snippet_is_run_here() -> None:
-    assert len(PYTHON) == 14
+def test_every_snippet_is_run() -> None:
+    """Those about many users, ``one_after_the_other`` and ``stream``, in ``tests/crew/test_readme_users.py``."""
+    assert len(PYTHON) == 15
 
 
 def test_the_shell_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
