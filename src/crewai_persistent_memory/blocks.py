@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import sys
 import threading
 import weakref
@@ -55,6 +56,8 @@ class BlockVariable(Generic[T]):
         self._innermost: ContextVar[_Open[T] | None] = ContextVar(name, default=None)
         self._lock = threading.Lock()
         self._in_generators: dict[FrameType, list[_Open[T]]] = {}
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._renew_lock)
 
     def get(self) -> T | None:
         """The value of the innermost block around this call, ``None`` outside of any."""
@@ -94,6 +97,10 @@ class BlockVariable(Generic[T]):
                     del self._in_generators[opened.frame]
         if self._innermost.get() is opened:
             self._innermost.set(opened.parent)
+
+    def _renew_lock(self) -> None:
+        # A lock that another thread held is never released in a forked child.
+        self._lock = threading.Lock()
 
     def _current(self) -> _Open[T] | None:
         innermost = self._innermost.get()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from collections.abc import Iterable
@@ -66,6 +67,11 @@ class Leases:
             lease = self._leases.get(id(each))
             return None if lease is None or lease.reference() is not each else lease.owners
 
+    def forget_all(self) -> None:
+        """Begin anew, in a process that has just been forked."""
+        self._lock = threading.RLock()
+        self._leases = {}
+
     def _lease(self, each: Any) -> _Lease:
         key = id(each)
         lease = self._leases.get(key)
@@ -81,6 +87,9 @@ class Leases:
 
 
 leases: Final = Leases()
+if hasattr(os, "register_at_fork"):
+    # No run goes on in a forked child, and a lock that another thread held is never released there.
+    os.register_at_fork(after_in_child=leases.forget_all)
 
 
 def refusal(each: Any) -> str:
