@@ -307,6 +307,22 @@ class TestNoUser:
             asyncio.run(agent.kickoff_async("Cook"))
         assert not llm.prompts
 
+    @needs_unified
+    def test_a_flow_may_name_its_user_in_a_method(self, memory: PersistentMemory) -> None:
+        class Desk(Flow):  # type: ignore[type-arg]
+            @start()
+            def ask(self) -> str:
+                with pytest.raises(MissingScopeError):
+                    self.recall("anything")
+                with use_scope(user_id="john"):
+                    self.remember("somebody was here")
+                return "done"
+
+        flow = Desk()
+        flow.memory = memory
+        assert flow.kickoff() == "done"
+        assert kept_for(memory, "john") == ["somebody was here"]
+
     def test_another_user_than_the_memorys(self, tmp_path: Path) -> None:
         llm = ScriptedLLM(final("noted"))
         with PersistentMemory(path=tmp_path / "s", embedder=None, user_id="john") as memory:

@@ -79,7 +79,7 @@ def run(tmp_path: Path, *, environment: dict[str, str] | None = None, **options:
 
 @pytest.mark.parametrize("crewai_first", [False, True], ids=["ours first", "crewai first"])
 def test_nothing_is_collected_unasked(tmp_path: Path, crewai_first: bool) -> None:
-    held = run(tmp_path, crewai_first=crewai_first, kickoff=True, recalls=2000)
+    held = run(tmp_path, crewai_first=crewai_first, kickoff=True, recalls=200)
     assert (held["events"], held["first"]) == (0, False)
     if not crewai_first:  # else CrewAI's own crew was there before this package could say anything
         assert "execution traces" not in held["output"]

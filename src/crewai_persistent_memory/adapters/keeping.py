@@ -11,7 +11,7 @@ from ..checking import storable_metadata, storable_text, utcnow
 from ..entry import MemoryEntry
 from ..errors import PersistentMemoryError
 from ..stores.base import MemoryStore
-from ..stores.text_native import Message, TextNativeStore
+from ..stores.text_native import AddedMessages, Message, TextNativeStore
 from ..stores.types import EntryFields
 from .deduplication import entries_of
 
@@ -31,11 +31,11 @@ def keep(
         infer: whether it decides.
 
     Returns:
-        What was remembered, as far as that is known already.
+        What was remembered. Where the store is still at work on it: the texts, see :func:`accepted`.
     """
     about = storable_fields(about)
     if infer and isinstance(store, TextNativeStore):
-        return list(store.add_messages(_storable(messages), **about).entries)
+        return _remembered(store.add_messages(_storable(messages), **about), texts, about)
     entries = entries_of(list(map(storable_text, texts)), about)
     store.put(entries)
     return entries
@@ -47,17 +47,20 @@ async def akeep(
     """:func:`keep`, awaited."""
     about = storable_fields(about)
     if infer and isinstance(store, TextNativeStore):
-        return list((await store.aadd_messages(_storable(messages), **about)).entries)
+        return _remembered(await store.aadd_messages(_storable(messages), **about), texts, about)
     entries = entries_of(list(map(storable_text, texts)), about)
     await store.aput(entries)
     return entries
 
 
-def accepted(text: str, about: EntryFields) -> MemoryEntry:
-    """What a store accepted, where it has not said what it remembers of it.
+def _remembered(added: AddedMessages, texts: Sequence[str], about: EntryFields) -> list[MemoryEntry]:
+    return [accepted(text, about) for text in texts] if added.pending else list(added.entries)
 
-    It may still be at work, or have found nothing worth remembering.
-    CrewAI's tool and its callers read the fields of what ``remember`` returns, and take ``None`` for a failure.
+
+def accepted(text: str, about: EntryFields) -> MemoryEntry:
+    """What a store has accepted and is still at work on.
+
+    CrewAI's tool reads the fields of what ``remember`` returns, and takes ``None`` for a failure.
 
     Returns:
         The text and fields as they were given. Its id is of no entry of the store.

@@ -46,9 +46,28 @@ def _uncached(create: Callable[[Any], list[Any]]) -> Callable[[Any], list[Any]]:
         tools = create(_of_this_run(memory))
         for tool in tools:
             tool.cache_function = never
+            tool.memory = _AnswersAlways(tool.memory)
         return tools
 
     return tools_of
+
+
+class _AnswersAlways:
+    """A memory whose ``remember`` says what it was given where nothing was worth remembering.
+
+    CrewAI's save tool fails on ``None``, and the agent tries again.
+    """
+
+    def __init__(self, memory: Any) -> None:
+        self._memory = memory
+
+    def remember(self, content: str, **about: Any) -> Any:
+        from crewai.memory.types import MemoryRecord
+
+        return self._memory.remember(content, **about) or MemoryRecord(content=content)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._memory, name)
 
 
 def _of_this_run(memory: Any) -> Any:

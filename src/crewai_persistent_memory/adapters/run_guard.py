@@ -25,7 +25,7 @@ from crewai.agents.agent_builder.base_agent import BaseAgent
 from crewai.flow.flow import Flow
 from crewai.lite_agent import LiteAgent
 
-from ..errors import CrewInUseError, ScopeError
+from ..errors import CrewInUseError, MissingScopeError, ScopeError
 from ..io.bridge import drive, in_thread
 from ..scope_context import carry_scope
 from . import leftovers, streams
@@ -133,6 +133,9 @@ def _run_of(starting: Any) -> Run | None:
     try:
         return Run([store.scope for store in stores]) if stores else None
     except ScopeError as error:
+        if isinstance(error, MissingScopeError) and isinstance(starting, _FLOW):
+            # It may never use the memory that it has, or name the user in one of its methods: using it asks again.
+            return None
         # Also where the error is not seen: a crew is often started in a thread of its own.
         logger.error("a %s was not started: %s", type(starting).__name__, error)
         raise

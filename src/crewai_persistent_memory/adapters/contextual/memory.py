@@ -24,7 +24,7 @@ from ...scope_context import ScopeFields
 from ...stores.base import MemoryStore
 from ...stores.types import EntryFields
 from ..events import query_events, save_events
-from ..keeping import accepted, keep, match_reasons, storable_fields, touch
+from ..keeping import keep, match_reasons, storable_fields, touch
 from ..options import OUR_OPTIONS, PersistentMemoryOptions
 from ..published import options_of
 from ..runs import OnError
@@ -157,19 +157,16 @@ class PersistentMemory(SharedExternalMemory):
         """Remember a text; when this returns, it is kept.
 
         Returns:
-            The memory; of several that a store made of it, the first. Where the store has accepted the text and has
-            not said what it remembers of it (Mem0, which is still at work, or has found nothing worth remembering): the
-            text and the fields as they were given, under an id that no entry has. ``None`` only if the memory is
-            read-only.
+            The memory; of several that a store made of it, the first. While the store is still at work on it (Mem0):
+            the text and the fields as they were given, under an id that no entry has. ``None`` if the memory is
+            read-only, or if the store has found nothing worth remembering.
 
         Raises:
             InvalidEntryError, ScopeError, StoreError, EmbedderError: nothing was stored.
         """
         said = (scope, categories, metadata, importance, source, private)
         records = self.remember_many([content], *said, agent_role, root_scope)
-        if records or self.storage.read_only:
-            return records[0] if records else None
-        return MemoryRecord.of(accepted(content, self._about(*said, root_scope)))
+        return records[0] if records else None
 
     def remember_many(
         self,

@@ -18,7 +18,7 @@ from ...io.bridge import in_thread
 from ...stores.text_native import TextNativeStore
 from ...stores.types import EntryFields
 from ..events import logged, save_events
-from ..keeping import accepted, keep, storable_fields
+from ..keeping import keep, storable_fields
 from ..transcript import handed_over, memory_texts, messages_of
 from .hosting import HostedMemory
 from .records import to_record
@@ -42,10 +42,9 @@ class SavingMemory(HostedMemory):
         """Remember a text; when this returns, it is kept.
 
         Returns:
-            The memory; of several that a store made of it, the first. Where the store has accepted the text and has
-            not said what it remembers of it (Mem0, which is still at work, or has found nothing worth remembering): the
-            text and the fields as they were given, under an id that no entry has. ``None`` only if the memory is
-            read-only.
+            The memory; of several that a store made of it, the first. While the store is still at work on it (Mem0):
+            the text and the fields as they were given, under an id that no entry has. ``None`` if the memory is
+            read-only, or if the store has found nothing worth remembering.
 
         Raises:
             InvalidEntryError, ScopeError, StoreError, EmbedderError: nothing was stored.
@@ -55,12 +54,8 @@ class SavingMemory(HostedMemory):
         if self._infers_by_crewai:
             with logged("remember", self):
                 given = _given(said)
-                record = in_thread(super(SavingMemory, self._bound()).remember, storable_text(content), **given)
-        else:
-            record = next(iter(self._save([content], said)), None)
-        if record is None and not self._is_read_only:
-            record = to_record(accepted(content, self._about(said)))
-        return record
+                return in_thread(super(SavingMemory, self._bound()).remember, storable_text(content), **given)
+        return next(iter(self._save([content], said)), None)
 
     def remember_many(
         self,
