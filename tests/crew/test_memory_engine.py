@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from crewai_persistent_memory import PersistentMemory, QdrantStorageBackend, use_scope
+from crewai_persistent_memory import PersistentMemory, QdrantStorageBackend, StoreUnavailableError, use_scope
+from crewai_persistent_memory.stores.qdrant.store import QdrantStore
 
 from ..support.crews import ScriptedLLM, final, needs_unified, one_agent_crew
 from ..support.embedders import WordHashEmbedder
@@ -124,15 +125,28 @@ class TestPersistentMemory:
             assert memory.recall("tea")
         assert llm.kinds == []
 
-    def test_a_failed_background_save_is_logged(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-        def broken(texts: list[str]) -> list[list[float]]:
-            if "FAIL" in texts[0]:
-                raise TimeoutError("the embedder is away")
-            return WordHashEmbedder()(texts)
+    def test_a_failed_background_save_is_logged(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fails(*args: Any, **kwargs: Any) -> Any:
+            raise StoreUnavailableError("the disk is away")
+            yield
 
-        with PersistentMemory(path=tmp_path / "s", user_id="john", llm=MemoryLLM(), embedder=broken) as memory:
+        with PersistentMemory(path=tmp_path / "s", user_id="john", llm=MemoryLLM(), embedder=None) as memory:
+            monkeypatch.setattr(QdrantStore, "_put", fails)
             memory.remember_many(["FAIL"])
             memory.drain_writes()
             assert memory.recall("anything") == []
         assert "a background save failed" in caplog.text
-        assert "the embedder is away" in caplog.text
+        assert "the disk is away" in caplog.text
+
+    def test_a_background_save_survives_an_embedder_that_is_away(self, tmp_path: Path) -> None:
+        def broken(texts: list[str]) -> list[list[float]]:
+            if "nuts" in texts[0]:
+                raise TimeoutError("the embedder is away")
+            return WordHashEmbedder()(texts)
+
+        with PersistentMemory(path=tmp_path / "s", user_id="john", llm=MemoryLLM(), embedder=broken) as memory:
+            memory.remember_many(["John is allergic to nuts"])
+            memory.drain_writes()
+            assert [match.record.content for match in memory.recall("allergic")] == ["John is allergic to nuts"]
