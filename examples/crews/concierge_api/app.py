@@ -1,26 +1,39 @@
-"""A concierge behind a web API: one long-lived crew, many guests, any number of workers and replicas.
+"""A concierge behind a web API: one memory, many guests, any number of workers and replicas.
 
     QDRANT_URL=http://127.0.0.1:6333 gunicorn -k asgi -w 4 app:app
 
     curl -s localhost:8000/ask -H 'X-User-Id: john' -H 'Content-Type: application/json' \\
          -d '{"text": "I am allergic to nuts."}'
+    curl -sN localhost:8000/stream -H 'X-User-Id: john' -H 'Content-Type: application/json' \\
+         -d '{"text": "What must the cook know?"}'
 
 Whose memory a request uses is decided in one place, by ``use_scope``. Here the user comes from a header that a gateway
 in front of this service must set from the session or token: never let a browser set it.
+
+``/stream`` answers with server-sent events: ``chunk`` for what the LLM writes, then ``answer``, or ``error``. It needs
+CrewAI 1.7 or newer.
 """
 
 from __future__ import annotations
 
+import json
+import logging
 import os
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Header, HTTPException
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, Field
 
 from crewai_persistent_memory import PersistentMemory, PersistentMemoryError, StoreError, use_scope
 
 from crewai import Agent, Crew, Task  # isort: skip (after ours: no telemetry)
+
+
+logger = logging.getLogger("concierge")
+
+Guest = Annotated[str, Header(alias="X-User-Id", min_length=1, max_length=255)]
 
 
 class Question(BaseModel):
@@ -35,32 +48,42 @@ class Answer(BaseModel):
 def create_app(llm: Any = None, **options: Any) -> FastAPI:
     """The service. ``options`` go to the memory; left out, ``QDRANT_URL`` and the rest of the environment decide."""
     memory = PersistentMemory(**{"project_id": "concierge", "embedder": None, **options})
-    concierge = Agent(
-        role="Concierge",
-        goal="Serve each guest as someone who knows them",
-        backstory="You have worked at this desk for years.",
-        llm=llm or os.environ.get("MODEL", "openai/gpt-4o-mini"),
-    )
-    task = Task(description="{request}", expected_output="A short, helpful answer", agent=concierge)
-    crew = Crew(agents=[concierge], tasks=[task], **memory.crew_kwargs())
+    model = llm or os.environ.get("MODEL", "openai/gpt-4o-mini")
     app = FastAPI(title="Concierge")
 
+    def crew(**options: Any) -> Crew:
+        """A crew for one request. CrewAI keeps the state of a run in it, so that requests at once cannot share one; the
+        memory and its connections are the same for all."""
+        concierge = Agent(
+            role="Concierge",
+            goal="Serve each guest as someone who knows them",
+            backstory="You have worked at this desk for years.",
+            llm=model,
+        )
+        task = Task(description="{request}", expected_output="A short, helpful answer", agent=concierge)
+        return Crew(agents=[concierge], tasks=[task], **memory.crew_kwargs(), **options)
+
     @app.post("/ask")
-    def ask(question: Question, x_user_id: Annotated[str, Header(min_length=1, max_length=255)]) -> Answer:
-        with use_scope(user_id=x_user_id):
-            # A crew keeps the state of its run, so requests that run at the same time each get a copy; the memory
-            # and its connections are the same for all.
-            answer = crew.copy().kickoff(inputs={"request": question.text})
+    def ask(question: Question, guest: Guest) -> Answer:
+        with use_scope(user_id=guest):
+            answer = crew().kickoff(inputs={"request": question.text})
         return Answer(text=str(answer), worker=os.getpid())
 
+    @app.post("/stream")
+    async def stream(question: Question, guest: Guest) -> StreamingResponse:
+        # The crew works while the response is sent, after this block. It has the guest of the call to akickoff.
+        with use_scope(user_id=guest):
+            chunks = await crew(stream=True).akickoff(inputs={"request": question.text})
+        return StreamingResponse(_events(chunks), media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
+
     @app.get("/memories")
-    async def memories(x_user_id: Annotated[str, Header(min_length=1, max_length=255)]) -> list[str]:
-        with use_scope(user_id=x_user_id):
+    async def memories(guest: Guest) -> list[str]:
+        with use_scope(user_id=guest):
             return [entry.content for entry in await memory.store.alist(limit=50)]
 
     @app.delete("/memories")
-    async def forget(x_user_id: Annotated[str, Header(min_length=1, max_length=255)]) -> dict[str, int]:
-        with use_scope(user_id=x_user_id):
+    async def forget(guest: Guest) -> dict[str, int]:
+        with use_scope(user_id=guest):
             return {"forgotten": await memory.store.areset()}
 
     @app.get("/health")
@@ -76,6 +99,21 @@ def create_app(llm: Any = None, **options: Any) -> FastAPI:
         return JSONResponse({"detail": f"{type(error).__name__}: {error}"}, status)
 
     return app
+
+
+async def _events(chunks: Any) -> AsyncIterator[str]:
+    """A crew's stream as server-sent events. The response has begun, so an error can only be an event too."""
+    try:
+        async for chunk in chunks:
+            yield _event("chunk", text=chunk.content)
+        yield _event("answer", text=str(chunks.result), worker=os.getpid())
+    except Exception as error:
+        logger.exception("a stream failed")
+        yield _event("error", detail=type(error).__name__)
+
+
+def _event(name: str, **data: Any) -> str:
+    return f"event: {name}\ndata: {json.dumps(data)}\n\n"
 
 
 def __getattr__(name: str) -> Any:
