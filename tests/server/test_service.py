@@ -109,7 +109,7 @@ def stream(client: httpx.Client, user: str, text: str) -> Iterator[tuple[str, di
 
 @pytest.fixture
 def service(server: QdrantServer, collection: str, tmp_path: Path) -> Iterator[httpx.Client]:
-    with gunicorn(server, collection, tmp_path, "-w", "2") as client:
+    with gunicorn(server, collection, tmp_path, "-w", "2", "--graceful-timeout", "3") as client:
         yield client
 
 
