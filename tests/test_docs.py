@@ -1,4 +1,7 @@
-"""The code in ``docs/scaling.md`` is what the package understands."""
+"""The code in ``docs/scaling.md`` is what the package understands, and ``docs/architecture.md`` names what is there.
+
+The code in ``docs/web-services.md`` runs in ``tests/crew/test_web_services.py``.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,10 @@ from typing import Any
 
 from crewai_persistent_memory.server_config import CollectionSettings
 
-SCALING = (Path(__file__).parents[1] / "docs" / "scaling.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "src" / "crewai_persistent_memory"
+SCALING = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 PYTHON = re.findall(r"```python\n(.*?)```", SCALING, re.DOTALL)
 
 
@@ -26,3 +32,31 @@ def test_the_profiles_are_settings() -> None:
 def test_every_snippet_is_run_somewhere() -> None:
     """The fourth one, ``dedicate_project``, needs a cluster: ``tests/server/test_cluster.py``."""
     assert len(PYTHON) == 4
+
+
+def named_modules() -> set[Path]:
+    """The modules of architecture's table. Names in one cell are in the folder of the name before, or say their own."""
+    found: set[Path] = set()
+    for cell in re.findall(r"^\| (`.*?) \|", ARCHITECTURE, re.MULTILINE):
+        folder = PACKAGE
+        for name in re.findall(r"`([^`]+)`", cell):
+            here = list(folder.glob(name)) if "/" not in name else []
+            modules = here or list(PACKAGE.glob(name))
+            assert modules, f"{name} is in docs/architecture.md and not in the package"
+            folder = modules[0].parent
+            found.update(modules)
+    return found
+
+
+def test_every_module_is_in_the_architecture() -> None:
+    named = named_modules()
+    folders = {path for path in named if path.is_dir()}
+    modules = {path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py"}
+    missing = {path for path in modules - named if not folders & set(path.parents)}
+    assert not missing, sorted(str(path.relative_to(PACKAGE)) for path in missing)
+
+
+def test_links_lead_somewhere() -> None:
+    for page in [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
