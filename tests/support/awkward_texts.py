@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import random
 from collections.abc import Callable, Iterator
@@ -81,11 +82,18 @@ SHAPES: dict[str, Callable[[int, random.Random], str]] = {
     ),
     "empty lines": lambda size, chance: "\n" * size,
 }
+
+
+def _word(alphabet: str, length: int, number: int) -> str:
+    digest = hashlib.blake2b(f"{number}".encode(), digest_size=2 * length).digest()
+    return "".join(alphabet[int.from_bytes(digest[2 * i : 2 * i + 2], "big") % len(alphabet)] for i in range(length))
+
+
 SPECIAL_MIDDLES: dict[str, Callable[[int], str]] = {
-    "chinese": lambda number: "".join(chr(0x5000 + (number * 7919 + 131 * i) % 0x4000) for i in range(4)),
-    "thai": lambda number: "".join(chr(0x0E01 + (number // 46**i * 7 + i * 11) % 46) for i in range(8)),
+    "chinese": lambda number: _word(_range(0x5000, 0x9000), 4, number),
+    "thai": lambda number: _word(_range(0x0E01, 0x0E3A) + _range(0x0E40, 0x0E46), 10, number),
 }
-"""In scripts without blanks the word has none around it, and is of the script."""
+"""In scripts without blanks the word has none around it, and is of the script. Thai words have vowels, the filler not."""
 
 
 OTHER_SCRIPTS = {"chinese", "random han", "japanese", "thai", "korean", "hebrew", "arabic", "hindi"}

@@ -6,7 +6,7 @@ import math
 from typing import Any, Final, Protocol
 
 from ..errors import ConfigurationError
-from .words import for_document, for_document_by_characters, for_query, pieces_of
+from .words import Grouping, for_document, for_query, pieces_of, shorter_groups
 
 K: Final = 1.2
 B: Final = 0.75
@@ -18,9 +18,13 @@ done, and between them what it is to be done with."""
 
 MOST_QUERY_TERMS: Final = 4_096
 
-MOST_GROUPS: Final = 100_000
-"""Different terms of a document, from which on scripts without blanks are no longer taken in groups: the engine takes
-0.15 ms for a thousand terms, with the interpreter's lock held."""
+SHORTER_GROUPS: Final = (0.02, 0.002)
+"""The weights of shorter groups of characters in a query. A text that has the longer ones comes first."""
+
+MANY_TERMS: Final = 100_000
+MOST_TERMS: Final = 150_000
+"""Different terms of a document, from which on of scripts without blanks only the longest groups of characters are
+terms, and then only characters. The engine takes 0.15 ms for a thousand terms, with the interpreter's lock held."""
 
 # Saturates so late that the weight is nearly the number of occurrences, from which that number is computed back.
 _COUNTING_K: Final = 1e7
@@ -69,14 +73,12 @@ class KeywordEncoder:
         interpreter's lock, for 350 ms over 1 MB of Base64."""
         pieces = pieces_of(text)
         if len(pieces) == 1:
-            return self._model.embed_document(for_document(text, with_shorter=True))
+            return self._model.embed_document(for_document(pieces[0], Grouping.ALL))
         from qdrant_edge import SparseVector as EngineVector
 
         counts: dict[int, int] = {}
         for piece in pieces:
-            few = len(counts) < MOST_GROUPS
-            words = for_document(piece, with_shorter=False) if few else for_document_by_characters(piece)
-            found = self._counter.embed_document(words)
+            found = self._counter.embed_document(for_document(piece, _grouping(len(counts))))
             for term, weight in zip(found.indices, found.values, strict=True):
                 # weight = count × (k + 1) / (count + k)
                 count = round(weight * _COUNTING_K / (_COUNTING_K + 1.0 - weight))
@@ -86,16 +88,30 @@ class KeywordEncoder:
         return EngineVector(list(counts), [count * (K + 1.0) / (count + saturation) for count in counts.values()])
 
     def query(self, text: str) -> SparseVector:
-        """The terms to look for, each with weight 1; of a long text those of its beginning and its end."""
+        """The terms to look for, each with weight 1, but for groups of few characters; of a long text those of its
+        beginning and its end."""
         kept = MOST_QUERY_LENGTH
         while True:
             if len(text) > kept:
                 tail = kept // 4
                 text = f"{text[: kept - tail]} {text[-tail:]}"
-            found = self._model.embed_query(for_query(text))
+            found = self._query(text)
             if len(found.indices) <= MOST_QUERY_TERMS:
                 return found
             kept = min(kept, len(text)) * 3 // 4
+
+    def _query(self, text: str) -> SparseVector:
+        found = self._model.embed_query(for_query(text))
+        shorter = shorter_groups(text)
+        if not shorter:
+            return found
+        from qdrant_edge import SparseVector as EngineVector
+
+        weights = dict.fromkeys(found.indices, 1.0)
+        for weight, groups in zip(SHORTER_GROUPS, shorter, strict=False):
+            for term in self._model.embed_query(groups).indices:
+                weights.setdefault(term, weight)
+        return EngineVector(list(weights), list(weights.values()))
 
     def similarity(self, a: str, b: str) -> float:
         """Cosine of the two texts' sets of terms, 0…1: how much they say with the same words."""
@@ -103,3 +119,10 @@ class KeywordEncoder:
         if not terms_a or not terms_b:
             return 0.0
         return len(terms_a & terms_b) / math.sqrt(len(terms_a) * len(terms_b))
+
+
+def _grouping(terms: int) -> Grouping:
+    """How characters are grouped in what follows, when there are so many terms."""
+    if terms < MANY_TERMS:
+        return Grouping.ALL
+    return Grouping.LONGEST if terms < MOST_TERMS else Grouping.CHARACTERS

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Sequence
+from enum import Enum
+from typing import Final, NamedTuple
 
 PIECE: Final = 16_384
 """Characters that are tokenized in one go: 1 to 3 ms."""
@@ -16,8 +17,8 @@ PIECE: Final = 16_384
 LONGEST_WORD: Final = 1_024
 """Characters. Nobody looks for a longer word, and the stemmer takes a time that grows with it."""
 
-# Scripts written without blanks between words. Of those with an alphabet (Thai, Lao, Tibetan, Myanmar, Khmer) three
-# characters say about as much as two of the others (kana, bopomofo, Han).
+# Scripts written without blanks between words: with an alphabet (Thai, Lao, Tibetan, Myanmar, Khmer), and others (kana,
+# bopomofo, Han), of which one character says about as much as two letters.
 _LETTERS: Final = "\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff"
 _CHARACTERS: Final = (
     "\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3038-\u303b\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff"
@@ -25,8 +26,9 @@ _CHARACTERS: Final = (
 )
 _UNSPACED: Final = _LETTERS + _CHARACTERS
 _RUN: Final = re.compile(f"(?P<letters>[{_LETTERS}]+)|[{_CHARACTERS}]+")
-_GROUPED: Final = {"letters": 3, None: 2}
-"""How many characters of a run make a term."""
+_SIZES: Final = {"letters": (2, 3, 4), None: (1, 2)}
+"""How many characters of a run, one after the other, make a term."""
+_MOST_GROUPED: Final = 4
 # Hebrew to Sinhala, and Hangul: written with blanks, but a Latin word gets endings and articles without one.
 _SPACED: Final = "\u0590-\u0dff\u1100-\u11ff\uac00-\ud7af"
 _LATIN_BESIDE: Final = re.compile(f"(?<=[A-Za-z0-9])(?=[{_SPACED}])|(?<=[{_SPACED}])(?=[A-Za-z0-9])")
@@ -35,34 +37,37 @@ _LONG_WORD: Final = re.compile(rf"(?<![^\W_])[^\W_]{{{LONGEST_WORD + 1},}}")
 _BOUNDARY: Final = re.compile(rf"[\x00-/:-@\[-`{{-\x7f\s{_UNSPACED}]")
 
 
-def pieces_of(text: str) -> list[str]:
-    """A text as pieces of bounded length, which together have the words of the whole.
+class Piece(NamedTuple):
+    """A part of a text. Its first ``repeated`` characters are the end of the piece before, where that ends within a run
+    of a script without blanks, so that each group of characters is in one of the two."""
 
-    A cut inside a run of a script without blanks repeats its last characters in the next piece: each group of
-    characters is in one of the two.
-    """
+    text: str
+    repeated: int = 0
+
+
+def pieces_of(text: str) -> list[Piece]:
+    """A text as pieces of bounded length, which together have the words of the whole."""
     if len(text) <= PIECE:
-        return [text]
+        return [Piece(text)]
     pieces = []
-    start = 0
-    while start < len(text):
-        end, repeated = _within_run(text, _end_of_piece(text, start))
-        pieces.append(text[start:end])
+    start = repeated = 0
+    while start + repeated < len(text):
+        end = _end_of_piece(text, start)
+        pieces.append(Piece(text[start:end], repeated))
+        repeated = _within_run(text, end)
         start = end - repeated
     return pieces
 
 
-def _within_run(text: str, end: int) -> tuple[int, int]:
-    """Where a piece ends that would end at ``end``, and how many of its characters the next one repeats."""
-    last = _RUN.match(text, end - 1)
-    if last is None or last.end() <= end:
-        return end, 0  # not within a run
-    size = _GROUPED[last.lastgroup]
-    for length in range(2, size + 1):
-        longer = _RUN.match(text, end - length)
-        if longer is None or longer.end() <= end:
-            return end - length + 1, 0  # the run begins here, with less than a term
-    return end, size - 1
+def _within_run(text: str, end: int) -> int:
+    """How many characters before ``end`` belong to a run that goes on there, as far as they make terms with it."""
+    repeated = 0
+    for length in range(1, _MOST_GROUPED):
+        run = _RUN.match(text, end - length)
+        if run is None or run.end() <= end or length >= max(_SIZES[run.lastgroup]):
+            break
+        repeated = length
+    return repeated
 
 
 def _end_of_piece(text: str, start: int) -> int:
@@ -80,24 +85,52 @@ def _end_of_piece(text: str, start: int) -> int:
     return end
 
 
-def for_document(text: str, *, with_shorter: bool) -> str:
-    """A text for the tokenizer, so that it finds the words in it.
+class Grouping(Enum):
+    """Which groups of characters of scripts without blanks are terms."""
 
-    Args:
-        text: a document or a piece of one.
-        with_shorter: of scripts without blanks, groups of one character less are terms too, for short words.
-    """
-    return _prepared(text, _terms_and_shorter if with_shorter else _terms)
+    ALL = "all"
+    LONGEST = "longest"
+    CHARACTERS = "characters"
 
 
-def for_document_by_characters(text: str) -> str:
-    """The same with the characters of scripts without blanks as terms: far fewer different ones."""
-    return _prepared(text, lambda run: f" {' '.join(run[0])} ")
+def for_document(piece: Piece, grouping: Grouping) -> str:
+    """A piece of a document for the tokenizer, so that it finds the words in it."""
+
+    def terms(run: re.Match[str]) -> str:
+        sizes = _SIZES[run.lastgroup]
+        sizes = {Grouping.ALL: sizes, Grouping.LONGEST: sizes[-1:], Grouping.CHARACTERS: (1,)}[grouping]
+        return _groups(run[0], sizes, piece.repeated if run.start() == 0 else 0)
+
+    return _prepared(piece.text, terms)
 
 
 def for_query(text: str) -> str:
     """A query for the tokenizer, to match texts prepared by :func:`for_document`."""
-    return _prepared(text, _terms_and_whole)
+    return _prepared(text, _longest_groups)
+
+
+def shorter_groups(text: str) -> list[str]:
+    """Of the runs of scripts without blanks in a query, the groups one and two characters shorter than the longest.
+
+    They are in many texts, and say little where the longer ones match.
+    """
+    if text.isascii():
+        return []
+    runs = list(_RUN.finditer(unicodedata.normalize("NFC", text)))
+    shorter: list[list[str]] = [[], []]
+    for run in runs:
+        longest = min(len(run[0]), _SIZES[run.lastgroup][-1])
+        sizes = [size for size in reversed(_SIZES[run.lastgroup]) if size < longest]
+        for texts, size in zip(shorter, sizes, strict=False):
+            texts.append(_groups(run[0], [size]))
+    return [" ".join(texts) for texts in shorter if texts]
+
+
+def _longest_groups(run: re.Match[str]) -> str:
+    size = min(len(run[0]), _SIZES[run.lastgroup][-1])
+    # Entries written by 0.1 have a run as one word.
+    whole = run[0] if size < len(run[0]) <= 64 else ""
+    return f"{_groups(run[0], [size])}{whole} "
 
 
 def _prepared(text: str, of_run: Callable[[re.Match[str]], str]) -> str:
@@ -114,21 +147,11 @@ def _in_parts(match: re.Match[str]) -> str:
     return " ".join(word[start : start + LONGEST_WORD] for start in range(0, len(word), LONGEST_WORD))
 
 
-def _groups(run: str, size: int) -> str:
-    return " ".join(run[start : start + size] for start in range(len(run) - size + 1)) if len(run) > size else run
-
-
-def _terms(run: re.Match[str]) -> str:
-    return f" {_groups(run[0], _GROUPED[run.lastgroup])} "
-
-
-def _terms_and_shorter(run: re.Match[str]) -> str:
-    size = _GROUPED[run.lastgroup]
-    shorter = _groups(run[0], size - 1) if len(run[0]) >= size else ""
-    return f"{_terms(run)}{shorter} "
-
-
-def _terms_and_whole(run: re.Match[str]) -> str:
-    # Entries written by 0.1 have a run as one word.
-    whole = run[0] if _GROUPED[run.lastgroup] < len(run[0]) <= 64 else ""
-    return f"{_terms(run)}{whole} "
+def _groups(run: str, sizes: Sequence[int], counted: int = 0) -> str:
+    """The groups of characters of a run, but for those within its first ``counted`` characters. A run shorter than the
+    shortest group is one."""
+    sizes = [size for size in sizes if size <= len(run)] or [len(run)]
+    groups = [
+        run[start : start + size] for size in sizes for start in range(max(0, counted - size + 1), len(run) - size + 1)
+    ]
+    return f" {' '.join(groups)} "
