@@ -93,7 +93,7 @@ SPECIAL_MIDDLES: dict[str, Callable[[int], str]] = {
     "chinese": lambda number: _word(_range(0x5000, 0x9000), 4, number),
     "thai": lambda number: _word(_range(0x0E01, 0x0E3A) + _range(0x0E40, 0x0E46), 10, number),
 }
-"""In scripts without blanks the word has none around it, and is of the script. Thai words have vowels, the filler not."""
+"""In scripts without blanks the word has none around it, and is of the script. Only the Thai words have vowels."""
 
 
 OTHER_SCRIPTS = {"chinese", "random han", "japanese", "thai", "korean", "hebrew", "arabic", "hindi"}
