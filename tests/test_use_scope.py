@@ -135,6 +135,37 @@ class TestGenerators:
             ScopeBinding().resolve()
 
 
+class TestWorkThatOutlivesItsBlock:
+    def test_a_thread_and_a_task_keep_the_scope_they_were_started_in(self) -> None:
+        async def request(ended: asyncio.Event) -> str | None:
+            await ended.wait()
+            return user()
+
+        async def server() -> None:
+            ended = asyncio.Event()
+            with use_scope(user_id="john"):
+                task = asyncio.create_task(request(ended))
+                await asyncio.sleep(0)
+            ended.set()
+            assert await task == "john"
+            assert user() is NOBODY
+
+        asyncio.run(server())
+        with use_scope(user_id="john"):
+            context = contextvars.copy_context()
+        assert context.run(user) == "john"
+        assert user() is NOBODY
+        with ThreadPoolExecutor(1) as worker:
+
+            def handler() -> contextvars.Context:
+                with use_scope(user_id="jane"):
+                    return contextvars.copy_context()
+
+            later = worker.submit(handler).result()
+            assert worker.submit(later.run, user).result() == "jane", "on the same thread, after the block"
+            assert worker.submit(user).result() is NOBODY
+
+
 class TestAsynchronousGenerators:
     def test_two_in_turn_do_not_mix(self) -> None:
         async def achunks(user_id: str) -> AsyncIterator[list[str | None]]:

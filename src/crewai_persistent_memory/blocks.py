@@ -7,7 +7,7 @@ thread takes the next item (``ValueError: <Token ...> was created in a different
 
 So a block remembers the generator that holds it open. While any such block is open, the value of a call is that of
 the innermost block on its own call stack; the context variable decides for tasks and threads that were started inside
-a block.
+a block, and these keep its value when it has ended.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ContextDecorator, contextmanager
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from inspect import CO_ASYNC_GENERATOR, CO_GENERATOR
 from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType, TracebackType
 from typing import Any, Final, Generic, TypeVar
+
+import greenlet
 
 T = TypeVar("T")
 
@@ -37,16 +39,19 @@ _ENTERING: Final = ("contextlib", "_pytest", "pytest_asyncio")
 class _Open(Generic[T]):
     """One block that was entered. ``parent`` is the block it was entered in."""
 
-    __slots__ = ("closed", "frame", "parent", "task", "thread", "value")
+    __slots__ = ("closed", "context", "frame", "parent", "task", "value")
 
     def __init__(self, value: T, parent: _Open[T] | None, frame: FrameType | None) -> None:
         self.value = value
         self.parent = parent
         self.frame = frame
         self.closed = False
-        if frame is not None:
-            self.thread = threading.get_ident()
-            self.task = _current_task()
+        self.context: weakref.ref[Context] | None = None
+        self.task = None if frame is None else _current_task()
+
+    def is_in(self, context: Context | None) -> bool:
+        """Whether the block was entered in this context, which copies of it are not."""
+        return self.context is not None and self.context() is context
 
 
 class BlockVariable(Generic[T]):
@@ -81,6 +86,8 @@ class BlockVariable(Generic[T]):
         """Open a block; ``frame`` is where, if a generator may be there."""
         opened = _Open(value, self._current(), None if frame is None else _generator_of(frame))
         self._innermost.set(opened)
+        context = _current_context()
+        opened.context = None if context is None else weakref.ref(context)
         if opened.frame is not None:
             with self._lock:
                 self._in_generators.setdefault(opened.frame, []).append(opened)
@@ -139,9 +146,10 @@ class _Block(AbstractContextManager[None], ContextDecorator, Generic[T]):
 
 
 def _open(block: _Open[T] | None) -> Iterator[_Open[T]]:
-    """The blocks from this one outwards that are still open."""
+    """The blocks from this one outwards that are still open here. Where its context was copied, a block never ends."""
+    context = _current_context()
     while block is not None:
-        if not block.closed:
+        if not (block.closed and block.is_in(context)):
             yield block
         block = block.parent
 
@@ -169,7 +177,7 @@ def _holds_here(block: _Open[Any], stack: set[int]) -> bool:
     """
     if block.frame is None or id(block.frame) in stack:
         return True
-    if block.thread == threading.get_ident() and block.task == _current_task():
+    if block.is_in(_current_context()):
         return False
     task = None if block.task is None else block.task()
     if task is not None and _awaits(task.get_coro(), block.frame):
@@ -198,6 +206,12 @@ def _frames(frame: FrameType | None) -> Iterator[FrameType]:
     while frame is not None:
         yield frame
         frame = frame.f_back
+
+
+def _current_context() -> Context | None:
+    """The context itself: the standard library gives copies only."""
+    context: Context | None = greenlet.getcurrent().gr_context
+    return context
 
 
 def _current_task() -> weakref.ref[asyncio.Task[Any]] | None:

@@ -4,8 +4,10 @@ whose memory has no user, or fails, says so."""
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -156,8 +158,10 @@ class TestLeftovers:
             crew.kickoff({"question": "first"})
             crew.replay(str(second.id))
         assert "john-answer" in llm.prompts[-1]
-        with use_scope(user_id="jane"), pytest.raises(CrewInUseError, match="a new one for each request"):
-            crew.replay(str(second.id))
+        new = Crew(agents=crew.agents, tasks=crew.tasks, **memory.crew_kwargs(long_term=False))
+        for each in (crew, new):
+            with use_scope(user_id="jane"), pytest.raises(CrewInUseError, match="a new one for each request"):
+                each.replay(str(second.id))
 
     def test_the_result_of_another_crews_task(self, memory: PersistentMemory) -> None:
         llm = ScriptedLLM(final("john-answer"))
@@ -238,6 +242,81 @@ class TestRefusals:
             crew.kickoff({"question": "jane"})
         assert kept_for(memory, "jane") == ["jane\nResult: noted"]
 
+    def test_while_an_asynchronous_task_of_a_failed_run_goes_on(self, memory: PersistentMemory) -> None:
+        begun, go_on, done = threading.Event(), threading.Event(), threading.Event()
+
+        def failing(prompt: str) -> str:
+            if "john" in prompt:
+                begun.wait(30)
+                raise ValueError("no answer")
+            return final("noted")
+
+        def slow(prompt: str) -> str:
+            if "john" in prompt:
+                begun.set()
+                go_on.wait(30)
+            return final("slow answer")
+
+        def agent(answer: Any) -> Agent:
+            return Agent(role="Clerk", goal="Answer", backstory="x", llm=ScriptedLLM(answer), max_retry_limit=0)
+
+        first, second = agent(failing), agent(slow)
+        tasks = [
+            Task(description="first {question}", expected_output="x", agent=first, async_execution=True),
+            Task(description="second {question}", expected_output="x", agent=second, async_execution=True),
+            Task(description="third {question}", expected_output="x", agent=agent(final("noted"))),
+        ]
+        tasks[1].callback = lambda output: done.set()
+        crew = Crew(agents=[first, second, tasks[2].agent], tasks=tasks, **memory.crew_kwargs(long_term=False))
+        with use_scope(user_id="john"), pytest.raises(Exception, match="no answer"):
+            crew.kickoff({"question": "john"})
+        with use_scope(user_id="jane"), pytest.raises(CrewInUseError):
+            crew.kickoff({"question": "jane"})
+        go_on.set()
+        assert done.wait(30)
+        with use_scope(user_id="jane"):
+            kickoff_when_free(crew, {"question": "jane"})
+        assert not any("john" in text for text in kept_for(memory, "jane"))
+        assert "second john\nResult: slow answer" in kept_for(memory, "john")
+
+    def test_a_crew_for_somebody_else_inside_a_run_with_the_same_agent(self, memory: PersistentMemory) -> None:
+        refused: list[Exception] = []
+
+        def answer(prompt: str) -> str:
+            if not refused:
+                with use_scope(user_id="jane"), pytest.raises(CrewInUseError) as caught:
+                    crew_of(memory, None, agent=agent, description="jane-question").kickoff()
+                refused.append(caught.value)
+            return final("noted")
+
+        agent = Agent(role="Desk", goal="Serve", backstory="x", llm=ScriptedLLM(answer))
+        with use_scope(user_id="john"):
+            crew_of(memory, None, agent=agent, description="john-question").kickoff()
+        assert refused
+        assert kept_for(memory, "jane") == []
+
+    def test_the_task_that_another_crew_takes_its_context_from(self, memory: PersistentMemory) -> None:
+        """Its result would change under the other crew."""
+        refused: list[Exception] = []
+
+        def answer(prompt: str) -> str:
+            thread = threading.Thread(target=john)
+            thread.start()
+            thread.join()
+            return final("noted")
+
+        def john() -> None:
+            with use_scope(user_id="john"), pytest.raises(CrewInUseError) as caught:
+                first.kickoff({"question": "john-secret"})
+            refused.append(caught.value)
+
+        first = crew_of(memory, ScriptedLLM(final("john-answer")))
+        second = crew_of(memory, ScriptedLLM(answer), description="second")
+        second.tasks[0].context = [first.tasks[0]]
+        with use_scope(user_id="jane"):
+            second.kickoff()
+        assert refused
+
     @needs_unified
     def test_a_flow_that_served_somebody_else(self, memory: PersistentMemory) -> None:
         """Its state is the application's: nobody can clean it."""
@@ -258,6 +337,16 @@ class TestRefusals:
                 flow.kickoff()
         assert kept_for(memory, "jane") == []
         assert kept_for(memory, "john") == ["somebody was here"]
+
+
+def kickoff_when_free(crew: Crew, inputs: dict[str, Any]) -> Any:
+    """A task's thread gives its objects back after its callback."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            return crew.kickoff(inputs)
+        except CrewInUseError:
+            assert time.monotonic() < deadline, "never free again"
 
 
 def starts(crew: Crew) -> dict[str, Any]:
@@ -429,6 +518,38 @@ class TestGuardrails:
             result = Crew(agents=[agent], tasks=[task], **memory.crew_kwargs(long_term=False)).kickoff()
         assert result.raw == "my card is ****"
         assert kept_for(memory, "john") == ["hello\nResult: my card is ****"]
+
+    def test_delegated_work_is_not_judged(self, memory: PersistentMemory) -> None:
+        """Each of it is kept, as it was said, whatever the guardrail makes of the answer to the task."""
+
+        def boss(prompt: str) -> str:
+            done = prompt.rpartition("Current Task")[2].count("part-")
+            if done < 2:
+                tool_name = (
+                    "delegate_work_to_coworker"
+                    if "delegate_work_to_coworker" in prompt
+                    else "Delegate work to coworker"
+                )
+                work = json.dumps({"task": f"subtask-{done}", "context": "none", "coworker": "Helper"})
+                return f"Thought: I need help\nAction: {tool_name}\nAction Input: {work}"
+            return final("all done")
+
+        answers = iter(["part-0", "part-1"])
+        helper = Agent(role="Helper", goal="Help", backstory="x", llm=ScriptedLLM(lambda prompt: final(next(answers))))
+        chief = Agent(role="Boss", goal="Lead", backstory="x", llm=ScriptedLLM(boss), allow_delegation=True)
+        task = Task(
+            description="the whole",
+            expected_output="x",
+            agent=chief,
+            guardrail=lambda output: (True, output.raw.upper()),
+        )
+        crew = Crew(agents=[chief, helper], tasks=[task], **memory.crew_kwargs(long_term=False))
+        with use_scope(user_id="john"):
+            assert crew.kickoff().raw == "ALL DONE"
+        kept = kept_for(memory, "john")
+        assert "the whole\nResult: ALL DONE" in kept
+        for part in ("part-0", "part-1"):
+            assert any(text.endswith(f"Result: {part}") for text in kept), kept
 
     def test_nothing_is_kept_of_a_task_that_no_answer_passed(self, memory: PersistentMemory) -> None:
         llm = ScriptedLLM(final("bad"))

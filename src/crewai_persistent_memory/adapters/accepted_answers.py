@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from crewai import Task
 from crewai.lite_agent import LiteAgent
 
 from ..io.bridge import drive
+from .leases import leases
 from .runs import current_run
 from .saved_tasks import executor_class
 
@@ -24,10 +26,18 @@ _DEFERS: Final = "__waits_for_guardrails__"
 
 
 class _Waiting:
-    """What is to be saved of one task, by the method that saves it; a new attempt replaces the one before."""
+    """What is to be saved of one task, by the method that saves it; a new attempt replaces the one before.
 
-    def __init__(self) -> None:
-        self.saves: dict[tuple[int, str], tuple[Callable[..., Any], Any, Any]] = {}
+    ``judged`` is the task, or the standalone agent, whose answer the guardrails see. What others do meanwhile for its
+    agent (delegated work, say) is not theirs to judge.
+    """
+
+    def __init__(self, judged: Any) -> None:
+        self.judged = judged
+        self.saves: dict[str, tuple[Callable[..., Any], Any, Any]] = {}
+
+    def is_for(self, saver: Any) -> bool:
+        return self.judged is (saver if isinstance(saver, LiteAgent) else saver.task)
 
     def save(self, accepted: str | None) -> None:
         for method, saver, output in self.saves.values():
@@ -64,9 +74,9 @@ def _deferring(method: Callable[..., Any], name: str) -> Callable[..., Any]:
     @functools.wraps(method)
     def save(saver: Any, output: Any) -> Any:
         waiting = _waiting.get()
-        if waiting is None:
+        if waiting is None or not waiting.is_for(saver):
             return method(saver, output)
-        waiting.saves[id(saver), name] = (method, saver, output)
+        waiting.saves[name] = (method, saver, output)
         return None
 
     return save
@@ -75,17 +85,18 @@ def _deferring(method: Callable[..., Any], name: str) -> Callable[..., Any]:
 def _blocking(execute: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(execute)
     def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if isinstance(self, LiteAgent) and _waiting.get() is not None:
-            return execute(self, *args, **kwargs)  # it calls itself again after a refusal
-        if not _waits(self):
-            return _alone(execute, self, *args, **kwargs)
-        waiting = _Waiting()
-        token = _waiting.set(waiting)
-        try:
-            result = execute(self, *args, **kwargs)
-        finally:
-            _waiting.reset(token)
-        waiting.save(getattr(result, "raw", None))
+        around = _waiting.get()
+        if around is not None and around.judged is self:
+            return execute(self, *args, **kwargs)  # LiteAgent calls itself again after a refusal
+        waiting = _Waiting(self) if _waits(self) else None
+        with _still_held():
+            token = _waiting.set(waiting)
+            try:
+                result = execute(self, *args, **kwargs)
+            finally:
+                _waiting.reset(token)
+            if waiting is not None:
+                waiting.save(getattr(result, "raw", None))
         return result
 
     return guarded
@@ -93,14 +104,15 @@ def _blocking(execute: Callable[..., Any]) -> Callable[..., Any]:
 
 def _awaited(execute: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Coroutine[Any, Any, Any]]:
     async def waits_for_guardrails(self: Any, *args: Any, **kwargs: Any) -> Any:
-        waiting = _Waiting() if _waits(self) else None
-        token = _waiting.set(waiting)
-        try:
-            result = await execute(self, *args, **kwargs)
-        finally:
-            _waiting.reset(token)
-        if waiting is not None:
-            waiting.save(getattr(result, "raw", None))
+        waiting = _Waiting(self) if _waits(self) else None
+        with _still_held():
+            token = _waiting.set(waiting)
+            try:
+                result = await execute(self, *args, **kwargs)
+            finally:
+                _waiting.reset(token)
+            if waiting is not None:
+                waiting.save(getattr(result, "raw", None))
         return result
 
     @functools.wraps(execute)
@@ -112,13 +124,10 @@ def _awaited(execute: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., 
     return guarded
 
 
-def _alone(execute: Callable[..., Any], self: Any, *args: Any, **kwargs: Any) -> Any:
-    """A task without guardrails inside one that has some (delegated work) saves at once."""
-    token = _waiting.set(None)
-    try:
-        return execute(self, *args, **kwargs)
-    finally:
-        _waiting.reset(token)
+def _still_held() -> AbstractContextManager[None]:
+    """An asynchronous task may go on when its run has ended, because another task failed or nobody waits any more."""
+    run = current_run.get()
+    return nullcontext() if run is None else leases.still_held(run)
 
 
 def _waits(executed: Any) -> bool:

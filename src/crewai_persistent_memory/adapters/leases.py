@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from ..errors import CrewInUseError
+from . import leftovers
 from .runs import Owner, Run
 
 Owners = frozenset[Owner]
@@ -32,11 +34,12 @@ class Leases:
         self._lock = threading.RLock()
         self._leases: dict[int, _Lease] = {}
 
-    def acquire(self, objects: Iterable[Any], run: Run) -> list[Any]:
-        """Take objects for a run, all or none. A run that was started inside another one may share its objects.
+    def acquire(self, objects: Iterable[Any], run: Run) -> list[tuple[Any, Owners | None]]:
+        """Take objects for a run, all or none. A run that was started inside another one may share its objects, if it is
+        for the same owners or for some of them.
 
         Returns:
-            The objects that no other run holds.
+            The objects that no other run holds, each with the owners of the run before.
 
         Raises:
             CrewInUseError: another run has one of them.
@@ -44,9 +47,9 @@ class Leases:
         with self._lock:
             leases = [(each, self._lease(each)) for each in objects]
             for each, lease in leases:
-                if not all(run.is_inside(other) for other in lease.runs):
+                if not all(run.is_inside(other) and run.owners <= other.owners for other in lease.runs):
                     raise CrewInUseError(refusal(each))
-            free = [each for each, lease in leases if not lease.runs]
+            free = [(each, lease.owners) for each, lease in leases if not lease.runs]
             for _, lease in leases:
                 if not lease.runs:
                     lease.owners = run.owners
@@ -60,6 +63,18 @@ class Leases:
             for _, lease in leases:
                 lease.runs.remove(run)
             return [each for each, lease in leases if not lease.runs]
+
+    @contextmanager
+    def still_held(self, run: Run) -> Iterator[None]:
+        """Around a part of a run's work that may go on when the run has ended: a task in a thread, after another one
+        has failed."""
+        objects = list(run.objects)
+        self.acquire(objects, run)
+        try:
+            yield
+        finally:
+            for each in self.release(objects, run):
+                leftovers.close(each)
 
     def owners(self, each: Any) -> Owners | None:
         """Whose run an object works for, or worked for last; ``None`` if it has worked for none."""

@@ -29,7 +29,7 @@ from ..errors import CrewInUseError, MissingScopeError, ScopeError
 from ..io.bridge import drive, in_thread
 from ..scope_context import carry_scope
 from . import leftovers, streams
-from .leases import leases
+from .leases import Owners, leases
 from .own_memories import agents_of, memories_of_crew, store_of
 from .runs import Run, current_run
 
@@ -37,6 +37,7 @@ logger = logging.getLogger("crewai_persistent_memory")
 
 T = TypeVar("T")
 Carried = Callable[[], AbstractContextManager[None]]
+Free = tuple[Any, Owners | None]
 
 _FLOW: Final = next(base for base in Flow.__mro__ if "kickoff_async" in vars(base))
 """What every flow is. ``Flow`` itself is a generic class made from it since 1.15."""
@@ -159,21 +160,22 @@ def _makes_a_stream(starting: Any, name: str) -> bool:
 
 
 @contextmanager
-def _held(starting: Any, run: Run, name: str) -> Iterator[list[Any]]:
+def _held(starting: Any, run: Run, name: str) -> Iterator[list[Free]]:
     """Hold the objects of a run for it. Gives those that no other run holds, which are to be cleaned before they work.
 
     Raises:
         CrewInUseError: another run has one of them; or it was another's run that is gone on with: that of a flow, whose
             state is the application's, or of a crew that is replayed.
     """
-    goes_on = isinstance(starting, _FLOW) or name == "replay"
-    if goes_on and leases.owners(starting) not in (None, run.owners) and run.around is None:
+    objects = _objects_of(starting)
+    goes_on = [starting] if isinstance(starting, _FLOW) else objects if name == "replay" else []
+    if run.around is None and any(leases.owners(each) not in (None, run.owners) for each in goes_on):
         raise CrewInUseError(
             f"this {type(starting).__name__} has run for another user or run, and would go on with what that one left: "
             "build a new one for each request"
         )
-    objects = _objects_of(starting)
     free = leases.acquire(objects, run)
+    run.objects = objects
     token = current_run.set(run)
     try:
         yield free
@@ -194,22 +196,27 @@ def _working(starting: Any, run: Run) -> Iterator[None]:
 def _objects_of(starting: Any) -> list[Any]:
     if not isinstance(starting, crewai.Crew):
         return [starting]
-    objects = [starting, *agents_of(starting), *starting.tasks]
+    objects = [starting, *agents_of(starting), *starting.tasks, *_sources_of(starting)]
     return list({id(each): each for each in objects}.values())
 
 
-def _clean(starting: Any, free: list[Any], run: Run) -> None:
+def _sources_of(crew: Any) -> list[Any]:
+    """Tasks of other crews, whose results are put into the prompts of this one."""
+    own = {id(task) for task in crew.tasks}
+    contexts = [task.context for task in crew.tasks if isinstance(task.context, list)]
+    return [task for context in contexts for task in context if id(task) not in own]
+
+
+def _clean(starting: Any, free: list[Free], run: Run) -> None:
     if getattr(starting, "checkpoint_kickoff_event_id", None) is not None:
         return  # restored from a checkpoint, with what it is to go on with
-    for each in free:
-        if isinstance(each, _FLOW):
-            continue
-        leftovers.clean(each)
-        for other in each.tasks if isinstance(each, crewai.Crew) else ():
-            for source in other.context if isinstance(other.context, list) else ():
-                # A task of another crew, which has run before: its result is put into the prompts of this run.
-                if leases.owners(source) not in (None, run.owners):
-                    source.output = None
+    sources = {id(task) for task in _sources_of(starting)} if isinstance(starting, crewai.Crew) else set()
+    for each, owners in free:
+        if id(each) in sources:
+            if owners not in (None, run.owners):
+                each.output = None
+        elif not isinstance(each, _FLOW):
+            leftovers.clean(each)
 
 
 def _finish(starting: Any, run: Run) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from ..errors import ConfigurationError, ScopeError
 from ..scope import Scope
@@ -25,6 +25,8 @@ class Run:
             (scope.org_id, scope.project_id, scope.user_id, scope.run_id) for scope in scopes
         )
         self.around: Final = current_run.get()
+        self.objects: Sequence[Any] = ()
+        """CrewAI's objects that the run works with, once it does."""
         self._fatal: list[Exception] = []
 
     def is_inside(self, other: Run) -> bool:
