@@ -35,7 +35,7 @@ class Leases:
         self._leases: dict[int, _Lease] = {}
 
     def acquire(self, objects: Iterable[Any], run: Run) -> list[tuple[Any, Owners | None]]:
-        """Take objects for a run, all or none. A run that was started inside another one may share its objects, if it is
+        """Take objects for a run, all or none. A run that was started inside another one may share its objects if it is
         for the same owners or for some of them.
 
         Returns:
