@@ -257,3 +257,60 @@ def test_is_a_decorator_too() -> None:
 
     assert handler(3) == "john"
     assert user() is NOBODY
+
+
+class TestDecorators:
+    """What is awaited or iterated runs in its block, and not only the call that makes it."""
+
+    def test_functions_that_are_awaited(self) -> None:
+        @use_scope(user_id="john")
+        async def handler() -> str | None:
+            await asyncio.sleep(0)
+            return user()
+
+        async def server() -> None:
+            with use_scope(user_id="jane"):
+                assert await handler() == "john"
+                assert user() == "jane"
+
+        asyncio.run(server())
+
+    def test_functions_that_are_iterated(self) -> None:
+        @use_scope(user_id="john")
+        def items() -> Iterator[str | None]:
+            yield user()
+            yield user()
+
+        with use_scope(user_id="jane"):
+            assert [(each, user()) for each in items()] == [("john", "jane")] * 2
+
+        @use_scope(user_id="john")
+        async def later() -> AsyncIterator[str | None]:
+            yield user()
+            yield user()
+
+        async def consumer() -> list[Any]:
+            with use_scope(user_id="jane"):
+                return [(each, user()) async for each in later()]
+
+        assert asyncio.run(consumer()) == [("john", "jane")] * 2
+
+
+def test_a_whole_scope_that_is_not_there() -> None:
+    nothing: Any = None
+    with use_scope(user_id="john"), pytest.raises(MissingScopeError, match="scope is None"), use_scope(nothing):
+        pass
+
+
+def test_work_of_a_suspended_generator_never_has_its_consumers_user() -> None:
+    """What it started may have a user, or none: never the one around the loop that iterates it."""
+
+    def started() -> Iterator[Any]:
+        with use_scope(user_id="john"):
+            yield contextvars.copy_context()
+
+    with use_scope(user_id="jane"):
+        generator = started()
+        assert next(generator).run(user) in ("john", NOBODY)
+        assert user() == "jane"
+        generator.close()

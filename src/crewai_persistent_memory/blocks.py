@@ -13,7 +13,9 @@ a block, and these keep its value when it has ended.
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
+import inspect
 import os
 import sys
 import threading
@@ -21,17 +23,17 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ContextDecorator, contextmanager
 from contextvars import Context, ContextVar
-from inspect import CO_ASYNC_GENERATOR, CO_GENERATOR
 from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType, TracebackType
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar, cast
 
 import greenlet
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
 
 _DEEPEST: Final = 1000
 _AWAITING: Final = (CoroutineType, GeneratorType, AsyncGeneratorType)
-_GENERATOR: Final = CO_GENERATOR | CO_ASYNC_GENERATOR
+_GENERATOR: Final = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 _ENTERING: Final = ("contextlib", "_pytest", "pytest_asyncio")
 """Packages that take the first item of a generator to enter a block for their caller: ``@contextmanager``, fixtures."""
 
@@ -119,7 +121,7 @@ class BlockVariable(Generic[T]):
             stack.add(id(frame))  # not the frame: this one would then hold itself
             if running is None and (blocks := self._in_generators.get(frame)):
                 running = next((block for block in reversed(blocks) if not block.closed), None)
-        inherited = next((block for block in _open(innermost) if _holds_here(block, stack)), None)
+        inherited = _inherited(innermost, stack)
         if running is None or (inherited is not None and running in _open(inherited)):
             return inherited
         # The variable was set by another generator, or around the call that resumed this one.
@@ -134,6 +136,36 @@ class _Block(AbstractContextManager[None], ContextDecorator, Generic[T]):
 
     def _recreate_cm(self) -> _Block[T]:
         return _Block(self._variable, self._change)
+
+    def __call__(self, function: F) -> F:
+        """A function that runs in a block, also one that is awaited or iterated later."""
+        again = self._recreate_cm
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def awaited(*args: Any, **kwargs: Any) -> Any:
+                with again():
+                    return await function(*args, **kwargs)
+
+            return cast(F, awaited)
+        if inspect.isasyncgenfunction(function):
+
+            @functools.wraps(function)
+            async def iterated_later(*args: Any, **kwargs: Any) -> Any:
+                with again():
+                    async for each in function(*args, **kwargs):
+                        yield each
+
+            return cast(F, iterated_later)
+        if inspect.isgeneratorfunction(function):
+
+            @functools.wraps(function)
+            def iterated(*args: Any, **kwargs: Any) -> Any:
+                with again():
+                    return (yield from function(*args, **kwargs))
+
+            return cast(F, iterated)
+        return super().__call__(function)
 
     def __enter__(self) -> None:
         value = self._change(self._variable.get())
@@ -152,6 +184,21 @@ def _open(block: _Open[T] | None) -> Iterator[_Open[T]]:
         if not (block.closed and block.is_in(context)):
             yield block
         block = block.parent
+
+
+def _inherited(innermost: _Open[T] | None, stack: set[int]) -> _Open[T] | None:
+    """The block of the context variable that holds for the call with this stack.
+
+    Past a block that does not hold, the one around it holds for the generator's consumer. In a copy of the context,
+    what the consumer started cannot be told from what the generator started: there none holds.
+    """
+    context = _current_context()
+    for block in _open(innermost):
+        if _holds_here(block, stack):
+            return block
+        if not block.is_in(context):
+            return None
+    return None
 
 
 def _generator_of(frame: FrameType | None) -> FrameType | None:

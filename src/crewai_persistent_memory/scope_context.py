@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Set
 from contextlib import AbstractContextManager
-from typing import TypedDict
+from typing import Any, Final, TypedDict
 
 from typing_extensions import Unpack
 
 from .errors import InvalidScopeError, MissingScopeError
 from .scope import SCOPE_FIELDS, Scope, ScopeBinding, current_binding
+
+NO_SCOPE: Final[Any] = object()
+"""No whole scope was given. Not ``None``, which is what a look-up that failed returns."""
 
 
 class ScopeFields(TypedDict, total=False):
@@ -22,16 +25,20 @@ class ScopeFields(TypedDict, total=False):
     org_id: str
 
 
-def check_given(fields: ScopeFields) -> None:
-    """Refuse a field that was given and says nothing.
+def given_scope(scope: Scope | None, fields: ScopeFields) -> Scope | None:
+    """The whole scope that was given, ``None`` if none was. Refuses what was given and says nothing.
 
     ``None`` is a value for a run and an agent: none. For the others it is an error, because it is what a look-up
     that failed returns, and the outer block's value would be somebody else's.
 
     Raises:
-        MissingScopeError: ``user_id`` is ``None``.
+        MissingScopeError: ``user_id`` or the whole scope is ``None``.
         InvalidScopeError: ``project_id`` or ``org_id`` is ``None``, or there is no such field.
     """
+    if scope is None:
+        raise MissingScopeError(
+            "scope is None: nobody is known for this call. Refuse the request, or leave scope out to keep what holds"
+        )
     for name, value in fields.items():
         if name not in SCOPE_FIELDS:
             raise InvalidScopeError(f"{name} is no field of a scope: use one of {', '.join(SCOPE_FIELDS)}")
@@ -42,9 +49,10 @@ def check_given(fields: ScopeFields) -> None:
             )
         if value is None and name in ("project_id", "org_id"):
             raise InvalidScopeError(f"{name} is None: give a {name}, or leave it out")
+    return None if scope is NO_SCOPE else scope
 
 
-def use_scope(scope: Scope | None = None, **fields: Unpack[ScopeFields]) -> AbstractContextManager[None]:
+def use_scope(scope: Scope = NO_SCOPE, **fields: Unpack[ScopeFields]) -> AbstractContextManager[None]:
     """Set the scope for everything called inside the ``with`` block: one request, one job.
 
     Fields given when a memory was built are fixed and must not be contradicted; the others are filled from here.
@@ -62,11 +70,10 @@ def use_scope(scope: Scope | None = None, **fields: Unpack[ScopeFields]) -> Abst
 
     Raises:
         InvalidScopeError: a field is malformed.
-        MissingScopeError: ``user_id`` is ``None``.
+        MissingScopeError: ``user_id``, or the whole scope, is ``None``.
         ScopeConflictError: ``scope`` and single fields are both given.
     """
-    check_given(fields)
-    inner = ScopeBinding.of(scope, **fields)
+    inner = ScopeBinding.of(given_scope(scope, fields), **fields)
     cleared = {name for name, value in fields.items() if value is None}
     return current_binding.block(lambda outer: _nested(inner, outer or ScopeBinding(), cleared))
 

@@ -242,6 +242,9 @@ class TestRefusals:
             crew.kickoff({"question": "jane"})
         assert kept_for(memory, "jane") == ["jane\nResult: noted"]
 
+    @pytest.mark.skipif(
+        installed() < (1, 7, 0), reason="until CrewAI 1.6 a kickoff waits for ever for an asynchronous task that failed"
+    )
     def test_while_an_asynchronous_task_of_a_failed_run_goes_on(self, memory: PersistentMemory) -> None:
         begun, go_on, done = threading.Event(), threading.Event(), threading.Event()
 

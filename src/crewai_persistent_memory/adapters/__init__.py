@@ -13,7 +13,7 @@ def _install() -> None:
     """Make what this CrewAI does fit for memories that belong to somebody. Idempotent."""
     # A CrewAI this package does not know gives one sentence, before anything of it is touched.
     installed()
-    from . import accepted_answers, memory_tools, run_guard, saved_tasks, streams, threads, tracing
+    from . import accepted_answers, clean_copies, memory_tools, run_guard, saved_tasks, streams, threads, tracing
 
     tracing.install()
     threads.carry_context()
@@ -22,6 +22,7 @@ def _install() -> None:
     memory_tools.install()
     streams.install()
     run_guard.install()
+    clean_copies.install()
 
 
 _install()

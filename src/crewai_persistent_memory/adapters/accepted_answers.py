@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Callable, Coroutine
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from crewai import Task
 from crewai.lite_agent import LiteAgent
 
 from ..io.bridge import drive
+from ..io.context import setting
 from .leases import leases
 from .runs import current_run
 from .saved_tasks import executor_class
@@ -89,14 +90,9 @@ def _blocking(execute: Callable[..., Any]) -> Callable[..., Any]:
         if around is not None and around.judged is self:
             return execute(self, *args, **kwargs)  # LiteAgent calls itself again after a refusal
         waiting = _Waiting(self) if _waits(self) else None
-        with _still_held():
-            token = _waiting.set(waiting)
-            try:
-                result = execute(self, *args, **kwargs)
-            finally:
-                _waiting.reset(token)
-            if waiting is not None:
-                waiting.save(getattr(result, "raw", None))
+        with _still_held(), setting(_waiting, waiting), _saved_in_the_end(waiting) as results:
+            result = execute(self, *args, **kwargs)
+            results.append(result)
         return result
 
     return guarded
@@ -105,14 +101,9 @@ def _blocking(execute: Callable[..., Any]) -> Callable[..., Any]:
 def _awaited(execute: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Coroutine[Any, Any, Any]]:
     async def waits_for_guardrails(self: Any, *args: Any, **kwargs: Any) -> Any:
         waiting = _Waiting(self) if _waits(self) else None
-        with _still_held():
-            token = _waiting.set(waiting)
-            try:
-                result = await execute(self, *args, **kwargs)
-            finally:
-                _waiting.reset(token)
-            if waiting is not None:
-                waiting.save(getattr(result, "raw", None))
+        with _still_held(), setting(_waiting, waiting), _saved_in_the_end(waiting) as results:
+            result = await execute(self, *args, **kwargs)
+            results.append(result)
         return result
 
     @functools.wraps(execute)
@@ -122,6 +113,21 @@ def _awaited(execute: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., 
         return await (work if current_run.get() is None else drive(work))
 
     return guarded
+
+
+@contextmanager
+def _saved_in_the_end(waiting: _Waiting | None) -> Iterator[list[Any]]:
+    """Save what the guardrails have accepted, also where a callback of the task fails after that. The block puts the
+    result into the list it is given."""
+    results: list[Any] = []
+    before = None if waiting is None else getattr(waiting.judged, "output", None)
+    try:
+        yield results
+    finally:
+        if waiting is not None:
+            after = getattr(waiting.judged, "output", None)
+            for result in results or ([after] if after is not before else []):
+                waiting.save(getattr(result, "raw", None))
 
 
 def _still_held() -> AbstractContextManager[None]:

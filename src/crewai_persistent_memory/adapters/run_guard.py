@@ -17,16 +17,18 @@ import inspect
 import logging
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from contextvars import ContextVar
 from typing import Any, Final, TypeVar
 
 import crewai
 from crewai.agents.agent_builder.base_agent import BaseAgent
 from crewai.flow.flow import Flow
 from crewai.lite_agent import LiteAgent
+from crewai.tools.tool_usage import ToolUsage
 
 from ..errors import CrewInUseError, MissingScopeError, ScopeError
 from ..io.bridge import drive, in_thread
+from ..io.context import setting
+from ..scope import current_binding
 from ..scope_context import carry_scope
 from . import leftovers, streams
 from .leases import Owners, leases
@@ -45,6 +47,8 @@ _FLOW: Final = next(base for base in Flow.__mro__ if "kickoff_async" in vars(bas
 _GUARDED: Final = "__guarded__"
 _BLOCKING: Final = ("kickoff", "kickoff_for_each", "replay", "resume", "stream_events", "astream")
 _AWAITED: Final = ("kickoff_async", "kickoff_for_each_async", "akickoff", "akickoff_for_each", "resume_async")
+_STEPS: Final = {"execute_task": False, "aexecute_task": True}
+"""An agent's part in a crew's run, and whether it is awaited. An application may call it without a crew."""
 
 
 def install() -> None:
@@ -56,12 +60,16 @@ def install() -> None:
                 guarded = _blocking(method) if name in _BLOCKING else _awaited(method)
                 setattr(guarded, _GUARDED, True)
                 type.__setattr__(owner, name, guarded)
-    for owner in (crewai.Crew, BaseAgent, crewai.Task):
-        method = vars(owner)["copy"]
-        if not hasattr(method, _GUARDED):
-            copied = _copying_crew(method) if owner is crewai.Crew else _copying_part(method)
-            setattr(copied, _GUARDED, True)
-            type.__setattr__(owner, "copy", copied)
+    for name, is_awaited in _STEPS.items():
+        method = vars(crewai.Agent).get(name)
+        if method is not None and not hasattr(method, _GUARDED):
+            step = _unless_in_a_run(method, _awaited(method) if is_awaited else _blocking(method))
+            setattr(step, _GUARDED, True)
+            type.__setattr__(crewai.Agent, name, step)
+    if not hasattr(ToolUsage._use, _GUARDED):
+        use = _while_held(ToolUsage._use)
+        setattr(use, _GUARDED, True)
+        type.__setattr__(ToolUsage, "_use", use)
 
 
 def _blocking(start: Callable[..., Any]) -> Callable[..., Any]:
@@ -99,6 +107,28 @@ def _awaited(start: Callable[..., Coroutine[Any, Any, T]]) -> Callable[..., Coro
     return guarded
 
 
+def _unless_in_a_run(step: Callable[..., Any], guarded: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(step)
+    def executed(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return (guarded if current_run.get() is None else step)(self, *args, **kwargs)
+
+    return executed
+
+
+def _while_held(use: Callable[..., Any]) -> Callable[..., Any]:
+    """A tool in a thread goes on when its awaited run is cancelled, and puts its result into the agent."""
+
+    @functools.wraps(use)
+    def used(self: Any, *args: Any, **kwargs: Any) -> Any:
+        run = current_run.get()
+        if run is None:
+            return use(self, *args, **kwargs)
+        with leases.still_held(run):
+            return use(self, *args, **kwargs)
+
+    return used
+
+
 async def _carried(scope: Carried, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """A flow, say, has no memory of its own, and starts crews that have one."""
     with scope():
@@ -131,6 +161,9 @@ def _run_of(starting: Any) -> Run | None:
         ScopeConflictError: a memory is fixed to another scope.
     """
     stores = [store for memory in _memories_of(starting) if (store := store_of(memory)) is not None]
+    binding = current_binding.get()
+    if not stores and binding is not None and _is_of_the_application(starting):
+        return Run([binding])
     try:
         return Run([store.scope for store in stores]) if stores else None
     except ScopeError as error:
@@ -145,7 +178,15 @@ def _run_of(starting: Any) -> Run | None:
 def _memories_of(starting: Any) -> list[Any]:
     if isinstance(starting, crewai.Crew):
         return list(memories_of_crew(starting))
-    return [getattr(starting, "memory", None), getattr(starting, "_memory", None)]
+    own = [getattr(starting, "memory", None), getattr(starting, "_memory", None)]
+    crew = starting.crew if isinstance(starting, BaseAgent) else None
+    return [*own, *memories_of_crew(crew)] if isinstance(crew, crewai.Crew) else own
+
+
+def _is_of_the_application(starting: Any) -> bool:
+    """Whether it is a flow that somebody wrote, which starts crews for whoever it is started for and keeps its state.
+    CrewAI's executors and memory engines are flows too."""
+    return isinstance(starting, _FLOW) and not type(starting).__module__.startswith("crewai.")
 
 
 def _is_for_others(name: str) -> bool:
@@ -169,18 +210,17 @@ def _held(starting: Any, run: Run, name: str) -> Iterator[list[Free]]:
     """
     objects = _objects_of(starting)
     goes_on = [starting] if isinstance(starting, _FLOW) else objects if name == "replay" else []
-    if run.around is None and any(leases.owners(each) not in (None, run.owners) for each in goes_on):
+    if any(leases.owners(each) not in (None, run.owners) for each in goes_on):
         raise CrewInUseError(
             f"this {type(starting).__name__} has run for another user or run, and would go on with what that one left: "
             "build a new one for each request"
         )
     free = leases.acquire(objects, run)
     run.objects = objects
-    token = current_run.set(run)
     try:
-        yield free
+        with setting(current_run, run):
+            yield free
     finally:
-        current_run.reset(token)
         for each in leases.release(objects, run):
             leftovers.close(each)
 
@@ -225,35 +265,3 @@ def _finish(starting: Any, run: Run) -> None:
         if store_of(memory) is not None and hasattr(memory, "drain_writes"):
             memory.drain_writes()
     run.check()
-
-
-# -- copies --------------------------------------------------------------------------------------------------------
-
-
-_copying: Final[ContextVar[bool]] = ContextVar("copying_a_crew", default=False)
-
-
-def _copying_crew(copy: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(copy)
-    def copied(self: Any, *args: Any, **kwargs: Any) -> Any:
-        token = _copying.set(True)
-        try:
-            made = copy(self, *args, **kwargs)
-        finally:
-            _copying.reset(token)
-        # Only now: CrewAI finds a copied task's agent by its role, as a run has left it.
-        for original, each in [*zip(self.agents, made.agents, strict=False), (self, made)]:
-            leftovers.clean_copy(original, each)
-        return made
-
-    return copied
-
-
-def _copying_part(copy: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(copy)
-    def copied(self: Any, *args: Any, **kwargs: Any) -> Any:
-        made = copy(self, *args, **kwargs)
-        leftovers.clean_copy(self, made, texts=isinstance(self, crewai.Task) or not _copying.get())
-        return made
-
-    return copied

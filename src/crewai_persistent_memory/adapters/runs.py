@@ -7,20 +7,20 @@ from contextvars import ContextVar
 from typing import Any, Final, Literal
 
 from ..errors import ConfigurationError, ScopeError
-from ..scope import Scope
+from ..scope import Scope, ScopeBinding
 
 OnError = Literal["warn", "raise"]
 """What a memory that fails inside a crew means for the crew: it goes on and the log says so, or it fails."""
 
 
-Owner = tuple[str | None, str, str | None, str | None]
+Owner = tuple[str | None, str | None, str | None, str | None]
 """Organisation, project, user and run: what objects must not carry from one run into another."""
 
 
 class Run:
     """A run that was started for these scopes, one for each memory that it uses, inside the run around the call."""
 
-    def __init__(self, scopes: Iterable[Scope]) -> None:
+    def __init__(self, scopes: Iterable[Scope | ScopeBinding]) -> None:
         self.owners: Final[frozenset[Owner]] = frozenset(
             (scope.org_id, scope.project_id, scope.user_id, scope.run_id) for scope in scopes
         )

@@ -18,6 +18,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Final
 
+from ..io.context import setting
 from ..stores.text_native import Message
 from .finished_task import FinishedTask, finished_task
 from .generation import is_unified
@@ -66,11 +67,8 @@ def _saving_methods() -> Iterator[tuple[type, str, Describe]]:
 def _announcing(method: Callable[..., Any], describe: Describe) -> Callable[..., Any]:
     @functools.wraps(method)
     def save(*args: Any, **kwargs: Any) -> Any:
-        token = finished_task.set(describe(*args, **kwargs))
-        try:
+        with setting(finished_task, describe(*args, **kwargs)):
             return method(*args, **kwargs)
-        finally:
-            finished_task.reset(token)
 
     setattr(save, _WRAPPED, True)
     return save

@@ -21,6 +21,7 @@ from importlib.util import find_spec
 from typing import Any, Final
 
 from ..errors import CrewInUseError
+from ..io.context import setting
 from ..scope_context import carry_scope
 
 Hold = Callable[[], AbstractContextManager[None]]
@@ -59,11 +60,8 @@ def install() -> None:
 @contextmanager
 def prepared(hold: Hold) -> Iterator[None]:
     """Around the call that makes a stream: ``hold()`` is then around the work, while the stream is read."""
-    token = _hold.set(hold)
-    try:
+    with setting(_hold, hold):
         yield
-    finally:
-        _hold.reset(token)
 
 
 def _carrying(create: Callable[..., Any], *, awaited: bool) -> Callable[..., Any]:
@@ -73,14 +71,10 @@ def _carrying(create: Callable[..., Any], *, awaited: bool) -> Callable[..., Any
 
         @contextmanager
         def as_started() -> Iterator[None]:
-            token = _hold.set(None)
-            streams = _working_for.set((*_working_for.get(), *([state.handler] if hasattr(state, "handler") else [])))
-            try:
-                with scope(), hold() if hold is not None else nullcontext():
-                    yield
-            finally:
-                _working_for.reset(streams)
-                _hold.reset(token)
+            streams = (*_working_for.get(), *([state.handler] if hasattr(state, "handler") else []))
+            held = nullcontext() if hold is None else hold()
+            with setting(_hold, None), setting(_working_for, streams), scope(), held:
+                yield
 
         def blocking() -> Any:
             try:

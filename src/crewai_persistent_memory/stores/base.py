@@ -19,7 +19,7 @@ from ..errors import InvalidEntryError
 from ..io.bridge import is_driven, wait_for
 from ..pickling import NotPickled
 from ..scope import Scope, ScopeBinding
-from ..scope_context import ScopeFields, check_given
+from ..scope_context import NO_SCOPE, ScopeFields, given_scope
 from .operations import Steps, StoreOperations, T
 from .types import EntryArgs, EntryChanges, PathInfo, RankingWeights, check_limit
 
@@ -61,7 +61,7 @@ class MemoryStore(
         """The scope fields that are fixed."""
         return self._binding
 
-    def scoped(self, scope: Scope | None = None, **fields: Unpack[ScopeFields]) -> Self:
+    def scoped(self, scope: Scope = NO_SCOPE, **fields: Unpack[ScopeFields]) -> Self:
         """Another handle over the same connection with more of the scope fixed. Closing it closes nothing.
 
         Args:
@@ -69,11 +69,10 @@ class MemoryStore(
             fields: ``user_id``, ``project_id``, ``run_id``, ``agent_id``, ``org_id``.
 
         Raises:
-            MissingScopeError: ``user_id`` is ``None``.
+            MissingScopeError: ``user_id``, or the whole scope, is ``None``.
             ScopeConflictError: a fixed field is given another value.
         """
-        check_given(fields)
-        return self._narrowed(self._binding.narrow(scope, **fields))
+        return self._narrowed(self._binding.narrow(given_scope(scope, fields), **fields))
 
     def bound(self) -> Self:
         """A handle fixed to the scope of this moment, for work handed to a thread that may have no context."""

@@ -20,7 +20,7 @@ from ...entry import FilterArgs
 from ...errors import ConfigurationError
 from ...io.bridge import call
 from ...scope import Scope
-from ...scope_context import ScopeFields
+from ...scope_context import NO_SCOPE, ScopeFields
 from ...stores.base import MemoryStore
 from ...stores.types import EntryFields
 from ..events import query_events, save_events
@@ -101,7 +101,7 @@ class PersistentMemory(SharedExternalMemory):
         """
         return {"external_memory": self, "memory": False, **replaced_memories(self.storage, long_term=long_term)}
 
-    def scoped(self, scope: Scope | None = None, **fields: Unpack[ScopeFields]) -> Self:
+    def scoped(self, scope: Scope = NO_SCOPE, **fields: Unpack[ScopeFields]) -> Self:
         """This memory with more of the scope fixed, over the same store.
 
         Args:
@@ -109,7 +109,7 @@ class PersistentMemory(SharedExternalMemory):
             fields: ``user_id``, ``project_id``, ``run_id``, ``agent_id``, ``org_id``.
 
         Raises:
-            MissingScopeError: ``user_id`` is ``None``.
+            MissingScopeError: ``user_id``, or the whole scope, is ``None``.
             ScopeConflictError: a fixed field is given another value.
         """
         view: Self = self.__deepcopy__()

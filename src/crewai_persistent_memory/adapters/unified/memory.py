@@ -18,7 +18,7 @@ from ...checking import storable_text
 from ...entry import MemoryEntry
 from ...errors import ConfigurationError
 from ...scope import Scope
-from ...scope_context import ScopeFields
+from ...scope_context import NO_SCOPE, ScopeFields
 from ...stores.text_native import TextNativeStore
 from ..dumping import Recipe
 from ..events import logged, query_events
@@ -102,7 +102,7 @@ class PersistentMemory(SavingMemory):
         """
         return {"memory": self}
 
-    def scoped(self, scope: Scope | None = None, **fields: Unpack[ScopeFields]) -> Self:
+    def scoped(self, scope: Scope = NO_SCOPE, **fields: Unpack[ScopeFields]) -> Self:
         """This memory with more of the scope fixed, over the same store.
 
         For a specialist who keeps its own: ``Agent(memory=memory.scoped(agent_id="chef"))``.
@@ -112,7 +112,7 @@ class PersistentMemory(SavingMemory):
             fields: ``user_id``, ``project_id``, ``run_id``, ``agent_id``, ``org_id``.
 
         Raises:
-            MissingScopeError: ``user_id`` is ``None``.
+            MissingScopeError: ``user_id``, or the whole scope, is ``None``.
             ScopeConflictError: a fixed field is given another value.
         """
         store = self.store.scoped(scope, **fields)
