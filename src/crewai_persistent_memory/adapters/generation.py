@@ -22,6 +22,9 @@ CONTEXT_FOLLOWS_SINCE: Final = (1, 12, 0)
 """From here on CrewAI starts its threads with the context of the caller."""
 RECALL_MAY_FAIL_SINCE: Final = (1, 7, 0)
 """From here on a crew goes on when its memory cannot be searched; below, the error ends it."""
+EXECUTORS_STAY_FROM: Final = (1, 7, 0)
+EXECUTORS_STAY_UNTIL: Final = (1, 14, 0)
+"""In between an agent's executor keeps its conversation from one kickoff to the next, and sends it again."""
 STORAGE_FACTORY_SINCE: Final = (1, 14, 7)
 
 Version = tuple[int, int, int]

@@ -15,6 +15,9 @@ from crewai.agents.agent_builder.base_agent import BaseAgent
 from crewai.agents.cache.cache_handler import CacheHandler
 from crewai.task import Task
 
+from .generation import EXECUTORS_STAY_FROM, EXECUTORS_STAY_UNTIL, installed
+
+_EXECUTORS_STAY: Final = EXECUTORS_STAY_FROM <= installed() < EXECUTORS_STAY_UNTIL
 _TASK_TEXTS: Final = ("description", "expected_output", "output_file")
 _AGENT_TEXTS: Final = ("role", "goal", "backstory")
 _MADE_BY_A_CREW: Final = ("manager_agent",)
@@ -57,12 +60,13 @@ def clean(each: Any) -> None:
 
 
 def close(each: Any) -> None:
-    """After a run: note what it has written, and drop the conversation. Results stay readable until the next run."""
+    """After a run: note what it has written, and drop a conversation that a crew without memory would be given next.
+    Results stay readable until the next run."""
     found = _written.get(id(each))
     if found is not None and found[0]() is each:
         found[1].after = {name: getattr(each, name, None) for name in found[1].before}
     executor = getattr(each, "agent_executor", None)
-    if isinstance(each, BaseAgent) and executor is not None and not _is_resuming(each):
+    if _EXECUTORS_STAY and isinstance(each, BaseAgent) and executor is not None and not _is_resuming(each):
         _set(executor, "messages", [])
         _set(executor, "iterations", 0)
     if isinstance(each, BaseAgent):
