@@ -14,11 +14,24 @@ from typing import Any
 from crewai import Agent, Crew, Flow, Task
 from crewai.flow.flow import start
 from crewai.state.checkpoint_config import CheckpointConfig
+from crewai.state.event_record import EventRecord
 
 from .embedders import WordHashEmbedder
 
 _KEPT: list[Any] = []
 """CrewAI knows a crew by its ``id()``, which another one may get once it is gone (1.14.7 then writes no checkpoint)."""
+
+_dump = EventRecord.model_dump
+
+
+def _dump_whole(record: Any, **options: Any) -> Any:
+    with record._lock.r_locked():
+        return _dump(record, **options)
+
+
+EventRecord.model_dump = _dump_whole  # type: ignore[method-assign]
+"""CrewAI reads its events while others are added, and loses a checkpoint by it now and then ("dictionary changed size
+during iteration"). Here every one is written."""
 
 SAID = "The guest is allergic to nuts"
 ASKED = "What is the guest allergic to?"
