@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+from typing import Any
+
 from typing_extensions import Unpack
 
 from ..config import MemoryConfig, MemoryOptions
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, StoreMissingError
 from ..mem0_config import Mem0Options
 from .base import MemoryStore
 from .types import RankingWeights
@@ -30,32 +34,48 @@ def open_store(**options: Unpack[MemoryOptions]) -> MemoryStore:
     return open_configured(MemoryConfig.build(**options))
 
 
-def open_configured(config: MemoryConfig, *, external_vectors: bool = False) -> MemoryStore:
+def open_configured(
+    config: MemoryConfig, *, external_vectors: bool = False, by_words: bool = False, existing: bool = False
+) -> MemoryStore:
     """Open the store of a checked configuration.
 
     Args:
         config: the options.
         external_vectors: vectors come from the caller (CrewAI's own engine), not from an embedder of the store.
+        by_words: do without the store's embedder: searches go by words, and what is saved has no vector yet.
+        existing: create no Qdrant store.
+
+    Raises:
+        StoreMissingError: there is none, and ``existing`` is set. A server may report it at the first use.
     """
-    store = _open(config, external_vectors)
+    store = _open(config, external_vectors, by_words, existing)
     store.opened_with = config
     return store
 
 
-def _open(config: MemoryConfig, external_vectors: bool) -> MemoryStore:
+def _open(config: MemoryConfig, external_vectors: bool, by_words: bool, existing: bool) -> MemoryStore:
     if config.mem0 is not None:
         if external_vectors:
             raise ConfigurationError("Mem0 makes its own vectors: use PersistentMemory, or path= or url= here")
         return _open_mem0(config, config.mem0)
-    from .qdrant.descriptor import EXTERNAL, FROM_STORE
+    from .qdrant.descriptor import BY_WORDS, EXTERNAL, FROM_STORE
     from .qdrant.store import Connection, QdrantStore
 
-    embedder = EXTERNAL if external_vectors else config.embedder if config.embedder_given else FROM_STORE
+    embedder: Any = FROM_STORE
+    if external_vectors:
+        embedder = EXTERNAL
+    elif by_words:
+        embedder = BY_WORDS
+    elif config.embedder_given:
+        embedder = config.embedder
     connection: Connection
     if config.server is not None:
         from .qdrant.server import open_server
 
-        connection = server = open_server(config.server, embedder=embedder, language=config.language)
+        settings = config.server
+        if existing:
+            settings = settings.model_copy(update={"create_collection": False})
+        connection = server = open_server(settings, embedder=embedder, language=config.language)
         if config.startup_check:
             try:
                 server.check(config.binding(), config.startup_timeout)
@@ -65,11 +85,33 @@ def _open(config: MemoryConfig, external_vectors: bool) -> MemoryStore:
     else:
         from .qdrant.embedded import open_embedded
 
+        if existing:
+            require_store(config.store_path)
         connection = open_embedded(config.store_path, embedder=embedder, language=config.language, fsync=config.fsync)
     weights = RankingWeights(
         config.semantic_weight, config.recency_weight, config.importance_weight, config.recency_half_life_days
     )
     return QdrantStore(connection, config.binding(), include_shared=config.include_shared, weights=weights)
+
+
+def require_store(path: Path) -> None:
+    """Raise if no embedded store is at ``path``, without creating anything.
+
+    A folder that cannot be looked into passes: opening it says why.
+
+    Raises:
+        StoreMissingError: there is none.
+    """
+    folder = Path(os.path.realpath(os.path.expanduser(path)))
+    for part in ("store.json", "shard"):
+        try:
+            (folder / part).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError:
+            return
+        return
+    raise StoreMissingError(f"there is no memory store at {folder}: nothing was remembered there yet")
 
 
 def _open_mem0(config: MemoryConfig, options: Mem0Options) -> MemoryStore:

@@ -42,6 +42,16 @@ class _FromStore:
 FROM_STORE: Final = _FromStore()
 
 
+class _ByWords:
+    """Says that this caller does without the store's embedder: it reads and finds by words, whatever the store has."""
+
+    def __repr__(self) -> str:
+        return "BY_WORDS"
+
+
+BY_WORDS: Final = _ByWords()
+
+
 @dataclass(frozen=True)
 class Descriptor:
     """The choices made when a collection was created, kept with it.
@@ -116,7 +126,8 @@ def settle(
 
     Args:
         stored: the collection's descriptor, ``None`` for a new collection.
-        embedder: :data:`FROM_STORE`, ``None`` (keywords only), :data:`EXTERNAL`, a CrewAI spec, or a callable.
+        embedder: :data:`FROM_STORE`, ``None`` (keywords only), :data:`EXTERNAL`, :data:`BY_WORDS`, a CrewAI spec, or a
+            callable.
         language: for keywords; ``None`` is the store's, English for a new one.
         where: the store's path or address, for messages.
 
@@ -126,13 +137,13 @@ def settle(
         ConfigurationError: another language than the store's.
     """
     if stored is None:
-        return _settle_new(embedder, language or "english", where)
+        return _settle_new(FROM_STORE if embedder is BY_WORDS else embedder, language or "english", where)
     if language is not None and language != stored.language:
         raise ConfigurationError(
             f"language={language!r}, but the store at {where} was created with {stored.language!r}: "
             "leave language out, or use another path or collection"
         )
-    if embedder is EXTERNAL:
+    if embedder is EXTERNAL or embedder is BY_WORDS:
         # CrewAI's engine brings its own vectors; their length is checked on every save.
         return stored, None
     if stored.vectors == EXTERNAL:
