@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from crewai_persistent_memory import EngineError, PersistentMemoryError, open_store
-from crewai_persistent_memory.stores.qdrant import edge
+from crewai_persistent_memory.stores.qdrant import edge_disk
+from crewai_persistent_memory.stores.qdrant.edge import EmbeddedEngine
 
 WRITER = [sys.executable, "-m", "tests.store.writer"]
 KILLS = 20
@@ -40,81 +43,171 @@ def test_nothing_acknowledged_is_lost_by_kill_9(tmp_path: Path) -> None:
     assert all(found[number] == f"fact {number}" for number in acknowledged)
 
 
-class CountingFlush:
-    """The shard, counting flushes; everything else goes through."""
+class Disk:
+    """What would be on the disk after a power cut: the files of a store as they were when each was last synced."""
 
-    def __init__(self, shard: object) -> None:
-        self._shard = shard
-        self.flushed = threading.Semaphore(0)
+    def __init__(self, path: Path, image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.path, self.image = path, image
+        self.synced = threading.Semaphore(0)
+        self.flushes = 0
         self.fail = False
+        self._fsync = edge_disk._fsync
+        shutil.copytree(path, image)
+        monkeypatch.setattr(edge_disk, "_fsync", self.fsync)
 
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._shard, name)
-
-    def flush(self) -> None:
+    def fsync(self, path: str | os.PathLike[str]) -> bool:
         if self.fail:
-            raise Exception("IO Error: Input/output error (os error 5)")
-        self._shard.flush()  # type: ignore[attr-defined]
-        self.flushed.release()
+            raise OSError(5, "Input/output error")
+        done = self._fsync(path)
+        if not Path(path).is_relative_to(self.path):
+            return done
+        inside = self.image / Path(path).relative_to(self.path)
+        if Path(path).is_dir():
+            # A folder's sync makes renames and removals durable, and no content.
+            names = set(os.listdir(path))
+            for name in set(os.listdir(inside)) - names:
+                (inside / name).unlink()
+        elif done:
+            sparse_copy(Path(path), inside)
+            self.synced.release()
+        return done
+
+    def watch(self, store: object) -> None:
+        """Take the engine's own flush for one of every file."""
+        engine = store._connection._engine  # type: ignore[attr-defined]
+        disk = self
+
+        class Shard:
+            def __getattr__(self, name: str) -> object:
+                return getattr(engine_shard, name)
+
+            def flush(self) -> None:
+                engine_shard.flush()
+                disk.flushes += 1
+                shutil.rmtree(disk.image / "shard")
+                for folder, _, names in os.walk(disk.path / "shard"):
+                    (disk.image / Path(folder).relative_to(disk.path)).mkdir()
+                    for name in names:
+                        file = Path(folder) / name
+                        sparse_copy(file, disk.image / file.relative_to(disk.path))
+
+        engine_shard, engine._shard = engine._shard, Shard()
 
 
-def count_flushes(store: object) -> CountingFlush:
-    engine = store._connection._engine  # type: ignore[attr-defined]
-    engine._shard = counting = CountingFlush(engine._shard)
-    return counting
+def sparse_copy(source: Path, target: Path) -> None:
+    with open(source, "rb") as old, open(target, "wb") as new:
+        new.truncate(os.fstat(old.fileno()).st_size)
+        end = 0
+        while True:
+            try:
+                start = os.lseek(old.fileno(), end, os.SEEK_DATA)
+            except OSError:  # no data follows
+                return
+            end = os.lseek(old.fileno(), start, os.SEEK_HOLE)
+            new.seek(start)
+            old.seek(start)
+            new.write(old.read(end - start))
 
 
-def test_fsync_always_flushes_before_the_write_returns(tmp_path: Path) -> None:
+def found_in(image: Path) -> set[str]:
+    with open_store(path=image, user_id="john") as store:
+        return {entry.id for entry in store.list(limit=100_000)}
+
+
+def test_fsync_always_keeps_every_acknowledged_write_over_rotations_of_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "a fact that is long " * 39_000
     with open_store(path=tmp_path / "s", user_id="john", embedder=None, fsync="always") as store:
-        flushes = count_flushes(store)
-        store.add("x")
-        assert flushes.flushed.acquire(blocking=False)
+        disk = Disk(tmp_path / "s", tmp_path / "image", monkeypatch)
+        disk.watch(store)
+        monkeypatch.setattr(edge_disk, "LONG_LOG", 2)
+        for number in range(45):
+            store.add(text, id=str(number))
+        assert any(name.startswith("closed-") for name in os.listdir(tmp_path / "s/shard/wal")), "no log was rotated"
+        shutil.copytree(tmp_path / "image", tmp_path / "cut")
+    assert found_in(tmp_path / "cut") == {str(number) for number in range(45)}
 
 
-def test_fsync_interval_flushes_within_a_second_in_the_background(tmp_path: Path) -> None:
-    assert edge.FLUSH_INTERVAL <= 1
+def test_fsync_interval_syncs_the_log_within_a_second_and_does_not_flush_the_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert edge_disk.SYNC_INTERVAL <= 1
     with open_store(path=tmp_path / "s", user_id="john", embedder=None) as store:
-        flushes = count_flushes(store)
-        store.add("x")
-        assert flushes.flushed.acquire(timeout=30)
-        assert not flushes.flushed.acquire(timeout=edge.FLUSH_INTERVAL * 2), "flushed again with nothing written"
-        store.add("y")
-        assert flushes.flushed.acquire(timeout=30)
+        disk = Disk(tmp_path / "s", tmp_path / "image", monkeypatch)
+        disk.watch(store)
+        for id in ("x", "y"):
+            store.add("text", id=id)
+            assert disk.synced.acquire(timeout=30)
+            while disk.synced.acquire(timeout=edge_disk.SYNC_INTERVAL * 2):
+                pass  # the log has several files; with nothing written they are not synced again
+            shutil.copytree(tmp_path / "image", tmp_path / id)
+        assert disk.flushes == 0
+        store.touch(["x"])
+        assert not disk.synced.acquire(timeout=edge_disk.SYNC_INTERVAL * 2), "a touch reached for the disk"
+    assert found_in(tmp_path / "x") == {"x"}
+    assert found_in(tmp_path / "y") == {"x", "y"}
 
 
-def test_fsync_close_flushes_at_close_only(tmp_path: Path) -> None:
+def test_fsync_close_flushes_at_close_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = open_store(path=tmp_path / "s", user_id="john", embedder=None, fsync="close")
-    flushes = count_flushes(store)
-    store.add("x")
-    assert not flushes.flushed.acquire(timeout=edge.FLUSH_INTERVAL * 2)
+    disk = Disk(tmp_path / "s", tmp_path / "image", monkeypatch)
+    disk.watch(store)
+    store.add("x", id="x")
+    assert not disk.synced.acquire(timeout=edge_disk.SYNC_INTERVAL * 2)
     store.close()
-    assert flushes.flushed.acquire(blocking=False)
+    assert disk.flushes == 1
+    assert found_in(tmp_path / "image") == {"x"}
 
 
-def test_handles_on_one_path_share_the_strictest_promise(tmp_path: Path) -> None:
+def test_handles_on_one_path_share_the_strictest_promise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with open_store(path=tmp_path / "s", user_id="john", embedder=None, fsync="close") as first:
         with open_store(path=tmp_path / "s", user_id="john", fsync="always") as second:
-            flushes = count_flushes(second)
+            disk = Disk(tmp_path / "s", tmp_path / "image", monkeypatch)
             second.add("x")
-            assert flushes.flushed.acquire(blocking=False)
+            assert disk.synced.acquire(blocking=False)
             with open_store(path=tmp_path / "s", user_id="john"):
                 second.add("y")
-            assert flushes.flushed.acquire(blocking=False)
+            assert disk.synced.acquire(blocking=False)
         assert first.count() == 2
 
 
-def test_a_flush_that_fails_in_the_background_is_not_silent(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_log_that_has_grown_long_is_flushed_in_the_background(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edge_disk, "LONG_LOG", 0)
+    flushed = threading.Event()
+    flush = EmbeddedEngine._flush
+    monkeypatch.setattr(EmbeddedEngine, "_flush", lambda engine: (flush(engine), flushed.set()))
     with open_store(path=tmp_path / "s", user_id="john", embedder=None) as store:
-        flushes = count_flushes(store)
-        flushes.fail = True
+        store.add("x")
+        assert flushed.wait(timeout=30)
+
+
+def test_a_sync_that_fails_in_the_background_is_not_silent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with open_store(path=tmp_path / "s", user_id="john", embedder=None) as store:
+        disk = Disk(tmp_path / "s", tmp_path / "image", monkeypatch)
+        disk.fail = True
         store.add("x")
         with pytest.raises(EngineError, match="could not be flushed"):  # noqa: PT012 (the first write after the failure)
             for number in range(10_000_000):
                 store.add("y", id="same", importance=number % 2)
         assert "flushing" in caplog.text
-        flushes.fail = False
+        disk.fail = False
         store.add("z")
         assert store.count() == 3
+
+
+def test_a_sync_that_fails_under_always_fails_the_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_store(path=tmp_path / "s", user_id="john", embedder=None, fsync="always") as store:
+        disk = Disk(tmp_path / "s", tmp_path / "image", monkeypatch)
+        disk.fail = True
+        with pytest.raises(EngineError, match="a power cut may undo it"):
+            store.add("x")
+        disk.fail = False
+        store.add("y")
 
 
 def test_a_process_that_ends_without_closing_flushes(tmp_path: Path) -> None:

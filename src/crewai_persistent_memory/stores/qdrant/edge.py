@@ -2,34 +2,32 @@
 
 Every store handle of a process that names the same path shares one open shard; the last one to close it closes
 the shard. Relied upon, seen with qdrant-edge-py 0.9: calls are safe from several threads; an acknowledged write
-is in the write-ahead log and survives ``kill -9``, but reaches the disk only with ``flush()``; errors are plain
-``Exception`` and engine panics ``BaseException``.
+is in the write-ahead log and survives ``kill -9``; errors are plain ``Exception`` and engine panics
+``BaseException``. When writes reach the disk is decided in ``edge_disk``.
 """
 
 from __future__ import annotations
 
 import ctypes
-import logging
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any
 
 import qdrant_edge as edge
 
 from ...errors import (
     DimensionMismatchError,
     EmbedderMismatchError,
-    EngineError,
-    PersistentMemoryError,
     StoreClosedError,
 )
 from .descriptor import KEYWORDS as KEYWORDS_ONLY
 from .descriptor import Descriptor
 from .directory import DELETE_RESERVE, WRITE_RESERVE, StoreDirectory
+from .edge_disk import EdgeDisk, Fsync
 from .edge_errors import engine_errors
 from .edge_long_texts import batches_of, is_long, make_way, one_by_one
 from .edge_translate import EdgeReader, to_filter, to_point
@@ -54,14 +52,6 @@ from .requests import (
     Where,
 )
 
-Fsync = Literal["always", "interval", "close"]
-STRICTEST_FIRST: Final[tuple[Fsync, ...]] = ("always", "interval", "close")
-
-FLUSH_INTERVAL: Final = 0.5
-"""Seconds between a write and its flush to disk, for ``fsync="interval"``; below the second that is promised."""
-
-logger = logging.getLogger("crewai_persistent_memory")
-
 
 class EmbeddedEngine:
     """One open shard, shared by every handle of this process on the same path."""
@@ -77,7 +67,6 @@ class EmbeddedEngine:
         release: Callable[[EmbeddedEngine], None],
     ) -> None:
         self.descriptor = descriptor
-        self.fsync = fsync
         self._release = release
         self._directory = directory
         self._shard = shard
@@ -86,10 +75,7 @@ class EmbeddedEngine:
         # Held for writes, whose steps belong together (count and delete, check and upsert); reads do not need it.
         self._lock = threading.RLock()
         self._closed = False
-        self._dirty = threading.Event()
-        self._stop = threading.Event()
-        self._flush_error: Exception | None = None
-        self._flusher: threading.Thread | None = None
+        self.disk = EdgeDisk(directory.shard, fsync, self._flush)
         self._execute: dict[type, Callable[[Any], Any]] = {
             Upsert: self._upsert,
             Delete: self._delete,
@@ -135,17 +121,15 @@ class EmbeddedEngine:
         with self._lock:
             if self._closed:
                 return
-            self._stop.set()
-            self._dirty.set()
+            self.disk.stop()
             try:
                 with engine_errors(self.path):
-                    self._shard.flush()
+                    self.disk.flush_engine()
                     self._shard.close()
             finally:
                 self._closed = True
                 self._directory.release()
-        if self._flusher is not None and self._flusher is not threading.current_thread():
-            self._flusher.join()
+        self.disk.join()
 
     def abandon_after_fork(self) -> None:
         """In a forked child: never touch the parent's shard again, not even to free it (freeing would flush)."""
@@ -194,7 +178,8 @@ class EmbeddedEngine:
             return count
 
     def _set_payload(self, request: SetPayload) -> None:
-        with self._writing(0, DELETE_RESERVE):
+        # When an entry was read is not worth waiting for a disk.
+        with self._writing(0, DELETE_RESERVE, disposable=request.payload.keys() <= {"last_accessed"}):
             # By filter and never by ids alone: an id would reach another tenant's point.
             set_payload = edge.UpdateOperation.set_payload_by_filter
             for where in one_by_one(request.where) if self._reader.one_by_one else [request.where]:
@@ -220,22 +205,16 @@ class EmbeddedEngine:
         return self._reader.count(Count((*where, NoDense())))
 
     @contextmanager
-    def _writing(self, size: int, reserve: int) -> Iterator[None]:
+    def _writing(self, size: int, reserve: int, *, disposable: bool = False) -> Iterator[None]:
         with self._lock:
             if self._closed:
                 raise self._gone()
-            if self._flush_error is not None:
-                error, self._flush_error = self._flush_error, None
-                raise EngineError(
-                    f"an earlier write to {self.path} could not be flushed to disk ({error}): this write was refused; "
-                    "check the disk, then try again"
-                ) from error
+            self.disk.refuse_after_failure()
             self._directory.require_space(size, reserve)
             yield
-            if self.fsync == "always":
-                self._shard.flush()
-            elif self.fsync == "interval":
-                self._mark_dirty()
+            write = self.disk.noted()
+        if not disposable:
+            self.disk.keep(write)
 
     def _admit_vectors(self, vectors: Sequence[Sequence[float] | None]) -> None:
         """Check every vector's length before anything is written; the first one ever sets the store's."""
@@ -254,29 +233,10 @@ class EmbeddedEngine:
             ensure_dense(self._shard, dimensions)
             self.descriptor = self.descriptor.with_dimensions(dimensions)
 
-    # -- flushing --------------------------------------------------------------------------------------------------
-
-    def _mark_dirty(self) -> None:
-        self._dirty.set()
-        if self._flusher is None:
-            self._flusher = threading.Thread(target=self._flush_loop, name="memory-fsync", daemon=True)
-            self._flusher.start()
-
-    def _flush_loop(self) -> None:
-        while True:
-            self._dirty.wait()
-            self._stop.wait(FLUSH_INTERVAL)
-            with self._lock:
-                if self._closed or self._stop.is_set():
-                    return
-                self._dirty.clear()
-                try:
-                    with engine_errors(self.path):
-                        self._shard.flush()
-                except PersistentMemoryError as error:
-                    # Nobody waits for this thread: say it now, and refuse the next write.
-                    logger.error("flushing %s to disk failed: %s", self.path, error)
-                    self._flush_error = error
+    def _flush(self) -> None:
+        with self._lock, engine_errors(self.path):
+            if not self._closed:
+                self._shard.flush()
 
     # -- state -----------------------------------------------------------------------------------------------------
 
@@ -285,10 +245,10 @@ class EmbeddedEngine:
         return {
             "engine": self.name,
             "path": str(self.path),
-            "fsync": self.fsync,
+            "fsync": self.disk.policy,
             "vectors": self.descriptor.vectors,
             "dimensions": self.descriptor.dimensions,
-            "unflushed_error": None if self._flush_error is None else str(self._flush_error),
+            "unflushed_error": None if self.disk.error is None else str(self.disk.error),
         }
 
     def _keywords_only(self) -> EmbedderMismatchError:

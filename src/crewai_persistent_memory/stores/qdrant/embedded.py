@@ -19,7 +19,8 @@ from ...errors import PersistentMemoryError, StoreCorruptedError
 from ...scope import ScopeBinding
 from .descriptor import Descriptor, settle
 from .directory import WRITE_RESERVE, StoreDirectory
-from .edge import STRICTEST_FIRST, EmbeddedEngine, Fsync, ensure_dense
+from .edge import EmbeddedEngine, ensure_dense
+from .edge_disk import STRICTEST_FIRST, Fsync, sync_tree
 from .edge_errors import engine_errors
 from .edge_long_texts import complete_keywords
 from .layout import DATETIME_INDEXES, FLOAT_INDEXES, INTEGER_INDEXES, KEYWORD_INDEXES, KEYWORDS, TENANT_KEY
@@ -86,7 +87,7 @@ def open_embedded(
         if shared is not None:
             _, built = settle(shared.engine.descriptor, embedder, language, str(real))
             # Handles share one shard; the strictest of what they were promised holds for all.
-            shared.engine.fsync = min(shared.engine.fsync, fsync, key=STRICTEST_FIRST.index)
+            shared.engine.disk.policy = min(shared.engine.disk.policy, fsync, key=STRICTEST_FIRST.index)
             shared.handles += 1
             return EmbeddedConnection(shared.engine, built)
         directory = StoreDirectory(real)
@@ -140,6 +141,7 @@ def _create(directory: StoreDirectory, descriptor: Descriptor) -> Any:
     if descriptor.dimensions is not None:
         ensure_dense(shard, descriptor.dimensions)
     shard.flush()
+    sync_tree(directory.shard)
     directory.write_descriptor(descriptor)
     return shard
 
