@@ -26,7 +26,7 @@ from ..support.openai_server import MOST_INPUTS, OpenAIServer, refusal_of
 
 COUNT = int(os.environ.get("LONG_TEXTS", "0")) or 6 * len(SHAPES)
 
-pytestmark = pytest.mark.crew
+pytestmark = [pytest.mark.crew, pytest.mark.ends]
 
 
 class Refused(Exception):

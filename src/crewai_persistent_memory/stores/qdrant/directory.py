@@ -5,10 +5,15 @@
 | ``store.json`` | the :class:`Descriptor`; written before the first entry can be accepted |
 | ``store.lock`` | locked for as long as a process has the store open; holds that process's id |
 | ``shard/`` | the engine's files |
+| ``long-texts`` | empty; there if a long text was ever written |
+
+All of it is for its owner only (0700, 0600), whatever the umask, and tightened where an earlier version left it open.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
 import shutil
@@ -19,6 +24,7 @@ import portalocker
 
 from ...errors import StoreCorruptedError, StoreFullError, StoreInUseError, StorePathError
 from .descriptor import Descriptor
+from .private_files import FOLDER_MODE, check_owner, make_private, open_private
 
 WRITE_RESERVE: Final = 32 * 1024 * 1024
 """Bytes that must stay free on the disk for a write to be accepted. The engine writes through memory maps of
@@ -28,6 +34,10 @@ allocates too: opening a store there can take more than this.)"""
 
 DELETE_RESERVE: Final = 8 * 1024 * 1024
 """The same for deletes and small updates, lower so that they still work when writes no longer do."""
+
+
+PARTS: Final = ("store.json", "store.json.new", "store.lock", "shard", "long-texts")
+"""Names in a folder of ours; one without a descriptor is ours only if there is nothing else in it."""
 
 
 class StoreDirectory:
@@ -49,30 +59,39 @@ class StoreDirectory:
             StoreInUseError: another process has it open.
         """
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            foreign = sorted(set(os.listdir(self.path)) - {"store.json", "store.json.new", "store.lock", "shard"})
+            self.path.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+            check_owner(self.path)
+            foreign = sorted(set(os.listdir(self.path)) - set(PARTS))
             if foreign and not self._descriptor_file.exists():
                 raise StorePathError(
                     f"{self.path} is not a memory store and not empty (it holds {foreign[0]!r}): "
                     "give path= an empty or new folder"
                 )
-            self._lock = open(self._lock_file, "a+", encoding="utf-8")  # noqa: SIM115 (held until release)
+            make_private(self.path, self.path)
+            self._lock = os.fdopen(open_private(self._lock_file, os.O_RDWR | os.O_CREAT), "r+", encoding="utf-8")
         except OSError as error:
-            raise StorePathError(
-                f"no memory store can be opened at {self.path}: {error.strerror or error}. "
-                "Give path= (or CREWAI_MEMORY_PATH) a folder this process may write to"
-            ) from error
+            raise not_allowed(self.path, error.strerror or str(error)) from error
         try:
             portalocker.lock(self._lock, portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING)
         except portalocker.LockException as error:
-            self._lock.seek(0)
             owner = self._lock.read().strip()
             self._lock.close()
             self._lock = None
+            # portalocker hands over the system's error as its first argument.
+            reason = error.args[0] if error.args else None
+            if isinstance(reason, OSError) and reason.errno not in (errno.EAGAIN, errno.EACCES):
+                raise StorePathError(
+                    f"no memory store can be opened at {self.path}: its file system cannot lock files "
+                    f"({reason.strerror}). Give path= (or CREWAI_MEMORY_PATH) a folder on a local disk"
+                ) from error
             raise in_use(self.path, owner) from error
         self._lock.truncate(0)
         self._lock.write(str(os.getpid()))
         self._lock.flush()
+
+    def make_private(self) -> None:
+        """Take away what others may do with the engine's files, which it makes with the process's umask."""
+        make_private(self.path, self.shard)
 
     def release(self) -> None:
         """Give the lock back."""
@@ -95,9 +114,12 @@ class StoreDirectory:
             SchemaVersionError: from a newer version of this package.
         """
         try:
-            text = self._descriptor_file.read_text(encoding="utf-8")
+            with os.fdopen(open_private(self._descriptor_file, os.O_RDONLY), encoding="utf-8") as file:
+                text = file.read()
         except FileNotFoundError:
             return None
+        except PermissionError as error:
+            raise not_allowed(self._descriptor_file, str(error.strerror)) from error
         except (OSError, UnicodeDecodeError) as error:
             raise StoreCorruptedError(f"{self._descriptor_file} cannot be read: {error}") from error
         try:
@@ -118,12 +140,26 @@ class StoreDirectory:
 
     def write_descriptor(self, descriptor: Descriptor) -> None:
         """Replace the descriptor, atomically and durably."""
-        new = self.path / "store.json.new"
-        with open(new, "w", encoding="utf-8") as file:
-            json.dump(descriptor.to_json(), file, indent=1)
+        self.write("store.json", json.dumps(descriptor.to_json(), indent=1).encode())
+
+    def write(self, name: str, content: bytes) -> None:
+        """Replace a file of the folder, atomically and durably.
+
+        Raises:
+            StorePathError: a link is in its place.
+        """
+        new = self.path / f"{name}.new"
+        with contextlib.suppress(FileNotFoundError):
+            new.unlink()  # of a write cut short, or planted: never written through
+        with os.fdopen(open_private(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(new, self._descriptor_file)
+        os.replace(new, self.path / name)
+        self.sync()
+
+    def sync(self) -> None:
+        """Make what was renamed, made and removed in the folder durable."""
         if os.name == "posix":
             folder = os.open(self.path, os.O_RDONLY)
             try:
@@ -138,7 +174,7 @@ class StoreDirectory:
 
     def note_long_texts(self) -> None:
         """Note that a long text is written. Such stores are read entry by entry, for the interpreter's sake."""
-        self._long_texts_file.touch()
+        os.close(open_private(self._long_texts_file, os.O_WRONLY | os.O_CREAT))
 
     def require_space(self, size: int, reserve: int) -> None:
         """Refuse a write of about ``size`` bytes that might not fit.
@@ -152,6 +188,14 @@ class StoreDirectory:
                 f"the disk of {self.path} has {free >> 20} MiB left, {(size + reserve) >> 20} MiB are needed for this "
                 "write: nothing of it was stored. Make room, or use another path"
             )
+
+
+def not_allowed(path: Path, reason: str) -> StorePathError:
+    """The error for a path that this process may not use."""
+    return StorePathError(
+        f"no memory store can be opened at {path}: {reason}. "
+        "Give path= (or CREWAI_MEMORY_PATH) a folder this process may write to"
+    )
 
 
 def in_use(path: Path, owner: str = "") -> StoreInUseError:

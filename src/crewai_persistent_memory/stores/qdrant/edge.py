@@ -27,12 +27,14 @@ from ...errors import (
 from .descriptor import KEYWORDS as KEYWORDS_ONLY
 from .descriptor import Descriptor
 from .directory import DELETE_RESERVE, WRITE_RESERVE, StoreDirectory
+from .edge_change import change, is_long_change, size_of_change
 from .edge_disk import EdgeDisk, Fsync
 from .edge_errors import engine_errors
 from .edge_long_texts import batches_of, is_long, make_way, one_by_one
 from .edge_translate import EdgeReader, to_filter, to_point
 from .layout import DENSE
 from .requests import (
+    Change,
     Count,
     Delete,
     Everything,
@@ -78,6 +80,7 @@ class EmbeddedEngine:
         self.disk = EdgeDisk(directory.shard, fsync, self._flush)
         self._execute: dict[type, Callable[[Any], Any]] = {
             Upsert: self._upsert,
+            Change: self._change,
             Delete: self._delete,
             SetPayload: self._set_payload,
             Search: self._search,
@@ -126,6 +129,7 @@ class EmbeddedEngine:
                 with engine_errors(self.path):
                     self.disk.flush_engine()
                     self._shard.close()
+                    self._directory.make_private()
             finally:
                 self._closed = True
                 self._directory.release()
@@ -168,6 +172,18 @@ class EmbeddedEngine:
             for batch in batches_of(points):
                 make_way(self._shard, batch)
                 self._shard.update(edge.UpdateOperation.upsert_points([to_point(point) for point in batch]))
+
+    def _change(self, request: Change) -> bool:
+        with self._writing(size_of_change(request), WRITE_RESERVE):
+            # Other writes wait, so a point that is there now is there when it is changed.
+            if not self._shard.retrieve([request.id], with_payload=False, with_vector=False):
+                return False
+            self._admit_vectors([request.dense])
+            if not self._reader.one_by_one and is_long_change(request):
+                self._directory.note_long_texts()
+                self._reader.one_by_one = True
+            change(self._shard, request, has_dense=self.descriptor.dimensions is not None)
+            return True
 
     def _delete(self, request: Delete) -> int:
         where = to_filter(request.where)
@@ -237,6 +253,7 @@ class EmbeddedEngine:
         with self._lock, engine_errors(self.path):
             if not self._closed:
                 self._shard.flush()
+                self._directory.make_private()
 
     # -- state -----------------------------------------------------------------------------------------------------
 

@@ -15,7 +15,14 @@ from ...errors import (
     StoreCorruptedError,
     StoreFullError,
 )
-from .directory import in_use
+from .directory import in_use, not_allowed
+
+
+def is_not_allowed(error: BaseException) -> bool:
+    """Whether the system forbade it: nothing is damaged then."""
+    return isinstance(error, PermissionError) or any(
+        words in str(error) for words in ("Permission denied", "os error 13", "PermissionDenied", "os error 30)")
+    )
 
 
 @contextmanager
@@ -34,6 +41,8 @@ def engine_errors(path: Path) -> Iterator[None]:
             raise StoreFullError(f"the disk of {path} is full: {text}") from error
         if "WouldBlock" in text:
             raise in_use(path) from error
+        if is_not_allowed(error):
+            raise not_allowed(path, text) from error
         if "not initialized" in text:
             raise StoreClosedError(f"the memory store at {path} is closed: open it again") from error
         if not isinstance(error, Exception):

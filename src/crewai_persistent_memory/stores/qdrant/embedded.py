@@ -21,7 +21,7 @@ from .descriptor import Descriptor, settle
 from .directory import WRITE_RESERVE, StoreDirectory
 from .edge import EmbeddedEngine, ensure_dense
 from .edge_disk import STRICTEST_FIRST, Fsync, sync_tree
-from .edge_errors import engine_errors
+from .edge_errors import engine_errors, is_not_allowed
 from .edge_long_texts import complete_keywords
 from .layout import DATETIME_INDEXES, FLOAT_INDEXES, INTEGER_INDEXES, KEYWORD_INDEXES, KEYWORDS, TENANT_KEY
 from .requests import Describe, Profile, Request
@@ -97,6 +97,7 @@ def open_embedded(
             descriptor, built = settle(stored, embedder, language, str(real))
             with engine_errors(real):
                 shard = _create(directory, descriptor) if stored is None else _load(directory, descriptor)
+                directory.make_private()
         except BaseException:
             directory.release()
             raise
@@ -180,7 +181,7 @@ def _load_shard(directory: StoreDirectory) -> Any:
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:
-        if "WouldBlock" in str(error):
+        if "WouldBlock" in str(error) or is_not_allowed(error):
             raise
         raise StoreCorruptedError(
             f"the memory store at {directory.path} cannot be opened: {error}. Restore the folder from a backup, or "
