@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from typing_extensions import Unpack
 
 from .config import MemoryConfig
 from .errors import ConfigurationError
 from .server_config import ServerArgs
+from .stores.base import MemoryStore
+
+Field = Literal["org_id", "project_id", "user_id", "run_id", "agent_id"]
 
 
 def dedicate_project(
@@ -43,3 +48,28 @@ def dedicate_project(
         return int(connection.administer(steps, "moving a project"))
     finally:
         connection.close()
+
+
+def count_by(store: MemoryStore, field: Field, **scope: str | None) -> dict[str, int]:
+    """Count entries by one field of their scopes, across all scopes that the store's key may read.
+
+    Args:
+        store: a store in Qdrant. With ``collection_per_project`` its own project is counted.
+        field: entries without it are not counted.
+        scope: fields that the entries have, by name; ``None`` for entries without the field.
+
+    Returns:
+        Each value of the field, with how many entries have it. Empty for Mem0, which cannot count across users.
+
+    Raises:
+        StoreError: the store failed.
+    """
+    from .stores.qdrant.requests import Facet, Match, ask
+    from .stores.qdrant.store import QdrantStore
+
+    if not isinstance(store, QdrantStore):
+        return {}
+    where = tuple(
+        Match(name, () if value is None else (value,), or_missing=value is None) for name, value in scope.items()
+    )
+    return store._run(ask(Facet(field, where)))

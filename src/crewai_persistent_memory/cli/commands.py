@@ -1,0 +1,203 @@
+"""The commands of ``crewai-memory``."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from ..errors import ConfigurationError, PersistentMemoryError
+from .forgetting import everything_of, some_of
+from .hints import why_nothing
+from .output import as_json, note, one_line, show_entries, shown
+from .target import Target, opened, takes_target, with_its_embedder
+
+if TYPE_CHECKING:
+    from ..entry import MemoryEntry
+    from ..stores.base import MemoryStore
+
+MOST_RESULTS: Final = 10_000
+"""Entries that one command prints."""
+
+app = typer.Typer(
+    help="Memory for CrewAI crews that is kept. Try it without a crew, or run the demo.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, with whole ids.")]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=MOST_RESULTS, help="Most results.")]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        from .. import __version__
+
+        python = ".".join(map(str, sys.version_info[:3]))
+        typer.echo(f"crewai-memory {__version__} (CrewAI {version('crewai')}, Python {python})")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the versions.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+@takes_target
+def remember(
+    target: Target,
+    text: Annotated[str, typer.Argument(help="What to remember; - reads it from standard input.")],
+    category: Annotated[list[str] | None, typer.Option("--category", "-c", help="A tag; may be repeated.")] = None,
+    importance: Annotated[float, typer.Option(min=0, max=1)] = 0.5,
+    json: Json = False,
+) -> None:
+    """Remember a text. Creates the store if there is none."""
+    content = _standard_input() if text == "-" else text
+
+    def add(store: MemoryStore) -> MemoryEntry:
+        return store.add(content, categories=category or [], importance=importance)
+
+    entry = with_its_embedder(
+        target.config(writing=True),
+        add,
+        existing=False,
+        instead="Kept without a vector, and found by its words until the application embeds it",
+    )
+    _print_entries([entry], f"Remembered for {entry.scope}", json)
+
+
+@app.command()
+@takes_target
+def recall(
+    target: Target,
+    query: Annotated[str, typer.Argument(help="What to look for; - reads it from standard input.")],
+    limit: Limit = 10,
+    json: Json = False,
+) -> None:
+    """Recall what is remembered about something, best first. By words, if the store's embedder is not at hand."""
+    question = _standard_input() if query == "-" else query
+
+    def search(store: MemoryStore) -> None:
+        found = store.search(question, limit=limit)
+        _print_entries(found, f"Recalled for {store.scope}", json, nothing_in=store)
+
+    with_its_embedder(target.config(writing=False), search, existing=True, instead="By words only")
+
+
+@app.command(name="list")
+@takes_target
+def list_entries(target: Target, limit: Limit = 50, json: Json = False) -> None:
+    """List what is remembered, newest first."""
+    with opened(target.config(writing=False), by_words=True, existing=True) as store:
+        entries = store.list(limit=limit)
+        total = store.count()
+        some = f", {len(entries)} of {total}" if total > len(entries) else ""
+        _print_entries(entries, f"Memories of {store.scope}{some}", json, nothing_in=store)
+
+
+@app.command()
+@takes_target
+def forget(
+    target: Target,
+    ids: Annotated[
+        list[str] | None,
+        typer.Argument(help="Ids as list shows them, short or whole; - reads them from standard input."),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Everything in this scope, and nothing else.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before --all.")] = False,
+    json: Json = False,
+) -> None:
+    """Forget entries by id, or all of a scope."""
+    if bool(ids) == everything:
+        raise ConfigurationError("forget takes either ids or --all")
+    wanted = [id for given in ids or [] for id in (_standard_input().split() if given == "-" else [given])]
+    with opened(target.config(writing=True), by_words=True, existing=True) as store:
+        count, unknown = everything_of(store, yes) if everything else some_of(store, wanted)
+        if json:
+            typer.echo(as_json({"forgotten": count}))
+        else:
+            typer.echo(one_line(f"Forgot {count} of {store.scope}"))
+            if everything and not count:
+                typer.echo(one_line(why_nothing(store)))
+    for id in unknown:
+        note(f"no entry of this scope has the id {one_line(id)}")
+    if unknown:
+        raise typer.Exit(1)
+
+
+@app.command()
+def health(
+    path: Annotated[str | None, typer.Option("--path", help="Folder of the store.")] = None,
+    url: Annotated[str | None, typer.Option("--url", help="Address of a Qdrant server.")] = None,
+    collection: Annotated[str | None, typer.Option("--collection", help="Collection on the server.")] = None,
+    project: Annotated[str | None, typer.Option("--project", "-p", help="Project or stage, such as staging.")] = None,
+    json: Json = False,
+) -> None:
+    """Open the store and say how it is. Exit code 2 if there is none, or it does not answer."""
+    from ..config import MemoryConfig
+
+    config = MemoryConfig.build(**Target(path=path, url=url, collection=collection, project=project).store)
+    with opened(config, by_words=True, existing=True) as store:
+        found = store.health()
+    if json:
+        typer.echo(as_json(found))
+        return
+    for name, value in found.items():
+        typer.echo(one_line(f"{name:16} {'–' if value is None else value}"))
+
+
+@app.command()
+def demo(
+    llm: Annotated[
+        str | None, typer.Option(help="A real model, such as openai/gpt-4o-mini. Left out: a scripted one.")
+    ] = None,
+    path: Annotated[
+        str | None, typer.Option(help="Folder of the store; must be new or empty. Left out: a temporary one.")
+    ] = None,
+    verbose: Annotated[bool, typer.Option(help="If a process fails, show all it printed.")] = False,
+    json: Json = False,
+) -> None:
+    """Two users' crews remember across two processes, and nothing crosses. Exit code 1 if anything does."""
+    from .demo import run_demo
+
+    raise typer.Exit(run_demo(llm=llm, path=path, as_json=json, verbose=verbose))
+
+
+def main() -> None:
+    """Entry point; errors of this package are one line on stderr and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a character is given its code, not a traceback.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        app()
+    except PersistentMemoryError as error:
+        typer.secho(shown(f"{type(error).__name__}: {error}"), fg="red", err=True)
+        sys.exit(2)
+
+
+def _standard_input() -> str:
+    try:
+        return sys.stdin.buffer.read().decode("utf-8-sig").removesuffix("\n")
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"standard input is not UTF-8 (byte {error.start}): convert it first") from None
+
+
+def _print_entries(
+    entries: list[MemoryEntry], title: str, json: bool, *, nothing_in: MemoryStore | None = None
+) -> None:
+    if json:
+        typer.echo(as_json([entry.to_dict() for entry in entries]))
+    elif entries:
+        show_entries(entries, title)
+    else:
+        typer.echo(f"{one_line(title)}: nothing")
+    if not entries and nothing_in is not None:
+        typer.echo(one_line(why_nothing(nothing_in)), err=json)

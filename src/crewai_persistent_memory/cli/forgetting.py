@@ -1,0 +1,69 @@
+"""Forgetting from the command line: short ids, and a question before everything goes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import typer
+
+from ..errors import ConfigurationError
+from .output import memories, one_line
+from .short_ids import named
+
+if TYPE_CHECKING:
+    from ..stores.base import MemoryStore
+
+PAGE = 1_000
+
+
+def some_of(store: MemoryStore, wanted: Sequence[str]) -> tuple[int, list[str]]:
+    """Forget the entries with these ids, short or whole.
+
+    Returns:
+        How many were forgotten, and which of the ids mean no entry of the scope.
+
+    Raises:
+        ConfigurationError: an id means several entries. Nothing was forgotten.
+    """
+    meant: dict[str, None] = {}
+    unknown = []
+    by_name: dict[str, str] | None = None
+    for given in dict.fromkeys(wanted):
+        if store.get(given) is not None:
+            meant[given] = None
+            continue
+        if by_name is None:
+            by_name = {one_line(id): id for id in _ids_of(store)}
+        name = named(given, list(by_name))
+        if name is None:
+            unknown.append(given)
+        else:
+            meant[by_name[name]] = None
+    return (store.delete(ids=list(meant)) if meant else 0), unknown
+
+
+def everything_of(store: MemoryStore, yes: bool) -> tuple[int, list[str]]:
+    """Forget all of the scope, after asking.
+
+    Raises:
+        ConfigurationError: nobody can be asked, and ``yes`` is not set.
+        typer.Abort: the answer was no.
+    """
+    if not yes:
+        count = store.count()
+        if not sys.stdin.isatty():
+            raise ConfigurationError(f"this would forget {memories(count)} of {store.scope}: add --yes to do it")
+        if count:
+            typer.confirm(one_line(f"Forget {memories(count)} of {store.scope}?"), abort=True, err=True)
+    return store.reset(), []
+
+
+def _ids_of(store: MemoryStore) -> list[str]:
+    ids: list[str] = []
+    while True:
+        page = store.list(limit=PAGE, offset=len(ids))
+        ids += [entry.id for entry in page]
+        if len(page) < PAGE:
+            return ids

@@ -1,0 +1,87 @@
+"""What the commands print. A memory is data: nothing in it may steer the terminal, whatever it was written by."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import typer
+
+from .short_ids import short_ids
+
+if TYPE_CHECKING:
+    from ..entry import MemoryEntry
+
+NARROW: Final = 60
+"""Columns. A narrower terminal is given the texts and their ids only."""
+
+_JOINERS: Final = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
+"""Invisible, harmless, and needed: for emoji, and for Persian and Indic scripts."""
+
+
+def shown(text: str) -> str:
+    """A text of several lines as a terminal may have it: no escape sequence, no change of direction."""
+    return "".join(c if c.isprintable() or c in "\n\t" or c in _JOINERS else _in_place_of(c) for c in text)
+
+
+def _in_place_of(character: str) -> str:
+    category = unicodedata.category(character)
+    if category in ("Zl", "Zp"):
+        return "\n"
+    return " " if category == "Zs" else "\N{REPLACEMENT CHARACTER}"
+
+
+def one_line(text: str) -> str:
+    """A name or an id on one line: what cannot be seen is spelled out, so that two different ones never look equal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in text)
+
+
+def memories(count: int) -> str:
+    """``1 memory``, ``2 memories``."""
+    return f"{count} {'memory' if count == 1 else 'memories'}"
+
+
+def as_json(value: Any) -> str:
+    """JSON in which all that is not printable is escaped; a parser reads the same values."""
+    text = json.dumps(value, ensure_ascii=False, indent=1)
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
+
+
+def note(text: str) -> None:
+    """Say something beside the result, on stderr."""
+    typer.secho(shown(text), fg="yellow", err=True)
+
+
+def show_entries(entries: Sequence[MemoryEntry], title: str) -> None:
+    """A table of entries: the text first, which has all the room that is left, and short ids."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    wide = console.width >= NARROW
+    table = Table(box=box.SIMPLE, show_edge=False, pad_edge=False)
+    # Folded, because Rich cuts words that are longer than the column.
+    table.add_column("memory", overflow="fold", min_width=16)
+    scored = wide and any(entry.score is not None for entry in entries)
+    if scored:
+        table.add_column("score", justify="right", no_wrap=True)
+    if wide:
+        table.add_column("when (UTC)", no_wrap=True)
+    table.add_column("id", overflow="fold", max_width=20)
+    ids = short_ids([one_line(entry.id) for entry in entries])
+    for entry in entries:
+        cells = [Text(shown(entry.content))]
+        if scored:
+            cells.append(Text("" if entry.score is None else f"{entry.score:.2f}"))
+        if wide:
+            cells.append(Text(f"{entry.created_at:%Y-%m-%d %H:%M}"))
+        table.add_row(*cells, Text(ids[one_line(entry.id)]))
+    console.print(Text(one_line(title)))
+    console.print()
+    console.print(table)

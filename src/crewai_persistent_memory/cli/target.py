@@ -1,0 +1,153 @@
+"""Which memory a command is about, and opening its store: never creating one in order to read it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from functools import wraps
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
+
+import typer
+
+from ..errors import ConfigurationError, EmbedderMismatchError, EmbedderUnavailableError, StoreMissingError
+from ..scope import DEFAULT_PROJECT, Scope
+from .output import note
+
+if TYPE_CHECKING:
+    from ..config import MemoryConfig, MemoryOptions
+    from ..stores.base import MemoryStore
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Target:
+    """The options that name a store and whose memory in it. Each field is an option of the commands that take it."""
+
+    user: Annotated[str | None, typer.Option("--user", "-u", help="Whose memory. Required, unless --shared.")] = None
+    project: Annotated[str | None, typer.Option("--project", "-p", help="Project or stage, such as staging.")] = None
+    run: Annotated[str | None, typer.Option("--run", help="One run or session; seen in that run only.")] = None
+    agent: Annotated[str | None, typer.Option("--agent", help="One agent; seen by that agent only.")] = None
+    org: Annotated[str | None, typer.Option("--org", help="Organisation.")] = None
+    shared: Annotated[
+        bool, typer.Option("--shared", help="The project's shared memory; with --user, reads include it as well.")
+    ] = False
+    path: Annotated[
+        str | None, typer.Option("--path", help="Folder of the store. Default: CREWAI_MEMORY_PATH, or the data folder.")
+    ] = None
+    url: Annotated[str | None, typer.Option("--url", help="Address of a Qdrant server. Default: QDRANT_URL.")] = None
+    collection: Annotated[str | None, typer.Option("--collection", help="Collection on the server.")] = None
+
+    @property
+    def store(self) -> MemoryOptions:
+        """The options that name the store. The environment gives those that are left out."""
+        given = {"path": self.path, "url": self.url, "collection": self.collection, "project_id": self.project}
+        options: Any = {name: value for name, value in given.items() if value is not None}
+        return options  # type: ignore[no-any-return]
+
+    def config(self, *, writing: bool) -> MemoryConfig:
+        """The checked options of a store that is bound to this scope.
+
+        Raises:
+            ConfigurationError: no scope, or two where one is changed.
+            ScopeError: a scope field is malformed.
+        """
+        from ..config import MemoryConfig
+
+        if self.user is None and not self.shared:
+            raise ConfigurationError("whose memory? Give --user NAME, or --shared for the project's")
+        if self.user is not None and self.shared and writing:
+            raise ConfigurationError("--user and --shared are both given: this changes one memory, leave one out")
+        options = self.store
+        if self.user is None:
+            options.pop("project_id", None)
+            deployment = MemoryConfig.build()
+            options["scope"] = Scope.shared(
+                self.project or deployment.project_id or DEFAULT_PROJECT,
+                run_id=self.run,
+                agent_id=self.agent,
+                org_id=self.org or deployment.org_id,
+            )
+        else:
+            options.update({"user_id": self.user, "run_id": self.run, "agent_id": self.agent})
+            options["include_shared"] = self.shared
+            if self.org is not None:
+                options["org_id"] = self.org
+        return MemoryConfig.build(**options)
+
+
+def takes_target(command: Callable[..., T]) -> Callable[..., T]:
+    """Give a command whose first parameter is a :class:`Target` the options of its fields in that parameter's place."""
+    signature = inspect.signature(command)
+    _, *others = signature.parameters.values()
+    hints = get_type_hints(command, include_extras=True)
+    of_target = get_type_hints(Target, include_extras=True, localns={"MemoryOptions": Any, "MemoryConfig": Any})
+    options = [
+        inspect.Parameter(
+            option.name, inspect.Parameter.KEYWORD_ONLY, default=option.default, annotation=of_target[option.name]
+        )
+        for option in fields(Target)
+    ]
+    own = [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[parameter.name]) for parameter in others
+    ]
+
+    @wraps(command)
+    def with_options(**given: Any) -> T:
+        target = Target(**{option.name: given.pop(option.name) for option in fields(Target)})
+        return command(target, **given)
+
+    with_options.__signature__ = signature.replace(parameters=[*own, *options])  # type: ignore[attr-defined]
+    with_options.__annotations__ = {p.name: p.annotation for p in (*own, *options)} | {"return": hints.get("return")}
+    return with_options
+
+
+@contextmanager
+def opened(config: MemoryConfig, *, by_words: bool, existing: bool) -> Iterator[MemoryStore]:
+    """The store of a configuration, for one command.
+
+    Args:
+        config: from :meth:`Target.config`.
+        by_words: do without the store's embedder. A listing and a deletion need none.
+        existing: create no store.
+
+    Raises:
+        StoreMissingError: there is no store, and ``existing`` is set.
+    """
+    from ..stores.factory import open_configured
+
+    try:
+        with open_configured(config, by_words=by_words, existing=existing) as store:
+            yield store
+    except StoreMissingError as error:
+        if not existing or config.server is None:
+            raise StoreMissingError(f"{error}. Check --path, or remember something first") from error
+        raise StoreMissingError(
+            f"there is no memory at {config.server.where}, collection {config.collection!r}: check --url and "
+            "--collection, or remember something first"
+        ) from error
+
+
+def with_its_embedder(config: MemoryConfig, work: Callable[[MemoryStore], T], *, existing: bool, instead: str) -> T:
+    """Do ``work`` with the store's own embedder, or by words if this process cannot have it.
+
+    An application that gives a function as embedder keeps it to itself.
+
+    Args:
+        config: from :meth:`Target.config`.
+        work: what to do with the open store.
+        existing: create no store.
+        instead: what is done by words, for the note on stderr.
+    """
+    try:
+        with opened(config, by_words=False, existing=existing) as store:
+            return work(store)
+    except (EmbedderUnavailableError, EmbedderMismatchError) as error:
+        if config.embedder_given:
+            raise
+        reason = error
+    note(f"{instead}: {reason}")
+    with opened(config, by_words=True, existing=existing) as store:
+        return work(store)

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crewai_persistent_memory.cli import main
+
+
+@dataclass(frozen=True)
+class Printed:
+    """What a command printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Call = Callable[..., Printed]
+
+
+@pytest.fixture
+def store_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the commands of this test find their store; nothing is there yet."""
+    path = tmp_path / "store"
+    monkeypatch.setenv("CREWAI_MEMORY_PATH", str(path))
+    monkeypatch.setenv("OPENAI_API_KEY", "")
+    monkeypatch.setenv("COLUMNS", "120")
+    return path
+
+
+@pytest.fixture
+def call(store_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    """``call("list", "--user", "john")`` runs a command in this process, with nobody at its standard input."""
+
+    def run(*arguments: str, stdin: bytes = b"") -> Printed:
+        monkeypatch.setattr(sys, "argv", ["crewai-memory", *arguments])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin), encoding="utf-8"))
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        code = ended.value.code
+        return Printed(code if isinstance(code, int) else int(bool(code)), printed.out, printed.err)
+
+    return run
