@@ -15,6 +15,7 @@ from crewai_persistent_memory.adapters.generation import installed
 
 pytestmark = [
     pytest.mark.crew,
+    pytest.mark.xdist_group("checkpoints"),  # written once, for all of them
     pytest.mark.skipif(installed() < (1, 14, 0), reason="CrewAI has checkpoints since 1.14"),
 ]
 

@@ -36,6 +36,7 @@ def test_the_concierge_knows_each_guest_and_no_other(tmp_path: Path) -> None:
     assert "nuts" not in prompts["jane"]
 
 
+@pytest.mark.ends
 def test_the_support_desk_in_processes_of_their_own(tmp_path: Path, openai_server: OpenAIServer) -> None:
     """The program as it stands: two runs, two customers, and what the LLM behind the agents was given to read."""
     told = "My router is a FritzBox 7590, and it drops the line at night."

@@ -77,7 +77,9 @@ def run(tmp_path: Path, *, environment: dict[str, str] | None = None, **options:
     return {**json.loads(held), "output": done.stdout + done.stderr}
 
 
-@pytest.mark.parametrize("crewai_first", [False, True], ids=["ours first", "crewai first"])
+@pytest.mark.parametrize(
+    "crewai_first", [False, pytest.param(True, marks=pytest.mark.ends)], ids=["ours first", "crewai first"]
+)
 def test_nothing_is_collected_unasked(tmp_path: Path, crewai_first: bool) -> None:
     held = run(tmp_path, crewai_first=crewai_first, kickoff=True, recalls=200)
     assert (held["events"], held["first"]) == (0, False)
@@ -85,6 +87,7 @@ def test_nothing_is_collected_unasked(tmp_path: Path, crewai_first: bool) -> Non
         assert "execution traces" not in held["output"]
 
 
+@pytest.mark.ends
 @pytest.mark.parametrize(
     "environment",
     [
@@ -101,9 +104,9 @@ def test_nothing_is_collected_where_it_is_switched_off(tmp_path: Path, environme
 @pytest.mark.parametrize(
     ("environment", "options"),
     [
-        ({"CREWAI_TRACING_ENABLED": "true"}, {}),
+        pytest.param({"CREWAI_TRACING_ENABLED": "true"}, {}, marks=pytest.mark.ends),
         ({}, {"tracing": True}),
-        ({"CREWAI_DISABLE_TELEMETRY": "false"}, {}),
+        pytest.param({"CREWAI_DISABLE_TELEMETRY": "false"}, {}, marks=pytest.mark.ends),
     ],
     ids=["CREWAI_TRACING_ENABLED=true", "Crew(tracing=True)", "CREWAI_DISABLE_TELEMETRY=false"],
 )
