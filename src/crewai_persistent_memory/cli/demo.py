@@ -17,6 +17,10 @@ from typing import Any, Final
 
 import typer
 
+from ..errors import StorePathError
+from .output import as_json as json_text
+from .output import one_line, shown
+
 TOLD: Final[Mapping[str, Sequence[str]]] = {
     "john": (
         "I am allergic to nuts, and on every flight I like a window seat.",
@@ -37,16 +41,34 @@ MUST_NOT_SEE: Final[Mapping[str, Sequence[str]]] = {"john": ("Spain",), "jane": 
 
 
 def run_demo(*, llm: str | None, path: str | None, as_json: bool, verbose: bool) -> int:
-    """Run both processes and print what happened. Returns 0 if all was recalled and nothing crossed, else 1."""
+    """Run both processes and print what happened. Returns 0 if all was recalled and nothing crossed, else 1.
+
+    Raises:
+        StorePathError: something is at ``path``. The demo's users must not meet anybody's memories.
+    """
+    if path is not None:
+        _require_new(Path(path).expanduser())
     with tempfile.TemporaryDirectory(prefix="crewai-memory-demo-") as scratch:
         store = path or str(Path(scratch, "store"))
         phases = [_run_phase(phase, store, llm, scratch, verbose) for phase in ("tell", "ask")]
     problems = judge(phases)
     if as_json:
-        typer.echo(json.dumps({"llm": llm or "scripted", "phases": phases, "problems": problems}, indent=1))
+        typer.echo(json_text({"llm": llm or "scripted", "phases": phases, "problems": problems}))
     else:
         _print_report(phases, problems, llm, store if path else "a temporary folder")
     return 1 if problems else 0
+
+
+def _require_new(path: Path) -> None:
+    try:
+        is_new = not path.exists() or not any(path.iterdir())
+    except OSError:
+        is_new = False
+    if not is_new:
+        raise StorePathError(
+            f"{path} is not an empty folder, and the demo would add its users John and Jane to what is there: give "
+            "--path a new folder, or leave it out"
+        )
 
 
 def judge(phases: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -69,8 +91,9 @@ def judge(phases: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _run_phase(phase: str, store: str, llm: str | None, scratch: str, verbose: bool) -> dict[str, Any]:
     result = Path(scratch, f"{phase}.json")
+    # The store is the demo's own, whatever the environment says of another one or of an embedder.
     environment = {
-        **os.environ,
+        **{n: v for n, v in os.environ.items() if not n.startswith(("CREWAI_MEMORY_", "QDRANT_", "MEM0_"))},
         "CREWAI_DISABLE_TELEMETRY": "true",
         "CREWAI_TRACING_ENABLED": "false",
         "CREWAI_STORAGE_DIR": str(Path(scratch, "crewai")),
@@ -80,7 +103,7 @@ def _run_phase(phase: str, store: str, llm: str | None, scratch: str, verbose: b
     if done.returncode != 0 or not result.exists():
         printed = (done.stdout + done.stderr).strip()
         reason = printed if verbose else f"{printed.splitlines()[-1]} (--verbose shows all that was printed)"
-        typer.secho(f"The process that should {phase} the crews failed: {reason}", fg="red", err=True)
+        typer.secho(shown(f"The process that should {phase} the crews failed: {reason}"), fg="red", err=True)
         raise typer.Exit(1)
     report: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
     return report
@@ -92,33 +115,32 @@ def _print_report(phases: Sequence[Mapping[str, Any]], problems: Sequence[str], 
     from rich.table import Table
     from rich.text import Text
 
-    console = Console()
+    console = Console(highlight=False)
     told, asked = phases
     source = (
         f"the model {llm}"
         if llm
         else "a SCRIPTED stand-in that answers from the memory in its prompt (--llm for a real one)"
     )
-    console.print(Text(f"Two real CrewAI crews over one embedded store in {where}. The LLM is {source}.\n"))
+    console.print(Text(one_line(f"Two real CrewAI crews over one embedded store in {where}. The LLM is {source}.")))
 
-    table = Table(title=f"Process {told['pid']}: what was stored", title_justify="left", box=box.SIMPLE_HEAVY)
-    table.add_column("user")
-    table.add_column("memory", ratio=1)
-    for user, report in told["users"].items():
-        for memory in report["stored"]:
-            table.add_row(user, Text(memory))
-    console.print(table)
+    def section(title: str, rows: Sequence[tuple[str, str]]) -> None:
+        # Two columns only: they fit into any terminal.
+        table = Table(box=box.SIMPLE, show_header=False, show_edge=False, pad_edge=False)
+        table.add_column(no_wrap=True, style="bold")
+        table.add_column(overflow="fold")
+        for name, text in rows:
+            table.add_row(name, Text(shown(text)))
+        console.print(Text(f"\n{title}\n", style="bold"))
+        console.print(table)
 
-    title = f"Process {asked['pid']}, after the restart: what each crew recalled"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAVY, show_lines=True)
-    table.add_column("user")
-    table.add_column("asked", ratio=2)
-    table.add_column("memory in the prompt", ratio=3)
-    table.add_column("answer", ratio=3)
+    stored = [(user, memory) for user, report in told["users"].items() for memory in report["stored"]]
+    section(f"Process {told['pid']}: what was stored", stored)
+    rows = []
     for user, report in asked["users"].items():
         for question, memory, answer in zip(ASKED, report["recalled"], report["answers"], strict=True):
-            table.add_row(user, Text(question), Text(memory or "(nothing)"), Text(answer))
-    console.print(table)
+            rows += [(user, question), ("  recalled", memory or "(nothing)"), ("  answered", answer), ("", "")]
+    section(f"Process {asked['pid']}, after the restart: what each crew recalled", rows)
     if problems:
         console.print(Text("\n".join(f"✗ {problem}" for problem in problems), style="bold red"))
     else:
