@@ -5,6 +5,7 @@
 | ``store.json`` | the :class:`Descriptor`; written before the first entry can be accepted |
 | ``store.lock`` | locked for as long as a process has the store open; holds that process's id |
 | ``shard/`` | the engine's files |
+| ``shard.new/``, ``shard.old/`` | there while the shard is made anew, see ``edge_rebuild`` |
 | ``long-texts`` | empty; there if a long text was ever written |
 
 All of it is for its owner only (0700, 0600), whatever the umask, and tightened where an earlier version left it open.
@@ -36,7 +37,7 @@ DELETE_RESERVE: Final = 8 * 1024 * 1024
 """The same for deletes and small updates, lower so that they still work when writes no longer do."""
 
 
-PARTS: Final = ("store.json", "store.json.new", "store.lock", "shard", "long-texts")
+PARTS: Final = ("store.json", "store.json.new", "store.lock", "shard", "shard.new", "shard.old", "long-texts")
 """Names in a folder of ours; one without a descriptor is ours only if there is nothing else in it."""
 
 
@@ -46,6 +47,8 @@ class StoreDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.shard = path / "shard"
+        self.new_shard = path / "shard.new"
+        self.old_shard = path / "shard.old"
         self._descriptor_file = path / "store.json"
         self._lock_file = path / "store.lock"
         self._long_texts_file = path / "long-texts"
@@ -175,6 +178,16 @@ class StoreDirectory:
     def note_long_texts(self) -> None:
         """Note that a long text is written. Such stores are read entry by entry, for the interpreter's sake."""
         os.close(open_private(self._long_texts_file, os.O_WRONLY | os.O_CREAT))
+
+    def size(self) -> int:
+        """Bytes that the engine's files take on the disk."""
+        blocks = 0
+        for folder, _, names in os.walk(self.shard):
+            for name in names:
+                with contextlib.suppress(FileNotFoundError):
+                    about = Path(folder, name).stat()
+                    blocks += getattr(about, "st_blocks", -(-about.st_size // 512))
+        return 512 * blocks
 
     def require_space(self, size: int, reserve: int) -> None:
         """Refuse a write of about ``size`` bytes that might not fit.

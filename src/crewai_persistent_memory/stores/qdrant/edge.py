@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import qdrant_edge as edge
 
@@ -31,10 +31,12 @@ from .edge_change import change, is_long_change, size_of_change
 from .edge_disk import EdgeDisk, Fsync
 from .edge_errors import engine_errors
 from .edge_long_texts import batches_of, is_long, make_way, one_by_one
+from .edge_rebuild import ensure_dense, rewrite, swap
 from .edge_translate import EdgeReader, to_filter, to_point
 from .layout import DENSE
 from .requests import (
     Change,
+    Compact,
     Count,
     Delete,
     Everything,
@@ -53,6 +55,47 @@ from .requests import (
     Upsert,
     Where,
 )
+
+MUCH_DELETED: Final = 100
+"""Entries. If so many were deleted, and they are a fifth of what there was, the store is written anew at close."""
+
+_WRITES: Final = frozenset({Upsert, Change, Delete, SetPayload, SetVectors, Compact})
+"""They come one after the other; a read may come at any time but while the shard is exchanged."""
+
+
+class Reads:
+    """Reads under way, so that the shard can be exchanged when there is none."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition(threading.Lock())
+        self._count = 0
+        self._barred = False
+
+    def __enter__(self) -> None:
+        with self._changed:
+            while self._barred:
+                self._changed.wait()
+            self._count += 1
+
+    def __exit__(self, *exc: object) -> None:
+        with self._changed:
+            self._count -= 1
+            if self._barred and not self._count:
+                self._changed.notify_all()
+
+    @contextmanager
+    def none(self) -> Iterator[None]:
+        """Wait until the reads under way are done, and let none begin."""
+        with self._changed:
+            self._barred = True
+            while self._count:
+                self._changed.wait()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._barred = False
+                self._changed.notify_all()
 
 
 class EmbeddedEngine:
@@ -77,6 +120,8 @@ class EmbeddedEngine:
         # Held for writes, whose steps belong together (count and delete, check and upsert); reads do not need it.
         self._lock = threading.RLock()
         self._closed = False
+        self._reads = Reads()
+        self._deleted = 0
         self.disk = EdgeDisk(directory.shard, fsync, self._flush)
         self._execute: dict[type, Callable[[Any], Any]] = {
             Upsert: self._upsert,
@@ -92,6 +137,7 @@ class EmbeddedEngine:
             Facet: self._reader.facet,
             Unembedded: self._reader.unembedded,
             SetVectors: self._set_vectors,
+            Compact: lambda request: self._compact(),
             Health: self._health,
         }
 
@@ -112,7 +158,10 @@ class EmbeddedEngine:
         if self._closed or self._owner_pid != os.getpid():
             raise self._gone()
         with engine_errors(self.path):
-            return self._execute[type(request)](request)
+            if type(request) in _WRITES:
+                return self._execute[type(request)](request)
+            with self._reads:
+                return self._execute[type(request)](request)
 
     def close(self) -> None:
         """Give this handle's share back; with the last one the shard is flushed and closed."""
@@ -127,6 +176,7 @@ class EmbeddedEngine:
             self.disk.stop()
             try:
                 with engine_errors(self.path):
+                    self._compact_if_much_was_deleted()
                     self.disk.flush_engine()
                     self._shard.close()
                     self._directory.make_private()
@@ -191,6 +241,7 @@ class EmbeddedEngine:
             count: int = self._shard.count(edge.CountRequest(filter=where, exact=True))
             if count:
                 self._shard.update(edge.UpdateOperation.delete_points_by_filter(where))
+                self._deleted += count
             return count
 
     def _set_payload(self, request: SetPayload) -> None:
@@ -255,6 +306,29 @@ class EmbeddedEngine:
                 self._shard.flush()
                 self._directory.make_private()
 
+    # -- making anew -----------------------------------------------------------------------------------------------
+
+    def _compact(self) -> bool:
+        """Write the shard anew, without what was deleted. Writes wait for it, reads only while it takes its place."""
+        with self._lock:
+            if self._closed:
+                raise self._gone()
+            self._directory.require_space(self._directory.size(), WRITE_RESERVE)
+            rewrite(self._directory, self._shard, self.descriptor)
+            with self._reads.none(), self.disk.paused():
+                self._shard.close()
+                self._shard = self._reader.shard = swap(self._directory)
+            self._deleted = 0
+            self._directory.make_private()
+        return True
+
+    def _compact_if_much_was_deleted(self) -> None:
+        if self._deleted < MUCH_DELETED:
+            return
+        left: int = self._shard.count(edge.CountRequest(exact=True))
+        if self._deleted * 4 >= left:
+            self._compact()
+
     # -- state -----------------------------------------------------------------------------------------------------
 
     def _health(self, request: Health) -> dict[str, Any]:
@@ -281,8 +355,3 @@ class EmbeddedEngine:
                 "in one process only, or use a Qdrant server (QDRANT_URL or url=)"
             )
         return StoreClosedError(f"the memory store at {self.path} is closed: open it again")
-
-
-def ensure_dense(shard: Any, dimensions: int) -> None:
-    """Create the dense vector; harmless if it is there."""
-    shard.update(edge.UpdateOperation.create_dense_vector(DENSE, dimensions, edge.Distance.Cosine))

@@ -12,7 +12,8 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Literal
 
@@ -107,6 +108,14 @@ class EdgeDisk:
         sync_tree(self._shard)
         self._flush()
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """While the shard's files are exchanged. The new ones are on the disk, with all that was written."""
+        with self._syncing:
+            yield
+            self._log = _Log(self._shard / "wal")
+            self._synced = self._written
+
     def stop(self) -> None:
         """End the background thread; what is not on the disk yet is the caller's to flush."""
         self._stop.set()
@@ -117,13 +126,13 @@ class EdgeDisk:
             self._thread.join()
 
     def _sync(self, write: int) -> None:
+        if not _CAN_SYNC:
+            self._flush()
+            return
         with self._syncing:
             if self._synced < write:
                 write = self._written
-                if _CAN_SYNC:
-                    self._log.sync()
-                else:
-                    self._flush()
+                self._log.sync()
                 self._synced = write
 
     def _in_background(self) -> None:

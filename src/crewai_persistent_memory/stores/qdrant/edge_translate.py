@@ -72,7 +72,7 @@ class EdgeReader:
     """Answers the reading requests over one shard."""
 
     def __init__(self, shard: Any, *, one_by_one: bool = False) -> None:
-        self._shard = shard
+        self.shard = shard
         self.one_by_one = one_by_one
         """Read payloads each by itself. Ten texts of 1 MB in one answer hold the interpreter's lock for 70 ms."""
 
@@ -82,7 +82,7 @@ class EdgeReader:
             return []
         if request.ranking is None:
             query, params = lists[0]
-            answer = self._shard.query(
+            answer = self.shard.query(
                 edge.QueryRequest(
                     query=query,
                     limit=request.limit,
@@ -93,7 +93,7 @@ class EdgeReader:
                 )
             )
         else:
-            answer = self._shard.query(self._ranked(request, lists, request.ranking))
+            answer = self.shard.query(self._ranked(request, lists, request.ranking))
         hits = [Hit(point.id, point.payload or {}, score=point.score) for point in answer]
         return self._with_payloads(hits) if self.one_by_one else hits
 
@@ -101,7 +101,7 @@ class EdgeReader:
         whole = []
         for hit in hits:
             # Deleted since it was found, it is left out.
-            for record in self._shard.retrieve([hit.id], with_payload=True, with_vector=False):
+            for record in self.shard.retrieve([hit.id], with_payload=True, with_vector=False):
                 whole.append(hit._replace(payload=record.payload))
         return whole
 
@@ -151,7 +151,7 @@ class EdgeReader:
     def ordered(self, request: Ordered) -> list[Hit]:
         direction = edge.Direction.Desc if request.newest_first else edge.Direction.Asc
         one_by_one = request.whole and self.one_by_one
-        records, _ = self._shard.scroll(
+        records, _ = self.shard.scroll(
             edge.ScrollRequest(
                 limit=request.limit,
                 filter=to_filter(request.where),
@@ -166,7 +166,7 @@ class EdgeReader:
         hits: list[Hit] = []
         offset = None
         while True:
-            records, offset = self._shard.scroll(
+            records, offset = self.shard.scroll(
                 edge.ScrollRequest(
                     limit=1000,
                     offset=offset,
@@ -183,7 +183,7 @@ class EdgeReader:
         offset = None
         where = to_filter((*request.where, NoDense()))
         while len(hits) < request.limit:
-            records, offset = self._shard.scroll(
+            records, offset = self.shard.scroll(
                 edge.ScrollRequest(
                     limit=request.limit, offset=offset, filter=where, with_payload=["content", *SCOPE_FIELDS]
                 )
@@ -198,16 +198,16 @@ class EdgeReader:
         ids = list(request.ids)
         groups = [[id] for id in ids] if self.one_by_one else [ids]
         records = [
-            r for group in groups for r in self._shard.retrieve(group, with_payload=True, with_vector=with_vector)
+            r for group in groups for r in self.shard.retrieve(group, with_payload=True, with_vector=with_vector)
         ]
         return [Hit(r.id, r.payload, dense=(r.vector or {}).get(DENSE)) for r in records]
 
     def count(self, request: Count) -> int:
-        count: int = self._shard.count(edge.CountRequest(filter=to_filter(request.where), exact=True))
+        count: int = self.shard.count(edge.CountRequest(filter=to_filter(request.where), exact=True))
         return count
 
     def facet(self, request: Facet) -> dict[str, int]:
-        answer = self._shard.facet(
+        answer = self.shard.facet(
             edge.FacetRequest(key=request.key, filter=to_filter(request.where), limit=_ALL_FACETS, exact=True)
         )
         return {str(hit.value): hit.count for hit in answer.hits}

@@ -19,11 +19,11 @@ from ...errors import PersistentMemoryError, StoreCorruptedError
 from ...scope import ScopeBinding
 from .descriptor import Descriptor, settle
 from .directory import WRITE_RESERVE, StoreDirectory
-from .edge import EmbeddedEngine, ensure_dense
+from .edge import EmbeddedEngine
 from .edge_disk import STRICTEST_FIRST, Fsync, sync_tree
-from .edge_errors import engine_errors, is_not_allowed
+from .edge_errors import engine_errors
 from .edge_long_texts import complete_keywords
-from .layout import DATETIME_INDEXES, FLOAT_INDEXES, INTEGER_INDEXES, KEYWORD_INDEXES, KEYWORDS, TENANT_KEY
+from .edge_rebuild import ensure_dense, finish_swap, load_shard, new_shard
 from .requests import Describe, Profile, Request
 
 logger = logging.getLogger("crewai_persistent_memory")
@@ -93,6 +93,7 @@ def open_embedded(
         directory = StoreDirectory(real)
         directory.acquire()
         try:
+            finish_swap(directory)
             stored = directory.read_descriptor()
             descriptor, built = settle(stored, embedder, language, str(real))
             with engine_errors(real):
@@ -121,26 +122,7 @@ def _create(directory: StoreDirectory, descriptor: Descriptor) -> Any:
     directory.require_space(0, WRITE_RESERVE)
     if directory.shard.exists():
         _discard_unfinished(directory)
-    directory.shard.mkdir()
-    config = edge.EdgeConfig(
-        sparse_vectors={KEYWORDS: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
-        # m=0: no HNSW graph. A query is filtered to one user's entries and faster without (0.13 against 0.32 ms at
-        # 10k records), and building the graph holds the GIL for minutes.
-        hnsw_config=edge.HnswIndexConfig(m=0, ef_construct=100, full_scan_threshold=10_000),
-    )
-    shard = edge.EdgeShard.create(str(directory.shard), config)
-    index = edge.UpdateOperation.create_field_index
-    shard.update(index(TENANT_KEY, edge.KeywordIndexParams(is_tenant=True)))
-    for key in KEYWORD_INDEXES:
-        shard.update(index(key, edge.KeywordIndexParams()))
-    for key in INTEGER_INDEXES:
-        shard.update(index(key, edge.IntegerIndexParams(lookup=True, range=False)))
-    for key in DATETIME_INDEXES:
-        shard.update(index(key, edge.DatetimeIndexParams()))
-    for key in FLOAT_INDEXES:
-        shard.update(index(key, edge.FloatIndexParams()))
-    if descriptor.dimensions is not None:
-        ensure_dense(shard, descriptor.dimensions)
+    shard = new_shard(directory.shard, descriptor)
     shard.flush()
     sync_tree(directory.shard)
     directory.write_descriptor(descriptor)
@@ -155,7 +137,7 @@ def _discard_unfinished(directory: StoreDirectory) -> None:
     """
     segments = directory.shard / "segments"
     if segments.is_dir() and any(segments.iterdir()):
-        shard = _load_shard(directory)
+        shard = load_shard(directory)
         count = shard.count(edge.CountRequest(exact=True))
         shard.close()
         if count:
@@ -167,26 +149,12 @@ def _discard_unfinished(directory: StoreDirectory) -> None:
 
 
 def _load(directory: StoreDirectory, descriptor: Descriptor) -> Any:
-    shard = _load_shard(directory)
+    shard = load_shard(directory)
     if descriptor.dimensions is not None:
         # A kill between writing the descriptor and this step leaves the vector uncreated; doing it twice is harmless.
         ensure_dense(shard, descriptor.dimensions)
     complete_keywords(shard, KeywordEncoder(descriptor.language))
     return shard
-
-
-def _load_shard(directory: StoreDirectory) -> Any:
-    try:
-        return edge.EdgeShard.load(str(directory.shard))
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException as error:
-        if "WouldBlock" in str(error) or is_not_allowed(error):
-            raise
-        raise StoreCorruptedError(
-            f"the memory store at {directory.path} cannot be opened: {error}. Restore the folder from a backup, or "
-            "move it away to start with an empty one"
-        ) from error
 
 
 @atexit.register

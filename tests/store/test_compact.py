@@ -1,0 +1,180 @@
+"""What was deleted is gone from the files of an embedded store after ``compact()``, and nothing else is."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crewai_persistent_memory import MemoryEntry, PersistentMemoryError, open_store
+from crewai_persistent_memory.stores.qdrant import edge, edge_rebuild
+
+CANARY = "canary7c2e"
+
+
+def holds_canary(path: Path) -> list[str]:
+    files = [file for file in path.rglob("*") if file.is_file()]
+    assert len(files) > 20
+    return [str(file.relative_to(path)) for file in files if CANARY.encode() in file.read_bytes()]
+
+
+@pytest.fixture
+def fast_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where tests are fast: what a killed process leaves is the same on every file system."""
+    return tmp_path_factory.mktemp("store") / "s"
+
+
+def embed(texts: Any) -> list[list[float]]:
+    return [[1.0, len(text) / 100, 0.5] for text in texts]
+
+
+@pytest.mark.parametrize("awaited", [False, True])
+def test_deleted_text_is_gone_from_every_file(tmp_path: Path, awaited: bool) -> None:
+    path = tmp_path / "s"
+    with open_store(path=path, user_id="john", embedder=embed) as store:
+        store.add("kept one", id="1", metadata={"a": 1}, categories=["x"])
+        store.add("kept two", id="2")
+        store.add(f"{CANARY} is forgotten", id="3", metadata={"about": CANARY})
+        store.add(f"{CANARY} is replaced", id="4")
+        store.add("long " * 20_000, id="5")
+        store.update("4", content="replaced")
+        store.delete("3")
+    with open_store(path=path, user_id="john", embedder=embed) as store:
+        assert holds_canary(path), "the engine removes it by itself now: compact() is not needed any more"
+        before = sorted((store.get(str(id)) for id in (1, 2, 4, 5)), key=lambda entry: entry.id)  # type: ignore[union-attr]
+        assert asyncio.run(store.acompact()) if awaited else store.compact()
+        assert holds_canary(path) == []
+        assert [store.get(str(id)) for id in (1, 2, 4, 5)] == before
+        assert store.search("kept one")[0].id == "1"
+        assert store.get("3") is None
+        store.add("written after it", id="6")
+    with open_store(path=path, user_id="john", embedder=embed) as store:
+        assert store.count() == 5
+    assert holds_canary(path) == []
+
+
+def test_much_that_was_deleted_is_gone_after_close(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with open_store(path=path, user_id="john", embedder=None) as store:
+        store.put([MemoryEntry(content=f"{CANARY} {n}", id=str(n)) for n in range(edge.MUCH_DELETED)])
+        store.add("kept", path="/kept")
+        store.delete(created_before=store.list(path="/kept")[0].created_at)
+        assert store.count() == 1
+    assert holds_canary(path) == []
+    with open_store(path=path, user_id="john") as store:
+        assert [entry.content for entry in store.list()] == ["kept"]
+
+
+@pytest.mark.parametrize("step", [0, 3, 4, 5, 6, 7, 8, 9, 10])
+def test_a_crash_at_any_step_leaves_the_store_whole(fast_path: Path, step: int) -> None:
+    """The process ends at the n-th of the steps of a compaction."""
+    path = fast_path
+    with open_store(path=path, user_id="john", embedder=None) as store:
+        store.put([MemoryEntry(content=f"fact {n}", id=str(n)) for n in range(100)])
+    code = f"""
+import os, shutil
+from pathlib import Path
+from crewai_persistent_memory import open_store
+from crewai_persistent_memory.stores.qdrant import edge_rebuild as module, directory
+left = {step}
+def dying(function):
+    def call(*args, **kwargs):
+        global left
+        left -= 1
+        if left < 0:
+            os.kill(os.getpid(), 9)
+        return function(*args, **kwargs)
+    return call
+store = open_store(path={str(path)!r}, user_id="john")
+for owner, name in [(module, "new_shard"), (module, "sync_tree"), (module, "load_shard"),
+                    (module.shutil, "rmtree"), (Path, "rename"), (directory.StoreDirectory, "sync")]:
+    setattr(owner, name, dying(getattr(owner, name)))
+store.compact()
+print("done", left)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == (-signal.SIGKILL if step < 10 else 0), (done.stdout, done.stderr)
+    with open_store(path=path, user_id="john") as store:
+        assert sorted(int(entry.id) for entry in store.list(limit=1000)) == list(range(100))
+        assert sorted(name.name for name in path.iterdir() if name.is_dir()) == ["shard"]
+
+
+def test_reads_and_writes_go_on(fast_path: Path) -> None:
+    with open_store(path=fast_path, user_id="john", embedder=None, fsync="always") as store:
+        store.put([MemoryEntry(content=f"fact {n}", id=f"old{n}") for n in range(300)])
+        done = threading.Event()
+        failures: list[BaseException] = []
+        written: list[str] = []
+
+        def until_done(action: Callable[[], Any]) -> None:
+            try:
+                while not done.is_set():
+                    action()
+            except PersistentMemoryError as error:
+                failures.append(error)
+
+        def write() -> None:
+            written.append(store.add("new").id)
+
+        def read() -> None:
+            assert len(store.search("fact", limit=5)) == 5
+
+        threads = [threading.Thread(target=until_done, args=(action,)) for action in (write, read, read)]
+        for thread in threads:
+            thread.start()
+        for _ in range(3):
+            assert store.compact()
+        done.set()
+        for thread in threads:
+            thread.join()
+        assert failures == []
+        assert store.count() == 300 + len(written)
+
+
+def test_a_store_that_fails_to_be_rewritten_is_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_store(path=tmp_path / "s", user_id="john", embedder=None) as store:
+        store.add("kept", id="1")
+
+        def fail(*_: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(edge_rebuild, "sync_tree", fail)
+            with pytest.raises(PersistentMemoryError):
+                store.compact()
+        store.add("more", id="2")
+        assert store.count() == 2
+        assert store.compact()
+    with open_store(path=tmp_path / "s", user_id="john") as store:
+        assert store.count() == 2
+
+
+def test_kill_9_at_any_moment(fast_path: Path) -> None:
+    chance = random.Random(3)
+    path = fast_path
+    with open_store(path=path, user_id="john", embedder=None) as store:
+        store.put([MemoryEntry(content=f"fact {n}", id=str(n)) for n in range(100)])
+    code = f"""
+from crewai_persistent_memory import open_store
+store = open_store(path={str(path)!r}, user_id="john")
+print("open", flush=True)
+while True:
+    store.compact()
+"""
+    for _ in range(4):
+        child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+        assert child.stdout is not None
+        child.stdout.readline()
+        timer = threading.Timer(chance.uniform(0, 0.5), child.kill)
+        timer.start()
+        assert child.wait() == -signal.SIGKILL
+        with open_store(path=path, user_id="john") as store:
+            assert store.count() == 100
