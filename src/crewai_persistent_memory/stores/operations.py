@@ -35,7 +35,7 @@ class StoreOperations(ABC):
     def _put(self, entries: Sequence[MemoryEntry]) -> Steps[None]: ...
 
     @abstractmethod
-    def _replace(self, entry: MemoryEntry) -> Steps[None]: ...
+    def _replace(self, entry: MemoryEntry, create: bool) -> Steps[bool]: ...
 
     @abstractmethod
     def _update(self, id: str, changes: EntryChanges) -> Steps[MemoryEntry]: ...
@@ -50,6 +50,11 @@ class StoreOperations(ABC):
         # A store that embeds by itself, or not at all, has nothing to do.
         yield from ()
         return 0
+
+    def _compact(self) -> Steps[bool]:
+        # Somebody else's files: a server removes what was deleted in its own time.
+        yield from ()
+        return False
 
     @abstractmethod
     def _search(

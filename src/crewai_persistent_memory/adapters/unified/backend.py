@@ -8,6 +8,7 @@ are naive UTC; ``touch_records`` and ``close`` are used when present; a wrong di
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ from ...stores.factory import open_configured
 from ..dumping import Recipe, spec_of, written_as
 from ..restoring import Share
 from .records import to_entry, to_record, to_scope_info
+
+logger = logging.getLogger("crewai_persistent_memory")
 
 # crewai 1.10 has no class of its own for this; ours then stands alone.
 _CrewAIMismatch: type[Exception] = getattr(crewai_backend, "EmbeddingDimensionMismatchError", ValueError)
@@ -108,14 +111,19 @@ class QdrantStorageBackend(NotPickled):
             await self._store.aput([to_entry(record) for record in records])
 
     def update(self, record: MemoryRecord) -> None:
-        """Replace the record with the same id. One that is not visible in this scope is never touched: the record is
-        then stored as a new one of this scope, so that a consolidation that lost a race loses nothing."""
+        """Replace the record with the same id. If none is visible in this scope, nothing is stored: CrewAI updates
+        only what it has read before, so the record was deleted since, and what was deleted stays deleted."""
         with _crewai_errors():
-            self._store.replace(to_entry(record))
+            self._told(self._store.replace(to_entry(record), create=False), record.id)
 
     async def aupdate(self, record: MemoryRecord) -> None:
         with _crewai_errors():
-            await self._store.areplace(to_entry(record))
+            self._told(await self._store.areplace(to_entry(record), create=False), record.id)
+
+    @staticmethod
+    def _told(stored: bool, id: str) -> None:
+        if not stored:
+            logger.info("a record was deleted while CrewAI was about to change it (%s): it stays deleted", id)
 
     def delete(
         self,

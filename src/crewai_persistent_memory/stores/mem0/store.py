@@ -122,10 +122,13 @@ class Mem0Store(TextNativeStore):
         for entry in checked.values():
             yield from self._keep(entry, owner, taken.get(entry.id))
 
-    def _replace(self, entry: MemoryEntry) -> Steps[None]:
+    def _replace(self, entry: MemoryEntry, create: bool) -> Steps[bool]:
         owner, entry = self.scope, checked_entry(replace(entry, embedding=None))
         found = yield from self._find(entry.id, include_shared=False)
+        if found is None and not create:
+            return False
         yield from self._keep(entry, owner if found is None else found.owner, found)
+        return True
 
     def _update(self, id: str, changes: EntryChanges) -> Steps[MemoryEntry]:
         check_changes(changes)

@@ -18,6 +18,11 @@ One collection holds all tenants. A tenant is an organisation, a project and a u
 | ``created_at`` | datetime | RFC 3339, UTC, microseconds |
 | ``last_accessed`` | text | the same, of an entry that was read since it was written |
 | ``record`` | text | the rest of the entry as JSON text, so that metadata comes back exactly |
+| ``path``, ``metadata``, ``source``, ``private`` | text | JSON text, of an entry whose field was changed since it was \
+  written: it holds in place of the one in ``record`` |
+
+A change sets the keys of the changed field only. So two processes that change two fields of one entry at the same time
+both succeed, which they would not if each wrote ``record`` anew.
 
 Keys without a value are left out: every value costs 3 µs to hand to the engine (qdrant-edge-py 0.9), and most entries
 have few.
@@ -247,10 +252,48 @@ def to_point(entry: MemoryEntry, owner: Scope, encoder: KeywordEncoder) -> Point
     return PointData(point_id(owner, entry_id), payload, encoder.document(content), dense or None)
 
 
+_KEYS_OF: Final[Mapping[str, str]] = {
+    "content": "content",
+    "path": "ancestors",
+    "categories": "categories",
+    "metadata": "metadata_terms",
+    "importance": "importance",
+    "source": "audience",
+    "private": "audience",
+    "kind": "kind",
+}
+"""The payload key that a field of an entry decides (``audience`` is decided by two)."""
+
+_IN_RECORD: Final = ("path", "metadata", "source", "private")
+
+
+def to_changes(whole: Mapping[str, Any], changed: MemoryEntry, fields: Iterable[str]) -> dict[str, Any]:
+    """The payload keys to set for these fields of an entry; ``None`` removes a key.
+
+    Args:
+        whole: the payload of the changed entry.
+        changed: the entry.
+        fields: their names.
+    """
+    payload: dict[str, Any] = {"last_accessed": format_time(to_naive_utc("last_accessed", changed.last_accessed))}
+    for name in fields:
+        payload[_KEYS_OF[name]] = whole.get(_KEYS_OF[name])
+        if name in _IN_RECORD:
+            payload[name] = _to_json(getattr(changed, name))
+    return payload
+
+
+def audience_of(entry: MemoryEntry) -> str | None:
+    """What the payload key ``audience`` must say of an entry."""
+    return _audience(entry.source) if entry.private else None
+
+
 def to_entry(hit: Hit, owner: Scope, *, score: float | None = None) -> MemoryEntry:
     """A point read back as the entry it was made from."""
     payload = hit.payload
     record, _ = _from_json(payload["record"])
+    if not payload.keys().isdisjoint(_IN_RECORD):
+        record.update({name: _from_json(payload[name])[0] for name in _IN_RECORD if name in payload})
     return MemoryEntry.trusted(
         id=record["id"],
         content=payload["content"],

@@ -130,11 +130,31 @@ class Compute(Request[T]):
 
 @dataclass(frozen=True)
 class Upsert(Request[None]):
-    """Write whole points. ``changes``: they were read before, so writing them twice could undo what another process
-    changed, and was told is kept, in between."""
+    """Write whole points: new ones, or in place of those with the same ids."""
 
     points: Sequence[PointData]
-    changes: bool = False
+
+
+@dataclass(frozen=True)
+class Change(Request[bool]):
+    """Change one point that is there. The answer is whether it was there: a deleted point is never created again.
+
+    The id must come from the caller's own scope: an engine applies it without another filter.
+
+    Attributes:
+        id: the point's.
+        payload: the keys to set; ``None`` removes a key. Other keys stay as they are.
+        whole: the payload takes the place of the one that is there.
+        keywords: new keywords; then ``dense`` takes the place of the dense vector, and ``None`` removes it. Left out:
+            the vectors stay as they are.
+        dense: see ``keywords``.
+    """
+
+    id: str
+    payload: Mapping[str, Any]
+    whole: bool = False
+    keywords: SparseVector | None = None
+    dense: Sequence[float] | None = None
 
 
 @dataclass(frozen=True)
@@ -249,6 +269,11 @@ class Facet(Request["dict[str, int]"]):
 
     key: str
     where: Where
+
+
+@dataclass(frozen=True)
+class Compact(Request[bool]):
+    """Remove what deleted entries left in the files; whether the engine can be made to."""
 
 
 @dataclass(frozen=True)

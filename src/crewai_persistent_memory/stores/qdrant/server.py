@@ -23,6 +23,8 @@ from ...scope import ScopeBinding
 from ...server_config import ServerSettings
 from .descriptor import EXTERNAL, Descriptor, settle
 from .requests import (
+    Change,
+    Compact,
     Count,
     Delete,
     Describe,
@@ -47,6 +49,7 @@ from .server_setup import DEFAULT_SHARD_KEY, Opening, admit, first_length, read_
 _DOING: Final[Mapping[type, str]] = {
     Describe: "opening the collection",
     Upsert: "a save",
+    Change: "a change",
     SetVectors: "a change",
     Unembedded: "a listing",
     Delete: "a delete",
@@ -90,6 +93,8 @@ class ServerConnection:
 
     def execute(self, request: Request[Any], place: Target) -> Any:
         self._require_open()
+        if isinstance(request, Compact):
+            return False  # a server removes what was deleted in its own time
         calls = self._steps(request, place)
         if isinstance(request, SetPayload) and request.soon:
             return self._engine.soon(calls, "a change")
@@ -97,6 +102,8 @@ class ServerConnection:
 
     async def aexecute(self, request: Request[Any], place: Target) -> Any:
         self._require_open()
+        if isinstance(request, Compact):
+            return False  # a server removes what was deleted in its own time
         calls = self._steps(request, place)
         if isinstance(request, SetPayload) and request.soon:
             return self._engine.soon(calls, "a change")
@@ -252,6 +259,7 @@ _NOTHING: Final[Mapping[type, Callable[[Any], Any]]] = {
     Count: lambda request: 0,
     Facet: lambda request: {},
     Unembedded: lambda request: [],
+    Change: lambda request: False,
     SetVectors: lambda request: 0,
 }
 """What a collection answers that is not created yet."""

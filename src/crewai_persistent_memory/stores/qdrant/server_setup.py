@@ -38,7 +38,7 @@ from .layout import (
     KEYWORDS,
     TENANT_KEY,
 )
-from .requests import PointData, Request, Search, SetVectors, Upsert
+from .requests import Change, PointData, Request, Search, SetVectors, Upsert
 from .server_calls import Call, Calls, Pause, Work
 from .server_errors import AlreadyExists
 
@@ -275,6 +275,8 @@ def admit(request: Request[Any], descriptor: Descriptor, where: str) -> None:
         lengths = {len(request.dense)} if request.dense else set()
     elif isinstance(request, Upsert):
         lengths = {len(point.dense) for point in request.points if point.dense}
+    elif isinstance(request, Change):
+        lengths = {len(request.dense)} if request.dense else set()
     elif isinstance(request, SetVectors):
         lengths = {len(new.dense) for new in request.vectors}
     else:

@@ -8,6 +8,7 @@ from typing import Any
 
 from qdrant_client import models
 
+from ...embedding import SparseVector
 from .layout import DEFAULT_IMPORTANCE, DENSE, KEYWORDS, format_time
 from .ranking import DAY, best_fused, depth_for, weigh
 from .requests import Condition, HasId, Hit, Match, NoDense, PointData, Ranking, Search, Where
@@ -139,8 +140,11 @@ def _match(condition: Match) -> Any:
 
 
 def to_point(point: PointData) -> models.PointStruct:
-    keywords = models.SparseVector(indices=point.keywords.indices, values=point.keywords.values)
-    vectors: dict[str, Any] = {KEYWORDS: keywords}
-    if point.dense:
-        vectors[DENSE] = list(point.dense)
-    return models.PointStruct(id=point.id, vector=vectors, payload=point.payload)
+    return models.PointStruct(id=point.id, vector=to_vectors(point.keywords, point.dense), payload=point.payload)
+
+
+def to_vectors(keywords: SparseVector, dense: Sequence[float] | None) -> dict[str, Any]:
+    vectors: dict[str, Any] = {KEYWORDS: models.SparseVector(indices=keywords.indices, values=keywords.values)}
+    if dense:
+        vectors[DENSE] = list(dense)
+    return vectors

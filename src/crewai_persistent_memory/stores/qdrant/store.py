@@ -17,7 +17,8 @@ from ...entry import EntryFilter, MemoryEntry
 from ...errors import EntryNotFoundError, PersistentMemoryError
 from ...scope import Scope, ScopeBinding
 from ..types import EntryArgs, EntryChanges, RankingWeights, check_changes, check_fields
-from .dense_vectors import Backlog, embed_all, embed_some, vectors_to_save
+from .changing import change_entry, replace_entry, with_vectors
+from .dense_vectors import Backlog, embed_all, embed_some
 from .layout import (
     format_time,
     to_entry,
@@ -26,10 +27,12 @@ from .layout import (
 )
 from .reading import ReadingStore, is_long
 from .requests import (
+    Compact,
     Compute,
     Delete,
     Describe,
     Embed,
+    Profile,
     Request,
     SetPayload,
     Steps,
@@ -169,28 +172,24 @@ class QdrantStore(ReadingStore):
         owner = self.scope
         yield from self._store(entries, [owner] * len(entries))
 
-    def _store(self, entries: Sequence[MemoryEntry], owners: Sequence[Scope], *, changes: bool = False) -> Steps[None]:
+    def _store(self, entries: Sequence[MemoryEntry], owners: Sequence[Scope]) -> Steps[None]:
         if not entries:
             return
         profile = yield from ask(Describe())
         # Everything is checked before the first embedding is paid for, and embedded before the first write.
         make = partial(to_points, entries, owners, profile.encoder)
         points = (yield from ask(Compute(make))) if is_long(entry.content for entry in entries) else make()
-        embedder = profile.embedder
-        bare = [index for index, point in enumerate(points) if point.dense is None]
-        if not bare or embedder is None:
-            yield from ask(Upsert(points, changes))
-            return
-        texts = [points[index].payload["content"] for index in bare]
-        vectors = yield from vectors_to_save(profile, embedder, texts)
-        for index, vector in zip(bare, vectors, strict=True):
-            points[index] = points[index]._replace(dense=vector or None)
-        yield from ask(Upsert(points, changes))
+        points, vectors = yield from with_vectors(profile, points)
+        yield from ask(Upsert(points))
+        yield from self._after_saving(profile, vectors)
+
+    def _after_saving(self, profile: Profile, vectors: Sequence[Sequence[float]]) -> Steps[None]:
+        """Note what got no vector; embed some that got none earlier, now that the embedder answers."""
         scope = self.scope
         if not all(vectors):
             self._backlog.has_some(scope)
-        if any(vectors) and self._backlog.is_due(scope):
-            yield from embed_some(profile, embedder, scope, self._backlog)
+        if profile.embedder is not None and any(vectors) and self._backlog.is_due(scope):
+            yield from embed_some(profile, profile.embedder, scope, self._backlog)
 
     def _embed_missing(self) -> Steps[int]:
         scope = self.scope
@@ -199,29 +198,42 @@ class QdrantStore(ReadingStore):
             return 0
         return (yield from embed_all(profile, profile.embedder, scope, self._backlog))
 
-    def _replace(self, entry: MemoryEntry) -> Steps[None]:
-        owner = self.scope
+    def _compact(self) -> Steps[bool]:
+        return (yield from ask(Compact()))
+
+    def _replace(self, entry: MemoryEntry, create: bool) -> Steps[bool]:
         found = yield from self._find(entry.id, include_shared=False, with_vectors=True)
-        if found is not None:
-            hit, owner = found
-            if not entry.embedding and hit.payload["content"] == entry.content and hit.dense:
-                entry = replace(entry, embedding=hit.dense)
-        yield from self._store([entry], [owner], changes=found is not None)
+        if found is None:
+            if create:
+                yield from self._store([entry], [self.scope])
+            return create
+        hit, owner = found
+        if not entry.embedding and hit.payload["content"] == entry.content and hit.dense:
+            entry = replace(entry, embedding=hit.dense)
+        profile = yield from ask(Describe())
+        there, vectors = yield from replace_entry(profile, entry, owner)
+        yield from self._after_saving(profile, vectors)
+        return there
 
     def _update(self, id: str, changes: EntryChanges) -> Steps[MemoryEntry]:
         check_changes(changes)
         if "content" in changes:
             check_text("content", changes["content"], allow_blank=False)
-        found = yield from self._find(id, include_shared=False, with_vectors=True)
+        found = yield from self._find(id, include_shared=False, with_vectors=False)
         if found is None:
-            raise EntryNotFoundError(f"no entry with id {id!r} is visible in this scope: check the id and the scope")
+            raise _not_found(id)
         hit, owner = found
         entry = to_entry(hit, owner)
-        changed = replace(entry, **cast(dict[str, Any], changes), last_accessed=utcnow())
-        if changed.content != entry.content:
-            changed = replace(changed, embedding=None)
-        yield from self._store([changed], [owner], changes=True)
-        return replace(changed, embedding=None, categories=tuple(changed.categories))
+        changed = replace(entry, **cast(dict[str, Any], changes), last_accessed=utcnow(), embedding=None)
+        fields = set(changes)
+        if changed.content == entry.content:
+            fields.discard("content")
+        profile = yield from ask(Describe())
+        there, vectors = yield from change_entry(profile, changed, owner, fields)
+        if not there:
+            raise _not_found(id)
+        yield from self._after_saving(profile, vectors)
+        return replace(changed, categories=tuple(changed.categories))
 
     def _delete(self, filter: EntryFilter) -> Steps[int]:
         if filter.matches_nothing:
@@ -234,3 +246,7 @@ class QdrantStore(ReadingStore):
             return
         where = where_filter(filter, self.scope, include_shared=False)
         yield from ask(SetPayload(where, {"last_accessed": format_time(utcnow())}, soon))
+
+
+def _not_found(id: str) -> EntryNotFoundError:
+    return EntryNotFoundError(f"no entry with id {id!r} is visible in this scope: check the id and the scope")
