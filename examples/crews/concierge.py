@@ -34,7 +34,8 @@ def serve(memory: PersistentMemory, guest: str, request: str, llm: Any) -> str:
 def main() -> None:
     if len(sys.argv) != 3:
         sys.exit(__doc__)
-    with PersistentMemory(project_id="concierge", path="./concierge-memory", embedder=None) as memory:
+    project = os.environ.get("CREWAI_MEMORY_PROJECT_ID") or "concierge"
+    with PersistentMemory(project_id=project, path="./concierge-memory") as memory:
         print(serve(memory, sys.argv[1], sys.argv[2], os.environ.get("MODEL", "openai/gpt-4o-mini")))
 
 

@@ -7,7 +7,7 @@ Run it twice, as two processes, and as two customers:
     python examples/crews/support_desk.py ben "The line is gone again. Which router have I got?"
 
 Needs a model for the agents: MODEL, for example openai/gpt-4o-mini, and its key. The memory needs none; it is kept in
-./support-desk-memory, or where CREWAI_MEMORY_PATH or QDRANT_URL say.
+./support-desk-memory, or where CREWAI_MEMORY_PATH or QDRANT_URL say, in the project CREWAI_MEMORY_PROJECT_ID.
 """
 
 from __future__ import annotations
@@ -65,7 +65,8 @@ def main() -> None:
         sys.exit(__doc__)
     elsewhere = os.environ.get("CREWAI_MEMORY_PATH") or os.environ.get("QDRANT_URL")
     place: Any = {} if elsewhere else {"path": "./support-desk-memory"}
-    with PersistentMemory(project_id="support-desk", embedder=None, **place) as memory:
+    project = os.environ.get("CREWAI_MEMORY_PROJECT_ID") or "support-desk"
+    with PersistentMemory(project_id=project, **place) as memory:
         print(serve(memory, sys.argv[1], sys.argv[2], os.environ.get("MODEL", "openai/gpt-4o-mini")))
 
 

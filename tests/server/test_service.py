@@ -30,6 +30,9 @@ def gunicorn(server: QdrantServer, collection: str, folder: Path, *arguments: st
         **os.environ,
         "QDRANT_URL": server.url,
         "TEST_COLLECTION": collection,
+        # Twenty users at once on a busy machine are no dead server.
+        "CREWAI_MEMORY_TIMEOUT": "20",
+        "CREWAI_MEMORY_RETRY_FOR": "20",
         "TEST_LLM_CALLS": str(folder / "calls"),
         "TEST_RELEASE": str(folder / "release"),
         "CREWAI_STORAGE_DIR": str(folder / "crewai"),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import re
 import struct
+import threading
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -40,6 +42,8 @@ class OpenAIServer(Serving):
         self.fails_with: int | None = None
         self.embeddings_away = False
         """Embeddings are answered with 503, and the client is told not to ask again (it would wait for seconds)."""
+        self.held: threading.Event | None = None
+        """Chats are answered once it is set."""
 
     @property
     def agent_prompts(self) -> list[str]:
@@ -74,6 +78,8 @@ class OpenAIServer(Serving):
         body = await request.json()
         prompt = "\n\n".join(str(message["content"]) for message in body["messages"])
         self.prompts.append(prompt)
+        if self.held is not None:
+            await asyncio.to_thread(self.held.wait)
         if self.fails_with is not None:
             return JSONResponse({"error": {"message": "scripted failure"}}, self.fails_with)
         answer = "Thought: I now can give a great answer\nFinal Answer: Noted."

@@ -1,17 +1,23 @@
 """A concierge behind a web API: one memory, many guests, any number of workers and replicas.
 
-    QDRANT_URL=http://127.0.0.1:6333 gunicorn -k asgi -w 4 app:app
+    QDRANT_URL=http://127.0.0.1:6333 uvicorn --app-dir examples/crews/concierge_api --workers 4 app:app
 
     curl -s localhost:8000/ask -H 'X-User-Id: john' -H 'Content-Type: application/json' \\
          -d '{"text": "I am allergic to nuts."}'
     curl -sN localhost:8000/stream -H 'X-User-Id: john' -H 'Content-Type: application/json' \\
          -d '{"text": "What must the cook know?"}'
 
+The environment decides what differs between deployments: ``QDRANT_URL``, ``QDRANT_API_KEY``, ``MODEL`` and its key, and
+``CREWAI_MEMORY_PROJECT_ID`` (give each stage its own: staging then never sees production).
+
 Whose memory a request uses is decided in one place, by ``use_scope``. Here the user comes from a header that a gateway
 in front of this service must set from the session or token: never let a browser set it.
 
 ``/stream`` answers with server-sent events: ``chunk`` for what the LLM writes, then ``answer``, or ``error``. It needs
 CrewAI 1.7 or newer.
+
+``/health`` answers 503, with the reason, if the store or the LLM cannot be used: send no requests then. ``/live``
+answers 200 as long as the process works: restart it if it does not.
 """
 
 from __future__ import annotations
@@ -19,7 +25,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Header, HTTPException
@@ -32,6 +38,10 @@ from crewai import Agent, Crew, Task  # isort: skip (after ours: no telemetry)
 
 
 logger = logging.getLogger("concierge")
+
+PATIENCE = {"timeout": 2, "retry_for": 1, "startup_check": False}
+"""How long a guest waits for a Qdrant server that does not answer (seconds), unless the environment says otherwise.
+Without the start-up check the service starts before Qdrant does, and ``/health`` says what is missing."""
 
 Guest = Annotated[str, Header(alias="X-User-Id", min_length=1, max_length=255)]
 
@@ -47,8 +57,10 @@ class Answer(BaseModel):
 
 def create_app(llm: Any = None, **options: Any) -> FastAPI:
     """The service. ``options`` go to the memory; left out, ``QDRANT_URL`` and the rest of the environment decide."""
-    memory = PersistentMemory(**{"project_id": "concierge", "embedder": None, **options})
-    model = llm or os.environ.get("MODEL", "openai/gpt-4o-mini")
+    # With "raise" a guest whose memory cannot be read is told so (503). With "warn" the crew would answer as if it had
+    # never heard of the guest's allergy.
+    memory = PersistentMemory(**{"on_error": "raise", **patience(options), **options})
+    model = llm or os.environ.get("MODEL") or "openai/gpt-4o-mini"
     app = FastAPI(title="Concierge")
 
     def crew(**options: Any) -> Crew:
@@ -63,14 +75,31 @@ def create_app(llm: Any = None, **options: Any) -> FastAPI:
         task = Task(description="{request}", expected_output="A short, helpful answer", agent=concierge)
         return Crew(agents=[concierge], tasks=[task], **memory.crew_kwargs(), **options)
 
+    # Found out once, at the start. It is no reason to end: a process that ends is started again, for ever.
+    llm_problem = why_no_llm(model, crew)
+
+    def refuse_without_llm() -> None:
+        if llm_problem:
+            raise HTTPException(503, llm_problem)
+
     @app.post("/ask")
     def ask(question: Question, guest: Guest) -> Answer:
+        refuse_without_llm()
         with use_scope(user_id=guest):
-            answer = crew().kickoff(inputs={"request": question.text})
+            memory.store.health()  # before the crew's LLM is paid for: fails at once if Qdrant is away
+            try:
+                answer = crew().kickoff(inputs={"request": question.text})
+            except PersistentMemoryError:
+                raise
+            except Exception as error:
+                logger.exception("a crew failed")
+                raise HTTPException(502, f"the crew failed: {type(error).__name__}") from error
         return Answer(text=str(answer), worker=os.getpid())
 
     @app.post("/stream")
     async def stream(question: Question, guest: Guest) -> StreamingResponse:
+        refuse_without_llm()
+        await memory.store.ahealth()
         # The crew works while the response is sent, after this block. It has the guest of the call to akickoff.
         with use_scope(user_id=guest):
             chunks = await crew(stream=True).akickoff(inputs={"request": question.text})
@@ -88,10 +117,12 @@ def create_app(llm: Any = None, **options: Any) -> FastAPI:
 
     @app.get("/health")
     async def health() -> dict[str, Any]:
-        try:
-            return await memory.store.ahealth()
-        except StoreError as error:
-            raise HTTPException(503, str(error)) from error
+        refuse_without_llm()
+        return await memory.store.ahealth()
+
+    @app.get("/live")
+    async def live() -> dict[str, int]:
+        return {"worker": os.getpid()}
 
     @app.exception_handler(PersistentMemoryError)
     async def refuse(request: Any, error: PersistentMemoryError) -> JSONResponse:
@@ -99,6 +130,28 @@ def create_app(llm: Any = None, **options: Any) -> FastAPI:
         return JSONResponse({"detail": f"{type(error).__name__}: {error}"}, status)
 
     return app
+
+
+def patience(options: dict[str, Any]) -> dict[str, Any]:
+    """:data:`PATIENCE`, for a Qdrant server; what the environment says about it wins."""
+    if not (options.get("url") or os.environ.get("QDRANT_URL")):
+        return {}
+    return {name: value for name, value in PATIENCE.items() if f"CREWAI_MEMORY_{name.upper()}" not in os.environ}
+
+
+def why_no_llm(model: Any, crew: Callable[[], Crew]) -> str | None:
+    """Why the agents have no LLM. Some versions of CrewAI find a missing key when an agent is built, others when it is
+    first called, with the guest waiting."""
+    if isinstance(model, str) and model.startswith(("openai/", "gpt-")) and not os.environ.get("OPENAI_API_KEY"):
+        problem = f"the model is {model}, and OPENAI_API_KEY is not set: set it, or set MODEL to another provider's"
+        logger.error(problem)
+        return problem
+    try:
+        crew()
+    except Exception as error:
+        logger.exception("the agents' LLM cannot be used")
+        return f"the model {model} cannot be used: {type(error).__name__}; the log has the reason"
+    return None
 
 
 async def _events(chunks: Any) -> AsyncIterator[str]:
