@@ -54,12 +54,6 @@ def snippet(having: str) -> str:
     return found
 
 
-def test_the_first_lines(names: dict[str, Any]) -> None:
-    exec(snippet("crew.kickoff()\n") if PYTHON.count("crew.kickoff()") == 1 else PYTHON[0], names)
-    assert "John likes tea" in names["memory"].store.list()[0].content
-    names["memory"].close()
-
-
 def test_shared(names: dict[str, Any]) -> None:
     exec(snippet("Scope.shared(project_id"), names)
     names["team"].remember("the office closes at six")
@@ -101,7 +95,7 @@ def test_specialist_and_run(names: dict[str, Any]) -> None:
 def test_llm(names: dict[str, Any]) -> None:
     llm = MemoryLLM()
     names["llm"] = llm
-    exec(snippet('llm="openai/gpt-4o-mini"').replace('"openai/gpt-4o-mini"', "llm"), names)
+    exec(snippet('user_id="john", llm="openai/gpt-4o-mini"').replace('"openai/gpt-4o-mini"', "llm"), names)
     names["memory"].remember("John is allergic to nuts")
     assert "analyse" in llm.kinds
     names["memory"].close()
@@ -170,8 +164,9 @@ def test_backend(names: dict[str, Any]) -> None:
 
 
 def test_every_snippet_is_run() -> None:
-    """Those about many users, ``one_after_the_other`` and ``stream``, in ``tests/crew/test_readme_users.py``."""
-    assert len(PYTHON) == 15
+    """The first two in ``tests/crew/test_readme_first_screen.py``; those about many users, ``one_after_the_other`` and
+    ``stream``, in ``tests/crew/test_readme_users.py``."""
+    assert len(PYTHON) == 16
 
 
 def test_the_shell_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
