@@ -20,6 +20,7 @@ class Mem0Args(TypedDict, total=False):
     api_key: str | None
     host: str | None
     local_mem0_config: Mapping[str, Any] | None
+    allow_untested_vector_store: bool
     timeout: float
     retry_for: float
     startup_check: bool
@@ -40,6 +41,9 @@ class Mem0Options(BaseModel):
     host: str = Field(DEFAULT_HOST, description="Where Mem0 Cloud answers. Left out: MEM0_HOST, else Mem0's own.")
     local_mem0_config: Mapping[str, Any] | None = Field(
         None, repr=False, description="For Mem0 OSS: what Memory.from_config takes, given to it as it is."
+    )
+    allow_untested_vector_store: bool = Field(
+        False, description="Mem0 OSS over a vector store that this package was never tried with; see docs/mem0.md."
     )
     timeout: float = Field(10.0, gt=0, description="Seconds for one request.")
     retry_for: float = Field(
@@ -88,6 +92,8 @@ class Mem0Options(BaseModel):
                 raise ValueError(
                     f"{', '.join(foreign)} is of Mem0 Cloud, and local_mem0_config of Mem0 OSS: leave one of them out"
                 )
+        elif "allow_untested_vector_store" in self.model_fields_set:
+            raise ValueError("allow_untested_vector_store is of Mem0 OSS: give local_mem0_config=, or leave it out")
         elif self.api_key is None and not os.environ.get("MEM0_API_KEY"):
             raise ValueError(
                 "no key for Mem0 Cloud: give api_key= or set MEM0_API_KEY, or give local_mem0_config= for Mem0 OSS"

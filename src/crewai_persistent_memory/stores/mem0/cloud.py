@@ -142,7 +142,7 @@ class CloudService(Asking):
         body = {"metadata": dict(metadata), **({} if content is None else {"text": content})}
         yield Call("change", {"memory_id": record.id, "body": body}, "an update", writes=True)
 
-    def delete(self, records: Sequence[Record]) -> Calls[None]:
+    def delete(self, records: Sequence[Record], emptied: Sequence[Scope] = ()) -> Calls[None]:
         # By the ids that were listed, and found to be in the scope: deleting by several entities is not said to
         # need all of them.
         ids = [record.id for record in records]

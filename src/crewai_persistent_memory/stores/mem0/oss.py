@@ -12,18 +12,17 @@ import logging
 import os
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import nullcontext
 from datetime import date
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-import portalocker
-
 from ...embedding import redact
-from ...errors import ConfigurationError, StorePathError
+from ...errors import ConfigurationError
 from ...mem0_config import Mem0Options
 from ...scope import Scope, ScopeBinding
 from ..text_native import Message
+from . import entities, history, providers
 from .calls import Asking, Call, Calls
 from .embedding import fitting
 from .identity import local_identity
@@ -44,8 +43,6 @@ from .versions import (
 
 FIRST_LISTING: Final = 1000
 """How many memories are asked for first when all are wanted; ten times as many while there may be more."""
-HISTORY_PATIENCE: Final = 30_000
-"""Milliseconds to wait for another process that writes to the history database; sqlite3 waits for 5,000."""
 
 logger = logging.getLogger("crewai_persistent_memory")
 
@@ -101,19 +98,12 @@ if hasattr(os, "register_at_fork"):
 
 
 def _opened(config: Mapping[str, Any]) -> Any:
-    path = config.get("history_db_path") or Path(os.environ.get("MEM0_DIR") or Path.home() / ".mem0", "history.db")
-    if path == ":memory:":
+    path = config.get("history_db_path")
+    if path is None:
+        path = Path(os.environ.get("MEM0_DIR") or Path.home() / ".mem0", "history.db")
+    if path in ("", ":memory:"):  # SQLite keeps these in no file of a name
         return _build(config)
-    # Mem0 creates the tables in several steps: processes that start at once would find the database locked.
-    with ExitStack() as held:
-        try:
-            Path(path).absolute().parent.mkdir(parents=True, exist_ok=True)
-            held.enter_context(portalocker.Lock(f"{path}.lock", timeout=60))
-        except OSError as error:
-            raise StorePathError(
-                f"Mem0's history database cannot be at {path}: {error}. Set history_db_path in local_mem0_config to "
-                "where it can be written"
-            ) from error
+    with history.opening(path):
         return _build(config)
 
 
@@ -123,9 +113,7 @@ def _build(config: Mapping[str, Any]) -> Any:
     except (ValueError, TypeError, KeyError, AttributeError, ImportError) as error:  # pydantic's and the libraries'
         raise ConfigurationError(f"local_mem0_config: Mem0 does not accept it: {redact(str(error))}") from error
     fitting(memory, config)
-    connection = getattr(memory.db, "connection", None)
-    if connection is not None:
-        connection.execute(f"PRAGMA busy_timeout = {HISTORY_PATIENCE}")
+    history.tend(memory)
     return memory
 
 
@@ -138,6 +126,7 @@ class LocalService(Asking):
     def __init__(self, options: Mem0Options) -> None:
         super().__init__(options.retry_for)
         assert options.local_mem0_config is not None
+        providers.check(options.local_mem0_config, allow_untested=options.allow_untested_vector_store)
         self._config = copied(options.local_mem0_config)  # the caller's may change later
         self._shared: dict[int, LocalMem0] = {}
 
@@ -211,9 +200,25 @@ class LocalService(Asking):
     def _do_update(memory: Any, *, id: str, content: str, metadata: Mapping[str, Any]) -> None:
         local_update(memory, id, content, metadata)
 
-    def delete(self, records: Sequence[Record]) -> Calls[None]:
+    def delete(self, records: Sequence[Record], emptied: Sequence[Scope] = ()) -> Calls[None]:
+        owners = list(dict.fromkeys([*emptied, *(record.owner for record in records)]))
+        if not owners:
+            return
+        # First what Mem0 keeps beside the memories: whoever is interrupted still finds them, and deletes them again.
+        what = {"ids": [record.id for record in records], "owners": owners, "emptied": emptied}
+        yield Call("forget", what, "a deletion", writes=True)
         for record in records:
             yield Call("delete", {"id": record.id}, "a deletion", writes=True)
+
+    @staticmethod
+    def _do_forget(memory: Any, *, ids: Sequence[str], owners: Sequence[Scope], emptied: Sequence[Scope]) -> None:
+        history.forget(memory, ids, sorted({name for owner in owners for name in history.session_scopes(owner)}))
+        users = {local_identity(owner): owner for owner in owners}
+
+        def is_emptied(user_id: str, payload: Mapping[str, Any]) -> bool:
+            return _owner_of(payload, users[user_id]) in emptied
+
+        entities.forget(memory, list(users), ids, is_emptied)
 
     @staticmethod
     def _do_delete(memory: Any, *, id: str) -> None:
@@ -285,12 +290,16 @@ class LocalService(Asking):
             if each.get("user_id") != local_identity(asked):
                 logger.error("dropped memory %s: Mem0 returned it outside the scope of the call", each.get("id"))
                 continue
-            # What somebody stored without this package may have a run or an agent of Mem0's own.
-            run, agent = each.get("run_id") or asked.run_id, each.get("agent_id") or asked.agent_id
-            owner = Scope.trusted(asked.user_id, asked.project_id, run, agent, asked.org_id)
+            owner = _owner_of(each, asked)
             if owner in owners and (record := record_of(each, owner)) is not None:
                 records.append(record)
         return records
+
+
+def _owner_of(found: Mapping[str, Any], asked: Scope) -> Scope:
+    """Whose it is. What somebody stored without this package may have a run or an agent of Mem0's own."""
+    run, agent = found.get("run_id") or asked.run_id, found.get("agent_id") or asked.agent_id
+    return Scope.trusted(asked.user_id, asked.project_id, run, agent, asked.org_id)
 
 
 def _instructions(infer: Extraction) -> str | None:

@@ -71,7 +71,13 @@ class Service(Protocol):
     def update(self, record: Record, content: str | None, metadata: Mapping[str, Any]) -> Calls[None]:
         """Replace its metadata, and its text if one is given."""
 
-    def delete(self, records: Sequence[Record]) -> Calls[None]: ...
+    def delete(self, records: Sequence[Record], emptied: Sequence[Scope] = ()) -> Calls[None]:
+        """Delete memories, and what Mem0 keeps of them beside.
+
+        Args:
+            records: the memories.
+            emptied: owners of whom nothing is to be left, whether there are memories or not.
+        """
 
     def health(self, binding: ScopeBinding) -> Calls[dict[str, Any]]: ...
 

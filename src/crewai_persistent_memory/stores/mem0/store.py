@@ -161,7 +161,9 @@ class Mem0Store(TextNativeStore):
                 found += yield from self._all_with(id, owners_visible_to(reader, include_shared=False))
         else:
             found = yield from self._selected(filter, include_shared=False)
-        yield from self._service.delete(found)
+        is_reset = replace(filter, path=None) == EntryFilter() and filter.path in (None, "/")
+        emptied = owners_visible_to(reader, include_shared=False) if is_reset else ()
+        yield from self._service.delete(found, emptied)
         return len(found)
 
     def _touch(self, ids: Sequence[str], soon: bool) -> Steps[None]:

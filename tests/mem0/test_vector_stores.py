@@ -1,0 +1,158 @@
+"""Mem0 OSS over each vector store: what is opened; what is refused, why, and before anything is reached."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crewai_persistent_memory import ConfigurationError, open_store
+from crewai_persistent_memory.stores.mem0 import providers
+from crewai_persistent_memory.stores.mem0.loading import mem0_version
+
+from ..support.openai_server import OpenAIServer
+
+OLD, NEW = (1, 0, 11), (2, 2, 1)
+POSTGRES = {"host": "127.0.0.1", "port": 9, "user": "u", "password": "p"}
+
+REFUSED: list[tuple[str, dict[str, Any], tuple[int, ...], str]] = [
+    ("chroma", {"path": "x"}, OLD, "its score is a distance"),
+    ("pgvector", {**POSTGRES, "hnsw": False}, OLD, "its score is a distance"),
+    ("pgvector", POSTGRES, NEW, '"hnsw": False'),
+    ("pgvector", {**POSTGRES, "hnsw": False, "diskann": True}, NEW, 'no "diskann"'),
+    ("faiss", {"path": "x"}, OLD, "most users recall nothing"),
+    ("faiss", {"path": "x"}, NEW, "most users recall nothing"),
+    ("redis", {"redis_url": "redis://127.0.0.1:9"}, OLD, "without case"),
+    ("redis", {"redis_url": "redis://127.0.0.1:9"}, NEW, "without case"),
+    ("valkey", {"valkey_url": "valkey://127.0.0.1:9"}, NEW, "without case"),
+    ("langchain", {}, NEW, "does not find memories by our ids"),
+    ("supabase", {}, NEW, "1,000"),
+    ("qdrant", {"path": "x"}, (0, 1, 116), "empties a local folder"),
+    ("milvus", {"url": "x"}, NEW, "allow_untested_vector_store"),
+    ("pinecone", {}, OLD, "allow_untested_vector_store"),
+]
+OPENED: list[tuple[str, dict[str, Any], tuple[int, ...]]] = [
+    *[("qdrant", {"url": "http://127.0.0.1:9"}, version) for version in ((0, 1, 116), OLD, NEW)],
+    ("qdrant", {"path": "x", "on_disk": True}, (0, 1, 116)),
+    ("qdrant", {"path": "x"}, OLD),
+    ("chroma", {"path": "x"}, (2, 0, 5)),
+    ("pgvector", {**POSTGRES, "hnsw": False}, NEW),
+]
+
+
+def config_of(provider: str, settings: dict[str, Any]) -> dict[str, Any]:
+    named = {"provider": "openai", "config": {"api_key": "sk-test", "openai_base_url": "http://127.0.0.1:9"}}
+    return {
+        "vector_store": {"provider": provider, "config": settings},
+        "llm": named,
+        "embedder": named,
+        "history_db_path": ":memory:",
+    }
+
+
+@pytest.mark.parametrize(("provider", "settings", "version", "reason"), REFUSED)
+def test_what_answers_wrongly_is_refused(
+    provider: str, settings: Any, version: tuple[int, ...], reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(providers, "mem0_version", lambda: version)
+    with pytest.raises(ConfigurationError) as raised:
+        open_store(
+            user_id="john", mem0={"local_mem0_config": config_of(provider, settings), "startup_check": False}
+        ).close()
+    message = str(raised.value)
+    assert reason in message
+    assert repr(provider) in message
+    assert "mem0ai " + ".".join(map(str, version)) in message
+    assert 'Use "qdrant"' in message, "it says what to use"
+    assert "sk-test" not in message
+
+
+@pytest.mark.parametrize(("provider", "settings", "version"), OPENED)
+def test_what_was_tried_is_opened(
+    provider: str, settings: Any, version: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(providers, "mem0_version", lambda: version)
+    providers.check(config_of(provider, settings), allow_untested=False)
+
+
+def test_an_untried_one_can_be_asked_for_but_not_a_wrong_one() -> None:
+    providers.check(config_of("milvus", {}), allow_untested=True)
+    with pytest.raises(ConfigurationError, match="most users recall nothing"):
+        providers.check(config_of("faiss", {}), allow_untested=True)
+    with pytest.raises(ConfigurationError, match="allow_untested_vector_store is of Mem0 OSS"):
+        open_store(user_id="john", mem0={"api_key": "m0-key", "allow_untested_vector_store": True})
+
+
+def test_refused_before_mem0_or_a_driver_is_imported() -> None:
+    program = (
+        "import sys\n"
+        "from crewai_persistent_memory import ConfigurationError, open_store\n"
+        f"config = {config_of('faiss', {'path': 'x'})!r}\n"
+        "try:\n"
+        "    open_store(user_id='john', mem0={'local_mem0_config': config, 'startup_check': False})\n"
+        "except ConfigurationError as error:\n"
+        "    print(sorted({'mem0', 'faiss'} & set(sys.modules)), 'faiss' in str(error))\n"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
+    assert found.stdout.strip() == "[] True"
+
+
+@pytest.mark.parametrize("part", ["vector_store", "llm", "embedder"])
+@pytest.mark.parametrize("given", [None, {}, {"config": {"model": "x"}}])
+def test_nothing_goes_to_a_default(part: str, given: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mem0's own defaults are OpenAI, with the environment's key, and a folder in /tmp."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-environment")
+    config = {**config_of("qdrant", {"url": "http://127.0.0.1:9"}), part: given}
+    with pytest.raises(ConfigurationError, match=f"names no provider of {part}"):
+        open_store(user_id="john", mem0={"local_mem0_config": config, "startup_check": False})
+
+
+def test_openrouters_key_in_the_environment_redirects_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = config_of("qdrant", {"url": "http://127.0.0.1:9"})
+    monkeypatch.setenv("OPENROUTER_API_KEY", "sk-or-secret")
+    with pytest.raises(ConfigurationError, match="OPENROUTER_API_KEY") as raised:
+        open_store(user_id="john", mem0={"local_mem0_config": config, "startup_check": False})
+    assert "sk-or-secret" not in str(raised.value)
+    meant = {**config["llm"]["config"], "openrouter_base_url": "https://openrouter.ai/api/v1"}
+    providers.check({**config, "llm": {"provider": "openai", "config": meant}}, allow_untested=False)
+
+
+@pytest.mark.skipif(mem0_version() >= (2,), reason="mem0ai 2.x has no graph store")
+def test_a_graph_store_is_refused() -> None:
+    config = {**config_of("qdrant", {"url": "http://127.0.0.1:9"}), "graph_store": {"provider": "neo4j", "config": {}}}
+    with pytest.raises(ConfigurationError, match="graph_store"):
+        open_store(user_id="john", mem0={"local_mem0_config": config, "startup_check": False})
+
+
+@pytest.mark.skipif(mem0_version() < (2,), reason="Chroma is refused below mem0ai 2.0")
+def test_many_users_on_chroma_find_their_own(openai_server: OpenAIServer, tmp_path: Path) -> None:
+    """What goes wrong elsewhere: nothing found beside many others, the best last, ids without effect."""
+    config = openai_server.local_mem0_config(
+        {"provider": "chroma", "config": {"path": str(tmp_path / "chroma"), "collection_name": "many"}},
+        str(tmp_path / "history.db"),
+    )
+    users = int(os.environ.get("MEM0_USERS", "40"))
+    with open_store(mem0={"local_mem0_config": config}) as store:
+        for number in range(users):
+            store.scoped(user_id=f"user{number}").add(f"The code of the door is {number}.", id="code")
+        store.scoped(user_id="USER7").add("I am another.")
+        for number in range(users):
+            mine = store.scoped(user_id=f"user{number}")
+            [found] = mine.search("what is the code of the door?", limit=5)
+            assert found.content == f"The code of the door is {number}."
+        john = store.scoped(user_id="john")
+        for text in ("My cat is called Tom.", "I am allergic to nuts.", "I live in Berlin."):
+            john.add(text, id=text[:4])
+        scores = [entry.score for entry in john.search("allergic to nuts", limit=3)]
+        assert john.search("allergic to nuts", limit=1)[0].content == "I am allergic to nuts."
+        assert scores == sorted(scores, key=lambda score: -(score or 0))
+        john.add("I am allergic to milk.", id="I am")
+        assert john.count() == 3, "the same id twice is one entry"
+        assert john.delete("I am") == 1
+        assert john.get("I am") is None
+        assert john.reset() == 2
+        assert store.scoped(user_id="user7").count() == 1
