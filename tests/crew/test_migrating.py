@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,13 @@ from crewai_persistent_memory.adapters import registering
 
 from ..support.crews import ScriptedLLM, final, memories_in, needs_contextual, needs_unified, one_agent_crew
 from ..support.mem0_platform import DEFAULT_KEY, Mem0Platform
-from ..support.memories import no_local_vectors
+from ..support.memories import ENTITY, no_local_vectors
+from ..support.openai_server import OpenAIServer
 
 pytestmark = pytest.mark.crew
 
-GUIDE = (Path(__file__).parents[2] / "docs" / "migrating.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+GUIDE = (ROOT / "docs" / "migrating.md").read_text(encoding="utf-8")
 PYTHON = re.findall(r"```python\n(# (?:before|after).*?)```", GUIDE, re.DOTALL)
 TOLD = "I am allergic to nuts"
 
@@ -121,35 +125,134 @@ def test_what_was_written_before(names: dict[str, Any], code: str, monkeypatch: 
     exec(code, names)
 
 
-@needs_unified
-def test_moving_from_lancedb(names: dict[str, Any]) -> None:
-    from crewai.memory.storage.lancedb_storage import LanceDBStorage
-    from crewai.memory.types import MemoryRecord
+class Program:
+    """A program of the guide, run as a script is: with arguments, an output, and an exit code or message."""
 
-    old = MemoryRecord(content=TOLD, scope="/diet", categories=["food"], importance=0.9, embedding=[0.1] * 8)
-    LanceDBStorage(vector_dim=8).save([old])
-    exec(after("LanceDBStorage"), names)
+    def __init__(
+        self, having: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], store: Path
+    ) -> None:
+        self.code, self.monkeypatch, self.capsys, self.store = after(having), monkeypatch, capsys, store
+
+    def __call__(self, *arguments: object) -> str:
+        self.monkeypatch.setattr("sys.argv", ["program.py", *map(str, arguments)])
+        self.capsys.readouterr()
+        exec(self.code, {})
+        return self.capsys.readouterr().out
+
+    def refuses(self, *arguments: object) -> None:
+        """It ends with an error, and makes nothing: neither what it was to read, nor a store of ours."""
+        folder = Path(str(arguments[0]))
+        before = contents(folder), self.store.exists()
+        with pytest.raises(SystemExit, match=f"in {re.escape(str(folder))}: nothing is moved"):
+            self(*arguments)
+        assert (contents(folder), self.store.exists()) == before
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@needs_unified
+def test_moving_from_lancedb(
+    names: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What CrewAI's own memory has written, by its own ``remember``."""
+    from crewai.memory.storage.lancedb_storage import LanceDBStorage
+    from crewai.memory.unified_memory import Memory
+
+    folder, program = tmp_path / "memory", Program("LanceDBStorage", monkeypatch, capsys, tmp_path / "store")
+    program.refuses(tmp_path / "nowhere", "john")
+    LanceDBStorage(str(folder), vector_dim=8)
+    program.refuses(folder, "john")  # a table, and nothing in it
+    theirs = Memory(
+        storage=LanceDBStorage(str(folder)), llm=names["llm"], embedder=lambda texts: [[0.1] * 8] * len(texts)
+    )
+    told = {"categories": ["food"], "importance": 0.9, "metadata": {"by": "him"}}
+    old = theirs.remember(TOLD, scope="/user/john", **told)
+    theirs.remember("I like tea", scope="/user/johnny", **told)
+    theirs.close() if hasattr(theirs, "close") else theirs.drain_writes()
+    assert old is not None
+    before = contents(folder)
+    assert program(folder, "john", "/user/john") == f"1 memories in {folder}, 1 of them new for john, who now has 1\n"
     with open_store(user_id="john") as store:
         [entry] = store.list()
-        assert (entry.id, entry.content, entry.path, entry.categories) == (old.id, TOLD, "/diet", ("food",))
-        assert (entry.importance, entry.created_at) == (0.9, old.created_at)
-
-
-def test_moving_from_chroma(names: dict[str, Any]) -> None:
-    chromadb = pytest.importorskip("chromadb")
-    path = os.environ["CREWAI_STORAGE_DIR"]
-    client = chromadb.PersistentClient(path, chromadb.Settings(anonymized_telemetry=False))
-    for name, text in (("memory_short_term_Concierge", TOLD), ("memory_entities_Concierge", "John(person): a guest")):
-        collection = client.create_collection(name)
-        collection.add(ids=[name], documents=[text], metadatas=[{"observation": "x"}], embeddings=[[0.1, 0.2]])
-    client.create_collection("knowledge").add(ids=["k"], documents=["manual"], embeddings=[[0.1, 0.2]])
-    exec(after("chromadb.PersistentClient"), names)
+        assert (entry.id, entry.content, entry.path, entry.categories) == (old.id, TOLD, "/user/john", ("food",))
+        assert (entry.importance, entry.created_at, entry.metadata) == (0.9, old.created_at, {"by": "him"})
+        store.update(entry.id, content="I am allergic to nothing")
+    assert program(folder, "john") == f"2 memories in {folder}, 1 of them new for john, who now has 2\n"
+    assert program(folder, "john") == f"2 memories in {folder}, 0 of them new for john, who now has 2\n"
     with open_store(user_id="john") as store:
-        assert {(entry.kind, entry.content) for entry in store.list()} == {
-            ("memory", TOLD),
-            ("entity", "John(person): a guest"),
+        assert {each.content for each in store.list()} == {"I am allergic to nothing", "I like tea"}, "ours was changed"
+    assert contents(folder) == before
+
+
+REQUESTS = [f"{TOLD}. Book a table.", "Which wine do I like? Final Answer: red?"]
+
+
+@pytest.mark.ends
+@needs_contextual
+def test_moving_from_chroma(
+    names: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    openai_server: OpenAIServer,
+) -> None:
+    """What CrewAI until 1.9.3 has written itself: two kickoffs of a crew with ``memory=True``."""
+    folder = tmp_path / "crewai"
+    environment = {**os.environ, "CREWAI_STORAGE_DIR": str(folder), "TEST_EMBEDDINGS": f"{openai_server.url}/v1"}
+    theirs = [sys.executable, "-m", "tests.support.crewai_chroma", *REQUESTS]
+    done = subprocess.run(theirs, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    program = Program("chromadb.PersistentClient", monkeypatch, capsys, tmp_path / "store")
+    before = contents(folder)
+    assert "chroma.sqlite3" in before
+    moved = program(folder, "john").splitlines()
+    assert next(line for line in moved if line.startswith("memory_short_term")).endswith(
+        ": 2 memories, 2 of them new for john"
+    )
+    with open_store(user_id="john") as store:
+        kept = {entry.content: entry for entry in store.list()}
+        turns = [text for text, entry in kept.items() if entry.kind == "memory"]
+        assert sorted(text.partition("\nResult: ")[0] for text in turns) == sorted(REQUESTS)
+        assert all(re.fullmatch(r"Noted: \d+", text.partition("\nResult: ")[2]) for text in turns)
+        [entity] = [entry for entry in kept.values() if entry.kind == "entity"]
+        assert entity.content == f"{ENTITY['name']}({ENTITY['type']}): {ENTITY['description']}"
+        assert entity.metadata["relationships"]
+        assert len(store.search("Which wine do I like?", limit=1)) == 1
+        store.delete(entity.id)
+    again = program(folder, "john").splitlines()
+    assert [line.split(", ")[1] for line in again if line.startswith("memory_short_term")] == ["0 of them new for john"]
+    with open_store(user_id="john") as store:
+        assert {entry.content: entry.created_at for entry in store.list()} == {
+            text: entry.created_at for text, entry in kept.items()
         }
-        assert store.list()[0].metadata == {"observation": "x"}
+    assert contents(folder) == before
+
+
+def test_what_chroma_has_of_others(
+    names: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder of knowledge, of nothing, and none; then with a memory as CrewAI until 1.9.3 writes it."""
+    chromadb = pytest.importorskip("chromadb", reason="no chromadb beside this CrewAI")
+    program = Program("chromadb.PersistentClient", monkeypatch, capsys, tmp_path / "store")
+    program.refuses(tmp_path / "nowhere", "john")
+    folder = tmp_path / "chroma"
+    client = chromadb.PersistentClient(str(folder), chromadb.Settings(anonymized_telemetry=False))
+    client.create_collection("knowledge").add(ids=["k"], documents=["manual"], embeddings=[[0.1, 0.2]])
+    client.create_collection("memory_entities_Concierge")
+    program.refuses(folder, "john")
+    collection = client.create_collection("memory_short_term_Concierge")
+    answer = "Thought: I know\nFinal Answer: Noted."
+    asked = {"observation": TOLD, "quality": 8}
+    collection.add(ids=["a"], documents=[answer], metadatas=[asked], embeddings=[[0.1, 0.2]])
+    for new in (1, 0):
+        assert f"1 memories, {new} of them new for john\n" in program(folder, "john")
+        with open_store(user_id="john") as store:
+            [entry] = store.list()
+            assert (entry.content, entry.metadata) == (f"{TOLD}\nResult: Noted.", {"quality": 8})
+    with open_store(user_id="jane") as store:
+        assert store.list() == []
 
 
 def test_the_table_of_what_is_where(names: dict[str, Any]) -> None:
