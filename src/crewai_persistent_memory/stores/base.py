@@ -21,7 +21,7 @@ from ..pickling import NotPickled
 from ..scope import Scope, ScopeBinding
 from ..scope_context import NO_SCOPE, ScopeFields, given_scope
 from .operations import Steps, StoreOperations, T
-from .types import EntryArgs, EntryChanges, PathInfo, RankingWeights, check_limit
+from .types import EntryArgs, EntryChanges, PathInfo, RankingWeights, check_limit, check_search_limit
 
 
 class MemoryStore(
@@ -233,12 +233,14 @@ class MemoryStore(
 
         Args:
             query: text; a blank one finds nothing.
-            limit: most results.
+            limit: most results, 10,000 at most.
             min_score: leave out results below this score.
             weights: other than the store's.
             filters: see :class:`EntryFilter`.
         """
-        return self._complete(self._search(query, check_limit(limit), min_score, weights, EntryFilter.of(filters)))
+        return self._complete(
+            self._search(query, check_search_limit(limit), min_score, weights, EntryFilter.of(filters))
+        )
 
     async def asearch(
         self,
@@ -249,7 +251,9 @@ class MemoryStore(
         weights: RankingWeights | None = None,
         **filters: Unpack[FilterArgs],
     ) -> list[MemoryEntry]:
-        return await self._arun(self._search(query, check_limit(limit), min_score, weights, EntryFilter.of(filters)))
+        return await self._arun(
+            self._search(query, check_search_limit(limit), min_score, weights, EntryFilter.of(filters))
+        )
 
     def search_many(
         self,
@@ -265,7 +269,7 @@ class MemoryStore(
 
         Args:
             queries: texts.
-            limit: most results of each.
+            limit: most results of each, 10,000 at most.
             min_score, weights: see :meth:`search`.
             paths: one path for each query, in place of ``path``.
             filters: for all of them.
@@ -274,7 +278,7 @@ class MemoryStore(
             One list for each query, in their order.
         """
         wanted = self._filters_for(queries, paths, filters)
-        return self._complete(self._search_many(queries, check_limit(limit), min_score, weights, wanted))
+        return self._complete(self._search_many(queries, check_search_limit(limit), min_score, weights, wanted))
 
     async def asearch_many(
         self,
@@ -287,7 +291,7 @@ class MemoryStore(
         **filters: Unpack[FilterArgs],
     ) -> list[list[MemoryEntry]]:
         wanted = self._filters_for(queries, paths, filters)
-        return await self._arun(self._search_many(queries, check_limit(limit), min_score, weights, wanted))
+        return await self._arun(self._search_many(queries, check_search_limit(limit), min_score, weights, wanted))
 
     def nearest(
         self,
@@ -305,7 +309,9 @@ class MemoryStore(
         Raises:
             DimensionMismatchError: the vector has another length than the store's.
         """
-        return self._complete(self._nearest(embedding, text, check_limit(limit), min_score, EntryFilter.of(filters)))
+        return self._complete(
+            self._nearest(embedding, text, check_search_limit(limit), min_score, EntryFilter.of(filters))
+        )
 
     async def anearest(
         self,
@@ -316,7 +322,9 @@ class MemoryStore(
         min_score: float = 0.0,
         **filters: Unpack[FilterArgs],
     ) -> list[MemoryEntry]:
-        return await self._arun(self._nearest(embedding, text, check_limit(limit), min_score, EntryFilter.of(filters)))
+        return await self._arun(
+            self._nearest(embedding, text, check_search_limit(limit), min_score, EntryFilter.of(filters))
+        )
 
     def get(self, id: str) -> MemoryEntry | None:
         """The entry with this id, its vector included, or ``None`` if none is visible in the scope."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -43,7 +42,9 @@ from .requests import (
     Upsert,
 )
 from .server_calls import Call, Calls, Place, Work, calls_for
+from .server_deadline import Deadline
 from .server_engine import Patience, ServerEngine, arelease, release, share
+from .server_limits import NO_LIMITS, StrictModeError, limits_of
 from .server_setup import DEFAULT_SHARD_KEY, Opening, admit, first_length, read_descriptor, server_version
 
 _DOING: Final[Mapping[type, str]] = {
@@ -119,10 +120,9 @@ class ServerConnection:
         target = self.place(binding)
         known = not self._settings.collection_per_project or binding.project_id is not None
         start = time.monotonic()
-        patience = Patience("the start-up check", seconds)
-        timeout = min(math.ceil(seconds), math.ceil(self._settings.timeout))
+        patience = Patience("the start-up check", seconds, Deadline(seconds))
         try:
-            self._engine.run(self._open(target, timeout) if known else self._version(), patience)
+            self._engine.run(self._open(target) if known else self._version(), patience)
         except StoreUnavailableError as error:
             how = "gRPC" if self._settings.prefer_grpc else "REST"
             raise StoreUnavailableError(
@@ -159,7 +159,7 @@ class ServerConnection:
             return (yield from self._health(target))
         profile = self._profiles.get(target.collection)
         if profile is None:
-            profile = yield from self._open(target, math.ceil(self._settings.timeout))
+            profile = yield from self._open(target)
         if isinstance(request, Describe):
             return profile
         if target.collection not in self._profiles:
@@ -169,6 +169,14 @@ class ServerConnection:
             profile = yield from self._create(target, first_length(request.points))
         descriptor = profile.descriptor
         admit(request, descriptor, f"{self._settings.where} ({target.collection})")
+        place = self._place(target, descriptor)
+        try:
+            return (yield from calls_for(request, place))
+        except StrictModeError:
+            limits = limits_of((yield Call("get_collection", {"collection_name": target.collection})))
+            if limits == place.limits:
+                raise
+            self._engine.limits[target.collection] = limits
         return (yield from calls_for(request, self._place(target, descriptor)))
 
     def _place(self, target: Target, descriptor: Descriptor) -> Place:
@@ -187,6 +195,7 @@ class ServerConnection:
             reading={} if consistency is None else {"consistency": consistency},
             writing={} if settings.ordering is None else {"ordering": models.WriteOrdering(settings.ordering)},
             shard_key=key,
+            limits=self._engine.limits.get(target.collection, NO_LIMITS),
         )
 
     def _version(self) -> Calls:
@@ -194,14 +203,14 @@ class ServerConnection:
             self._engine.version = yield from server_version(self._settings.where)
         return self._engine.version
 
-    def _open(self, target: Target, timeout: int) -> Calls:
+    def _open(self, target: Target) -> Calls:
         """The collection's profile, creating it if there is none."""
         engine, collection = self._engine, target.collection
         stored = engine.descriptors.get(collection)
         exists = True
         if stored is None:
             try:
-                stored = yield from read_descriptor(collection, self._settings.where, timeout)
+                stored = yield from read_descriptor(collection, self._settings.where)
             except StoreMissingError:
                 exists = False
             yield from self._version()

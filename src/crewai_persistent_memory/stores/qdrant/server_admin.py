@@ -25,7 +25,7 @@ def move_to_own_shard(
     Returns how many points the project had. It may be run again after it was interrupted.
     """
     name = {"collection_name": collection}
-    descriptor = yield from read_descriptor(collection, where, CREATION_TIMEOUT)
+    descriptor = yield from read_descriptor(collection, where)
     if descriptor is None or not descriptor.by_project:
         raise ConfigurationError(
             f"collection {collection!r} at {where} is not sharded by project: that is decided when it is created, with "

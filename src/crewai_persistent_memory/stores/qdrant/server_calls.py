@@ -7,9 +7,11 @@ that REST and gRPC, blocking and awaiting, share every line.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -17,8 +19,9 @@ from qdrant_client import models
 
 from ...scope import SCOPE_FIELDS
 from .descriptor import Descriptor
-from .layout import DENSE
+from .layout import DENSE, parse_time
 from .requests import (
+    Between,
     Change,
     Count,
     Delete,
@@ -40,6 +43,7 @@ from .requests import (
     Where,
 )
 from .server_errors import PointMissing
+from .server_limits import NO_LIMITS, Limits
 from .server_translate import query_for, query_request, ranked, to_filter, to_point, to_vectors
 
 BATCH: Final = 256
@@ -76,6 +80,11 @@ class Call(NamedTuple):
     def writes(self) -> bool:
         return self.method in _WRITES
 
+    @property
+    def creates(self) -> bool:
+        """Whether it belongs to the creation of a collection, which may take the server long."""
+        return self.method.startswith("create_") or self.method == "upsert"
+
 
 class Pause(NamedTuple):
     """Wait before looking again."""
@@ -103,6 +112,7 @@ class Place:
     reading: Mapping[str, Any] = field(default_factory=dict)
     writing: Mapping[str, Any] = field(default_factory=dict)
     shard_key: Any = None
+    limits: Limits = NO_LIMITS
 
     def read(self, method: str, **arguments: Any) -> Call:
         consistency = {} if method == "count" else self.reading
@@ -135,7 +145,7 @@ def calls_for(request: Request[Any], place: Place) -> Calls:
 
 def _upsert(request: Upsert, place: Place) -> Calls:
     # A new entry is the same however often it is written: the same ids, the same values.
-    for batch, size in _batches(request.points):
+    for batch, size in _batches(request.points, place.limits.batch(BATCH)):
         make = partial(_to_points, batch)
         large = size > LARGE_REQUEST
         points = (yield Work(make)) if large else make()
@@ -146,12 +156,12 @@ def _to_points(points: Sequence[PointData]) -> list[models.PointStruct]:
     return [to_point(point) for point in points]
 
 
-def _batches(points: Sequence[PointData]) -> Iterator[tuple[Sequence[PointData], int]]:
+def _batches(points: Sequence[PointData], most: int) -> Iterator[tuple[Sequence[PointData], int]]:
     start = size = 0
     for index, point in enumerate(points):
         bytes_ = 4 * (len(point.payload["content"]) + len(point.payload["record"]))
         bytes_ += 1024 + 12 * len(point.dense or ())
-        if index > start and (index - start >= BATCH or size + bytes_ > BATCH_BYTES):
+        if index > start and (index - start >= most or size + bytes_ > BATCH_BYTES):
             yield points[start:index], size
             start, size = index, 0
         size += bytes_
@@ -182,6 +192,13 @@ def _change(request: Change, place: Place) -> Calls:
 
 
 def _set_vectors(request: SetVectors, place: Place) -> Calls:
+    embedded, most = 0, place.limits.batch(BATCH)
+    for start in range(0, len(request.vectors), most):
+        embedded += yield from _set_some(SetVectors(request.where, request.vectors[start : start + most]), place)
+    return embedded
+
+
+def _set_some(request: SetVectors, place: Place) -> Calls:
     where = to_filter((*request.where, NoDense()))
     asked = {new.id: new for new in request.vectors}
     points = [models.PointVectors(id=new.id, vector={DENSE: list(new.dense)}) for new in request.vectors]
@@ -232,25 +249,36 @@ def _has_ids(where: Where) -> bool:
 
 def _matching(where: Where, place: Place) -> Calls:
     """The ids of the matching points."""
-    ids: list[Any] = []
-    for part in _parts(where):
+    return [record.id for record in (yield from _scroll(where, place, False))]
+
+
+def _scroll(where: Where, place: Place, with_payload: bool | list[str]) -> Calls:
+    """All matching points, page by page."""
+    found: list[Any] = []
+    for part in _parts(where, place):
         offset = None
         while True:
             records, offset = yield place.read(
-                "scroll", scroll_filter=to_filter(part), limit=PAGE, offset=offset, with_payload=False
+                "scroll",
+                scroll_filter=to_filter(part),
+                limit=place.limits.page(PAGE),
+                offset=offset,
+                with_payload=with_payload,
             )
-            ids += [record.id for record in records]
+            found += records
             if offset is None:
                 break
-    return ids
+    return found
 
 
-def _parts(where: Where, most: int = PAGE) -> Iterator[Where]:
+def _parts(where: Where, place: Place) -> Iterator[Where]:
     """A filter by very many ids as several."""
     others = tuple(condition for condition in where if not isinstance(condition, HasId))
     ids = [id for condition in where if isinstance(condition, HasId) for id in condition.ids]
-    if not _has_ids(where):
+    most = place.limits.condition(PAGE)
+    if len(ids) <= most:
         yield where
+        return
     for start in range(0, len(ids), most):
         yield (*others, HasId(tuple(ids[start : start + most])))
 
@@ -262,13 +290,12 @@ def _delete(request: Delete, place: Place) -> Calls:
             named = models.PointIdsList(points=ids[start : start + PAGE])
             yield place.write("delete", points_selector=named, repeatable=False)
         return len(ids)
-    where = to_filter(request.where)
-    answer = yield place.read("count", count_filter=where, exact=True)
-    if answer.count:
+    count = yield from _count(Count(request.where), place)
+    if count:
         # Not repeatable: what was stored in between, and acknowledged, must not go as well.
-        selector = models.FilterSelector(filter=where)
+        selector = models.FilterSelector(filter=to_filter(request.where))
         yield place.write("delete", points_selector=selector, repeatable=False)
-    return answer.count
+    return count
 
 
 def _set_payload(request: SetPayload, place: Place) -> Calls:
@@ -292,7 +319,8 @@ def _set_payload(request: SetPayload, place: Place) -> Calls:
 
 
 def _query(request: Search, place: Place) -> dict[str, Any] | None:
-    return query_for(request, place.descriptor.shards, tenant_idf=place.version >= _TENANT_IDF_SINCE)
+    tenant_idf = place.version >= _TENANT_IDF_SINCE
+    return query_for(request, place.descriptor.shards, place.limits.results, tenant_idf=tenant_idf)
 
 
 def _search(request: Search, place: Place) -> Calls:
@@ -310,7 +338,11 @@ def _search_many(request: SearchMany, place: Place) -> Calls:
         return [[] for _ in queries]
     common = {"collection_name": place.collection, **place.reading}
     batch = [query_request(query, place.shard_key) for query in asked]
-    answers = iter((yield Call("query_batch_points", {**common, "requests": batch})))
+    found: list[Any] = []
+    most = place.limits.queries or len(batch)
+    for start in range(0, len(batch), most):
+        found += yield Call("query_batch_points", {**common, "requests": batch[start : start + most]})
+    answers = iter(found)
     return [
         [] if query is None else ranked(search, next(answers).points, place.descriptor.shards)
         for search, query in zip(request.searches, queries, strict=True)
@@ -318,6 +350,34 @@ def _search_many(request: SearchMany, place: Place) -> Calls:
 
 
 def _ordered(request: Ordered, place: Place) -> Calls:
+    parts = list(_parts(request.where, place))
+    if len(parts) > 1:
+        found: list[Hit] = []
+        for part in parts:
+            found += yield from _ordered(replace(request, where=part), place)
+        found.sort(key=lambda hit: str(hit.payload["created_at"]), reverse=request.newest_first)
+        return found[: request.limit]
+    hits: list[Hit] = []
+    where = request.where
+    while True:
+        most = min(request.limit - len(hits), place.limits.page(PAGE))
+        page = yield from _first(replace(request, where=where, limit=most), place)
+        if len(page) < most or len(hits) + most >= request.limit:
+            return hits + page
+        # The server starts a page at a time and not at a point: what has the last time is read by itself.
+        last = page[-1].payload["created_at"]
+        moment = parse_time(last)
+        after = moment + timedelta(microseconds=1)
+        hits += [hit for hit in page if hit.payload["created_at"] != last]
+        tied = Everything((*request.where, Between("created_at", moment, after)), request.whole)
+        hits += yield from _everything(tied, place)
+        if len(hits) >= request.limit:
+            return hits[: request.limit]
+        rest = Between("created_at", None, moment) if request.newest_first else Between("created_at", after, None)
+        where = (*request.where, rest)
+
+
+def _first(request: Ordered, place: Place) -> Calls:
     direction = models.Direction.DESC if request.newest_first else models.Direction.ASC
     records, _ = yield place.read(
         "scroll",
@@ -330,19 +390,8 @@ def _ordered(request: Ordered, place: Place) -> Calls:
 
 
 def _everything(request: Everything, place: Place) -> Calls:
-    hits: list[Hit] = []
-    offset = None
-    while True:
-        records, offset = yield place.read(
-            "scroll",
-            scroll_filter=to_filter(request.where),
-            limit=PAGE,
-            offset=offset,
-            with_payload=True if request.whole else ["created_at"],
-        )
-        hits += [Hit(record.id, record.payload or {}) for record in records]
-        if offset is None:
-            return hits
+    records = yield from _scroll(request.where, place, True if request.whole else ["created_at"])
+    return [Hit(record.id, record.payload or {}) for record in records]
 
 
 def _unembedded(request: Unembedded, place: Place) -> Calls:
@@ -353,7 +402,7 @@ def _unembedded(request: Unembedded, place: Place) -> Calls:
         records, offset = yield place.read(
             "scroll",
             scroll_filter=where,
-            limit=request.limit,
+            limit=place.limits.page(request.limit),
             offset=offset,
             with_payload=["content", *SCOPE_FIELDS],
         )
@@ -379,11 +428,19 @@ def _dense(vector: Any) -> Sequence[float] | None:
 
 
 def _count(request: Count, place: Place) -> Calls:
+    if not place.limits.exact or place.limits.values is not None:
+        return len((yield from _scroll(request.where, place, False)))
     answer = yield place.read("count", count_filter=to_filter(request.where), exact=True)
     return answer.count
 
 
 def _facet(request: Facet, place: Place) -> Calls:
+    if not place.limits.exact or place.limits.results is not None:
+        counted: Counter[str] = Counter()
+        for record in (yield from _scroll(request.where, place, [request.key])):
+            values = (record.payload or {}).get(request.key) or ()
+            counted.update({values} if isinstance(values, str) else set(map(str, values)))
+        return dict(counted)
     answer = yield place.read(
         "facet", key=request.key, facet_filter=to_filter(request.where), limit=_ALL_FACETS, exact=True
     )

@@ -14,7 +14,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import stamina
@@ -24,7 +26,9 @@ from ...server_config import ServerSettings
 from .descriptor import Descriptor
 from .server_calls import Call, Calls, Work
 from .server_clients import Clients
+from .server_deadline import Deadline
 from .server_errors import Trouble, Verdict, as_ours, verdict_on
+from .server_limits import Limits
 
 MOST_PENDING: Final = 1000
 """Background writes (access times) that may wait; what comes on top is left out."""
@@ -56,10 +60,11 @@ class Patience:
 
     doing: str
     retry_for: float
+    deadline: Deadline | None = None
 
     def or_give_up(self, failed: _Failed) -> None:
         """Say that it is asked again, or raise if it is not."""
-        if self.retry_for == 0 or self.again(failed) is False:
+        if self.retry_for == 0 or self.again(failed) is False or (self.deadline and self.deadline.left == 0):
             raise failed.ours from failed.__cause__
         logger.warning("%s; asking again for up to %g s", failed.ours, self.retry_for)
 
@@ -71,8 +76,12 @@ class Patience:
         return True if after is None else (after if after <= self.retry_for else False)
 
     def attempts(self) -> Any:
+        retry_for, wait_max = self.retry_for, 2.0
+        if self.deadline is not None:
+            retry_for = min(retry_for, self.deadline.left)
+            wait_max = min(wait_max, retry_for / 4)
         return stamina.retry_context(
-            self.again, attempts=None, timeout=self.retry_for, wait_initial=0.1, wait_max=2.0, wait_jitter=0.1
+            self.again, attempts=None, timeout=retry_for, wait_initial=0.1, wait_max=wait_max, wait_jitter=0.1
         )
 
 
@@ -84,6 +93,7 @@ class ServerEngine:
         self.clients = Clients(settings)
         self.version: tuple[int, int] | None = None
         self.descriptors: dict[str, Descriptor] = {}
+        self.limits: dict[str, Limits] = {}
         self._background: ThreadPoolExecutor | None = None
         self._pending: set[Future[Any]] = set()
         self._lock = threading.Lock()
@@ -100,11 +110,9 @@ class ServerEngine:
                 try:
                     if isinstance(step, Call):
                         answer = self._call(step, patience)
-                    elif isinstance(step, Work):
-                        answer = step.function()
                     else:
-                        time.sleep(step.seconds)
-                        answer = None
+                        with patience.deadline.stopped() if patience.deadline else nullcontext():
+                            answer = (step.function if isinstance(step, Work) else partial(time.sleep, step.seconds))()
                 except PersistentMemoryError as error:
                     send, answer = calls.throw, error
         except StopIteration as stop:
@@ -170,6 +178,9 @@ class ServerEngine:
     def _attempt(self, call: Call, patience: Patience, failures: list[_Failed] | None = None) -> Any:
         node, client = self.clients.blocking()
         try:
+            if patience.deadline is not None:
+                function = partial(getattr(client, call.method), **call.arguments)
+                return patience.deadline.call(function, creates=call.creates, nodes=len(self.settings.urls))
             return getattr(client, call.method)(**call.arguments)
         except Exception as error:
             failed = self._judged(error, call, patience, node)

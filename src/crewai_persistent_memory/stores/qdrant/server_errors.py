@@ -30,6 +30,7 @@ from ...errors import (
     StoreUnavailableError,
 )
 from ...redaction import redact
+from .server_limits import StrictModeError
 
 
 class AlreadyExists(EngineError):
@@ -72,6 +73,11 @@ _GRPC_STATUS: Final = {
 }
 _NO_SPACE: Final = re.compile(
     r"no space left|not enough (free )?(disk )?space|disk.{0,40}(full|quota|usage)|os error 28", re.I
+)
+
+
+_STRICT: Final = re.compile(
+    r"limit exceeded|exact search disabled|condition size limit|filter condition limit|strict mode", re.I
 )
 
 
@@ -170,6 +176,8 @@ def as_ours(verdict: Verdict, *, where: str, doing: str, writes: bool, repeatabl
         return EmbedderMismatchError(
             f"{doing} failed: the collection has other vectors than expected: {text} ({where})"
         )
+    if status == 400 and _STRICT.search(text):
+        return StrictModeError(f"Qdrant at {where} refused {doing} in its strict mode: {text}")
     if verdict.trouble is Trouble.BUSY:
         after = f" (it asks for {verdict.retry_after:g} s of patience)" if verdict.retry_after else ""
         return StoreBusyError(f"Qdrant at {where} is too busy for {doing}{after}: {text}", verdict.retry_after)

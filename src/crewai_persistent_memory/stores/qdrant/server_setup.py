@@ -84,14 +84,14 @@ def require_version(
         )
 
 
-def read_descriptor(collection: str, where: str, timeout: int) -> Calls:
+def read_descriptor(collection: str, where: str) -> Calls:
     """The collection's descriptor, or ``None`` if it has none.
 
     Raises:
         StoreMissingError: there is no such collection.
         StoreCorruptedError, SchemaVersionError: it cannot be read.
     """
-    arguments = {"collection_name": collection, "ids": [DESCRIPTOR_ID], "with_payload": True, "timeout": timeout}
+    arguments = {"collection_name": collection, "ids": [DESCRIPTOR_ID], "with_payload": True}
     found = yield Call("retrieve", arguments)
     return Descriptor.from_json(found[0].payload, f"collection {collection!r} at {where}") if found else None
 
@@ -159,14 +159,14 @@ class Opening:
         deadline = time.monotonic() + WAIT_FOR_ANOTHER
         pause = 0.05
         while time.monotonic() < deadline:
-            found = yield from read_descriptor(collection, where, CREATION_TIMEOUT)
+            found = yield from read_descriptor(collection, where)
             if found is not None:
                 return found
             yield Pause(pause)
             pause = min(0.5, pause * 2)
         # Whoever began has died. Nothing can have been stored, for that takes a descriptor; so it is safe to finish.
         count = yield Call("count", {"collection_name": collection, "exact": True})
-        found = yield from read_descriptor(collection, where, CREATION_TIMEOUT)
+        found = yield from read_descriptor(collection, where)
         if found is not None:
             return found  # it was finished, and used, in this very moment
         if count.count:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 from qdrant_client import models
 
 from ...embedding import SparseVector
+from ..types import MOST_FOUND
 from .layout import DEFAULT_IMPORTANCE, DENSE, KEYWORDS, format_time
 from .ranking import DAY, best_fused, depth_for, weigh
 from .requests import Condition, HasId, Hit, Match, NoDense, PointData, Ranking, Search, Where
@@ -23,8 +25,10 @@ def query_request(query: Mapping[str, Any], shard_key: Any) -> models.QueryReque
     return models.QueryRequest(**renamed, shard_key=shard_key)
 
 
-def query_for(request: Search, shards: int, *, tenant_idf: bool) -> dict[str, Any] | None:
-    """The arguments of ``query_points``; ``None`` where nothing is asked for."""
+def query_for(request: Search, shards: int, most: int | None = None, *, tenant_idf: bool) -> dict[str, Any] | None:
+    """The arguments of ``query_points``; ``None`` where nothing is asked for. ``most``: results the server gives."""
+    most = MOST_FOUND if most is None else most
+    request = replace(request, limit=min(request.limit, most))
     lists = _lists(request, tenant_idf)
     if not lists:
         return None
@@ -40,7 +44,7 @@ def query_for(request: Search, shards: int, *, tenant_idf: bool) -> dict[str, An
             "with_payload": True,
             "score_threshold": request.min_score,
         }
-    depth = depth_for(request.limit)
+    depth = min(depth_for(request.limit), most) if most < MOST_FOUND else depth_for(request.limit)
     prefetch = [
         models.Prefetch(query=query, using=using, filter=where, params=params, limit=depth)
         for query, using, params in lists
