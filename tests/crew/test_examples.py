@@ -36,6 +36,30 @@ def test_the_concierge_knows_each_guest_and_no_other(tmp_path: Path) -> None:
     assert "nuts" not in prompts["jane"]
 
 
+def test_the_concierge_as_a_program(
+    tmp_path: Path, openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is run from a shell; the environment's project is the one it uses."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    monkeypatch.setenv("OPENAI_BASE_URL", f"{openai_server.url}/v1")
+    monkeypatch.setenv("OPENAI_API_BASE", "")
+    prompts = {}
+    for stage, request in (
+        ("staging", "I am allergic to nuts."),
+        ("staging", "Allergic?"),
+        ("production", "Allergic?"),
+    ):
+        openai_server.prompts.clear()
+        monkeypatch.setenv("CREWAI_MEMORY_PROJECT_ID", stage)
+        monkeypatch.setattr(sys, "argv", ["concierge.py", "john", request])
+        runpy.run_path(str(EXAMPLES / "concierge.py"), run_name="__main__")
+        assert "Noted." in capsys.readouterr().out
+        [prompts[stage]] = openai_server.agent_prompts
+    assert "allergic to nuts" in prompts["staging"]
+    assert "nuts" not in prompts["production"]
+
+
 @pytest.mark.ends
 def test_the_support_desk_in_processes_of_their_own(tmp_path: Path, openai_server: OpenAIServer) -> None:
     """The program as it stands: two runs, two customers, and what the LLM behind the agents was given to read."""
