@@ -25,7 +25,7 @@ from crewai_persistent_memory.config import MemoryOptions, default_path
         ({"include_shared": "perhaps"}, "include_shared"),
         ({"path": 7}, "path"),
         ({"embedder": 3}, "embedder"),
-        ({"embedder": "{"}, "as JSON"),
+        ({"embedder": "{"}, "in the environment is JSON"),
     ],
 )
 def test_bad_options_are_named(options: dict[str, Any], message: str) -> None:

@@ -22,7 +22,7 @@ from pydantic_settings import (
 from pydantic_settings.exceptions import SettingsError
 from typing_extensions import Unpack
 
-from .embedding import EMBEDDER_HELP
+from .embedding import EMBEDDER_HELP, spec_of_name
 from .errors import ConfigurationError
 from .mem0_config import ExtractionOptions, Mem0Args, Mem0Options
 from .scope import SCOPE_FIELDS, Scope, ScopeBinding
@@ -84,12 +84,14 @@ class MemoryConfig(ServerOptions, ExtractionOptions, BaseSettings):
     | ``CREWAI_MEMORY_PROJECT_ID``, ``CREWAI_MEMORY_ORG_ID`` | ``project_id``, ``org_id`` |
     | ``CREWAI_MEMORY_FSYNC`` | ``fsync`` |
     | ``CREWAI_MEMORY_HOST``, ``CREWAI_MEMORY_COLLECTION``, ``…_TIMEOUT``, … | the server's options of these names |
-    | ``CREWAI_MEMORY_EMBEDDER`` | ``embedder``: a spec as JSON, or ``keywords`` for keywords only |
+    | ``CREWAI_MEMORY_EMBEDDER`` | ``embedder``: ``provider/model``, a spec as JSON, or ``keywords`` |
     | ``CREWAI_MEMORY_LANGUAGE``, ``CREWAI_MEMORY_SEMANTIC_WEIGHT``, ``…_RECENCY_WEIGHT``, ``…_IMPORTANCE_WEIGHT``, \
 ``…_RECENCY_HALF_LIFE_DAYS`` | the options of these names |
     | ``CREWAI_MEMORY_MEM0`` | ``mem0``: its options as JSON, ``{}`` for none; ``MEM0_API_KEY`` is the key |
     | ``CREWAI_STORAGE_DIR`` | the folder that holds the default ``path``, ``persistent-memory`` |
-    | ``OPENAI_API_KEY`` | the default embedder of a *new* store: OpenAI's when set, keywords only when not |
+
+    Which embedder a new store gets is decided by ``embedder`` alone; without it, by keywords. A store that exists keeps
+    what it was created with. No key in the environment has a say in it.
 
     A store given as an argument wins over one named by the environment. There is no variable for the user, the run
     or the agent: one that is set for a whole process would quietly be everybody.
@@ -204,10 +206,15 @@ class MemoryConfig(ServerOptions, ExtractionOptions, BaseSettings):
             return value
         if value == "keywords":
             return None
+        if not value.lstrip().startswith("{"):
+            try:
+                return spec_of_name(value)
+            except ConfigurationError as error:
+                raise ValueError(str(error)) from None
         try:
             return json.loads(value)
         except ValueError:
-            raise ValueError(f"{EMBEDDER_HELP}, as JSON in the environment") from None
+            raise ValueError(f"{EMBEDDER_HELP}; a spec in the environment is JSON") from None
 
     @classmethod
     def settings_customise_sources(

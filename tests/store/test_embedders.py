@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -14,12 +14,14 @@ from crewai_persistent_memory import (
     EmbedderError,
     EmbedderMismatchError,
     EmbedderUnavailableError,
+    MemoryConfig,
     open_store,
 )
 from crewai_persistent_memory.embedding import Embedder, Fingerprint, KeywordEncoder, normalize_spec, public_spec
 
 from ..support.crews import needs_unified
 from ..support.embedders import WordHashEmbedder
+from ..support.openai_server import OpenAIServer
 
 OPENAI = {"provider": "openai", "config": {"model_name": "text-embedding-3-small", "api_key": "sk-secret0123456789"}}
 
@@ -30,38 +32,117 @@ def create(path: Path, **options: Any) -> None:
 
 
 class TestDefault:
-    def test_keywords_only_without_a_key_said_once(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What a new store gets is decided by words, and never by a key that is in the environment."""
+
+    def test_keywords_only_said_once(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         with caplog.at_level(logging.INFO, "crewai_persistent_memory"):
             create(tmp_path / "s")
             create(tmp_path / "s")
         said = [record.getMessage() for record in caplog.records]
         assert len(said) == 1
-        assert "keywords only, because OPENAI_API_KEY is not set" in said[0]
+        assert "keywords only, because no embedder= was given" in said[0]
 
-    def test_a_key_that_appears_later_changes_nothing(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize("key", ["sk-secret0123456789", "NA"])
+    def test_a_key_changes_nothing(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+        monkeypatch.setenv("OPENAI_API_KEY", key)
         create(tmp_path / "s")
-        monkeypatch.setenv("OPENAI_API_KEY", "sk-later0123456789")
         with open_store(path=tmp_path / "s", user_id="john") as store:
             assert [entry.id for entry in store.search("tea")] == ["a"]
             assert store.health()["vectors"] == "keywords"
 
-    def test_openai_with_a_key_and_an_error_once_it_is_gone(
+    def test_named_once_it_is_the_stores(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         monkeypatch.setenv("OPENAI_API_KEY", "sk-secret0123456789")
-        open_store(path=tmp_path / "s").close()
-        assert "text-embedding-3-small" in caplog.text
+        open_store(path=tmp_path / "s", embedder="openai/text-embedding-3-small").close()
         assert "secret" not in caplog.text + (tmp_path / "s" / "store.json").read_text()
-        open_store(path=tmp_path / "s").close()
+        with open_store(path=tmp_path / "s") as store:
+            assert store.health()["vectors"] == "embedder"
+        open_store(path=tmp_path / "s", embedder=OPENAI).close()  # the same in other words
         monkeypatch.delenv("OPENAI_API_KEY")
         with pytest.raises(EmbedderUnavailableError, match="created with openai/text-embedding-3-small, which is not"):
             open_store(path=tmp_path / "s")
 
     def test_by_the_environment(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("OPENAI_API_KEY", "sk-secret0123456789")
+        monkeypatch.setenv("CREWAI_MEMORY_EMBEDDER", "openai/text-embedding-3-small")
+        open_store(path=tmp_path / "s").close()
         monkeypatch.setenv("CREWAI_MEMORY_EMBEDDER", "keywords")
-        with open_store(path=tmp_path / "s") as store:
-            assert store.health()["vectors"] == "keywords"
+        with pytest.raises(EmbedderMismatchError, match="embedder= and CREWAI_MEMORY_EMBEDDER"):
+            open_store(path=tmp_path / "s")
+
+
+class TestNames:
+    @pytest.mark.parametrize(
+        ("name", "spec"),
+        [
+            ("ollama/nomic-embed-text", {"provider": "ollama", "config": {"model_name": "nomic-embed-text"}}),
+            ("huggingface/a/b", {"provider": "huggingface", "config": {"model_name": "a/b"}}),
+            ("voyageai/voyage-3", {"provider": "voyageai", "config": {"model": "voyage-3"}}),
+            ("onnx", {"provider": "onnx", "config": {}}),
+        ],
+    )
+    def test_what_a_name_stands_for(self, name: str, spec: dict[str, Any]) -> None:
+        assert MemoryConfig.build(embedder=name).embedder == spec
+
+    @pytest.mark.parametrize(
+        ("name", "said"),
+        [
+            ("opnai/x", "did you mean openai"),
+            ("zzz/x", "known are .*ollama"),
+            ("text-embedding-3-small", "is not known"),
+            ("openai", "names no model"),
+            ("azure/x", "needs more than a model"),
+            ("", "is not known"),
+        ],
+    )
+    def test_what_is_refused(self, name: str, said: str) -> None:
+        with pytest.raises(ConfigurationError, match=said):
+            MemoryConfig.build(embedder=name)
+
+    def test_crewai_has_every_provider(self) -> None:
+        from crewai.rag.embeddings.factory import PROVIDER_PATHS
+
+        from crewai_persistent_memory.embedding import named
+
+        # CrewAI added google, openrouter (1.9) and renamed none.
+        assert set(named._MODEL_KEY) - set(PROVIDER_PATHS) <= {"google", "openrouter"}
+
+    @pytest.mark.crew
+    def test_openai_by_its_name_and_the_keys_of_the_environment(
+        self, tmp_path: Path, openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+        monkeypatch.setenv("OPENAI_BASE_URL", f"{openai_server.url}/v1")
+        openai_server.embedded.clear()
+        create(tmp_path / "s", embedder="openai/text-embedding-3-small")
+        assert ["John likes tea"] in openai_server.embedded
+        with open_store(path=tmp_path / "s", user_id="john") as store:  # as the command line opens it
+            assert [entry.id for entry in store.search("tea")] == ["a"]
+
+
+class TestKeys:
+    """A key of the environment goes to the address of the environment."""
+
+    ELSEWHERE: ClassVar[Any] = {
+        "provider": "openai",
+        "config": {"model_name": "text-embedding-3-small", "api_base": "http://127.0.0.1:9/v1"},
+    }
+
+    def test_another_address_does_not_get_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-secret0123456789")
+        with pytest.raises(EmbedderUnavailableError, match=r"OPENAI_API_KEY .* belongs to https://api.openai.com/v1"):
+            Embedder.build(self.ELSEWHERE)
+        monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:8/v1")
+        with pytest.raises(EmbedderUnavailableError, match=r"belongs to http://127\.0\.0\.1:8/v1"):
+            Embedder.build(self.ELSEWHERE)
+
+    def test_the_same_address_and_one_with_a_key_do(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-secret0123456789")
+        monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/other")
+        Embedder.build(self.ELSEWHERE)
+        monkeypatch.delenv("OPENAI_BASE_URL")
+        Embedder.build({**self.ELSEWHERE, "config": {**self.ELSEWHERE["config"], "api_key": "none"}})
 
 
 class TestMismatch:

@@ -2,11 +2,11 @@
 
 from ..redaction import redact
 from .bm25 import KeywordEncoder, SparseVector
-from .dense import DEFAULT_SPEC, EMBEDDER_HELP, Embedder, EmbeddingFunction, check_vector, default_embedder_spec
+from .dense import EMBEDDER_HELP, Embedder, EmbeddingFunction, check_vector
 from .fingerprint import PROBE_TEXT, Fingerprint, normalize_spec, public_spec
+from .named import spec_of_name
 
 __all__ = [
-    "DEFAULT_SPEC",
     "EMBEDDER_HELP",
     "PROBE_TEXT",
     "Embedder",
@@ -15,8 +15,8 @@ __all__ = [
     "KeywordEncoder",
     "SparseVector",
     "check_vector",
-    "default_embedder_spec",
     "normalize_spec",
     "public_spec",
     "redact",
+    "spec_of_name",
 ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,15 +12,17 @@ from ..errors import ConfigurationError, EmbedderError, EmbedderUnavailableError
 from ..redaction import redact
 from .batches import Batches
 from .fingerprint import PROBE_TEXT, Fingerprint, normalize_spec, public_spec
+from .keys import with_key
 from .limits import MOST_PIECES, limits_of
+from .named import spec_of_name
 
 EmbeddingFunction = Callable[[list[str]], Any]
 """Takes texts, returns one sequence of floats (or numpy array) per text; an empty one means "no vector"."""
 
-DEFAULT_SPEC: Mapping[str, Any] = {"provider": "openai", "config": {"model_name": "text-embedding-3-small"}}
 EMBEDDER_HELP = (
-    'give a CrewAI spec such as {"provider": "openai", "config": {"model_name": "text-embedding-3-small"}}, a callable '
-    "that takes a list of texts, or None for keywords only"
+    'give "provider/model" such as "openai/text-embedding-3-small", a CrewAI spec such as {"provider": "openai", '
+    '"config": {"model_name": "text-embedding-3-small"}}, a callable that takes a list of texts, or None for keywords '
+    "only"
 )
 
 logger = logging.getLogger("crewai_persistent_memory")
@@ -38,17 +39,19 @@ class Embedder:
         self._is_away = False
 
     @classmethod
-    def build(cls, embedder: Mapping[str, Any] | EmbeddingFunction) -> Embedder:
-        """Build from a CrewAI spec (``{"provider": ..., "config": {...}}``) or a callable.
+    def build(cls, embedder: Mapping[str, Any] | EmbeddingFunction | str) -> Embedder:
+        """Build from ``"provider/model"``, a CrewAI spec (``{"provider": ..., "config": {...}}``) or a callable.
 
         A callable is called once, with a short fixed text, to learn its dimensions and identity; a spec is not.
 
         Raises:
-            ConfigurationError: neither a spec nor a callable.
+            ConfigurationError: none of these.
             EmbedderUnavailableError: it cannot be built or called.
         """
         if isinstance(embedder, Embedder):
             return embedder
+        if isinstance(embedder, str):
+            embedder = spec_of_name(embedder)
         if isinstance(embedder, Mapping):
             spec = normalize_spec(embedder)
             public = public_spec(spec)
@@ -182,19 +185,15 @@ def _sequence(name: str, vector: Any) -> Any:
     return vector
 
 
-def default_embedder_spec() -> Mapping[str, Any] | None:
-    """What a *new* store gets when nothing is said: OpenAI when its key is set, keywords only otherwise."""
-    return DEFAULT_SPEC if os.environ.get("OPENAI_API_KEY") else None
-
-
 def _build_from_spec(spec: Mapping[str, Any]) -> EmbeddingFunction:
     from crewai.rag.embeddings.factory import build_embedder
 
+    keyed = with_key(spec)
     try:
-        function: EmbeddingFunction = build_embedder(dict(spec))
+        function: EmbeddingFunction = build_embedder(dict(keyed))
     except Exception as error:
         raise EmbedderUnavailableError(
             f"embedder {spec['provider']!r} cannot be built: {redact(str(error))}. Set its key or install its "
-            "package, or pass embedder= (for a new store, embedder=None keeps to keywords)"
+            "package, or pass another embedder= (left out, a new store goes by keywords)"
         ) from error
     return function

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from ...embedding import Embedder, Fingerprint, default_embedder_spec
+from ...embedding import Embedder, Fingerprint
 from ...errors import (
     ConfigurationError,
     EmbedderMismatchError,
@@ -30,7 +30,7 @@ logger = logging.getLogger("crewai_persistent_memory")
 
 
 class _FromStore:
-    """Says that no embedder was given: what the store was created with, or the default for a new one."""
+    """Says that no embedder was given: a store keeps what it was created with, and a new one goes by keywords."""
 
     def __repr__(self) -> str:
         return "FROM_STORE"
@@ -126,8 +126,8 @@ def settle(
 
     Args:
         stored: the collection's descriptor, ``None`` for a new collection.
-        embedder: :data:`FROM_STORE`, ``None`` (keywords only), :data:`EXTERNAL`, :data:`BY_WORDS`, a CrewAI spec, or a
-            callable.
+        embedder: :data:`FROM_STORE`, ``None`` (keywords only), :data:`EXTERNAL`, :data:`BY_WORDS`, a CrewAI spec, its
+            name (``"provider/model"``), or a callable.
         language: for keywords; ``None`` is the store's, English for a new one.
         where: the store's path or address, for messages.
 
@@ -167,13 +167,13 @@ def settle(
 
 def _settle_new(embedder: Any, language: str, where: str) -> tuple[Descriptor, Embedder | None]:
     if embedder is FROM_STORE:
-        embedder = default_embedder_spec()
+        # By what is written, never by a key that happens to be in the environment: texts would go to its owner.
+        embedder = None
         logger.warning(
-            "new memory store at %s: %s. This is kept with the store; choose otherwise with embedder=",
+            "new memory store at %s: recall by keywords only, because no embedder= was given. This is kept with the "
+            "store; to find other words for the same, create it with embedder='openai/text-embedding-3-small', say, "
+            "or CREWAI_MEMORY_EMBEDDER",
             where,
-            "recall by keywords only, because OPENAI_API_KEY is not set"
-            if embedder is None
-            else "texts are embedded by OpenAI text-embedding-3-small, because OPENAI_API_KEY is set",
         )
     if embedder is None:
         return Descriptor(vectors=KEYWORDS, language=language), None
@@ -205,5 +205,5 @@ def _mismatch(where: str, stored: Descriptor, given: str) -> str:
     created = "keywords only" if stored.fingerprint is None else stored.fingerprint.describe()
     return (
         f"the store at {where} was created with {created}, but {given} was given: leave embedder out to go on with "
-        "it, or use another path or collection for the other embedder"
+        "it (embedder= and CREWAI_MEMORY_EMBEDDER), or use another path or collection for the other embedder"
     )

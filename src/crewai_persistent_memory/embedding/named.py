@@ -1,0 +1,55 @@
+"""Embedders by name: ``"provider/model"``, as ``llm=`` names a model, in place of a CrewAI spec."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any, Final
+
+from ..errors import ConfigurationError
+
+_MODEL_KEY: Final = {
+    "amazon-bedrock": "model_name",
+    "cohere": "model_name",
+    "google": "model_name",
+    "google-generativeai": "model_name",
+    "google-vertex": "model_name",
+    "huggingface": "model_name",
+    "instructor": "model_name",
+    "jina": "model_name",
+    "ollama": "model_name",
+    "openai": "model_name",
+    "openrouter": "model_name",
+    "sentence-transformer": "model_name",
+    "text2vec": "model_name",
+    "voyageai": "model",
+}
+"""CrewAI's providers that need no more than a model and a key, and the key of a spec's config that names the model."""
+
+_OF_ONE_MODEL: Final = "onnx"
+_NEED_A_SPEC: Final = ("azure", "custom", "openclip", "oracle", "roboflow", "watsonx")
+
+
+def spec_of_name(name: str) -> Mapping[str, Any]:
+    """The CrewAI spec that ``"provider/model"`` stands for. A model's name may hold slashes.
+
+    Raises:
+        ConfigurationError: the provider is unknown, takes more than a model, or no model is named.
+    """
+    provider, _, model = (part.strip() for part in name.partition("/"))
+    if provider == _OF_ONE_MODEL and not model:
+        return {"provider": provider, "config": {}}
+    if provider in _NEED_A_SPEC:
+        raise ConfigurationError(
+            f'embedder {provider!r} needs more than a model: give {{"provider": "{provider}", "config": {{...}}}}'
+        )
+    if provider not in _MODEL_KEY:
+        close = difflib.get_close_matches(provider, _MODEL_KEY, n=1)
+        hint = f"did you mean {close[0]}" if close else f"known are {', '.join([*_MODEL_KEY, _OF_ONE_MODEL])}"
+        raise ConfigurationError(
+            f"embedder provider {provider[:40]!r} is not known: {hint}. Write 'openai/text-embedding-3-small', say, or "
+            "'keywords' for keywords only"
+        )
+    if not model:
+        raise ConfigurationError(f"embedder {provider!r} names no model: write '{provider}/' and the model's name")
+    return {"provider": provider, "config": {_MODEL_KEY[provider]: model}}

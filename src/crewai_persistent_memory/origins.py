@@ -1,0 +1,29 @@
+"""To whom a key is sent: the scheme, host and port of an address."""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import urlsplit
+
+_PORTS: Final = {"http": 80, "https": 443, "grpc": 6334}
+
+
+def origin_of(url: str, *, default_port: int | None = None) -> tuple[str, str, int | None]:
+    """Scheme, host and port of an address; two of the same origin are the same server.
+
+    Args:
+        url: with a scheme.
+        default_port: of an address without one, in place of the scheme's.
+    """
+    parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:
+        port = None
+    return parts.scheme, (parts.hostname or "").rstrip("."), port or default_port or _PORTS.get(parts.scheme)
+
+
+def shown(url: str) -> str:
+    """An address for messages: its origin and path, without user, password, query and fragment."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
