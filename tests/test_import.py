@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 import subprocess
 import sys
-from importlib.metadata import PackageNotFoundError, requires
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
 import crewai_persistent_memory
 from crewai_persistent_memory.adapters import generation
@@ -51,6 +54,28 @@ def test_public_names_exist_and_are_documented(name: str) -> None:
             getattr(crewai_persistent_memory, name)
     else:
         assert getattr(crewai_persistent_memory, name).__doc__
+
+
+def test_what_is_imported_is_declared() -> None:
+    """Not only brought along by another package, which may stop doing so."""
+    source = Path(crewai_persistent_memory.__file__).parent
+    imported: set[str] = set()
+    for file in source.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                imported.update(alias.name.partition(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                imported.add(str(node.module).partition(".")[0])
+    imported -= {*sys.stdlib_module_names, "crewai_persistent_memory"}
+    distributions = packages_distributions()
+    needed = {name: {canonicalize_name(each) for each in distributions[name]} for name in imported}
+    # Not by importlib.metadata: of an editable installation that is what was declared when it was made.
+    project = (Path(__file__).parents[1] / "pyproject.toml").read_text()
+    [dependencies] = re.findall(r"^dependencies = \[$(.*?)^\]$", project, re.MULTILINE | re.DOTALL)
+    declared = {canonicalize_name(Requirement(each).name) for each in re.findall('"(.+)"', dependencies)}
+    assert {name: of for name, of in needed.items() if not of & declared} == {}
+    # OpenAI's package is what CrewAI's and Mem0's own embedders and models of that name need.
+    assert declared - set().union(*needed.values()) == {"openai"}
 
 
 class TestVersionsOfCrewAI:

@@ -332,6 +332,14 @@ class TestCrewAI:
                     assert record is not None
                     await memory.aremember_many(["John likes figs"])
                     assert len(await memory.arecall("John")) == 2
+                    for each in (
+                        await memory.arecall_each(["tea", "figs"], limit=1),
+                        memory.recall_each(["tea", "figs"], limit=1),
+                    ):
+                        assert [[m.record.content for m in found] for found in each] == [
+                            ["John likes tea"],
+                            ["John likes figs"],
+                        ]
                     assert await memory.aextract_memories("as it is") == ["as it is"]
                 with pytest.raises(MissingScopeError):
                     await memory.arecall("John")

@@ -65,7 +65,7 @@ def servers(agent: Agent, task: Task) -> None:
         read_consistency="majority",
         collection_settings={"shard_number": 6, "quantization": "scalar"},
     )
-    many: int = len(memory.recall_many(["tea", "coffee"], limit=3)[0])
+    many: int = len(memory.recall_each(["tea", "coffee"], limit=3)[0])
     found: list[list[MemoryEntry]] = memory.store.search_many(["tea"], limit=many, paths=["/a"])
     assert found
     moved: int = dedicate_project("large", url="https://a:6333", api_key="key")

@@ -8,7 +8,7 @@ answer in the external memory; a memory that is not given is not used.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -216,22 +216,45 @@ class PersistentMemory(SharedExternalMemory):
         """
         if depth == "deep":
             raise ConfigurationError('depth="deep" needs crewai >= 1.10, and an older one is installed: leave it out')
-        filters: FilterArgs = {
-            "path": self._path(scope),
-            "categories": categories,
-            "include_private": include_private,
-            "reader": source,
-        }
-        query = storable_text(query)
-        with query_events(self, str(query), limit) as results:
-            entries = self.store.search(query, limit=limit, **filters)
-            results += [
-                MemoryMatch(MemoryRecord.of(entry), entry.score or 0.0, match_reasons(self.store, entry))
-                for entry in entries
+        [found] = self.recall_each([query], [scope], categories, limit, source, include_private)
+        return found
+
+    def recall_each(
+        self,
+        queries: Sequence[str],
+        scopes: Sequence[str | None] | None = None,
+        categories: list[str] | None = None,
+        limit: int = 10,
+        source: str | None = None,
+        include_private: bool = False,
+    ) -> list[list[MemoryMatch]]:
+        """Several recalls in one round trip, each with ``limit`` results at most; the lists in the queries' order.
+
+        Args:
+            queries: texts.
+            scopes: one path for each query.
+            categories, limit, source, include_private: for all of them, see :meth:`recall`.
+
+        Raises:
+            ScopeError, StoreError, EmbedderError: the search failed.
+        """
+        queries = list(map(storable_text, queries))
+        filters: FilterArgs = {"categories": categories, "include_private": include_private, "reader": source}
+        with query_events(self, "; ".join(dict.fromkeys(map(str, queries))), limit) as results:
+            paths = [self._path(scope) for scope in scopes or [None] * len(queries)]
+            found = self.store.search_many(queries, limit=limit, paths=paths, **filters)
+            matches = [
+                [
+                    MemoryMatch(MemoryRecord.of(entry), entry.score or 0.0, match_reasons(self.store, entry))
+                    for entry in entries
+                ]
+                for entries in found
             ]
-            if entries and not self.storage.read_only:
-                touch(self.store, [entry.id for entry in entries])
-        return results
+            for each in matches:
+                results += each
+            if results and not self.storage.read_only:
+                touch(self.store, list(dict.fromkeys(match.record.id for match in results)))
+        return matches
 
     def forget(
         self,
@@ -265,6 +288,9 @@ class PersistentMemory(SharedExternalMemory):
 
     async def arecall(self, query: str, *args: Any, **kwargs: Any) -> list[MemoryMatch]:
         return await call(self.recall, query, *args, **kwargs)
+
+    async def arecall_each(self, queries: Sequence[str], *args: Any, **kwargs: Any) -> list[list[MemoryMatch]]:
+        return await call(self.recall_each, queries, *args, **kwargs)
 
     # -- awaited, by CrewAI's names; since 1.7 CrewAI has them with its events ----------------------------------------
 

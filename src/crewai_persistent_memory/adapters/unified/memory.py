@@ -17,6 +17,7 @@ from typing_extensions import Self, Unpack
 from ...checking import storable_text
 from ...entry import MemoryEntry
 from ...errors import ConfigurationError
+from ...io.bridge import call
 from ...scope import Scope
 from ...scope_context import NO_SCOPE, ScopeFields
 from ...stores.text_native import TextNativeStore
@@ -174,10 +175,10 @@ class PersistentMemory(SavingMemory):
                 return super(PersistentMemory, self._bound()).recall(
                     storable_text(query), scope, categories, limit, "deep", source, include_private
                 )
-        [found] = self.recall_many([query], [scope], categories, limit, source, include_private)
+        [found] = self.recall_each([query], [scope], categories, limit, source, include_private)
         return found
 
-    def recall_many(
+    def recall_each(
         self,
         queries: Sequence[str],
         scopes: Sequence[str | None] | None = None,
@@ -187,6 +188,8 @@ class PersistentMemory(SavingMemory):
         include_private: bool = False,
     ) -> list[list[MemoryMatch]]:
         """Several recalls in one round trip, each with ``limit`` results at most; the lists in the queries' order.
+
+        Not ``recall_many``: CrewAI is to have a method of that name (its pull request 7666) whose answer is one list.
 
         Args:
             queries: texts.
@@ -214,6 +217,9 @@ class PersistentMemory(SavingMemory):
             if results and not self._is_read_only:
                 touch(self.store, list(dict.fromkeys(match.record.id for match in results)))
         return matches
+
+    async def arecall_each(self, queries: Sequence[str], *args: Any, **kwargs: Any) -> list[list[MemoryMatch]]:
+        return await call(self.recall_each, queries, *args, **kwargs)
 
     def _match(self, entry: MemoryEntry) -> MemoryMatch:
         reasons = match_reasons(self.store, entry)

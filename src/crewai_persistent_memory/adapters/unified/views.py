@@ -283,7 +283,7 @@ class PersistentSlice(MemoryView):
             found = [self._viewed.recall(query, path, *about, depth, source, include_private) for path in paths]
         else:
             # All paths in one round trip; CrewAI's own slice asks for one after the other.
-            found = self._viewed.recall_many([query] * len(paths), paths, *about, source, include_private)
+            found = self._viewed.recall_each([query] * len(paths), paths, *about, source, include_private)
         unique: dict[str, MemoryMatch] = {}
         for match in sorted((match for each in found for match in each), key=lambda match: -match.score):
             unique.setdefault(match.record.id, match)
