@@ -41,11 +41,13 @@ def store_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def call(store_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    """``call("list", "--user", "john")`` runs a command in this process, with nobody at its standard input."""
+    """``call("list", "--user", "john")`` runs a command in this process; ``somebody`` types ``stdin``."""
 
-    def run(*arguments: str, stdin: bytes = b"") -> Printed:
+    def run(*arguments: str, stdin: bytes = b"", somebody: bool = False) -> Printed:
         monkeypatch.setattr(sys, "argv", ["crewai-memory", *arguments])
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin), encoding="utf-8"))
+        given = io.TextIOWrapper(io.BytesIO(stdin), encoding="utf-8")
+        monkeypatch.setattr(sys, "stdin", given)
+        monkeypatch.setattr(given, "isatty", lambda: somebody)
         with pytest.raises(SystemExit) as ended:
             main()
         printed = capsys.readouterr()

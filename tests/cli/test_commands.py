@@ -8,6 +8,7 @@ import subprocess
 import sys
 import unicodedata
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,6 +26,48 @@ HOSTILE = "\x1b]0;title\x07 \x9b31m \u202eevil\u202c \u2066x\u2069 \u200bgap \uf
 def unsafe(text: str) -> set[str]:
     """The characters in ``text`` that a terminal obeys instead of showing them."""
     return {c for c in text if unicodedata.category(c) in ("Cc", "Cf", "Cs") and c not in "\n\u200c\u200d"}
+
+
+def test_scope_options(call: Call) -> None:
+    def run_json(*command: str) -> Any:
+        return call(*command, "--json").json
+
+    def contents(entries: list[dict[str, Any]]) -> list[str]:
+        return [entry["content"] for entry in entries]
+
+    call("remember", "staging tea", "--user", "john", "--project", "staging", "--org", "acme")
+    call("remember", "run tea", "--user", "john", "--run", "r1")
+    call("remember", "chef tea", "--user", "john", "--agent", "chef", "-c", "food", "--importance", "0.9")
+    call("remember", "team tea", "--shared")
+    assert contents(run_json("recall", "tea", "--user", "john")) == []
+    assert contents(run_json("recall", "tea", "--user", "john", "--project", "staging", "--org", "acme")) == [
+        "staging tea"
+    ]
+    assert contents(run_json("recall", "tea", "--user", "john", "--run", "r1")) == ["run tea"]
+    [chef] = run_json("list", "--user", "john", "--agent", "chef")
+    assert (chef["categories"], chef["importance"]) == (["food"], 0.9)
+    assert contents(run_json("recall", "tea", "--shared")) == ["team tea"]
+    assert contents(run_json("recall", "tea", "--user", "john", "--shared")) == ["team tea"]
+    assert run_json("forget", "--all", "--yes", "--user", "john", "--run", "r1") == {"forgotten": 1}
+    assert contents(run_json("list", "--shared")) == ["team tea"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["list"], "whose memory? Give --user NAME"),
+        (["remember", "x", "--user", " "], "user_id is blank"),
+        (["remember", "  ", "--user", "john"], "content is blank"),
+        (["remember", "x", "--user", "john", "--shared"], "leave one out"),
+        (["forget", "--user", "john"], "either ids or --all"),
+        (["remember", "x", "--user", "john", "--path", "/proc/x"], "may write to"),
+    ],
+)
+def test_errors_are_one_line_and_no_traceback(call: Call, arguments: list[str], message: str) -> None:
+    printed = call(*arguments)
+    assert (printed.code, printed.out) == (2, "")
+    assert message in printed.err
+    assert len(printed.err.splitlines()) == 1
 
 
 class TestReadingCreatesNothing:
@@ -221,6 +264,12 @@ class TestForget:
         assert "this would forget 3 memories of user_id=john project_id=default: add --yes" in printed.err
         assert call("forget", "--all", "--yes", *JOHN, "--json").json == {"forgotten": 3}
 
+    def test_all_is_asked_about(self, call: Call, ids: list[str]) -> None:
+        printed = call("forget", "--all", *JOHN, stdin=b"n\n", somebody=True)
+        assert "Forget 3 memories of user_id=john project_id=default? [y/N]" in printed.err
+        assert (printed.code, len(call("list", *JOHN, "--json").json)) == (1, 3)
+        assert "Forgot 3" in call("forget", "--all", *JOHN, stdin=b"y\n", somebody=True).out
+
 
 def test_short_ids() -> None:
     assert short_ids([]) == {}
@@ -231,6 +280,15 @@ def test_short_ids() -> None:
     assert [len(short) for short in short_ids(alike).values()] == [31, 31]
     for group in (uuids, alike, ["a" * 20, "a" * 21]):
         assert len(set(short_ids(group).values())) == len(group)
+
+
+def test_the_demo_writes_into_nobodys_store(call: Call, store_path: Path, tmp_path: Path) -> None:
+    call("remember", "mine", *JOHN)
+    (tmp_path / "file").touch()
+    for path in (store_path, tmp_path / "file"):
+        printed = call("demo", "--path", str(path))
+        assert (printed.code, "give --path a new folder" in printed.err) == (2, True)
+    assert [entry["content"] for entry in call("list", *JOHN, "--json").json] == ["mine"]
 
 
 class TestStandardInput:
