@@ -39,7 +39,8 @@ def do(request: pytest.FixtureRequest) -> Any:
 
 
 def is_write(request: Request) -> bool:
-    return "/points" in request.path and (request.method == "PUT" or "/delete" in request.path)
+    of_a_write = request.method == "PUT" or "/delete" in request.path or "/points/batch" in request.path
+    return "/points" in request.path and of_a_write
 
 
 def first(count: int, fault: Fault, when: Any = is_write) -> Any:

@@ -135,3 +135,13 @@ def test_a_private_entry_is_hidden_from_the_others_whoever_changed_it(store: Mem
         assert [entry.id for entry in store.list(path="/private", include_private=False, reader="bob")] == [id]
         store.reset("/private")
     assert seen == []
+
+
+def test_a_text_without_words(store: MemoryStore) -> None:
+    for first, second in (("tea", "!!"), ("!!", "??"), ("??", "tea")):
+        store.add(first, id="a")
+        store.update("a", content=second, categories=["x"])
+        found = store.get("a")
+        assert found is not None
+        assert found.content == second
+        assert [hit.content for hit in store.search("tea")][:1] == [second]

@@ -19,7 +19,7 @@ from qdrant_client import models
 
 from ...scope import SCOPE_FIELDS
 from .descriptor import Descriptor
-from .layout import DENSE, parse_time
+from .layout import DENSE, KEYWORDS, parse_time
 from .requests import (
     Between,
     Change,
@@ -179,10 +179,16 @@ def _change(request: Change, place: Place) -> Calls:
             else models.SetPayloadOperation(set_payload=payload)
         )
     if request.keywords is not None:
-        new = models.PointVectors(id=request.id, vector=to_vectors(request.keywords, request.dense))
-        operations.append(models.UpdateVectorsOperation(update_vectors=models.UpdateVectors(points=[new], **key)))
-        if not request.dense and place.descriptor.dimensions is not None:
-            old = models.DeleteVectors(points=[request.id], vector=[DENSE], **key)
+        # The server takes no empty vector here.
+        vectors = to_vectors(request.keywords, request.dense)
+        if not request.keywords.indices:
+            del vectors[KEYWORDS]
+        if vectors:
+            new = models.PointVectors(id=request.id, vector=vectors)
+            operations.append(models.UpdateVectorsOperation(update_vectors=models.UpdateVectors(points=[new], **key)))
+        known = [KEYWORDS] if place.descriptor.dimensions is None else [KEYWORDS, DENSE]
+        if gone := [name for name in known if name not in vectors]:
+            old = models.DeleteVectors(points=[request.id], vector=gone, **key)
             operations.append(models.DeleteVectorsOperation(delete_vectors=old))
     try:
         yield place.change(operations)
