@@ -36,7 +36,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "concierge.py").write_text(CONCIERGE, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setenv("CREWAI_MEMORY_EMBEDDER", "keywords")
     for name in ("OPENAI_API_KEY", "CREWAI_MEMORY_PATH", "QDRANT_URL"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
