@@ -130,10 +130,21 @@ class TestFolder:
         with pytest.raises(StorePathError, match="may write to"):
             open_store(path=path, user_id="john")
 
-    @pytest.mark.parametrize("part", ["segments", "wal", "edge_config.json"])
-    def test_a_missing_part_is_not_an_empty_store(self, path: Path, part: str) -> None:
+    def test_a_missing_folder_of_entries_is_not_an_empty_store(self, path: Path) -> None:
+        shutil.rmtree(path / "shard/segments")
+        with pytest.raises(StoreCorruptedError, match="nothing of it can be read"):
+            opened(path)
+
+    @pytest.mark.parametrize("part", ["wal", "edge_config.json"])
+    def test_a_missing_part_is_made_again(self, path: Path, part: str) -> None:
         victim = path / "shard" / part
         shutil.rmtree(victim) if victim.is_dir() else victim.unlink()
+        assert opened(path) == ["kept"]
+
+    @pytest.mark.parametrize("part", ["segments", "wal"])
+    def test_a_missing_part_of_a_store_that_was_not_closed(self, path: Path, part: str) -> None:
+        (path / "store.seal").unlink()
+        shutil.rmtree(path / "shard" / part)
         with pytest.raises(StoreCorruptedError, match=f"shard/{part} is missing"):
             opened(path)
 
@@ -141,17 +152,20 @@ class TestFolder:
     def test_damaged_engine_files(self, path: Path, pattern: str) -> None:
         for file in (path / "shard").glob(pattern):
             file.write_bytes(b"\xde\xad" * 100)
-        with pytest.raises(StoreCorruptedError, match="backup"):
-            opened(path)
+        assert opened(path) == ["kept"]
 
     @pytest.mark.parametrize("text", ["", "{", "[]", '{"format": "other"}', '{"format": "crewai-persistent-memory"}'])
     def test_a_damaged_descriptor(self, path: Path, text: str) -> None:
         (path / "store.json").write_text(text)
+        assert opened(path) == ["kept"], "there is a spare copy"
+        (path / "store.json").write_text(text)
+        (path / "store.spare").unlink()
         with pytest.raises(StoreCorruptedError, match=r"store\.json"):
             opened(path)
 
     def test_a_missing_descriptor_does_not_discard_entries(self, path: Path) -> None:
         (path / "store.json").unlink()
+        (path / "store.spare").unlink()
         with pytest.raises(StoreCorruptedError, match=r"store\.json is missing"):
             opened(path)
 
@@ -170,6 +184,7 @@ class TestFolder:
 
     def test_an_error_at_opening_leaves_the_path_free(self, path: Path) -> None:
         text = (path / "store.json").read_text()
+        (path / "store.spare").unlink()
         (path / "store.json").write_text("{")
         with pytest.raises(StoreCorruptedError):
             opened(path)

@@ -162,5 +162,6 @@ def test_a_lock_file_that_was_removed_does_not_harm_the_owner(path: Path) -> Non
 
 def test_a_damaged_file_is_still_called_damaged(path: Path) -> None:
     (path / "store.json").write_bytes(b"\xff")
+    (path / "store.spare").unlink()
     with pytest.raises(StoreCorruptedError):
         opened(path)

@@ -6,6 +6,9 @@
 | ``store.lock`` | locked for as long as a process has the store open; holds that process's id |
 | ``shard/`` | the engine's files |
 | ``shard.new/``, ``shard.old/`` | there while the shard is made anew, see ``edge_rebuild`` |
+| ``store.ledger`` | which entries there must be, see ``edge_ledger`` |
+| ``store.seal``, ``store.spare`` | checksums and spare copies of a closed store's files, see ``edge_seal`` |
+| ``store.lost``, ``damaged-N/`` | what damage has cost, and the damaged files, see ``edge_mend`` |
 | ``long-texts`` | empty; there if a long text was ever written |
 
 All of it is for its owner only (0700, 0600), whatever the umask, and tightened where an earlier version left it open.
@@ -37,7 +40,17 @@ DELETE_RESERVE: Final = 8 * 1024 * 1024
 """The same for deletes and small updates, lower so that they still work when writes no longer do."""
 
 
-PARTS: Final = ("store.json", "store.json.new", "store.lock", "shard", "shard.new", "shard.old", "long-texts")
+PARTS: Final = (
+    "store.json",
+    "store.json.new",
+    "store.lock",
+    "shard",
+    "shard.new",
+    "shard.old",
+    "shard.mend",
+    "long-texts",
+    *(f"store.{kind}{new}" for kind in ("ledger", "seal", "spare", "lost") for new in ("", ".new")),
+)
 """Names in a folder of ours; one without a descriptor is ours only if there is nothing else in it."""
 
 
@@ -113,7 +126,7 @@ class StoreDirectory:
         """The store's descriptor, ``None`` where no store was completed yet.
 
         Raises:
-            StoreCorruptedError: unreadable, or its engine files are gone.
+            StoreCorruptedError: unreadable.
             SchemaVersionError: from a newer version of this package.
         """
         try:
@@ -131,15 +144,20 @@ class StoreDirectory:
             raise StoreCorruptedError(
                 f"{self._descriptor_file} is not valid JSON: restore it from a backup, or move {self.path} away"
             ) from error
-        descriptor = Descriptor.from_json(data, str(self._descriptor_file))
-        # An engine folder without these opens as an empty store: loss would look like forgetting.
+        return Descriptor.from_json(data, str(self._descriptor_file))
+
+    def require_parts(self) -> None:
+        """Refuse an engine folder without these: it opens as an empty store, and loss would look like forgetting.
+
+        Raises:
+            StoreCorruptedError: one is missing.
+        """
         for part in ("segments", "wal", "edge_config.json"):
             if not (self.shard / part).exists():
                 raise StoreCorruptedError(
                     f"the memory store at {self.path} is damaged: shard/{part} is missing. Restore the folder from a "
                     "backup, or move it away to start with an empty one"
                 )
-        return descriptor
 
     def write_descriptor(self, descriptor: Descriptor) -> None:
         """Replace the descriptor, atomically and durably."""
@@ -178,6 +196,20 @@ class StoreDirectory:
     def note_long_texts(self) -> None:
         """Note that a long text is written. Such stores are read entry by entry, for the interpreter's sake."""
         os.close(open_private(self._long_texts_file, os.O_WRONLY | os.O_CREAT))
+
+    def next_damaged(self) -> Path:
+        """Where damaged engine files are kept."""
+        number = 1
+        while (self.path / f"damaged-{number}").exists():
+            number += 1
+        return self.path / f"damaged-{number}"
+
+    def remove_damaged(self) -> None:
+        """Remove the damaged files that were kept, and the list of what they have cost."""
+        for folder in self.path.glob("damaged-*"):
+            shutil.rmtree(folder)
+        with contextlib.suppress(FileNotFoundError):
+            (self.path / "store.lost").unlink()
 
     def size(self) -> int:
         """Bytes that the engine's files take on the disk."""

@@ -30,8 +30,11 @@ from .directory import DELETE_RESERVE, WRITE_RESERVE, StoreDirectory
 from .edge_change import change, is_long_change, size_of_change
 from .edge_disk import EdgeDisk, Fsync
 from .edge_errors import engine_errors
+from .edge_ledger import Ledger
 from .edge_long_texts import batches_of, is_long, make_way, one_by_one
+from .edge_mend import LOST, all_ids, read_lost
 from .edge_rebuild import ensure_dense, rewrite, swap
+from .edge_seal import LEDGER, seal
 from .edge_translate import EdgeReader, to_filter, to_point
 from .layout import DENSE
 from .requests import (
@@ -110,6 +113,8 @@ class EmbeddedEngine:
         descriptor: Descriptor,
         fsync: Fsync,
         release: Callable[[EmbeddedEngine], None],
+        *,
+        deleted: int = 0,
     ) -> None:
         self.descriptor = descriptor
         self._release = release
@@ -121,8 +126,10 @@ class EmbeddedEngine:
         self._lock = threading.RLock()
         self._closed = False
         self._reads = Reads()
-        self._deleted = 0
-        self.disk = EdgeDisk(directory.shard, fsync, self._flush)
+        self._deleted = deleted
+        self._ledger = Ledger(directory.path / LEDGER)
+        self._ledger.open()
+        self.disk = EdgeDisk(directory.shard, self._ledger.path, fsync, self._flush)
         self._execute: dict[type, Callable[[Any], Any]] = {
             Upsert: self._upsert,
             Change: self._change,
@@ -179,15 +186,19 @@ class EmbeddedEngine:
                     self._compact_if_much_was_deleted()
                     self.disk.flush_engine()
                     self._shard.close()
+                    self._ledger.close()
                     self._directory.make_private()
+                    seal(self._directory, self._deleted)
             finally:
                 self._closed = True
+                self._ledger.close()
                 self._directory.release()
         self.disk.join()
 
     def abandon_after_fork(self) -> None:
         """In a forked child: never touch the parent's shard again, not even to free it (freeing would flush)."""
         self._closed = True
+        self._ledger.close()
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._shard))
         self._directory.abandon_after_fork()
 
@@ -220,8 +231,10 @@ class EmbeddedEngine:
                 self._directory.note_long_texts()
                 self._reader.one_by_one = True
             for batch in batches_of(points):
+                self._ledger.doubt(point.id for point in batch)
                 make_way(self._shard, batch)
                 self._shard.update(edge.UpdateOperation.upsert_points([to_point(point) for point in batch]))
+                self._ledger.add((point.id, point.payload) for point in batch)
 
     def _change(self, request: Change) -> bool:
         with self._writing(size_of_change(request), WRITE_RESERVE):
@@ -232,7 +245,9 @@ class EmbeddedEngine:
             if not self._reader.one_by_one and is_long_change(request):
                 self._directory.note_long_texts()
                 self._reader.one_by_one = True
+            self._ledger.doubt([request.id])
             change(self._shard, request, has_dense=self.descriptor.dimensions is not None)
+            self._note_again([request.id])
             return True
 
     def _delete(self, request: Delete) -> int:
@@ -240,17 +255,27 @@ class EmbeddedEngine:
         with self._writing(0, DELETE_RESERVE):
             count: int = self._shard.count(edge.CountRequest(filter=where, exact=True))
             if count:
+                self._ledger.remove(all_ids(self._shard, where))
                 self._shard.update(edge.UpdateOperation.delete_points_by_filter(where))
                 self._deleted += count
             return count
 
     def _set_payload(self, request: SetPayload) -> None:
         # When an entry was read is not worth waiting for a disk.
-        with self._writing(0, DELETE_RESERVE, disposable=request.payload.keys() <= {"last_accessed"}):
+        only_read = request.payload.keys() <= {"last_accessed"}
+        with self._writing(0, DELETE_RESERVE, disposable=only_read):
+            changed = [] if only_read else list(all_ids(self._shard, to_filter(request.where)))
+            self._ledger.doubt(changed)
             # By filter and never by ids alone: an id would reach another tenant's point.
             set_payload = edge.UpdateOperation.set_payload_by_filter
             for where in one_by_one(request.where) if self._reader.one_by_one else [request.where]:
                 self._shard.update(set_payload(to_filter(where), dict(request.payload)))
+            self._note_again(changed)
+
+    def _note_again(self, points: Sequence[str]) -> None:
+        """Note the payloads of points that were changed in part."""
+        records = self._shard.retrieve(list(points), with_payload=True, with_vector=False) if points else []
+        self._ledger.add((str(record.id), record.payload) for record in records)
 
     def _set_vectors(self, request: SetVectors) -> int:
         with self._writing(sum(12 * len(new.dense) for new in request.vectors), WRITE_RESERVE):
@@ -314,13 +339,20 @@ class EmbeddedEngine:
             if self._closed:
                 raise self._gone()
             self._directory.require_space(self._directory.size(), WRITE_RESERVE)
-            rewrite(self._directory, self._shard, self.descriptor)
+            ledger = rewrite(self._directory, self._shard, self.descriptor)
             with self._reads.none(), self.disk.paused():
                 self._shard.close()
                 self._shard = self._reader.shard = swap(self._directory)
+                self._replace_ledger(ledger)
             self._deleted = 0
+            self._directory.remove_damaged()
             self._directory.make_private()
         return True
+
+    def _replace_ledger(self, content: bytes) -> None:
+        self._ledger.close()
+        self._directory.write(LEDGER, content)
+        self._ledger.open()
 
     def _compact_if_much_was_deleted(self) -> None:
         if self._deleted < MUCH_DELETED:
@@ -339,6 +371,7 @@ class EmbeddedEngine:
             "fsync": self.disk.policy,
             "vectors": self.descriptor.vectors,
             "dimensions": self.descriptor.dimensions,
+            "lost": read_lost(self._directory) if (self.path / LOST).exists() else None,
             "unflushed_error": None if self.disk.error is None else str(self.disk.error),
         }
 

@@ -43,15 +43,17 @@ class EdgeDisk:
 
     Args:
         shard: the engine's folder.
+        ledger: a file of ours that is brought to the disk with the engine's log.
         policy: ``"always"``: before a write returns; ``"interval"``: within a second; ``"close"``: at close.
         flush: calls the engine's flush, with all writes waiting.
     """
 
-    def __init__(self, shard: Path, policy: Fsync, flush: Callable[[], None]) -> None:
+    def __init__(self, shard: Path, ledger: Path, policy: Fsync, flush: Callable[[], None]) -> None:
         self.policy = policy
         self.error: Exception | None = None
         self._shard = shard
         self._flush = flush
+        self._ledger = ledger
         self._log = _Log(shard / "wal")
         # One at a time: who waits for it finds that the write before it was synced with its own.
         self._syncing = threading.Lock()
@@ -132,6 +134,7 @@ class EdgeDisk:
         with self._syncing:
             if self._synced < write:
                 write = self._written
+                _fsync(self._ledger)
                 self._log.sync()
                 self._synced = write
 

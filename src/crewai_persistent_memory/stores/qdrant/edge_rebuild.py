@@ -22,6 +22,8 @@ from .descriptor import Descriptor
 from .directory import StoreDirectory
 from .edge_disk import sync_tree
 from .edge_errors import is_not_allowed
+from .edge_ledger import Ledger
+from .edge_seal import LEDGER, break_seal
 from .layout import (
     DATETIME_INDEXES,
     DENSE,
@@ -99,26 +101,44 @@ def load_shard(directory: StoreDirectory) -> Any:
         ) from error
 
 
-def rewrite(directory: StoreDirectory, shard: Any, descriptor: Descriptor) -> None:
-    """Write what ``shard`` holds into a new one beside it, closed and on the disk. No write may happen meanwhile."""
+def rewrite(directory: StoreDirectory, shard: Any, descriptor: Descriptor) -> bytes:
+    """Write what ``shard`` holds into a new one beside it, closed and on the disk. No write may happen meanwhile.
+
+    Returns:
+        The content of a new ledger for it.
+    """
     beside = directory.new_shard
     shutil.rmtree(beside, ignore_errors=True)
     fresh = new_shard(beside, descriptor)
+    lines = bytearray()
+    ledger = Ledger(directory.path / LEDGER)
     for points in all_points(shard, long_texts=directory.has_long_texts):
         fresh.update(edge.UpdateOperation.upsert_points(points))
+        lines += ledger.content_of((str(point.id), point.payload or {}) for point in points)
     fresh.flush()
     fresh.close()
     sync_tree(beside)
+    return bytes(lines)
 
 
-def swap(directory: StoreDirectory) -> Any:
-    """Put the new shard, already whole, in place of the old one, which is closed; the answer is the new one, open."""
+def swap(directory: StoreDirectory, *, keep_old: Path | None = None) -> Any:
+    """Put the new shard, already whole, in place of the old one, which is closed; the answer is the new one, open.
+
+    Args:
+        directory: the store's.
+        keep_old: where the old one is kept; left out, it is removed.
+    """
     directory.shard.rename(directory.old_shard)
+    # A seal is of the old one.
+    break_seal(directory)
     directory.sync()
     directory.new_shard.rename(directory.shard)
     directory.sync()
     shard = load_shard(directory)
-    shutil.rmtree(directory.old_shard)
+    if keep_old is None:
+        shutil.rmtree(directory.old_shard)
+    else:
+        directory.old_shard.rename(keep_old)
     directory.sync()
     return shard
 
@@ -128,8 +148,9 @@ def finish_swap(directory: StoreDirectory) -> None:
     if directory.old_shard.exists() and not directory.shard.exists():
         # Only a whole new shard ever has an old one moved away for it.
         whole = directory.new_shard if directory.new_shard.exists() else directory.old_shard
+        break_seal(directory)
         whole.rename(directory.shard)
         directory.sync()
-    for leftover in (directory.new_shard, directory.old_shard):
+    for leftover in (directory.new_shard, directory.old_shard, directory.path / "shard.mend"):
         if leftover.exists():
             shutil.rmtree(leftover)

@@ -6,24 +6,21 @@ import asyncio
 import atexit
 import logging
 import os
-import shutil
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import qdrant_edge as edge
-
 from ...embedding import Embedder, KeywordEncoder
-from ...errors import PersistentMemoryError, StoreCorruptedError
+from ...errors import PersistentMemoryError
 from ...scope import ScopeBinding
-from .descriptor import Descriptor, settle
-from .directory import WRITE_RESERVE, StoreDirectory
+from .descriptor import settle
+from .directory import StoreDirectory
 from .edge import EmbeddedEngine
-from .edge_disk import STRICTEST_FIRST, Fsync, sync_tree
+from .edge_disk import STRICTEST_FIRST, Fsync
 from .edge_errors import engine_errors
-from .edge_long_texts import complete_keywords
-from .edge_rebuild import ensure_dense, finish_swap, load_shard, new_shard
+from .edge_opening import create_shard, open_shard, stored_descriptor
+from .edge_rebuild import finish_swap
 from .requests import Describe, Profile, Request
 
 logger = logging.getLogger("crewai_persistent_memory")
@@ -94,15 +91,18 @@ def open_embedded(
         directory.acquire()
         try:
             finish_swap(directory)
-            stored = directory.read_descriptor()
+            stored = stored_descriptor(directory)
             descriptor, built = settle(stored, embedder, language, str(real))
             with engine_errors(real):
-                shard = _create(directory, descriptor) if stored is None else _load(directory, descriptor)
+                if stored is None:
+                    shard, deleted = create_shard(directory, descriptor), 0
+                else:
+                    shard, deleted = open_shard(directory, descriptor)
                 directory.make_private()
         except BaseException:
             directory.release()
             raise
-        engine = EmbeddedEngine(directory, shard, descriptor, fsync, _release)
+        engine = EmbeddedEngine(directory, shard, descriptor, fsync, _release, deleted=deleted)
         _registry[real] = _Open(engine)
         return EmbeddedConnection(engine, built)
 
@@ -116,45 +116,6 @@ def _release(engine: EmbeddedEngine) -> None:
         if shared.handles == 0:
             del _registry[engine.path]
             engine.shut_down()
-
-
-def _create(directory: StoreDirectory, descriptor: Descriptor) -> Any:
-    directory.require_space(0, WRITE_RESERVE)
-    if directory.shard.exists():
-        _discard_unfinished(directory)
-    shard = new_shard(directory.shard, descriptor)
-    shard.flush()
-    sync_tree(directory.shard)
-    directory.write_descriptor(descriptor)
-    return shard
-
-
-def _discard_unfinished(directory: StoreDirectory) -> None:
-    """Remove an engine folder without a descriptor, if nothing is in it.
-
-    The descriptor is written before the first entry can be accepted. So either a creation was cut short, or somebody
-    removed the descriptor; only the second can hold anything.
-    """
-    segments = directory.shard / "segments"
-    if segments.is_dir() and any(segments.iterdir()):
-        shard = load_shard(directory)
-        count = shard.count(edge.CountRequest(exact=True))
-        shard.close()
-        if count:
-            raise StoreCorruptedError(
-                f"the memory store at {directory.path} is damaged: store.json is missing, but shard/ holds {count} "
-                "entries. Restore store.json from a backup, or move the folder away"
-            )
-    shutil.rmtree(directory.shard)
-
-
-def _load(directory: StoreDirectory, descriptor: Descriptor) -> Any:
-    shard = load_shard(directory)
-    if descriptor.dimensions is not None:
-        # A kill between writing the descriptor and this step leaves the vector uncreated; doing it twice is harmless.
-        ensure_dense(shard, descriptor.dimensions)
-    complete_keywords(shard, KeywordEncoder(descriptor.language))
-    return shard
 
 
 @atexit.register
