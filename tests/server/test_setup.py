@@ -285,7 +285,7 @@ class TestProjects:
     def test_one_collection_for_each(self, server: QdrantServer, collection: str) -> None:
         options: Any = {"url": server.url, "collection": collection, "collection_per_project": True, "embedder": None}
         with open_store(**options) as store:
-            assert store.health()["collection"] == f"{collection}_{project_name(None, 'default')}"
+            assert store.health()["collection"] == f"{collection}_{project_name(None, 'default', size=16)}"
             for project in ("staging", "production"):
                 with use_scope(user_id="john", project_id=project):
                     store.add(f"secret of {project}", id="same")
@@ -294,8 +294,8 @@ class TestProjects:
                     assert [entry.content for entry in store.search("secret")] == [f"secret of {project}"]
             with use_scope(user_id="john", project_id="staging", org_id="acme"):
                 assert store.list() == []
-        names = {f"{collection}_{project_name(None, project)}" for project in ("staging", "production")}
-        names.add(f"{collection}_{project_name('acme', 'staging')}")
+        names = {f"{collection}_{project_name(None, project, size=16)}" for project in ("staging", "production")}
+        names.add(f"{collection}_{project_name('acme', 'staging', size=16)}")
         with server.admin() as admin:
             there = {each["name"] for each in admin.get("/collections").json()["result"]["collections"]}
             assert names <= there
@@ -303,6 +303,29 @@ class TestProjects:
             for name in there:
                 if name.startswith(collection):
                     admin.delete(f"/collections/{name}")
+
+    @pytest.mark.parametrize("whose", ["ours", "another's", "nobody's"])
+    def test_an_earlier_name_is_used_for_the_project_that_has_it(
+        self, server: QdrantServer, collection: str, whose: str
+    ) -> None:
+        """Names used to have a digest of 48 bits, which another project may have too."""
+        options: Any = {"url": server.url, "user_id": "john", "embedder": None}
+        earlier = f"{collection}_{project_name(None, 'ours')}"
+        with open_store(**options, collection=earlier, project_id="ours" if whose == "ours" else "theirs") as store:
+            if whose != "nobody's":
+                store.add("likes tea", id="tea")
+        own = {**options, "collection": collection, "collection_per_project": True, "project_id": "ours"}
+        new = f"{collection}_{project_name(None, 'ours', size=16)}"
+        for run in range(2):
+            with open_store(**own) as store:
+                assert store.health()["collection"] == (earlier if whose == "ours" else new)
+                assert [entry.id for entry in store.list()] == (["tea"] if whose == "ours" else [])[run:]
+                store.reset()
+        with server.admin() as admin:
+            for name in (earlier, new):
+                there = admin.get(f"/collections/{name}/exists").json()["result"]["exists"]
+                assert there == (name == earlier or whose != "ours")
+                admin.delete(f"/collections/{name}")
 
     def test_no_two_projects_share_a_name(self) -> None:
         pairs = [

@@ -7,6 +7,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -16,6 +17,7 @@ from ...embedding import KeywordEncoder
 from ...errors import (
     StoreClosedError,
     StoreMissingError,
+    StorePermissionError,
     StoreUnavailableError,
 )
 from ...scope import ScopeBinding
@@ -30,6 +32,7 @@ from .requests import (
     Everything,
     Facet,
     Health,
+    Match,
     Ordered,
     Profile,
     Request,
@@ -40,12 +43,22 @@ from .requests import (
     SetVectors,
     Unembedded,
     Upsert,
+    Where,
 )
 from .server_calls import Call, Calls, Place, Work, calls_for
 from .server_deadline import Deadline
 from .server_engine import Patience, ServerEngine, arelease, release, share
 from .server_limits import NO_LIMITS, StrictModeError, limits_of
-from .server_setup import DEFAULT_SHARD_KEY, Opening, admit, first_length, read_descriptor, server_version
+from .server_setup import (
+    DEFAULT_SHARD_KEY,
+    DESCRIPTOR_ID,
+    Opening,
+    admit,
+    first_length,
+    read_descriptor,
+    server_version,
+)
+from .server_translate import to_filter
 
 _DOING: Final[Mapping[type, str]] = {
     Describe: "opening the collection",
@@ -67,10 +80,18 @@ _DOING: Final[Mapping[type, str]] = {
 
 
 class Target(NamedTuple):
-    """Where a call goes: a collection, and the project by which it may be sharded."""
+    """Where a call goes: a collection, and the project by which it may be sharded.
+
+    Attributes:
+        collection: its name.
+        project: the project's name as a shard key.
+        own: with a collection for each project, the name that it had in earlier versions, and what all of its entries
+            say of their project.
+    """
 
     collection: str
     project: str
+    own: tuple[str, Where] | None = None
 
 
 class ServerConnection:
@@ -122,7 +143,7 @@ class ServerConnection:
         start = time.monotonic()
         patience = Patience("the start-up check", seconds, Deadline(seconds))
         try:
-            self._engine.run(self._open(target) if known else self._version(), patience)
+            self._engine.run(self._opened(target) if known else self._version(), patience)
         except StoreUnavailableError as error:
             how = "gRPC" if self._settings.prefer_grpc else "REST"
             raise StoreUnavailableError(
@@ -155,6 +176,8 @@ class ServerConnection:
     # -- steps -----------------------------------------------------------------------------------------------------
 
     def _steps(self, request: Request[Any], target: Target) -> Calls:
+        if target.own is not None:
+            target = yield from self._as_it_is_named(target, *target.own)
         if isinstance(request, Health):
             return (yield from self._health(target))
         profile = self._profiles.get(target.collection)
@@ -202,6 +225,64 @@ class ServerConnection:
         if self._engine.version is None:
             self._engine.version = yield from server_version(self._settings.where)
         return self._engine.version
+
+    def _opened(self, target: Target) -> Calls:
+        if target.own is not None:
+            target = yield from self._as_it_is_named(target, *target.own)
+        return (yield from self._open(target))
+
+    def _as_it_is_named(self, target: Target, earlier: str, project: Where) -> Calls:
+        """The project's collection, which may have been created under its earlier name.
+
+        That name has a short digest, so that another project may have the same one. So the earlier collection is used
+        only if it holds entries of this project.
+        """
+        engine = self._engine
+        used = engine.names.get(target.collection)
+        if used in engine.descriptors:
+            return target._replace(collection=used)
+        refused: StorePermissionError | None = None
+        name = target.collection
+        try:
+            stored = yield from read_descriptor(name, self._settings.where)
+        except StoreMissingError:
+            stored = yield from self._descriptor_of_earlier(earlier, project, target.collection)
+            name = earlier if stored is not None else name
+        except StorePermissionError as error:
+            # A key for the collection under its earlier name alone.
+            stored, refused = (yield from self._descriptor_of_earlier(earlier, project, target.collection)), error
+            name = earlier
+        if stored is None:
+            if refused is not None:
+                raise refused
+            return target
+        yield from self._version()
+        engine.descriptors[name] = stored
+        engine.names[target.collection] = name
+        return target._replace(collection=name)
+
+    def _descriptor_of_earlier(self, earlier: str, project: Where, name: str) -> Calls:
+        """The descriptor of the collection under the earlier name if it belongs to the project, which it says from
+        then on: it stays the project's when it is empty."""
+        arguments: dict[str, Any] = {"collection_name": earlier}
+        try:
+            found = yield Call("retrieve", {**arguments, "ids": [DESCRIPTOR_ID], "with_payload": True})
+            if not found:
+                return None
+            stored = Descriptor.from_json(found[0].payload, f"collection {earlier!r} at {self._settings.where}")
+            if (belongs_to := found[0].payload.get("project_collection")) is not None:
+                return stored if belongs_to == name else None
+            scroll = {**arguments, "scroll_filter": to_filter(project), "limit": 1, "with_payload": False}
+            records, _ = yield Call("scroll", scroll)
+        except (StoreMissingError, StorePermissionError):
+            return None
+        if not records:
+            return None
+        key = {"shard_key_selector": DEFAULT_SHARD_KEY} if stored.by_project else {}
+        claim = {"payload": {"project_collection": name}, "points": [DESCRIPTOR_ID], "wait": True}
+        with suppress(StorePermissionError):  # a key that may only read
+            yield Call("set_payload", {**arguments, **claim, **key})
+        return stored
 
     def _open(self, target: Target) -> Calls:
         """The collection's profile, creating it if there is none."""
@@ -276,14 +357,26 @@ _NOTHING: Final[Mapping[type, Callable[[Any], Any]]] = {
 
 @lru_cache(maxsize=4096)
 def _target(collection: str, per_project: bool, org_id: str | None, project_id: str) -> Target:
-    project = project_name(org_id, project_id)
-    return Target(f"{collection}_{project}" if per_project else collection, project)
+    shard = project_name(org_id, project_id)
+    if not per_project:
+        return Target(collection, shard)
+    org = Match("org_id", () if org_id is None else (org_id,), or_missing=org_id is None)
+    earlier = f"{collection}_{shard}", (Match("project_id", (project_id,)), org)
+    return Target(f"{collection}_{project_name(org_id, project_id, size=COLLECTION_DIGEST)}", shard, earlier)
 
 
-def project_name(org_id: str | None, project_id: str) -> str:
-    """A project as part of a collection's name, or as a shard key: readable, and never the same for two projects."""
+COLLECTION_DIGEST: Final = 16
+"""Bytes of the digest in the name of a project's collection: nobody finds a second project with the same one."""
+
+SHARD_DIGEST: Final = 6
+"""Bytes of the digest in a shard key. Two projects may share a shard, where a filter keeps them apart; and shards that
+exist keep their names."""
+
+
+def project_name(org_id: str | None, project_id: str, *, size: int = SHARD_DIGEST) -> str:
+    """A project as part of a collection's name, or as a shard key: readable, with a digest of ``size`` bytes."""
     readable = re.sub(r"[^a-z0-9]+", "-", project_id.lower()).strip("-")[:40]
-    digest = hashlib.blake2b(json.dumps([org_id, project_id]).encode(), digest_size=6).hexdigest()
+    digest = hashlib.blake2b(json.dumps([org_id, project_id]).encode(), digest_size=size).hexdigest()
     return f"{readable}-{digest}" if readable else digest
 
 

@@ -12,10 +12,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import httpx
 from qdrant_client.http.exceptions import ResponseHandlingException
+
+LAST_ATTEMPT: Final = 0.1
+"""Seconds."""
 
 
 class Deadline:
@@ -47,7 +50,8 @@ class Deadline:
         if creates:
             with self.stopped():
                 return function()
-        seconds = self.left / nodes
+        # A last attempt may begin when the time is over: long enough to hear why the server cannot be reached.
+        seconds = max(self.left / nodes, LAST_ATTEMPT)
         answer: Future[Any] = Future()
         work = contextvars.copy_context()
 

@@ -94,6 +94,7 @@ class ServerEngine:
         self.version: tuple[int, int] | None = None
         self.descriptors: dict[str, Descriptor] = {}
         self.limits: dict[str, Limits] = {}
+        self.names: dict[str, str] = {}
         self._background: ThreadPoolExecutor | None = None
         self._pending: set[Future[Any]] = set()
         self._lock = threading.Lock()
