@@ -376,6 +376,11 @@ class TestTelemetry:
     def test_is_off_for_mem0_oss(self, oss_config: dict[str, Any], tmp_path: Path) -> None:
         assert self.run({"local_mem0_config": oss_config}, tmp_path) == "False True []"
 
+    @pytest.mark.skipif(mem0_version() < (2,), reason="Chroma is refused below mem0ai 2.0")
+    def test_is_off_over_chroma_which_has_its_own(self, oss_config: dict[str, Any], tmp_path: Path) -> None:
+        chroma = {"provider": "chroma", "config": {"path": str(tmp_path / "chroma")}}
+        assert self.run({"local_mem0_config": {**oss_config, "vector_store": chroma}}, tmp_path) == "False True []"
+
     def test_is_off_even_if_mem0_was_imported_before(self, oss_config: dict[str, Any], tmp_path: Path) -> None:
         found = self.run({"local_mem0_config": oss_config}, tmp_path, before="import mem0; seen.clear()")
         assert found.startswith("False True")

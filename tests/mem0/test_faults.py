@@ -19,6 +19,7 @@ from crewai_persistent_memory import (
     StoreUnavailableError,
     open_store,
 )
+from crewai_persistent_memory.stores.mem0.errors import judged
 
 from ..support.mem0_platform import DEFAULT_KEY, Fault, Mem0Platform
 from .conftest import OpenMem0
@@ -216,3 +217,9 @@ def test_vectors_and_weights_are_refused_in_words(open_mem0: OpenMem0) -> None:
     for messages in ("text", [], [{"role": "boss", "content": "x"}], [{"role": "user", "content": " "}]):
         with pytest.raises(InvalidEntryError, match=r"messages|message"):
             store.add_messages(messages)
+
+
+def test_a_nul_character_on_postgres_is_a_bad_entry() -> None:
+    """Postgres's words, as psycopg hands them on."""
+    error = ValueError("unsupported Unicode escape sequence\nDETAIL:  \\u0000 cannot be converted to text.")
+    assert isinstance(judged(error, where="Mem0 OSS", doing="adding", writes=True).ours, InvalidEntryError)

@@ -7,6 +7,7 @@ import sqlite3
 import stat
 from collections.abc import Callable
 from contextlib import closing
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,26 @@ def test_a_write_ahead_log_is_emptied(oss: OpenMem0, oss_config: dict[str, Any])
     assert b"CANARYNUTS" in bytes_of(oss_config)
     store.delete(entry.id)
     assert b"CANARYNUTS" not in bytes_of(oss_config)
+
+
+def test_a_reset_removes_what_has_expired(
+    oss: OpenMem0, openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No listing shows it, but Mem0's extraction reads it."""
+    from crewai_persistent_memory.stores.mem0 import records
+
+    store, jane = oss(run_id="r1", mem0={"run_expiry_days": 7}), oss(user_id="jane", run_id="r1")
+    with monkeypatch.context() as a_month_ago:
+        a_month_ago.setattr(records, "utcnow", lambda: datetime.now() - timedelta(days=30))
+        store.add("The code is CANARY.")
+    jane.add("The code is JANES.")
+    assert store.list() == []
+    store.reset()
+    openai_server.prompts.clear()
+    store.add_messages(told("The code is lost."))
+    assert "CANARY" not in "".join(openai_server.prompts)
+    rows, *_ = store._service._client().vector_store.list(filters={"user_id": "jane/default//r1"})
+    assert [row.payload["data"] for row in rows] == ["The code is JANES."]
 
 
 @with_entities

@@ -14,7 +14,7 @@ from crewai_persistent_memory import ConfigurationError, open_store
 from crewai_persistent_memory.stores.mem0 import providers
 from crewai_persistent_memory.stores.mem0.loading import mem0_version
 
-from ..support.openai_server import OpenAIServer
+from ..support.engines import MORE_OF_MEM0
 
 OLD, NEW = (1, 0, 11), (2, 2, 1)
 POSTGRES = {"host": "127.0.0.1", "port": 9, "user": "u", "password": "p"}
@@ -128,14 +128,14 @@ def test_a_graph_store_is_refused() -> None:
         open_store(user_id="john", mem0={"local_mem0_config": config, "startup_check": False})
 
 
-@pytest.mark.skipif(mem0_version() < (2,), reason="Chroma is refused below mem0ai 2.0")
-def test_many_users_on_chroma_find_their_own(openai_server: OpenAIServer, tmp_path: Path) -> None:
+@pytest.mark.skipif(mem0_version() < (2,), reason="both are refused below mem0ai 2.0")
+@pytest.mark.parametrize("kind", sorted(MORE_OF_MEM0))
+def test_many_users_find_their_own(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """What goes wrong elsewhere: nothing found beside many others, the best last, ids without effect."""
-    config = openai_server.local_mem0_config(
-        {"provider": "chroma", "config": {"path": str(tmp_path / "chroma"), "collection_name": "many"}},
-        str(tmp_path / "history.db"),
-    )
-    users = int(os.environ.get("MEM0_USERS", "40"))
+    if kind == "pgvector" and not os.environ.get("PGVECTOR_URL"):
+        pytest.skip("needs a Postgres with pgvector: set PGVECTOR_URL")
+    config = MORE_OF_MEM0[kind].options(request, tmp_path)["mem0"]["local_mem0_config"]
+    users = int(os.environ.get("VECTOR_STORE_USERS", "40"))
     with open_store(mem0={"local_mem0_config": config}) as store:
         for number in range(users):
             store.scoped(user_id=f"user{number}").add(f"The code of the door is {number}.", id="code")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,6 +101,26 @@ def remove_mem0_oss(request: pytest.FixtureRequest, folder: Path) -> None:
             client.delete(f"/collections/{name}")
 
 
+def in_mem0_chroma(request: pytest.FixtureRequest, folder: Path) -> dict[str, Any]:
+    settings = {"path": str(folder / "chroma"), "collection_name": collection_of(folder)}
+    openai = request.getfixturevalue("openai_server")
+    config = openai.local_mem0_config({"provider": "chroma", "config": settings}, str(folder / "history.db"))
+    return {"mem0": {"local_mem0_config": config}}
+
+
+def in_mem0_pgvector(request: pytest.FixtureRequest, folder: Path) -> dict[str, Any]:
+    settings = {
+        "connection_string": os.environ["PGVECTOR_URL"],
+        "collection_name": collection_of(folder).replace("-", "_"),
+        "embedding_model_dims": DIMENSIONS,
+        "hnsw": False,
+        "maxconn": 2,
+    }
+    openai = request.getfixturevalue("openai_server")
+    config = openai.local_mem0_config({"provider": "pgvector", "config": settings}, str(folder / "history.db"))
+    return {"mem0": {"local_mem0_config": config}}
+
+
 NEWEST, OLDER = "1.17.0", "1.16.3"
 
 EMBEDDED = Kind(lambda request, folder: {"path": folder / "store"})
@@ -112,6 +133,18 @@ STORES: dict[str, Kind] = {
     "mem0-cloud": Kind(in_mem0_cloud, cannot=MEM0_CANNOT, embeds_itself=True),
     "mem0-oss": Kind(in_mem0_oss, remove_mem0_oss, cannot=MEM0_CANNOT, embeds_itself=True),
 }
+MORE_OF_MEM0: dict[str, Kind] = {
+    "chroma": Kind(in_mem0_chroma, cannot=MEM0_CANNOT, embeds_itself=True),
+    "pgvector": Kind(
+        in_mem0_pgvector,
+        cannot={**MEM0_CANNOT, "test_any_text_comes_back[mem0-pgvector-\\u65e5": "Postgres keeps no NUL character"},
+        embeds_itself=True,
+    ),
+}
+"""Vector stores of Mem0 OSS that the contract runs over only when asked to: ``VECTOR_STORES=chroma,pgvector``, the
+latter at ``PGVECTOR_URL``."""
+for _name in filter(None, os.environ.get("VECTOR_STORES", "").split(",")):
+    STORES[f"mem0-{_name}"] = MORE_OF_MEM0[_name]
 VARIANTS = {name for name in STORES if name.startswith("server-")}
 """The same engine in another version, transport or layout."""
 

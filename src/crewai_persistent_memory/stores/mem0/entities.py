@@ -7,10 +7,9 @@ nothing if it fails.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
-FIRST_LISTING: Final = 1000
-"""How many rows are asked for first; ten times as many while there may be more."""
+from .versions import rows_of
 
 
 def forget(
@@ -29,21 +28,7 @@ def forget(
     names = memory.entity_store
     gone = set(memory_ids)
     for user_id in user_ids:
-        for row in _rows(names, user_id):
-            payload = row.payload or {}
-            if payload.get("user_id") != user_id:
-                continue
-            linked = payload.get("linked_memory_ids") or []
-            if gone.issuperset(linked) or all_of(user_id, payload):
+        for row in rows_of(names, user_id):
+            linked = row.payload.get("linked_memory_ids") or []
+            if gone.issuperset(linked) or all_of(user_id, row.payload):
                 names.delete(vector_id=row.id)
-
-
-def _rows(names: Any, user_id: str) -> list[Any]:
-    limit = FIRST_LISTING
-    while True:
-        found = names.list(filters={"user_id": user_id}, top_k=limit)
-        # Some vector stores answer with a list of lists, or with a list and where to go on.
-        rows = found[0] if found and isinstance(found[0], list) else found
-        if len(rows or ()) < limit:
-            return list(rows or ())
-        limit *= 10

@@ -64,6 +64,8 @@ def judged(error: Exception, *, where: str, doing: str, writes: bool) -> Judged:
     if any(isinstance(each, _LOST) for each in chain):
         unsure = ". It may have been done all the same: look before you do it again" if writes else ""
         return Judged(StoreUnavailableError(f"{where} did not answer {doing}: {text}{unsure}"), Repeat.IF_SAFE)
+    if "\\u0000 cannot be converted to text" in text:
+        return Judged(InvalidEntryError(f"{where}: Postgres keeps no text with a NUL character (\\x00)"), Repeat.NEVER)
     if "database is locked" in text:
         return Judged(
             StoreBusyError(f"{where}: its history database is locked by another process: {text}"), Repeat.NEVER

@@ -37,6 +37,7 @@ from .versions import (
     names_of,
     open_source_memory,
     results_of,
+    rows_of,
     stands_threads,
     takes,
 )
@@ -207,8 +208,17 @@ class LocalService(Asking):
         # First what Mem0 keeps beside the memories: whoever is interrupted still finds them, and deletes them again.
         what = {"ids": [record.id for record in records], "owners": owners, "emptied": emptied}
         yield Call("forget", what, "a deletion", writes=True)
-        for record in records:
-            yield Call("delete", {"id": record.id}, "a deletion", writes=True)
+        ids = [record.id for record in records]
+        for owner in emptied:
+            ids += yield Call("left", {"owner": owner, "emptied": emptied}, "a deletion")
+        for id in dict.fromkeys(ids):
+            yield Call("delete", {"id": id}, "a deletion", writes=True)
+
+    @staticmethod
+    def _do_left(memory: Any, *, owner: Scope, emptied: Sequence[Scope]) -> list[str]:
+        """What no listing shows because it has expired; an extraction would still read it."""
+        rows = rows_of(memory.vector_store, local_identity(owner))
+        return [str(row.id) for row in rows if _owner_of(row.payload, owner) in emptied]
 
     @staticmethod
     def _do_forget(memory: Any, *, ids: Sequence[str], owners: Sequence[Scope], emptied: Sequence[Scope]) -> None:

@@ -197,6 +197,19 @@ def local_read(method: Any, user_id: str, limit: int, extra: Mapping[str, Any] |
     return {"user_id": user_id, "limit": limit, **filters}
 
 
+def rows_of(collection: Any, user_id: str) -> list[Any]:
+    """All rows of a user in a vector store of the library, whose own listing leaves out what has expired."""
+    limit = 1000
+    name = "top_k" if takes(collection.list, "top_k") else "limit"
+    while True:
+        found = collection.list(filters={"user_id": user_id}, **{name: limit})
+        # Some vector stores answer with a list of lists, or with a list and where to go on.
+        rows = found[0] if found and isinstance(found[0], list) else found
+        if len(rows or ()) < limit:
+            return [row for row in rows or () if (row.payload or {}).get("user_id") == user_id]
+        limit *= 10
+
+
 def instructed(memory: Any, instructions: str | None) -> tuple[Any, Arguments]:
     """Who to ask for an extraction that follows instructions as well as the configuration's own, and with which
     arguments besides."""
