@@ -151,3 +151,22 @@ def test_flipped_bytes(whole: Path, tmp_path_factory: pytest.TempPathFactory) ->
             if isinstance(answers[str(path)][0], dict):
                 assert len(answers[str(path)][1]) <= 1, "one flipped byte costs one entry at most"
             shutil.rmtree(path)
+
+
+def test_an_entry_that_cannot_be_read_in_a_store_that_was_not_closed(
+    whole: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Without a seal, damage shows when it is read: the entry is named, and the others stay readable."""
+    path = copy_of(whole, tmp_path_factory.mktemp("unsealed") / "s")
+    (path / "store.seal").unlink()
+    [page] = path.glob("shard/segments/*/payload_storage/page_0.dat")
+    content = page.read_bytes()
+    at = content.index(b"fact 30 of 30")
+    with open(page, "r+b") as file:
+        file.seek(at - 60)
+        file.write(b"\xff" * 90)
+    [answer] = look([path]).values()
+    found, lost, _, kept = answer
+    assert lost == ["30"]
+    assert found.keys() == {str(n) for n in range(ENTRIES)} - {"30"}
+    assert kept == ENTRIES

@@ -22,7 +22,9 @@ import qdrant_edge as edge
 from ...errors import (
     DimensionMismatchError,
     EmbedderMismatchError,
+    EngineError,
     StoreClosedError,
+    StoreCorruptedError,
 )
 from .descriptor import KEYWORDS as KEYWORDS_ONLY
 from .descriptor import Descriptor
@@ -32,8 +34,8 @@ from .edge_disk import EdgeDisk, Fsync
 from .edge_errors import engine_errors
 from .edge_ledger import Ledger
 from .edge_long_texts import batches_of, is_long, make_way, one_by_one
-from .edge_mend import LOST, all_ids, read_lost
-from .edge_rebuild import ensure_dense, rewrite, swap
+from .edge_mend import LOST, all_ids, read_lost, read_one, rewrite_whole
+from .edge_rebuild import ensure_dense, load_shard, rewrite, swap
 from .edge_seal import LEDGER, seal
 from .edge_translate import EdgeReader, to_filter, to_point
 from .layout import DENSE
@@ -164,6 +166,15 @@ class EmbeddedEngine:
         """
         if self._closed or self._owner_pid != os.getpid():
             raise self._gone()
+        try:
+            return self._answer(request)
+        except (StoreCorruptedError, EngineError):
+            # One entry that cannot be read would fail every list and reset of its user for good.
+            if not self._mend():
+                raise
+            return self._answer(request)
+
+    def _answer(self, request: Request[Any]) -> Any:
         with engine_errors(self.path):
             if type(request) in _WRITES:
                 return self._execute[type(request)](request)
@@ -348,6 +359,24 @@ class EmbeddedEngine:
             self._directory.remove_damaged()
             self._directory.make_private()
         return True
+
+    def _mend(self) -> bool:
+        """Write the shard anew without entries that cannot be read, if there are any. Their ids are kept."""
+        with self._lock:
+            if self._closed:
+                return False
+            dense = self.descriptor.dimensions is not None
+            with engine_errors(self.path):
+                if all(read_one(self._shard, point, dense=dense) for point in all_ids(self._shard)):
+                    return False
+            expected = self._ledger.read().entries
+            with engine_errors(self.path), self._reads.none(), self.disk.paused():
+                self._ledger.close()
+                rewrite_whole(self._directory, self._shard, self.descriptor, expected)
+                self._shard = self._reader.shard = load_shard(self._directory)
+                self._ledger.open()
+            self._directory.make_private()
+            return True
 
     def _replace_ledger(self, content: bytes) -> None:
         self._ledger.close()
