@@ -89,10 +89,14 @@ class TestRecords:
         assert read.embedding == pytest.approx([0.0, 1.0])
         assert do(backend, "count") == 1
 
-    def test_update_of_a_missing_record_loses_nothing(self, open_backend: Any, do: Any) -> None:
+    def test_update_of_a_record_that_was_deleted_since_it_was_read(self, open_backend: Any, do: Any) -> None:
+        """CrewAI's consolidation reads records, asks an LLM for seconds, and updates them: deleted ones stay deleted."""
         backend = open_backend()
-        do(backend, "update", record("new"))
-        assert ids(do(backend, "list_records")) == ["new"]
+        do(backend, "save", [record("a", [1.0, 0.0])])
+        read = do(backend, "get_record", "a")
+        do(backend, "delete", record_ids=["a"])
+        do(backend, "update", read)
+        assert do(backend, "list_records") == []
 
     def test_touch(self, open_backend: Any, do: Any) -> None:
         backend = open_backend()
