@@ -3,7 +3,9 @@ environment that the file gives them, with ports of this machine in the place of
 
 from __future__ import annotations
 
+import importlib
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,8 +16,9 @@ from types import SimpleNamespace
 import httpx
 import pytest
 
+from ..support.asgi import Serving
 from ..support.calling import until
-from ..support.deployment import compose, environment_of
+from ..support.deployment import SERVICE, compose, environment_of
 from ..support.example_service import services
 from ..support.openai_server import OpenAIServer
 from ..support.qdrant_server import QdrantServer, binaries, missing
@@ -97,6 +100,19 @@ def test_without_a_key_the_service_starts_and_says_so(running: SimpleNamespace) 
     assert service.health_command().returncode != 0
     assert service.process.poll() is None
     assert httpx.get(f"{service.url}/memories", headers={"X-User-Id": "john"}).status_code == 200
+
+
+def test_a_wrong_address_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Uvicorn would start a worker that dies at its import again and again."""
+    monkeypatch.setenv("QDRANT_URL", "qdrant:6333")
+    monkeypatch.syspath_prepend(str(SERVICE))
+    with Serving(importlib.import_module("app").app) as service:
+        answer = httpx.get(f"{service.url}/health")
+        assert (answer.status_code, answer.json()["detail"].partition(":")[0]) == (503, "url")
+        asked = httpx.post(f"{service.url}/ask", json={"text": "hello"}, headers={"X-User-Id": "john"})
+        assert asked.status_code == 503
+        assert httpx.get(f"{service.url}/live").status_code == 200
+    del sys.modules["app"]
 
 
 def test_a_failing_llm_is_said(running: SimpleNamespace) -> None:

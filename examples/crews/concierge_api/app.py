@@ -32,7 +32,7 @@ from fastapi import FastAPI, Header, HTTPException
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, Field
 
-from crewai_persistent_memory import PersistentMemory, PersistentMemoryError, StoreError, use_scope
+from crewai_persistent_memory import ConfigurationError, PersistentMemory, PersistentMemoryError, StoreError, use_scope
 
 from crewai import Agent, Crew, Task  # isort: skip (after ours: no telemetry)
 
@@ -132,6 +132,21 @@ def create_app(llm: Any = None, **options: Any) -> FastAPI:
     return app
 
 
+def misconfigured(error: ConfigurationError) -> FastAPI:
+    """A service that says what is wrong with its environment. One that ended would be started again, for ever."""
+    app = FastAPI(title="Concierge, misconfigured")
+
+    @app.get("/live")
+    async def live() -> dict[str, int]:
+        return {"worker": os.getpid()}
+
+    @app.api_route("/{path:path}", methods=["GET", "POST", "DELETE"])
+    async def refuse(path: str) -> None:
+        raise HTTPException(503, str(error) if path == "health" else "misconfigured: /health has the reason")
+
+    return app
+
+
 def patience(options: dict[str, Any]) -> dict[str, Any]:
     """:data:`PATIENCE`, for a Qdrant server; what the environment says about it wins."""
     if not (options.get("url") or os.environ.get("QDRANT_URL")):
@@ -172,6 +187,10 @@ def _event(name: str, **data: Any) -> str:
 def __getattr__(name: str) -> Any:
     # Built when a server asks for "app:app", not when a test imports create_app.
     if name == "app":
-        globals()["app"] = create_app()
+        try:
+            globals()["app"] = create_app()
+        except ConfigurationError as error:
+            logger.exception("the environment is not what the service needs")
+            globals()["app"] = misconfigured(error)
         return globals()["app"]
     raise AttributeError(name)
