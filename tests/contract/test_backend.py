@@ -90,7 +90,7 @@ class TestRecords:
         assert do(backend, "count") == 1
 
     def test_update_of_a_record_that_was_deleted_since_it_was_read(self, open_backend: Any, do: Any) -> None:
-        """CrewAI's consolidation reads records, asks an LLM for seconds, and updates: what was deleted stays deleted."""
+        """CrewAI's consolidation reads records, asks an LLM, and updates: what was deleted stays deleted."""
         backend = open_backend()
         do(backend, "save", [record("a", [1.0, 0.0])])
         read = do(backend, "get_record", "a")
