@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime, timedelta
@@ -14,6 +16,7 @@ from typing import Any
 import pytest
 
 from crewai_persistent_memory import StorePathError, open_store, use_scope
+from crewai_persistent_memory.stores.mem0 import history
 from crewai_persistent_memory.stores.mem0.loading import mem0_version
 
 from ..support.openai_server import OpenAIServer
@@ -29,8 +32,8 @@ def told(text: str) -> Any:
 
 def bytes_of(config: dict[str, Any]) -> bytes:
     """The history database as it lies on the disk, journals included."""
-    history = Path(config["history_db_path"])
-    return b"".join(file.read_bytes() for file in sorted(history.parent.glob("history.db*")))
+    path = Path(config["history_db_path"])
+    return b"".join(file.read_bytes() for file in sorted(path.parent.glob("history.db*")))
 
 
 def by_id(store: Any) -> None:
@@ -209,18 +212,18 @@ def test_a_reset_removes_entities_that_earlier_deletions_left(oss: OpenMem0) -> 
 
 @posix
 def test_the_history_is_its_owners_only(oss_config: dict[str, Any], tmp_path: Path) -> None:
-    history = tmp_path / "new" / "history.db"
+    path = tmp_path / "new" / "history.db"
     before = os.umask(0)
     try:
-        with open_store(user_id="john", mem0={"local_mem0_config": {**oss_config, "history_db_path": str(history)}}):
-            modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in history.parent.iterdir()}
+        with open_store(user_id="john", mem0={"local_mem0_config": {**oss_config, "history_db_path": str(path)}}):
+            modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
     finally:
         os.umask(before)
     assert set(modes.values()) == {0o600}
-    assert stat.S_IMODE(history.parent.stat().st_mode) == 0o700
-    history.chmod(0o644)
-    with open_store(user_id="john", mem0={"local_mem0_config": {**oss_config, "history_db_path": str(history)}}):
-        assert stat.S_IMODE(history.stat().st_mode) == 0o600, "one of an earlier version is closed as well"
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    path.chmod(0o644)
+    with open_store(user_id="john", mem0={"local_mem0_config": {**oss_config, "history_db_path": str(path)}}):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600, "one of an earlier version is closed as well"
 
 
 @posix
@@ -234,3 +237,17 @@ def test_a_planted_link_is_not_followed(name: str, oss_config: dict[str, Any], t
     with pytest.raises(StorePathError, match="symbolic link"):
         open_store(user_id="john", mem0={"local_mem0_config": config})
     assert victim.read_text() == "precious"
+
+
+def test_opening_keeps_the_locks_of_this_process(tmp_path: Path) -> None:
+    """POSIX releases all locks of a process on a file when the process closes the file anywhere."""
+    path = tmp_path / "history.db"
+    other = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('BEGIN IMMEDIATE')"
+    with closing(sqlite3.connect(path)) as mine:
+        mine.execute("CREATE TABLE history (id)")
+        mine.execute("BEGIN IMMEDIATE")
+        path.chmod(0o644)
+        with history.opening(path):
+            pass
+        found = subprocess.run([sys.executable, "-c", other, str(path)], capture_output=True, text=True, timeout=60)
+        assert "database is locked" in found.stderr

@@ -56,19 +56,23 @@ def opening(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def _close_to_others(file: Path, *, create: bool) -> None:
-    """SQLite gives its journals the mode of the database."""
-    if not create and not file.is_symlink() and not file.exists():
-        return
-    opened = open_private(file, os.O_RDWR | (os.O_CREAT if create else 0))
+    """A file that exists is not opened: closing it would release the locks that SQLite holds on it in this process.
+    SQLite gives its journals the mode of the database."""
     try:
-        if os.name == "posix":
-            about = os.fstat(opened)
-            if about.st_uid not in (0, os.geteuid()) and os.geteuid() != 0:
-                raise StorePathError(f"{file} belongs to another user (uid {about.st_uid})")
-            if stat.S_IMODE(about.st_mode) & 0o077 and os.geteuid() in (0, about.st_uid):
-                os.fchmod(opened, 0o600)
-    finally:
-        os.close(opened)
+        about = file.lstat()
+    except FileNotFoundError:
+        if create:
+            os.close(open_private(file, os.O_RDWR | os.O_CREAT))
+        return
+    if not stat.S_ISREG(about.st_mode):
+        kind = "a symbolic link" if stat.S_ISLNK(about.st_mode) else "no plain file"
+        raise StorePathError(f"{file} is {kind}: remove it")
+    if os.name != "posix":
+        return
+    if about.st_uid not in (0, os.geteuid()) and os.geteuid() != 0:
+        raise StorePathError(f"{file} belongs to another user (uid {about.st_uid})")
+    if stat.S_IMODE(about.st_mode) & 0o077 and os.geteuid() in (0, about.st_uid):
+        file.chmod(0o600)
 
 
 def tend(memory: Any) -> None:

@@ -205,13 +205,13 @@ class LocalService(Asking):
         owners = list(dict.fromkeys([*emptied, *(record.owner for record in records)]))
         if not owners:
             return
-        # First what Mem0 keeps beside the memories: whoever is interrupted still finds them, and deletes them again.
-        what = {"ids": [record.id for record in records], "owners": owners, "emptied": emptied}
-        yield Call("forget", what, "a deletion", writes=True)
         ids = [record.id for record in records]
         for owner in emptied:
             ids += yield Call("left", {"owner": owner, "emptied": emptied}, "a deletion")
-        for id in dict.fromkeys(ids):
+        ids = list(dict.fromkeys(ids))
+        # First what Mem0 keeps beside the memories: whoever is interrupted still finds them, and deletes them again.
+        yield Call("forget", {"ids": ids, "owners": owners, "emptied": emptied}, "a deletion", writes=True)
+        for id in ids:
             yield Call("delete", {"id": id}, "a deletion", writes=True)
 
     @staticmethod
