@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import yaml
 
 from .qdrant_server import ROOT
@@ -18,7 +19,8 @@ EXAMPLES = ROOT / "examples"
 DEPLOY = EXAMPLES / "deploy"
 KUBERNETES = DEPLOY / "kubernetes"
 SERVICE = EXAMPLES / "crews" / "concierge_api"
-SCHEMAS = Path(__file__).parent / "schemas"
+KUBERNETES_VERSION = "1.31"
+"""The oldest that the files are for."""
 
 
 def compose() -> dict[str, Any]:
@@ -52,12 +54,24 @@ def backup_pod() -> dict[str, Any]:
     return manifest("CronJob", "memory-snapshot")["spec"]["jobTemplate"]["spec"]["template"]  # type: ignore[no-any-return]
 
 
-def check_schema(schema: str, value: Any, kind: str | None = None) -> None:
-    """Raises ``jsonschema.ValidationError`` for what the vendor's own description does not know."""
-    described = json.loads((SCHEMAS / schema).read_text())
-    if kind is not None:
-        described = {"$defs": described["$defs"], **described["kinds"][kind]}
-    jsonschema.Draft202012Validator(described).validate(value)
+def wrong_in_compose(folder: Path, value: Mapping[str, Any]) -> str:
+    """What Compose's published schema finds wrong in the content of a file; empty for nothing."""
+    file = folder / "compose.yaml"
+    file.write_text(yaml.safe_dump(dict(value)))
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+def wrong_in_kubernetes(value: Mapping[str, Any]) -> str:
+    """What the schemas that Kubernetes publishes find wrong in an object; empty for nothing."""
+    import kubernetes_validate
+
+    try:
+        kubernetes_validate.validate(dict(value), KUBERNETES_VERSION, strict=True)
+    except kubernetes_validate.ValidationError as error:
+        return str(error)
+    return ""
 
 
 def interpolated(value: str, variables: Mapping[str, str]) -> str:
