@@ -1,6 +1,6 @@
 """Every file of a closed store missing, cut, or with a flipped byte: nothing is lost silently, and nothing crashes.
 
-``CREWAI_MEMORY_TEST_FLIPS=300`` flips that many bytes (a few without it), in 800 entries.
+``TEST_FLIPS=300`` flips that many bytes (a few without it), in 800 entries.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pytest
 
 from crewai_persistent_memory import MemoryEntry, StoreCorruptedError, open_store
 
-FLIPS = int(os.environ.get("CREWAI_MEMORY_TEST_FLIPS", "0"))
+FLIPS = int(os.environ.get("TEST_FLIPS", "0"))
 ENTRIES = 800 if FLIPS else 60
 
 LOOK = """
