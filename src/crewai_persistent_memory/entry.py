@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any, Final, TypedDict
 
@@ -67,6 +67,10 @@ class MemoryEntry:
         entry = object.__new__(cls)
         entry.__dict__.update(fields)
         return entry
+
+    def keeping(self, names: Collection[str], earlier: MemoryEntry) -> MemoryEntry:
+        """This entry with the fields of these names as they were in ``earlier``."""
+        return replace(self, **{name: getattr(earlier, name) for name in names})
 
     def to_dict(self) -> dict[str, Any]:
         """The entry as plain JSON values, without its vector."""

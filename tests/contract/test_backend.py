@@ -98,6 +98,17 @@ class TestRecords:
         do(backend, "update", read)
         assert do(backend, "list_records") == []
 
+    def test_a_consolidated_record_stays_private(self, open_backend: Any, do: Any) -> None:
+        """CrewAI's consolidation makes the record anew, and says nothing of its source and its privacy."""
+        backend = open_backend()
+        do(backend, "save", [record("a", [1.0, 0.0], source="support", private=True)])
+        do(backend, "update", record("a", [0.0, 1.0], content="consolidated"))
+        read = do(backend, "get_record", "a")
+        assert (read.content, read.source, read.private) == ("consolidated", "support", True)
+        do(backend, "update", record("a", [0.0, 1.0], source=None, private=False))
+        read = do(backend, "get_record", "a")
+        assert (read.source, read.private) == (None, False)
+
     def test_touch(self, open_backend: Any, do: Any) -> None:
         backend = open_backend()
         do(backend, "save", [record("a", last_accessed=NOON, created_at=NOON)])

@@ -7,7 +7,7 @@ yields what it needs (``_add``, ``_search``, ...), and two drivers that wait for
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any
 
@@ -118,7 +118,7 @@ class MemoryStore(
     async def aput(self, entries: Sequence[MemoryEntry]) -> None:
         return await self._arun(self._put(entries))
 
-    def replace(self, entry: MemoryEntry, *, create: bool = True) -> bool:
+    def replace(self, entry: MemoryEntry, *, create: bool = True, keep: Collection[str] = ()) -> bool:
         """Store ``entry`` in place of the visible entry with its id, which keeps its run and agent. Without an
         embedding, the stored vector stays while the content does.
 
@@ -126,14 +126,15 @@ class MemoryStore(
             entry: the entry.
             create: if there is none, store it in this scope. With ``False`` nothing is stored then, so that an entry
                 which was deleted since it was read stays deleted.
+            keep: names of fields of ``entry`` that say nothing: the stored ones stay.
 
         Returns:
             Whether it was stored.
         """
-        return self._complete(self._replace(entry, create))
+        return self._complete(self._replace(entry, create, keep))
 
-    async def areplace(self, entry: MemoryEntry, *, create: bool = True) -> bool:
-        return await self._arun(self._replace(entry, create))
+    async def areplace(self, entry: MemoryEntry, *, create: bool = True, keep: Collection[str] = ()) -> bool:
+        return await self._arun(self._replace(entry, create, keep))
 
     def update(self, id: str, **changes: Unpack[EntryChanges]) -> MemoryEntry:
         """Change fields of an entry; new content is embedded anew.

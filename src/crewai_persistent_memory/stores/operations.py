@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from typing import Any, TypeVar
 
 from typing_extensions import Self
@@ -35,7 +35,7 @@ class StoreOperations(ABC):
     def _put(self, entries: Sequence[MemoryEntry]) -> Steps[None]: ...
 
     @abstractmethod
-    def _replace(self, entry: MemoryEntry, create: bool) -> Steps[bool]: ...
+    def _replace(self, entry: MemoryEntry, create: bool, keep: Collection[str]) -> Steps[bool]: ...
 
     @abstractmethod
     def _update(self, id: str, changes: EntryChanges) -> Steps[MemoryEntry]: ...

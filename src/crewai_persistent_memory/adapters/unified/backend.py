@@ -39,6 +39,12 @@ class EmbeddingDimensionMismatchError(DimensionMismatchError, _CrewAIMismatch): 
     """A vector of another length than the store's, as CrewAI and as this package name it."""
 
 
+def _unsaid(record: MemoryRecord) -> set[str]:
+    """The fields that a record for ``update`` says nothing of. CrewAI's consolidation makes it anew, without the source
+    and the privacy that the memory has, and no record has a kind."""
+    return {"kind", *({"source", "private"} - record.model_fields_set)}
+
+
 @contextmanager
 def _crewai_errors() -> Iterator[None]:
     try:
@@ -114,11 +120,12 @@ class QdrantStorageBackend(NotPickled):
         """Replace the record with the same id. If none is visible in this scope, nothing is stored: CrewAI updates
         only what it has read before, so the record was deleted since, and what was deleted stays deleted."""
         with _crewai_errors():
-            self._told(self._store.replace(to_entry(record), create=False), record.id)
+            self._told(self._store.replace(to_entry(record), create=False, keep=_unsaid(record)), record.id)
 
     async def aupdate(self, record: MemoryRecord) -> None:
         with _crewai_errors():
-            self._told(await self._store.areplace(to_entry(record), create=False), record.id)
+            stored = await self._store.areplace(to_entry(record), create=False, keep=_unsaid(record))
+            self._told(stored, record.id)
 
     @staticmethod
     def _told(stored: bool, id: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeVar, cast
 
@@ -122,11 +122,13 @@ class Mem0Store(TextNativeStore):
         for entry in checked.values():
             yield from self._keep(entry, owner, taken.get(entry.id))
 
-    def _replace(self, entry: MemoryEntry, create: bool) -> Steps[bool]:
+    def _replace(self, entry: MemoryEntry, create: bool, keep: Collection[str]) -> Steps[bool]:
         owner, entry = self.scope, checked_entry(replace(entry, embedding=None))
         found = yield from self._find(entry.id, include_shared=False)
         if found is None and not create:
             return False
+        if found is not None:
+            entry = entry.keeping(keep, found.entry)
         yield from self._keep(entry, owner if found is None else found.owner, found)
         return True
 

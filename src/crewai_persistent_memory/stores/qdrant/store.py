@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol, TypeVar, cast
@@ -201,13 +201,14 @@ class QdrantStore(ReadingStore):
     def _compact(self) -> Steps[bool]:
         return (yield from ask(Compact()))
 
-    def _replace(self, entry: MemoryEntry, create: bool) -> Steps[bool]:
+    def _replace(self, entry: MemoryEntry, create: bool, keep: Collection[str]) -> Steps[bool]:
         found = yield from self._find(entry.id, include_shared=False, with_vectors=True)
         if found is None:
             if create:
                 yield from self._store([entry], [self.scope])
             return create
         hit, owner = found
+        entry = entry.keeping(keep, to_entry(hit, owner))
         if not entry.embedding and hit.payload["content"] == entry.content and hit.dense:
             entry = replace(entry, embedding=hit.dense)
         profile = yield from ask(Describe())
