@@ -6,7 +6,8 @@ import math
 from typing import Any, Final, Protocol
 
 from ..errors import ConfigurationError
-from .words import Grouping, for_document, for_query, pieces_of, shorter_groups
+from .normal_form import normal_form
+from .words import Grouping, as_before, for_document, for_query, pieces_of, shorter_groups
 
 K: Final = 1.2
 B: Final = 0.75
@@ -20,6 +21,9 @@ MOST_QUERY_TERMS: Final = 4_096
 
 SHORTER_GROUPS: Final = (0.02, 0.002)
 """The weights of shorter groups of characters in a query. A text that has the longer ones comes first."""
+
+OLDER_FORM: Final = 0.02
+"""The weight of a query's terms in the form before the normal one, where that is another. It may be parts of words."""
 
 MANY_TERMS: Final = 100_000
 MOST_TERMS: Final = 150_000
@@ -46,6 +50,8 @@ class KeywordEncoder:
     ``k = 1.2``, ``b = 0.75``, an expected length of 256 tokens, lower case, accents folded, and the stop words
     and stemmer of ``language`` (``"none"`` for neither). IDF is applied by the engine at query time.
 
+    Every text is brought into one form first (:mod:`.normal_form`).
+
     Three things differ from the server's numbers, because its tokenizer takes every run of letters for one word:
     scripts without blanks (Chinese, Japanese, Thai, ...) become groups of characters; a Latin word is apart from the
     Hangul, Arabic, Hebrew or Indic letters beside it; a word longer than 1,024 characters (Base64) becomes several.
@@ -71,7 +77,7 @@ class KeywordEncoder:
     def document(self, text: str) -> SparseVector:
         """The weights of a text's terms. It counts a long text piece by piece: the engine's tokenizer holds the
         interpreter's lock, for 350 ms over 1 MB of Base64."""
-        pieces = pieces_of(text)
+        pieces = pieces_of(normal_form(text))
         if len(pieces) == 1:
             return self._model.embed_document(for_document(pieces[0], Grouping.ALL))
         from qdrant_edge import SparseVector as EngineVector
@@ -87,35 +93,43 @@ class KeywordEncoder:
         saturation = K * (1.0 - B + B * sum(counts.values()) / AVERAGE_LENGTH)
         return EngineVector(list(counts), [count * (K + 1.0) / (count + saturation) for count in counts.values()])
 
-    def query(self, text: str) -> SparseVector:
+    def query(self, text: str, *, older: bool = True) -> SparseVector:
         """The terms to look for, each with weight 1, but for groups of few characters; of a long text those of its
-        beginning and its end."""
+        beginning and its end.
+
+        Args:
+            text: in any form.
+            older: with the terms that entries have which were written before there was a normal form.
+        """
         kept = MOST_QUERY_LENGTH
         while True:
             if len(text) > kept:
                 tail = kept // 4
                 text = f"{text[: kept - tail]} {text[-tail:]}"
-            found = self._query(text)
+            found = self._query(text, older=older)
             if len(found.indices) <= MOST_QUERY_TERMS:
                 return found
             kept = min(kept, len(text)) * 3 // 4
 
-    def _query(self, text: str) -> SparseVector:
-        found = self._model.embed_query(for_query(text))
-        shorter = shorter_groups(text)
-        if not shorter:
+    def _query(self, text: str, *, older: bool = True) -> SparseVector:
+        form = normal_form(text)
+        found = self._model.embed_query(for_query(form))
+        others = list(zip(SHORTER_GROUPS, shorter_groups(form), strict=False))
+        if older and form is not text and (before := as_before(text)) != for_query(form):
+            others.append((OLDER_FORM, before))
+        if not others:
             return found
         from qdrant_edge import SparseVector as EngineVector
 
         weights = dict.fromkeys(found.indices, 1.0)
-        for weight, groups in zip(SHORTER_GROUPS, shorter, strict=False):
-            for term in self._model.embed_query(groups).indices:
+        for weight, terms in others:
+            for term in self._model.embed_query(terms).indices:
                 weights.setdefault(term, weight)
         return EngineVector(list(weights), list(weights.values()))
 
     def similarity(self, a: str, b: str) -> float:
         """Cosine of the two texts' sets of terms, 0…1: how much they say with the same words."""
-        terms_a, terms_b = set(self.query(a).indices), set(self.query(b).indices)
+        terms_a, terms_b = (set(self.query(text, older=False).indices) for text in (a, b))
         if not terms_a or not terms_b:
             return 0.0
         return len(terms_a & terms_b) / math.sqrt(len(terms_a) * len(terms_b))

@@ -109,6 +109,11 @@ def for_query(text: str) -> str:
     return _prepared(text, _longest_groups)
 
 
+def as_before(text: str) -> str:
+    """A query in the form that texts were indexed in before there was a normal form."""
+    return for_query(unicodedata.normalize("NFC", text))
+
+
 def shorter_groups(text: str) -> list[str]:
     """Of the runs of scripts without blanks in a query, the groups one and two characters shorter than the longest.
 
@@ -116,7 +121,7 @@ def shorter_groups(text: str) -> list[str]:
     """
     if text.isascii():
         return []
-    runs = list(_RUN.finditer(unicodedata.normalize("NFC", text)))
+    runs = list(_RUN.finditer(text))
     shorter: list[list[str]] = [[], []]
     for run in runs:
         longest = min(len(run[0]), _SIZES[run.lastgroup][-1])
@@ -135,9 +140,6 @@ def _longest_groups(run: re.Match[str]) -> str:
 
 def _prepared(text: str, of_run: Callable[[re.Match[str]], str]) -> str:
     if not text.isascii():
-        if not unicodedata.is_normalized("NFC", text):
-            # An accent that is a character of its own would end a word.
-            text = unicodedata.normalize("NFC", text)
         text = _RUN.sub(of_run, _LATIN_BESIDE.sub(" ", text))
     return _LONG_WORD.sub(_in_parts, text) if len(text) > LONGEST_WORD else text
 
