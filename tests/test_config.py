@@ -102,3 +102,88 @@ def test_repr_shows_no_embedder_secret() -> None:
 
 def test_every_option_is_typed_for_callers() -> None:
     assert set(MemoryOptions.__annotations__) == set(MemoryConfig.model_fields)
+
+
+class TestKeysOfTheEnvironment:
+    """They are for the address of the environment."""
+
+    @pytest.fixture(autouse=True)
+    def production(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("QDRANT_URL", "https://production:6333,https://second:6333")
+        monkeypatch.setenv("QDRANT_API_KEY", "sk-canary")
+        monkeypatch.setenv("CREWAI_MEMORY_HEADERS", '{"x-team": "canary"}')
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {},
+            {"url": "https://production"},
+            {"url": "https://production:6333/"},
+            {"url": ["https://second:6333", "https://production:6333"]},
+            {"host": "production"},
+        ],
+    )
+    def test_the_same_server_gets_them(self, options: Any) -> None:
+        server = MemoryConfig.build(**options).server
+        assert server is not None
+        assert server.api_key is not None
+        assert server.headers
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"url": "https://other:6333"},
+            {"url": "http://production:6333"},
+            {"url": "https://production:7333"},
+            {"url": ["https://production:6333", "https://other:6333"]},
+            {"host": "other"},
+            {"host": "production", "https": False},
+        ],
+    )
+    def test_another_does_not(self, options: Any, caplog: pytest.LogCaptureFixture) -> None:
+        server = MemoryConfig.build(**options).server
+        assert server is not None
+        assert (server.api_key, server.headers) == (None, ())
+        assert "QDRANT_API_KEY and CREWAI_MEMORY_HEADERS of the environment is not sent" in caplog.text
+        assert "canary" not in caplog.text
+
+    def test_its_own_key_it_gets(self) -> None:
+        server = MemoryConfig.build(url="https://other:6333", api_key="own").server
+        assert server is not None
+        assert server.api_key is not None
+        assert server.api_key.get_secret_value() == "own"
+        assert server.headers == ()
+
+    def test_a_key_of_no_address_is_for_the_programs(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("QDRANT_URL")
+        server = MemoryConfig.build(url="https://mine:6333").server
+        assert server is not None
+        assert server.api_key is not None
+
+    def test_of_mem0(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("QDRANT_URL")
+        monkeypatch.setenv("MEM0_API_KEY", "m0-canary")
+        assert MemoryConfig.build(mem0={}).mem0
+        with pytest.raises(ConfigurationError, match=r"belongs to https://api\.mem0\.ai") as caught:
+            MemoryConfig.build(mem0={"host": "https://other"})
+        assert "canary" not in str(caught.value)
+        monkeypatch.setenv("MEM0_HOST", "https://other")
+        assert MemoryConfig.build(mem0={"host": "https://other"}).mem0
+        monkeypatch.delenv("MEM0_API_KEY")
+        monkeypatch.setenv("CREWAI_MEMORY_MEM0", '{"api_key": "m0-canary", "host": "https://other"}')
+        assert MemoryConfig.build(mem0={"rerank": True}).mem0
+        with pytest.raises(ConfigurationError, match="no key for Mem0"):
+            MemoryConfig.build(mem0={"host": "https://third"})
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"host": "user:canary@other"},
+            {"url": "https://user:canary@other"},
+            {"mem0": {"host": "https://user:canary@other", "api_key": "x"}},
+        ],
+    )
+    def test_a_password_in_an_address_is_refused_and_not_shown(self, options: Any) -> None:
+        with pytest.raises(ConfigurationError, match="no user, password") as caught:
+            MemoryConfig.build(**options)
+        assert "canary" not in str(caught.value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import logging
 import os
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -24,9 +25,12 @@ from typing_extensions import Unpack
 
 from .embedding import EMBEDDER_HELP, spec_of_name
 from .errors import ConfigurationError
-from .mem0_config import ExtractionOptions, Mem0Args, Mem0Options
+from .mem0_config import ExtractionOptions, Mem0Args, Mem0Options, without_key_of_another
+from .origins import origin_of
 from .scope import SCOPE_FIELDS, Scope, ScopeBinding
 from .server_config import ServerArgs, ServerOptions, ServerSettings
+
+logger = logging.getLogger("crewai_persistent_memory")
 
 STORE_OPTIONS = ("path", "url", "host", "mem0")
 """Options that say where memories are kept; at most one may be given."""
@@ -93,7 +97,9 @@ class MemoryConfig(ServerOptions, ExtractionOptions, BaseSettings):
     Which embedder a new store gets is decided by ``embedder`` alone; without it, by keywords. A store that exists keeps
     what it was created with. No key in the environment has a say in it.
 
-    A store given as an argument wins over one named by the environment. There is no variable for the user, the run
+    A store given as an argument wins over one named by the environment. The environment's key and headers are sent to
+    the environment's address only (the same scheme, host and port); if it names none, to the address that is given.
+    There is no variable for the user, the run
     or the agent: one that is set for a whole process would quietly be everybody.
     """
 
@@ -166,11 +172,41 @@ class MemoryConfig(ServerOptions, ExtractionOptions, BaseSettings):
                 f"{' and '.join(found)} are both set: a memory has one store, unset one of them or pass path= or url="
             )
         config._refuse_the_other_stores_options(options)
+        config = config._without_keys_of_another(options)
         # A Scope wins over a project set by the environment, but not silently over one given beside it.
         given_fields = {n: v for n, v in cast(dict[str, Any], options).items() if n in SCOPE_FIELDS}
         ScopeBinding.of(options.get("scope"), **given_fields)
         config.binding()
         return config
+
+    def _without_keys_of_another(self, options: MemoryOptions) -> MemoryConfig:
+        """This configuration without the environment's key and headers, if they are for another server than this."""
+        if self.server is None or not ("url" in options or "host" in options):
+            return self
+        names = ("api_key", "headers")
+        inherited = [name for name in names if name not in options and getattr(self, name) is not None]
+        if not inherited:
+            return self
+        try:
+            theirs = type(self)(**cast(dict[str, Any], {})).server
+        except (ValidationError, SettingsError, ConfigurationError):
+            # An environment that cannot be read by itself names no server that is known to be this one.
+            where = "another address"
+        else:
+            if theirs is None or set(map(origin_of, self.server.urls)) <= set(map(origin_of, theirs.urls)):
+                # An environment with a key and no address leaves the address to the program.
+                return self
+            where = theirs.where
+        variables = {"api_key": "QDRANT_API_KEY", "headers": "CREWAI_MEMORY_HEADERS"}
+        logger.warning(
+            "%s of the environment is not sent to %s, because it belongs to %s: give %s for this one",
+            " and ".join(variables[name] for name in inherited),
+            self.server.where,
+            where,
+            " and ".join(f"{name}=" for name in inherited),
+        )
+        without: dict[str, Any] = {**dict.fromkeys(STORE_OPTIONS), **options, **dict.fromkeys(inherited)}
+        return type(self)(**without)
 
     def _refuse_the_other_stores_options(self, options: MemoryOptions) -> None:
         """An argument that the store cannot honour is a mistake; the environment may hold what another one needs."""
@@ -273,6 +309,8 @@ class _GivenAndEnvironment(EnvSettingsSource):
         values = {name: value for name, value in environment.items() if name not in _IDENTITY}
         for name, value in given.items():
             both = isinstance(value, dict) and isinstance(values.get(name), dict)
+            if both and name == "mem0":
+                values[name] = without_key_of_another(values[name], value)
             values[name] = {**values[name], **value} if both else value
         return values
 

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from typing_extensions import Self
 
+from .origins import origin_of, shown
+
 DEFAULT_HOST = "https://api.mem0.ai"
 _CLOUD_ONLY = ("api_key", "host", "wait", "wait_timeout", "telemetry", "rerank")
 
@@ -65,6 +67,8 @@ class Mem0Options(BaseModel):
         parts = urlsplit(value)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"give http:// or https:// and a host, such as {DEFAULT_HOST}")
+        if parts.username is not None or parts.password is not None or parts.query:
+            raise ValueError("no user, password or query in it: a key goes into api_key= or MEM0_API_KEY")
         return value.rstrip("/")
 
     @field_validator("local_mem0_config")
@@ -98,12 +102,30 @@ class Mem0Options(BaseModel):
             raise ValueError(
                 "no key for Mem0 Cloud: give api_key= or set MEM0_API_KEY, or give local_mem0_config= for Mem0 OSS"
             )
+        elif self.api_key is None and origin_of(self.host) != origin_of(_host_of_the_environment()):
+            raise ValueError(
+                f"no key for Mem0 at {shown(self.host)}: MEM0_API_KEY in the environment belongs to "
+                f"{shown(_host_of_the_environment())}; give api_key=, or set MEM0_HOST to this address"
+            )
         return self
 
     @property
     def key(self) -> SecretStr:
         """The key for Mem0 Cloud."""
         return self.api_key or SecretStr(os.environ.get("MEM0_API_KEY", ""))
+
+
+def _host_of_the_environment() -> str:
+    return os.environ.get("MEM0_HOST") or DEFAULT_HOST
+
+
+def without_key_of_another(environment: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The environment's options of Mem0, without its key if another Mem0 is given."""
+    theirs = environment.get("host") or _host_of_the_environment()
+    host = given.get("host") or theirs
+    if "local_mem0_config" not in given and origin_of(str(host)) == origin_of(str(theirs)):
+        return dict(environment)
+    return {name: value for name, value in environment.items() if name != "api_key"}
 
 
 class ExtractionOptions(BaseModel):

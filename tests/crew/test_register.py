@@ -157,9 +157,10 @@ class TestStorageByName:
     def test_a_server(self, server: QdrantServer, collection: str) -> None:
         from crewai.memory.unified_memory import Memory
 
-        register(api_key=server.key) if server.key else register()
+        about: Any = {"project_id": "shop", "timeout": 7, "dimensions": 3, "prefer_grpc": False}
+        register(api_key=server.key, **about) if server.key else register(url=server.url, **about)
         address = server.url.removeprefix("http://")
-        spec = f"qdrant://{address}/{collection}?user_id=john&project_id=shop&timeout=7&dimensions=3&prefer_grpc=false"
+        spec = f"qdrant://{address}/{collection}?user_id=john"
         memory = Memory(storage=spec, embedder=lambda texts: [[1.0, 0.0, 0.0] for _ in texts], llm=ScriptedLLM())
         memory._storage.save([_record("John likes tea", [1.0, 0.0, 0.0])])
         assert [match.record.content for match in memory.recall("tea", depth="shallow")] == ["John likes tea"]
@@ -200,8 +201,17 @@ class TestStorageByName:
             ("qdrant://h:port/c", "qdrant://host:6333/collection"),
             ("qdrant:///c", "check host and collection"),
             ("qdrant://h/a/b", "check host and collection"),
-            ("qdrant://h/c?collection=d", "collection is given twice"),
-            ("qdrant://h/c?timeout=soon", "timeout"),
+            ("qdrant://h/c?collection=d", "'collection' is not for a storage spec"),
+            ("persistent?user_id=john&url=http://evil:6333", "'url' is not for .*urllib.parse.quote"),
+            ("persistent?user_id=john&%75rl=http://evil:6333", "'url' is not for"),
+            ("persistent?user_id=john&project_id=production", "'project_id' is not for"),
+            ("persistent?user_id=john&include_shared=true", "'include_shared' is not for"),
+            ("persistent?user_id=john&path=/etc", "'path' is not for"),
+            ("persistent?user_id=john&user_id=jane", "user_id is given twice"),
+            ("persistent?user_id=john&%75ser_id=jane", "user_id is given twice"),
+            ("persistent?user_id=john#&user_id=jane", "no '#'"),
+            ("persistent?user_id=john&evil", "cannot be read"),
+            ("persistent?recency_weight=7", "recency_weight"),
         ],
     )
     def test_mistakes_are_named_and_no_secret_is_shown(self, spec: str, message: str) -> None:

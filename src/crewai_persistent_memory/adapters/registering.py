@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import logging
 import threading
@@ -20,6 +21,16 @@ from .storage import PersistentStorage
 
 SCHEME: Final = "qdrant"
 _SECRETS: Final = ("api_key", "headers")
+OF_A_SPEC: Final = (
+    "user_id",
+    "run_id",
+    "agent_id",
+    "semantic_weight",
+    "recency_weight",
+    "importance_weight",
+    "recency_half_life_days",
+)
+"""What a storage spec may set."""
 
 logger = logging.getLogger("crewai_persistent_memory")
 
@@ -179,10 +190,11 @@ def options_of_spec(spec: str) -> dict[str, Any] | None:
     """The options that a storage spec means; ``None`` if it is not one of ours.
 
     ``persistent`` is where the options of :func:`register` or the environment say; ``qdrant://host:port/collection`` is
-    a server. Both may be followed by ``?name=value&…`` with any option of :class:`MemoryConfig` that is one value.
+    a server. Both may be followed by ``?name=value&…`` with options of ``OF_A_SPEC``: whose memory it is within the
+    project, and how it is ranked. What comes from a request may be in it (percent-encoded), so it names no store.
 
     Raises:
-        ConfigurationError: the spec is ours and cannot be read, or holds a secret.
+        ConfigurationError: the spec is ours and cannot be read, holds a secret, or an option that is not for a spec.
     """
     url = urlsplit(spec)
     if url.scheme == SCHEME:
@@ -191,14 +203,36 @@ def options_of_spec(spec: str) -> dict[str, Any] | None:
         options = {}
     else:
         return None
-    pairs = parse_qsl(url.query, keep_blank_values=True, strict_parsing=bool(url.query))
-    for name, value in pairs:
-        if name in options:
-            raise ConfigurationError(f"{name} is given twice in the storage spec: leave one out")
+    if url.fragment or "#" in spec:
+        raise ConfigurationError("a storage spec has no '#': write %23, as urllib.parse.quote(value, safe='') does")
+    given: dict[str, str] = {}
+    for name, value in _pairs(url.query):
         if name in _SECRETS:
             raise _secret_in_spec()
-        options[name] = value
-    return options
+        if name not in OF_A_SPEC:
+            raise ConfigurationError(
+                f"{name[:40]!r} is not for a storage spec{_meant(name)}, which takes {', '.join(OF_A_SPEC)}: give the "
+                "store and all else to register(...). A value that comes from outside goes through "
+                "urllib.parse.quote(value, safe='')"
+            )
+        if name in given:
+            raise ConfigurationError(f"{name} is given twice in the storage spec: leave one out")
+        given[name] = value
+    return {**options, **given}
+
+
+def _meant(name: str) -> str:
+    close = difflib.get_close_matches(name, OF_A_SPEC, n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def _pairs(query: str) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
+    except ValueError:
+        raise ConfigurationError(
+            "the options of a storage spec cannot be read: write ?user_id=john&run_id=7, values percent-encoded"
+        ) from None
 
 
 def _server_of(url: Any) -> dict[str, Any]:
