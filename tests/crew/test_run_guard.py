@@ -431,6 +431,80 @@ class TestNoUser:
             own.kickoff()
 
 
+class TestAnAgentThatAlsoWorksInACrewWithoutMemory:
+    """CrewAI's executor goes on with the crew that it was made for, and with that crew's memory."""
+
+    def test_what_is_said_there_is_kept_for_nobody(self, memory: PersistentMemory) -> None:
+        llm = ScriptedLLM(final("noted"))
+        crew = crew_of(memory.scoped(user_id="john"), llm)
+        plain = Crew(
+            agents=crew.agents, tasks=[Task(description="{question}", expected_output="x", agent=crew.agents[0])]
+        )
+        crew.kickoff({"question": "John's question"})
+        kept = kept_for(memory, "john")
+        plain.kickoff({"question": "Jane's question"})
+        with use_scope(user_id="jane"):
+            plain.kickoff({"question": "Jane's other question"})
+        assert kept_for(memory, "john") == kept
+        assert kept_for(memory, "jane") == []
+        assert not [prompt for prompt in llm.prompts[1:] if "John's question" in prompt]
+
+    def test_not_at_once(self, memory: PersistentMemory) -> None:
+        refused = []
+
+        def answer(prompt: str) -> str:
+            if "John's question" in prompt:  # in another thread, as another request would be
+                thread = threading.Thread(target=start_plain)
+                thread.start()
+                thread.join()
+            return final("noted")
+
+        def start_plain() -> None:
+            try:
+                plain.kickoff({"question": "Jane's question"})
+            except CrewInUseError as error:
+                refused.append(str(error))
+
+        llm = ScriptedLLM(answer)
+        crew = crew_of(memory, llm)
+        plain = Crew(
+            agents=crew.agents, tasks=[Task(description="{question}", expected_output="x", agent=crew.agents[0])]
+        )
+        with use_scope(user_id="john"):
+            crew.kickoff({"question": "John's question"})
+        assert len(refused) == 1
+        assert "crew.copy()" in refused[0]
+        assert not [prompt for prompt in llm.prompts if "Jane's question" in prompt]
+        assert "Jane's" not in str(kept_for(memory, "john"))
+
+    def test_crews_without_memory_may_share_it(self, memory: PersistentMemory) -> None:
+        answers = []
+
+        def answer(prompt: str) -> str:
+            if "first" in prompt:
+                thread = threading.Thread(
+                    target=lambda: answers.append(plain_crew().kickoff({"question": "second"}).raw)
+                )
+                thread.start()
+                thread.join()
+            return final("noted")
+
+        def plain_crew() -> Crew:
+            # CrewAI itself refuses an agent that works twice at once: this one is only of the crew.
+            return Crew(agents=[agent], tasks=[Task(description="{question}", expected_output="x", agent=other)])
+
+        llm = ScriptedLLM(answer)
+        agent, other = (
+            Agent(role=role, goal="Serve guests", backstory="At the desk", llm=llm) for role in ("Concierge", "Porter")
+        )
+        with use_scope(user_id="john"):
+            crew_of(memory, llm, agent=agent).kickoff({"question": "hello"})
+        Crew(agents=[agent], tasks=[Task(description="{question}", expected_output="x", agent=agent)]).kickoff(
+            {"question": "first"}
+        )
+        assert answers == ["noted"]
+
+
 class TestAMemoryThatFails:
     @pytest.mark.parametrize("start_it", ["kickoff", "akickoff"])
     @pytest.mark.parametrize("operation", ["_search", "_search_many", "_put"])

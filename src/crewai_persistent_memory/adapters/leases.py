@@ -36,7 +36,7 @@ class Leases:
 
     def acquire(self, objects: Iterable[Any], run: Run) -> list[tuple[Any, Owners | None]]:
         """Take objects for a run, all or none. A run that was started inside another one may share its objects if it is
-        for the same owners or for some of them.
+        for the same owners or for some of them. Runs without any owner, which use no memory, may share them too.
 
         Returns:
             The objects that no other run holds, each with the owners of the run before.
@@ -47,7 +47,7 @@ class Leases:
         with self._lock:
             leases = [(each, self._lease(each)) for each in objects]
             for each, lease in leases:
-                if not all(run.is_inside(other) and run.owners <= other.owners for other in lease.runs):
+                if not all(_may_share(run, other) for other in lease.runs):
                     raise CrewInUseError(refusal(each))
             free = [(each, lease.owners) for each, lease in leases if not lease.runs]
             for _, lease in leases:
@@ -99,6 +99,10 @@ class Leases:
             lease = self._leases.get(key)
             if lease is not None and lease.reference is reference:
                 del self._leases[key]
+
+
+def _may_share(run: Run, other: Run) -> bool:
+    return (run.is_inside(other) and run.owners <= other.owners) or not (run.owners or other.owners)
 
 
 leases: Final = Leases()

@@ -154,7 +154,10 @@ async def _finishing(self: Any, run: Run, work: Coroutine[Any, Any, T]) -> T:
 
 
 def _run_of(starting: Any) -> Run | None:
-    """The run that begins; ``None`` if no memory of this package is in it.
+    """The run that begins; ``None`` if no memory of this package is in it, and none was in a run of its objects before.
+
+    An executor goes on with the crew that it was made for, and with that crew's memory. So a run without memory, of
+    objects that have worked with one, is a run for nobody: it waits its turn, and finds them clean.
 
     Raises:
         MissingScopeError: a memory has no user.
@@ -164,6 +167,8 @@ def _run_of(starting: Any) -> Run | None:
     binding = current_binding.get()
     if not stores and binding is not None and _is_of_the_application(starting):
         return Run([binding])
+    if not stores and not isinstance(starting, _FLOW):
+        return Run([]) if any(leases.owners(each) is not None for each in _objects_of(starting)) else None
     try:
         return Run([store.scope for store in stores]) if stores else None
     except ScopeError as error:
