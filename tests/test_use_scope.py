@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from crewai_persistent_memory import InvalidScopeError, MissingScopeError, Scope, ScopeError, use_scope
-from crewai_persistent_memory.scope import ScopeBinding
+from crewai_persistent_memory.scope import ScopeBinding, current_binding
 
 NOBODY = None
 
@@ -314,3 +314,41 @@ def test_work_of_a_suspended_generator_never_has_its_consumers_user() -> None:
         assert next(generator).run(user) in ("john", NOBODY)
         assert user() == "jane"
         generator.close()
+
+
+def test_one_block_object_of_several_tasks_and_generators() -> None:
+    """``PRODUCTION = use_scope(project_id=...)`` of a module: each leaves the block that it has entered itself."""
+    shared = use_scope(run_id="r")
+
+    async def request(user: str, before: int, inside: int) -> list[tuple[str | None, str | None]]:
+        seen = []
+        with use_scope(user_id=user):
+            for _ in range(before):
+                await asyncio.sleep(0)
+            with shared:
+                for _ in range(inside):
+                    await asyncio.sleep(0)
+                    seen.append(_user_and_run())
+            seen.append(_user_and_run())
+        return seen
+
+    async def at_once() -> list[list[tuple[str | None, str | None]]]:
+        return await asyncio.gather(request("john", 0, 2), request("jane", 1, 4), request("jim", 0, 6))
+
+    for user, inside, seen in zip(["john", "jane", "jim"], [2, 4, 6], asyncio.run(at_once()), strict=True):
+        assert seen == [(user, "r")] * inside + [(user, None)]
+
+    def items(user: str) -> Iterator[tuple[str | None, str | None]]:
+        with use_scope(user_id=user):
+            with shared:
+                yield _user_and_run()
+            yield _user_and_run()
+
+    john, jane = items("john"), items("jane")
+    assert [next(john), next(jane)] == [("john", "r"), ("jane", "r")]
+    assert [next(john), next(jane)] == [("john", None), ("jane", None)]
+
+
+def _user_and_run() -> tuple[str | None, str | None]:
+    binding = current_binding.get()
+    return (None, None) if binding is None else (binding.user_id, binding.run_id)

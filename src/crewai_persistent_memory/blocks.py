@@ -132,7 +132,7 @@ class _Block(AbstractContextManager[None], ContextDecorator, Generic[T]):
     def __init__(self, variable: BlockVariable[T], change: Callable[[T | None], T]) -> None:
         self._variable = variable
         self._change = change
-        self._entered: list[_Open[T]] = []
+        self._entered: list[tuple[FrameType, _Open[T]]] = []
 
     def _recreate_cm(self) -> _Block[T]:
         return _Block(self._variable, self._change)
@@ -169,12 +169,22 @@ class _Block(AbstractContextManager[None], ContextDecorator, Generic[T]):
 
     def __enter__(self) -> None:
         value = self._change(self._variable.get())
-        self._entered.append(self._variable.enter(value, sys._getframe(1)))
+        frame = sys._getframe(1)
+        self._entered.append((frame, self._variable.enter(value, frame)))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._variable.leave(self._entered.pop())
+        self._variable.leave(self._own(sys._getframe(1)))
+
+    def _own(self, frame: FrameType) -> _Open[T]:
+        """What is left here. Several tasks, threads and generators may be in one object, and leave it in any order."""
+        entered = list(self._entered)
+        context = _current_context()
+        here = [pair for pair in entered if pair[0] is frame] or [pair for pair in entered if pair[1].is_in(context)]
+        own = (here or entered)[-1]
+        self._entered.remove(own)
+        return own[1]
 
 
 def _open(block: _Open[T] | None) -> Iterator[_Open[T]]:
