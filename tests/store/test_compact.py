@@ -98,7 +98,8 @@ for owner, name in [(module, "new_shard"), (module, "sync_tree"), (module, "load
                     (module.shutil, "rmtree"), (Path, "rename"), (directory.StoreDirectory, "sync")]:
     setattr(owner, name, dying(getattr(owner, name)))
 store.compact()
-print("done", left)
+print("done", left, flush=True)
+os._exit(0)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == (-signal.SIGKILL if step < 11 else 0), (done.stdout, done.stderr)
