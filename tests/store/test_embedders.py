@@ -301,3 +301,21 @@ class TestKeywords:
                 jane.add(f"budget number {i}")
             after = john.search("merger budget")
             assert [e.content for e in after] == [content for content, _ in before]
+
+
+@pytest.mark.parametrize("answer", [[1.0] * 7, [float("nan")] * 64, None], ids=["another length", "no number", "none"])
+def test_what_a_broken_embedder_refused_is_embedded_when_it_is_mended(tmp_path: Path, answer: Any) -> None:
+    mended = WordHashEmbedder()
+    is_broken = False
+
+    def embedder(texts: list[str]) -> list[list[float]]:
+        return [answer for _ in texts] if is_broken else mended(texts)
+
+    with open_store(path=tmp_path / "s", user_id="john", embedder=embedder) as store:
+        store.add("John likes a window seat")
+        is_broken = True
+        store.add("John is allergic to nuts")
+        assert store.embed_missing() == 0
+        is_broken = False
+        assert store.embed_missing() == 1
+        assert store.embed_missing() == 0

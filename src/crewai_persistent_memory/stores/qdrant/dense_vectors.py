@@ -63,11 +63,16 @@ class Backlog:
             self._looked_at.pop(scope, None)
 
     def refuse(self, ids: Iterable[str]) -> None:
-        """These have no vector that the embedder would make; they are left alone until the process ends."""
+        """These have no vector that the embedder would make; they are left alone until :meth:`ask_again`."""
         with self._lock:
             self._refused.update(dict.fromkeys(ids))
             while len(self._refused) > _MOST_KNOWN:
                 self._refused.popitem(last=False)
+
+    def ask_again(self) -> None:
+        """The embedder may have been mended: entries that it refused before are tried once more."""
+        with self._lock:
+            self._refused.clear()
 
     @property
     def refused(self) -> frozenset[str]:
@@ -136,6 +141,7 @@ def embed_all(profile: Profile, embedder: Embedder, scope: Scope, backlog: Backl
         EmbedderUnavailableError: the embedder does not answer; entries embedded before that keep their vectors.
         StoreError: the store failed.
     """
+    backlog.ask_again()
     total = 0
     while True:
         page = yield from _page(scope, backlog, PER_PAGE)
