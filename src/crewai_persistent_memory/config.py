@@ -27,6 +27,7 @@ from .embedding import EMBEDDER_HELP, spec_of_name
 from .errors import ConfigurationError
 from .mem0_config import ExtractionOptions, Mem0Args, Mem0Options, without_key_of_another
 from .origins import origin_of
+from .redaction import seal, sealed
 from .scope import SCOPE_FIELDS, Scope, ScopeBinding
 from .server_config import ServerArgs, ServerOptions, ServerSettings
 
@@ -130,7 +131,7 @@ class MemoryConfig(ServerOptions, ExtractionOptions, BaseSettings):
     mem0: Mem0Options | None = None
 
     # how it is found
-    embedder: Annotated[Mapping[str, Any] | Callable[..., Any] | None, NoDecode] = Field(None, repr=False)
+    embedder: Annotated[Mapping[str, Any] | Callable[..., Any] | None, NoDecode] = Field(None, repr=False, exclude=True)
     language: str | None = Field(None, description="Stop words and stemming of keywords; 'none' for neither.")
     semantic_weight: float = Field(0.7, ge=0, le=1)
     recency_weight: float = Field(0.2, ge=0, le=1)
@@ -145,6 +146,7 @@ class MemoryConfig(ServerOptions, ExtractionOptions, BaseSettings):
             ConfigurationError: an option is unknown or malformed, or two stores are configured.
             InvalidScopeError, ScopeConflictError: about the scope fields.
         """
+        seal(options)
         refuse_unknown(options, set(cls.model_fields), "option")
         if isinstance(options.get("mem0"), Mapping):
             refuse_unknown(cast(Mapping[str, Any], options["mem0"]), set(Mem0Options.model_fields), "key of mem0")
@@ -252,6 +254,11 @@ class MemoryConfig(ServerOptions, ExtractionOptions, BaseSettings):
         except ValueError:
             raise ValueError(f"{EMBEDDER_HELP}; a spec in the environment is JSON") from None
 
+    @field_validator("embedder", "headers")
+    @classmethod
+    def _seal(cls, value: Any) -> Any:
+        return sealed(value)
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -308,7 +315,7 @@ class _GivenAndEnvironment(EnvSettingsSource):
         )
         values = {name: value for name, value in environment.items() if name not in _IDENTITY}
         for name, value in given.items():
-            both = isinstance(value, dict) and isinstance(values.get(name), dict)
+            both = isinstance(value, Mapping) and isinstance(values.get(name), Mapping)
             if both and name == "mem0":
                 values[name] = without_key_of_another(values[name], value)
             values[name] = {**values[name], **value} if both else value

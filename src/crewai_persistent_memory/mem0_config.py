@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 from typing_extensions import Self
 
 from .origins import origin_of, shown
+from .redaction import sealed
 
 DEFAULT_HOST = "https://api.mem0.ai"
 _CLOUD_ONLY = ("api_key", "host", "wait", "wait_timeout", "telemetry", "rerank")
@@ -42,7 +43,7 @@ class Mem0Options(BaseModel):
     api_key: SecretStr | None = Field(None, description="Of Mem0 Cloud. Left out: MEM0_API_KEY.")
     host: str = Field(DEFAULT_HOST, description="Where Mem0 Cloud answers. Left out: MEM0_HOST, else Mem0's own.")
     local_mem0_config: Mapping[str, Any] | None = Field(
-        None, repr=False, description="For Mem0 OSS: what Memory.from_config takes, given to it as it is."
+        None, repr=False, exclude=True, description="For Mem0 OSS: what Memory.from_config takes, given to it as it is."
     )
     allow_untested_vector_store: bool = Field(
         False, description="Mem0 OSS over a vector store that this package was never tried with; see docs/mem0.md."
@@ -76,7 +77,8 @@ class Mem0Options(BaseModel):
     def _check_local(cls, value: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
         if value is not None and not value:
             raise ValueError("is empty, and Mem0 would send everything to OpenAI: name vector_store, llm and embedder")
-        return value
+        sealed_value: Mapping[str, Any] | None = sealed(value)
+        return sealed_value
 
     @model_validator(mode="before")
     @classmethod

@@ -98,7 +98,7 @@ class ServerOptions(BaseModel):
     prefix: str | None = Field(None, description="Path below which the server answers, behind a proxy.")
     api_key: SecretStr | None = Field(None, validation_alias="QDRANT_API_KEY")
     ca_cert: Path | None = Field(None, description="PEM file of a private CA, in place of the system's.")
-    headers: Mapping[str, str] | None = Field(None, repr=False, description="Sent with every request.")
+    headers: Mapping[str, str] | None = Field(None, repr=False, exclude=True, description="Sent with every request.")
     prefer_grpc: bool = Field(False, description="gRPC for everything that is asked of the server.")
     timeout: float = Field(5.0, gt=0, description="Seconds for one request; whole seconds, rounded up.")
     retry_for: float = Field(
@@ -175,7 +175,7 @@ class ServerSettings(BaseModel):
     grpc_port: int
     api_key: SecretStr | None
     ca_cert: Path | None
-    headers: tuple[tuple[str, str], ...] = Field(repr=False)
+    headers: tuple[tuple[str, str], ...] = Field(repr=False, exclude=True)
     prefer_grpc: bool
     timeout: float
     retry_for: float

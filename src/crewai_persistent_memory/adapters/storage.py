@@ -19,6 +19,7 @@ from ..config import MemoryOptions, refuse_unknown
 from ..entry import MEMORY, FilterArgs, MemoryEntry
 from ..errors import ConfigurationError, PersistentMemoryError
 from ..pickling import NotPickled
+from ..redaction import seal
 from ..stores.base import MemoryStore
 from ..stores.text_native import Message, TextNativeStore
 from ..stores.types import EntryFields
@@ -73,6 +74,7 @@ class PersistentStorage(NotPickled, _Storage):
         on_error: OnError = "warn",
         **options: Unpack[MemoryOptions],
     ) -> None:
+        seal(options)
         path = "/" if root_scope is None else normalize_path(root_scope)
         refuse_unknown(options, set(OUR_OPTIONS), "option")
         self.on_error = check_on_error(on_error)

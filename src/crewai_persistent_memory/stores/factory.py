@@ -11,6 +11,7 @@ from typing_extensions import Unpack
 from ..config import MemoryConfig, MemoryOptions
 from ..errors import ConfigurationError, StoreMissingError
 from ..mem0_config import Mem0Options
+from ..redaction import seal
 from .base import MemoryStore
 from .types import RankingWeights
 
@@ -31,6 +32,7 @@ def open_store(**options: Unpack[MemoryOptions]) -> MemoryStore:
         ScopeError: about the scope fields.
         StoreError, EmbedderError: the store cannot be opened; see their subclasses.
     """
+    seal(options)
     return open_configured(MemoryConfig.build(**options))
 
 

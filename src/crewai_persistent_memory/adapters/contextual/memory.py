@@ -19,6 +19,7 @@ from ...config import refuse_unknown
 from ...entry import FilterArgs
 from ...errors import ConfigurationError
 from ...io.bridge import call
+from ...redaction import seal
 from ...scope import Scope
 from ...scope_context import NO_SCOPE, ScopeFields
 from ...stores.base import MemoryStore
@@ -60,6 +61,7 @@ class PersistentMemory(SharedExternalMemory):
     def __init__(
         self, *, llm: Any = None, infer: bool | None = None, **options: Unpack[PersistentMemoryOptions]
     ) -> None:
+        seal(options)
         refuse_unknown(options, set(_STORAGE_OPTIONS | _UNIFIED_ONLY | {"llm", "infer"}), "option")
         newer = sorted({name for name in options if name in _UNIFIED_ONLY} | ({"llm"} if llm is not None else set()))
         if newer:

@@ -18,6 +18,7 @@ from ...checking import storable_text
 from ...entry import MemoryEntry
 from ...errors import ConfigurationError
 from ...io.bridge import call
+from ...redaction import seal
 from ...scope import Scope
 from ...scope_context import NO_SCOPE, ScopeFields
 from ...stores.text_native import TextNativeStore
@@ -62,6 +63,7 @@ class PersistentMemory(SavingMemory):
     def __init__(
         self, *, llm: Any = None, infer: bool | None = None, **options: Unpack[PersistentMemoryOptions]
     ) -> None:
+        seal(options)
         check_options(options)
         on_error = check_on_error(options.get("on_error", "warn"))
         store = open_from(options)

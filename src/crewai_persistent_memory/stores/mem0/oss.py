@@ -7,6 +7,7 @@ does in threads as well. Awaiting, the one ``Memory`` is called in a thread.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import logging
 import os
@@ -63,7 +64,8 @@ class LocalMem0:
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> LocalMem0:
         """Opened with the first handle; see :meth:`release`."""
-        key = (os.getpid(), json.dumps(config, sort_keys=True, default=repr))
+        # A digest, because the configuration holds keys.
+        key = (os.getpid(), hashlib.sha256(json.dumps(config, sort_keys=True, default=repr).encode()).hexdigest())
         with cls._lock:
             found = cls._open.get(key)
             if found is None:
