@@ -61,6 +61,11 @@ def test_scope_options(call: Call) -> None:
         (["remember", "x", "--user", "john", "--shared"], "leave one out"),
         (["forget", "--user", "john"], "either ids or --all"),
         (["remember", "x", "--user", "john", "--path", "/proc/x"], "may write to"),
+        (["remember", "x", "--user", "john", "--path", ""], "--path is empty"),
+        (["remember", "x", "--user", "john", "--url", " "], "--url is empty"),
+        (["health", "--collection", ""], "--collection is empty"),
+        (["recall", " ", "--user", "john"], "the query is blank"),
+        (["forget", "", "--user", "john"], "an id is blank"),
     ],
 )
 def test_errors_are_one_line_and_no_traceback(call: Call, arguments: list[str], message: str) -> None:
@@ -308,6 +313,49 @@ def test_a_limit_that_cannot_be_is_a_clear_error(call: Call, limit: str) -> None
     for command in (("list",), ("recall", "tea")):
         printed = call(*command, *JOHN, "--limit", limit)
         assert (printed.code, "--limit" in printed.err, "Traceback" in printed.err) == (2, True, False)
+
+
+def test_a_text_that_cannot_be_kept_creates_no_store(call: Call, store_path: Path) -> None:
+    for text in ("", " ", "\udcff"):
+        assert call("remember", text, *JOHN).code == 2
+    assert not store_path.exists()
+
+
+def test_a_server_that_does_not_answer_is_no_list_of_tries(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CREWAI_MEMORY_PATH")
+    monkeypatch.setenv("CREWAI_MEMORY_STARTUP_TIMEOUT", "1")
+    script = "import sys; from crewai_persistent_memory.cli import main; main()"
+    asked = [sys.executable, "-c", script, "list", *JOHN, "--url", "http://127.0.0.1:1"]
+    done = subprocess.run(asked, capture_output=True, text=True, timeout=60)
+    assert "cannot be reached" in done.stderr
+    assert "stamina" not in done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="closes streams as a POSIX shell does")
+@pytest.mark.parametrize(
+    ("command", "redirected", "code"),
+    [
+        ("remember -", "<&-", 2),
+        ("list", ">&-", 0),
+        ("list", "2>&-", 0),
+        ("list --json", "<&- >&- 2>&-", 0),
+        pytest.param(
+            "list", ">/dev/full", 2, marks=pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+        ),
+        pytest.param(
+            "health", ">/dev/full", 2, marks=pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+        ),
+    ],
+)
+def test_streams_that_are_closed_or_full(call: Call, command: str, redirected: str, code: int) -> None:
+    call("remember", "tea", *JOHN)
+    whose = "" if command == "health" else " ".join(JOHN)
+    program = Path(sys.executable).with_name("crewai-memory")
+    done = subprocess.run(f"{program} {command} {whose} {redirected}", shell=True, capture_output=True, text=True)
+    assert (done.returncode, "Traceback" in done.stderr) == (code, False)
+    if code:
+        assert len(done.stderr.splitlines()) == 1
+    assert len(call("list", *JOHN, "--json").json) == 1
 
 
 def test_version(call: Call) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from ..checking import check_text
 from ..errors import ConfigurationError, PersistentMemoryError
 from .forgetting import everything_of, some_of
 from .hints import why_nothing
@@ -60,7 +63,7 @@ def remember(
     json: Json = False,
 ) -> None:
     """Remember a text. Creates the store if there is none."""
-    content = _standard_input() if text == "-" else text
+    content = check_text("content", _standard_input() if text == "-" else text, allow_blank=False)
 
     def add(store: MemoryStore) -> MemoryEntry:
         return store.add(content, categories=category or [], importance=importance)
@@ -84,6 +87,8 @@ def recall(
 ) -> None:
     """Recall what is remembered about something, best first. By words, if the store's embedder is not at hand."""
     question = _standard_input() if query == "-" else query
+    if not question.strip():
+        raise ConfigurationError("the query is blank: say what to look for, or use list")
 
     def search(store: MemoryStore) -> None:
         found = store.search(question, limit=limit)
@@ -119,6 +124,8 @@ def forget(
     if bool(ids) == everything:
         raise ConfigurationError("forget takes either ids or --all")
     wanted = [id for given in ids or [] for id in (_standard_input().split() if given == "-" else [given])]
+    if not all(id.strip() for id in wanted):
+        raise ConfigurationError("an id is blank: give ids as list shows them")
     with opened(target.config(writing=True), by_words=True, existing=True) as store:
         count, unknown = everything_of(store, yes) if everything else some_of(store, wanted)
         if json:
@@ -173,14 +180,28 @@ def demo(
 
 def main() -> None:
     """Entry point; errors of this package are one line on stderr and exit code 2."""
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a character is given its code, not a traceback.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    # Says "stamina.retry_scheduled" at every try; our own log says what is tried, and for how long.
+    logging.getLogger("stamina").setLevel(logging.ERROR)
     try:
         app()
     except PersistentMemoryError as error:
         typer.secho(shown(f"{type(error).__name__}: {error}"), fg="red", err=True)
         sys.exit(2)
+    except OSError as error:  # those of a store are errors of this package; a closed pipe ends in Typer
+        typer.secho(shown(f"the result cannot be written: {error}"), fg="red", err=True)
+        sys.exit(2)
+
+
+def _open_closed_streams() -> None:
+    """Python has ``None`` for a stream that the shell closed (``>&-``). A store's file must not take its number either:
+    what is printed would be written into it."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
 
 
 def _standard_input() -> str:

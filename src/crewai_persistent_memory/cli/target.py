@@ -42,7 +42,14 @@ class Target:
 
     @property
     def store(self) -> MemoryOptions:
-        """The options that name the store. The environment gives those that are left out."""
+        """The options that name the store. The environment gives those that are left out.
+
+        Raises:
+            ConfigurationError: one is empty, as ``--path "$UNSET"`` is: it would mean the current folder.
+        """
+        for option in ("path", "url", "collection"):
+            if getattr(self, option) is not None and not getattr(self, option).strip():
+                raise ConfigurationError(f"--{option} is empty: leave it out, or give a value")
         given = {"path": self.path, "url": self.url, "collection": self.collection, "project_id": self.project}
         options: Any = {name: value for name, value in given.items() if value is not None}
         return options  # type: ignore[no-any-return]
