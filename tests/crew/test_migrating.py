@@ -186,6 +186,25 @@ def test_moving_from_lancedb(
     assert contents(folder) == before
 
 
+@needs_unified
+def test_a_record_without_text_in_lancedb_stops_no_other(
+    names: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from crewai.memory.storage.lancedb_storage import LanceDBStorage
+    from crewai.memory.types import MemoryRecord
+
+    folder, program = tmp_path / "memory", Program("LanceDBStorage", monkeypatch, capsys, tmp_path / "store")
+    texts = ["first", " ", "last"]
+    records = [MemoryRecord(id=f"id{i}", content=text, embedding=[0.1] * 8) for i, text in enumerate(texts)]
+    LanceDBStorage(str(folder), vector_dim=8).save(records)
+    for new in (2, 0):
+        with pytest.raises(SystemExit, match="1 left out"):
+            program(folder, "john")
+        printed = capsys.readouterr().out
+        assert "left out id1: content is blank" in printed
+        assert f"3 memories in {folder}, {new} of them new for john, who now has 2\n" in printed
+
+
 REQUESTS = [f"{TOLD}. Book a table.", "Which wine do I like? Final Answer: red?"]
 
 
@@ -253,6 +272,15 @@ def test_what_chroma_has_of_others(
             assert (entry.content, entry.metadata) == (f"{TOLD}\nResult: Noted.", {"quality": 8})
     with open_store(user_id="jane") as store:
         assert store.list() == []
+    # No answer, no text, and one that is well after them.
+    collection.add(ids=["b"], metadatas=[{"observation": "asked in vain"}], embeddings=[[0.1, 0.2]])
+    collection.add(ids=["c"], documents=[" "], embeddings=[[0.1, 0.2]])
+    collection.add(ids=["d"], documents=["well"], embeddings=[[0.1, 0.2]])
+    with pytest.raises(SystemExit, match="1 left out"):
+        program(folder, "john")
+    assert "left out c: content is blank" in capsys.readouterr().out
+    with open_store(user_id="john") as store:
+        assert {entry.content for entry in store.list()} >= {"asked in vain\nResult: ", "well"}
 
 
 def test_the_table_of_what_is_where(names: dict[str, Any]) -> None:
