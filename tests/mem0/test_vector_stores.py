@@ -32,6 +32,9 @@ REFUSED: list[tuple[str, dict[str, Any], tuple[int, ...], str]] = [
     ("langchain", {}, NEW, "does not find memories by our ids"),
     ("supabase", {}, NEW, "1,000"),
     ("qdrant", {"path": "x"}, (0, 1, 116), "empties a local folder"),
+    *[("qdrant", where, version, "/tmp/qdrant") for where in ({}, {"host": "x"}) for version in (OLD, NEW)],
+    ("qdrant", {"on_disk": True}, (0, 1, 116), "/tmp/qdrant"),
+    *[("chroma", where, NEW, "/tmp/chroma") for where in ({}, {"host": "x"}, {"api_key": "x"})],
     ("milvus", {"url": "x"}, NEW, "allow_untested_vector_store"),
     ("pinecone", {}, OLD, "allow_untested_vector_store"),
 ]
@@ -39,7 +42,10 @@ OPENED: list[tuple[str, dict[str, Any], tuple[int, ...]]] = [
     *[("qdrant", {"url": "http://127.0.0.1:9"}, version) for version in ((0, 1, 116), OLD, NEW)],
     ("qdrant", {"path": "x", "on_disk": True}, (0, 1, 116)),
     ("qdrant", {"path": "x"}, OLD),
+    ("qdrant", {"host": "x", "port": 6333}, NEW),
     ("chroma", {"path": "x"}, (2, 0, 5)),
+    ("chroma", {"host": "x", "port": 8000}, NEW),
+    ("chroma", {"api_key": "x", "tenant": "y"}, NEW),
     ("pgvector", {**POSTGRES, "hnsw": False}, NEW),
 ]
 
@@ -102,7 +108,7 @@ def test_refused_before_mem0_or_a_driver_is_imported() -> None:
 
 
 @pytest.mark.parametrize("part", ["vector_store", "llm", "embedder"])
-@pytest.mark.parametrize("given", [None, {}, {"config": {"model": "x"}}])
+@pytest.mark.parametrize("given", [None, {}, {"config": {"model": "x"}}, "qdrant"])
 def test_nothing_goes_to_a_default(part: str, given: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Mem0's own defaults are OpenAI, with the environment's key, and a folder in /tmp."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-environment")

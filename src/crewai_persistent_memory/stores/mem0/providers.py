@@ -45,7 +45,7 @@ def check(config: Mapping[str, Any], *, allow_untested: bool) -> None:
     """
     for part in ("vector_store", "llm", "embedder"):
         named = config.get(part)
-        if named is None or (isinstance(named, Mapping) and not named.get("provider")):
+        if not isinstance(named, Mapping) or not named.get("provider"):
             raise ConfigurationError(
                 f"local_mem0_config names no provider of {part}, and Mem0 would take its own default: OpenAI for llm "
                 f"and embedder, a folder in /tmp for vector_store. Name it: "
@@ -84,9 +84,15 @@ def _reason(provider: str, settings: Mapping[str, Any], version: tuple[int, ...]
             'memories. Give "hnsw": False and no "diskann", and drop the index of a table that Mem0 made with one '
             "(DROP INDEX <collection_name>_hnsw_idx)"
         )
-    is_server = any(settings.get(name) for name in ("url", "client", "api_key")) or (
-        settings.get("host") and settings.get("port")
-    )
+    at_an_address = settings.get("host") and settings.get("port")
+    is_server = at_an_address or any(settings.get(name) for name in ("url", "client", "api_key"))
+    is_cloud = settings.get("client") or (settings.get("api_key") and settings.get("tenant"))
+    place = {"qdrant": is_server, "chroma": at_an_address or is_cloud}.get(provider, True)
+    if not place and not settings.get("path"):
+        return (
+            f"its configuration names no place, and Mem0 would take the folder /tmp/{provider}. Give a path, "
+            "or the whole address of a server: host and port"
+        )
     if provider == "qdrant" and version < (1,) and not is_server and not settings.get("on_disk"):
         return 'mem0ai 0.1 empties a local folder whenever it opens it. Give "on_disk": True, or the url of a server'
     return None
@@ -103,9 +109,7 @@ def _check_openrouter(config: Mapping[str, Any]) -> None:
 
 
 def _named(config: Mapping[str, Any], part: str) -> tuple[str, Mapping[str, Any]]:
-    """The provider of a part and its settings; what has another form is left to Mem0 to refuse."""
-    found = config.get(part)
-    if not isinstance(found, Mapping):
-        return "", {}
+    """The provider of a part and its settings; settings of another form are left to Mem0 to refuse."""
+    found = config[part]
     settings = found.get("config")
     return str(found.get("provider")), settings if isinstance(settings, Mapping) else {}
