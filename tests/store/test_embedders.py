@@ -173,8 +173,9 @@ class TestMismatch:
         with pytest.raises(EmbedderMismatchError, match="created with keywords only"):
             open_store(path=tmp_path / "keywords", embedder=WordHashEmbedder())
         create(tmp_path / "vectors", embedder=WordHashEmbedder())
-        with pytest.raises(EmbedderMismatchError, match="no embedder was given"):
-            open_store(path=tmp_path / "vectors", embedder=None)
+        for keywords in (None, "keywords"):
+            with pytest.raises(EmbedderMismatchError, match="but keywords only was asked for"):
+                open_store(path=tmp_path / "vectors", embedder=keywords)
 
     @needs_unified
     def test_vectors_from_outside(self, tmp_path: Path) -> None:
@@ -256,6 +257,16 @@ class TestFailures:
     def test_an_unknown_provider(self, tmp_path: Path) -> None:
         with pytest.raises(EmbedderUnavailableError, match="'nope' cannot be built"):
             open_store(path=tmp_path / "s", embedder={"provider": "nope"})
+
+    def test_a_missing_key_has_the_name_by_which_it_is_read(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """CrewAI's own error names ``CHROMA_OPENAI_API_KEY``."""
+        for name in ("OPENAI_API_KEY", "EMBEDDINGS_OPENAI_API_KEY", "CHROMA_OPENAI_API_KEY"):
+            monkeypatch.delenv(name, raising=False)
+        with pytest.raises(EmbedderUnavailableError, match="no key was given, and OPENAI_API_KEY is not set"):
+            open_store(path=tmp_path / "s", embedder="openai/text-embedding-3-small")
+        assert not (tmp_path / "s" / "store.json").exists()
 
 
 class TestSecrets:

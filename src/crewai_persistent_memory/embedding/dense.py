@@ -12,7 +12,7 @@ from ..errors import ConfigurationError, EmbedderError, EmbedderUnavailableError
 from ..redaction import redact
 from .batches import Batches
 from .fingerprint import PROBE_TEXT, Fingerprint, normalize_spec, public_spec
-from .keys import with_key
+from .keys import missing_key, with_key
 from .limits import MOST_PIECES, limits_of
 from .named import spec_of_name
 
@@ -192,8 +192,10 @@ def _build_from_spec(spec: Mapping[str, Any]) -> EmbeddingFunction:
     try:
         function: EmbeddingFunction = build_embedder(dict(keyed))
     except Exception as error:
+        variable = missing_key(spec)
+        reason = f"no key was given, and {variable} is not set" if variable else redact(str(error)).rstrip(". ")
         raise EmbedderUnavailableError(
-            f"embedder {spec['provider']!r} cannot be built: {redact(str(error))}. Set its key or install its "
+            f"embedder {spec['provider']!r} cannot be built: {reason}. Set its key or install its "
             "package, or pass another embedder= (left out, a new store goes by keywords)"
         ) from error
     return function

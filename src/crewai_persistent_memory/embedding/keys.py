@@ -69,3 +69,11 @@ def with_key(spec: Mapping[str, Any]) -> Mapping[str, Any]:
             f"embedder= ('none' for a server that needs none), or set {provider.addresses[-1]} to that address"
         )
     return {**spec, "config": {**spec["config"], "api_key": os.environ[variable]}}
+
+
+def missing_key(spec: Mapping[str, Any]) -> str | None:
+    """The variable that would give a spec its key, if it has none from anywhere."""
+    provider = _PROVIDERS.get(spec["provider"])
+    if provider is None or spec["config"].get("api_key") or any(os.environ.get(name) for name in provider.keys):
+        return None
+    return provider.keys[1]

@@ -158,10 +158,11 @@ def settle(
     if embedder is None or stored.fingerprint is None:
         if embedder is None and stored.fingerprint is None:
             return stored, None
-        raise EmbedderMismatchError(_mismatch(where, stored, "no embedder" if embedder is None else "an embedder"))
+        asked = "keywords only was asked for" if embedder is None else "an embedder was given"
+        raise EmbedderMismatchError(_mismatch(where, stored, asked))
     built = Embedder.build(embedder)
     if not stored.fingerprint.same_embedder(built.fingerprint):
-        raise EmbedderMismatchError(_mismatch(where, stored, built.fingerprint.describe()))
+        raise EmbedderMismatchError(_mismatch(where, stored, f"{built.fingerprint.describe()} was given"))
     return stored, built
 
 
@@ -201,9 +202,9 @@ def _reopen(stored: Descriptor, where: str) -> Embedder | None:
         ) from error
 
 
-def _mismatch(where: str, stored: Descriptor, given: str) -> str:
+def _mismatch(where: str, stored: Descriptor, asked: str) -> str:
     created = "keywords only" if stored.fingerprint is None else stored.fingerprint.describe()
     return (
-        f"the store at {where} was created with {created}, but {given} was given: leave embedder out to go on with "
+        f"the store at {where} was created with {created}, but {asked}: leave embedder out to go on with "
         "it (embedder= and CREWAI_MEMORY_EMBEDDER), or use another path or collection for the other embedder"
     )
