@@ -14,7 +14,7 @@ from .origins import origin_of, shown
 from .redaction import sealed
 
 DEFAULT_HOST = "https://api.mem0.ai"
-_CLOUD_ONLY = ("api_key", "host", "wait", "wait_timeout", "telemetry", "rerank")
+_CLOUD_ONLY = ("api_key", "host", "trust_env", "wait", "wait_timeout", "telemetry", "rerank")
 
 
 class Mem0Args(TypedDict, total=False):
@@ -24,6 +24,7 @@ class Mem0Args(TypedDict, total=False):
     host: str | None
     local_mem0_config: Mapping[str, Any] | None
     allow_untested_vector_store: bool
+    trust_env: bool
     timeout: float
     retry_for: float
     startup_check: bool
@@ -48,6 +49,7 @@ class Mem0Options(BaseModel):
     allow_untested_vector_store: bool = Field(
         False, description="Mem0 OSS over a vector store that this package was never tried with; see docs/mem0.md."
     )
+    trust_env: bool = Field(True, description="Mem0 Cloud: use the proxies that the environment names; false: none.")
     timeout: float = Field(10.0, gt=0, description="Seconds for one request.")
     retry_for: float = Field(
         10.0, ge=0, description="Seconds over which a request that is safe to repeat is repeated; 0: never."

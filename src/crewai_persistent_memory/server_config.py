@@ -43,6 +43,7 @@ class ServerArgs(TypedDict, total=False):
     api_key: str | None
     ca_cert: str | Path | None
     headers: Mapping[str, str] | None
+    trust_env: bool
     prefer_grpc: bool
     timeout: float
     retry_for: float
@@ -99,6 +100,7 @@ class ServerOptions(BaseModel):
     api_key: SecretStr | None = Field(None, validation_alias="QDRANT_API_KEY")
     ca_cert: Path | None = Field(None, description="PEM file of a private CA, in place of the system's.")
     headers: Mapping[str, str] | None = Field(None, repr=False, exclude=True, description="Sent with every request.")
+    trust_env: bool = Field(True, description="Use the proxies that the environment names; false: none.")
     prefer_grpc: bool = Field(False, description="gRPC for everything that is asked of the server.")
     timeout: float = Field(5.0, gt=0, description="Seconds for one request; whole seconds, rounded up.")
     retry_for: float = Field(
@@ -176,6 +178,7 @@ class ServerSettings(BaseModel):
     api_key: SecretStr | None
     ca_cert: Path | None
     headers: tuple[tuple[str, str], ...] = Field(repr=False, exclude=True)
+    trust_env: bool
     prefer_grpc: bool
     timeout: float
     retry_for: float

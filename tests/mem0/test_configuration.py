@@ -389,3 +389,12 @@ class TestTelemetry:
         about = {"api_key": DEFAULT_KEY, "host": mem0_platform.url}
         assert self.run(about, tmp_path) == "False True []"
         assert self.run({**about, "telemetry": True}, tmp_path).startswith("True False")
+
+
+def test_proxies_of_the_environment(cloud: OpenMem0, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(StoreUnavailableError):
+        cloud({"startup_timeout": 1})
+    assert cloud({"trust_env": False}).count() == 0

@@ -7,12 +7,13 @@ import gc
 import multiprocessing
 import os
 import warnings
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from crewai_persistent_memory import MemoryStore, StoreClosedError, open_store
+from crewai_persistent_memory import MemoryStore, StoreClosedError, StoreUnavailableError, open_store
 from crewai_persistent_memory.stores.qdrant import server_engine
 
 from ..support.qdrant_server import QdrantServer
@@ -169,3 +170,25 @@ class TestFork:
         child.join(60)
         assert child.exitcode == 0
         assert store.count() == 1
+
+
+class TestProxiesOfTheEnvironment:
+    @pytest.fixture(autouse=True)
+    def dead_proxy(self, server: QdrantServer, open_here: OpenHere) -> Iterator[None]:
+        """Only while the test runs: what starts the server and removes the collection goes directly."""
+        with pytest.MonkeyPatch.context() as patch:
+            for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+                patch.setenv(name, "http://127.0.0.1:9")
+            for name in ("no_proxy", "NO_PROXY", "no_grpc_proxy"):
+                patch.delenv(name, raising=False)
+            yield
+
+    def test_are_used(self, server: QdrantServer, transport: dict[str, Any], open_here: OpenHere) -> None:
+        with pytest.raises(StoreUnavailableError):
+            open_here(server.url, **transport, startup_timeout=2).count()
+
+    def test_are_refused(self, server: QdrantServer, transport: dict[str, Any], open_here: OpenHere) -> None:
+        store = open_here(server.url, **transport, trust_env=False)
+        store.add("fact")
+        assert store.count() == 1
+        assert asyncio.run(store.acount()) == 1

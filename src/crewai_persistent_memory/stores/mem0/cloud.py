@@ -50,12 +50,15 @@ class CloudService(Asking):
     def _arguments(self) -> dict[str, Any]:
         return {"api_key": self._options.key.get_secret_value(), "host": self._options.host}
 
+    def _http(self) -> dict[str, Any]:
+        return {"timeout": self._options.timeout, "trust_env": self._options.trust_env}
+
     def _client(self) -> Any:
         # By process: after a fork the parent's sockets are left alone, and its client is kept so that they stay so.
         found = self._blocking.get(os.getpid())
         if found is None:
             blocking, _ = cloud_clients(self._options.telemetry)
-            made = blocking(client=httpx.Client(timeout=self._options.timeout), **self._arguments())
+            made = blocking(client=httpx.Client(**self._http()), **self._arguments())
             found = self._blocking.setdefault(os.getpid(), made)
         return found
 
@@ -66,7 +69,7 @@ class CloudService(Asking):
             _, awaiting = await asyncio.to_thread(cloud_clients, self._options.telemetry)
             found = self._awaiting.get(loop)  # another task of this loop may have been faster
         if found is None:
-            client = awaiting(client=httpx.AsyncClient(timeout=self._options.timeout), **self._arguments())
+            client = awaiting(client=httpx.AsyncClient(**self._http()), **self._arguments())
             found = ClosedWithItsLoop(client, client.async_client.aclose, lambda: self._awaiting.pop(loop, None))
             self._awaiting[loop] = found
             await found.start()

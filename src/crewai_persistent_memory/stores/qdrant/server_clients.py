@@ -143,8 +143,10 @@ def _arguments(settings: ServerSettings, node: int) -> dict[str, Any]:
     }
     if settings.prefer_grpc:
         roots = {} if settings.ca_cert is None else {"root_certificates": Path(settings.ca_cert).read_bytes()}
-        arguments.update(pool_size=_GRPC_CHANNELS, grpc_options={**_GRPC_OPTIONS, **roots})
+        proxies = {} if settings.trust_env else {"grpc.enable_http_proxy": 0}
+        arguments.update(pool_size=_GRPC_CHANNELS, grpc_options={**_GRPC_OPTIONS, **roots, **proxies})
     else:
+        arguments["trust_env"] = settings.trust_env
         # Said explicitly, because the client keeps no connection to localhost alive by itself.
         arguments["limits"] = httpx.Limits(
             max_connections=settings.max_connections,
