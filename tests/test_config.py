@@ -24,6 +24,8 @@ from crewai_persistent_memory.config import MemoryOptions, default_path
         ({"recency_half_life_days": 0}, "recency_half_life_days"),
         ({"include_shared": "perhaps"}, "include_shared"),
         ({"path": 7}, "path"),
+        ({"path": ""}, "path: .*is blank"),
+        ({"path": " "}, "path: .*is blank"),
         ({"embedder": 3}, "embedder"),
         ({"embedder": "{"}, "in the environment is JSON"),
     ],
@@ -31,6 +33,12 @@ from crewai_persistent_memory.config import MemoryOptions, default_path
 def test_bad_options_are_named(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         MemoryConfig.build(**options)
+
+
+def test_a_blank_path_in_the_environment_is_not_the_current_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREWAI_MEMORY_PATH", "")
+    with pytest.raises(ConfigurationError, match=r"path: .*is blank"):
+        MemoryConfig.build()
 
 
 def test_bad_scopes_are_named() -> None:

@@ -237,6 +237,13 @@ class MemoryConfig(ServerOptions, ExtractionOptions, BaseSettings):
         elif "fsync" in given:
             raise ConfigurationError("fsync is of an embedded store (path=): leave it out, a server decides itself")
 
+    @field_validator("path", mode="before")
+    @classmethod
+    def _read_path(cls, value: Any) -> Any:
+        if isinstance(value, str) and not value.strip():  # as of an unset variable; it would be the current folder
+            raise ValueError("is blank: give the store's folder, or leave it out")
+        return value
+
     @field_validator("embedder", mode="before")
     @classmethod
     def _read_embedder(cls, value: Any) -> Any:
