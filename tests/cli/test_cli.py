@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from crewai_persistent_memory import open_store
-from crewai_persistent_memory.cli.demo import MUST_RECALL, judge
+from crewai_persistent_memory.cli.demo import MUST_RECALL, judge, why_it_failed
 
 COMMAND = str(Path(sys.executable).with_name("crewai-memory"))
 
@@ -89,6 +89,23 @@ def test_the_demo_says_why_it_failed() -> None:
     assert "The process that should tell the crews failed" in error
     assert "OPENAI_API_KEY" in error
     assert "Traceback" not in error
+
+
+@pytest.mark.parametrize(
+    ("printed", "reason"),
+    [
+        (
+            "Traceback\n  raise\nImportError: no LLM 'x'.\n\nFix it:\n  see https://docs",
+            "ImportError: no LLM 'x'.",
+        ),
+        ("Traceback\n  raise\nopenai.AuthenticationError: bad key", "openai.AuthenticationError: bad key"),
+        ("Traceback\nValueError: first\n\nDuring handling\n\nRuntimeError: second\nmore", "RuntimeError: second"),
+        ("killed by the system", "killed by the system"),
+        ("", "it printed nothing, exit code -9"),
+    ],
+)
+def test_the_demos_reason_is_the_error_not_the_last_line(printed: str, reason: str) -> None:
+    assert why_it_failed(printed, -9) == reason
 
 
 class TestVerdict:

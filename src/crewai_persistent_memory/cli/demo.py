@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -38,6 +39,9 @@ ASKED: Final = (
 
 MUST_RECALL: Final[Mapping[str, Sequence[str]]] = {"john": ("nuts", "window", "France"), "jane": ("Spain",)}
 MUST_NOT_SEE: Final[Mapping[str, Sequence[str]]] = {"john": ("Spain",), "jane": ("nuts", "window", "France")}
+
+_ERROR: Final = re.compile(r"[\w.]*(?:Error|Exception|Interrupt)\b")
+"""How the line of a traceback begins that names the error."""
 
 
 def run_demo(*, llm: str | None, path: str | None, as_json: bool, verbose: bool) -> int:
@@ -102,11 +106,19 @@ def _run_phase(phase: str, store: str, llm: str | None, scratch: str, verbose: b
     done = subprocess.run(command, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode != 0 or not result.exists():
         printed = (done.stdout + done.stderr).strip()
-        reason = printed if verbose else f"{printed.splitlines()[-1]} (--verbose shows all that was printed)"
+        short = f"{why_it_failed(printed, done.returncode)} (--verbose shows all that was printed)"
+        reason = printed if verbose and printed else short
         typer.secho(shown(f"The process that should {phase} the crews failed: {reason}"), fg="red", err=True)
         raise typer.Exit(1)
     report: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
     return report
+
+
+def why_it_failed(printed: str, code: int) -> str:
+    """The error that ended a process, of all that it printed. CrewAI adds lines of advice to its errors."""
+    lines = printed.splitlines()
+    errors = [line for line in lines if _ERROR.match(line)]
+    return (errors or lines or [f"it printed nothing, exit code {code}"])[-1]
 
 
 def _print_report(phases: Sequence[Mapping[str, Any]], problems: Sequence[str], llm: str | None, where: str) -> None:
