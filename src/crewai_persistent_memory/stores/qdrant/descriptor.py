@@ -170,7 +170,7 @@ def _settle_new(embedder: Any, language: str, where: str) -> tuple[Descriptor, E
     if embedder is FROM_STORE:
         # By what is written, never by a key that happens to be in the environment: texts would go to its owner.
         embedder = None
-        logger.warning(
+        logger.info(
             "new memory store at %s: recall by keywords only, because no embedder= was given. This is kept with the "
             "store; to find other words for the same, create it with embedder='openai/text-embedding-3-small', say, "
             "or CREWAI_MEMORY_EMBEDDER",
