@@ -1,0 +1,220 @@
+"""Every address that is contacted, by set-up: what was configured, and nothing else.
+
+Each set-up runs in a process of its own with the environment of a user: no switch against telemetry is set, and the
+keys of many services are in it or are not. ``support/recorder`` is loaded before anything else and says what it sees
+how; it refuses what is not allowed, and records it. CrewAI's and Mem0's telemetry, their looks for updates, downloads
+of models and look-ups of names would all be on the list.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from .support.mem0_platform import DEFAULT_KEY, Mem0Platform
+from .support.openai_server import DIMENSIONS, OpenAIServer
+from .support.qdrant_server import QdrantServer
+
+pytestmark = pytest.mark.crew
+
+RECORDER = Path(__file__).parent / "support" / "recorder"
+ON_LINUX = Path("/proc/self/net/tcp").exists()
+
+KEYS = {
+    name: f"canary-{name}"
+    for name in (
+        *("OPENAI_API_KEY", "OPENAI_ORGANIZATION", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "GROQ_API_KEY"),
+        *("QDRANT_API_KEY", "MEM0_API_KEY", "HF_TOKEN", "COHERE_API_KEY", "VOYAGE_API_KEY", "LANGCHAIN_API_KEY"),
+        *("CREWAI_PERSONAL_ACCESS_TOKEN", "CREWAI_PLATFORM_INTEGRATION_TOKEN", "SERPER_API_KEY", "POSTHOG_API_KEY"),
+    )
+}
+
+PROGRAM = """
+import json, sys
+import sitecustomize as recorder
+
+recorder.enter("import")
+import crewai_persistent_memory as ours
+for name in ours.__all__:
+    getattr(ours, name, None)
+from crewai_persistent_memory.cli import app
+from crewai_persistent_memory.cli.demo_crew import ScriptedLLM, concierge
+
+for name, options in json.loads(sys.argv[1]).items():
+    recorder.enter(name)
+    with ours.PersistentMemory(user_id="john", **options) as memory:
+        concierge(memory, ScriptedLLM(model="scripted"), "I am allergic to nuts.")
+        memory.drain_writes()
+        [found, *_] = memory.store.search("nuts")
+        assert "nuts" in found.content, found
+        recorder.look()
+recorder.enter("exit")
+"""
+
+DEMO = "import sys; sys.argv = ['crewai-memory', 'demo']; from crewai_persistent_memory.cli import main; main()"
+
+
+class Recording:
+    """The lines that the recorder has written."""
+
+    def __init__(self, file: Path) -> None:
+        lines = [json.loads(line) for line in file.read_text().splitlines()]
+        self.processes = sum(line["how"] == "process" for line in lines)
+        self._lines = [line for line in lines if line["how"] != "process"]
+
+    def contacted(self, phase: str | None = None) -> set[str]:
+        return {line["address"] for line in self._lines if phase in (None, line["phase"])}
+
+    def seen_as(self, address: str) -> set[str]:
+        return {line["how"] for line in self._lines if line["address"] == address}
+
+
+def environment(folder: Path, allowed: Sequence[str], **more: str) -> dict[str, str]:
+    """A user's environment, with nothing in it of this test run's."""
+    home = folder / "home"
+    home.mkdir()
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "PYTHONPATH": str(RECORDER),
+        "RECORDER_FILE": str(folder / "recording"),
+        "RECORDER_ALLOWED": json.dumps(list(allowed)),
+        **more,
+    }
+
+
+def recorded(folder: Path, arguments: Sequence[str], allowed: Sequence[str], keys: Mapping[str, str]) -> Recording:
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        env=environment(folder, allowed, **keys),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    recording = Recording(folder / "recording")
+    assert done.returncode == 0, f"{recording.contacted()}\n{(done.stdout + done.stderr)[-4000:]}"
+    assert "canary-" not in done.stdout + done.stderr
+    return recording
+
+
+def address(url: str) -> str:
+    return urlsplit(url).netloc
+
+
+with_and_without_keys = pytest.mark.parametrize("keys", [{}, KEYS], ids=["without keys", "with keys"])
+
+
+@with_and_without_keys
+def test_the_demo(keys: Mapping[str, str], tmp_path: Path) -> None:
+    recording = recorded(tmp_path, ["-c", DEMO], [], keys)
+    assert recording.contacted() == set()
+    assert recording.processes == 3  # the command, and those that run the crews: they are watched as well
+
+
+@with_and_without_keys
+def test_without_a_server_of_qdrant(keys: Mapping[str, str], tmp_path: Path, mem0_platform: Mem0Platform) -> None:
+    expected = {
+        "import": set(),
+        "embedded": set(),
+        "mem0-cloud": {address(mem0_platform.url)},
+        "exit": set(),
+    }
+    options = {
+        "embedded": {"path": str(tmp_path / "store")},
+        "mem0-cloud": {"mem0": {"api_key": DEFAULT_KEY, "host": mem0_platform.url, "wait": True}, "infer": False},
+    }
+    recording = recorded(tmp_path, ["-c", PROGRAM, json.dumps(options)], [address(mem0_platform.url)], keys)
+    assert {phase: recording.contacted(phase) for phase in expected} == expected
+
+
+@with_and_without_keys
+def test_with_a_server_of_qdrant(
+    keys: Mapping[str, str], tmp_path: Path, server: QdrantServer, collection: str, openai_server: OpenAIServer
+) -> None:
+    rest, grpc = address(server.url), f"{urlsplit(server.url).hostname}:{server.grpc_port}"
+    models = address(openai_server.url)
+    key: dict[str, Any] = {"api_key": server.key} if server.key else {}
+    vectors = {"url": server.url, "collection_name": f"{collection}-m", "embedding_model_dims": DIMENSIONS, **key}
+    local = openai_server.local_mem0_config({"provider": "qdrant", "config": vectors}, str(tmp_path / "history.db"))
+    embedder = {
+        "provider": "openai",
+        "config": {"model_name": "words", "api_key": "sk-test", "api_base": f"{openai_server.url}/v1"},
+    }
+    options: dict[str, dict[str, Any]] = {
+        "rest": {"url": server.url, "collection": collection, "embedder": embedder, **key},
+        "grpc": {
+            "url": server.url,
+            "collection": collection,
+            "prefer_grpc": True,
+            "grpc_port": server.grpc_port,
+            "embedder": embedder,
+            **key,
+        },
+        "mem0-oss": {"mem0": {"local_mem0_config": local}},
+    }
+    expected = {"import": set(), "rest": {rest, models}, "mem0-oss": {rest, models}, "exit": set()}
+    try:
+        recording = recorded(tmp_path, ["-c", PROGRAM, json.dumps(options)], [rest, grpc, models], keys)
+    finally:
+        with server.admin() as admin:
+            for name in (f"{collection}-m", f"{collection}-m_entities"):
+                admin.delete(f"/collections/{name}")
+    assert {phase: recording.contacted(phase) for phase in expected} == expected
+    assert recording.contacted("grpc") <= {rest, grpc, models}
+    if ON_LINUX:
+        assert recording.seen_as(grpc) in ({"tcp"}, {"tcp6"}, {"tcp", "tcp6"})  # in /proc only
+
+
+class TestTheRecorder:
+    """It sees what nobody has configured, also on this machine."""
+
+    @pytest.mark.parametrize(
+        ("program", "found"),
+        [
+            ("import urllib.request as u; u.urlopen('http://127.0.0.1:{port}')", "127.0.0.1:{port}"),
+            ("import httpx; httpx.get('http://127.0.0.1:{port}')", "127.0.0.1:{port}"),
+            ("import socket as s; s.create_connection(('nobody.invalid', 80))", "nobody.invalid"),
+            (
+                "import socket as s; s.socket(s.AF_INET, s.SOCK_DGRAM).sendto(b'', ('127.0.0.1', {port}))",
+                "127.0.0.1:{port}",
+            ),
+        ],
+        ids=["urllib", "httpx", "name", "datagram"],
+    )
+    def test_python(self, program: str, found: str, tmp_path: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as stray:
+            port = stray.getsockname()[1]
+            with pytest.raises(AssertionError, match="nobody has configured"):
+                recorded(tmp_path, ["-c", program.format(port=port)], ["127.0.0.1:1"], {})
+        assert Recording(tmp_path / "recording").contacted() == {found.format(port=port)}
+
+    @pytest.mark.skipif(not ON_LINUX, reason="gRPC's connections are seen in /proc, which only Linux has")
+    def test_grpc(self, tmp_path: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as stray:
+            stray.settimeout(60)
+            port = stray.getsockname()[1]
+            program = (
+                "import grpc, os, sitecustomize as recorder\n"
+                f"channel = grpc.insecure_channel('127.0.0.1:{port}')\n"
+                "channel.subscribe(print, try_to_connect=True)\n"
+                "input(); recorder.look(); os._exit(0)"  # gRPC would go on waiting for the other side
+            )
+            process = subprocess.Popen(
+                [sys.executable, "-c", program], env=environment(tmp_path, []), stdin=subprocess.PIPE
+            )
+            connection, _ = stray.accept()
+            process.communicate(b"\n", timeout=60)
+            connection.close()
+        assert process.returncode == 0
+        assert Recording(tmp_path / "recording").contacted() == {f"127.0.0.1:{port}"}
