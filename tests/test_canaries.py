@@ -12,7 +12,15 @@ from typing import Any
 import pytest
 
 import crewai_persistent_memory
-from crewai_persistent_memory import MemoryConfig, PersistentMemory, PersistentMemoryError, open_store
+from crewai_persistent_memory import (
+    MemoryConfig,
+    PersistentMemory,
+    PersistentMemoryError,
+    open_store,
+    register,
+    unregister,
+)
+from crewai_persistent_memory.adapters import registering
 from crewai_persistent_memory.embedding import Embedder
 
 CANARY = "canary-4f1d"
@@ -63,7 +71,25 @@ def test_an_embedder() -> None:
     assert CANARY not in f"{embedder!r} {embedder} {embedder.fingerprint} {embedder.fingerprint.to_json()}"
 
 
-@pytest.mark.parametrize("construct", [open_store, PersistentMemory], ids=["store", "memory"])
+def from_config(**options: Any) -> Any:
+    if "mem0" in options:
+        return PersistentMemory.from_config({"provider": "mem0", "config": options["mem0"]})
+    return PersistentMemory.from_config({"provider": "qdrant", "config": options})
+
+
+def by_name(**options: Any) -> Any:
+    """Registered, and opened by what CrewAI calls for its memory."""
+    try:
+        register(default=True, **options)
+        return registering.default_memory({})
+    finally:
+        unregister()
+
+
+CONSTRUCT = [open_store, PersistentMemory, from_config, by_name]
+
+
+@pytest.mark.parametrize("construct", CONSTRUCT, ids=["store", "memory", "published", "registered"])
 @pytest.mark.parametrize(
     "options",
     [SERVER, {**SERVER, "fsync": "always"}, {**SERVER, "timeout": "soon"}, {**SERVER, "usr_id": "x"}, MEM0],

@@ -14,6 +14,7 @@ from typing_extensions import Unpack
 
 from ..config import ABOUT_A_STORE, STORE_OPTIONS, MemoryConfig, MemoryOptions
 from ..errors import ConfigurationError
+from ..redaction import seal, sealed
 from .generation import STORAGE_FACTORY_SINCE, installed, is_unified
 from .published import NAME, options_of
 from .runs import OnError, check_on_error
@@ -70,6 +71,7 @@ def register(*, default: bool = False, on_error: OnError = "warn", **options: Un
     Raises:
         ConfigurationError, ScopeError: about the options.
     """
+    seal(options)
     MemoryConfig.build(**options)
     _Registered.options = dict(options)
     _Registered.default = default
@@ -143,8 +145,8 @@ def _storage_of(crew: Any, config: Mapping[str, Any]) -> PersistentStorage:
         # CrewAI's external memory holds the crew that holds it, and such a crew can be neither dumped nor copied. It
         # needs the crew for nothing but this call.
         external.crew = None
-    options = options_of({"provider": NAME, "config": config})
-    return PersistentStorage(**{"on_error": _Registered.on_error, **options})
+    config = sealed(config)
+    return PersistentStorage(**{"on_error": _Registered.on_error, **options_of({"provider": NAME, "config": config})})
 
 
 def named_storage(external: Any) -> PersistentStorage | None:

@@ -19,7 +19,7 @@ from ...config import refuse_unknown
 from ...entry import FilterArgs
 from ...errors import ConfigurationError
 from ...io.bridge import call
-from ...redaction import seal
+from ...redaction import seal, sealed
 from ...scope import Scope
 from ...scope_context import NO_SCOPE, ScopeFields
 from ...stores.base import MemoryStore
@@ -78,6 +78,7 @@ class PersistentMemory(SharedExternalMemory):
         Raises:
             ConfigurationError: unknown provider, or see the constructor.
         """
+        config = sealed(config)  # a local variable of this frame
         return cls(**options_of(config))
 
     # -- the user's side -------------------------------------------------------------------------------------------

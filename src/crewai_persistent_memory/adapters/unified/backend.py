@@ -23,6 +23,7 @@ from ...config import MemoryConfig, MemoryOptions
 from ...entry import FilterArgs
 from ...errors import DimensionMismatchError
 from ...pickling import NotPickled
+from ...redaction import seal
 from ...stores.base import MemoryStore
 from ...stores.factory import open_configured
 from ..dumping import Recipe, spec_of, written_as
@@ -69,6 +70,7 @@ class QdrantStorageBackend(NotPickled):
     """
 
     def __init__(self, **options: Unpack[MemoryOptions]) -> None:
+        seal(options)
         config = MemoryConfig.build(**options)
         self._store = open_configured(config, external_vectors=True)
         self._takes_vectors = True

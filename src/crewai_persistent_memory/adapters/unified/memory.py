@@ -18,7 +18,7 @@ from ...checking import storable_text
 from ...entry import MemoryEntry
 from ...errors import ConfigurationError
 from ...io.bridge import call
-from ...redaction import seal
+from ...redaction import seal, sealed
 from ...scope import Scope
 from ...scope_context import NO_SCOPE, ScopeFields
 from ...stores.text_native import TextNativeStore
@@ -93,6 +93,7 @@ class PersistentMemory(SavingMemory):
         Raises:
             ConfigurationError: unknown provider, or see the constructor.
         """
+        config = sealed(config)  # a local variable of this frame
         return cls(**options_of(config))
 
     # -- the user's side -------------------------------------------------------------------------------------------
