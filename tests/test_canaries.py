@@ -30,8 +30,11 @@ SERVER: dict[str, Any] = {
     "headers": {"authorization": CANARY},
     "embedder": {"provider": "openai", "config": {"model_name": "m", "api_key": CANARY}},
     "retry_for": 0,
+    "startup_timeout": 0.2,
 }
-MEM0: dict[str, Any] = {"mem0": {"api_key": CANARY, "host": "http://127.0.0.1:9", "retry_for": 0}}
+MEM0: dict[str, Any] = {
+    "mem0": {"api_key": CANARY, "host": "http://127.0.0.1:9", "retry_for": 0, "startup_timeout": 0.2}
+}
 OURS = Path(crewai_persistent_memory.__file__).parent
 
 
