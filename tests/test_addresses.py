@@ -24,8 +24,6 @@ from .support.mem0_platform import DEFAULT_KEY, Mem0Platform
 from .support.openai_server import DIMENSIONS, OpenAIServer
 from .support.qdrant_server import QdrantServer
 
-pytestmark = pytest.mark.crew
-
 RECORDER = Path(__file__).parent / "support" / "recorder"
 ON_LINUX = Path("/proc/self/net/tcp").exists()
 
