@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from ..errors import EmbedderUnavailableError
 from ..origins import origin_of, shown
+from ..redaction import Sealed
 
 
 class _Provider(NamedTuple):
@@ -68,7 +69,7 @@ def with_key(spec: Mapping[str, Any]) -> Mapping[str, Any]:
             f"belongs to {' and '.join(map(shown, here))}: give api_key in the config of "
             f"embedder= ('none' for a server that needs none), or set {provider.addresses[-1]} to that address"
         )
-    return {**spec, "config": {**spec["config"], "api_key": os.environ[variable]}}
+    return Sealed({**spec, "config": {**spec["config"], "api_key": os.environ[variable]}})
 
 
 def missing_key(spec: Mapping[str, Any]) -> str | None:

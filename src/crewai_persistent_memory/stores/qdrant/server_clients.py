@@ -127,15 +127,11 @@ class Clients:
 
 def _arguments(settings: ServerSettings, node: int) -> dict[str, Any]:
     url = settings.urls[node]
-    headers = {name.lower(): value for name, value in settings.headers}  # gRPC takes no other
-    if settings.api_key is not None:
-        headers["api-key"] = settings.api_key.get_secret_value()
     arguments: dict[str, Any] = {
         "url": url,
         "grpc_port": settings.grpc_port,
         "prefer_grpc": settings.prefer_grpc,
         "timeout": math.ceil(settings.timeout),
-        "headers": headers,
         # Unpacking costs more than it saves on answers of a few kilobytes.
         "metadata": {"Accept-Encoding": "identity"},
         "check_compatibility": False,
@@ -153,7 +149,15 @@ def _arguments(settings: ServerSettings, node: int) -> dict[str, Any]:
             max_keepalive_connections=settings.max_connections,
             keepalive_expiry=KEEP_ALIVE,
         )
-    return arguments
+    # Last, so that no error above meets the key in a local variable.
+    return {**arguments, "headers": _headers(settings)}
+
+
+def _headers(settings: ServerSettings) -> dict[str, str]:
+    headers = {name.lower(): value for name, value in settings.headers}  # gRPC takes no other
+    if settings.api_key is not None:
+        headers["api-key"] = settings.api_key.get_secret_value()
+    return headers
 
 
 def _trust(settings: ServerSettings, url: str) -> ssl.SSLContext | bool:
