@@ -22,7 +22,7 @@ from crewai_persistent_memory.stores.qdrant.requests import Everything
 from ..support.engines import STORES, VARIANTS
 
 OPERATIONS = 200
-ENGINE = 60 if is_unified() else 10
+ENGINE = 51 if is_unified() else 10
 EXAMPLES = {kind: 10 if kind in VARIANTS else 5 if kind.startswith("mem0-") else ENGINE for kind in STORES}
 """At least 10,000 operations on each engine, fewer on its variants, and on Mem0, where each is several requests; fewer
 below the older CrewAI, since an engine is the same below each."""

@@ -43,6 +43,7 @@ def run_example(name: str, request: str, openai: OpenAIServer, folder: Path, **e
     )
 
 
+@pytest.mark.ends
 def test_the_published_cloud_configuration(
     mem0_platform: Mem0Platform, openai_server: OpenAIServer, tmp_path: Path
 ) -> None:
@@ -67,6 +68,7 @@ def test_the_published_cloud_configuration(
     assert len(openai_server.extractions) == 0, "CrewAI's own extraction is not run as well"
 
 
+@pytest.mark.ends
 def test_the_published_self_hosted_configuration(
     server: QdrantServer, openai_server: OpenAIServer, tmp_path: Path
 ) -> None:
