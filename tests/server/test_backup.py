@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from crewai_persistent_memory import open_store
+from crewai_persistent_memory import MemoryStore, open_store
 
 from ..support.deployment import backup_pod, container_of, pod_environment
 from ..support.qdrant_server import QdrantServer, newest
@@ -27,21 +27,26 @@ def qdrant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QdrantServer]:
 @pytest.fixture
 def memories(qdrant: QdrantServer, collection: str) -> Iterator[str]:
     """The prefix of two collections: one of all projects, one of a project's own."""
-    for own, text in ((False, "of all projects"), (True, "of a project's own")):
-        with open_store(
-            url=qdrant.url,
-            api_key=KEY,
-            embedder=None,
-            user_id="john",
-            project_id="production",
-            collection=collection,
-            collection_per_project=own,
-        ) as store:
-            store.add(text)
+    for text, store in both(qdrant, collection):
+        store.add(text)
     yield collection
     with qdrant.admin() as admin:
         for name in ours(qdrant, collection):
             admin.delete(f"/collections/{name}").raise_for_status()
+
+
+def both(qdrant: QdrantServer, prefix: str) -> Iterator[tuple[str, MemoryStore]]:
+    """The two stores, one after the other, with the text of each."""
+    for own, text in ((False, "of all projects"), (True, "of a project's own")):
+        with open_store(
+            url=qdrant.url,
+            api_key=KEY,
+            user_id="john",
+            project_id="production",
+            collection=prefix,
+            collection_per_project=own,
+        ) as store:
+            yield text, store
 
 
 def ours(qdrant: QdrantServer, prefix: str) -> list[str]:
@@ -78,16 +83,8 @@ def test_every_collection_comes_back(qdrant: QdrantServer, memories: str, tmp_pa
             where = f"{qdrant.url}/collections/{name}/snapshots/upload?priority=snapshot&wait=true"
             upload = ["curl", "-fsS", "-X", "POST", "-H", f"api-key: {KEY}", "-F", f"snapshot=@{snapshot}", where]
             assert subprocess.run(upload, capture_output=True, timeout=60).returncode == 0
-    for own, text in ((False, "of all projects"), (True, "of a project's own")):
-        with open_store(
-            url=qdrant.url,
-            api_key=KEY,
-            user_id="john",
-            project_id="production",
-            collection=memories,
-            collection_per_project=own,
-        ) as store:
-            assert [entry.content for entry in store.list()] == [text]
+    for text, store in both(qdrant, memories):
+        assert [entry.content for entry in store.list()] == [text]
 
 
 def test_the_newest_are_kept(qdrant: QdrantServer, memories: str, tmp_path: Path) -> None:

@@ -25,19 +25,7 @@ from crewai_persistent_memory import (
     open_store,
 )
 
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """A store with one entry, closed."""
-    path = tmp_path / "store"
-    with open_store(path=path, user_id="john", embedder=None) as store:
-        store.add("kept")
-    return path
-
-
-def opened(path: Path, **options: Any) -> list[str]:
-    with open_store(path=path, user_id="john", **options) as store:
-        return [entry.content for entry in store.list()]
+from .conftest import opened
 
 
 class TestOneProcess:

@@ -15,6 +15,8 @@ import pytest
 
 from crewai_persistent_memory import StoreCorruptedError, StorePathError, open_store
 
+from .conftest import opened
+
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes, owners and links of POSIX")
 
 NOBODY = 65534
@@ -36,20 +38,6 @@ def umask(request: pytest.FixtureRequest) -> Any:
     before = os.umask(request.param)
     yield request.param
     os.umask(before)
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """A store with one entry, closed."""
-    path = tmp_path / "store"
-    with open_store(path=path, user_id="john", embedder=None) as store:
-        store.add("kept")
-    return path
-
-
-def opened(path: Path) -> list[str]:
-    with open_store(path=path, user_id="john") as store:
-        return [entry.content for entry in store.list()]
 
 
 def test_everything_is_private_whatever_the_umask(tmp_path: Path, umask: int) -> None:

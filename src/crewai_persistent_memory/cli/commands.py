@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..checking import check_text
 from ..errors import ConfigurationError, PersistentMemoryError
+from ..stores.types import MOST_FOUND
 from .forgetting import everything_of, some_of
 from .hints import why_nothing
 from .output import as_json, note, one_line, show_entries, shown
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from ..entry import MemoryEntry
     from ..stores.base import MemoryStore
 
-MOST_RESULTS: Final = 10_000
-"""Entries that one command prints."""
-
 app = typer.Typer(
     help="Memory for CrewAI crews that is kept. Try it without a crew, or run the demo.",
     no_args_is_help=True,
@@ -30,7 +28,7 @@ app = typer.Typer(
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, with whole ids.")]
-Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=MOST_RESULTS, help="Most results.")]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=MOST_FOUND, help="Most results.")]
 
 
 def _print_version(wanted: bool) -> None:

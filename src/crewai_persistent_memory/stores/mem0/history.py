@@ -21,7 +21,7 @@ import portalocker
 
 from ...errors import StoreBusyError, StorePathError
 from ...scope import Scope
-from ..qdrant.private_files import FOLDER_MODE, check_owner, open_private
+from ..private_files import FOLDER_MODE, check_owner, open_private
 from .identity import local_identity
 
 PATIENCE: Final = 30_000

@@ -27,8 +27,8 @@ from typing import IO, Final
 import portalocker
 
 from ...errors import StoreCorruptedError, StoreFullError, StoreInUseError, StorePathError
+from ..private_files import FOLDER_MODE, check_owner, make_private, open_private
 from .descriptor import Descriptor
-from .private_files import FOLDER_MODE, check_owner, make_private, open_private
 
 WRITE_RESERVE: Final = 32 * 1024 * 1024
 """Bytes that must stay free on the disk for a write to be accepted. The engine writes through memory maps of

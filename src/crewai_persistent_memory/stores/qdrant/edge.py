@@ -35,6 +35,7 @@ from .edge_errors import engine_errors
 from .edge_ledger import Ledger
 from .edge_long_texts import batches_of, is_long, make_way, one_by_one
 from .edge_mend import LOST, all_ids, read_lost, read_one, rewrite_whole
+from .edge_reads import Reads
 from .edge_rebuild import ensure_dense, load_shard, rewrite, swap
 from .edge_seal import LEDGER, seal
 from .edge_translate import EdgeReader, to_filter, to_point
@@ -66,41 +67,6 @@ MUCH_DELETED: Final = 100
 
 _WRITES: Final = frozenset({Upsert, Change, Delete, SetPayload, SetVectors, Compact})
 """They come one after the other; a read may come at any time but while the shard is exchanged."""
-
-
-class Reads:
-    """Reads under way, so that the shard can be exchanged when there is none."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition(threading.Lock())
-        self._count = 0
-        self._barred = False
-
-    def __enter__(self) -> None:
-        with self._changed:
-            while self._barred:
-                self._changed.wait()
-            self._count += 1
-
-    def __exit__(self, *exc: object) -> None:
-        with self._changed:
-            self._count -= 1
-            if self._barred and not self._count:
-                self._changed.notify_all()
-
-    @contextmanager
-    def none(self) -> Iterator[None]:
-        """Wait until the reads under way are done, and let none begin."""
-        with self._changed:
-            self._barred = True
-            while self._count:
-                self._changed.wait()
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._barred = False
-                self._changed.notify_all()
 
 
 class EmbeddedEngine:
@@ -238,9 +204,7 @@ class EmbeddedEngine:
         size += sum(12 * len(p.dense) for p in points if p.dense)
         with self._writing(size, WRITE_RESERVE):
             self._admit_vectors([point.dense for point in points])
-            if not self._reader.one_by_one and any(map(is_long, points)):
-                self._directory.note_long_texts()
-                self._reader.one_by_one = True
+            self._admit_texts(any(map(is_long, points)))
             for batch in batches_of(points):
                 self._ledger.doubt(point.id for point in batch)
                 make_way(self._shard, batch)
@@ -253,9 +217,7 @@ class EmbeddedEngine:
             if not self._shard.retrieve([request.id], with_payload=False, with_vector=False):
                 return False
             self._admit_vectors([request.dense])
-            if not self._reader.one_by_one and is_long_change(request):
-                self._directory.note_long_texts()
-                self._reader.one_by_one = True
+            self._admit_texts(is_long_change(request))
             self._ledger.doubt([request.id])
             change(self._shard, request, has_dense=self.descriptor.dimensions is not None)
             self._note_again([request.id])
@@ -318,6 +280,12 @@ class EmbeddedEngine:
             write = self.disk.noted()
         if not disposable:
             self.disk.keep(write)
+
+    def _admit_texts(self, any_is_long: bool) -> None:
+        """Note a long text before it is written: from then on the store is read entry by entry."""
+        if any_is_long and not self._reader.one_by_one:
+            self._directory.note_long_texts()
+            self._reader.one_by_one = True
 
     def _admit_vectors(self, vectors: Sequence[Sequence[float] | None]) -> None:
         """Check every vector's length before anything is written; the first one ever sets the store's."""

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .private_files import open_private
+from ..private_files import open_private
 
 _to_json = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
@@ -69,7 +69,7 @@ class Ledger:
 
     def add(self, points: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
         """These are there, with these payloads."""
-        self._append(f"+ {point} {checksum(payload)} {json.dumps(entry_id(payload))}" for point, payload in points)
+        self._append(_there(point, payload) for point, payload in points)
 
     def remove(self, points: Iterable[str]) -> None:
         """These are about to be deleted."""
@@ -109,11 +109,14 @@ class Ledger:
                 lines.append(f"? {point}")
         return b"".join(map(_with_sum, lines))
 
-    def content_of(self, points: Iterable[tuple[str, Mapping[str, Any]]]) -> bytes:
-        """A new file's content."""
-        return b"".join(
-            _with_sum(f"+ {point} {checksum(payload)} {json.dumps(entry_id(payload))}") for point, payload in points
-        )
+
+def content_of(points: Iterable[tuple[str, Mapping[str, Any]]]) -> bytes:
+    """A ledger's content that says of these points that they are there, with these payloads."""
+    return b"".join(_with_sum(_there(point, payload)) for point, payload in points)
+
+
+def _there(point: str, payload: Mapping[str, Any]) -> str:
+    return f"+ {point} {checksum(payload)} {json.dumps(entry_id(payload))}"
 
 
 def _sum(line: bytes) -> bytes:

@@ -23,9 +23,8 @@ from ...embedding import KeywordEncoder
 from ...errors import StoreCorruptedError
 from .descriptor import Descriptor
 from .directory import StoreDirectory
-from .edge_disk import sync_tree
 from .edge_ledger import Known, Ledger, checksum
-from .edge_rebuild import new_shard, swap
+from .edge_rebuild import swap, write_beside
 from .edge_seal import LEDGER, Seal, is_derived, spare_of
 from .layout import DENSE, KEYWORDS
 
@@ -72,22 +71,14 @@ def rewrite_whole(directory: StoreDirectory, shard: Any, descriptor: Descriptor,
     The directory's own shard must be closed by then, or be ``shard`` itself, which is closed here.
     """
     lost: Lost = {}
-    fresh = _fresh(directory, descriptor)
-    ledger = Ledger(directory.path / LEDGER)
-    lines = bytearray()
-    for batch in _batches(_whole(shard, descriptor, expected, lost)):
-        fresh.update(edge.UpdateOperation.upsert_points([point for point, _ in batch]))
-        lines += ledger.content_of((str(point.id), payload) for point, payload in batch)
-    fresh.flush()
-    fresh.close()
+    lines = write_beside(directory, descriptor, _batches(_whole(shard, descriptor, expected, lost)))
     if not lines and expected:
         shutil.rmtree(directory.new_shard)
         raise StoreCorruptedError(_nothing_left(directory, f"none of its {len(expected)} entries can be read"))
-    sync_tree(directory.new_shard)
     shard.close()
     kept_at = directory.next_damaged() if lost else None
     note_lost(directory, lost, kept_at)
-    directory.write(LEDGER, bytes(lines))
+    directory.write(LEDGER, lines)
     swap(directory, keep_old=kept_at).close()
 
 
@@ -150,9 +141,7 @@ def read_one(shard: Any, point: str, *, dense: bool) -> tuple[dict[str, Any], li
     return payload, vector
 
 
-def _whole(
-    shard: Any, descriptor: Descriptor, expected: Mapping[str, Known], lost: Lost
-) -> Iterator[tuple[edge.Point, dict[str, Any]]]:
+def _whole(shard: Any, descriptor: Descriptor, expected: Mapping[str, Known], lost: Lost) -> Iterator[edge.Point]:
     encoder = KeywordEncoder(descriptor.language)
     for point in dict.fromkeys([*expected, *all_ids(shard)]):
         known = expected.get(point)
@@ -165,7 +154,7 @@ def _whole(
         vectors: dict[str, Any] = {KEYWORDS: encoder.document(payload["content"])}
         if vector and all(map(math.isfinite, vector)) and any(vector):
             vectors[DENSE] = vector
-        yield edge.Point(id=point, vector=vectors, payload=payload), payload
+        yield edge.Point(id=point, vector=vectors, payload=payload)
 
 
 def _batches(items: Iterable[Any]) -> Iterator[list[Any]]:
@@ -177,11 +166,6 @@ def _batches(items: Iterable[Any]) -> Iterator[list[Any]]:
             batch = []
     if batch:
         yield batch
-
-
-def _fresh(directory: StoreDirectory, descriptor: Descriptor) -> Any:
-    shutil.rmtree(directory.new_shard, ignore_errors=True)
-    return new_shard(directory.new_shard, descriptor)
 
 
 def _patch(directory: StoreDirectory, seal: Seal, damaged: set[str], target: Path) -> None:

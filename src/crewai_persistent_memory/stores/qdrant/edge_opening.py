@@ -15,7 +15,7 @@ from ...errors import StoreCorruptedError
 from .descriptor import Descriptor
 from .directory import WRITE_RESERVE, StoreDirectory
 from .edge_disk import sync_tree
-from .edge_ledger import Ledger
+from .edge_ledger import Ledger, content_of
 from .edge_long_texts import complete_keywords
 from .edge_mend import all_ids, mend, missing_of, note_lost, read_one
 from .edge_rebuild import ensure_dense, load_shard, new_shard
@@ -98,7 +98,7 @@ def _check(directory: StoreDirectory, shard: Any, seal: Seal | None) -> None:
         # A store of an earlier version, or nobody can say any more what there was.
         if content is not None:
             logger.warning("%s was damaged: losses before now cannot be noticed", ledger.path)
-        directory.write(LEDGER, ledger.content_of(_readable(shard, all_ids(shard))))
+        directory.write(LEDGER, content_of(_readable(shard, all_ids(shard))))
         return
     if seal is None:
         expected = content.entries

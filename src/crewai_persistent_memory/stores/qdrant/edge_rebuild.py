@@ -11,7 +11,7 @@ found at the next opening says how far this came, see :func:`finish_swap`.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,8 +22,8 @@ from .descriptor import Descriptor
 from .directory import StoreDirectory
 from .edge_disk import sync_tree
 from .edge_errors import is_not_allowed
-from .edge_ledger import Ledger
-from .edge_seal import LEDGER, break_seal
+from .edge_ledger import content_of
+from .edge_seal import break_seal
 from .layout import (
     DATETIME_INDEXES,
     DENSE,
@@ -107,14 +107,22 @@ def rewrite(directory: StoreDirectory, shard: Any, descriptor: Descriptor) -> by
     Returns:
         The content of a new ledger for it.
     """
+    return write_beside(directory, descriptor, all_points(shard, long_texts=directory.has_long_texts))
+
+
+def write_beside(directory: StoreDirectory, descriptor: Descriptor, batches: Iterable[Sequence[edge.Point]]) -> bytes:
+    """Write points into a new shard beside the store's own, closed and on the disk.
+
+    Returns:
+        The content of a new ledger for it.
+    """
     beside = directory.new_shard
     shutil.rmtree(beside, ignore_errors=True)
     fresh = new_shard(beside, descriptor)
     lines = bytearray()
-    ledger = Ledger(directory.path / LEDGER)
-    for points in all_points(shard, long_texts=directory.has_long_texts):
-        fresh.update(edge.UpdateOperation.upsert_points(points))
-        lines += ledger.content_of((str(point.id), point.payload or {}) for point in points)
+    for points in batches:
+        fresh.update(edge.UpdateOperation.upsert_points(list(points)))
+        lines += content_of((str(point.id), point.payload or {}) for point in points)
     fresh.flush()
     fresh.close()
     sync_tree(beside)

@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from ...errors import StorePathError
+from ..errors import StorePathError
 
 FOLDER_MODE: Final = 0o700
 FILE_MODE: Final = 0o600
