@@ -30,7 +30,7 @@ import numpy
 import typer
 
 from crewai_persistent_memory import MemoryEntry, open_store
-from crewai_persistent_memory.checking import utcnow
+from crewai_persistent_memory.validation import utcnow
 
 DIMENSIONS, USERS = 384, 100
 WORDS = [f"word{i}" for i in range(5000)]

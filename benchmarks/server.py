@@ -28,9 +28,9 @@ import typer
 from qdrant_client import QdrantClient, models
 
 from crewai_persistent_memory import MemoryEntry, MemoryStore, open_store
+from crewai_persistent_memory.backends.qdrant.schema import format_time, tenant_key
 from crewai_persistent_memory.embedding import KeywordEncoder
 from crewai_persistent_memory.scope import Scope
-from crewai_persistent_memory.stores.qdrant.layout import format_time, tenant_key
 from tests.support.qdrant_server import QdrantServer, newest
 
 DIMENSIONS, USERS, LARGE = 384, 10_000, 100_000

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from crewai_persistent_memory import MemoryStore
-from crewai_persistent_memory.adapters.generation import is_unified
-from crewai_persistent_memory.stores.factory import open_configured
-from crewai_persistent_memory.stores.qdrant import embedded
+from crewai_persistent_memory.adapters.version import is_unified
+from crewai_persistent_memory.backends.qdrant.embedded import connection as embedded
+from crewai_persistent_memory.store.factory import open_configured
 
 from .support.engines import NEWEST, STORES, Servers, servers
 from .support.mem0_platform import Mem0Platform

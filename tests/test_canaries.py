@@ -20,7 +20,7 @@ from crewai_persistent_memory import (
     register,
     unregister,
 )
-from crewai_persistent_memory.adapters import registering
+from crewai_persistent_memory.adapters import register as registering
 from crewai_persistent_memory.embedding import Embedder
 
 CANARY = "canary-4f1d"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from crewai_persistent_memory import ConfigurationError, InvalidScopeError, MemoryConfig, Scope, ScopeConflictError
-from crewai_persistent_memory.config import MemoryOptions, default_path
+from crewai_persistent_memory.config.options import MemoryOptions, default_path
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from crewai_persistent_memory.server_config import CollectionSettings
+from crewai_persistent_memory.config.qdrant import CollectionSettings
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "crewai_persistent_memory"

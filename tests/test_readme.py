@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from crewai_persistent_memory import MemoryConfig, PersistentMemory, open_store, use_scope
-from crewai_persistent_memory.adapters import registering
-from crewai_persistent_memory.mem0_config import Mem0Options
-from crewai_persistent_memory.server_config import CollectionSettings
+from crewai_persistent_memory.adapters import register as registering
+from crewai_persistent_memory.config.mem0 import Mem0Options
+from crewai_persistent_memory.config.qdrant import CollectionSettings
 
 from .support.crews import ScriptedLLM, final, needs_unified, one_agent_crew
 from .support.embedders import WordHashEmbedder

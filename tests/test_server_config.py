@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from crewai_persistent_memory import ConfigurationError, MemoryConfig
-from crewai_persistent_memory.server_config import CollectionArgs, CollectionSettings, ServerArgs, ServerOptions
+from crewai_persistent_memory.config.qdrant import CollectionArgs, CollectionSettings, ServerArgs, ServerOptions
 
 
 def urls(**options: Any) -> tuple[str, ...]:

@@ -9,14 +9,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .adapters.checkpoint_restore import restoring
     from .adapters.crew import Crew
-    from .adapters.external import ExternalMemory
+    from .adapters.external_memory import ExternalMemory
     from .adapters.memory import PersistentMemory
-    from .adapters.registering import register, unregister
-    from .adapters.restoring import restoring
+    from .adapters.register import register, unregister
     from .adapters.storage import PersistentStorage
-    from .adapters.unified.backend import QdrantStorageBackend
-    from .config import MemoryConfig
+    from .adapters.unified.storage_backend import QdrantStorageBackend
+    from .config.options import MemoryConfig
     from .entry import MemoryEntry
     from .errors import (
         ConfigurationError,
@@ -50,28 +50,28 @@ if TYPE_CHECKING:
     )
     from .scope import Scope
     from .scope_context import use_scope
-    from .stores.base import MemoryStore
-    from .stores.factory import open_store
-    from .stores.text_native import AddedMessages, TextNativeStore
-    from .stores.types import RankingWeights
+    from .store.base import MemoryStore
+    from .store.factory import open_store
+    from .store.text_native import AddedMessages, TextNativeStore
+    from .store.types import RankingWeights
 
 _HOME = {
-    "AddedMessages": ".stores.text_native",
+    "AddedMessages": ".store.text_native",
     "Crew": ".adapters.crew",
-    "ExternalMemory": ".adapters.external",
-    "MemoryConfig": ".config",
+    "ExternalMemory": ".adapters.external_memory",
+    "MemoryConfig": ".config.options",
     "MemoryEntry": ".entry",
-    "MemoryStore": ".stores.base",
+    "MemoryStore": ".store.base",
     "PersistentMemory": ".adapters.memory",
     "PersistentStorage": ".adapters.storage",
-    "QdrantStorageBackend": ".adapters.unified.backend",
-    "RankingWeights": ".stores.types",
+    "QdrantStorageBackend": ".adapters.unified.storage_backend",
+    "RankingWeights": ".store.types",
     "Scope": ".scope",
-    "TextNativeStore": ".stores.text_native",
-    "open_store": ".stores.factory",
-    "register": ".adapters.registering",
-    "restoring": ".adapters.restoring",
-    "unregister": ".adapters.registering",
+    "TextNativeStore": ".store.text_native",
+    "open_store": ".store.factory",
+    "register": ".adapters.register",
+    "restoring": ".adapters.checkpoint_restore",
+    "unregister": ".adapters.register",
     "use_scope": ".scope_context",
 }
 

@@ -6,10 +6,10 @@ from typing import Literal
 
 from typing_extensions import Unpack
 
-from .config import MemoryConfig
+from .config.options import MemoryConfig
+from .config.qdrant import ServerArgs
 from .errors import ConfigurationError
-from .server_config import ServerArgs
-from .stores.base import MemoryStore
+from .store.base import MemoryStore
 
 Field = Literal["org_id", "project_id", "user_id", "run_id", "agent_id"]
 
@@ -37,8 +37,8 @@ def dedicate_project(
     settings = MemoryConfig.build(**options).server
     if settings is None:
         raise ConfigurationError("dedicate_project works on a Qdrant cluster: give its url=")
-    from .stores.qdrant.server import open_server, project_name
-    from .stores.qdrant.server_admin import move_to_own_shard
+    from .backends.qdrant.server.admin import move_to_own_shard
+    from .backends.qdrant.server.connection import open_server, project_name
 
     connection = open_server(settings, embedder=None)
     try:
@@ -64,8 +64,8 @@ def count_by(store: MemoryStore, field: Field, **scope: str | None) -> dict[str,
     Raises:
         StoreError: the store failed.
     """
-    from .stores.qdrant.requests import Facet, Match, ask
-    from .stores.qdrant.store import QdrantStore
+    from .backends.qdrant.backend import QdrantStore
+    from .backends.qdrant.requests import Facet, Match, ask
 
     if not isinstance(store, QdrantStore):
         return {}

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any, Final, TypedDict
 
-from .checking import (
+from .errors import InvalidEntryError
+from .scope import Scope
+from .validation import (
     canonical_json,
     check_metadata,
     check_text,
@@ -17,8 +19,6 @@ from .checking import (
     to_naive_utc,
     utcnow,
 )
-from .errors import InvalidEntryError
-from .scope import Scope
 
 MEMORY: Final = "memory"
 ENTITY: Final = "entity"

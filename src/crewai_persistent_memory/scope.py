@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-from .blocks import BlockVariable
+from .block_variable import BlockVariable
 from .errors import InvalidScopeError, MissingScopeError, ScopeConflictError
 
 MAX_FIELD_LENGTH = 255

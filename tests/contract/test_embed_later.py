@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from crewai_persistent_memory import EmbedderUnavailableError, MemoryEntry, MemoryStore, use_scope
-from crewai_persistent_memory.stores.qdrant.dense_vectors import PER_SAVE
+from crewai_persistent_memory.backends.qdrant.dense_vectors import PER_SAVE
 
 from ..conftest import OpenStore
 from ..support.calling import CALLS

@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crewai_persistent_memory import EntryNotFoundError, MemoryConfig, Scope
-from crewai_persistent_memory.adapters.generation import is_unified
-from crewai_persistent_memory.stores.base import MemoryStore
-from crewai_persistent_memory.stores.factory import open_configured
-from crewai_persistent_memory.stores.qdrant.requests import Everything
+from crewai_persistent_memory.adapters.version import is_unified
+from crewai_persistent_memory.backends.qdrant.requests import Everything
+from crewai_persistent_memory.store.base import MemoryStore
+from crewai_persistent_memory.store.factory import open_configured
 
 from ..support.engines import STORES, VARIANTS
 

@@ -19,7 +19,7 @@ from crewai_persistent_memory import (
     StoreClosedError,
     use_scope,
 )
-from crewai_persistent_memory.adapters.generation import is_unified
+from crewai_persistent_memory.adapters.version import is_unified
 
 from ..conftest import OpenStore
 

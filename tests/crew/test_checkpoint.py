@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from crewai_persistent_memory.adapters.generation import installed
+from crewai_persistent_memory.adapters.version import installed
 
 pytestmark = [
     pytest.mark.crew,

@@ -23,7 +23,7 @@ from crewai_persistent_memory import (
     open_store,
     use_scope,
 )
-from crewai_persistent_memory.adapters.generation import installed, is_unified
+from crewai_persistent_memory.adapters.version import installed, is_unified
 
 from ..support.crews import ScriptedLLM, final, memories_in, needs_unified, one_agent_crew
 from ..support.embedders import WordHashEmbedder

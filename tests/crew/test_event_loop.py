@@ -14,7 +14,7 @@ import pytest
 from crewai import Agent, Crew, Task
 
 from crewai_persistent_memory import PersistentMemory, use_scope
-from crewai_persistent_memory.stores.qdrant.store import QdrantStore
+from crewai_persistent_memory.backends.qdrant.backend import QdrantStore
 
 from ..support.crews import ScriptedLLM, final, memories_in
 from ..support.qdrant_server import QdrantServer

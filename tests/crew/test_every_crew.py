@@ -21,7 +21,7 @@ import pytest
 from crewai import Agent, Process, Task
 
 from crewai_persistent_memory import Crew, ExternalMemory, PersistentMemory, open_store, use_scope
-from crewai_persistent_memory.adapters.generation import installed
+from crewai_persistent_memory.adapters.version import installed
 
 from ..conftest import OpenStore
 from ..support.crews import ScriptedLLM, final, memories_in, one_agent_crew

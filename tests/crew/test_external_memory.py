@@ -13,7 +13,7 @@ import crewai
 import pytest
 
 from crewai_persistent_memory import ConfigurationError, Crew, ExternalMemory, PersistentMemory, PersistentStorage
-from crewai_persistent_memory.adapters.generation import installed
+from crewai_persistent_memory.adapters.version import installed
 
 from ..support.crews import ScriptedLLM, final, memories_in, needs_contextual, one_agent_crew
 from ..support.memories import EVALUATION, files_of_crewai, long_term_rows, no_local_vectors

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from crewai_persistent_memory import PersistentMemory, QdrantStorageBackend, StoreUnavailableError, use_scope
-from crewai_persistent_memory.stores.qdrant.store import QdrantStore
+from crewai_persistent_memory.backends.qdrant.backend import QdrantStore
 
 from ..support.crews import ScriptedLLM, final, needs_unified, one_agent_crew
 from ..support.embedders import WordHashEmbedder

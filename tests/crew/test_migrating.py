@@ -13,7 +13,7 @@ import crewai
 import pytest
 
 from crewai_persistent_memory import open_store, use_scope
-from crewai_persistent_memory.adapters import registering
+from crewai_persistent_memory.adapters import register as registering
 
 from ..support.crews import ScriptedLLM, final, memories_in, needs_contextual, needs_unified, one_agent_crew
 from ..support.mem0_platform import DEFAULT_KEY, Mem0Platform

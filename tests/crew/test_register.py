@@ -24,9 +24,9 @@ from crewai_persistent_memory import (
     unregister,
     use_scope,
 )
-from crewai_persistent_memory.adapters import registering
-from crewai_persistent_memory.adapters.dumping import read_spec
-from crewai_persistent_memory.adapters.generation import STORAGE_FACTORY_SINCE, installed, is_unified
+from crewai_persistent_memory.adapters import register as registering
+from crewai_persistent_memory.adapters.checkpoint_recipe import read_spec
+from crewai_persistent_memory.adapters.version import STORAGE_FACTORY_SINCE, installed, is_unified
 
 from ..support.crews import ScriptedLLM, final, memories_in, needs_contextual, needs_unified, one_agent_crew
 from ..support.embedders import WordHashEmbedder

@@ -22,8 +22,8 @@ from crewai_persistent_memory import (
     PersistentMemoryError,
     use_scope,
 )
-from crewai_persistent_memory.adapters.generation import is_unified
-from crewai_persistent_memory.stores.qdrant.store import QdrantStore
+from crewai_persistent_memory.adapters.version import is_unified
+from crewai_persistent_memory.backends.qdrant.backend import QdrantStore
 
 from ..support.crews import ScriptedLLM, final, needs_unified
 from ..support.embedders import WordHashEmbedder

@@ -29,8 +29,8 @@ from crewai_persistent_memory import (
     unregister,
     use_scope,
 )
-from crewai_persistent_memory.adapters.generation import installed
-from crewai_persistent_memory.stores.qdrant.store import QdrantStore
+from crewai_persistent_memory.adapters.version import installed
+from crewai_persistent_memory.backends.qdrant.backend import QdrantStore
 
 from ..support.crews import ScriptedLLM, final, needs_unified, one_agent_crew
 from ..support.crowd import aread, read, supports_streaming

@@ -29,8 +29,8 @@ from crewai_persistent_memory import (
     restoring,
     use_scope,
 )
-from crewai_persistent_memory.adapters.dumping import is_spec, read_spec
-from crewai_persistent_memory.adapters.generation import is_unified
+from crewai_persistent_memory.adapters.checkpoint_recipe import is_spec, read_spec
+from crewai_persistent_memory.adapters.version import is_unified
 
 from ..support.crews import ScriptedLLM, final, needs_contextual, needs_unified, one_agent_crew
 from ..support.embedders import WordHashEmbedder
@@ -357,7 +357,7 @@ def test_every_method_of_a_memory_knows_of_a_views_paths(tmp_path: Path) -> None
     """A method of CrewAI's that a view does not have would reach the whole memory."""
     from crewai.memory.unified_memory import Memory
 
-    from crewai_persistent_memory.adapters.unified import views
+    from crewai_persistent_memory.adapters.unified import scope_views as views
 
     inherited = {"model_post_init"}
     methods = {name for name, _ in inspect.getmembers(Memory, inspect.isfunction) if name in vars(Memory)}

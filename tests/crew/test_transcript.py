@@ -17,10 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crewai_persistent_memory import InvalidEntryError, PersistentMemory
-from crewai_persistent_memory.adapters import saved_tasks
+from crewai_persistent_memory.adapters import task_saving_hooks as saved_tasks
 from crewai_persistent_memory.adapters.deduplication import entries_of
-from crewai_persistent_memory.adapters.finished_task import FinishedTask, finished_task
-from crewai_persistent_memory.adapters.generation import installed
+from crewai_persistent_memory.adapters.task_being_saved import FinishedTask, finished_task
 from crewai_persistent_memory.adapters.transcript import (
     answer_in,
     conversation,
@@ -29,9 +28,10 @@ from crewai_persistent_memory.adapters.transcript import (
     messages_of,
     text_of,
 )
-from crewai_persistent_memory.checking import canonical_json, check_text
+from crewai_persistent_memory.adapters.version import installed
 from crewai_persistent_memory.redaction import MAX_SHOWN, redact
-from crewai_persistent_memory.stores.text_native import Message
+from crewai_persistent_memory.store.text_native import Message
+from crewai_persistent_memory.validation import canonical_json, check_text
 
 from ..support.crews import ScriptedLLM, needs_unified
 from ..support.mem0_platform import DEFAULT_KEY, Mem0Platform

@@ -18,7 +18,7 @@ from fastapi import BackgroundTasks, Depends, FastAPI, Request
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from crewai_persistent_memory import MissingScopeError, use_scope
-from crewai_persistent_memory.adapters.leases import leases
+from crewai_persistent_memory.adapters.crew_leases import leases
 
 from ..support.asgi import Serving
 from ..support.calling import until

@@ -21,7 +21,7 @@ from crewai_persistent_memory import (
     StoreUnavailableError,
     open_store,
 )
-from crewai_persistent_memory.stores.mem0.loading import mem0_version
+from crewai_persistent_memory.backends.mem0.import_mem0 import mem0_version
 
 from ..support.calling import until
 from ..support.mem0_platform import DEFAULT_KEY, Fault, Mem0Platform
@@ -138,7 +138,7 @@ class TestExpiry:
         store = open_mem0(run_id="r1", mem0={"run_expiry_days": 7})
         store.add("of a run")
         assert store.count() == 1
-        from crewai_persistent_memory.stores.mem0 import records
+        from crewai_persistent_memory.backends.mem0 import codec as records
 
         monkeypatch.setattr(records, "utcnow", lambda: datetime.now() + timedelta(days=9))
         assert store.count() == 0
@@ -271,7 +271,7 @@ class TestLocalConfig:
     def test_many_threads_that_come_first_leave_nothing_open(self, oss_config: dict[str, Any]) -> None:
         from concurrent.futures import ThreadPoolExecutor
 
-        from crewai_persistent_memory.stores.mem0.oss import LocalMem0
+        from crewai_persistent_memory.backends.mem0.library import LocalMem0
 
         about: Any = {"local_mem0_config": oss_config, "startup_check": False}
         with open_store(user_id="john", mem0=about) as store, ThreadPoolExecutor(8) as pool:

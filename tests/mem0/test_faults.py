@@ -19,7 +19,7 @@ from crewai_persistent_memory import (
     StoreUnavailableError,
     open_store,
 )
-from crewai_persistent_memory.stores.mem0.errors import judged
+from crewai_persistent_memory.backends.mem0.errors import judged
 
 from ..support.mem0_platform import DEFAULT_KEY, Fault, Mem0Platform
 from .conftest import OpenMem0

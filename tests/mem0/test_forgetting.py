@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from crewai_persistent_memory import StorePathError, open_store, use_scope
-from crewai_persistent_memory.stores.mem0 import history
-from crewai_persistent_memory.stores.mem0.loading import mem0_version
+from crewai_persistent_memory.backends.mem0 import history
+from crewai_persistent_memory.backends.mem0.import_mem0 import mem0_version
 
 from ..support.openai_server import OpenAIServer
 from .conftest import OpenMem0
@@ -162,7 +162,7 @@ def test_a_reset_removes_what_has_expired(
     oss: OpenMem0, openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No listing shows it, but Mem0's extraction reads it."""
-    from crewai_persistent_memory.stores.mem0 import records
+    from crewai_persistent_memory.backends.mem0 import codec as records
 
     store, jane = oss(run_id="r1", mem0={"run_expiry_days": 7}), oss(user_id="jane", run_id="r1")
     with monkeypatch.context() as a_month_ago:

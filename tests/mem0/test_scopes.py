@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from crewai_persistent_memory import EntryNotFoundError, PersistentMemory, Scope, use_scope
-from crewai_persistent_memory.stores.mem0.identity import EVERYONE, NO_RUN, cloud_identity, local_identity
+from crewai_persistent_memory.backends.mem0.entities import EVERYONE, NO_RUN, cloud_identity, local_identity
 
 from ..support.mem0_platform import DEFAULT_KEY, Mem0Platform
 from .conftest import OpenMem0

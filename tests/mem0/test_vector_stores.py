@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from crewai_persistent_memory import ConfigurationError, open_store
-from crewai_persistent_memory.stores.mem0 import providers
-from crewai_persistent_memory.stores.mem0.loading import mem0_version
+from crewai_persistent_memory.backends.mem0 import vector_stores as providers
+from crewai_persistent_memory.backends.mem0.import_mem0 import mem0_version
 
 from ..support.engines import MORE_OF_MEM0
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from crewai_persistent_memory import MemoryStore, StoreClosedError, StoreUnavailableError, open_store
-from crewai_persistent_memory.stores.qdrant import server_engine
+from crewai_persistent_memory.backends.qdrant.server import engine as server_engine
 
 from ..support.qdrant_server import QdrantServer
 from ..support.tcp_proxy import Fault, TcpProxy

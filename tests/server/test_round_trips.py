@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from crewai_persistent_memory import MemoryEntry, MemoryStore, PersistentMemory
-from crewai_persistent_memory.checking import utcnow
+from crewai_persistent_memory.validation import utcnow
 
 from ..support.calling import CALLS
 from ..support.crews import needs_unified

@@ -25,9 +25,9 @@ from crewai_persistent_memory import (
     open_store,
     use_scope,
 )
-from crewai_persistent_memory.stores.qdrant import server_setup
-from crewai_persistent_memory.stores.qdrant.layout import TENANT_KEY
-from crewai_persistent_memory.stores.qdrant.server import project_name
+from crewai_persistent_memory.backends.qdrant.schema import TENANT_KEY
+from crewai_persistent_memory.backends.qdrant.server import bootstrap as server_setup
+from crewai_persistent_memory.backends.qdrant.server.connection import project_name
 
 from ..support.crews import needs_unified
 from ..support.embedders import WordHashEmbedder

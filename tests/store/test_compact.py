@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from crewai_persistent_memory import MemoryEntry, PersistentMemoryError, open_store
-from crewai_persistent_memory.stores.qdrant import edge, edge_rebuild
+from crewai_persistent_memory.backends.qdrant.embedded import engine as edge
+from crewai_persistent_memory.backends.qdrant.embedded import rebuild as edge_rebuild
 
 CANARY = "canary7c2e"
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from crewai_persistent_memory import EngineError, PersistentMemoryError, open_store
-from crewai_persistent_memory.stores.qdrant import edge_disk
-from crewai_persistent_memory.stores.qdrant.edge import EmbeddedEngine
+from crewai_persistent_memory.backends.qdrant.embedded import flushing as edge_disk
+from crewai_persistent_memory.backends.qdrant.embedded.engine import EmbeddedEngine
 
 WRITER = [sys.executable, "-m", "tests.store.writer"]
 KILLS = 20

@@ -103,7 +103,7 @@ class TestNames:
     def test_crewai_has_every_provider(self) -> None:
         from crewai.rag.embeddings.factory import PROVIDER_PATHS
 
-        from crewai_persistent_memory.embedding import named
+        from crewai_persistent_memory.embedding import names as named
 
         # CrewAI added google, openrouter (1.9) and renamed none.
         assert set(named._MODEL_KEY) - set(PROVIDER_PATHS) <= {"google", "openrouter"}

@@ -115,7 +115,7 @@ class TestOwners:
             if folder.is_relative_to(tmp_path_factory.getbasetemp()) or folder.name.startswith("crewai-memory-"):
                 folder.chmod(0o755)
         code = (
-            "import os, crewai_persistent_memory as m, crewai_persistent_memory.stores.qdrant.embedded; "
+            "import os, crewai_persistent_memory as m, crewai_persistent_memory.backends.qdrant.embedded.connection; "
             f"from crewai_persistent_memory import open_store, StorePathError; os.setgid({NOBODY}); "
             f"os.setuid({NOBODY}); "
             f"open_store(path={str(path)!r}, user_id='john')"

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from crewai_persistent_memory import PersistentMemory, open_store
-from crewai_persistent_memory.checking import storable_text
 from crewai_persistent_memory.embedding.limits import size_of
+from crewai_persistent_memory.validation import storable_text
 
 SIZE = 1_000_000
 """UTF-8 bytes."""
@@ -169,7 +169,7 @@ def test_an_event_loop_goes_on(tmp_path: Path, name: str) -> None:
 
 def test_a_kill_while_a_large_text_is_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its keywords are taken away before they are written; an entry that was left without gets them back."""
-    from crewai_persistent_memory.stores.qdrant import edge
+    from crewai_persistent_memory.backends.qdrant.embedded import engine as edge
 
     text = LARGE["all different words"]()
     with open_store(path=tmp_path / "s", user_id="john", embedder=None) as store:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from crewai_persistent_memory import MemoryStore, open_store
-from crewai_persistent_memory.embedding import KeywordEncoder, bm25
-from crewai_persistent_memory.embedding.normal_form import PIECE, normal_form
+from crewai_persistent_memory.embedding import KeywordEncoder
+from crewai_persistent_memory.text import bm25
+from crewai_persistent_memory.text.normal_form import PIECE, normal_form
 
 
 def nfd(text: str) -> str:

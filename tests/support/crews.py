@@ -11,7 +11,7 @@ import pytest
 from crewai import Agent, Crew, Task
 from crewai.llms.base_llm import BaseLLM
 
-from crewai_persistent_memory.adapters.generation import is_unified
+from crewai_persistent_memory.adapters.version import is_unified
 
 Answer = Callable[[str], str]
 

@@ -22,7 +22,7 @@ from crewai import Agent, Crew, Process, Task
 from crewai.flow.flow import Flow, start
 
 from crewai_persistent_memory import CrewInUseError, PersistentMemory, use_scope
-from crewai_persistent_memory.adapters.generation import installed, is_unified
+from crewai_persistent_memory.adapters.version import installed, is_unified
 
 from .crews import ScriptedLLM
 

@@ -6,14 +6,18 @@ import os
 # Here, because it must be set before crewai is imported: it reports its installation while it is imported.
 os.environ.setdefault("CREWAI_DISABLE_TELEMETRY", "true")
 
-from .generation import installed
+from .version import installed
 
 
 def _install() -> None:
     """Make what this CrewAI does fit for memories that belong to somebody. Idempotent."""
     # A CrewAI this package does not know gives one sentence, before anything of it is touched.
     installed()
-    from . import accepted_answers, clean_copies, memory_tools, run_guard, saved_tasks, streams, threads, tracing
+    from . import accepted_answers, clean_copies, memory_tools, run_guard
+    from . import context_propagation as threads
+    from . import crewai_traces as tracing
+    from . import stream_scope as streams
+    from . import task_saving_hooks as saved_tasks
 
     tracing.install()
     threads.carry_context()

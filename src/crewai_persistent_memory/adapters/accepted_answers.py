@@ -19,9 +19,9 @@ from crewai.lite_agent import LiteAgent
 
 from ..io.bridge import drive
 from ..io.context import setting
-from .leases import leases
-from .runs import current_run
-from .saved_tasks import executor_class
+from .crew_leases import leases
+from .current_run import current_run
+from .task_saving_hooks import executor_class
 
 _DEFERS: Final = "__waits_for_guardrails__"
 

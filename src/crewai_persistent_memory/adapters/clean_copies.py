@@ -14,7 +14,7 @@ import crewai
 from crewai.agents.agent_builder.base_agent import BaseAgent
 
 from ..io.context import setting
-from . import leftovers
+from . import run_leftovers as leftovers
 
 _CLEAN: Final = "__copies_clean__"
 

@@ -12,8 +12,8 @@ import crewai
 from pydantic import Field, model_validator
 
 from ..errors import ConfigurationError
-from .generation import is_unified
 from .memory import PersistentMemory
+from .version import is_unified
 
 
 class Crew(crewai.Crew):
@@ -49,8 +49,8 @@ def remembering_there(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _unified(values: dict[str, Any]) -> dict[str, Any]:
-    from .unified.foreign import ForeignMemory
-    from .unified.hosting import HostedMemory
+    from .unified.hosted_memory import HostedMemory
+    from .unified.third_party_storage import ForeignMemory
 
     external, memory = values.get("external_memory"), values.get("memory")
     if external is None:
@@ -65,8 +65,8 @@ def _unified(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _contextual(values: dict[str, Any]) -> dict[str, Any]:
-    from .contextual.sharing import SharedExternalMemory, replaced_memories
-    from .registering import named_storage
+    from .contextual.companion_memories import SharedExternalMemory, replaced_memories
+    from .register import named_storage
 
     external, memory = values.get("external_memory"), values.get("memory")
     if isinstance(memory, SharedExternalMemory):
@@ -80,7 +80,7 @@ def _contextual(values: dict[str, Any]) -> dict[str, Any]:
     _refuse_two(external, memory)
     if not isinstance(external, PersistentMemory):
         # CrewAI's own class over a storage of ours: it would hold the crew, which then cannot be dumped or copied.
-        from .external import ExternalMemory
+        from .external_memory import ExternalMemory
 
         external = ExternalMemory(storage=storage)
     return {**replaced_memories(storage), **values, "external_memory": external, "memory": False}

@@ -8,9 +8,9 @@ import uuid
 from collections.abc import Sequence
 from typing import Any, Final, cast
 
-from ..checking import canonical_json, check_metadata, check_text, utcnow
 from ..entry import MEMORY, MemoryEntry
-from ..stores.types import EntryFields
+from ..store.types import EntryFields
+from ..validation import canonical_json, check_metadata, check_text, utcnow
 
 _NAMESPACE: Final = uuid.UUID("0d6f2f0e-4f41-5a53-8a7e-1f0a4f9f7c11")
 _PIECE: Final = 100_000

@@ -19,8 +19,8 @@ from crewai.events.types.memory_events import (
 )
 
 from ..embedding import redact
-from .generation import is_unified
-from .runs import note_failure
+from .current_run import note_failure
+from .version import is_unified
 
 SOURCE_TYPE: Final = "unified_memory" if is_unified() else "external_memory"
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .generation import is_unified
+from .version import is_unified
 
 # Type checkers are shown the newer one, which has all that the older one has.
 if TYPE_CHECKING or is_unified():
-    from .unified import restored
+    from .unified import checkpoint_restore as restored
     from .unified.memory import PersistentMemory
 
     # Whoever restores a crew has this module imported: a spec of ours says so where it is not.

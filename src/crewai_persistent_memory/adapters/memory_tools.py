@@ -15,9 +15,9 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
-from .generation import is_unified
-from .own_memories import store_of
-from .runs import current_run
+from .current_run import current_run
+from .memories_of import store_of
+from .version import is_unified
 
 _UNCACHED: Final = "__uncached__"
 
@@ -71,7 +71,7 @@ class _AnswersAlways:
 
 
 def _of_this_run(memory: Any) -> Any:
-    from .unified.hosting import HostedMemory
+    from .unified.hosted_memory import HostedMemory
 
     is_bindable = current_run.get() is not None and isinstance(memory, HostedMemory)
     return memory.bound() if is_bindable else memory

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from ..config import MemoryConfig, MemoryOptions
+from ..config.options import MemoryConfig, MemoryOptions
 from ..errors import ConfigurationError
-from ..stores.base import MemoryStore
-from ..stores.factory import open_configured
-from .runs import OnError
+from ..store.base import MemoryStore
+from ..store.factory import open_configured
+from .current_run import OnError
 
 OUR_OPTIONS = frozenset(MemoryConfig.model_fields)
 

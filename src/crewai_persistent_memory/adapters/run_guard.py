@@ -30,10 +30,11 @@ from ..io.bridge import drive, in_thread
 from ..io.context import setting
 from ..scope import current_binding
 from ..scope_context import carry_scope
-from . import leftovers, streams
-from .leases import Owners, leases
-from .own_memories import agents_of, memories_of_crew, store_of
-from .runs import Run, current_run
+from . import run_leftovers as leftovers
+from . import stream_scope as streams
+from .crew_leases import Owners, leases
+from .current_run import Run, current_run
+from .memories_of import agents_of, memories_of_crew, store_of
 
 logger = logging.getLogger("crewai_persistent_memory")
 

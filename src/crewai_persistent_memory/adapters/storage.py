@@ -14,22 +14,22 @@ from typing import Any, Final
 
 from typing_extensions import Self, Unpack
 
-from ..checking import normalize_path, storable_text
-from ..config import MemoryOptions, refuse_unknown
+from ..config.options import MemoryOptions, refuse_unknown
 from ..entry import MEMORY, FilterArgs, MemoryEntry
 from ..errors import ConfigurationError, PersistentMemoryError
 from ..pickling import NotPickled
 from ..redaction import seal
-from ..stores.base import MemoryStore
-from ..stores.text_native import Message, TextNativeStore
-from ..stores.types import EntryFields
-from .dumping import Recipe, spec_of, written_as
+from ..store.base import MemoryStore
+from ..store.text_native import Message, TextNativeStore
+from ..store.types import EntryFields
+from ..validation import normalize_path, storable_text
+from .checkpoint_recipe import Recipe, spec_of, written_as
+from .current_run import OnError, check_on_error, current_run
 from .events import logged
-from .generation import RECALL_MAY_FAIL_SINCE, installed, is_unified
-from .keeping import akeep, atouch, keep, touch
 from .options import OUR_OPTIONS, open_from
-from .runs import OnError, check_on_error, current_run
+from .saving import akeep, atouch, keep, touch
 from .transcript import conversation, text_of
+from .version import RECALL_MAY_FAIL_SINCE, installed, is_unified
 
 if is_unified():
 

@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from ..stores.text_native import Message
-from .finished_task import FinishedTask, finished_task
+from ..store.text_native import Message
+from .task_being_saved import FinishedTask, finished_task
 
 # The form of a finished task (CrewAI 1.10.1 to 1.15.30), and of a finished ``Agent.kickoff()``.
 _TASK_LABEL: Final = "Task: "

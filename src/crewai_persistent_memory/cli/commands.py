@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..checking import check_text
 from ..errors import ConfigurationError, PersistentMemoryError
-from ..stores.types import MOST_FOUND
+from ..store.types import MOST_FOUND
+from ..validation import check_text
 from .forgetting import everything_of, some_of
 from .hints import why_nothing
 from .output import as_json, note, one_line, show_entries, shown
@@ -19,7 +19,7 @@ from .target import Target, opened, takes_target, with_its_embedder
 
 if TYPE_CHECKING:
     from ..entry import MemoryEntry
-    from ..stores.base import MemoryStore
+    from ..store.base import MemoryStore
 
 app = typer.Typer(
     help="Memory for CrewAI crews that is kept. Try it without a crew, or run the demo.",
@@ -147,7 +147,7 @@ def health(
     json: Json = False,
 ) -> None:
     """Open the store and say how it is. Exit code 2 if there is none, or it does not answer."""
-    from ..config import MemoryConfig
+    from ..config.options import MemoryConfig
 
     config = MemoryConfig.build(**Target(path=path, url=url, collection=collection, project=project).store)
     with opened(config, by_words=True, existing=True) as store:

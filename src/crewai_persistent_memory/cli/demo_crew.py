@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from crewai_persistent_memory import PersistentMemory
-from crewai_persistent_memory.adapters.generation import is_unified
+from crewai_persistent_memory.adapters.version import is_unified
 from crewai_persistent_memory.cli.demo import ASKED, TOLD
 
 from crewai import LLM, Agent, Crew, Task  # isort: skip (after ours, which sees to it that no telemetry is sent)

@@ -13,7 +13,7 @@ from .output import memories, one_line
 from .short_ids import named
 
 if TYPE_CHECKING:
-    from ..stores.base import MemoryStore
+    from ..store.base import MemoryStore
 
 PAGE = 1_000
 

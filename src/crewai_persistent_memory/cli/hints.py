@@ -9,7 +9,7 @@ from .output import memories
 
 if TYPE_CHECKING:
     from ..admin import Field
-    from ..stores.base import MemoryStore
+    from ..store.base import MemoryStore
 
 MOST: Final = 5
 """Names in one hint."""

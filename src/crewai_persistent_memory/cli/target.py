@@ -16,8 +16,8 @@ from ..scope import DEFAULT_PROJECT, Scope
 from .output import note
 
 if TYPE_CHECKING:
-    from ..config import MemoryConfig, MemoryOptions
-    from ..stores.base import MemoryStore
+    from ..config.options import MemoryConfig, MemoryOptions
+    from ..store.base import MemoryStore
 
 T = TypeVar("T")
 
@@ -61,7 +61,7 @@ class Target:
             ConfigurationError: no scope, or two where one is changed.
             ScopeError: a scope field is malformed.
         """
-        from ..config import MemoryConfig
+        from ..config.options import MemoryConfig
 
         if self.user is None and not self.shared:
             raise ConfigurationError("whose memory? Give --user NAME, or --shared for the project's")
@@ -123,7 +123,7 @@ def opened(config: MemoryConfig, *, by_words: bool, existing: bool) -> Iterator[
     Raises:
         StoreMissingError: there is no store, and ``existing`` is set.
     """
-    from ..stores.factory import open_configured
+    from ..store.factory import open_configured
 
     try:
         with open_configured(config, by_words=by_words, existing=existing) as store:

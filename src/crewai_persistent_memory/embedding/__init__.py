@@ -1,10 +1,10 @@
 """Text to vectors: dense embedders (CrewAI's specs or any callable), BM25 keywords, and what identifies them."""
 
 from ..redaction import redact
-from .bm25 import KeywordEncoder, SparseVector
+from ..text.bm25 import KeywordEncoder, SparseVector
 from .dense import EMBEDDER_HELP, Embedder, EmbeddingFunction, check_vector
 from .fingerprint import PROBE_TEXT, Fingerprint, normalize_spec, public_spec
-from .named import spec_of_name
+from .names import spec_of_name
 
 __all__ = [
     "EMBEDDER_HELP",

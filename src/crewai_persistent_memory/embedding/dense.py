@@ -7,14 +7,14 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..checking import storable_text
 from ..errors import ConfigurationError, EmbedderError, EmbedderUnavailableError
 from ..redaction import redact
+from ..validation import storable_text
 from .batches import Batches
 from .fingerprint import PROBE_TEXT, Fingerprint, normalize_spec, public_spec
 from .keys import missing_key, with_key
 from .limits import MOST_PIECES, limits_of
-from .named import spec_of_name
+from .names import spec_of_name
 
 EmbeddingFunction = Callable[[list[str]], Any]
 """Takes texts, returns one sequence of floats (or numpy array) per text; an empty one means "no vector"."""

@@ -6,8 +6,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from ..addresses import origin_of, shown
 from ..errors import EmbedderUnavailableError
-from ..origins import origin_of, shown
 from ..redaction import Sealed
 
 

@@ -14,25 +14,25 @@ from typing import Any, Literal
 
 from typing_extensions import Self, Unpack
 
-from ...checking import normalize_path, storable_text, text_tuple
-from ...config import refuse_unknown
+from ...config.options import refuse_unknown
 from ...entry import FilterArgs
 from ...errors import ConfigurationError
 from ...io.bridge import call
 from ...redaction import seal, sealed
 from ...scope import Scope
 from ...scope_context import NO_SCOPE, ScopeFields
-from ...stores.base import MemoryStore
-from ...stores.types import EntryFields
+from ...store.base import MemoryStore
+from ...store.types import EntryFields
+from ...validation import normalize_path, storable_text, text_tuple
+from ..current_run import OnError
 from ..events import query_events, save_events
-from ..keeping import keep, match_reasons, storable_fields, touch
 from ..options import OUR_OPTIONS, PersistentMemoryOptions
-from ..published import options_of
-from ..runs import OnError
+from ..provider_config import options_of
+from ..saving import keep, match_reasons, storable_fields, touch
 from ..storage import PersistentStorage
 from ..transcript import handed_over, memory_texts, messages_of
-from .records import MemoryMatch, MemoryRecord
-from .sharing import SharedExternalMemory, replaced_memories
+from .companion_memories import SharedExternalMemory, replaced_memories
+from .results import MemoryMatch, MemoryRecord
 
 _STORAGE_OPTIONS = OUR_OPTIONS | {"store", "read_only", "root_scope", "on_error"}
 _UNIFIED_ONLY = frozenset(PersistentMemoryOptions.__annotations__) - _STORAGE_OPTIONS

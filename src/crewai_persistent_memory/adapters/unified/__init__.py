@@ -1,5 +1,5 @@
 """CrewAI since 1.10: one memory over a storage backend."""
 
-from ..generation import require_unified
+from ..version import require_unified
 
 require_unified("CrewAI's unified memory", "use PersistentMemory or PersistentStorage, which fit both")

@@ -14,26 +14,26 @@ from typing import Any, ClassVar, Literal
 from crewai.memory.types import MemoryMatch
 from typing_extensions import Self, Unpack
 
-from ...checking import storable_text
 from ...entry import MemoryEntry
 from ...errors import ConfigurationError
 from ...io.bridge import call
 from ...redaction import seal, sealed
 from ...scope import Scope
 from ...scope_context import NO_SCOPE, ScopeFields
-from ...stores.text_native import TextNativeStore
-from ..dumping import Recipe
+from ...store.text_native import TextNativeStore
+from ...validation import storable_text
+from ..checkpoint_recipe import Recipe
+from ..current_run import check_on_error
 from ..events import logged, query_events
-from ..keeping import match_reasons, touch
 from ..options import PersistentMemoryOptions, besides_a_store, open_from
-from ..published import options_of
-from ..runs import check_on_error
-from .backend import QdrantStorageBackend
-from .hosting import Bridge
+from ..provider_config import options_of
+from ..saving import match_reasons, touch
+from .hosted_memory import Bridge
 from .options import check_options, crewai_options
 from .records import TextEmbedder, to_record
 from .saving import SavingMemory
-from .views import PersistentScope, PersistentSlice
+from .scope_views import PersistentScope, PersistentSlice
+from .storage_backend import QdrantStorageBackend
 
 
 class PersistentMemory(SavingMemory):

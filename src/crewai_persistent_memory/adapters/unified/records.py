@@ -6,13 +6,13 @@ from typing import Any
 
 from crewai.memory.types import MemoryRecord, ScopeInfo
 
-from ...checking import storable_metadata, storable_text
 from ...entry import MemoryEntry
 from ...errors import EmbedderError
-from ...stores.base import MemoryStore
-from ...stores.types import PathInfo
-from ..dumping import written_as
-from ..keeping import record_fields
+from ...store.base import MemoryStore
+from ...store.types import PathInfo
+from ...validation import storable_metadata, storable_text
+from ..checkpoint_recipe import written_as
+from ..saving import record_fields
 
 
 def to_entry(record: MemoryRecord) -> MemoryEntry:

@@ -13,14 +13,14 @@ from typing import Any
 
 from crewai.memory.types import MemoryRecord
 
-from ...checking import storable_metadata, storable_text, text_tuple
 from ...io.bridge import in_thread
-from ...stores.text_native import TextNativeStore
-from ...stores.types import EntryFields
+from ...store.text_native import TextNativeStore
+from ...store.types import EntryFields
+from ...validation import storable_metadata, storable_text, text_tuple
 from ..events import logged, save_events
-from ..keeping import keep, storable_fields
+from ..saving import keep, storable_fields
 from ..transcript import handed_over, memory_texts, messages_of
-from .hosting import HostedMemory
+from .hosted_memory import HostedMemory
 from .records import to_record
 
 

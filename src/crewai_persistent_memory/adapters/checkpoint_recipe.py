@@ -1,0 +1,202 @@
+"""What a memory needs to be opened again in another process, as text without a secret.
+
+CrewAI writes a crew, an agent or a flow into a checkpoint as JSON. A memory is written as a *spec*: one line in the
+place where CrewAI has the path of a storage. It opens with a sentence for the person who meets it, and goes on with
+JSON. A CrewAI that does not know this package takes a spec for a path, and fails on it: no file system has names that
+long. So a memory of ours is never silently replaced by an empty one of CrewAI's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Final
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic_core import SchemaSerializer, core_schema
+
+from ..config.mem0 import ExtractionOptions, Mem0Options
+from ..config.options import MemoryConfig
+from ..config.qdrant import ServerOptions
+from ..embedding.fingerprint import normalize_spec, public_spec
+from ..errors import ConfigurationError
+from ..store.base import MemoryStore
+
+MARK: Final = "crewai_persistent_memory: "
+_SENTENCE: Final = (
+    "this is a PersistentMemory of the package crewai-persistent-memory, and no path. Write the line 'from "
+    "crewai_persistent_memory import PersistentMemory' above the line that restores this crew, agent or flow; without "
+    "it CrewAI does not know what this is. Its options are "
+)
+_VERSION: Final = 1
+
+KEYS: Final = {"api_key": "QDRANT_API_KEY", "mem0.api_key": "MEM0_API_KEY"}
+"""Secrets that a process may have in its environment."""
+
+_ADDRESS: Final = frozenset({"url", "host", "port", "https", "prefix"})
+_SECRET: Final = frozenset({"api_key", "headers"})
+_RANKING: Final = ("semantic_weight", "recency_weight", "importance_weight", "recency_half_life_days")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a memory is built over its store.
+
+    Attributes:
+        of: ``"memory"``, ``"external"`` (an ``ExternalMemory``), ``"storage"`` or ``"backend"`` (CrewAI's plug-in
+            points), or ``"foreign"`` (somebody else's storage).
+        infer: as the memory has it.
+        llm: a model's name, or an LLM object; an object is not written.
+        options: what else it was built with.
+        view: the paths of a view of the memory: ``{"root_path": ...}`` or ``{"scopes": ..., ...}``.
+    """
+
+    of: str = "memory"
+    infer: bool = False
+    llm: Any = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    view: Mapping[str, Any] | None = None
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Recipe:
+        return self
+
+
+def written_as(write: Callable[[Any], Any]) -> SchemaSerializer:
+    """A class's ``__pydantic_serializer__``: in JSON what ``write`` returns; in Python the object itself, which is what
+    CrewAI's ``copy()`` builds a copy of.
+    """
+
+    def serialize(value: Any, info: Any) -> Any:
+        return write(value) if info.mode == "json" else value
+
+    how = core_schema.plain_serializer_function_ser_schema(serialize, info_arg=True)
+    return SchemaSerializer(core_schema.any_schema(serialization=how))
+
+
+def spec_of(recipe: Recipe, store: MemoryStore | None) -> str:
+    """A memory as text. It holds no secret.
+
+    Args:
+        recipe: how the memory is built.
+        store: over what; ``None`` for somebody else's storage.
+    """
+    llm = recipe.llm if isinstance(recipe.llm, str) else None
+    needs = ["llm"] if recipe.llm is not None and llm is None else []
+    written = {item.name: getattr(recipe, item.name) for item in fields(recipe)} | {"llm": llm, "needs": needs}
+    place = {"needs": ["storage"]} if store is None else described(store)
+    text = json.dumps({"version": _VERSION, **written, "store": place}, sort_keys=True, default=str)
+    # "/" would end the name of a folder; JSON has another way of writing it.
+    return f"{MARK}{_SENTENCE}{text}".replace("/", "\\u002f")
+
+
+def is_spec(value: object) -> bool:
+    return isinstance(value, str) and value.startswith(MARK)
+
+
+def read_spec(spec: str) -> dict[str, Any]:
+    """What :func:`spec_of` wrote, as a dict.
+
+    Raises:
+        ConfigurationError: it is damaged, or of a newer version of this package.
+    """
+    try:
+        written: dict[str, Any] = json.loads(spec[spec.index("{") :])
+        version = written["version"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigurationError(f"the memory in this checkpoint cannot be read: {error}") from None
+    if version > _VERSION:
+        raise ConfigurationError(
+            "the memory in this checkpoint was written by a newer version of crewai-persistent-memory: install that one"
+        )
+    return written
+
+
+def recipe_of(written: Mapping[str, Any], llm: Any) -> Recipe:
+    """The recipe in a spec that was read, with the LLM that was given in the place of one that is not written."""
+    known = {item.name: written[item.name] for item in fields(Recipe) if item.name in written}
+    return Recipe(**{**known, "llm": llm if "llm" in written["needs"] else written.get("llm")})
+
+
+def described(store: MemoryStore) -> dict[str, Any]:
+    """A store and a scope in it, without secrets.
+
+    Returns:
+        ``options`` as :func:`open_store` takes them; ``scope``, the fields that are fixed; and ``needs``, the names of
+        what is not written: ``api_key``, ``headers``, ``embedder``, ``mem0.api_key``, ``mem0.local_mem0_config``, or
+        ``store`` where nothing is known of it.
+    """
+    scope = asdict(store.binding)
+    config = store.opened_with
+    if config is None:
+        return {"options": {}, "scope": scope, "needs": ["store"]}
+    options, needs = _of_mem0(config, config.mem0) if config.mem0 is not None else _of_qdrant(config)
+    return {"options": {**options, "include_shared": config.include_shared}, "scope": scope, "needs": needs}
+
+
+def _of_qdrant(config: MemoryConfig) -> tuple[dict[str, Any], list[str]]:
+    names, needs = {*_RANKING, "language"}, []
+    options: dict[str, Any] = {}
+    if config.server is None:
+        names.add("fsync")
+        options["path"] = os.path.realpath(config.store_path.expanduser())
+    else:
+        names |= set(ServerOptions.model_fields) - _ADDRESS - _SECRET
+        options["url"] = list(config.server.urls)
+        needs += [name for name in sorted(_SECRET) if getattr(config, name)]
+    options |= config.model_dump(mode="json", include=names)
+    if config.embedder_given:
+        spec = _public_embedder(config.embedder)
+        if spec is False:
+            needs.append("embedder")
+        else:
+            options["embedder"] = spec
+    return options, _sorted_out(needs, {"api_key": config.api_key})
+
+
+def _public_embedder(embedder: Any) -> Any:
+    """The embedder as it may be written; ``False`` if it cannot be made again from what may be written."""
+    if embedder is None:
+        return None
+    if not isinstance(embedder, Mapping):
+        return False
+    spec = normalize_spec(embedder)
+    public = public_spec(spec)
+    if public is None:
+        return False
+    secrets = [value for name, value in spec["config"].items() if public["config"].get(name, ...) != value]
+    # A key that is in the environment is there in the other process, or its absence is reported there.
+    return public if all(value in os.environ.values() for value in secrets) else False
+
+
+def _of_mem0(config: MemoryConfig, mem0: Mem0Options) -> tuple[dict[str, Any], list[str]]:
+    hidden = {"api_key", "local_mem0_config"}
+    given = mem0.model_fields_set - hidden
+    about = mem0.model_dump(mode="json", include=given)
+    needs = ["mem0.local_mem0_config"]
+    if mem0.local_mem0_config is None:
+        about["host"] = _without_credentials(mem0.host)
+        needs = ["mem0.api_key"]
+        if about["host"] != mem0.host:
+            needs.append("mem0.host")
+    options = config.model_dump(mode="json", include=set(ExtractionOptions.model_fields), exclude_none=True)
+    return {**options, "mem0": about}, _sorted_out(needs, {"mem0.api_key": mem0.api_key})
+
+
+def _sorted_out(needs: list[str], keys: Mapping[str, Any]) -> list[str]:
+    """``needs``, with ``environment:`` before a key that came from there."""
+
+    def source(name: str) -> str:
+        if name not in keys:
+            return name
+        key = keys[name]
+        inherited = key is None or key.get_secret_value() == os.environ.get(KEYS[name])
+        return f"environment:{name}" if inherited else name
+
+    return [source(name) for name in needs]
+
+
+def _without_credentials(url: str) -> str:
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment=""))

@@ -1,0 +1,114 @@
+"""``ExternalMemory`` as CrewAI had it until 1.9.3, for code that was written for it, on every version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from typing_extensions import Self
+
+from ..errors import ConfigurationError
+from ..store.base import MemoryStore
+from ..store.text_native import TextNativeStore
+from .memory import PersistentMemory
+from .provider_config import options_of
+from .storage import CREWAI_THRESHOLD, PersistentStorage
+from .version import is_unified
+
+
+class ExternalMemory(PersistentMemory):
+    """A :class:`PersistentMemory`, by the arguments of CrewAI's class.
+
+    Args:
+        storage: a :class:`PersistentStorage`, or a store that is open already (:func:`open_store`). A storage of
+            somebody else's is used as CrewAI used it: what is built then is no memory of this package and has no scope.
+        embedder_config: ``{"provider": "mem0", "config": {...}}`` as Mem0 publishes it, or ``"persistent"`` (or
+            ``"qdrant"``) with the options of :class:`PersistentMemory`.
+
+    Raises:
+        ConfigurationError: not exactly one of them, or see :meth:`PersistentMemory.from_config`.
+    """
+
+    _recipe_of = "external"
+
+    def __new__(cls, storage: Any = None, embedder_config: Mapping[str, Any] | None = None) -> Any:
+        if _is_foreign(storage) and embedder_config is None:
+            return _over_foreign(storage)
+        return super().__new__(cls)
+
+    def __init__(
+        self,
+        storage: PersistentStorage | MemoryStore | None = None,
+        embedder_config: Mapping[str, Any] | None = None,
+    ) -> None:
+        if (storage is None) == (embedder_config is None):
+            raise ConfigurationError(
+                "give either storage= (a PersistentStorage, or what open_store() returned) or embedder_config= "
+                '({"provider": "mem0", "config": {...}})'
+            )
+        if isinstance(storage, PersistentStorage):
+            super().__init__(**_options_of(storage))
+        elif storage is not None:
+            super().__init__(store=storage)
+        else:
+            super().__init__(**options_of(embedder_config or {}))
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        return cls(embedder_config=config)
+
+    if is_unified():
+        # CrewAI has these until 1.9.3, and code that was written for it may call them.
+
+        def save(self, value: Any, metadata: dict[str, Any] | None = None) -> None:
+            """Keep what was said, as :meth:`PersistentStorage.save` does."""
+            self._as_storage().save(value, metadata)
+
+        async def asave(self, value: Any, metadata: dict[str, Any] | None = None) -> None:
+            await self._as_storage().asave(value, metadata)
+
+        def search(self, query: str, limit: int = 5, score_threshold: float = CREWAI_THRESHOLD) -> list[dict[str, Any]]:
+            """What is remembered, as :meth:`PersistentStorage.search` gives it."""
+            return self._as_storage().search(query, limit, score_threshold)
+
+        async def asearch(
+            self, query: str, limit: int = 5, score_threshold: float = CREWAI_THRESHOLD
+        ) -> list[dict[str, Any]]:
+            return await self._as_storage().asearch(query, limit, score_threshold)
+
+        def _as_storage(self) -> PersistentStorage:
+            infer = self._bridge.infer and isinstance(self.store, TextNativeStore)
+            root = getattr(self, "root_scope", None)
+            return PersistentStorage(
+                store=self.store,
+                infer=infer,
+                read_only=self._is_read_only,
+                root_scope=root,
+                on_error=self.on_error,
+            )
+
+
+def _options_of(storage: PersistentStorage) -> dict[str, Any]:
+    options: dict[str, Any] = {"store": storage.store, "infer": storage.infers, "on_error": storage.on_error}
+    if storage.read_only:
+        options["read_only"] = True
+    if storage.path != "/":
+        options["root_scope"] = storage.path
+    return options
+
+
+def _is_foreign(storage: Any) -> bool:
+    """A storage by CrewAI's contract that is none of ours."""
+    if isinstance(storage, (PersistentStorage, MemoryStore)):
+        return False
+    return all(callable(getattr(storage, name, None)) for name in ("save", "search", "reset"))
+
+
+def _over_foreign(storage: Any) -> Any:
+    if is_unified():
+        from .unified.third_party_storage import ForeignMemory
+
+        return ForeignMemory(storage)
+    from .contextual import third_party_storage as foreign
+
+    return foreign.ForeignMemory(storage)

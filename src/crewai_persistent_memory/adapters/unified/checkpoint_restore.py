@@ -1,0 +1,187 @@
+"""A memory that CrewAI builds becomes ours where it stands for one of ours. Installed once, in CrewAI's ``Memory``.
+
+CrewAI (>= 1.14) restores a checkpoint by building its own ``Memory`` of what was written, and copies an agent (>= 1.11)
+by building one of what was dumped. It builds one where nothing but ``memory=True`` was said, and for every flow. All of
+them are built in one place, whoever asks: ``Memory.model_post_init``, in 1.10 ``Memory.__init__``. There the new object
+is made one of ours, if its storage is (a spec of :mod:`..dumping`, or a backend of this package), or if it was given no
+storage and :func:`.registering.register` was called with ``default=True``.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+from crewai.agents.agent_builder.base_agent import BaseAgent
+from crewai.events.event_bus import crewai_event_bus
+from crewai.flow.flow import Flow
+from crewai.memory.unified_memory import Memory
+
+from ..checkpoint_recipe import Recipe, is_spec, read_spec, recipe_of
+from ..checkpoint_restore import reopened, withheld
+from .hosted_memory import HostedMemory
+from .memory import PersistentMemory
+from .scope_views import PersistentScope, PersistentSlice
+from .storage_backend import QdrantStorageBackend
+from .third_party_storage import ForeignMemory, NoBackend
+
+OURS = (HostedMemory, ForeignMemory)
+_STATE = ("__dict__", "__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
+
+
+def install() -> None:
+    """Idempotent."""
+    if not hasattr(Memory, "model_post_init"):
+        _install_in_class()
+        return
+    _install_in_model()
+    _keep_in_agents()
+    if hasattr(Flow, "from_checkpoint"):
+        _keep_in_flows()
+
+
+def _install_in_model() -> None:
+    complete: Any = Memory.model_post_init
+    if getattr(complete, "of_this_package", False):
+        return
+
+    @functools.wraps(complete)
+    def with_ours(self: Any, context: Any, /) -> None:
+        if type(self) is Memory:
+            given = {name: getattr(self, name) for name in self.model_fields_set}
+            ours = _memory_for(given)
+            if ours is not None:
+                _become(self, ours)
+                return
+            if is_spec(self.storage):
+                self.storage = _backend(self.storage)
+        complete(self, context)
+        if type(self) is Memory and isinstance(self._storage, QdrantStorageBackend):
+            # In the place of the name by which it was made: what is written then says where it is, and not only the
+            # name, which another process may not know.
+            self.storage = self._storage
+
+    with_ours.of_this_package = True  # type: ignore[attr-defined]
+    type.__setattr__(Memory, "model_post_init", with_ours)
+
+
+def _install_in_class() -> None:
+    construct: Any = Memory.__init__
+    if getattr(construct, "of_this_package", False):
+        return
+
+    @functools.wraps(construct)
+    def with_ours(self: Any, *args: Any, **kwargs: Any) -> None:
+        if type(self) is Memory:
+            given = {**dict(zip(("llm", "storage", "embedder"), args, strict=False)), **kwargs}
+            ours = _memory_for(given)
+            if ours is not None:
+                _become(self, ours)
+                return
+            if is_spec(given.get("storage")):
+                kwargs["storage"] = _backend(given["storage"])
+        construct(self, *args, **kwargs)
+
+    with_ours.of_this_package = True  # type: ignore[attr-defined]
+    type.__setattr__(Memory, "__init__", with_ours)
+
+
+def _keep_in_agents() -> None:
+    """``Agent.copy()`` builds the copy of what ``model_dump()`` returns, and with it a memory of a dict: another one
+    than the agent's, and in 1.12 none, for CrewAI fails on it."""
+    dump = BaseAgent.model_dump
+    if getattr(dump, "of_this_package", False):
+        return
+
+    @functools.wraps(dump)
+    def with_memory(self: Any, **how: Any) -> dict[str, Any]:
+        dumped = dump(self, **how)
+        if how.get("mode", "python") == "python" and "memory" in dumped and isinstance(self.memory, OURS):
+            dumped["memory"] = self.memory
+        return dumped
+
+    with_memory.of_this_package = True  # type: ignore[attr-defined]
+    type.__setattr__(BaseAgent, "model_dump", with_memory)
+
+
+def _keep_in_flows() -> None:
+    """CrewAI (>= 1.14) restores a flow by building its class anew, and leaves the memory where it was written."""
+    restore: Any = Flow.from_checkpoint.__func__  # type: ignore[attr-defined]
+    if getattr(restore, "of_this_package", False):
+        return
+
+    def with_memory(cls: Any, /, config: Any, **how: Any) -> Any:
+        flow = restore(cls, config, **how)
+        state: Any = crewai_event_bus._runtime_state
+        written = next(entity.memory for entity in state.root if isinstance(entity, Flow))
+        if isinstance(written, OURS) and not isinstance(flow.memory, OURS):
+            flow.memory = written
+        return flow
+
+    functools.update_wrapper(with_memory, restore)
+    with_memory.of_this_package = True  # type: ignore[attr-defined]
+    type.__setattr__(Flow, "from_checkpoint", classmethod(with_memory))
+
+
+def _memory_for(given: Mapping[str, Any]) -> Memory | None:
+    """The memory of ours that arguments of CrewAI's ``Memory`` stand for."""
+    from ..register import default_memory
+
+    storage = given.get("storage")
+    if storage is None:
+        default: Memory | None = default_memory(given)
+        return default
+    if isinstance(storage, NoBackend):
+        return ForeignMemory(storage.foreign)
+    if isinstance(storage, QdrantStorageBackend) and storage.recipe is not None:
+        return build(storage.recipe, storage.store)
+    if is_spec(storage):
+        written = read_spec(storage)
+        return None if written["of"] == "backend" else _restored(written)
+    return None
+
+
+def _backend(spec: Any) -> QdrantStorageBackend:
+    written = read_spec(spec)
+    vectors = written["options"]["vectors"]
+    store, share = reopened(written["store"], vectors=vectors)
+    backend = QdrantStorageBackend.over(store, takes_vectors=vectors)
+    backend.share = share
+    return backend
+
+
+def _restored(written: Mapping[str, Any]) -> Memory:
+    if written["of"] == "foreign":
+        return ForeignMemory(withheld("storage"))
+    recipe = recipe_of(written, withheld("llm") if "llm" in written["needs"] else None)
+    store, share = reopened(written["store"], is_view=recipe.view is not None)
+    return build(recipe, store, share)
+
+
+def build(recipe: Recipe, store: Any, share: Any = None) -> Memory:
+    """A memory over a store that is open, and the share in it that it gives back when it is closed."""
+    memory = PersistentMemory.__new__(_class_of(recipe))
+    PersistentMemory.__init__(memory, store=store, llm=recipe.llm, infer=recipe.infer, **recipe.options)
+    memory.hold(share)
+    if recipe.view is None:
+        return memory
+    kind: Any = PersistentScope if "root_path" in recipe.view else PersistentSlice
+    view: Memory = kind(memory, **recipe.view)
+    return view
+
+
+def _class_of(recipe: Recipe) -> type[PersistentMemory]:
+    if recipe.of != "external":
+        return PersistentMemory
+    from ..external_memory import ExternalMemory
+
+    return ExternalMemory
+
+
+def _become(new: Memory, ours: Memory) -> None:
+    """Make ``new``, which somebody is building, the same as ``ours``."""
+    object.__setattr__(new, "__class__", type(ours))
+    for name in _STATE:
+        if hasattr(ours, name):
+            object.__setattr__(new, name, getattr(ours, name))

@@ -1,0 +1,279 @@
+"""CrewAI's ``StorageBackend`` (>= 1.10) over a store: every call inside the scope.
+
+Contracts of CrewAI this relies on (1.10.1 to 1.15.30): the backend is called from several threads, some of them
+without the caller's context (hence :meth:`QdrantStorageBackend.bound`); a missing id gives ``None``; timestamps
+are naive UTC; ``touch_records`` and ``close`` are used when present; a wrong dimension raises
+``EmbeddingDimensionMismatchError`` where CrewAI has it, which is no ``RuntimeError`` because those are swallowed.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from crewai.memory.storage import backend as crewai_backend
+from crewai.memory.types import MemoryRecord, ScopeInfo
+from typing_extensions import Unpack
+
+from ...config.options import MemoryConfig, MemoryOptions
+from ...entry import FilterArgs
+from ...errors import DimensionMismatchError
+from ...pickling import NotPickled
+from ...redaction import seal
+from ...store.base import MemoryStore
+from ...store.factory import open_configured
+from ..checkpoint_recipe import Recipe, spec_of, written_as
+from ..checkpoint_restore import Share
+from .records import to_entry, to_record, to_scope_info
+
+logger = logging.getLogger("crewai_persistent_memory")
+
+# crewai 1.10 has no class of its own for this; ours then stands alone.
+_CrewAIMismatch: type[Exception] = getattr(crewai_backend, "EmbeddingDimensionMismatchError", ValueError)
+
+
+class EmbeddingDimensionMismatchError(DimensionMismatchError, _CrewAIMismatch):  # type: ignore[misc, valid-type]
+    """A vector of another length than the store's, as CrewAI and as this package name it."""
+
+
+def _unsaid(record: MemoryRecord) -> set[str]:
+    """The fields that a record for ``update`` says nothing of. CrewAI's consolidation makes it anew, without the source
+    and the privacy that the memory has, and no record has a kind."""
+    return {"kind", *({"source", "private"} - record.model_fields_set)}
+
+
+@contextmanager
+def _crewai_errors() -> Iterator[None]:
+    try:
+        yield
+    except DimensionMismatchError as error:
+        raise EmbeddingDimensionMismatchError(error.stored_dim, error.new_dim) from error
+
+
+class QdrantStorageBackend(NotPickled):
+    """A storage backend for people who build CrewAI's memory themselves: ``Memory(storage=QdrantStorageBackend(...))``.
+
+    CrewAI embeds and analyses; this keeps and finds, inside one scope. Filters are applied by the engine before the
+    limit, scores are the cosine cut to 0…1, ``/a`` never matches ``/ab``, and ``reset`` and ``delete`` reach
+    nothing outside the scope.
+
+    Args:
+        options: the scope (``user_id`` and so on) and the store (``path`` or ``url``); see :class:`MemoryConfig`. No
+            ``embedder``: it is CrewAI's ``Memory`` that embeds.
+
+    Raises:
+        ConfigurationError, ScopeError, StoreError: see :func:`open_store`.
+    """
+
+    def __init__(self, **options: Unpack[MemoryOptions]) -> None:
+        seal(options)
+        config = MemoryConfig.build(**options)
+        self._store = open_configured(config, external_vectors=True)
+        self._takes_vectors = True
+        # Not part of the protocol: crewai 1.10's save flow holds it while it consolidates.
+        self.write_lock = threading.RLock()
+
+    recipe: Recipe | None = None
+    """How the memory above it is built, where that is a ``PersistentMemory`` and not CrewAI's own ``Memory``."""
+
+    share: Share | None = None
+    """The share in its store of a backend that was restored from a checkpoint."""
+
+    _takes_vectors = False
+
+    @classmethod
+    def over(
+        cls, store: MemoryStore, recipe: Recipe | None = None, *, takes_vectors: bool = False
+    ) -> QdrantStorageBackend:
+        """A backend over a store that is already open."""
+        backend = object.__new__(cls)
+        backend._store = store
+        backend.recipe = recipe
+        backend._takes_vectors = takes_vectors
+        backend.write_lock = threading.RLock()
+        return backend
+
+    @property
+    def store(self) -> MemoryStore:
+        """The store handle."""
+        return self._store
+
+    def bound(self) -> QdrantStorageBackend:
+        """This backend, fixed to the scope of this moment, for threads that do not carry the context."""
+        bound = self.over(self._store.bound(), self.recipe, takes_vectors=self._takes_vectors)
+        bound.write_lock = self.write_lock
+        return bound
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def save(self, records: list[MemoryRecord]) -> None:
+        with _crewai_errors():
+            self._store.put([to_entry(record) for record in records])
+
+    async def asave(self, records: list[MemoryRecord]) -> None:
+        with _crewai_errors():
+            await self._store.aput([to_entry(record) for record in records])
+
+    def update(self, record: MemoryRecord) -> None:
+        """Replace the record with the same id. If none is visible in this scope, nothing is stored: CrewAI updates
+        only what it has read before, so the record was deleted since, and what was deleted stays deleted."""
+        with _crewai_errors():
+            self._told(self._store.replace(to_entry(record), create=False, keep=_unsaid(record)), record.id)
+
+    async def aupdate(self, record: MemoryRecord) -> None:
+        with _crewai_errors():
+            stored = await self._store.areplace(to_entry(record), create=False, keep=_unsaid(record))
+            self._told(stored, record.id)
+
+    @staticmethod
+    def _told(stored: bool, id: str) -> None:
+        if not stored:
+            logger.info("a record was deleted while CrewAI was about to change it (%s): it stays deleted", id)
+
+    def delete(
+        self,
+        scope_prefix: str | None = None,
+        categories: list[str] | None = None,
+        record_ids: list[str] | None = None,
+        older_than: datetime | None = None,
+        metadata_filter: dict[str, Any] | None = None,
+    ) -> int:
+        """Delete what matches all of the criteria; with none, everything in the scope. Returns how many there were.
+        An empty list of ids deletes nothing."""
+        criteria = _criteria(scope_prefix, categories, record_ids, older_than, metadata_filter)
+        return self._store.delete(**criteria) if criteria else self._store.reset()
+
+    async def adelete(
+        self,
+        scope_prefix: str | None = None,
+        categories: list[str] | None = None,
+        record_ids: list[str] | None = None,
+        older_than: datetime | None = None,
+        metadata_filter: dict[str, Any] | None = None,
+    ) -> int:
+        criteria = _criteria(scope_prefix, categories, record_ids, older_than, metadata_filter)
+        return await (self._store.adelete(**criteria) if criteria else self._store.areset())
+
+    def reset(self, scope_prefix: str | None = None) -> None:
+        """Delete everything in the scope, at the path and below it. Never anything of another scope."""
+        self._store.reset(scope_prefix)
+
+    async def areset(self, scope_prefix: str | None = None) -> None:
+        await self._store.areset(scope_prefix)
+
+    def touch_records(self, record_ids: list[str]) -> None:
+        """Note that the records were read. On a server that is done in the background: a recall is one round trip."""
+        self._store.touch(record_ids, soon=True)
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def search(
+        self,
+        query_embedding: list[float],
+        scope_prefix: str | None = None,
+        categories: list[str] | None = None,
+        metadata_filter: dict[str, Any] | None = None,
+        limit: int = 10,
+        min_score: float = 0.0,
+    ) -> list[tuple[MemoryRecord, float]]:
+        with _crewai_errors():
+            found = self._store.nearest(
+                query_embedding,
+                text=getattr(query_embedding, "text", None),
+                limit=limit,
+                min_score=min_score,
+                **_filters(scope_prefix, categories, metadata_filter),
+            )
+        return [(to_record(entry), entry.score or 0.0) for entry in found]
+
+    async def asearch(
+        self,
+        query_embedding: list[float],
+        scope_prefix: str | None = None,
+        categories: list[str] | None = None,
+        metadata_filter: dict[str, Any] | None = None,
+        limit: int = 10,
+        min_score: float = 0.0,
+    ) -> list[tuple[MemoryRecord, float]]:
+        with _crewai_errors():
+            found = await self._store.anearest(
+                query_embedding,
+                text=getattr(query_embedding, "text", None),
+                limit=limit,
+                min_score=min_score,
+                **_filters(scope_prefix, categories, metadata_filter),
+            )
+        return [(to_record(entry), entry.score or 0.0) for entry in found]
+
+    def get_record(self, record_id: str) -> MemoryRecord | None:
+        entry = self._store.get(record_id)
+        return None if entry is None else to_record(entry)
+
+    async def aget_record(self, record_id: str) -> MemoryRecord | None:
+        entry = await self._store.aget(record_id)
+        return None if entry is None else to_record(entry)
+
+    def list_records(self, scope_prefix: str | None = None, limit: int = 200, offset: int = 0) -> list[MemoryRecord]:
+        return [to_record(entry) for entry in self._store.list(path=scope_prefix, limit=limit, offset=offset)]
+
+    def get_scope_info(self, scope: str) -> ScopeInfo:
+        return to_scope_info(self._store.info(scope))
+
+    def list_scopes(self, parent: str = "/") -> list[str]:
+        return list(self._store.children(parent))
+
+    def list_categories(self, scope_prefix: str | None = None) -> dict[str, int]:
+        return self._store.categories(scope_prefix)
+
+    def count(self, scope_prefix: str | None = None) -> int:
+        return self._store.count(path=scope_prefix)
+
+    def close(self) -> None:
+        if self.share is not None:
+            self.share.close()
+        else:
+            self._store.close()
+
+    # In the place of CrewAI's storage, which is a path, when a memory is written as JSON.
+    __pydantic_serializer__ = written_as(
+        lambda backend: spec_of(
+            backend.recipe or Recipe("backend", options={"vectors": backend._takes_vectors}), backend.store
+        )
+    )
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._store!r})"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> QdrantStorageBackend:
+        return self
+
+
+def _filters(
+    scope_prefix: str | None, categories: list[str] | None, metadata_filter: dict[str, Any] | None
+) -> FilterArgs:
+    return {"path": scope_prefix, "categories": categories, "metadata": metadata_filter}
+
+
+def _criteria(
+    scope_prefix: str | None,
+    categories: list[str] | None,
+    record_ids: list[str] | None,
+    older_than: datetime | None,
+    metadata_filter: dict[str, Any] | None,
+) -> FilterArgs:
+    filters: FilterArgs = {}
+    if scope_prefix is not None:
+        filters["path"] = scope_prefix
+    if categories:
+        filters["categories"] = categories
+    if record_ids is not None:
+        filters["ids"] = record_ids
+    if older_than is not None:
+        filters["created_before"] = older_than
+    if metadata_filter:
+        filters["metadata"] = metadata_filter
+    return filters

@@ -1,0 +1,1 @@
+"""What answers operations: Qdrant, and Mem0."""

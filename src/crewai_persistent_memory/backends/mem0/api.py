@@ -1,0 +1,90 @@
+"""What :class:`Mem0Store` asks of Mem0, whichever Mem0 it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Protocol, TypeVar
+
+from ...scope import Scope, ScopeBinding
+from ...store.text_native import Message
+from .calls import Calls
+from .codec import Record
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """What shall be remembered of what is said, in words."""
+
+    includes: str | None = None
+    excludes: str | None = None
+    custom_categories: tuple[Mapping[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Added:
+    """What an add came to: the memories there are now, or the event that will bring them."""
+
+    memories: tuple[Mapping[str, Any], ...] = ()
+    pending: bool = False
+    event_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search came to, best first; ``complete`` if Mem0 had no more than it was asked for."""
+
+    records: list[Record]
+    complete: bool
+
+
+class Service(Protocol):
+    """Each operation as calls of a client. Owners are scopes, by which Mem0 filters; what comes back is checked."""
+
+    most_results: int
+    """How many results one search can have."""
+
+    def add(
+        self,
+        messages: Sequence[Message],
+        owner: Scope,
+        metadata: Mapping[str, Any],
+        *,
+        infer: Extraction | None,
+        expires: date | None,
+        wait: bool,
+    ) -> Calls[Added]:
+        """``infer=None`` keeps the messages as they are."""
+
+    def search(self, query: str, owners: Sequence[Scope], limit: int, min_score: float) -> Calls[Found]:
+        """Over all owners."""
+
+    def everything(self, owners: Sequence[Scope], entry_id: str | None = None) -> Calls[list[Record]]:
+        """All memories, or those that were added under an entry's id."""
+
+    def by_mem0_id(self, id: str, owners: Sequence[Scope]) -> Calls[Record | None]:
+        """The memory with an id that Mem0 gave it."""
+
+    def update(self, record: Record, content: str | None, metadata: Mapping[str, Any]) -> Calls[None]:
+        """Replace its metadata, and its text if one is given."""
+
+    def delete(self, records: Sequence[Record], emptied: Sequence[Scope] = ()) -> Calls[None]:
+        """Delete memories, and what Mem0 keeps of them beside.
+
+        Args:
+            records: the memories.
+            emptied: owners of whom nothing is to be left, whether there are memories or not.
+        """
+
+    def health(self, binding: ScopeBinding) -> Calls[dict[str, Any]]: ...
+
+    def run(self, calls: Calls[T], retry_for: float | None = None) -> T: ...
+
+    async def arun(self, calls: Calls[T], retry_for: float | None = None) -> T: ...
+
+    def close(self) -> None: ...
+
+    async def aclose(self) -> None: ...

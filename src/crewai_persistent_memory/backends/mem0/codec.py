@@ -1,0 +1,173 @@
+"""Entries as Mem0's memories, and back.
+
+What Mem0 has no field for is one JSON text in the memory's metadata, because not every vector store behind Mem0 OSS
+keeps more than flat values. The caller's own flat metadata stands beside it, for Mem0's tools to see and filter by.
+
+| metadata key | holds |
+| --- | --- |
+| ``crewai_id`` | the entry's id, of texts that were added as they are; what Mem0 inferred has Mem0's id |
+| ``crewai_memory`` | path, categories, metadata, importance, source, private, kind, times, expiry |
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+
+from ...entry import MEMORY, MemoryEntry
+from ...errors import InvalidEntryError
+from ...scope import Scope
+from ...validation import (
+    check_id,
+    check_importance,
+    check_metadata,
+    check_text,
+    normalize_path,
+    text_tuple,
+    to_naive_utc,
+    utcnow,
+)
+
+ID_KEY: Final = "crewai_id"
+ABOUT_KEY: Final = "crewai_memory"
+
+_MEM0_KEYS: Final = frozenset(
+    {"id", "memory", "data", "hash", "text", "text_lemmatized", "created_at", "updated_at", "expiration_date", "score"}
+    | {"user_id", "agent_id", "app_id", "run_id", "session_id", "actor_id", "role", "attributed_to"}
+    | {"categories", "metadata", ID_KEY, ABOUT_KEY}
+)
+"""Names that mean something to Mem0, and so are not used for the caller's metadata."""
+
+_USUAL: Final[Mapping[str, Any]] = {
+    "path": "/",
+    "categories": (),
+    "metadata": {},
+    "importance": 0.5,
+    "source": None,
+    "private": False,
+    "kind": MEMORY,
+}
+"""What is not written down."""
+
+_LARGEST_INTEGER: Final = 2**53
+_FRACTION: Final = re.compile(r"\.(\d+)")
+
+logger = logging.getLogger("crewai_persistent_memory")
+
+
+@dataclass(frozen=True)
+class Record:
+    """A memory as Mem0 has it, with the owner it was found to belong to."""
+
+    id: str
+    entry: MemoryEntry
+    owner: Scope
+    expires: date | None = None
+
+
+def checked_entry(entry: MemoryEntry) -> MemoryEntry:
+    """The entry in normal form.
+
+    Raises:
+        InvalidEntryError: a field cannot be stored; the message names it.
+    """
+    if entry.embedding:
+        raise InvalidEntryError("embedding: Mem0 makes its own vectors, leave it out")
+    check_metadata(entry.metadata)
+    return replace(
+        entry,
+        id=check_id(entry.id),
+        content=check_text("content", entry.content, allow_blank=False),
+        path=normalize_path(check_text("path", entry.path)),
+        categories=tuple(check_text("a category", each) for each in text_tuple("categories", entry.categories)),
+        metadata=dict(entry.metadata),
+        importance=check_importance(entry.importance),
+        source=None if entry.source is None else check_text("source", entry.source),
+        kind=check_text("kind", entry.kind, allow_blank=False),
+        created_at=to_naive_utc("created_at", entry.created_at),
+        last_accessed=to_naive_utc("last_accessed", entry.last_accessed),
+        embedding=None,
+    )
+
+
+def metadata_of(entry: MemoryEntry, expires: date | None, *, inferred: bool = False) -> dict[str, Any]:
+    """What Mem0 keeps beside the text.
+
+    Args:
+        entry: in normal form; of an ``inferred`` one the id and the times are Mem0's.
+        expires: the last day it is remembered.
+    """
+    about: dict[str, Any] = {name: value for name in _USUAL if (value := getattr(entry, name)) != _USUAL[name]}
+    if expires is not None:
+        about["expires"] = expires.isoformat()
+    flat = {key: value for key, value in entry.metadata.items() if _is_flat(value) and key not in _MEM0_KEYS}
+    ours: dict[str, Any] = {ABOUT_KEY: ""}
+    if not inferred:
+        about["created_at"] = entry.created_at.isoformat()
+        about["last_accessed"] = entry.last_accessed.isoformat()
+        ours[ID_KEY] = entry.id
+    ours[ABOUT_KEY] = json.dumps(about, ensure_ascii=False, separators=(",", ":"))
+    return {**flat, **ours}
+
+
+def _is_flat(value: Any) -> bool:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return abs(value) <= _LARGEST_INTEGER
+    return isinstance(value, (str, bool, float))
+
+
+def expiry(owner: Scope, days: int | None) -> date | None:
+    """The last day that what is added now is remembered."""
+    return utcnow().date() + timedelta(days=days) if days is not None and owner.run_id is not None else None
+
+
+def record_of(found: Mapping[str, Any], owner: Scope) -> Record | None:
+    """A memory as Mem0 returned it; ``None`` if it has expired."""
+    metadata = found.get("metadata") or {}
+    about = _about(metadata)
+    until = about.get("expires") or found.get("expiration_date")
+    expires = date.fromisoformat(str(until)[:10]) if until else None
+    if expires is not None and expires < utcnow().date():
+        return None
+    created = _time(about.get("created_at") or found.get("created_at"))
+    score, kept = found.get("score"), {**_USUAL, **about}
+    entry = MemoryEntry(
+        id=str(metadata.get(ID_KEY) or found["id"]),
+        content=found["memory"],
+        scope=owner,
+        path=kept["path"],
+        categories=tuple(dict.fromkeys([*kept["categories"], *(found.get("categories") or ())])),
+        metadata=kept["metadata"] if ABOUT_KEY in metadata else dict(metadata),
+        importance=kept["importance"],
+        created_at=created,
+        last_accessed=_time(about["last_accessed"]) if "last_accessed" in about else created,
+        source=kept["source"],
+        private=kept["private"],
+        kind=kept["kind"],
+        score=None if score is None else min(1.0, max(0.0, float(score))),
+    )
+    return Record(str(found["id"]), entry, owner, expires)
+
+
+def _about(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        about = json.loads(metadata.get(ABOUT_KEY) or "{}")
+    except (TypeError, ValueError):
+        about = None
+    if not isinstance(about, dict):
+        logger.warning("a memory's metadata[%r] is not what this package wrote; it is read without", ABOUT_KEY)
+        return {}
+    return about
+
+
+def _time(value: Any) -> datetime:
+    if not value:
+        return datetime(1970, 1, 1)
+    # Python 3.10 reads neither "Z" nor fractions of other than three or six digits.
+    text = _FRACTION.sub(lambda found: f".{found[1][:6]:0<6}", str(value).replace("Z", "+00:00"))
+    return to_naive_utc("created_at", datetime.fromisoformat(text))

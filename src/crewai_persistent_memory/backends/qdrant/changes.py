@@ -1,0 +1,111 @@
+"""Changing an entry that is there, beside others who change or delete it.
+
+A change writes the keys of the changed fields and nothing else, to a point that must be there. So two changes of
+two fields both hold, and a deleted entry is not created again. Two things belong to more than one write, and are
+looked at again after it: the vectors, which must be those of the content, and ``audience``, which the source and the
+privacy decide together.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Sequence
+from functools import partial
+from typing import Final
+
+from ...entry import MemoryEntry
+from ...scope import Scope
+from .dense_vectors import vectors_to_save
+from .reading import is_long
+from .requests import Change, Compute, PointData, Profile, Retrieve, Steps, ask
+from .schema import audience_of, to_changes, to_entry, to_point
+
+MOST_LOOKS: Final = 20
+"""Times that a change is looked at again. Each one more needs another process that changes the same entry just then."""
+
+Vectors = Sequence[Sequence[float]]
+"""What the embedder made: an empty one where it is away or refuses, none where nothing was to be embedded."""
+
+logger = logging.getLogger("crewai_persistent_memory")
+
+
+def with_vectors(profile: Profile, points: Sequence[PointData]) -> Steps[tuple[list[PointData], Vectors]]:
+    """Points with dense vectors, as far as there is an embedder, and the vectors that it made."""
+    points = list(points)
+    bare = [index for index, point in enumerate(points) if point.dense is None]
+    if not bare or profile.embedder is None:
+        return points, []
+    texts = [points[index].payload["content"] for index in bare]
+    vectors = yield from vectors_to_save(profile, profile.embedder, texts)
+    for index, vector in zip(bare, vectors, strict=True):
+        points[index] = points[index]._replace(dense=vector or None)
+    return points, vectors
+
+
+def change_entry(
+    profile: Profile, changed: MemoryEntry, owner: Scope, fields: Collection[str]
+) -> Steps[tuple[bool, Vectors]]:
+    """Write these fields of an entry. Returns whether the entry was there, and what the embedder made.
+
+    Raises:
+        InvalidEntryError: a field cannot be stored.
+    """
+    point = yield from _point_of(profile, changed, owner)
+    payload = to_changes(point.payload, changed, fields)
+    if "content" not in fields:
+        there = yield from ask(Change(point.id, payload))
+        if there and not {"source", "private"}.isdisjoint(fields):
+            yield from _settle(profile, point.id, owner)
+        return there, []
+    [point], vectors = yield from with_vectors(profile, [point])
+    there = yield from ask(Change(point.id, payload, keywords=point.keywords, dense=point.dense))
+    if there:
+        yield from _settle(profile, point.id, owner, changed.content)
+    return there, vectors
+
+
+def replace_entry(profile: Profile, entry: MemoryEntry, owner: Scope) -> Steps[tuple[bool, Vectors]]:
+    """Write a whole entry in place of the one that is there. Returns whether there was one, and what the embedder made.
+
+    Raises:
+        InvalidEntryError: a field cannot be stored.
+    """
+    point = yield from _point_of(profile, entry, owner)
+    [point], vectors = yield from with_vectors(profile, [point])
+    whole = Change(point.id, point.payload, whole=True, keywords=point.keywords, dense=point.dense)
+    there = yield from ask(whole)
+    if there:
+        yield from _settle(profile, point.id, owner, entry.content)
+    return there, vectors
+
+
+def _point_of(profile: Profile, entry: MemoryEntry, owner: Scope) -> Steps[PointData]:
+    make = partial(to_point, entry, owner, profile.encoder)
+    return (yield from ask(Compute(make))) if is_long([entry.content]) else make()
+
+
+def _settle(profile: Profile, id: str, owner: Scope, content: str | None = None) -> Steps[None]:
+    """Make the vectors and ``audience`` fit what the entry says now. ``content``: what its vectors were just made of.
+
+    Whoever writes last also looks last, so it ends with what fits.
+    """
+    for _ in range(MOST_LOOKS):
+        found = [hit for hit in (yield from ask(Retrieve([id]))) if str(hit.id) == id]
+        if not found:
+            return  # deleted since
+        entry = to_entry(found[0], owner)
+        payload = {}
+        if found[0].payload.get("audience") != audience_of(entry):
+            payload["audience"] = audience_of(entry)
+        if content is not None and entry.content != content:
+            content = entry.content
+            point = yield from _point_of(profile, entry, owner)
+            [point], _ = yield from with_vectors(profile, [point])
+            change = Change(id, payload, keywords=point.keywords, dense=point.dense)
+        elif payload:
+            change = Change(id, payload)
+        else:
+            return
+        if not (yield from ask(change)):
+            return
+    logger.warning("an entry was changed by others all the time: its vectors may be those of an earlier text")

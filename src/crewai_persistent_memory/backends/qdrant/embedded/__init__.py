@@ -1,0 +1,1 @@
+"""Qdrant's own engine in this process, one folder per store."""

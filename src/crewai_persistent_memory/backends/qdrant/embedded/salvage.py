@@ -1,0 +1,203 @@
+"""A damaged embedded store: what can be read is served, what cannot is named.
+
+Where a seal says which files were damaged (see ``checksums``), the engine is not trusted with them: the files that hold
+the store together are taken from their spare copies, what is made of the entries is made again, and each entry is
+checked against the ledger (see ``ledger``). What is whole goes into a new shard. If anything was lost, the damaged
+folder is kept beside it, and ``store.lost`` says what.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Final
+
+import qdrant_edge as edge
+
+from ....embedding import KeywordEncoder
+from ....errors import StoreCorruptedError
+from ..manifest import Descriptor
+from ..schema import DENSE, KEYWORDS
+from .checksums import LEDGER, Seal, is_derived, spare_of
+from .directory import StoreDirectory
+from .ledger import Known, Ledger, checksum
+from .rebuild import swap, write_beside
+
+LOST: Final = "store.lost"
+_BATCH: Final = 64
+
+logger = logging.getLogger("crewai_persistent_memory")
+
+Lost = dict[str, str]
+"""Entries that are lost: the entry's id by its point's."""
+
+
+def mend(directory: StoreDirectory, seal: Seal, damaged: set[str], descriptor: Descriptor) -> None:
+    """Make the shard anew from what is whole in a store with damaged files.
+
+    Raises:
+        StoreCorruptedError: nothing of it can be read; the folder is left as it is.
+    """
+    logger.warning("the memory store at %s has damaged files (%s): it is mended", directory.path, _some(damaged))
+    patched = directory.path / "shard.mend"
+    shutil.rmtree(patched, ignore_errors=True)
+    _patch(directory, seal, damaged, patched)
+    ledger = Ledger(directory.path / LEDGER)
+    expected: Mapping[str, Known] = ledger.read().entries if ledger.path.exists() else {}
+    if LEDGER in damaged:
+        # What it says of an entry may be what was so before.
+        expected = {point: known._replace(checksum=None) for point, known in expected.items()}
+    try:
+        shard = edge.EdgeShard.load(str(patched))
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        raise StoreCorruptedError(_nothing_left(directory, str(error))) from error
+    try:
+        rewrite_whole(directory, shard, descriptor, expected)
+    finally:
+        shard.close()
+        shutil.rmtree(patched)
+
+
+def rewrite_whole(directory: StoreDirectory, shard: Any, descriptor: Descriptor, expected: Mapping[str, Known]) -> None:
+    """Write the entries of ``shard`` that are whole into the new shard, and put it in the old one's place.
+
+    The directory's own shard must be closed by then, or be ``shard`` itself, which is closed here.
+    """
+    lost: Lost = {}
+    lines = write_beside(directory, descriptor, _batches(_whole(shard, descriptor, expected, lost)))
+    if not lines and expected:
+        shutil.rmtree(directory.new_shard)
+        raise StoreCorruptedError(_nothing_left(directory, f"none of its {len(expected)} entries can be read"))
+    shard.close()
+    kept_at = directory.next_damaged() if lost else None
+    note_lost(directory, lost, kept_at)
+    directory.write(LEDGER, lines)
+    swap(directory, keep_old=kept_at).close()
+
+
+def note_lost(directory: StoreDirectory, lost: Lost, kept_at: Path | None) -> None:
+    """Say, and write down, what is lost."""
+    if not lost:
+        return
+    logger.error(
+        "%d entries of the memory store at %s are lost, their ids: %s%s",
+        len(lost),
+        directory.path,
+        _some(lost.values()),
+        f". The damaged files are kept at {kept_at}" if kept_at else "",
+    )
+    known = read_lost(directory)
+    known["entries"] = sorted({*known["entries"], *lost.values()})
+    known["noticed"] = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    known["kept_at"] = str(kept_at) if kept_at else known.get("kept_at")
+    directory.write(LOST, json.dumps(known).encode())
+
+
+def read_lost(directory: StoreDirectory) -> dict[str, Any]:
+    """What was written down: the ids of the entries, when this was noticed, where the damaged files are."""
+    try:
+        data: dict[str, Any] = json.loads((directory.path / LOST).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {"entries": []}
+    return data
+
+
+def missing_of(shard: Any, expected: Mapping[str, Known]) -> tuple[Lost, set[str]]:
+    """Of a store that was not closed: what must be there and is not, and the points that are there unexpected."""
+    present = set(all_ids(shard))
+    lost = {point: known.entry_id for point, known in expected.items() if known.checksum and point not in present}
+    return lost, present - expected.keys()
+
+
+def all_ids(shard: Any, where: edge.Filter | None = None) -> Iterator[str]:
+    offset = None
+    while True:
+        records, offset = shard.scroll(edge.ScrollRequest(limit=1000, offset=offset, filter=where, with_payload=False))
+        yield from (str(record.id) for record in records)
+        if offset is None:
+            return
+
+
+def read_one(shard: Any, point: str, *, dense: bool) -> tuple[dict[str, Any], list[float] | None] | None:
+    """One entry's payload and vector, ``None`` if it cannot be read."""
+    try:
+        [record] = shard.retrieve([point], with_payload=True, with_vector=[DENSE] if dense else False)
+        payload = record.payload
+        if not isinstance(payload["content"], str) or not isinstance(json.loads(payload["record"])["id"], str):
+            return None
+        vector = (record.vector or {}).get(DENSE)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:  # noqa: BLE001
+        # Whatever the engine says or panics of: this entry is not readable, and its id goes on the list of the lost.
+        return None
+    return payload, vector
+
+
+def _whole(shard: Any, descriptor: Descriptor, expected: Mapping[str, Known], lost: Lost) -> Iterator[edge.Point]:
+    encoder = KeywordEncoder(descriptor.language)
+    for point in dict.fromkeys([*expected, *all_ids(shard)]):
+        known = expected.get(point)
+        found = read_one(shard, point, dense=descriptor.dimensions is not None)
+        if found is None or (known and known.checksum and checksum(found[0]) != known.checksum):
+            if known is None or known.checksum:
+                lost[point] = known.entry_id if known else f"(unknown, point {point})"
+            continue
+        payload, vector = found
+        vectors: dict[str, Any] = {KEYWORDS: encoder.document(payload["content"])}
+        if vector and all(map(math.isfinite, vector)) and any(vector):
+            vectors[DENSE] = vector
+        yield edge.Point(id=point, vector=vectors, payload=payload)
+
+
+def _batches(items: Iterable[Any]) -> Iterator[list[Any]]:
+    batch: list[Any] = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == _BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _patch(directory: StoreDirectory, seal: Seal, damaged: set[str], target: Path) -> None:
+    """The files that the entries are read from: whole ones as they are, damaged ones from their spare copies, and where
+    there is none, as much of them as there is, at their right size."""
+    copies = spare_of(directory)
+    for name, (size, _) in seal.files.items():
+        path = Path(name)
+        if path.parts[0] != "shard" or is_derived(name):
+            continue
+        file = target.joinpath(*path.parts[1:])
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        source = directory.path / name
+        if name in damaged and name in copies:
+            file.write_bytes(copies[name])
+        elif source.is_file():
+            shutil.copyfile(source, file)
+            with open(file, "r+b") as copied:
+                copied.truncate(size)
+        else:
+            with open(file, "wb") as made:
+                made.truncate(size)
+    (target / "wal").mkdir(mode=0o700)
+
+
+def _nothing_left(directory: StoreDirectory, reason: str) -> str:
+    return (
+        f"the memory store at {directory.path} is damaged, and nothing of it can be read: {reason}. Restore the folder "
+        "from a backup, or move it away to start with an empty one"
+    )
+
+
+def _some(names: Iterable[str]) -> str:
+    listed: Sequence[str] = sorted(names)
+    return ", ".join(listed[:20]) + (f" and {len(listed) - 20} more" if len(listed) > 20 else "")

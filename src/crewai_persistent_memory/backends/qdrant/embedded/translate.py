@@ -1,0 +1,213 @@
+"""Requests in the embedded engine's own terms, and its answers as hits. Reads only; writes are in ``edge``."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, cast
+
+import qdrant_edge as edge
+
+from ....scope import SCOPE_FIELDS
+from ..ranking import DAY, RRF_K, best_fused, depth_for
+from ..requests import (
+    Condition,
+    Count,
+    Everything,
+    Facet,
+    HasId,
+    Hit,
+    Match,
+    NoDense,
+    Ordered,
+    PointData,
+    Ranking,
+    Retrieve,
+    Search,
+    Unembedded,
+    Where,
+)
+from ..schema import DEFAULT_IMPORTANCE, DENSE, KEYWORDS, format_time
+
+_ALL_FACETS = 1_000_000
+
+
+def to_filter(where: Where) -> edge.Filter:
+    return edge.Filter(must=[_condition(condition) for condition in where])
+
+
+def _condition(condition: Condition) -> Any:
+    if isinstance(condition, NoDense):
+        return edge.Filter(must_not=[edge.HasVectorCondition(DENSE)])
+    if isinstance(condition, Match):
+        return _match(condition)
+    if isinstance(condition, HasId):
+        return edge.HasIdCondition(set(condition.ids))
+    bounds = edge.RangeDateTime(
+        gte=None if condition.start is None else format_time(condition.start),
+        lt=None if condition.end is None else format_time(condition.end),
+    )
+    return edge.FieldCondition(key=condition.key, range=bounds)
+
+
+@lru_cache(maxsize=4096)
+def _match(condition: Match) -> Any:
+    # Kept: every call of one scope has the same two, and building them costs as much as a tenth of a search.
+    missing = edge.IsEmptyCondition(key=condition.key)
+    if not condition.values:
+        return missing
+    values = condition.values
+    match = edge.MatchValue(values[0]) if len(values) == 1 else edge.MatchAny(any=cast(Any, list(values)))
+    matches = edge.FieldCondition(key=condition.key, match=match)
+    return edge.Filter(should=[matches, missing]) if condition.or_missing else matches
+
+
+def to_point(point: PointData) -> edge.Point:
+    vectors: dict[str, Any] = {KEYWORDS: point.keywords}
+    if point.dense:
+        vectors[DENSE] = point.dense
+    return edge.Point(id=point.id, vector=vectors, payload=point.payload)
+
+
+class EdgeReader:
+    """Answers the reading requests over one shard."""
+
+    def __init__(self, shard: Any, *, one_by_one: bool = False) -> None:
+        self.shard = shard
+        self.one_by_one = one_by_one
+        """Read payloads each by itself. Ten texts of 1 MB in one answer hold the interpreter's lock for 70 ms."""
+
+    def search(self, request: Search) -> list[Hit]:
+        lists = self._lists(request)
+        if not lists:
+            return []
+        if request.ranking is None:
+            query, params = lists[0]
+            answer = self.shard.query(
+                edge.QueryRequest(
+                    query=query,
+                    limit=request.limit,
+                    filter=to_filter(request.where),
+                    params=params,
+                    with_payload=not self.one_by_one,
+                    score_threshold=request.min_score,
+                )
+            )
+        else:
+            answer = self.shard.query(self._ranked(request, lists, request.ranking))
+        hits = [Hit(point.id, point.payload or {}, score=point.score) for point in answer]
+        return self._with_payloads(hits) if self.one_by_one else hits
+
+    def _with_payloads(self, hits: list[Hit]) -> list[Hit]:
+        whole = []
+        for hit in hits:
+            # Deleted since it was found, it is left out.
+            for record in self.shard.retrieve([hit.id], with_payload=True, with_vector=False):
+                whole.append(hit._replace(payload=record.payload))
+        return whole
+
+    def _lists(self, request: Search) -> list[tuple[Any, edge.SearchParams | None]]:
+        lists: list[tuple[Any, edge.SearchParams | None]] = []
+        if request.dense:
+            lists.append((edge.Query.Nearest(cast(Any, request.dense), using=DENSE), None))
+        if request.keywords is not None and request.keywords.indices:
+            idf = edge.SearchParams(idf=edge.IdfParams(corpus=to_filter(request.corpus)))
+            lists.append((edge.Query.Nearest(cast(Any, request.keywords), using=KEYWORDS), idf))
+        return lists
+
+    def _ranked(
+        self, request: Search, lists: list[tuple[Any, edge.SearchParams | None]], ranking: Ranking
+    ) -> edge.QueryRequest:
+        depth = depth_for(request.limit)
+        where = to_filter(request.where)
+        fused = edge.Prefetch(
+            prefetches=[edge.Prefetch(query=q, limit=depth, filter=where, params=params) for q, params in lists],
+            query=cast(edge.Fusion, edge.Fusion.Rrf(k=RRF_K)),
+            limit=depth,
+        )
+        constant, times = edge.Expression.Constant, edge.Expression.Mult
+        best = best_fused(len(lists))
+        recency = edge.Expression.Decay(
+            edge.DecayKind.Exp,
+            x=edge.Expression.DatetimeKey("created_at"),
+            target=edge.Expression.Datetime(format_time(ranking.now)),
+            midpoint=0.5,
+            scale=ranking.half_life_days * DAY,
+        )
+        weight = edge.Expression.Sum(
+            [
+                constant(ranking.semantic / best),
+                times([constant(ranking.recency / best), recency]),
+                times([constant(ranking.importance / best), edge.Expression.Variable("importance")]),
+            ]
+        )
+        return edge.QueryRequest(
+            prefetches=[fused],
+            query=edge.Formula(times([edge.Expression.Variable("$score"), weight]), {"importance": DEFAULT_IMPORTANCE}),
+            limit=request.limit,
+            with_payload=not self.one_by_one,
+            score_threshold=request.min_score,
+        )
+
+    def ordered(self, request: Ordered) -> list[Hit]:
+        direction = edge.Direction.Desc if request.newest_first else edge.Direction.Asc
+        one_by_one = request.whole and self.one_by_one
+        records, _ = self.shard.scroll(
+            edge.ScrollRequest(
+                limit=request.limit,
+                filter=to_filter(request.where),
+                with_payload=False if one_by_one else True if request.whole else ["created_at"],
+                order_by=edge.OrderBy(key="created_at", direction=direction),
+            )
+        )
+        hits = [Hit(record.id, record.payload or {}) for record in records]
+        return self._with_payloads(hits) if one_by_one else hits
+
+    def everything(self, request: Everything) -> list[Hit]:
+        hits: list[Hit] = []
+        offset = None
+        while True:
+            records, offset = self.shard.scroll(
+                edge.ScrollRequest(
+                    limit=1000,
+                    offset=offset,
+                    filter=to_filter(request.where),
+                    with_payload=True if request.whole else ["created_at"],
+                )
+            )
+            hits += [Hit(record.id, record.payload) for record in records]
+            if offset is None:
+                return hits
+
+    def unembedded(self, request: Unembedded) -> list[Hit]:
+        hits: list[Hit] = []
+        offset = None
+        where = to_filter((*request.where, NoDense()))
+        while len(hits) < request.limit:
+            records, offset = self.shard.scroll(
+                edge.ScrollRequest(
+                    limit=request.limit, offset=offset, filter=where, with_payload=["content", *SCOPE_FIELDS]
+                )
+            )
+            hits += [Hit(r.id, r.payload) for r in records if str(r.id) not in request.but]
+            if offset is None:
+                break
+        return hits[: request.limit]
+
+    def retrieve(self, request: Retrieve) -> list[Hit]:
+        with_vector = [DENSE] if request.with_vectors else False
+        ids = list(request.ids)
+        groups = [[id] for id in ids] if self.one_by_one else [ids]
+        records = [
+            r for group in groups for r in self.shard.retrieve(group, with_payload=True, with_vector=with_vector)
+        ]
+        return [Hit(r.id, r.payload, dense=(r.vector or {}).get(DENSE)) for r in records]
+
+    def count(self, request: Count) -> int:
+        count: int = self.shard.count(edge.CountRequest(filter=to_filter(request.where), exact=True))
+        return count
+
+    def facet(self, request: Facet) -> dict[str, int]:
+        answer = self.shard.facet(
+            edge.FacetRequest(key=request.key, filter=to_filter(request.where), limit=_ALL_FACETS, exact=True)
+        )
+        return {str(hit.value): hit.count for hit in answer.hits}

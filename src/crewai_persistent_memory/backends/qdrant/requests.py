@@ -1,0 +1,281 @@
+"""What a store asks of an engine, as values.
+
+The store's operations are generators that yield these and are sent the answers (``Steps``); a driver waits for
+each answer, blocking or awaiting. So the sync and the async path share every decision and differ only in the wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, NamedTuple, TypeVar, cast
+
+from ...embedding import Embedder, KeywordEncoder, SparseVector
+from ...embedding.limits import MOST_PIECES
+from .manifest import Descriptor
+
+T = TypeVar("T")
+
+
+class Request(Generic[T]):
+    """Asks an engine for a ``T``."""
+
+
+Steps = Generator[Request[Any], Any, T]
+
+
+def ask(request: Request[T]) -> Steps[T]:
+    """``answer = yield from ask(request)``, with the answer's type."""
+    return cast(T, (yield request))
+
+
+# -- conditions: all of a filter's must hold -----------------------------------------------------------------------
+
+
+class Match(NamedTuple):
+    """The payload key has (or its list contains) one of the values, or, with ``or_missing``, is not there."""
+
+    key: str
+    values: tuple[str, ...] | tuple[int, ...]
+    or_missing: bool = False
+
+
+class Between(NamedTuple):
+    """The time under the payload key is at or after ``start`` and before ``end``."""
+
+    key: str
+    start: datetime | None
+    end: datetime | None
+
+
+class HasId(NamedTuple):
+    """The point has one of these ids."""
+
+    ids: tuple[str, ...]
+
+
+class NoDense(NamedTuple):
+    """The point has no dense vector."""
+
+
+Condition = Match | Between | HasId | NoDense
+Where = tuple[Condition, ...]
+
+# -- values --------------------------------------------------------------------------------------------------------
+
+
+class PointData(NamedTuple):
+    """A point to write. ``dense`` is ``None`` where there is no vector."""
+
+    id: str
+    payload: dict[str, Any]
+    keywords: SparseVector
+    dense: Sequence[float] | None
+
+
+class Hit(NamedTuple):
+    """A point that was read. ``str(id)`` is the point's id; the embedded engine gives UUID objects."""
+
+    id: object
+    payload: Mapping[str, Any]
+    score: float | None = None
+    dense: Sequence[float] | None = None
+
+
+class Ranking(NamedTuple):
+    """How fused relevance, age and importance become one score in 0…1.
+
+    ``score = relevance × (semantic + recency × 0.5^(age / half life) + importance × entry importance)``
+    """
+
+    semantic: float
+    recency: float
+    importance: float
+    half_life_days: float
+    now: datetime
+
+
+class Profile(NamedTuple):
+    """A collection as a caller meets it. ``embedder`` is ``None`` for keywords only."""
+
+    descriptor: Descriptor
+    embedder: Embedder | None
+    encoder: KeywordEncoder
+
+
+# -- requests ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Describe(Request["Profile"]):
+    """What the collection says about itself, and how texts become its vectors."""
+
+
+@dataclass(frozen=True)
+class Embed(Request["list[list[float]]"]):
+    """Dense vectors for texts. Answered by the store's driver: an embedder may take its time."""
+
+    embedder: Embedder
+    texts: Sequence[str]
+    most_pieces: int = MOST_PIECES
+
+
+@dataclass(frozen=True)
+class Compute(Request[T]):
+    """Work of ours over so much text that an event loop must not wait for it. Answered by the store's driver."""
+
+    function: Callable[[], T]
+
+
+@dataclass(frozen=True)
+class Upsert(Request[None]):
+    """Write whole points: new ones, or in place of those with the same ids."""
+
+    points: Sequence[PointData]
+
+
+@dataclass(frozen=True)
+class Change(Request[bool]):
+    """Change one point that is there. The answer is whether it was there: a deleted point is never created again.
+
+    The id must come from the caller's own scope: an engine applies it without another filter.
+
+    Attributes:
+        id: the point's.
+        payload: the keys to set; ``None`` removes a key. Other keys stay as they are.
+        whole: the payload takes the place of the one that is there.
+        keywords: new keywords; then ``dense`` takes the place of the dense vector, and ``None`` removes it. Left out:
+            the vectors stay as they are.
+        dense: see ``keywords``.
+    """
+
+    id: str
+    payload: Mapping[str, Any]
+    whole: bool = False
+    keywords: SparseVector | None = None
+    dense: Sequence[float] | None = None
+
+
+@dataclass(frozen=True)
+class Delete(Request[int]):
+    """Delete the matching points; the answer is how many there were."""
+
+    where: Where
+
+
+@dataclass(frozen=True)
+class SetPayload(Request[None]):
+    """Set these keys on the matching points. With ``soon`` the caller does not wait for it, nor hears if it fails."""
+
+    where: Where
+    payload: Mapping[str, Any]
+    soon: bool = False
+
+
+@dataclass(frozen=True)
+class Search(Request["list[Hit]"]):
+    """Nearest points by dense vector, keywords, or both fused.
+
+    With a ``ranking`` the answer is fused by reciprocal rank and weighed; without one it has the raw cosine or
+    BM25 scores. ``min_score`` applies to the score returned. ``corpus`` is what a word's rarity (IDF) is counted over:
+    the caller's own entries, so that nobody's ranking tells what others' memories say.
+    """
+
+    where: Where
+    corpus: Where
+    limit: int
+    dense: Sequence[float] | None = None
+    keywords: SparseVector | None = None
+    ranking: Ranking | None = None
+    min_score: float | None = None
+
+
+@dataclass(frozen=True)
+class SearchMany(Request["list[list[Hit]]"]):
+    """Several searches in one go."""
+
+    searches: Sequence[Search]
+
+
+@dataclass(frozen=True)
+class Ordered(Request["list[Hit]"]):
+    """The first matching points by time of creation; equal times come as they come."""
+
+    where: Where
+    limit: int
+    newest_first: bool
+    whole: bool
+    """The whole payload, or ``created_at`` alone."""
+
+
+@dataclass(frozen=True)
+class Everything(Request["list[Hit]"]):
+    """All matching points, in no order."""
+
+    where: Where
+    whole: bool
+
+
+@dataclass(frozen=True)
+class Retrieve(Request["list[Hit]"]):
+    ids: Sequence[str]
+    with_vectors: bool = False
+
+
+class NewVector(NamedTuple):
+    """A dense vector for the point with this id, made of this content."""
+
+    id: str
+    content: str
+    dense: Sequence[float]
+
+
+@dataclass(frozen=True)
+class Unembedded(Request["list[Hit]"]):
+    """Some of the matching points that have no dense vector, with their content and their owner.
+
+    Attributes:
+        where: the scope.
+        limit: most points.
+        but: ids of points that are left out.
+    """
+
+    where: Where
+    limit: int
+    but: Collection[str] = ()
+
+
+@dataclass(frozen=True)
+class SetVectors(Request[int]):
+    """Give points their dense vectors; the answer is how many have got one.
+
+    A point gets its vector if it is there, matches, has no vector, and still has the content that the vector was made
+    of. No point is created, and nothing else of a point is changed.
+    """
+
+    where: Where
+    vectors: Sequence[NewVector]
+
+
+@dataclass(frozen=True)
+class Count(Request[int]):
+    where: Where
+
+
+@dataclass(frozen=True)
+class Facet(Request["dict[str, int]"]):
+    """How many matching points have each value of a keyword."""
+
+    key: str
+    where: Where
+
+
+@dataclass(frozen=True)
+class Compact(Request[bool]):
+    """Remove what deleted entries left in the files; whether the engine can be made to."""
+
+
+@dataclass(frozen=True)
+class Health(Request["dict[str, Any]"]):
+    """Whether the engine answers, and what it is."""

@@ -1,0 +1,1 @@
+"""A Qdrant server, a cluster, or Qdrant Cloud, through ``qdrant-client``."""

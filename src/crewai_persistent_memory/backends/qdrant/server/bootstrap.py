@@ -1,0 +1,306 @@
+"""Opening a collection on a server: which version it is, what the collection says of itself, and creating it.
+
+A collection describes itself in one point of its own, which has no tenant and so is in nobody's results: an
+ordinary read finds it, whatever the key may do, on every version since 1.15. Whoever creates the collection writes it
+last, so a collection that has it is complete.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from qdrant_client import models
+
+from ....config.qdrant import ServerSettings
+from ....errors import (
+    ConfigurationError,
+    DimensionMismatchError,
+    EmbedderMismatchError,
+    InvalidEntryError,
+    ServerVersionError,
+    StoreCorruptedError,
+    StoreMissingError,
+)
+from ..manifest import EMBEDDER, EXTERNAL, Descriptor, settle
+from ..manifest import KEYWORDS as KEYWORDS_ONLY
+from ..requests import Change, PointData, Request, Search, SetVectors, Upsert
+from ..schema import (
+    DATETIME_INDEXES,
+    DENSE,
+    FLOAT_INDEXES,
+    INTEGER_INDEXES,
+    KEYWORD_INDEXES,
+    KEYWORDS,
+    TENANT_KEY,
+)
+from .errors import AlreadyExists
+from .requests import Call, Calls, Pause, Work
+
+OLDEST: Final = (1, 15)
+SHARD_BY_PROJECT_SINCE: Final = (1, 16)
+
+DESCRIPTOR_ID: Final = str(uuid.uuid5(uuid.NAMESPACE_URL, "crewai-persistent-memory/descriptor"))
+DEFAULT_SHARD_KEY: Final = "default"
+"""Where everything is that has no shard of its own, with ``shard_by_project``."""
+
+CREATION_TIMEOUT: Final = 60
+"""Seconds the server gets for creating a collection or an index; in a cluster all nodes must agree."""
+
+WAIT_FOR_ANOTHER: Final = 10.0
+"""Seconds that another worker, who was first to create the collection, gets to finish it."""
+
+
+def server_version(where: str) -> Calls:
+    """The server's version, checked.
+
+    Raises:
+        ServerVersionError: older than this package can use.
+    """
+    info = yield Call("info", {})
+    match = re.match(r"v?(\d+)\.(\d+)", info.version)
+    version = (int(match[1]), int(match[2])) if match else (0, 0)
+    require_version(version, OLDEST, "this package", where, info.version)
+    return version
+
+
+def require_version(
+    found: tuple[int, int], needed: tuple[int, int], what: str, where: str, shown: str | None = None
+) -> None:
+    """Raise if the server is too old.
+
+    Raises:
+        ServerVersionError: names the version found and the one needed.
+    """
+    if found < needed:
+        raise ServerVersionError(
+            f"Qdrant at {where} is version {shown or '.'.join(map(str, found))}, {what} needs "
+            f"{'.'.join(map(str, needed))} or later: upgrade the server, one minor version at a time"
+        )
+
+
+def read_descriptor(collection: str, where: str) -> Calls:
+    """The collection's descriptor, or ``None`` if it has none.
+
+    Raises:
+        StoreMissingError: there is no such collection.
+        StoreCorruptedError, SchemaVersionError: it cannot be read.
+    """
+    arguments = {"collection_name": collection, "ids": [DESCRIPTOR_ID], "with_payload": True}
+    found = yield Call("retrieve", arguments)
+    return Descriptor.from_json(found[0].payload, f"collection {collection!r} at {where}") if found else None
+
+
+@dataclass(frozen=True)
+class Opening:
+    """Creating one collection, or letting another worker who is doing so finish."""
+
+    settings: ServerSettings
+    collection: str
+    version: tuple[int, int]
+    embedder: Any
+    language: str | None
+
+    def create(self, dimensions: int | None = None, *, exists: bool = False) -> Calls:
+        """Returns the descriptor and the embedder.
+
+        A descriptor of outside vectors without dimensions means that nothing was created yet: the first vector decides.
+
+        Raises:
+            StoreMissingError: there is none, and none is to be created.
+            ConfigurationError: something else has this name.
+            StorePermissionError: the key may not create collections.
+        """
+        where = f"{self.settings.where} ({self.collection})"
+        if not (exists or self.settings.create_collection):
+            raise StoreMissingError(
+                f"collection {self.collection!r} does not exist at {self.settings.where}, and create_collection=False: "
+                "create it by opening the memory once with a key that may"
+            )
+        chosen, built = yield Work(lambda: settle(None, self.embedder, self.language, where))
+        if chosen.vectors == EXTERNAL:
+            chosen = replace(chosen, dimensions=dimensions or self.settings.dimensions)
+        if exists:
+            descriptor = yield from self._join(chosen)
+        else:
+            if chosen.vectors == EMBEDDER and chosen.dimensions is None:
+                probe = yield Work(built.probe)
+                chosen = replace(chosen, dimensions=len(probe))
+            if chosen.vectors == EXTERNAL and chosen.dimensions is None:
+                return chosen, None
+            descriptor = yield from self._begin(chosen)
+        return (yield Work(lambda: settle(descriptor, built or self.embedder, self.language, where)))
+
+    def _begin(self, chosen: Descriptor) -> Calls:
+        if self.settings.collection_settings.shard_by_project:
+            require_version(self.version, SHARD_BY_PROJECT_SINCE, "shard_by_project", self.settings.where)
+            chosen = replace(chosen, by_project=True)
+        try:
+            yield Call("create_collection", self._layout(chosen))
+        except AlreadyExists:
+            return (yield from self._join(chosen))
+        return (yield from self._complete(chosen))
+
+    def _join(self, chosen: Descriptor) -> Calls:
+        """A collection that exists and does not describe itself yet: somebody is creating it, or it is no memory."""
+        where, collection = self.settings.where, self.collection
+        info = yield Call("get_collection", {"collection_name": collection})
+        params = info.config.params
+        if KEYWORDS not in (params.sparse_vectors or {}):
+            raise ConfigurationError(
+                f"collection {collection!r} at {where} exists and is no memory of this package: choose another "
+                "collection="
+            )
+        deadline = time.monotonic() + WAIT_FOR_ANOTHER
+        pause = 0.05
+        while time.monotonic() < deadline:
+            found = yield from read_descriptor(collection, where)
+            if found is not None:
+                return found
+            yield Pause(pause)
+            pause = min(0.5, pause * 2)
+        # Whoever began has died. Nothing can have been stored, for that takes a descriptor; so it is safe to finish.
+        count = yield Call("count", {"collection_name": collection, "exact": True})
+        found = yield from read_descriptor(collection, where)
+        if found is not None:
+            return found  # it was finished, and used, in this very moment
+        if count.count:
+            raise StoreCorruptedError(
+                f"collection {collection!r} at {where} is damaged: it holds {count.count} entries and does not say of "
+                "what kind. Restore it from a snapshot, or choose another collection="
+            )
+        dense = (params.vectors or {}).get(DENSE)
+        by_project = params.sharding_method == models.ShardingMethod.CUSTOM
+        size = None if dense is None else dense.size
+        return (yield from self._complete(replace(chosen, dimensions=size, by_project=by_project)))
+
+    def _complete(self, chosen: Descriptor) -> Calls:
+        """Shard key, indexes, descriptor, in this order; each may be there already."""
+        wanted = self.settings.collection_settings
+        name = {"collection_name": self.collection}
+        if chosen.by_project:
+            key = {"shard_key": DEFAULT_SHARD_KEY, "shards_number": wanted.shard_number}
+            key["replication_factor"] = wanted.replication_factor
+            with suppress(AlreadyExists):
+                yield Call("create_shard_key", {**name, **key, "timeout": CREATION_TIMEOUT})
+        info = yield Call("get_collection", name)
+        for field, schema in _indexes().items():
+            existing = (info.payload_schema or {}).get(field)
+            if existing is None:
+                # No timeout of its own: Qdrant 1.16 cannot read that parameter here.
+                index = {"field_name": field, "field_schema": schema, "wait": True}
+                yield Call("create_payload_index", {**name, **index})
+            elif str(getattr(existing.data_type, "value", existing.data_type)) != schema.type.value:
+                # Creating it would replace the other one without a word.
+                raise ConfigurationError(
+                    f"collection {self.collection!r} at {self.settings.where} has a {existing.data_type} index on "
+                    f"{field!r}, where {schema.type.value} is needed: choose another collection="
+                )
+        shards = (wanted.shard_number if chosen.by_project else info.config.params.shard_number) or 1
+        descriptor = replace(chosen, shards=shards)
+        point = models.PointStruct(id=DESCRIPTOR_ID, vector={}, payload=descriptor.to_json())
+        to_default = {"shard_key_selector": DEFAULT_SHARD_KEY} if chosen.by_project else {}
+        yield Call("upsert", {**name, "points": [point], "wait": True, **to_default})
+        return descriptor
+
+    def _layout(self, chosen: Descriptor) -> dict[str, Any]:
+        wanted = self.settings.collection_settings
+        dense = {}
+        if chosen.dimensions is not None:
+            dense[DENSE] = models.VectorParams(
+                size=chosen.dimensions,
+                distance=models.Distance.COSINE,
+                on_disk=wanted.on_disk_vectors,
+                # A graph for each tenant that is large enough for one, and none over all of them: every query names a
+                # tenant. Building takes a fraction of the time.
+                hnsw_config=models.HnswConfigDiff(m=0, payload_m=16),
+                quantization_config=_quantization(wanted.quantization),
+            )
+        keywords = models.SparseVectorParams(modifier=models.Modifier.IDF)
+        strict = models.StrictModeConfig(
+            enabled=wanted.strict_mode, unindexed_filtering_retrieve=False, unindexed_filtering_update=False
+        )
+        layout: dict[str, Any] = {
+            "collection_name": self.collection,
+            "vectors_config": dense,
+            "sparse_vectors_config": {KEYWORDS: keywords},
+            "replication_factor": wanted.replication_factor,
+            "write_consistency_factor": wanted.write_consistency_factor,
+            "on_disk_payload": wanted.on_disk_payload,
+            "strict_mode_config": strict,
+            "timeout": CREATION_TIMEOUT,
+        }
+        if chosen.by_project:
+            layout["sharding_method"] = models.ShardingMethod.CUSTOM
+        else:
+            layout["shard_number"] = wanted.shard_number
+        return {name: value for name, value in layout.items() if value is not None}
+
+
+def _quantization(kind: str | None) -> Any:
+    if kind == "scalar":
+        config = models.ScalarQuantizationConfig(type=models.ScalarType.INT8, quantile=0.99, always_ram=True)
+        return models.ScalarQuantization(scalar=config)
+    if kind == "binary":
+        return models.BinaryQuantization(binary=models.BinaryQuantizationConfig(always_ram=True))
+    return None
+
+
+def _indexes() -> dict[str, Any]:
+    keyword = models.KeywordIndexType.KEYWORD
+    schemas: dict[str, Any] = {TENANT_KEY: models.KeywordIndexParams(type=keyword, is_tenant=True)}
+    schemas.update({key: models.KeywordIndexParams(type=keyword) for key in KEYWORD_INDEXES})
+    integer = models.IntegerIndexParams(type=models.IntegerIndexType.INTEGER, lookup=True, range=False)
+    schemas.update(dict.fromkeys(INTEGER_INDEXES, integer))
+    moment = models.DatetimeIndexParams(type=models.DatetimeIndexType.DATETIME)
+    schemas.update(dict.fromkeys(DATETIME_INDEXES, moment))
+    number = models.FloatIndexParams(type=models.FloatIndexType.FLOAT)
+    schemas.update(dict.fromkeys(FLOAT_INDEXES, number))
+    return schemas
+
+
+def admit(request: Request[Any], descriptor: Descriptor, where: str) -> None:
+    """Check the vectors of a request before anything is written or asked for.
+
+    Raises:
+        EmbedderMismatchError: the collection was created with keywords only.
+        DimensionMismatchError: a vector to write has another length than the collection's.
+    """
+    if isinstance(request, Search):
+        lengths = {len(request.dense)} if request.dense else set()
+    elif isinstance(request, Upsert):
+        lengths = {len(point.dense) for point in request.points if point.dense}
+    elif isinstance(request, Change):
+        lengths = {len(request.dense)} if request.dense else set()
+    elif isinstance(request, SetVectors):
+        lengths = {len(new.dense) for new in request.vectors}
+    else:
+        return
+    if lengths and descriptor.vectors == KEYWORDS_ONLY:
+        raise EmbedderMismatchError(
+            f"the collection at {where} was created with keywords only and takes no vectors: use another collection "
+            "for an embedder"
+        )
+    if not isinstance(request, Search) and descriptor.dimensions is not None:
+        for length in sorted(lengths - {descriptor.dimensions}):
+            raise DimensionMismatchError(descriptor.dimensions, length)
+
+
+def first_length(points: Sequence[PointData]) -> int:
+    """The length of the first vector, which decides for a new collection.
+
+    Raises:
+        InvalidEntryError: there is none.
+    """
+    for point in points:
+        if point.dense:
+            return len(point.dense)
+    raise InvalidEntryError(
+        "embedding: the first entry of a new collection on a server needs a vector, whose length is then the "
+        "collection's: give one, or say the length with dimensions="
+    )

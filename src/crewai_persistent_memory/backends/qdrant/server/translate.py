@@ -1,0 +1,154 @@
+"""Conditions, points and queries in the server's own terms, and its answers as hits. Nothing here asks anybody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+from qdrant_client import models
+
+from ....embedding import SparseVector
+from ....store.types import MOST_FOUND
+from ..ranking import DAY, best_fused, depth_for, weigh
+from ..requests import Condition, HasId, Hit, Match, NoDense, PointData, Ranking, Search, Where
+from ..schema import DEFAULT_IMPORTANCE, DENSE, KEYWORDS, format_time
+
+# -- queries -------------------------------------------------------------------------------------------------------
+
+
+def query_request(query: Mapping[str, Any], shard_key: Any) -> models.QueryRequest:
+    """One of a batch of queries, from the arguments of a single one."""
+    names = {"query_filter": "filter", "search_params": "params", "with_vectors": "with_vector"}
+    renamed = {names.get(name, name): value for name, value in query.items()}
+    return models.QueryRequest(**renamed, shard_key=shard_key)
+
+
+def query_for(request: Search, shards: int, most: int | None = None, *, tenant_idf: bool) -> dict[str, Any] | None:
+    """The arguments of ``query_points``; ``None`` where nothing is asked for. ``most``: results the server gives."""
+    most = MOST_FOUND if most is None else most
+    request = replace(request, limit=min(request.limit, most))
+    lists = _lists(request, tenant_idf)
+    if not lists:
+        return None
+    where = to_filter(request.where)
+    if request.ranking is None:
+        query, using, params = lists[0]
+        return {
+            "query": query,
+            "using": using,
+            "query_filter": where,
+            "search_params": params,
+            "limit": request.limit,
+            "with_payload": True,
+            "score_threshold": request.min_score,
+        }
+    depth = min(depth_for(request.limit), most) if most < MOST_FOUND else depth_for(request.limit)
+    prefetch = [
+        models.Prefetch(query=query, using=using, filter=where, params=params, limit=depth)
+        for query, using, params in lists
+    ]
+    # Reciprocal rank fusion with k = 2 (RRF_K), which is what the server does when no k is given; naming it needs 1.16.
+    fusion = models.FusionQuery(fusion=models.Fusion.RRF)
+    if shards > 1:
+        return {"prefetch": prefetch, "query": fusion, "limit": depth, "with_payload": True}
+    return {
+        "prefetch": [models.Prefetch(prefetch=prefetch, query=fusion, limit=depth)],
+        "query": _formula(request.ranking, best_fused(len(lists))),
+        "limit": request.limit,
+        "with_payload": True,
+        "score_threshold": request.min_score,
+    }
+
+
+def ranked(request: Search, points: Sequence[Any], shards: int) -> list[Hit]:
+    """The answer of a query as hits, best first."""
+    hits = [Hit(point.id, point.payload or {}, score=point.score) for point in points]
+    if request.ranking is not None and shards > 1:
+        return weigh(hits, request.ranking, _list_count(request), request.limit, request.min_score)
+    if request.min_score is None:
+        return hits
+    # Qdrant 1.16 does not apply the threshold to a formula's score.
+    return [hit for hit in hits if hit.score is not None and hit.score >= request.min_score]
+
+
+def _list_count(request: Search) -> int:
+    return bool(request.dense) + bool(request.keywords is not None and request.keywords.indices)
+
+
+def _lists(request: Search, tenant_idf: bool) -> list[tuple[Any, str, models.SearchParams | None]]:
+    lists: list[tuple[Any, str, models.SearchParams | None]] = []
+    if request.dense:
+        lists.append((list(request.dense), DENSE, None))
+    if request.keywords is not None and request.keywords.indices:
+        params = None
+        if tenant_idf:
+            params = models.SearchParams(idf=models.IdfCorpusParams(corpus=to_filter(request.corpus)))
+        vector = models.SparseVector(indices=request.keywords.indices, values=request.keywords.values)
+        lists.append((vector, KEYWORDS, params))
+    return lists
+
+
+def _formula(ranking: Ranking, best: float) -> models.FormulaQuery:
+    decay = models.ExpDecayExpression(
+        exp_decay=models.DecayParamsExpression(
+            x=models.DatetimeKeyExpression(datetime_key="created_at"),
+            target=models.DatetimeExpression(datetime=format_time(ranking.now)),
+            scale=ranking.half_life_days * DAY,
+            midpoint=0.5,
+        )
+    )
+    weight = models.SumExpression(
+        sum=[
+            ranking.semantic / best,
+            models.MultExpression(mult=[ranking.recency / best, decay]),
+            models.MultExpression(mult=[ranking.importance / best, "importance"]),
+        ]
+    )
+    formula = models.MultExpression(mult=["$score", weight])
+    return models.FormulaQuery(formula=formula, defaults={"importance": DEFAULT_IMPORTANCE})
+
+
+# -- conditions and points -----------------------------------------------------------------------------------------
+
+
+def to_filter(where: Where) -> models.Filter:
+    return models.Filter(must=[_condition(condition) for condition in where])
+
+
+def _condition(condition: Condition) -> Any:
+    if isinstance(condition, NoDense):
+        return models.Filter(must_not=[models.HasVectorCondition(has_vector=DENSE)])
+    if isinstance(condition, Match):
+        return _match(condition)
+    if isinstance(condition, HasId):
+        return models.HasIdCondition(has_id=list(condition.ids))
+    bounds = models.DatetimeRange(gte=_time(condition.start), lt=_time(condition.end))
+    return models.FieldCondition(key=condition.key, range=bounds)
+
+
+def _time(value: Any) -> Any:
+    return None if value is None else format_time(value)
+
+
+@lru_cache(maxsize=4096)
+def _match(condition: Match) -> Any:
+    missing = models.IsEmptyCondition(is_empty=models.PayloadField(key=condition.key))
+    values: Any = list(condition.values)
+    if not values:
+        return missing
+    match = models.MatchValue(value=values[0]) if len(values) == 1 else models.MatchAny(any=values)
+    matches = models.FieldCondition(key=condition.key, match=match)
+    return models.Filter(should=[matches, missing]) if condition.or_missing else matches
+
+
+def to_point(point: PointData) -> models.PointStruct:
+    return models.PointStruct(id=point.id, vector=to_vectors(point.keywords, point.dense), payload=point.payload)
+
+
+def to_vectors(keywords: SparseVector, dense: Sequence[float] | None) -> dict[str, Any]:
+    vectors: dict[str, Any] = {KEYWORDS: models.SparseVector(indices=keywords.indices, values=keywords.values)}
+    if dense:
+        vectors[DENSE] = list(dense)
+    return vectors

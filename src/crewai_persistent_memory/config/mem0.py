@@ -1,0 +1,156 @@
+"""The options of a Mem0 store: Mem0 Cloud by its key, or Mem0 OSS by ``local_mem0_config``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, TypedDict
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from typing_extensions import Self
+
+from ..addresses import origin_of, shown
+from ..redaction import sealed
+
+DEFAULT_HOST = "https://api.mem0.ai"
+_CLOUD_ONLY = ("api_key", "host", "trust_env", "wait", "wait_timeout", "telemetry", "rerank")
+
+
+class Mem0Args(TypedDict, total=False):
+    """``mem0=``, for type checkers and editors; :class:`Mem0Options` says what they mean."""
+
+    api_key: str | None
+    host: str | None
+    local_mem0_config: Mapping[str, Any] | None
+    allow_untested_vector_store: bool
+    trust_env: bool
+    timeout: float
+    retry_for: float
+    startup_check: bool
+    startup_timeout: float
+    wait: bool
+    wait_timeout: float
+    run_expiry_days: int | None
+    rerank: bool
+    telemetry: bool
+
+
+class Mem0Options(BaseModel):
+    """Which Mem0, and how it is spoken to. With ``local_mem0_config`` it is Mem0 OSS, without it Mem0 Cloud."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    api_key: SecretStr | None = Field(None, description="Of Mem0 Cloud. Left out: MEM0_API_KEY.")
+    host: str = Field(DEFAULT_HOST, description="Where Mem0 Cloud answers. Left out: MEM0_HOST, else Mem0's own.")
+    local_mem0_config: Mapping[str, Any] | None = Field(
+        None, repr=False, exclude=True, description="For Mem0 OSS: what Memory.from_config takes, given to it as it is."
+    )
+    allow_untested_vector_store: bool = Field(
+        False, description="Mem0 OSS over a vector store that this package was never tried with; see docs/mem0.md."
+    )
+    trust_env: bool = Field(True, description="Mem0 Cloud: use the proxies that the environment names; false: none.")
+    timeout: float = Field(10.0, gt=0, description="Seconds for one request.")
+    retry_for: float = Field(
+        10.0, ge=0, description="Seconds over which a request that is safe to repeat is repeated; 0: never."
+    )
+    startup_check: bool = Field(True, description="Open fails if Mem0 does not answer or refuses the key.")
+    startup_timeout: float = Field(5.0, gt=0, description="Seconds for that check.")
+    wait: bool = Field(False, description="Adding messages returns when their memories are there, not at once.")
+    wait_timeout: float = Field(60.0, gt=0, description="Seconds to wait for that at most.")
+    run_expiry_days: int | None = Field(
+        None, ge=1, description="What is remembered in a run (run_id) is forgotten after so many days."
+    )
+    rerank: bool = Field(False, description="Mem0 Cloud ranks results a second time: better order, more latency.")
+    telemetry: bool = Field(False, description="Let the mem0 package report usage events to its makers.")
+
+    @field_validator("host")
+    @classmethod
+    def _check_host(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"give http:// or https:// and a host, such as {DEFAULT_HOST}")
+        if parts.username is not None or parts.password is not None or parts.query:
+            raise ValueError("no user, password or query in it: a key goes into api_key= or MEM0_API_KEY")
+        return value.rstrip("/")
+
+    @field_validator("local_mem0_config")
+    @classmethod
+    def _check_local(cls, value: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        if value is not None and not value:
+            raise ValueError("is empty, and Mem0 would send everything to OpenAI: name vector_store, llm and embedder")
+        sealed_value: Mapping[str, Any] | None = sealed(value)
+        return sealed_value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_what_is_none(cls, values: Any) -> Any:
+        # A variable that is not set (os.getenv) is "left out", as everywhere.
+        if not isinstance(values, Mapping):
+            return values
+        given = {name: value for name, value in values.items() if value is not None}
+        host = os.environ.get("MEM0_HOST")
+        return {"host": host, **given} if host and "local_mem0_config" not in given else given
+
+    @model_validator(mode="after")
+    def _one_mem0(self) -> Self:
+        if self.local_mem0_config is not None:
+            foreign = [name for name in _CLOUD_ONLY if name in self.model_fields_set]
+            if foreign:
+                raise ValueError(
+                    f"{', '.join(foreign)} is of Mem0 Cloud, and local_mem0_config of Mem0 OSS: leave one of them out"
+                )
+        elif "allow_untested_vector_store" in self.model_fields_set:
+            raise ValueError("allow_untested_vector_store is of Mem0 OSS: give local_mem0_config=, or leave it out")
+        elif self.api_key is None and not os.environ.get("MEM0_API_KEY"):
+            raise ValueError(
+                "no key for Mem0 Cloud: give api_key= or set MEM0_API_KEY, or give local_mem0_config= for Mem0 OSS"
+            )
+        elif self.api_key is None and origin_of(self.host) != origin_of(_host_of_the_environment()):
+            raise ValueError(
+                f"no key for Mem0 at {shown(self.host)}: MEM0_API_KEY in the environment belongs to "
+                f"{shown(_host_of_the_environment())}; give api_key=, or set MEM0_HOST to this address"
+            )
+        return self
+
+    @property
+    def key(self) -> SecretStr:
+        """The key for Mem0 Cloud."""
+        return self.api_key or SecretStr(os.environ.get("MEM0_API_KEY", ""))
+
+
+def _host_of_the_environment() -> str:
+    return os.environ.get("MEM0_HOST") or DEFAULT_HOST
+
+
+def without_key_of_another(environment: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The environment's options of Mem0, without its key if another Mem0 is given."""
+    theirs = environment.get("host") or _host_of_the_environment()
+    host = given.get("host") or theirs
+    if "local_mem0_config" not in given and origin_of(str(host)) == origin_of(str(theirs)):
+        return dict(environment)
+    return {name: value for name, value in environment.items() if name != "api_key"}
+
+
+class ExtractionOptions(BaseModel):
+    """What Mem0 shall make of what is said. Sent with each call; nothing is changed for a whole Mem0 project."""
+
+    includes: str | None = Field(None, description="What to remember, in words.")
+    excludes: str | None = Field(None, description="What not to remember, in words.")
+    custom_categories: list[Mapping[str, str]] | None = Field(
+        None, description="[{name: description}]: how memories are categorised, in place of Mem0's own categories."
+    )
+
+    @field_validator("includes", "excludes")
+    @classmethod
+    def _check_text(cls, value: str | None) -> str | None:
+        if value is not None and not value.strip():
+            raise ValueError("is blank: say it in words, or leave it out")
+        return value
+
+    @field_validator("custom_categories")
+    @classmethod
+    def _check_categories(cls, value: list[Mapping[str, str]] | None) -> list[Mapping[str, str]] | None:
+        if value is not None and not all(value):
+            raise ValueError("holds an empty category: write [{name: description}]")
+        return value

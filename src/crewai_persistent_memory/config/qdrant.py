@@ -1,0 +1,241 @@
+"""The options of a Qdrant server: where it is, how it is spoken to, and how a new collection is laid out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypedDict
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic_settings import NoDecode
+
+from ..errors import ConfigurationError
+
+DEFAULT_PORT = 6333
+DEFAULT_COLLECTION = "crewai_memory"
+_COLLECTION_NAME = re.compile(r"[A-Za-z0-9_.\-]{1,200}")
+
+
+class CollectionArgs(TypedDict, total=False):
+    """``collection_settings=``, for type checkers and editors; :class:`CollectionSettings` says what they mean."""
+
+    shard_number: int | None
+    replication_factor: int | None
+    write_consistency_factor: int | None
+    shard_by_project: bool
+    on_disk_vectors: bool | None
+    on_disk_payload: bool | None
+    quantization: Literal["scalar", "binary"] | None
+    strict_mode: bool
+
+
+class ServerArgs(TypedDict, total=False):
+    """The options of a server as keyword arguments; :class:`ServerOptions` says what they mean."""
+
+    url: str | Sequence[str] | None
+    host: str | None
+    port: int | None
+    grpc_port: int
+    https: bool | None
+    prefix: str | None
+    api_key: str | None
+    ca_cert: str | Path | None
+    headers: Mapping[str, str] | None
+    trust_env: bool
+    prefer_grpc: bool
+    timeout: float
+    retry_for: float
+    max_connections: int
+    startup_check: bool
+    startup_timeout: float
+    wait: bool
+    ordering: Literal["weak", "medium", "strong"] | None
+    read_consistency: int | Literal["majority", "quorum", "all"] | None
+    collection: str
+    collection_per_project: bool
+    create_collection: bool
+    dimensions: int | None
+    collection_settings: CollectionArgs | None
+
+
+class CollectionSettings(BaseModel):
+    """How a *new* collection is laid out; one that exists stays as it is. What is left out is the server's default.
+
+    ``docs/scaling.md`` says what to choose, and why.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    shard_number: int | None = Field(None, ge=1, description="Shards, for each project's key with shard_by_project.")
+    replication_factor: int | None = Field(None, ge=1, description="Copies of each shard, on different nodes.")
+    write_consistency_factor: int | None = Field(
+        None, ge=1, description="Copies that must confirm a write before it is acknowledged."
+    )
+    shard_by_project: bool = Field(
+        False, description="Custom sharding: large projects can be given shards of their own (Qdrant >= 1.16, cluster)."
+    )
+    on_disk_vectors: bool | None = Field(None, description="Originals of dense vectors on disk, not in memory.")
+    on_disk_payload: bool | None = None
+    quantization: Literal["scalar", "binary"] | None = Field(
+        None, description="A small copy of the dense vectors, in memory: int8 (a quarter) or one bit (a 32nd)."
+    )
+    strict_mode: bool = Field(True, description="The server refuses filters over payload that is not indexed.")
+
+
+class ServerOptions(BaseModel):
+    """Options that mean something for a server only."""
+
+    url: Annotated[tuple[str, ...] | None, NoDecode] = Field(
+        None,
+        validation_alias="QDRANT_URL",
+        description="Address; several (a list, or comma-separated) are nodes of one cluster, tried in turn.",
+    )
+    host: str | None = Field(None, description="In place of url, with port.")
+    port: int | None = Field(None, ge=1, le=65535)
+    grpc_port: int = Field(6334, ge=1, le=65535)
+    https: bool | None = Field(None, description="For host: TLS. Left out: when api_key or ca_cert is given.")
+    prefix: str | None = Field(None, description="Path below which the server answers, behind a proxy.")
+    api_key: SecretStr | None = Field(None, validation_alias="QDRANT_API_KEY")
+    ca_cert: Path | None = Field(None, description="PEM file of a private CA, in place of the system's.")
+    headers: Mapping[str, str] | None = Field(None, repr=False, exclude=True, description="Sent with every request.")
+    trust_env: bool = Field(True, description="Use the proxies that the environment names; false: none.")
+    prefer_grpc: bool = Field(False, description="gRPC for everything that is asked of the server.")
+    timeout: float = Field(5.0, gt=0, description="Seconds for one request; whole seconds, rounded up.")
+    retry_for: float = Field(
+        10.0, ge=0, description="Seconds over which a request that is safe to repeat is repeated; 0: never."
+    )
+    max_connections: int = Field(32, ge=1, description="Most connections of one process (and of one event loop).")
+    startup_check: bool = Field(True, description="Open fails if the server does not answer.")
+    startup_timeout: float = Field(5.0, gt=0, description="Seconds for that check.")
+    wait: bool = Field(True, description="A write returns when it can be read; false: when it is in the server's log.")
+    ordering: Literal["weak", "medium", "strong"] | None = Field(None, description="Of writes, in a cluster.")
+    read_consistency: int | Literal["majority", "quorum", "all"] | None = Field(
+        None, description="How many copies a read asks, in a cluster."
+    )
+    collection: str = DEFAULT_COLLECTION
+    collection_per_project: bool = Field(
+        False, description="One collection for each project (own backups, keys, retention), not one for all."
+    )
+    create_collection: bool = Field(True, description="Create the collection if there is none.")
+    dimensions: int | None = Field(
+        None, ge=1, description="For QdrantStorageBackend: length of a new collection's vectors, else the first one's."
+    )
+    collection_settings: CollectionSettings | None = None
+
+    @field_validator("url", mode="before")
+    @classmethod
+    def _read_urls(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            value = [part.strip() for part in value.split(",") if part.strip()]
+            if not value:
+                raise ValueError("is blank: give the server's address, such as http://127.0.0.1:6333")
+        return value
+
+    @field_validator("url")
+    @classmethod
+    def _check_urls(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for url in value or ():
+            parts = urlsplit(url)
+            if parts.scheme not in ("http", "https") or not parts.hostname:
+                raise ValueError("give http:// or https:// and a host, such as http://127.0.0.1:6333")
+            if parts.username or parts.password or parts.query:
+                raise ValueError("no user, password or query in it: a key goes into api_key= or QDRANT_API_KEY")
+        return value
+
+    @field_validator("host")
+    @classmethod
+    def _check_host(cls, value: str | None) -> str | None:
+        if value is not None and (not value.strip() or "/" in value):
+            raise ValueError("a host name alone; an address with http:// goes into url=")
+        if value is not None and ("@" in value or "?" in value):
+            raise ValueError("no user, password or query in it: a key goes into api_key= or QDRANT_API_KEY")
+        return value
+
+    @field_validator("collection")
+    @classmethod
+    def _check_collection(cls, value: str) -> str:
+        if not _COLLECTION_NAME.fullmatch(value):
+            raise ValueError("at most 200 letters, digits, '_', '-' and '.'")
+        return value
+
+    @field_validator("ca_cert")
+    @classmethod
+    def _check_ca(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_file():
+            raise ValueError("there is no such file; give the PEM file of the CA that signed the server's certificate")
+        return value
+
+
+class ServerSettings(BaseModel):
+    """A server's options, checked and settled: what one connection is made of. Equal settings share connections."""
+
+    model_config = ConfigDict(frozen=True)
+
+    urls: tuple[str, ...]
+    grpc_port: int
+    api_key: SecretStr | None
+    ca_cert: Path | None
+    headers: tuple[tuple[str, str], ...] = Field(repr=False, exclude=True)
+    trust_env: bool
+    prefer_grpc: bool
+    timeout: float
+    retry_for: float
+    max_connections: int
+    wait: bool
+    ordering: str | None
+    read_consistency: int | str | None
+    collection: str
+    collection_per_project: bool
+    create_collection: bool
+    dimensions: int | None
+    collection_settings: CollectionSettings
+
+    @property
+    def where(self) -> str:
+        """The address for messages; it holds no secret."""
+        return ", ".join(self.urls)
+
+    @classmethod
+    def of(cls, options: ServerOptions) -> ServerSettings:
+        """Settle the options of a configuration that names a server.
+
+        Raises:
+            ConfigurationError: two options contradict each other.
+        """
+        urls = _urls(options)
+        if options.prefer_grpc and any(urlsplit(url).path for url in urls):
+            raise ConfigurationError("gRPC knows no path: leave out prefer_grpc=, or prefix= and the path in url=")
+        values = {name: getattr(options, name) for name in cls.model_fields if name in ServerOptions.model_fields}
+        values["headers"] = tuple(sorted((options.headers or {}).items()))
+        values["collection_settings"] = options.collection_settings or CollectionSettings.model_validate({})
+        return cls(urls=urls, **values)
+
+
+def _urls(options: ServerOptions) -> tuple[str, ...]:
+    prefix = f"/{options.prefix.strip('/')}" if options.prefix and options.prefix.strip("/") else ""
+    urls = []
+    for url in options.url or (_url_of_host(options),):
+        parts = urlsplit(url)
+        path = parts.path.rstrip("/")
+        if path and prefix:
+            raise ConfigurationError(f"prefix={options.prefix!r} and a path in url= are both given: leave one out")
+        if options.port is not None and parts.port not in (None, options.port):
+            raise ConfigurationError(f"port={options.port} and another port in url= are both given: leave one out")
+        if options.https is not None and options.https != (parts.scheme == "https"):
+            raise ConfigurationError(
+                f"https={options.https} and an {parts.scheme}:// url= are both given: leave one out"
+            )
+        if options.ca_cert is not None and parts.scheme == "http":
+            raise ConfigurationError("ca_cert= needs an https:// address")
+        name = parts.hostname or ""
+        host = f"[{name}]" if ":" in name else name
+        urls.append(f"{parts.scheme}://{host}:{parts.port or options.port or DEFAULT_PORT}{path or prefix}")
+    return tuple(urls)
+
+
+def _url_of_host(options: ServerOptions) -> str:
+    https = options.https if options.https is not None else bool(options.api_key or options.ca_cert)
+    host = f"[{options.host}]" if ":" in (options.host or "") else options.host
+    return f"{'https' if https else 'http'}://{host}"

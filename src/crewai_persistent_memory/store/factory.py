@@ -1,0 +1,145 @@
+"""Which store a configuration means, and opening it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from typing_extensions import Unpack
+
+from ..config.mem0 import Mem0Options
+from ..config.options import MemoryConfig, MemoryOptions
+from ..errors import ConfigurationError, StoreMissingError
+from ..redaction import seal
+from .base import MemoryStore
+from .types import RankingWeights
+
+
+def open_store(**options: Unpack[MemoryOptions]) -> MemoryStore:
+    """Open a store, without a crew.
+
+    Args:
+        options: see :class:`MemoryConfig`; the scope (``user_id``, ``project_id``, ``run_id``, ``agent_id``,
+            ``org_id`` or ``scope``), the store (``path``, ``url`` of a server, or ``mem0``), ``embedder`` and how to
+            rank.
+
+    Returns:
+        A handle bound to the scope. Use it in a ``with`` block or call ``close()``.
+
+    Raises:
+        ConfigurationError: an option is unknown, malformed or contradicts another.
+        ScopeError: about the scope fields.
+        StoreError, EmbedderError: the store cannot be opened; see their subclasses.
+    """
+    seal(options)
+    return open_configured(MemoryConfig.build(**options))
+
+
+def open_configured(
+    config: MemoryConfig, *, external_vectors: bool = False, by_words: bool = False, existing: bool = False
+) -> MemoryStore:
+    """Open the store of a checked configuration.
+
+    Args:
+        config: the options.
+        external_vectors: vectors come from the caller (CrewAI's own engine), not from an embedder of the store.
+        by_words: do without the store's embedder: searches go by words, and what is saved has no vector yet.
+        existing: create no Qdrant store.
+
+    Raises:
+        StoreMissingError: there is none, and ``existing`` is set. A server may report it at the first use.
+    """
+    store = _open(config, external_vectors, by_words, existing)
+    store.opened_with = config
+    return store
+
+
+def _open(config: MemoryConfig, external_vectors: bool, by_words: bool, existing: bool) -> MemoryStore:
+    if config.mem0 is not None:
+        if external_vectors:
+            raise ConfigurationError("Mem0 makes its own vectors: use PersistentMemory, or path= or url= here")
+        return _open_mem0(config, config.mem0)
+    from ..backends.qdrant.backend import Connection, QdrantStore
+    from ..backends.qdrant.manifest import BY_WORDS, EXTERNAL, FROM_STORE
+
+    embedder: Any = FROM_STORE
+    if external_vectors:
+        embedder = EXTERNAL
+    elif by_words:
+        embedder = BY_WORDS
+    elif config.embedder_given:
+        embedder = config.embedder
+    connection: Connection
+    if config.server is not None:
+        from ..backends.qdrant.server.connection import open_server
+
+        settings = config.server
+        if existing:
+            settings = settings.model_copy(update={"create_collection": False})
+        connection = server = open_server(settings, embedder=embedder, language=config.language)
+        if config.startup_check:
+            try:
+                server.check(config.binding(), config.startup_timeout)
+            except BaseException:
+                server.close()
+                raise
+    else:
+        from ..backends.qdrant.embedded.connection import open_embedded
+
+        if existing:
+            require_store(config.store_path)
+        connection = open_embedded(config.store_path, embedder=embedder, language=config.language, fsync=config.fsync)
+    weights = RankingWeights(
+        config.semantic_weight, config.recency_weight, config.importance_weight, config.recency_half_life_days
+    )
+    return QdrantStore(connection, config.binding(), include_shared=config.include_shared, weights=weights)
+
+
+def require_store(path: Path) -> None:
+    """Raise if no embedded store is at ``path``, without creating anything.
+
+    A folder that cannot be looked into passes: opening it says why.
+
+    Raises:
+        StoreMissingError: there is none.
+    """
+    folder = Path(os.path.realpath(os.path.expanduser(path)))
+    for part in ("store.json", "shard"):
+        try:
+            (folder / part).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError:
+            return
+        return
+    raise StoreMissingError(f"there is no memory store at {folder}: nothing was remembered there yet")
+
+
+def _open_mem0(config: MemoryConfig, options: Mem0Options) -> MemoryStore:
+    from ..backends.mem0.api import Extraction, Service
+    from ..backends.mem0.backend import Mem0Store
+
+    service: Service
+    if options.local_mem0_config is not None:
+        from ..backends.mem0.library import LocalService
+
+        service = LocalService(options)
+    else:
+        from ..backends.mem0.cloud import CloudService
+
+        service = CloudService(options)
+    if options.startup_check:
+        try:
+            service.run(service.health(config.binding()), options.startup_timeout)
+        except BaseException:
+            service.close()
+            raise
+    return Mem0Store(
+        service,
+        config.binding(),
+        include_shared=config.include_shared,
+        extraction=Extraction(config.includes, config.excludes, tuple(config.custom_categories or ())),
+        wait=options.wait,
+        run_expiry_days=options.run_expiry_days,
+    )

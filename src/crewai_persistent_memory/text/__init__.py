@@ -1,0 +1,1 @@
+"""Rules about texts that know neither a store nor an embedder: normal forms, words, keywords."""
