@@ -15,9 +15,11 @@ from ...embedding import Embedder
 from ...entry import EntryFilter, MemoryEntry
 from ...errors import EntryNotFoundError, PersistentMemoryError
 from ...scope import Scope, ScopeBinding
-from ...store.types import EntryArgs, EntryChanges, RankingWeights, check_changes, check_fields
+from ...entry import EntryArgs, EntryChanges, check_changes, check_fields
+from ...ranking import RankingWeights
 from ...validation import check_text, normalize_path, utcnow
 from .changes import change_entry, replace_entry, with_vectors
+from .codec import to_entry, to_points
 from .dense_vectors import Backlog, embed_all, embed_some
 from .reading import ReadingStore, is_long
 from .requests import (
@@ -33,12 +35,7 @@ from .requests import (
     Upsert,
     ask,
 )
-from .schema import (
-    format_time,
-    to_entry,
-    to_points,
-    where_filter,
-)
+from .schema import format_time, where_filter
 
 T = TypeVar("T")
 

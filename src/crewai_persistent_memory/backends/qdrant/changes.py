@@ -15,10 +15,10 @@ from typing import Final
 
 from ...entry import MemoryEntry
 from ...scope import Scope
+from .codec import audience_of, to_changes, to_entry, to_point
 from .dense_vectors import vectors_to_save
 from .reading import is_long
 from .requests import Change, Compute, PointData, Profile, Retrieve, Steps, ask
-from .schema import audience_of, to_changes, to_entry, to_point
 
 MOST_LOOKS: Final = 20
 """Times that a change is looked at again. Each one more needs another process that changes the same entry just then."""

@@ -10,8 +10,10 @@ from ...embedding import check_vector
 from ...entry import EntryFilter, MemoryEntry
 from ...scope import Scope, owners_visible_to
 from ...store.base import MemoryStore
-from ...store.types import PathInfo, RankingWeights
+from ...entry import PathInfo
+from ...ranking import RankingWeights
 from ...validation import check_id, check_text, child_paths, utcnow
+from .codec import to_entry
 from .dense_vectors import vectors_to_search
 from .paging import page_of
 from .requests import (
@@ -29,13 +31,7 @@ from .requests import (
     Steps,
     ask,
 )
-from .schema import (
-    checked,
-    point_id,
-    to_entry,
-    where_filter,
-    where_visible,
-)
+from .schema import checked, point_id, where_filter, where_visible
 
 LONG: Final = 8_192
 """Characters. Counting the words of longer texts takes so long that an event loop must not wait for it."""

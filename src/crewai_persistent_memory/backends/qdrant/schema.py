@@ -35,26 +35,16 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
 
-from ...embedding import KeywordEncoder, check_vector
-from ...entry import MEMORY, EntryFilter, MemoryEntry
+from ...entry import MEMORY, EntryFilter
 from ...errors import InvalidEntryError
 from ...scope import SCOPE_FIELDS, Scope, owners_visible_to, visible
-from ...validation import (
-    canonical_json,
-    check_id,
-    check_importance,
-    check_metadata,
-    check_text,
-    path_ancestors,
-    text_tuple,
-    to_naive_utc,
-)
-from .requests import Between, Condition, HasId, Hit, Match, PointData, Where
+from ...validation import canonical_json
+from .requests import Between, Condition, HasId, Hit, Match, Where
 
 DENSE: Final = "dense"
 KEYWORDS: Final = "keywords"
@@ -81,8 +71,16 @@ DEFAULT_IMPORTANCE: Final = 0.5
 logger = logging.getLogger("crewai_persistent_memory")
 
 
-_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-_from_json = json.JSONDecoder().raw_decode
+# -- times ------------------------------------------------------------------------------------------------------------
+
+
+def format_time(value: datetime) -> str:
+    """Naive UTC as RFC 3339 with microseconds: text order is time order."""
+    return value.isoformat(timespec="microseconds") + "Z"
+
+
+def parse_time(value: str) -> datetime:
+    return datetime.fromisoformat(value.removesuffix("Z"))
 
 
 # -- scope ---------------------------------------------------------------------------------------------------------
@@ -110,7 +108,7 @@ def point_id(owner: Scope, entry_id: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _scope_payload(owner: Scope) -> Mapping[str, str]:
+def scope_payload(owner: Scope) -> Mapping[str, str]:
     """What a point says of its owner."""
     payload = {name: value for name in SCOPE_FIELDS if (value := getattr(owner, name)) is not None}
     payload["tenant"] = tenant_key(owner)
@@ -165,11 +163,11 @@ def where_filter(filter: EntryFilter, reader: Scope, *, include_shared: bool) ->
     if filter.categories:
         where.append(Match("categories", filter.categories))
     for key, value in (filter.metadata or {}).items():
-        where.append(Match("metadata_terms", (_metadata_term(key, value),)))
+        where.append(Match("metadata_terms", (metadata_term(key, value),)))
     if filter.created_before is not None or filter.created_after is not None:
         where.append(Between("created_at", filter.created_after, filter.created_before))
     if not filter.include_private:
-        readers = () if filter.reader is None else (_audience(filter.reader),)
+        readers = () if filter.reader is None else (audience(filter.reader),)
         where.append(Match("audience", readers, or_missing=True))
     if filter.kind is not None:
         usual = filter.kind == MEMORY
@@ -177,7 +175,7 @@ def where_filter(filter: EntryFilter, reader: Scope, *, include_shared: bool) ->
     return tuple(where)
 
 
-def _metadata_term(key: str, value: Any) -> int:
+def metadata_term(key: str, value: Any) -> int:
     # 63 bits: what JSON integers and Qdrant's index hold without loss.
     try:
         # The JSON text of a key ends at its quote, so key and value cannot be read another way.
@@ -187,126 +185,6 @@ def _metadata_term(key: str, value: Any) -> int:
         raise InvalidEntryError(f"metadata[{key!r}] is not a JSON value: {error}") from error
 
 
-def _audience(source: str | None) -> str:
+def audience(source: str | None) -> str:
     # A private entry without a source is for nobody but those who ask for private entries.
     return "nobody" if source is None else f"source:{source}"
-
-
-# -- entries -------------------------------------------------------------------------------------------------------
-
-
-def format_time(value: datetime) -> str:
-    """Naive UTC as RFC 3339 with microseconds: text order is time order."""
-    return value.isoformat(timespec="microseconds") + "Z"
-
-
-def parse_time(value: str) -> datetime:
-    return datetime.fromisoformat(value.removesuffix("Z"))
-
-
-def to_points(entries: Sequence[MemoryEntry], owners: Sequence[Scope], encoder: KeywordEncoder) -> list[PointData]:
-    """Entries as points; see :func:`to_point`."""
-    return [to_point(entry, owner, encoder) for entry, owner in zip(entries, owners, strict=True)]
-
-
-def to_point(entry: MemoryEntry, owner: Scope, encoder: KeywordEncoder) -> PointData:
-    """An entry as a point that belongs to ``owner``, without a dense vector if the entry brings none.
-
-    Raises:
-        InvalidEntryError: a field cannot be stored; the message names it.
-    """
-    content = check_text("content", entry.content)
-    entry_id = check_id(entry.id)
-    importance = check_importance(entry.importance)
-    created_at = format_time(to_naive_utc("created_at", entry.created_at))
-    last_accessed = format_time(to_naive_utc("last_accessed", entry.last_accessed))
-    source = None if entry.source is None else check_text("source", entry.source)
-    categories = [check_text("a category", c) for c in text_tuple("categories", entry.categories)]
-    kind = check_text("kind", entry.kind, allow_blank=False)
-    check_metadata(entry.metadata)
-
-    payload: dict[str, Any] = {**_scope_payload(owner), "content": content, "created_at": created_at}
-    if ancestors := path_ancestors(check_text("path", entry.path)):
-        payload["ancestors"] = ancestors
-    if categories:
-        payload["categories"] = categories
-    if entry.metadata:
-        payload["metadata_terms"] = [_metadata_term(key, value) for key, value in entry.metadata.items()]
-    if entry.private:
-        payload["audience"] = _audience(source)
-    if kind != MEMORY:
-        payload["kind"] = kind
-    if importance != DEFAULT_IMPORTANCE:
-        payload["importance"] = importance
-
-    record: dict[str, Any] = {"id": entry_id, "path": entry.path, "last_accessed": last_accessed}
-    if source is not None:
-        record["source"] = source
-    if entry.private:
-        record["private"] = True
-    if entry.metadata:
-        record["metadata"] = entry.metadata
-    payload["record"] = _to_json(record)
-
-    dense = None if entry.embedding is None else check_vector("embedding", entry.embedding)
-    return PointData(point_id(owner, entry_id), payload, encoder.document(content), dense or None)
-
-
-_KEYS_OF: Final[Mapping[str, str]] = {
-    "content": "content",
-    "path": "ancestors",
-    "categories": "categories",
-    "metadata": "metadata_terms",
-    "importance": "importance",
-    "source": "audience",
-    "private": "audience",
-    "kind": "kind",
-}
-"""The payload key that a field of an entry decides (``audience`` is decided by two)."""
-
-_IN_RECORD: Final = ("path", "metadata", "source", "private")
-
-
-def to_changes(whole: Mapping[str, Any], changed: MemoryEntry, fields: Iterable[str]) -> dict[str, Any]:
-    """The payload keys to set for these fields of an entry; ``None`` removes a key.
-
-    Args:
-        whole: the payload of the changed entry.
-        changed: the entry.
-        fields: their names.
-    """
-    payload: dict[str, Any] = {"last_accessed": format_time(to_naive_utc("last_accessed", changed.last_accessed))}
-    for name in fields:
-        payload[_KEYS_OF[name]] = whole.get(_KEYS_OF[name])
-        if name in _IN_RECORD:
-            payload[name] = _to_json(getattr(changed, name))
-    return payload
-
-
-def audience_of(entry: MemoryEntry) -> str | None:
-    """What the payload key ``audience`` must say of an entry."""
-    return _audience(entry.source) if entry.private else None
-
-
-def to_entry(hit: Hit, owner: Scope, *, score: float | None = None) -> MemoryEntry:
-    """A point read back as the entry it was made from."""
-    payload = hit.payload
-    record, _ = _from_json(payload["record"])
-    if not payload.keys().isdisjoint(_IN_RECORD):
-        record.update({name: _from_json(payload[name])[0] for name in _IN_RECORD if name in payload})
-    return MemoryEntry.trusted(
-        id=record["id"],
-        content=payload["content"],
-        scope=owner,
-        path=record["path"],
-        categories=tuple(payload.get("categories", ())),
-        metadata=record.get("metadata", {}),
-        importance=payload.get("importance", DEFAULT_IMPORTANCE),
-        created_at=parse_time(payload["created_at"]),
-        last_accessed=parse_time(payload.get("last_accessed") or record["last_accessed"]),
-        source=record.get("source"),
-        private=record.get("private", False),
-        kind=payload.get("kind", MEMORY),
-        embedding=hit.dense,
-        score=score,
-    )

@@ -1,0 +1,141 @@
+"""Entries as points, and points as entries. The keys are described in ``schema``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from ...embedding import KeywordEncoder, check_vector
+from ...entry import MEMORY, MemoryEntry
+from ...scope import Scope
+from ...validation import (
+    check_id,
+    check_importance,
+    check_metadata,
+    check_text,
+    path_ancestors,
+    text_tuple,
+    to_naive_utc,
+)
+from .requests import Hit, PointData
+from .schema import (
+    DEFAULT_IMPORTANCE,
+    audience,
+    format_time,
+    metadata_term,
+    parse_time,
+    point_id,
+    scope_payload,
+)
+
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_from_json = json.JSONDecoder().raw_decode
+
+
+def to_points(entries: Sequence[MemoryEntry], owners: Sequence[Scope], encoder: KeywordEncoder) -> list[PointData]:
+    """Entries as points; see :func:`to_point`."""
+    return [to_point(entry, owner, encoder) for entry, owner in zip(entries, owners, strict=True)]
+
+
+def to_point(entry: MemoryEntry, owner: Scope, encoder: KeywordEncoder) -> PointData:
+    """An entry as a point that belongs to ``owner``, without a dense vector if the entry brings none.
+
+    Raises:
+        InvalidEntryError: a field cannot be stored; the message names it.
+    """
+    content = check_text("content", entry.content)
+    entry_id = check_id(entry.id)
+    importance = check_importance(entry.importance)
+    created_at = format_time(to_naive_utc("created_at", entry.created_at))
+    last_accessed = format_time(to_naive_utc("last_accessed", entry.last_accessed))
+    source = None if entry.source is None else check_text("source", entry.source)
+    categories = [check_text("a category", c) for c in text_tuple("categories", entry.categories)]
+    kind = check_text("kind", entry.kind, allow_blank=False)
+    check_metadata(entry.metadata)
+
+    payload: dict[str, Any] = {**scope_payload(owner), "content": content, "created_at": created_at}
+    if ancestors := path_ancestors(check_text("path", entry.path)):
+        payload["ancestors"] = ancestors
+    if categories:
+        payload["categories"] = categories
+    if entry.metadata:
+        payload["metadata_terms"] = [metadata_term(key, value) for key, value in entry.metadata.items()]
+    if entry.private:
+        payload["audience"] = audience(source)
+    if kind != MEMORY:
+        payload["kind"] = kind
+    if importance != DEFAULT_IMPORTANCE:
+        payload["importance"] = importance
+
+    record: dict[str, Any] = {"id": entry_id, "path": entry.path, "last_accessed": last_accessed}
+    if source is not None:
+        record["source"] = source
+    if entry.private:
+        record["private"] = True
+    if entry.metadata:
+        record["metadata"] = entry.metadata
+    payload["record"] = _to_json(record)
+
+    dense = None if entry.embedding is None else check_vector("embedding", entry.embedding)
+    return PointData(point_id(owner, entry_id), payload, encoder.document(content), dense or None)
+
+
+_KEYS_OF: Final[Mapping[str, str]] = {
+    "content": "content",
+    "path": "ancestors",
+    "categories": "categories",
+    "metadata": "metadata_terms",
+    "importance": "importance",
+    "source": "audience",
+    "private": "audience",
+    "kind": "kind",
+}
+"""The payload key that a field of an entry decides (``audience`` is decided by two)."""
+
+_IN_RECORD: Final = ("path", "metadata", "source", "private")
+
+
+def to_changes(whole: Mapping[str, Any], changed: MemoryEntry, fields: Iterable[str]) -> dict[str, Any]:
+    """The payload keys to set for these fields of an entry; ``None`` removes a key.
+
+    Args:
+        whole: the payload of the changed entry.
+        changed: the entry.
+        fields: their names.
+    """
+    payload: dict[str, Any] = {"last_accessed": format_time(to_naive_utc("last_accessed", changed.last_accessed))}
+    for name in fields:
+        payload[_KEYS_OF[name]] = whole.get(_KEYS_OF[name])
+        if name in _IN_RECORD:
+            payload[name] = _to_json(getattr(changed, name))
+    return payload
+
+
+def audience_of(entry: MemoryEntry) -> str | None:
+    """What the payload key ``audience`` must say of an entry."""
+    return audience(entry.source) if entry.private else None
+
+
+def to_entry(hit: Hit, owner: Scope, *, score: float | None = None) -> MemoryEntry:
+    """A point read back as the entry it was made from."""
+    payload = hit.payload
+    record, _ = _from_json(payload["record"])
+    if not payload.keys().isdisjoint(_IN_RECORD):
+        record.update({name: _from_json(payload[name])[0] for name in _IN_RECORD if name in payload})
+    return MemoryEntry.trusted(
+        id=record["id"],
+        content=payload["content"],
+        scope=owner,
+        path=record["path"],
+        categories=tuple(payload.get("categories", ())),
+        metadata=record.get("metadata", {}),
+        importance=payload.get("importance", DEFAULT_IMPORTANCE),
+        created_at=parse_time(payload["created_at"]),
+        last_accessed=parse_time(payload.get("last_accessed") or record["last_accessed"]),
+        source=record.get("source"),
+        private=record.get("private", False),
+        kind=payload.get("kind", MEMORY),
+        embedding=hit.dense,
+        score=score,
+    )
