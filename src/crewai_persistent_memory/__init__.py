@@ -48,12 +48,12 @@ if TYPE_CHECKING:
         StoreUnavailableError,
         UnsupportedCrewAIError,
     )
+    from .ranking import RankingWeights
     from .scope import Scope
     from .scope_context import use_scope
     from .store.base import MemoryStore
     from .store.factory import open_store
     from .store.text_native import AddedMessages, TextNativeStore
-    from .store.types import RankingWeights
 
 _HOME = {
     "AddedMessages": ".store.text_native",
@@ -65,7 +65,7 @@ _HOME = {
     "PersistentMemory": ".adapters.memory",
     "PersistentStorage": ".adapters.storage",
     "QdrantStorageBackend": ".adapters.unified.storage_backend",
-    "RankingWeights": ".store.types",
+    "RankingWeights": ".ranking",
     "Scope": ".scope",
     "TextNativeStore": ".store.text_native",
     "open_store": ".store.factory",

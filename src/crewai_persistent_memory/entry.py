@@ -84,6 +84,58 @@ class MemoryEntry:
         return values
 
 
+class EntryFields(TypedDict, total=False):
+    """What can be said about an entry, and changed later."""
+
+    path: str
+    categories: Sequence[str]
+    metadata: Mapping[str, Any]
+    importance: float
+    source: str | None
+    private: bool
+    kind: str
+
+
+class EntryArgs(EntryFields, total=False):
+    """What can be said about a new entry besides its content."""
+
+    id: str
+    created_at: datetime
+    embedding: Sequence[float] | None
+
+
+class EntryChanges(EntryFields, total=False):
+    """What can be changed about an entry."""
+
+    content: str
+
+
+def check_fields(about: Mapping[str, Any]) -> None:
+    """Raise for what an entry does not have.
+
+    Raises:
+        InvalidEntryError: names it.
+    """
+    unknown = set(about) - EntryArgs.__annotations__.keys()
+    if unknown:
+        raise InvalidEntryError(
+            f"unknown field {', '.join(sorted(unknown))}: an entry has {', '.join(EntryArgs.__annotations__)}"
+        )
+
+
+def check_changes(changes: Mapping[str, Any]) -> None:
+    """Raise for what cannot be changed.
+
+    Raises:
+        InvalidEntryError: names it.
+    """
+    unknown = set(changes) - EntryChanges.__annotations__.keys()
+    if unknown:
+        raise InvalidEntryError(
+            f"{', '.join(sorted(unknown))} cannot be updated: use {', '.join(EntryChanges.__annotations__)}"
+        )
+
+
 class FilterArgs(TypedDict, total=False):
     """The filters every read, count and delete takes, alone or combined; all that are given must hold."""
 
@@ -177,6 +229,18 @@ class EntryFilter:
             and (self.include_private or not entry.private or (self.reader is not None and entry.source == self.reader))
             and self.kind in (None, entry.kind)
         )
+
+
+@dataclass(frozen=True)
+class PathInfo:
+    """What is at a path and below it."""
+
+    path: str
+    count: int
+    categories: tuple[str, ...]
+    oldest: datetime | None
+    newest: datetime | None
+    children: tuple[str, ...]
 
 
 def _time(name: str, value: datetime | None) -> datetime | None:

@@ -268,3 +268,34 @@ def canonical_json(value: Any) -> str:
         return item
 
     return json.dumps(fold(value), ensure_ascii=True, sort_keys=True, separators=(",", ":"))
+
+
+MOST_FOUND: Final = 10_000
+"""Most results of one search: an engine ranks them all in memory."""
+
+MOST_LISTED: Final = 2**31 - 1
+"""Most entries of one list, and its largest offset: lists are read page by page."""
+
+
+def check_limit(value: int, name: str = "limit", most: int = MOST_LISTED) -> int:
+    """``value`` if it is a whole number from 0 to ``most``.
+
+    Raises:
+        InvalidEntryError: it is not; the message says what to do.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise InvalidEntryError(f"{name} must be a whole number from 0 up, got {value!r}")
+    if value > most:
+        shown = str(value) if value < 10**30 else "more than 10^30"
+        remedy = "list() gives all entries, page by page" if most < MOST_LISTED else "leave entries out by filters"
+        raise InvalidEntryError(f"{name} must be at most {most}, got {shown}: {remedy}")
+    return value
+
+
+def check_search_limit(value: int) -> int:
+    """The same for the results of a search, of which there are at most :data:`MOST_FOUND`.
+
+    Raises:
+        InvalidEntryError: see :func:`check_limit`.
+    """
+    return check_limit(value, most=MOST_FOUND)

@@ -7,11 +7,10 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from ..entry import MemoryEntry
+from ..entry import EntryFields, MemoryEntry
 from ..errors import PersistentMemoryError
 from ..store.base import MemoryStore
 from ..store.text_native import AddedMessages, Message, TextNativeStore
-from ..store.types import EntryFields
 from ..validation import storable_metadata, storable_text, utcnow
 from .deduplication import entries_of
 

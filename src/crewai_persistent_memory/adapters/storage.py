@@ -15,13 +15,12 @@ from typing import Any, Final
 from typing_extensions import Self, Unpack
 
 from ..config.options import MemoryOptions, refuse_unknown
-from ..entry import MEMORY, FilterArgs, MemoryEntry
+from ..entry import MEMORY, EntryFields, FilterArgs, MemoryEntry
 from ..errors import ConfigurationError, PersistentMemoryError
 from ..pickling import NotPickled
 from ..redaction import seal
 from ..store.base import MemoryStore
 from ..store.text_native import Message, TextNativeStore
-from ..store.types import EntryFields
 from ..validation import normalize_path, storable_text
 from .checkpoint_recipe import Recipe, spec_of, written_as
 from .current_run import OnError, check_on_error, current_run

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import ConfigurationError, PersistentMemoryError
-from ..store.types import MOST_FOUND
-from ..validation import check_text
+from ..validation import MOST_FOUND, check_text
 from .forgetting import everything_of, some_of
 from .hints import why_nothing
 from .output import as_json, note, one_line, show_entries, shown

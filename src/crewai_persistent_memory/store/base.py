@@ -14,14 +14,15 @@ from typing import Any
 from typing_extensions import Self, Unpack
 
 from ..config.options import MemoryConfig
-from ..entry import EntryFilter, FilterArgs, MemoryEntry
+from ..entry import EntryArgs, EntryChanges, EntryFilter, FilterArgs, MemoryEntry, PathInfo
 from ..errors import InvalidEntryError
 from ..io.bridge import is_driven, wait_for
 from ..pickling import NotPickled
+from ..ranking import RankingWeights
 from ..scope import Scope, ScopeBinding
 from ..scope_context import NO_SCOPE, ScopeFields, given_scope
+from ..validation import check_limit, check_search_limit
 from .operations import Steps, StoreOperations, T
-from .types import EntryArgs, EntryChanges, PathInfo, RankingWeights, check_limit, check_search_limit
 
 
 class MemoryStore(

@@ -11,9 +11,9 @@ from typing_extensions import Unpack
 from ..config.mem0 import Mem0Options
 from ..config.options import MemoryConfig, MemoryOptions
 from ..errors import ConfigurationError, StoreMissingError
+from ..ranking import RankingWeights
 from ..redaction import seal
 from .base import MemoryStore
-from .types import RankingWeights
 
 
 def open_store(**options: Unpack[MemoryOptions]) -> MemoryStore:

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 from typing_extensions import Self
 
-from ..entry import EntryFilter, MemoryEntry
+from ..entry import EntryArgs, EntryChanges, EntryFilter, MemoryEntry, PathInfo
+from ..ranking import RankingWeights
 from ..scope import ScopeBinding
-from .types import EntryArgs, EntryChanges, PathInfo, RankingWeights
 
 T = TypeVar("T")
 Steps = Generator[Any, Any, T]

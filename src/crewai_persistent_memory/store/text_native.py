@@ -9,10 +9,9 @@ from typing import Literal, TypedDict
 
 from typing_extensions import Unpack
 
-from ..entry import MemoryEntry
+from ..entry import EntryFields, MemoryEntry
 from .base import MemoryStore
 from .operations import Steps
-from .types import EntryFields
 
 
 class Message(TypedDict):

@@ -15,14 +15,13 @@ from typing import Any, Literal
 from typing_extensions import Self, Unpack
 
 from ...config.options import refuse_unknown
-from ...entry import FilterArgs
+from ...entry import EntryFields, FilterArgs
 from ...errors import ConfigurationError
 from ...io.bridge import call
 from ...redaction import seal, sealed
 from ...scope import Scope
 from ...scope_context import NO_SCOPE, ScopeFields
 from ...store.base import MemoryStore
-from ...store.types import EntryFields
 from ...validation import normalize_path, storable_text, text_tuple
 from ..current_run import OnError
 from ..events import query_events, save_events

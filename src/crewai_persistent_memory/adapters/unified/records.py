@@ -6,10 +6,9 @@ from typing import Any
 
 from crewai.memory.types import MemoryRecord, ScopeInfo
 
-from ...entry import MemoryEntry
+from ...entry import MemoryEntry, PathInfo
 from ...errors import EmbedderError
 from ...store.base import MemoryStore
-from ...store.types import PathInfo
 from ...validation import storable_metadata, storable_text
 from ..checkpoint_recipe import written_as
 from ..saving import record_fields

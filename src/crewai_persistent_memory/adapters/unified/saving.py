@@ -13,9 +13,9 @@ from typing import Any
 
 from crewai.memory.types import MemoryRecord
 
+from ...entry import EntryFields
 from ...io.bridge import in_thread
 from ...store.text_native import TextNativeStore
-from ...store.types import EntryFields
 from ...validation import storable_metadata, storable_text, text_tuple
 from ..events import logged, save_events
 from ..saving import keep, storable_fields

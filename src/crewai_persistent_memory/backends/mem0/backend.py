@@ -9,12 +9,21 @@ from typing import Any, Final, TypeVar, cast
 
 from typing_extensions import Self
 
-from ...entry import EntryFilter, MemoryEntry
+from ...entry import (
+    EntryArgs,
+    EntryChanges,
+    EntryFields,
+    EntryFilter,
+    MemoryEntry,
+    PathInfo,
+    check_changes,
+    check_fields,
+)
 from ...errors import EntryNotFoundError, InvalidEntryError
+from ...ranking import RankingWeights
 from ...scope import Scope, ScopeBinding, owners_visible_to
 from ...store.operations import Steps
 from ...store.text_native import AddedMessages, Message, TextNativeStore
-from ...store.types import EntryArgs, EntryChanges, EntryFields, PathInfo, RankingWeights, check_changes, check_fields
 from ...validation import check_id, check_text, child_paths, path_ancestors, utcnow
 from .api import Extraction, Service
 from .codec import Record, checked_entry, expiry, metadata_of

@@ -12,11 +12,10 @@ from typing import Any, Protocol, TypeVar, cast
 from typing_extensions import Self
 
 from ...embedding import Embedder
-from ...entry import EntryFilter, MemoryEntry
+from ...entry import EntryArgs, EntryChanges, EntryFilter, MemoryEntry, check_changes, check_fields
 from ...errors import EntryNotFoundError, PersistentMemoryError
-from ...scope import Scope, ScopeBinding
-from ...entry import EntryArgs, EntryChanges, check_changes, check_fields
 from ...ranking import RankingWeights
+from ...scope import Scope, ScopeBinding
 from ...validation import check_text, normalize_path, utcnow
 from .changes import change_entry, replace_entry, with_vectors
 from .codec import to_entry, to_points

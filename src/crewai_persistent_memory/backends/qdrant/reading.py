@@ -7,11 +7,10 @@ from functools import partial
 from typing import Any, Final
 
 from ...embedding import check_vector
-from ...entry import EntryFilter, MemoryEntry
+from ...entry import EntryFilter, MemoryEntry, PathInfo
+from ...ranking import RankingWeights
 from ...scope import Scope, owners_visible_to
 from ...store.base import MemoryStore
-from ...entry import PathInfo
-from ...ranking import RankingWeights
 from ...validation import check_id, check_text, child_paths, utcnow
 from .codec import to_entry
 from .dense_vectors import vectors_to_search

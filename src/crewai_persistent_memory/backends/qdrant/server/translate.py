@@ -10,7 +10,7 @@ from typing import Any
 from qdrant_client import models
 
 from ....embedding import SparseVector
-from ....store.types import MOST_FOUND
+from ....validation import MOST_FOUND
 from ..ranking import DAY, best_fused, depth_for, weigh
 from ..requests import Condition, HasId, Hit, Match, NoDense, PointData, Ranking, Search, Where
 from ..schema import DEFAULT_IMPORTANCE, DENSE, KEYWORDS, format_time
