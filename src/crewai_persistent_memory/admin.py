@@ -6,8 +6,8 @@ from typing import Literal
 
 from typing_extensions import Unpack
 
+from .config.arguments import ServerArgs
 from .config.options import MemoryConfig
-from .config.qdrant import ServerArgs
 from .errors import ConfigurationError
 from .store.base import MemoryStore
 

@@ -204,7 +204,7 @@ class ServerConnection:
 
     def _place(self, target: Target, descriptor: Descriptor) -> Place:
         settings = self._settings
-        consistency = settings.read_consistency
+        consistency: Any = settings.read_consistency
         if isinstance(consistency, str):
             consistency = models.ReadConsistencyType(consistency)  # gRPC takes no text
         key = None
