@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from ...embedding import check_vector
 from ...entry import EntryFilter, MemoryEntry, PathInfo
-from ...ranking import RankingWeights
+from ...ranking import Ranking, RankingWeights
 from ...scope import Scope, owners_visible_to
 from ...store.base import MemoryStore
 from ...validation import check_id, check_text, child_paths, utcnow
@@ -23,7 +23,6 @@ from .requests import (
     Health,
     Hit,
     Profile,
-    Ranking,
     Retrieve,
     Search,
     SearchMany,
@@ -87,8 +86,7 @@ class ReadingStore(MemoryStore):
         reader: Scope,
         asked: Sequence[tuple[int, str, EntryFilter]],
     ) -> list[Search]:
-        weights = weights or self.weights
-        ranking = Ranking(weights.semantic, weights.recency, weights.importance, weights.half_life_days, utcnow())
+        ranking = Ranking(weights or self.weights, utcnow())
         return [
             Search(
                 where=where_filter(filter, reader, include_shared=self._include_shared),

@@ -13,6 +13,7 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from ...embedding import Embedder, KeywordEncoder, SparseVector
 from ...embedding.limits import MOST_PIECES
+from ...ranking import Ranking
 from .manifest import Descriptor
 
 T = TypeVar("T")
@@ -81,19 +82,6 @@ class Hit(NamedTuple):
     payload: Mapping[str, Any]
     score: float | None = None
     dense: Sequence[float] | None = None
-
-
-class Ranking(NamedTuple):
-    """How fused relevance, age and importance become one score in 0…1.
-
-    ``score = relevance × (semantic + recency × 0.5^(age / half life) + importance × entry importance)``
-    """
-
-    semantic: float
-    recency: float
-    importance: float
-    half_life_days: float
-    now: datetime
 
 
 class Profile(NamedTuple):
