@@ -22,7 +22,7 @@ from ....errors import (
     StoreUnavailableError,
 )
 from ....scope import ScopeBinding
-from ..manifest import EXTERNAL, Descriptor, settle
+from ..manifest import EXTERNAL, LAYOUT, Descriptor, settle
 from ..requests import (
     Change,
     Compact,
@@ -56,6 +56,7 @@ from .bootstrap import (
 )
 from .deadline import Deadline
 from .engine import Patience, ServerEngine, arelease, release, share
+from .migrate import require_layout
 from .requests import Call, Calls, Place, Work, calls_for
 from .strict_mode import NO_LIMITS, StrictModeError, limits_of
 from .translate import to_filter
@@ -192,6 +193,7 @@ class ServerConnection:
             profile = yield from self._create(target, first_length(request.points))
         descriptor = profile.descriptor
         admit(request, descriptor, f"{self._settings.where} ({target.collection})")
+        require_layout(request, descriptor, f"{self._settings.where} ({target.collection})")
         place = self._place(target, descriptor)
         try:
             return (yield from calls_for(request, place))
@@ -298,7 +300,7 @@ class ServerConnection:
         if stored is None:
             return (yield from self._create(target, exists=exists))
         where = f"{self._settings.where} ({collection})"
-        known: Descriptor = stored
+        known: Descriptor = yield from engine.migrations.open(collection, stored)
         descriptor, built = yield Work(lambda: settle(known, self._embedder, self._language, where))
         return self._keep(collection, descriptor, built)
 
@@ -308,6 +310,8 @@ class ServerConnection:
         descriptor, built = yield from opening.create(dimensions, exists=exists)
         if descriptor.dimensions is None and descriptor.vectors == EXTERNAL:
             return Profile(descriptor, None, KeywordEncoder(descriptor.language))
+        if descriptor.layout < LAYOUT:  # a worker of an older version was first
+            descriptor = yield from self._engine.migrations.open(target.collection, descriptor)
         return self._keep(target.collection, descriptor, built)
 
     def _keep(self, collection: str, descriptor: Descriptor, built: Any) -> Profile:

@@ -12,21 +12,23 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-import stamina
-
 from ....config.qdrant import ServerSettings
-from ....errors import PersistentMemoryError, StoreMissingError
+from ....errors import Outcome, PersistentMemoryError, StoreBusyError, StoreMissingError
+from ....io import steps
+from ....io.retry import Failure, retried
+from ....io.steps import Steps
 from ..manifest import Descriptor
+from .background_fill import Migrations
 from .clients import Clients
 from .deadline import Deadline
-from .errors import Trouble, Verdict, as_ours, verdict_on
+from .errors import classify, request_info
 from .requests import Call, Calls, Work
 from .strict_mode import Limits
 
@@ -34,24 +36,6 @@ MOST_PENDING: Final = 1000
 """Background writes (access times) that may wait; what comes on top is left out."""
 
 logger = logging.getLogger("crewai_persistent_memory")
-
-
-class _Failed(Exception):
-    """One attempt that failed, judged."""
-
-    def __init__(self, ours: PersistentMemoryError, verdict: Verdict, call: Call) -> None:
-        super().__init__(str(ours))
-        self.ours = ours
-        self.verdict = verdict
-        self.writes = call.writes
-        trouble = verdict.trouble
-        self.may_repeat = trouble in (Trouble.BUSY, Trouble.UNREACHED) or (trouble is Trouble.LOST and call.repeatable)
-
-    def or_the_doubt_in(self, earlier: Sequence[_Failed]) -> _Failed:
-        """What to tell the caller: that the last attempt did not arrive must not hide that an earlier one may have."""
-        if not self.writes or self.verdict.trouble not in (Trouble.BUSY, Trouble.UNREACHED):
-            return self
-        return next((each for each in reversed(earlier) if each.verdict.trouble is Trouble.LOST), self)
 
 
 @dataclass(frozen=True)
@@ -62,27 +46,48 @@ class Patience:
     retry_for: float
     deadline: Deadline | None = None
 
-    def or_give_up(self, failed: _Failed) -> None:
-        """Say that it is asked again, or raise if it is not."""
-        if self.retry_for == 0 or self.again(failed) is False or (self.deadline and self.deadline.left == 0):
-            raise failed.ours from failed.__cause__
-        logger.warning("%s; asking again for up to %g s", failed.ours, self.retry_for)
 
-    def again(self, failed: Exception) -> bool | float:
-        """Whether to ask again, and after how many seconds if the server said so (stamina's hook)."""
-        if not isinstance(failed, _Failed) or not failed.may_repeat:
-            return False
-        after = failed.verdict.retry_after
-        return True if after is None else (after if after <= self.retry_for else False)
+class _Exchange:
+    """One call of a client, attempt by attempt. Each attempt goes to the node that is in use at that time."""
 
-    def attempts(self) -> Any:
-        retry_for, wait_max = self.retry_for, 2.0
-        if self.deadline is not None:
-            retry_for = min(retry_for, self.deadline.left)
-            wait_max = min(wait_max, retry_for / 4)
-        return stamina.retry_context(
-            self.again, attempts=None, timeout=retry_for, wait_initial=0.1, wait_max=wait_max, wait_jitter=0.1
-        )
+    def __init__(self, engine: ServerEngine, call: Call, patience: Patience) -> None:
+        self._engine = engine
+        self._call = call
+        self._patience = patience
+        self._node = 0
+
+    def sent(self) -> Steps[Any]:
+        patience = self._patience
+        return retried(self._attempt, self._classify, self._call.effect, patience.retry_for, patience.deadline)
+
+    def _attempt(self) -> steps.Step[Any]:
+        # Making a large request takes long: a loop has that done in a thread.
+        if self._call.large:
+            return steps.Work(self._blocking)
+        return steps.Call(self._blocking, self._awaiting)
+
+    def _blocking(self) -> Any:
+        self._node, client = self._engine.clients.blocking()
+        function = partial(getattr(client, self._call.method), **self._call.arguments)
+        deadline = self._patience.deadline
+        if deadline is None:
+            return function()
+        return deadline.call(function, creates=self._call.creates, nodes=len(self._engine.settings.urls))
+
+    async def _awaiting(self) -> Any:
+        self._node, client = await self._engine.clients.awaiting()
+        return await getattr(client, self._call.method)(**self._call.arguments)
+
+    def _classify(self, error: Exception) -> Failure:
+        engine = self._engine
+        request = request_info(engine.settings.urls[self._node], self._patience.doing, self._call.effect)
+        failure = classify(error, request)
+        if failure.outcome is not Outcome.REFUSED and not isinstance(failure.error, StoreBusyError):
+            engine.clients.fail_over(self._node)
+        if isinstance(failure.error, StoreMissingError):
+            # The next one that opens the collection looks again.
+            engine.descriptors.pop(str(self._call.arguments.get("collection_name")), None)
+        return failure
 
 
 class ServerEngine:
@@ -95,6 +100,8 @@ class ServerEngine:
         self.descriptors: dict[str, Descriptor] = {}
         self.limits: dict[str, Limits] = {}
         self.names: dict[str, str] = {}
+        patience = Patience("a migration", settings.retry_for)
+        self.migrations = Migrations(settings.where, lambda calls: self.run(calls, patience))
         self._background: ThreadPoolExecutor | None = None
         self._pending: set[Future[Any]] = set()
         self._lock = threading.Lock()
@@ -110,7 +117,7 @@ class ServerEngine:
                 send = calls.send
                 try:
                     if isinstance(step, Call):
-                        answer = self._call(step, patience)
+                        answer = steps.run(_Exchange(self, step, patience).sent())
                     else:
                         with patience.deadline.stopped() if patience.deadline else nullcontext():
                             answer = (step.function if isinstance(step, Work) else partial(time.sleep, step.seconds))()
@@ -127,10 +134,8 @@ class ServerEngine:
                 step = send(answer)
                 send = calls.send
                 try:
-                    if isinstance(step, Call) and step.large:
-                        answer = await asyncio.to_thread(self._call, step, patience)
-                    elif isinstance(step, Call):
-                        answer = await self._acall(step, patience)
+                    if isinstance(step, Call):
+                        answer = await steps.arun(_Exchange(self, step, patience).sent())
                     elif isinstance(step, Work):
                         answer = await asyncio.to_thread(step.function)
                     else:
@@ -140,75 +145,6 @@ class ServerEngine:
                     send, answer = calls.throw, error
         except StopIteration as stop:
             return stop.value
-
-    def _call(self, call: Call, patience: Patience) -> Any:
-        failures: list[_Failed] = []
-        try:
-            # The first attempt outside of the retrying, which would cost every call a tenth of a millisecond.
-            return self._attempt(call, patience)
-        except _Failed as failed:
-            patience.or_give_up(failed)
-            failures.append(failed)
-        try:
-            for attempt in patience.attempts():
-                with attempt:
-                    if attempt.num == 1:
-                        raise failures[0]
-                    return self._attempt(call, patience, failures)
-        except _Failed as failed:
-            told = failed.or_the_doubt_in(failures)
-            raise told.ours from told.__cause__
-
-    async def _acall(self, call: Call, patience: Patience) -> Any:
-        failures: list[_Failed] = []
-        try:
-            return await self._aattempt(call, patience)
-        except _Failed as failed:
-            patience.or_give_up(failed)
-            failures.append(failed)
-        try:
-            async for attempt in patience.attempts():
-                with attempt:
-                    if attempt.num == 1:
-                        raise failures[0]
-                    return await self._aattempt(call, patience, failures)
-        except _Failed as failed:
-            told = failed.or_the_doubt_in(failures)
-            raise told.ours from told.__cause__
-
-    def _attempt(self, call: Call, patience: Patience, failures: list[_Failed] | None = None) -> Any:
-        node, client = self.clients.blocking()
-        try:
-            if patience.deadline is not None:
-                function = partial(getattr(client, call.method), **call.arguments)
-                return patience.deadline.call(function, creates=call.creates, nodes=len(self.settings.urls))
-            return getattr(client, call.method)(**call.arguments)
-        except Exception as error:
-            failed = self._judged(error, call, patience, node)
-            if failures is not None:
-                failures.append(failed)
-            raise failed from error
-
-    async def _aattempt(self, call: Call, patience: Patience, failures: list[_Failed] | None = None) -> Any:
-        node, client = await self.clients.awaiting()
-        try:
-            return await getattr(client, call.method)(**call.arguments)
-        except Exception as error:
-            failed = self._judged(error, call, patience, node)
-            if failures is not None:
-                failures.append(failed)
-            raise failed from error
-
-    def _judged(self, error: Exception, call: Call, patience: Patience, node: int) -> _Failed:
-        verdict = verdict_on(error)
-        where = self.settings.urls[node]
-        if verdict.trouble in (Trouble.UNREACHED, Trouble.LOST):
-            self.clients.fail_over(node)
-        ours = as_ours(verdict, where=where, doing=patience.doing, writes=call.writes, repeatable=call.repeatable)
-        if isinstance(ours, StoreMissingError):
-            # Whoever opens it next shall look again.
-            self.descriptors.pop(str(call.arguments.get("collection_name")), None)
-        return _Failed(ours, verdict, call)
 
     # -- in the background -----------------------------------------------------------------------------------------
 
@@ -242,15 +178,18 @@ class ServerEngine:
                 logger.warning("access times of the last %d recalls were not updated: the server is slow", len(left))
 
     def close(self) -> None:
+        self.migrations.close()
         self._finish_background()
         self.clients.close()
 
     async def aclose(self) -> None:
+        await asyncio.to_thread(self.migrations.close)
         await asyncio.to_thread(self._finish_background)
         await self.clients.aclose()
 
     def forget_after_fork(self) -> None:
         self.clients.forget_after_fork()
+        self.migrations.forget_after_fork()
         self._lock = threading.Lock()
         self._background = None  # its thread did not come along
         self._pending = set()

@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 
 from qdrant_client import models
 
+from ....io.retry import Effect
 from ....scope import SCOPE_FIELDS
 from ..manifest import Descriptor
 from ..requests import (
@@ -77,8 +78,11 @@ class Call(NamedTuple):
     large: bool = False
 
     @property
-    def writes(self) -> bool:
-        return self.method in _WRITES
+    def effect(self) -> Effect:
+        """What it does to make the call twice."""
+        if self.method not in _WRITES:
+            return Effect.READ
+        return Effect.IDEMPOTENT if self.repeatable else Effect.ONCE
 
     @property
     def creates(self) -> bool:
