@@ -8,10 +8,10 @@ from typing import Any
 
 from typing_extensions import Unpack
 
+from ..config.arguments import MemoryOptions
 from ..config.mem0 import Mem0Options
-from ..config.options import MemoryConfig, MemoryOptions
+from ..config.options import MemoryConfig
 from ..errors import ConfigurationError, StoreMissingError
-from ..ranking import RankingWeights
 from ..redaction import seal
 from .base import MemoryStore
 
@@ -90,10 +90,7 @@ def _open(config: MemoryConfig, external_vectors: bool, by_words: bool, existing
         if existing:
             require_store(config.store_path)
         connection = open_embedded(config.store_path, embedder=embedder, language=config.language, fsync=config.fsync)
-    weights = RankingWeights(
-        config.semantic_weight, config.recency_weight, config.importance_weight, config.recency_half_life_days
-    )
-    return QdrantStore(connection, config.binding(), include_shared=config.include_shared, weights=weights)
+    return QdrantStore(connection, config.binding(), include_shared=config.include_shared, weights=config.weights)
 
 
 def require_store(path: Path) -> None:
