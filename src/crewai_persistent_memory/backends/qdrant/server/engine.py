@@ -25,6 +25,7 @@ from ....io import steps
 from ....io.retry import Failure, retried
 from ....io.steps import Steps
 from ..manifest import Descriptor
+from .background_fill import Migrations
 from .clients import Clients
 from .deadline import Deadline
 from .errors import classify, request_info
@@ -99,6 +100,8 @@ class ServerEngine:
         self.descriptors: dict[str, Descriptor] = {}
         self.limits: dict[str, Limits] = {}
         self.names: dict[str, str] = {}
+        patience = Patience("a migration", settings.retry_for)
+        self.migrations = Migrations(settings.where, lambda calls: self.run(calls, patience))
         self._background: ThreadPoolExecutor | None = None
         self._pending: set[Future[Any]] = set()
         self._lock = threading.Lock()
@@ -175,15 +178,18 @@ class ServerEngine:
                 logger.warning("access times of the last %d recalls were not updated: the server is slow", len(left))
 
     def close(self) -> None:
+        self.migrations.close()
         self._finish_background()
         self.clients.close()
 
     async def aclose(self) -> None:
+        await asyncio.to_thread(self.migrations.close)
         await asyncio.to_thread(self._finish_background)
         await self.clients.aclose()
 
     def forget_after_fork(self) -> None:
         self.clients.forget_after_fork()
+        self.migrations.forget_after_fork()
         self._lock = threading.Lock()
         self._background = None  # its thread did not come along
         self._pending = set()
