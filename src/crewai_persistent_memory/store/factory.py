@@ -12,6 +12,7 @@ from ..config.arguments import MemoryOptions
 from ..config.mem0 import Mem0Options
 from ..config.options import MemoryConfig
 from ..errors import ConfigurationError, StoreMissingError
+from ..io.steps import run
 from ..redaction import seal
 from .base import MemoryStore
 
@@ -114,21 +115,21 @@ def require_store(path: Path) -> None:
 
 
 def _open_mem0(config: MemoryConfig, options: Mem0Options) -> MemoryStore:
-    from ..backends.mem0.api import Extraction, Service
+    from ..backends.mem0.api import Extraction, Mem0Api
     from ..backends.mem0.backend import Mem0Store
 
-    service: Service
+    service: Mem0Api
     if options.local_mem0_config is not None:
-        from ..backends.mem0.library import LocalService
+        from ..backends.mem0.library import LibraryApi
 
-        service = LocalService(options)
+        service = LibraryApi(options)
     else:
-        from ..backends.mem0.cloud import CloudService
+        from ..backends.mem0.cloud import CloudApi
 
-        service = CloudService(options)
+        service = CloudApi(options)
     if options.startup_check:
         try:
-            service.run(service.health(config.binding()), options.startup_timeout)
+            run(service.health(config.binding(), options.startup_timeout))
         except BaseException:
             service.close()
             raise

@@ -1,16 +1,20 @@
-"""What :class:`Mem0Store` asks of Mem0, whichever Mem0 it is."""
+"""What :class:`Mem0Backend` asks of Mem0, whichever Mem0 it is."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
+from ...io.retry import retried
+from ...io.statuses import RequestInfo
+from ...io.steps import Step, Steps
 from ...scope import Scope, ScopeBinding
 from ...store.text_native import Message
-from .calls import Calls
 from .codec import Record
+from .errors import classify
 
 T = TypeVar("T")
 
@@ -41,8 +45,8 @@ class Found:
     complete: bool
 
 
-class Service(Protocol):
-    """Each operation as calls of a client. Owners are scopes, by which Mem0 filters; what comes back is checked."""
+class Mem0Api(Protocol):
+    """Each request to Mem0 as steps. Owners are scopes, by which Mem0 filters; what comes back is checked."""
 
     most_results: int
     """How many results one search can have."""
@@ -56,22 +60,22 @@ class Service(Protocol):
         infer: Extraction | None,
         expires: date | None,
         wait: bool,
-    ) -> Calls[Added]:
+    ) -> Steps[Added]:
         """``infer=None`` keeps the messages as they are."""
 
-    def search(self, query: str, owners: Sequence[Scope], limit: int, min_score: float) -> Calls[Found]:
+    def search(self, query: str, owners: Sequence[Scope], limit: int, min_score: float) -> Steps[Found]:
         """Over all owners."""
 
-    def everything(self, owners: Sequence[Scope], entry_id: str | None = None) -> Calls[list[Record]]:
+    def everything(self, owners: Sequence[Scope], entry_id: str | None = None) -> Steps[list[Record]]:
         """All memories, or those that were added under an entry's id."""
 
-    def by_mem0_id(self, id: str, owners: Sequence[Scope]) -> Calls[Record | None]:
+    def by_mem0_id(self, id: str, owners: Sequence[Scope]) -> Steps[Record | None]:
         """The memory with an id that Mem0 gave it."""
 
-    def update(self, record: Record, content: str | None, metadata: Mapping[str, Any]) -> Calls[None]:
+    def update(self, record: Record, content: str | None, metadata: Mapping[str, Any]) -> Steps[None]:
         """Replace its metadata, and its text if one is given."""
 
-    def delete(self, records: Sequence[Record], emptied: Sequence[Scope] = ()) -> Calls[None]:
+    def delete(self, records: Sequence[Record], emptied: Sequence[Scope] = ()) -> Steps[None]:
         """Delete memories, and what Mem0 keeps of them beside.
 
         Args:
@@ -79,12 +83,19 @@ class Service(Protocol):
             emptied: owners of whom nothing is to be left, whether there are memories or not.
         """
 
-    def health(self, binding: ScopeBinding) -> Calls[dict[str, Any]]: ...
+    def health(self, binding: ScopeBinding, retry_for: float | None = None) -> Steps[dict[str, Any]]:
+        """Whether Mem0 answers and takes the key.
 
-    def run(self, calls: Calls[T], retry_for: float | None = None) -> T: ...
-
-    async def arun(self, calls: Calls[T], retry_for: float | None = None) -> T: ...
+        Args:
+            binding: whose memory is opened.
+            retry_for: seconds, in place of the option's.
+        """
 
     def close(self) -> None: ...
 
     async def aclose(self) -> None: ...
+
+
+def sent(step: Step[T], request: RequestInfo, retry_for: float) -> Steps[T]:
+    """Send a request, again where ``io/retry.py`` has it sent again."""
+    return retried(lambda: step, partial(classify, request=request), request.effect, retry_for)

@@ -20,12 +20,13 @@ from ...entry import (
     check_fields,
 )
 from ...errors import EntryNotFoundError, InvalidEntryError
+from ...io.steps import arun, run
 from ...ranking import RankingWeights
 from ...scope import Scope, ScopeBinding, owners_visible_to
 from ...store.operations import Steps
 from ...store.text_native import AddedMessages, Message, TextNativeStore
 from ...validation import check_id, check_text, child_paths, path_ancestors, utcnow
-from .api import Extraction, Service
+from .api import Extraction, Mem0Api
 from .codec import Record, checked_entry, expiry, metadata_of
 
 T = TypeVar("T")
@@ -48,7 +49,7 @@ class Mem0Store(TextNativeStore):
 
     def __init__(
         self,
-        service: Service,
+        service: Mem0Api,
         binding: ScopeBinding,
         *,
         include_shared: bool = False,
@@ -89,10 +90,10 @@ class Mem0Store(TextNativeStore):
         return f"{type(self).__name__}({self._service!r})"
 
     def _run(self, steps: Steps[T]) -> T:
-        return self._service.run(steps)
+        return run(steps)
 
     async def _arun(self, steps: Steps[T]) -> T:
-        return await self._service.arun(steps)
+        return await arun(steps)
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
