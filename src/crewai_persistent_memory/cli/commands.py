@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -176,8 +175,6 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a character is given its code, not a traceback.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    # Says "stamina.retry_scheduled" at every try; our own log says what is tried, and for how long.
-    logging.getLogger("stamina").setLevel(logging.ERROR)
     try:
         app()
     except PersistentMemoryError as error:
