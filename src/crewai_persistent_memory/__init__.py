@@ -53,10 +53,10 @@ if TYPE_CHECKING:
     from .scope_context import use_scope
     from .store.base import MemoryStore
     from .store.factory import open_store
-    from .store.text_native import AddedMessages, TextNativeStore
+    from .store.operations import AddedMessages
 
 _HOME = {
-    "AddedMessages": ".store.text_native",
+    "AddedMessages": ".store.operations",
     "Crew": ".adapters.crew",
     "ExternalMemory": ".adapters.external_memory",
     "MemoryConfig": ".config.options",
@@ -67,7 +67,6 @@ _HOME = {
     "QdrantStorageBackend": ".adapters.unified.storage_backend",
     "RankingWeights": ".ranking",
     "Scope": ".scope",
-    "TextNativeStore": ".store.text_native",
     "open_store": ".store.factory",
     "register": ".adapters.register",
     "restoring": ".adapters.checkpoint_restore",
@@ -116,7 +115,6 @@ __all__ = [
     "StorePathError",
     "StorePermissionError",
     "StoreUnavailableError",
-    "TextNativeStore",
     "UnsupportedCrewAIError",
     "open_store",
     "register",

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from ..store.text_native import Message
+from ..store.operations import Message
 from .task_being_saved import FinishedTask, finished_task
 
 # The form of a finished task (CrewAI 1.10.1 to 1.15.30), and of a finished ``Agent.kickoff()``.

@@ -11,8 +11,10 @@ from typing_extensions import Unpack
 from ..config.mem0 import Mem0Options
 from ..config.options import MemoryConfig, MemoryOptions
 from ..errors import ConfigurationError, StoreMissingError
+from ..io.steps import run
 from ..ranking import RankingWeights
 from ..redaction import seal
+from .backend import Backend
 from .base import MemoryStore
 
 
@@ -50,17 +52,25 @@ def open_configured(
     Raises:
         StoreMissingError: there is none, and ``existing`` is set. A server may report it at the first use.
     """
-    store = _open(config, external_vectors, by_words, existing)
-    store.opened_with = config
-    return store
+    weights = RankingWeights(
+        config.semantic_weight, config.recency_weight, config.importance_weight, config.recency_half_life_days
+    )
+    return MemoryStore(
+        _open(config, external_vectors, by_words, existing),
+        config.binding(),
+        include_shared=config.include_shared,
+        weights=weights,
+        opened_with=config,
+    )
 
 
-def _open(config: MemoryConfig, external_vectors: bool, by_words: bool, existing: bool) -> MemoryStore:
+def _open(config: MemoryConfig, external_vectors: bool, by_words: bool, existing: bool) -> Backend:
     if config.mem0 is not None:
         if external_vectors:
             raise ConfigurationError("Mem0 makes its own vectors: use PersistentMemory, or path= or url= here")
         return _open_mem0(config, config.mem0)
-    from ..backends.qdrant.backend import Connection, QdrantStore
+    from ..backends.qdrant.backend import QdrantBackend
+    from ..backends.qdrant.collection import Connection
     from ..backends.qdrant.manifest import BY_WORDS, EXTERNAL, FROM_STORE
 
     embedder: Any = FROM_STORE
@@ -90,10 +100,7 @@ def _open(config: MemoryConfig, external_vectors: bool, by_words: bool, existing
         if existing:
             require_store(config.store_path)
         connection = open_embedded(config.store_path, embedder=embedder, language=config.language, fsync=config.fsync)
-    weights = RankingWeights(
-        config.semantic_weight, config.recency_weight, config.importance_weight, config.recency_half_life_days
-    )
-    return QdrantStore(connection, config.binding(), include_shared=config.include_shared, weights=weights)
+    return QdrantBackend(connection)
 
 
 def require_store(path: Path) -> None:
@@ -116,9 +123,9 @@ def require_store(path: Path) -> None:
     raise StoreMissingError(f"there is no memory store at {folder}: nothing was remembered there yet")
 
 
-def _open_mem0(config: MemoryConfig, options: Mem0Options) -> MemoryStore:
+def _open_mem0(config: MemoryConfig, options: Mem0Options) -> Backend:
     from ..backends.mem0.api import Extraction, Service
-    from ..backends.mem0.backend import Mem0Store
+    from ..backends.mem0.backend import Mem0Backend
 
     service: Service
     if options.local_mem0_config is not None:
@@ -131,14 +138,12 @@ def _open_mem0(config: MemoryConfig, options: Mem0Options) -> MemoryStore:
         service = CloudService(options)
     if options.startup_check:
         try:
-            service.run(service.health(config.binding()), options.startup_timeout)
+            run(service.health(config.binding(), options.startup_timeout))
         except BaseException:
             service.close()
             raise
-    return Mem0Store(
+    return Mem0Backend(
         service,
-        config.binding(),
-        include_shared=config.include_shared,
         extraction=Extraction(config.includes, config.excludes, tuple(config.custom_categories or ())),
         wait=options.wait,
         run_expiry_days=options.run_expiry_days,

@@ -1,18 +1,16 @@
-"""What :class:`Mem0Store` asks of Mem0, whichever Mem0 it is."""
+"""What :class:`~.backend.Mem0Backend` asks of Mem0, whichever Mem0 it is."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
+from ...io.steps import Steps
 from ...scope import Scope, ScopeBinding
-from ...store.text_native import Message
-from .calls import Calls
+from ...store.operations import Message
 from .codec import Record
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -56,22 +54,22 @@ class Service(Protocol):
         infer: Extraction | None,
         expires: date | None,
         wait: bool,
-    ) -> Calls[Added]:
+    ) -> Steps[Added]:
         """``infer=None`` keeps the messages as they are."""
 
-    def search(self, query: str, owners: Sequence[Scope], limit: int, min_score: float) -> Calls[Found]:
+    def search(self, query: str, owners: Sequence[Scope], limit: int, min_score: float) -> Steps[Found]:
         """Over all owners."""
 
-    def everything(self, owners: Sequence[Scope], entry_id: str | None = None) -> Calls[list[Record]]:
+    def everything(self, owners: Sequence[Scope], entry_id: str | None = None) -> Steps[list[Record]]:
         """All memories, or those that were added under an entry's id."""
 
-    def by_mem0_id(self, id: str, owners: Sequence[Scope]) -> Calls[Record | None]:
+    def by_mem0_id(self, id: str, owners: Sequence[Scope]) -> Steps[Record | None]:
         """The memory with an id that Mem0 gave it."""
 
-    def update(self, record: Record, content: str | None, metadata: Mapping[str, Any]) -> Calls[None]:
+    def update(self, record: Record, content: str | None, metadata: Mapping[str, Any]) -> Steps[None]:
         """Replace its metadata, and its text if one is given."""
 
-    def delete(self, records: Sequence[Record], emptied: Sequence[Scope] = ()) -> Calls[None]:
+    def delete(self, records: Sequence[Record], emptied: Sequence[Scope] = ()) -> Steps[None]:
         """Delete memories, and what Mem0 keeps of them beside.
 
         Args:
@@ -79,11 +77,7 @@ class Service(Protocol):
             emptied: owners of whom nothing is to be left, whether there are memories or not.
         """
 
-    def health(self, binding: ScopeBinding) -> Calls[dict[str, Any]]: ...
-
-    def run(self, calls: Calls[T], retry_for: float | None = None) -> T: ...
-
-    async def arun(self, calls: Calls[T], retry_for: float | None = None) -> T: ...
+    def health(self, binding: ScopeBinding, retry_for: float | None = None) -> Steps[dict[str, Any]]: ...
 
     def close(self) -> None: ...
 

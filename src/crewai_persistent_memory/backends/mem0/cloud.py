@@ -16,10 +16,11 @@ import httpx
 from ...config.mem0 import Mem0Options
 from ...errors import EngineError, StoreMissingError, StoreUnavailableError
 from ...io.event_loop_client import ClosedWithItsLoop
+from ...io.steps import Pause, Steps
 from ...scope import Scope, ScopeBinding
-from ...store.text_native import Message
+from ...store.operations import Message
 from .api import Added, Extraction, Found
-from .calls import Asking, Call, Calls, Pause
+from .calls import Asking, Call
 from .codec import ID_KEY, Record, record_of
 from .compat import cloud_add, cloud_clients, cloud_read, results_of
 from .entities import cloud_identity
@@ -98,7 +99,7 @@ class CloudService(Asking):
         infer: Extraction | None,
         expires: date | None,
         wait: bool,
-    ) -> Calls[Added]:
+    ) -> Steps[Added]:
         arguments: dict[str, Any] = {
             "messages": list(messages),
             **cloud_identity(owner)._asdict(),
@@ -114,7 +115,7 @@ class CloudService(Asking):
         if expires is not None:
             arguments["expiration_date"] = expires.isoformat()
         what = cloud_add(arguments, at_once=infer is None)
-        answer = yield Call("add", what, "adding memories", writes=True, repeatable=False)
+        answer = yield from self.ask(Call("add", what, "adding memories", writes=True, repeatable=False))
         results = results_of(answer) if not isinstance(answer, Mapping) or "results" in answer else [answer]
         event_id = next((str(each["event_id"]) for each in results if each.get("event_id")), None)
         event_id = event_id or (answer.get("event_id") if isinstance(answer, Mapping) else None)
@@ -123,11 +124,11 @@ class CloudService(Asking):
         # A text kept as it is takes no LLM, so it is there in a moment, and who adds it may look for it at once.
         return (yield from self._outcome(event_id)) if wait or infer is None else Added(pending=True, event_id=event_id)
 
-    def _outcome(self, event_id: str) -> Calls[Added]:
+    def _outcome(self, event_id: str) -> Steps[Added]:
         """Wait for an event. It is asked for less and less often."""
         deadline, pause = time.monotonic() + self._options.wait_timeout, 0.05
         while True:
-            event = yield Call("event", {"event_id": event_id}, "the outcome of an add")
+            event = yield from self.ask(Call("event", {"event_id": event_id}, "the outcome of an add"))
             if event["status"] == "SUCCEEDED":
                 return Added(tuple(event.get("results") or ()), event_id=event_id)
             if event["status"] == "FAILED":
@@ -141,33 +142,33 @@ class CloudService(Asking):
             yield Pause(pause)
             pause = min(pause * 1.5, 2.0)
 
-    def update(self, record: Record, content: str | None, metadata: Mapping[str, Any]) -> Calls[None]:
+    def update(self, record: Record, content: str | None, metadata: Mapping[str, Any]) -> Steps[None]:
         body = {"metadata": dict(metadata), **({} if content is None else {"text": content})}
-        yield Call("change", {"memory_id": record.id, "body": body}, "an update", writes=True)
+        yield from self.ask(Call("change", {"memory_id": record.id, "body": body}, "an update", writes=True))
 
-    def delete(self, records: Sequence[Record], emptied: Sequence[Scope] = ()) -> Calls[None]:
+    def delete(self, records: Sequence[Record], emptied: Sequence[Scope] = ()) -> Steps[None]:
         # By the ids that were listed, and found to be in the scope: deleting by several entities is not said to
         # need all of them.
         ids = [record.id for record in records]
         for start in range(0, len(ids), BATCH):
             memories = [{"memory_id": id} for id in ids[start : start + BATCH]]
-            yield Call("batch_delete", {"memories": memories}, "a deletion", writes=True)
+            yield from self.ask(Call("batch_delete", {"memories": memories}, "a deletion", writes=True))
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
-    def search(self, query: str, owners: Sequence[Scope], limit: int, min_score: float) -> Calls[Found]:
+    def search(self, query: str, owners: Sequence[Scope], limit: int, min_score: float) -> Steps[Found]:
         arguments = {"query": query, "filters": _filters(owners), "top_k": limit, "threshold": min_score}
         if self._options.rerank:
             arguments["rerank"] = True
-        results = results_of((yield Call("search", cloud_read(arguments), "a search")))
+        results = results_of((yield from self.ask(Call("search", cloud_read(arguments), "a search"))))
         return Found(self._checked(results, owners), complete=len(results) < limit)
 
-    def everything(self, owners: Sequence[Scope], entry_id: str | None = None) -> Calls[list[Record]]:
+    def everything(self, owners: Sequence[Scope], entry_id: str | None = None) -> Steps[list[Record]]:
         found: dict[str, Record] = {}
         page = 1
         while True:
             arguments = {"filters": _filters(owners, entry_id), "page": page, "page_size": PAGE}
-            answer = yield Call("get_all", cloud_read(arguments), "a listing")
+            answer = yield from self.ask(Call("get_all", cloud_read(arguments), "a listing"))
             results = results_of(answer)
             # A page may shift while others write; what comes twice counts once.
             found.update((record.id, record) for record in self._checked(results, owners))
@@ -176,16 +177,16 @@ class CloudService(Asking):
                 return [r for r in found.values() if entry_id is None or r.entry.id == entry_id]
             page += 1
 
-    def by_mem0_id(self, id: str, owners: Sequence[Scope]) -> Calls[Record | None]:
+    def by_mem0_id(self, id: str, owners: Sequence[Scope]) -> Steps[Record | None]:
         try:
-            answer = yield Call("get", {"memory_id": id}, "a read")
+            answer = yield from self.ask(Call("get", {"memory_id": id}, "a read"))
         except StoreMissingError:
             return None
         # An id may be anybody's; that it is not the caller's is no error of Mem0's, and nothing to log.
         return next(iter(self._checked([answer], owners, asked_for_by_id=True)), None)
 
-    def health(self, binding: ScopeBinding) -> Calls[dict[str, Any]]:
-        answer = yield Call("ping", {}, "a health check")
+    def health(self, binding: ScopeBinding, retry_for: float | None = None) -> Steps[dict[str, Any]]:
+        answer = yield from self.ask(Call("ping", {}, "a health check"), retry_for)
         self._compare_project(answer, binding)
         return {"engine": "mem0-cloud", "host": self._options.host, "status": "ok"}
 

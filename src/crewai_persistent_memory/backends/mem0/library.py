@@ -21,13 +21,14 @@ from typing import Any, ClassVar, Final
 from ...config.mem0 import Mem0Options
 from ...embedding import redact
 from ...errors import ConfigurationError
+from ...io.steps import Steps
 from ...scope import Scope, ScopeBinding
-from ...store.text_native import Message
+from ...store.operations import Message
 from . import entity_collection as entities
 from . import history
 from . import vector_stores as providers
 from .api import Added, Extraction, Found
-from .calls import Asking, Call, Calls
+from .calls import Asking, Call
 from .codec import ID_KEY, Record, record_of
 from .compat import (
     copied,
@@ -179,7 +180,7 @@ class LocalService(Asking):
         infer: Extraction | None,
         expires: date | None,
         wait: bool,
-    ) -> Calls[Added]:
+    ) -> Steps[Added]:
         arguments: dict[str, Any] = {
             "messages": list(messages),
             "user_id": local_identity(owner),
@@ -187,7 +188,7 @@ class LocalService(Asking):
             "infer": infer is not None,
         }
         what = {"arguments": arguments, "instructions": infer and _instructions(infer), "expires": expires}
-        answer = yield Call("add", what, "adding memories", writes=True, repeatable=False)
+        answer = yield from self.ask(Call("add", what, "adding memories", writes=True, repeatable=False))
         return Added(tuple(each for each in results_of(answer) if each.get("event") in ("ADD", "UPDATE")))
 
     @staticmethod
@@ -197,26 +198,28 @@ class LocalService(Asking):
             more["expiration_date"] = expires.isoformat()
         return local_add(asked, {**arguments, **more})
 
-    def update(self, record: Record, content: str | None, metadata: Mapping[str, Any]) -> Calls[None]:
+    def update(self, record: Record, content: str | None, metadata: Mapping[str, Any]) -> Steps[None]:
         arguments = {"id": record.id, "content": content or record.entry.content, "metadata": metadata}
-        yield Call("update", arguments, "an update", writes=True)
+        yield from self.ask(Call("update", arguments, "an update", writes=True))
 
     @staticmethod
     def _do_update(memory: Any, *, id: str, content: str, metadata: Mapping[str, Any]) -> None:
         local_update(memory, id, content, metadata)
 
-    def delete(self, records: Sequence[Record], emptied: Sequence[Scope] = ()) -> Calls[None]:
+    def delete(self, records: Sequence[Record], emptied: Sequence[Scope] = ()) -> Steps[None]:
         owners = list(dict.fromkeys([*emptied, *(record.owner for record in records)]))
         if not owners:
             return
         ids = [record.id for record in records]
         for owner in emptied:
-            ids += yield Call("left", {"owner": owner, "emptied": emptied}, "a deletion")
+            ids += yield from self.ask(Call("left", {"owner": owner, "emptied": emptied}, "a deletion"))
         ids = list(dict.fromkeys(ids))
         # First what Mem0 keeps beside the memories: whoever is interrupted still finds them, and deletes them again.
-        yield Call("forget", {"ids": ids, "owners": owners, "emptied": emptied}, "a deletion", writes=True)
+        yield from self.ask(
+            Call("forget", {"ids": ids, "owners": owners, "emptied": emptied}, "a deletion", writes=True)
+        )
         for id in ids:
-            yield Call("delete", {"id": id}, "a deletion", writes=True)
+            yield from self.ask(Call("delete", {"id": id}, "a deletion", writes=True))
 
     @staticmethod
     def _do_left(memory: Any, *, owner: Scope, emptied: Sequence[Scope]) -> list[str]:
@@ -241,12 +244,12 @@ class LocalService(Asking):
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
-    def search(self, query: str, owners: Sequence[Scope], limit: int, min_score: float) -> Calls[Found]:
+    def search(self, query: str, owners: Sequence[Scope], limit: int, min_score: float) -> Steps[Found]:
         found: list[Record] = []
         complete = True
         for owner in owners:
             arguments = {"query": query, "user_id": local_identity(owner), "limit": limit, "min_score": min_score}
-            results = yield Call("search", arguments, "a search")
+            results = yield from self.ask(Call("search", arguments, "a search"))
             complete = complete and len(results) < limit
             found += self._checked(results, owner, owners)
         found.sort(key=lambda record: -(record.entry.score or 0.0))
@@ -258,13 +261,13 @@ class LocalService(Asking):
         more = {"threshold": min_score} if takes(memory.search, "threshold") else {}
         return results_of(memory.search(query, **local_read(memory.search, user_id, limit), **more))
 
-    def everything(self, owners: Sequence[Scope], entry_id: str | None = None) -> Calls[list[Record]]:
+    def everything(self, owners: Sequence[Scope], entry_id: str | None = None) -> Steps[list[Record]]:
         found: list[Record] = []
         for owner in owners:
             limit = FIRST_LISTING
             while True:
                 arguments = {"user_id": local_identity(owner), "limit": limit, "entry_id": entry_id}
-                results = yield Call("list", arguments, "a listing")
+                results = yield from self.ask(Call("list", arguments, "a listing"))
                 if len(results) < limit:
                     break
                 limit *= 10  # Mem0 OSS knows no pages
@@ -276,8 +279,8 @@ class LocalService(Asking):
         extra = None if entry_id is None else {ID_KEY: entry_id}
         return results_of(memory.get_all(**local_read(memory.get_all, user_id, limit, extra)))
 
-    def by_mem0_id(self, id: str, owners: Sequence[Scope]) -> Calls[Record | None]:
-        answer = yield Call("get", {"id": id}, "a read")
+    def by_mem0_id(self, id: str, owners: Sequence[Scope]) -> Steps[Record | None]:
+        answer = yield from self.ask(Call("get", {"id": id}, "a read"))
         if answer is None:
             return None
         owner = next((each for each in owners if local_identity(each) == answer.get("user_id")), None)
@@ -287,8 +290,8 @@ class LocalService(Asking):
     def _do_get(memory: Any, *, id: str) -> Any:
         return memory.get(id)
 
-    def health(self, binding: ScopeBinding) -> Calls[dict[str, Any]]:
-        provider = yield Call("health", {}, "a health check")
+    def health(self, binding: ScopeBinding, retry_for: float | None = None) -> Steps[dict[str, Any]]:
+        provider = yield from self.ask(Call("health", {}, "a health check"), retry_for)
         return {"engine": "mem0-oss", "vector_store": provider, "status": "ok"}
 
     @staticmethod

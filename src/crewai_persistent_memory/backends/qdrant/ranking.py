@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from .requests import Hit, Ranking
+from .engine_requests import Hit, Ranking
 from .schema import DEFAULT_IMPORTANCE, parse_time
 
 RRF_K: Final = 2

@@ -8,8 +8,7 @@ from typing import Any, cast
 import qdrant_edge as edge
 
 from ....scope import SCOPE_FIELDS
-from ..ranking import DAY, RRF_K, best_fused, depth_for
-from ..requests import (
+from ..engine_requests import (
     Condition,
     Count,
     Everything,
@@ -26,6 +25,7 @@ from ..requests import (
     Unembedded,
     Where,
 )
+from ..ranking import DAY, RRF_K, best_fused, depth_for
 from ..schema import DEFAULT_IMPORTANCE, DENSE, KEYWORDS, format_time
 
 _ALL_FACETS = 1_000_000

@@ -22,6 +22,7 @@ from ....errors import (
     DimensionMismatchError,
     EmbedderMismatchError,
     EngineError,
+    Outcome,
     PersistentMemoryError,
     StoreBusyError,
     StoreFullError,
@@ -29,6 +30,7 @@ from ....errors import (
     StorePermissionError,
     StoreUnavailableError,
 )
+from ....io.retry import Effect, Failure
 from ....redaction import redact
 from .strict_mode import StrictModeError
 
@@ -195,3 +197,22 @@ def as_ours(verdict: Verdict, *, where: str, doing: str, writes: bool, repeatabl
             "ca_cert=, and its name as in the certificate"
         )
     return EngineError(f"Qdrant at {where} refused {doing}: {text}")
+
+
+def classify(error: Exception, *, where: str, doing: str, effect: Effect) -> Failure:
+    """What a client's error means for asking again, and for the caller."""
+    verdict = verdict_on(error)
+    outcome = {
+        Trouble.BUSY: Outcome.NOT_DONE,
+        Trouble.UNREACHED: Outcome.NOT_DONE,
+        Trouble.LOST: Outcome.UNKNOWN,
+        Trouble.REFUSED: Outcome.REFUSED,
+    }[verdict.trouble]
+    ours = as_ours(
+        verdict,
+        where=where,
+        doing=doing,
+        writes=effect is not Effect.READ,
+        repeatable=effect is not Effect.ONCE,
+    )
+    return Failure(ours, outcome, verdict.retry_after, error)

@@ -11,8 +11,8 @@ from qdrant_client import models
 
 from ....embedding import SparseVector
 from ....validation import MOST_FOUND
+from ..engine_requests import Condition, HasId, Hit, Match, NoDense, PointData, Ranking, Search, Where
 from ..ranking import DAY, best_fused, depth_for, weigh
-from ..requests import Condition, HasId, Hit, Match, NoDense, PointData, Ranking, Search, Where
 from ..schema import DEFAULT_IMPORTANCE, DENSE, KEYWORDS, format_time
 
 # -- queries -------------------------------------------------------------------------------------------------------
