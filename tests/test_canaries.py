@@ -20,7 +20,7 @@ from crewai_persistent_memory import (
     register,
     unregister,
 )
-from crewai_persistent_memory.adapters import register as registering
+from crewai_persistent_memory.adapters import defaults
 from crewai_persistent_memory.embedding import Embedder
 
 CANARY = "canary-4f1d"
@@ -84,7 +84,7 @@ def by_name(**options: Any) -> Any:
     """Registered, and opened by what CrewAI calls for its memory."""
     try:
         register(default=True, **options)
-        return registering.default_memory({})
+        return defaults.default_memory(PersistentMemory)
     finally:
         unregister()
 

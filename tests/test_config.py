@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from crewai_persistent_memory import ConfigurationError, InvalidScopeError, MemoryConfig, Scope, ScopeConflictError
-from crewai_persistent_memory.config.options import MemoryOptions, default_path
+from crewai_persistent_memory.config.environment import default_path
 
 
 @pytest.mark.parametrize(
@@ -109,7 +111,42 @@ def test_repr_shows_no_embedder_secret() -> None:
 
 
 def test_every_option_is_typed_for_callers() -> None:
-    assert set(MemoryOptions.__annotations__) == set(MemoryConfig.model_fields)
+    program = Path(__file__).parents[1] / "scripts" / "option_types.py"
+    done = subprocess.run([sys.executable, program, "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_where_an_option_comes_from_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QDRANT_URL", "https://production:6333")
+    monkeypatch.setenv("QDRANT_API_KEY", "sk-secret")
+    monkeypatch.setenv("CREWAI_MEMORY_TIMEOUT", "2.5")
+    monkeypatch.setenv("CREWAI_MEMORY_EMBEDDER", "keywords")
+    options = ("url", "path", "api_key", "timeout", "embedder", "retry_for", "user_id")
+
+    def sources(**arguments: Any) -> list[str]:
+        config = MemoryConfig.build(**arguments)
+        return [config.source_of(option) for option in options]
+
+    assert sources(user_id="john", timeout=None) == [
+        "QDRANT_URL",
+        "default",
+        "QDRANT_API_KEY",
+        "CREWAI_MEMORY_TIMEOUT",
+        "CREWAI_MEMORY_EMBEDDER",
+        "default",
+        "argument",
+    ]
+    # A store that is given is the only one, and the key of another server is not sent to it.
+    assert sources(url="https://other", embedder=None) == [
+        "argument",
+        "default",
+        "default",
+        "CREWAI_MEMORY_TIMEOUT",
+        "argument",
+        "default",
+        "default",
+    ]
+    assert sources(path="/here")[:3] == ["default", "argument", "QDRANT_API_KEY"]
 
 
 class TestKeysOfTheEnvironment:

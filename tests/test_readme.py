@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from crewai_persistent_memory import MemoryConfig, PersistentMemory, open_store, use_scope
-from crewai_persistent_memory.adapters import register as registering
+from crewai_persistent_memory import MemoryConfig, PersistentMemory, open_store, unregister, use_scope
+from crewai_persistent_memory.adapters import defaults
 from crewai_persistent_memory.config.mem0 import Mem0Options
 from crewai_persistent_memory.config.qdrant import CollectionSettings
 
@@ -69,13 +69,14 @@ def test_on_every_crewai(names: dict[str, Any]) -> None:
     names["memory"].close()
 
 
-def test_by_name(names: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_by_name(names: dict[str, Any]) -> None:
     """What it makes possible, ``tests/crew/test_register.py`` tries."""
-    monkeypatch.setattr(registering._Registered, "options", {})
-    for change in ("_register_provider", "_register_factory"):
-        monkeypatch.setattr(registering, change, lambda: None)
-    exec(snippet("import register"), names)
-    assert registering._Registered.options == {"project_id": "production"}
+    try:
+        exec(snippet("import register"), names)
+        assert defaults.current().options == {"project_id": "production"}
+    finally:
+        unregister()
+    assert defaults.current().options == {}
 
 
 @needs_unified

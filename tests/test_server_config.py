@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from crewai_persistent_memory import ConfigurationError, MemoryConfig
-from crewai_persistent_memory.config.qdrant import CollectionArgs, CollectionSettings, ServerArgs, ServerOptions
+from crewai_persistent_memory.config.qdrant import CollectionSettings
 
 
 def urls(**options: Any) -> tuple[str, ...]:
@@ -119,8 +119,3 @@ def test_equal_settings_are_equal(tmp_path: Path) -> None:
     assert one == two
     assert hash(one) == hash(two)
     assert one != MemoryConfig.build(url="http://a", api_key="k").server
-
-
-def test_every_option_is_typed_for_callers() -> None:
-    assert set(ServerArgs.__annotations__) == set(ServerOptions.model_fields)
-    assert set(CollectionArgs.__annotations__) == set(CollectionSettings.model_fields)

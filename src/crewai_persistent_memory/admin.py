@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing_extensions import Unpack
 
+from .config.arguments import ServerArgs
 from .config.options import MemoryConfig
-from .config.qdrant import ServerArgs
 from .errors import ConfigurationError
 from .io.steps import run
 from .store.base import MemoryStore

@@ -12,8 +12,7 @@ from typing import Any
 import crewai
 import pytest
 
-from crewai_persistent_memory import open_store, use_scope
-from crewai_persistent_memory.adapters import register as registering
+from crewai_persistent_memory import open_store, unregister, use_scope
 
 from ..support.crews import ScriptedLLM, final, memories_in, needs_contextual, needs_unified, one_agent_crew
 from ..support.mem0_platform import DEFAULT_KEY, Mem0Platform
@@ -90,16 +89,15 @@ def test_in_place_of_memory_true(names: dict[str, Any]) -> None:
     names["memory"].close()
 
 
-def test_every_memory_true(names: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crewai.Crew, "__init__", crewai.Crew.__init__)
-    for name in ("options", "default", "memory"):
-        monkeypatch.setattr(registering._Registered, name, getattr(registering._Registered, name))
+def test_every_memory_true(names: dict[str, Any]) -> None:
     names["Crew"] = crewai.Crew
     exec(after("register(default=True"), names)
-    with use_scope(user_id="john"):
-        assert TOLD in what_it_recalls(names)
+    try:
+        with use_scope(user_id="john"):
+            assert TOLD in what_it_recalls(names)
+    finally:
+        unregister()
     assert no_local_vectors()
-    registering._Registered.memory.close()
 
 
 def test_one_program_for_both(names: dict[str, Any]) -> None:

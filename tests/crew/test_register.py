@@ -20,12 +20,14 @@ from crewai_persistent_memory import (
     ExternalMemory,
     MissingScopeError,
     PersistentMemory,
+    open_store,
     register,
     unregister,
     use_scope,
 )
-from crewai_persistent_memory.adapters import register as registering
+from crewai_persistent_memory.adapters import defaults
 from crewai_persistent_memory.adapters.checkpoint_recipe import read_spec
+from crewai_persistent_memory.adapters.provider_config import parse_config, parse_spec
 from crewai_persistent_memory.adapters.version import STORAGE_FACTORY_SINCE, installed, is_unified
 
 from ..support.crews import ScriptedLLM, final, memories_in, needs_contextual, needs_unified, one_agent_crew
@@ -124,9 +126,20 @@ def test_the_registered_options_hold_for_our_class_too(tmp_path: Path) -> None:
             assert memory.store.health()["path"] == str(tmp_path / "store")
 
 
+def test_a_configuration_means_the_same_whatever_is_registered(tmp_path: Path) -> None:
+    """Reading it is one thing, filling it in from ``register()`` another."""
+    config = {"provider": "persistent", "config": {"user_id": "john"}}
+    register(**at(tmp_path), project_id="shop")
+    assert parse_config(config) == ("persistent", {"user_id": "john"})
+    assert parse_spec("persistent?user_id=john") == {"user_id": "john"}
+    assert defaults.options_of(config) == {**at(tmp_path), "project_id": "shop", "user_id": "john"}
+    unregister()
+    assert defaults.options_of(config) == {"user_id": "john"}
+
+
 def test_a_registered_key_is_not_for_another_server(tmp_path: Path) -> None:
     register(url="http://127.0.0.1:1", api_key="sk-1", collection="ours", project_id="shop", startup_check=False)
-    assert registering.with_registered({"url": "http://127.0.0.1:2"}) == {
+    assert defaults.with_defaults({"url": "http://127.0.0.1:2"}) == {
         "project_id": "shop",
         "url": "http://127.0.0.1:2",
     }
@@ -247,7 +260,6 @@ class TestDefault:
             assert "I am allergic to nuts" in run("john", "allergic?", crew_class)
             assert "nuts" not in run("jane", "allergic?", crew_class)
         assert no_local_vectors()
-        registering._Registered.memory.close()
 
     def test_an_embedder_that_is_not_used_is_told(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         register(default=True, **at(tmp_path, user_id="john"))
@@ -256,7 +268,6 @@ class TestDefault:
         with caplog.at_level(logging.WARNING, "crewai_persistent_memory"):
             crewai.Crew(agents=plain.agents, tasks=plain.tasks, memory=True, embedder=spec)
         assert "embedder= is not used for its memory" in caplog.text
-        registering._Registered.memory.close()
 
     def test_what_is_said_otherwise_holds(self, tmp_path: Path) -> None:
         register(default=True, **at(tmp_path, user_id="john"))
@@ -268,7 +279,7 @@ class TestDefault:
             plain = one_agent_crew(ScriptedLLM(final("noted")), "kept by its own")
             Crew(agents=plain.agents, tasks=plain.tasks, memory=True, external_memory=own).kickoff()
             assert told(own) == ["kept by its own\nResult: noted"]
-        assert registering._Registered.memory is None, "nobody has asked for the default"
+        assert not (tmp_path / "store").exists(), "nobody has asked for the default"
 
     @pytest.mark.parametrize("also", [{}, {"memory": True}], ids=["alone", "with memory=True"])
     def test_an_external_memory_of_ours_is_the_crews_own(self, tmp_path: Path, also: dict[str, Any]) -> None:
@@ -280,7 +291,7 @@ class TestDefault:
                 crew_class(agents=plain.agents, tasks=plain.tasks, external_memory=own, **also).kickoff()
             assert len(told(own)) == 2
         assert no_local_vectors(), files_of_crewai()
-        assert registering._Registered.memory is None, "nobody has asked for the default"
+        assert not (tmp_path / "store").exists(), "nobody has asked for the default"
 
     def test_an_external_memory_of_somebody_else_stays(self, tmp_path: Path) -> None:
         """From 1.10 on it is all of a crew's memory. Until 1.9.3 the rest is kept here, and not in Chroma."""
@@ -296,15 +307,15 @@ class TestDefault:
         assert first in memories_in(llm.prompts[-1])
         assert no_local_vectors(), files_of_crewai()
         if is_unified():
-            assert registering._Registered.memory is None
+            assert not (tmp_path / "store").exists()
             return
-        ours = registering._Registered.memory
-        assert {entry.kind: entry.content for entry in ours.store.list()} == {
+        with open_store(**at(tmp_path, user_id="john")) as ours:
+            kept = {entry.kind: entry.content for entry in ours.list()}
+        assert kept == {
             "memory": "I am allergic to nuts\nResult: noted",
             "entity": "John(person): hates coriander",
         }
         assert "Recent Insights:\n- I am allergic to nuts" in llm.prompts[-1]
-        ours.close()
 
     def test_what_is_no_memory_is_refused(self, tmp_path: Path) -> None:
         register(default=True, **at(tmp_path, user_id="john"))
@@ -312,12 +323,14 @@ class TestDefault:
         with pytest.raises((ConfigurationError, ValueError), match="external_memory"):
             crewai.Crew(agents=plain.agents, tasks=plain.tasks, external_memory="qdrant")
 
-    def test_registering_again_without_it_ends_it(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_registering_again_without_it_ends_it(self, tmp_path: Path) -> None:
         register(default=True, **at(tmp_path, user_id="john"))
-        register()
-        monkeypatch.setattr(registering, "_remembering", lambda data: pytest.fail("asked for the default memory"))
+        register(**at(tmp_path, user_id="john"))
         plain = one_agent_crew(ScriptedLLM(final("noted")), "x")
-        crewai.Crew(agents=plain.agents, tasks=plain.tasks)
+        crew: Any = crewai.Crew(agents=plain.agents, tasks=plain.tasks, memory=True)
+        memory = crew._memory if is_unified() else crew._external_memory
+        assert not isinstance(memory, PersistentMemory)
+        assert not (tmp_path / "store").exists(), "nobody has asked for the default"
 
     @needs_unified
     def test_an_agent_with_memory_of_its_own(self, tmp_path: Path) -> None:
@@ -398,7 +411,7 @@ class TestDefault:
         for undo in (unregister, lambda: register(default=False)):
             register(default=True, **at(tmp_path, user_id="john"))
             assert remembers()
-            memory = registering._Registered.memory
+            memory = defaults.default_memory(PersistentMemory)
             undo()
             assert not remembers()
             memory.close()  # registering anew leaves it to the crews that have it

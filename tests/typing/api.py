@@ -24,7 +24,7 @@ from crewai_persistent_memory import (
     use_scope,
 )
 from crewai_persistent_memory.admin import dedicate_project
-from crewai_persistent_memory.config.mem0 import Mem0Args
+from crewai_persistent_memory.config.arguments import Mem0Args
 
 
 def embed(texts: list[str]) -> list[list[float]]:

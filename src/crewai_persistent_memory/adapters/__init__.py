@@ -6,7 +6,7 @@ import os
 # Here, because it must be set before crewai is imported: it reports its installation while it is imported.
 os.environ.setdefault("CREWAI_DISABLE_TELEMETRY", "true")
 
-from .version import installed
+from .version import installed, is_unified
 
 
 def _install() -> None:
@@ -27,6 +27,11 @@ def _install() -> None:
     streams.install()
     run_guard.install()
     clean_copies.install()
+    if is_unified():
+        # Whoever restores a crew has this package imported: a spec of ours says so where it is not.
+        from .unified import checkpoint_restore
+
+        checkpoint_restore.install()
 
 
 _install()

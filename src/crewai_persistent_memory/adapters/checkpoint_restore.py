@@ -13,7 +13,7 @@ from weakref import WeakSet
 
 from typing_extensions import Unpack
 
-from ..config.mem0 import Mem0Args
+from ..config.arguments import Mem0Args
 from ..config.options import MemoryConfig
 from ..errors import ConfigurationError, EmbedderUnavailableError
 from ..scope import DEFAULT_PROJECT, SCOPE_FIELDS, Scope

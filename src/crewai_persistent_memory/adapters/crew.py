@@ -12,7 +12,9 @@ import crewai
 from pydantic import Field, model_validator
 
 from ..errors import ConfigurationError
+from .external_memory import ExternalMemory
 from .memory import PersistentMemory
+from .storage import named_storage
 from .version import is_unified
 
 
@@ -44,7 +46,7 @@ class Crew(crewai.Crew):
 
 
 def remembering_there(values: dict[str, Any]) -> dict[str, Any]:
-    """A crew's arguments, with ``external_memory`` as its memory in this CrewAI's terms. Done twice it is done once."""
+    """A crew's arguments, with ``external_memory`` as its memory in this CrewAI's terms. Idempotent."""
     return _unified(values) if is_unified() else _contextual(values)
 
 
@@ -66,7 +68,6 @@ def _unified(values: dict[str, Any]) -> dict[str, Any]:
 
 def _contextual(values: dict[str, Any]) -> dict[str, Any]:
     from .contextual.companion_memories import SharedExternalMemory, replaced_memories
-    from .register import named_storage
 
     external, memory = values.get("external_memory"), values.get("memory")
     if isinstance(memory, SharedExternalMemory):
@@ -80,8 +81,6 @@ def _contextual(values: dict[str, Any]) -> dict[str, Any]:
     _refuse_two(external, memory)
     if not isinstance(external, PersistentMemory):
         # CrewAI's own class over a storage of ours: it would hold the crew, which then cannot be dumped or copied.
-        from .external_memory import ExternalMemory
-
         external = ExternalMemory(storage=storage)
     return {**replaced_memories(storage), **values, "external_memory": external, "memory": False}
 

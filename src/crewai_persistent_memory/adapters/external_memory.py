@@ -9,8 +9,8 @@ from typing_extensions import Self
 
 from ..errors import ConfigurationError
 from ..store.base import MemoryStore
+from .defaults import options_of
 from .memory import PersistentMemory
-from .provider_config import options_of
 from .storage import CREWAI_THRESHOLD, PersistentStorage
 from .version import is_unified
 

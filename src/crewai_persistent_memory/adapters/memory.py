@@ -8,11 +8,7 @@ from .version import is_unified
 
 # Type checkers are shown the newer one, which has all that the older one has.
 if TYPE_CHECKING or is_unified():
-    from .unified import checkpoint_restore as restored
     from .unified.memory import PersistentMemory
-
-    # Whoever restores a crew has this module imported: a spec of ours says so where it is not.
-    restored.install()
 else:
     from .contextual.memory import PersistentMemory
 

@@ -1,24 +1,52 @@
-"""Configurations as dicts: ``{"provider": ..., "config": {...}}``, the form that CrewAI and Mem0 publish."""
+"""Configuration given as data: ``{"provider": ..., "config": {...}}``, and storage specs such as ``qdrant://host/name``.
+
+A pure parser: what a configuration means depends on the configuration alone. What :func:`register` set is added by
+:mod:`.defaults`.
+"""
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from ..config.mem0 import Mem0Options
 from ..config.options import refuse_unknown
 from ..errors import ConfigurationError
 
 NAME: Final = "persistent"
+"""The provider's name, and the storage spec, that mean "where :func:`register` or the environment says"."""
+
 PROVIDERS: Final = ("qdrant", NAME, "mem0")
+SCHEME: Final = "qdrant"
+
+OF_A_SPEC: Final = (
+    "user_id",
+    "run_id",
+    "agent_id",
+    "semantic_weight",
+    "recency_weight",
+    "importance_weight",
+    "recency_half_life_days",
+)
+"""The options that a storage spec may set."""
+
+_SECRETS: Final = ("api_key", "headers")
 
 
-def options_of(published: Mapping[str, Any]) -> dict[str, Any]:
-    """The keyword arguments of ``PersistentMemory`` that a configuration means.
+class ProviderConfig(NamedTuple):
+    """A configuration that was read: the provider, and the keyword arguments of ``PersistentMemory``."""
 
-    What ``"persistent"`` leaves out is taken from :func:`register`. For ``"mem0"`` everything that is about Mem0 itself
-    (``api_key``, ``host``, ``local_mem0_config``, ...) goes into ``mem0=``; the scope, ``infer``, ``includes``,
-    ``excludes`` and ``custom_categories`` stay as they are.
+    provider: str
+    options: dict[str, Any]
+
+
+def parse_config(published: Mapping[str, Any]) -> ProviderConfig:
+    """Read ``{"provider": ..., "config": {...}}``, the form that CrewAI and Mem0 publish.
+
+    For ``"mem0"`` everything that is about Mem0 itself (``api_key``, ``host``, ``local_mem0_config``, ...) goes into
+    ``mem0=``; the scope, ``infer``, ``includes``, ``excludes`` and ``custom_categories`` stay as they are.
 
     Raises:
         ConfigurationError: unknown provider or key, or no mapping.
@@ -32,11 +60,81 @@ def options_of(published: Mapping[str, Any]) -> dict[str, Any]:
     options = published.get("config") or {}
     if not isinstance(options, Mapping):
         raise ConfigurationError("config must be a mapping of options")
-    if provider == NAME:
-        from .register import with_registered
-
-        return with_registered(options)
     if provider != "mem0":
-        return dict(options)
+        return ProviderConfig(provider, dict(options))
     about_mem0 = {name: value for name, value in options.items() if name in Mem0Options.model_fields}
-    return {**{name: value for name, value in options.items() if name not in about_mem0}, "mem0": about_mem0}
+    others = {name: value for name, value in options.items() if name not in about_mem0}
+    return ProviderConfig(provider, {**others, "mem0": about_mem0})
+
+
+def parse_spec(spec: str) -> dict[str, Any] | None:
+    """The options in a storage spec; ``None`` if it is not one of this package's.
+
+    ``persistent`` is where the options of :func:`register` or the environment say; ``qdrant://host:port/collection`` is
+    a server. Both may be followed by ``?name=value&…`` with options of ``OF_A_SPEC``: whose memory it is within the
+    project, and how it is ranked. Values may come from a request (percent-encoded), so a spec names no store.
+
+    Raises:
+        ConfigurationError: the spec is this package's and cannot be read, holds a secret, or has an option that is not
+            for a spec.
+    """
+    url = urlsplit(spec)
+    if url.scheme == SCHEME:
+        options = _server_of(url)
+    elif (url.scheme, url.netloc, url.path) == ("", "", NAME):
+        options = {}
+    else:
+        return None
+    if url.fragment or "#" in spec:
+        raise ConfigurationError("a storage spec has no '#': write %23, as urllib.parse.quote(value, safe='') does")
+    given: dict[str, str] = {}
+    for name, value in _pairs(url.query):
+        if name in _SECRETS:
+            raise _secret_in_spec()
+        if name not in OF_A_SPEC:
+            raise ConfigurationError(
+                f"{name[:40]!r} is not for a storage spec{_meant(name)}, which takes {', '.join(OF_A_SPEC)}: give the "
+                "store and all else to register(...). A value that comes from outside goes through "
+                "urllib.parse.quote(value, safe='')"
+            )
+        if name in given:
+            raise ConfigurationError(f"{name} is given twice in the storage spec: leave one out")
+        given[name] = value
+    return {**options, **given}
+
+
+def _meant(name: str) -> str:
+    close = difflib.get_close_matches(name, OF_A_SPEC, n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def _pairs(query: str) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
+    except ValueError:
+        raise ConfigurationError(
+            "the options of a storage spec cannot be read: write ?user_id=john&run_id=7, values percent-encoded"
+        ) from None
+
+
+def _server_of(url: SplitResult) -> dict[str, Any]:
+    if url.username is not None or url.password is not None:
+        raise _secret_in_spec()
+    try:
+        host, port = url.hostname, url.port
+    except ValueError as error:
+        raise ConfigurationError(
+            f"the storage spec's address cannot be read ({error}): write qdrant://host:6333/collection"
+        ) from None
+    collection = url.path.strip("/")
+    if not host or "/" in collection:
+        raise ConfigurationError(
+            "a storage spec is qdrant://host:6333/collection?user_id=...: check host and collection"
+        )
+    options = {"host": host, "port": port, "collection": collection or None}
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _secret_in_spec() -> ConfigurationError:
+    # CrewAI keeps the spec in the memory, and shows it.
+    return ConfigurationError("a storage spec is shown in logs: set QDRANT_API_KEY, or register(api_key=...), instead")

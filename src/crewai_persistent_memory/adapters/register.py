@@ -1,53 +1,31 @@
-"""``register()``: this package known to CrewAI by name, in each generation's own way."""
+"""``register()``: this package known to CrewAI by name and in place of CrewAI's own memory, for each generation."""
 
 from __future__ import annotations
 
-import difflib
 import functools
 import logging
-import threading
 from collections.abc import Mapping
-from typing import Any, Final
-from urllib.parse import parse_qsl, urlsplit
+from typing import Any
 
 from typing_extensions import Unpack
 
-from ..config.options import ABOUT_A_STORE, STORE_OPTIONS, MemoryConfig, MemoryOptions
-from ..errors import ConfigurationError
+from ..config.options import MemoryConfig, MemoryOptions
 from ..redaction import seal, sealed
+from .crew import remembering_there
 from .current_run import OnError, check_on_error
-from .provider_config import NAME, options_of
+from .defaults import Defaults, current, default_memory, options_of, set_defaults, with_defaults
+from .memory import PersistentMemory
+from .provider_config import NAME, parse_spec
 from .storage import PersistentStorage
 from .version import STORAGE_FACTORY_SINCE, installed, is_unified
 
-SCHEME: Final = "qdrant"
-_SECRETS: Final = ("api_key", "headers")
-OF_A_SPEC: Final = (
-    "user_id",
-    "run_id",
-    "agent_id",
-    "semantic_weight",
-    "recency_weight",
-    "importance_weight",
-    "recency_half_life_days",
-)
-"""What a storage spec may set."""
-
 logger = logging.getLogger("crewai_persistent_memory")
 
-_lock = threading.Lock()
 
+class _Replaced:
+    """What was in CrewAI before this module put something in its place."""
 
-class _Registered:
-    """What was registered last, for the whole process."""
-
-    options: Mapping[str, Any] = {}
-    default = False
-    on_error: OnError = "warn"
-    memory: Any = None
-    """What stands for ``memory=True``, from its first use on."""
-    asked_before_us: Any = None
-    """CrewAI's storage factory that was set when ours was."""
+    storage_factory: Any = None
 
 
 def register(*, default: bool = False, on_error: OnError = "warn", **options: Unpack[MemoryOptions]) -> None:
@@ -73,14 +51,7 @@ def register(*, default: bool = False, on_error: OnError = "warn", **options: Un
     """
     seal(options)
     MemoryConfig.build(**options)
-    _Registered.options = dict(options)
-    _Registered.default = default
-    _Registered.on_error = check_on_error(on_error)
-    _Registered.memory = None
-    if is_unified():
-        from .unified import checkpoint_restore as restored
-
-        restored.install()
+    set_defaults(Defaults(dict(options), check_on_error(on_error), replace_crewais=default))
     if not is_unified():
         _register_provider()
     elif installed() >= STORAGE_FACTORY_SINCE:
@@ -102,9 +73,7 @@ def unregister() -> None:
 
     Crews that were built with it can no longer remember. Idempotent.
     """
-    with _lock:
-        memory, _Registered.memory = _Registered.memory, None
-        _Registered.options, _Registered.default, _Registered.on_error = {}, False, "warn"
+    memory = set_defaults(Defaults())
     if not is_unified():
         _unregister_provider()
     elif installed() >= STORAGE_FACTORY_SINCE:
@@ -146,15 +115,7 @@ def _storage_of(crew: Any, config: Mapping[str, Any]) -> PersistentStorage:
         # needs the crew for nothing but this call.
         external.crew = None
     config = sealed(config)
-    return PersistentStorage(**{"on_error": _Registered.on_error, **options_of({"provider": NAME, "config": config})})
-
-
-def named_storage(external: Any) -> PersistentStorage | None:
-    """The storage of ours below one of CrewAI's external memories, opened if it is there by name only; or ``None``."""
-    storage, spec = getattr(external, "storage", None), getattr(external, "embedder_config", None)
-    if storage is None and isinstance(spec, Mapping) and spec.get("provider") == NAME:
-        storage = external.storage = external.create_storage(None, spec)
-    return storage if isinstance(storage, PersistentStorage) else None
+    return PersistentStorage(**{"on_error": current().on_error, **options_of({"provider": NAME, "config": config})})
 
 
 # -- CrewAI since 1.14.7 -------------------------------------------------------------------------------------------
@@ -164,7 +125,7 @@ def _register_factory() -> None:
     from crewai.memory.storage import factory
 
     if factory._factory is not _storage_for:
-        _Registered.asked_before_us = factory._factory
+        _Replaced.storage_factory = factory._factory
         factory.set_memory_storage_factory(_storage_for)
 
 
@@ -173,120 +134,22 @@ def _unregister_factory() -> None:
 
     # One that was set after ours stays; it asks ours, which then knows no options but those of the environment.
     if factory._factory is _storage_for:
-        factory.set_memory_storage_factory(_Registered.asked_before_us)
-        _Registered.asked_before_us = None
+        factory.set_memory_storage_factory(_Replaced.storage_factory)
+        _Replaced.storage_factory = None
 
 
 def _storage_for(spec: str) -> Any:
     """CrewAI's storage factory: ours for our specs; others go to the factory that was set before."""
-    options = options_of_spec(spec)
+    options = parse_spec(spec)
     if options is None:
-        before = _Registered.asked_before_us
-        return None if before is None else before(spec)
+        previous_factory = _Replaced.storage_factory
+        return None if previous_factory is None else previous_factory(spec)
     from .unified.storage_backend import QdrantStorageBackend
 
-    return QdrantStorageBackend(**with_registered(options))
-
-
-def options_of_spec(spec: str) -> dict[str, Any] | None:
-    """The options that a storage spec means; ``None`` if it is not one of ours.
-
-    ``persistent`` is where the options of :func:`register` or the environment say; ``qdrant://host:port/collection`` is
-    a server. Both may be followed by ``?name=value&…`` with options of ``OF_A_SPEC``: whose memory it is within the
-    project, and how it is ranked. What comes from a request may be in it (percent-encoded), so it names no store.
-
-    Raises:
-        ConfigurationError: the spec is ours and cannot be read, holds a secret, or an option that is not for a spec.
-    """
-    url = urlsplit(spec)
-    if url.scheme == SCHEME:
-        options = _server_of(url)
-    elif (url.scheme, url.netloc, url.path) == ("", "", NAME):
-        options = {}
-    else:
-        return None
-    if url.fragment or "#" in spec:
-        raise ConfigurationError("a storage spec has no '#': write %23, as urllib.parse.quote(value, safe='') does")
-    given: dict[str, str] = {}
-    for name, value in _pairs(url.query):
-        if name in _SECRETS:
-            raise _secret_in_spec()
-        if name not in OF_A_SPEC:
-            raise ConfigurationError(
-                f"{name[:40]!r} is not for a storage spec{_meant(name)}, which takes {', '.join(OF_A_SPEC)}: give the "
-                "store and all else to register(...). A value that comes from outside goes through "
-                "urllib.parse.quote(value, safe='')"
-            )
-        if name in given:
-            raise ConfigurationError(f"{name} is given twice in the storage spec: leave one out")
-        given[name] = value
-    return {**options, **given}
-
-
-def _meant(name: str) -> str:
-    close = difflib.get_close_matches(name, OF_A_SPEC, n=1)
-    return f" (did you mean {close[0]}?)" if close else ""
-
-
-def _pairs(query: str) -> list[tuple[str, str]]:
-    try:
-        return parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
-    except ValueError:
-        raise ConfigurationError(
-            "the options of a storage spec cannot be read: write ?user_id=john&run_id=7, values percent-encoded"
-        ) from None
-
-
-def _server_of(url: Any) -> dict[str, Any]:
-    if url.username is not None or url.password is not None:
-        raise _secret_in_spec()
-    try:
-        host, port = url.hostname, url.port
-    except ValueError as error:
-        raise ConfigurationError(
-            f"the storage spec's address cannot be read ({error}): write qdrant://host:6333/collection"
-        ) from None
-    collection = url.path.strip("/")
-    if not host or "/" in collection:
-        raise ConfigurationError(
-            "a storage spec is qdrant://host:6333/collection?user_id=...: check host and collection"
-        )
-    options = {"host": host, "port": port, "collection": collection or None}
-    return {name: value for name, value in options.items() if value is not None}
-
-
-def _secret_in_spec() -> ConfigurationError:
-    # CrewAI keeps the spec in the memory, and shows it.
-    return ConfigurationError("a storage spec is shown in logs: set QDRANT_API_KEY, or register(api_key=...), instead")
+    return QdrantStorageBackend(**with_defaults(options))
 
 
 # -- in the place of CrewAI's own ----------------------------------------------------------------------------------
-
-
-def default_memory(given: Mapping[str, Any]) -> Any:
-    """The memory that stands for one that CrewAI builds over a storage of its own; ``None`` if it shall build it.
-
-    Args:
-        given: what CrewAI's ``Memory`` was given.
-    """
-    if not _Registered.default:
-        return None
-    if given.get("embedder") is not None:
-        logger.warning(
-            "the embedder= of a memory is not used: register(default=True) was called, and the store has an embedder "
-            "of its own; give register(embedder=...) when it is created"
-        )
-    # A copy: it is closed by unregister() and not by a crew.
-    return _default().scoped()
-
-
-def _default() -> Any:
-    with _lock:
-        if _Registered.memory is None:
-            from .memory import PersistentMemory
-
-            _Registered.memory = PersistentMemory(on_error=_Registered.on_error, **_Registered.options)
-        return _Registered.memory
 
 
 def _replace_default() -> None:
@@ -298,7 +161,7 @@ def _replace_default() -> None:
 
     @functools.wraps(construct)
     def with_ours(self: Any, /, **data: Any) -> None:
-        construct(self, **(_remembering(data) if _Registered.default else data))
+        construct(self, **(_remembering(data) if current().replace_crewais else data))
 
     with_ours.of_this_package = True  # type: ignore[attr-defined]
     type.__setattr__(crewai.Crew, "__init__", with_ours)
@@ -307,12 +170,10 @@ def _replace_default() -> None:
 def _remembering(data: dict[str, Any]) -> dict[str, Any]:
     """A crew's arguments, with ``memory=True`` meaning the registered memory, and ``external_memory=`` what it means to
     our ``Crew``: CrewAI from 1.10 on would drop it and fill a LanceDB, until 1.9.3 a Chroma beside it."""
-    from .crew import remembering_there
-
     data = remembering_there(data)
     if data.get("memory") is not True:
         return data
-    default = _default()
+    default = default_memory(PersistentMemory)
     if data.get("embedder") is not None:
         logger.warning(
             "a crew's embedder= is not used for its memory: register(default=True) was called, and the store has an "
@@ -328,16 +189,3 @@ def _remembering(data: dict[str, Any]) -> dict[str, Any]:
 
         memories.update(replaced_memories(default.storage, short_term=True))
     return {**memories, **given}
-
-
-def with_registered(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options given by name over the registered ones. A store that is named replaces a registered store, with all
-    that is said about that one: its key is not for another server."""
-    registered = _Registered.options
-    if _names_a_store(options) and _names_a_store(registered):
-        registered = {name: value for name, value in registered.items() if name not in ABOUT_A_STORE}
-    return {**registered, **options}
-
-
-def _names_a_store(options: Mapping[str, Any]) -> bool:
-    return any(options.get(name) is not None for name in (*STORE_OPTIONS, "store"))

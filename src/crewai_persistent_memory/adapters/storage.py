@@ -26,6 +26,7 @@ from .checkpoint_recipe import Recipe, spec_of, written_as
 from .current_run import OnError, check_on_error, current_run
 from .events import logged
 from .options import OUR_OPTIONS, open_from
+from .provider_config import NAME
 from .saving import akeep, atouch, keep, touch
 from .transcript import conversation, text_of
 from .version import RECALL_MAY_FAIL_SINCE, installed, is_unified
@@ -218,6 +219,15 @@ class PersistentStorage(NotPickled, _Storage):
             "kind": self.kind,
         }
         return messages, about
+
+
+def named_storage(external: Any) -> PersistentStorage | None:
+    """The storage of this package below one of CrewAI's external memories (<= 1.9.3), opened if the memory has it by
+    name only; ``None`` if it has another one."""
+    storage, spec = getattr(external, "storage", None), getattr(external, "embedder_config", None)
+    if storage is None and isinstance(spec, Mapping) and spec.get("provider") == NAME:
+        storage = external.storage = external.create_storage(None, spec)
+    return storage if isinstance(storage, PersistentStorage) else None
 
 
 def _min_score(threshold: float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any, TypedDict
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
@@ -12,28 +12,10 @@ from typing_extensions import Self
 
 from ..addresses import origin_of, shown
 from ..redaction import sealed
+from . import Accepts
 
 DEFAULT_HOST = "https://api.mem0.ai"
 _CLOUD_ONLY = ("api_key", "host", "trust_env", "wait", "wait_timeout", "telemetry", "rerank")
-
-
-class Mem0Args(TypedDict, total=False):
-    """``mem0=``, for type checkers and editors; :class:`Mem0Options` says what they mean."""
-
-    api_key: str | None
-    host: str | None
-    local_mem0_config: Mapping[str, Any] | None
-    allow_untested_vector_store: bool
-    trust_env: bool
-    timeout: float
-    retry_for: float
-    startup_check: bool
-    startup_timeout: float
-    wait: bool
-    wait_timeout: float
-    run_expiry_days: int | None
-    rerank: bool
-    telemetry: bool
 
 
 class Mem0Options(BaseModel):
@@ -42,7 +24,9 @@ class Mem0Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     api_key: SecretStr | None = Field(None, description="Of Mem0 Cloud. Left out: MEM0_API_KEY.")
-    host: str = Field(DEFAULT_HOST, description="Where Mem0 Cloud answers. Left out: MEM0_HOST, else Mem0's own.")
+    host: Annotated[str, Accepts("str | None")] = Field(
+        DEFAULT_HOST, description="Where Mem0 Cloud answers. Left out: MEM0_HOST, else Mem0's own."
+    )
     local_mem0_config: Mapping[str, Any] | None = Field(
         None, repr=False, exclude=True, description="For Mem0 OSS: what Memory.from_config takes, given to it as it is."
     )

@@ -1,79 +1,45 @@
-"""Every option, checked when it is given: keyword arguments first, then the environment, then the defaults."""
+"""The options of a memory: which there are, and which contradict each other."""
 
 from __future__ import annotations
 
-import difflib
 import json
 import logging
-import os
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
-import platformdirs
-from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import (
-    BaseSettings,
-    EnvSettingsSource,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic import Field, PrivateAttr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 from typing_extensions import Unpack
 
 from ..addresses import origin_of
 from ..embedding import EMBEDDER_HELP, spec_of_name
 from ..errors import ConfigurationError
+from ..ranking import RankingWeights
 from ..redaction import seal, sealed
-from ..scope import SCOPE_FIELDS, Scope, ScopeBinding
-from .mem0 import ExtractionOptions, Mem0Args, Mem0Options, without_key_of_another
-from .qdrant import ServerArgs, ServerOptions, ServerSettings
+from ..scope import SCOPE_FIELDS, ScopeBinding
+from . import Accepts
+from .arguments import MemoryOptions as MemoryOptions
+from .environment import PREFIX, ArgumentsAndEnvironment, default_path, explain, variable_of
+from .environment import refuse_unknown as refuse_unknown
+from .mem0 import ExtractionOptions, Mem0Options
+from .qdrant import ServerOptions, ServerSettings
 
 logger = logging.getLogger("crewai_persistent_memory")
 
 STORE_OPTIONS = ("path", "url", "host", "mem0")
 """Options that say where memories are kept; at most one may be given."""
 
-_OF_QDRANT = (
-    "embedder",
-    "language",
-    "semantic_weight",
-    "recency_weight",
-    "importance_weight",
-    "recency_half_life_days",
-)
+RANKING_OPTIONS = ("semantic_weight", "recency_weight", "importance_weight", "recency_half_life_days")
+"""Options that say how results are ranked."""
+
+_OF_QDRANT = ("embedder", "language", *RANKING_OPTIONS)
 """Options that mean nothing to Mem0, which embeds and ranks by itself."""
 
 ABOUT_A_STORE = frozenset({*STORE_OPTIONS, "fsync", *ServerOptions.model_fields, *ExtractionOptions.model_fields})
 """Options that say where memories are kept, or are about that one place."""
-
-_IDENTITY = ("user_id", "run_id", "agent_id", "scope", "include_shared")
-
-
-class MemoryOptions(ServerArgs, total=False):
-    """The options as keyword arguments, for type checkers and editors; :class:`MemoryConfig` says what they mean."""
-
-    user_id: str | None
-    project_id: str | None
-    run_id: str | None
-    agent_id: str | None
-    org_id: str | None
-    scope: Scope | None
-    include_shared: bool
-    path: str | os.PathLike[str] | None
-    fsync: Literal["always", "interval", "close"]
-    embedder: Mapping[str, Any] | Callable[[list[str]], Any] | str | None
-    language: str | None
-    semantic_weight: float
-    recency_weight: float
-    importance_weight: float
-    recency_half_life_days: float
-    mem0: Mem0Args | None
-    includes: str | None
-    excludes: str | None
-    custom_categories: list[Mapping[str, str]] | None
 
 
 class MemoryConfig(ServerOptions, ExtractionOptions, BaseSettings):
@@ -105,7 +71,7 @@ class MemoryConfig(ServerOptions, ExtractionOptions, BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="CREWAI_MEMORY_",
+        env_prefix=PREFIX,
         extra="forbid",
         frozen=True,
         populate_by_name=True,
@@ -114,29 +80,47 @@ class MemoryConfig(ServerOptions, ExtractionOptions, BaseSettings):
     )
 
     # whose memory it is
-    user_id: str | None = None
-    project_id: str | None = None
-    run_id: str | None = None
-    agent_id: str | None = None
-    org_id: str | None = None
-    scope: Any = Field(None, description="A whole Scope, in place of the single fields.")
+    user_id: str | None = Field(None, description="The user. Fixed here, or set for each request by use_scope.")
+    project_id: str | None = Field(None, description="The project or deployment stage. Default: 'default'.")
+    run_id: str | None = Field(None, description="One run or session.")
+    agent_id: str | None = Field(None, description="One agent.")
+    org_id: str | None = Field(None, description="The organisation.")
+    scope: Annotated[Any, Accepts("Scope | None")] = Field(
+        None, description="A whole Scope, in place of the single fields."
+    )
     include_shared: bool = Field(False, description="Reads also see the project's shared memory.")
 
     # where it is kept
-    path: Path | None = None
+    path: Path | None = Field(None, description="Folder of an embedded store.")
     fsync: Literal["always", "interval", "close"] = Field(
         "interval", description="When writes reach the disk: before they return, within a second, or at close."
     )
-
-    mem0: Mem0Options | None = None
+    mem0: Mem0Options | None = Field(None, description="Keep memories in Mem0: a dict of its options, {} for none.")
 
     # how it is found
-    embedder: Annotated[Mapping[str, Any] | Callable[..., Any] | None, NoDecode] = Field(None, repr=False, exclude=True)
+    embedder: Annotated[
+        Mapping[str, Any] | Callable[..., Any] | None,
+        NoDecode,
+        Accepts("Mapping[str, Any] | Callable[[list[str]], Any] | str | None"),
+    ] = Field(
+        None,
+        repr=False,
+        exclude=True,
+        description="'provider/model', a spec {'provider': ..., 'config': {...}}, a function, or None: keywords only.",
+    )
     language: str | None = Field(None, description="Stop words and stemming of keywords; 'none' for neither.")
-    semantic_weight: float = Field(0.7, ge=0, le=1)
-    recency_weight: float = Field(0.2, ge=0, le=1)
-    importance_weight: float = Field(0.1, ge=0, le=1)
-    recency_half_life_days: float = Field(30.0, gt=0)
+    semantic_weight: float = Field(
+        RankingWeights.semantic, ge=0, le=1, description="Weight of relevance; see RankingWeights."
+    )
+    recency_weight: float = Field(RankingWeights.recency, ge=0, le=1, description="Weight of an entry's age.")
+    importance_weight: float = Field(
+        RankingWeights.importance, ge=0, le=1, description="Weight of an entry's importance."
+    )
+    recency_half_life_days: float = Field(
+        RankingWeights.half_life_days, gt=0, description="Days after which the weight of the age has halved."
+    )
+
+    _arguments: frozenset[str] = PrivateAttr(frozenset())
 
     @classmethod
     def build(cls, **options: Unpack[MemoryOptions]) -> MemoryConfig:
@@ -151,46 +135,57 @@ class MemoryConfig(ServerOptions, ExtractionOptions, BaseSettings):
         if isinstance(options.get("mem0"), Mapping):
             refuse_unknown(cast(Mapping[str, Any], options["mem0"]), set(Mem0Options.model_fields), "key of mem0")
         # None is "left out" (an unset variable, say), but for the embedder, where it means keywords only.
-        left = {name: value for name, value in options.items() if value is not None or name == "embedder"}
-        options = cast(MemoryOptions, left)
-        given = [name for name in STORE_OPTIONS if name in options]
-        if len(given) > 1:
-            raise ConfigurationError(f"{' and '.join(given)} are both given: a memory has one store, leave one out")
-        if given:
-            options = cast(MemoryOptions, {**dict.fromkeys(STORE_OPTIONS), **options})
+        arguments: dict[str, Any] = {n: v for n, v in options.items() if v is not None or n == "embedder"}
+        stores = [name for name in STORE_OPTIONS if name in arguments]
+        if len(stores) > 1:
+            raise ConfigurationError(f"{' and '.join(stores)} are both given: a memory has one store, leave one out")
+        if stores:
+            # A store that is given replaces the one that the environment names.
+            arguments = {**dict.fromkeys(STORE_OPTIONS), **arguments}
         try:
-            config = cls(**cast(dict[str, Any], options))
+            config = cls._from(arguments)
         except (ValidationError, SettingsError) as error:
-            raise ConfigurationError(_explain(error)) from None
-        named = {
-            "path": "CREWAI_MEMORY_PATH",
-            "url": "QDRANT_URL",
-            "host": "CREWAI_MEMORY_HOST",
-            "mem0": "CREWAI_MEMORY_MEM0",
-        }
-        found = [variable for name, variable in named.items() if getattr(config, name) is not None]
+            raise ConfigurationError(explain(error, cls)) from None
+        config._refuse_two_stores()
+        config._refuse_options_of_other_stores()
+        config = config._without_keys_of_another(arguments)
+        # A Scope wins over a project set by the environment, but not silently over one given beside it.
+        ScopeBinding.of(arguments.get("scope"), **{n: v for n, v in arguments.items() if n in SCOPE_FIELDS})
+        config.binding()
+        return config
+
+    @classmethod
+    def _from(cls, arguments: Mapping[str, Any]) -> MemoryConfig:
+        config = cls(**arguments)
+        config._arguments = frozenset(n for n, v in arguments.items() if v is not None or n == "embedder")
+        return config
+
+    def source_of(self, option: str) -> str:
+        """Where the value of an option comes from: ``"argument"``, the name of a variable, or ``"default"``."""
+        if option in self._arguments:
+            return "argument"
+        if option in self.model_fields_set and (option == "embedder" or getattr(self, option) is not None):
+            return variable_of(type(self), option)
+        return "default"
+
+    def _refuse_two_stores(self) -> None:
+        """Arguments name one store at most; the environment may name several."""
+        found = [self.source_of(name) for name in STORE_OPTIONS if getattr(self, name) is not None]
         if len(found) > 1:
             raise ConfigurationError(
                 f"{' and '.join(found)} are both set: a memory has one store, unset one of them or pass path= or url="
             )
-        config._refuse_the_other_stores_options(options)
-        config = config._without_keys_of_another(options)
-        # A Scope wins over a project set by the environment, but not silently over one given beside it.
-        given_fields = {n: v for n, v in cast(dict[str, Any], options).items() if n in SCOPE_FIELDS}
-        ScopeBinding.of(options.get("scope"), **given_fields)
-        config.binding()
-        return config
 
-    def _without_keys_of_another(self, options: MemoryOptions) -> MemoryConfig:
+    def _without_keys_of_another(self, arguments: Mapping[str, Any]) -> MemoryConfig:
         """This configuration without the environment's key and headers, if they are for another server than this."""
-        if self.server is None or not ("url" in options or "host" in options):
+        if self.server is None or not self._arguments & {"url", "host"}:
             return self
         names = ("api_key", "headers")
-        inherited = [name for name in names if name not in options and getattr(self, name) is not None]
+        inherited = [name for name in names if name not in self._arguments and getattr(self, name) is not None]
         if not inherited:
             return self
         try:
-            theirs = type(self)(**cast(dict[str, Any], {})).server
+            theirs = self._from({}).server
         except (ValidationError, SettingsError, ConfigurationError):
             # An environment that cannot be read by itself names no server that is known to be this one.
             where = "another address"
@@ -199,20 +194,18 @@ class MemoryConfig(ServerOptions, ExtractionOptions, BaseSettings):
                 # An environment with a key and no address leaves the address to the program.
                 return self
             where = theirs.where
-        variables = {"api_key": "QDRANT_API_KEY", "headers": "CREWAI_MEMORY_HEADERS"}
         logger.warning(
             "%s of the environment is not sent to %s, because it belongs to %s: give %s for this one",
-            " and ".join(variables[name] for name in inherited),
+            " and ".join(map(self.source_of, inherited)),
             self.server.where,
             where,
             " and ".join(f"{name}=" for name in inherited),
         )
-        without: dict[str, Any] = {**dict.fromkeys(STORE_OPTIONS), **options, **dict.fromkeys(inherited)}
-        return type(self)(**without)
+        return self._from({**arguments, **dict.fromkeys(inherited)})
 
-    def _refuse_the_other_stores_options(self, options: MemoryOptions) -> None:
+    def _refuse_options_of_other_stores(self) -> None:
         """An argument that the store cannot honour is a mistake; the environment may hold what another one needs."""
-        given = {name for name, value in options.items() if value is not None}
+        given = {name for name in self._arguments if name != "embedder" or self.embedder is not None}
         if self.mem0 is not None:
             foreign = given & {*ServerOptions.model_fields, *_OF_QDRANT, "fsync"}
             if foreign:
@@ -275,7 +268,7 @@ class MemoryConfig(ServerOptions, ExtractionOptions, BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return (_GivenAndEnvironment(settings_cls, init_settings),)
+        return (ArgumentsAndEnvironment(settings_cls, init_settings),)
 
     def binding(self) -> ScopeBinding:
         """The scope fields that are fixed."""
@@ -295,72 +288,13 @@ class MemoryConfig(ServerOptions, ExtractionOptions, BaseSettings):
         return None if self.url is None and self.host is None else ServerSettings.of(self)
 
     @property
-    def embedder_given(self) -> bool:
-        return "embedder" in self.model_fields_set
-
-
-class _GivenAndEnvironment(EnvSettingsSource):
-    """Arguments over the environment, and of the environment what may hold for a whole process: never who is asking.
-
-    Both by the names of the options: versions of pydantic-settings differ in whether an argument, or a variable, comes
-    by its alias, and one that came by both would be refused.
-    """
-
-    def __init__(self, settings_cls: type[BaseSettings], given: PydanticBaseSettingsSource) -> None:
-        super().__init__(settings_cls)
-        self._given = given
-
-    def __call__(self) -> dict[str, Any]:
-        names = {
-            field.validation_alias: name
-            for name, field in self.settings_cls.model_fields.items()
-            if isinstance(field.validation_alias, str)
-        }
-        environment, given = (
-            {names.get(key, key): value for key, value in source().items()}
-            for source in (super().__call__, self._given)
+    def weights(self) -> RankingWeights:
+        """How results are ranked."""
+        return RankingWeights(
+            self.semantic_weight, self.recency_weight, self.importance_weight, self.recency_half_life_days
         )
-        values = {name: value for name, value in environment.items() if name not in _IDENTITY}
-        for name, value in given.items():
-            both = isinstance(value, Mapping) and isinstance(values.get(name), Mapping)
-            if both and name == "mem0":
-                values[name] = without_key_of_another(values[name], value)
-            values[name] = {**values[name], **value} if both else value
-        return values
 
-
-def default_path() -> Path:
-    """``$CREWAI_STORAGE_DIR/persistent-memory``, else ``persistent-memory`` in the platform's data folder.
-
-    A relative ``CREWAI_STORAGE_DIR`` is, as CrewAI takes it, a name inside the platform's data folder.
-    """
-    folder = os.environ.get("CREWAI_STORAGE_DIR")
-    if folder:
-        return Path(platformdirs.user_data_dir(), folder, "persistent-memory")
-    return Path(platformdirs.user_data_dir("crewai-persistent-memory", appauthor=False), "persistent-memory")
-
-
-def refuse_unknown(given: Mapping[str, Any], known: set[str], what: str) -> None:
-    """Raise for the first key that is not known, with the one that was probably meant.
-
-    Raises:
-        ConfigurationError: an unknown key.
-    """
-    for key in given:
-        if key not in known:
-            close = difflib.get_close_matches(str(key), known, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(sorted(known))}"
-            raise ConfigurationError(f"unknown {what} {key!r}: {hint}")
-
-
-def _explain(error: ValidationError | SettingsError) -> str:
-    if isinstance(error, SettingsError):
-        return f"an environment variable cannot be read: {error}"
-    problems = [f"{_where(e['loc'])}: {e['msg']}" for e in error.errors()]
-    return "; ".join(dict.fromkeys(problems))
-
-
-def _where(location: tuple[int | str, ...]) -> str:
-    names = {"QDRANT_URL": "url", "QDRANT_API_KEY": "api_key"}
-    depth = 2 if location[:1] in (("collection_settings",), ("mem0",)) else 1
-    return ".".join(names.get(str(part), str(part)) for part in location[:depth]) or "options"
+    @property
+    def embedder_given(self) -> bool:
+        """Whether an argument or the environment says which embedder, if only that there is none."""
+        return "embedder" in self.model_fields_set

@@ -3,61 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
 from ..errors import ConfigurationError
+from . import Accepts
 
 DEFAULT_PORT = 6333
 DEFAULT_COLLECTION = "crewai_memory"
 _COLLECTION_NAME = re.compile(r"[A-Za-z0-9_.\-]{1,200}")
-
-
-class CollectionArgs(TypedDict, total=False):
-    """``collection_settings=``, for type checkers and editors; :class:`CollectionSettings` says what they mean."""
-
-    shard_number: int | None
-    replication_factor: int | None
-    write_consistency_factor: int | None
-    shard_by_project: bool
-    on_disk_vectors: bool | None
-    on_disk_payload: bool | None
-    quantization: Literal["scalar", "binary"] | None
-    strict_mode: bool
-
-
-class ServerArgs(TypedDict, total=False):
-    """The options of a server as keyword arguments; :class:`ServerOptions` says what they mean."""
-
-    url: str | Sequence[str] | None
-    host: str | None
-    port: int | None
-    grpc_port: int
-    https: bool | None
-    prefix: str | None
-    api_key: str | None
-    ca_cert: str | Path | None
-    headers: Mapping[str, str] | None
-    trust_env: bool
-    prefer_grpc: bool
-    timeout: float
-    retry_for: float
-    max_connections: int
-    startup_check: bool
-    startup_timeout: float
-    wait: bool
-    ordering: Literal["weak", "medium", "strong"] | None
-    read_consistency: int | Literal["majority", "quorum", "all"] | None
-    collection: str
-    collection_per_project: bool
-    create_collection: bool
-    dimensions: int | None
-    collection_settings: CollectionArgs | None
 
 
 class CollectionSettings(BaseModel):
@@ -77,29 +36,19 @@ class CollectionSettings(BaseModel):
         False, description="Custom sharding: large projects can be given shards of their own (Qdrant >= 1.16, cluster)."
     )
     on_disk_vectors: bool | None = Field(None, description="Originals of dense vectors on disk, not in memory.")
-    on_disk_payload: bool | None = None
+    on_disk_payload: bool | None = Field(None, description="Payload on disk, not in memory.")
     quantization: Literal["scalar", "binary"] | None = Field(
         None, description="A small copy of the dense vectors, in memory: int8 (a quarter) or one bit (a 32nd)."
     )
     strict_mode: bool = Field(True, description="The server refuses filters over payload that is not indexed.")
 
 
-class ServerOptions(BaseModel):
-    """Options that mean something for a server only."""
+class ConnectionOptions(BaseModel):
+    """Options of a server that a connection uses as they were given."""
 
-    url: Annotated[tuple[str, ...] | None, NoDecode] = Field(
-        None,
-        validation_alias="QDRANT_URL",
-        description="Address; several (a list, or comma-separated) are nodes of one cluster, tried in turn.",
-    )
-    host: str | None = Field(None, description="In place of url, with port.")
-    port: int | None = Field(None, ge=1, le=65535)
-    grpc_port: int = Field(6334, ge=1, le=65535)
-    https: bool | None = Field(None, description="For host: TLS. Left out: when api_key or ca_cert is given.")
-    prefix: str | None = Field(None, description="Path below which the server answers, behind a proxy.")
-    api_key: SecretStr | None = Field(None, validation_alias="QDRANT_API_KEY")
+    grpc_port: int = Field(6334, ge=1, le=65535, description="Port for gRPC.")
+    api_key: SecretStr | None = Field(None, validation_alias="QDRANT_API_KEY", description="Key or token (JWT).")
     ca_cert: Path | None = Field(None, description="PEM file of a private CA, in place of the system's.")
-    headers: Mapping[str, str] | None = Field(None, repr=False, exclude=True, description="Sent with every request.")
     trust_env: bool = Field(True, description="Use the proxies that the environment names; false: none.")
     prefer_grpc: bool = Field(False, description="gRPC for everything that is asked of the server.")
     timeout: float = Field(5.0, gt=0, description="Seconds for one request; whole seconds, rounded up.")
@@ -107,14 +56,12 @@ class ServerOptions(BaseModel):
         10.0, ge=0, description="Seconds over which a request that is safe to repeat is repeated; 0: never."
     )
     max_connections: int = Field(32, ge=1, description="Most connections of one process (and of one event loop).")
-    startup_check: bool = Field(True, description="Open fails if the server does not answer.")
-    startup_timeout: float = Field(5.0, gt=0, description="Seconds for that check.")
     wait: bool = Field(True, description="A write returns when it can be read; false: when it is in the server's log.")
     ordering: Literal["weak", "medium", "strong"] | None = Field(None, description="Of writes, in a cluster.")
     read_consistency: int | Literal["majority", "quorum", "all"] | None = Field(
         None, description="How many copies a read asks, in a cluster."
     )
-    collection: str = DEFAULT_COLLECTION
+    collection: str = Field(DEFAULT_COLLECTION, description="Name of the collection.")
     collection_per_project: bool = Field(
         False, description="One collection for each project (own backups, keys, retention), not one for all."
     )
@@ -122,7 +69,40 @@ class ServerOptions(BaseModel):
     dimensions: int | None = Field(
         None, ge=1, description="For QdrantStorageBackend: length of a new collection's vectors, else the first one's."
     )
-    collection_settings: CollectionSettings | None = None
+
+    @field_validator("collection")
+    @classmethod
+    def _check_collection(cls, value: str) -> str:
+        if not _COLLECTION_NAME.fullmatch(value):
+            raise ValueError("at most 200 letters, digits, '_', '-' and '.'")
+        return value
+
+    @field_validator("ca_cert")
+    @classmethod
+    def _check_ca(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_file():
+            raise ValueError("there is no such file; give the PEM file of the CA that signed the server's certificate")
+        return value
+
+
+class ServerOptions(ConnectionOptions):
+    """All options of a server. They mean nothing to other stores."""
+
+    url: Annotated[tuple[str, ...] | None, NoDecode, Accepts("str | Sequence[str] | None")] = Field(
+        None,
+        validation_alias="QDRANT_URL",
+        description="Address; several (a list, or comma-separated) are nodes of one cluster, tried in turn.",
+    )
+    host: str | None = Field(None, description="In place of url, with port.")
+    port: int | None = Field(None, ge=1, le=65535, description="Port for REST, if it is not in url. Default: 6333.")
+    https: bool | None = Field(None, description="For host: TLS. Left out: when api_key or ca_cert is given.")
+    prefix: str | None = Field(None, description="Path below which the server answers, behind a proxy.")
+    headers: Mapping[str, str] | None = Field(None, repr=False, exclude=True, description="Sent with every request.")
+    startup_check: bool = Field(True, description="Open fails if the server does not answer.")
+    startup_timeout: float = Field(5.0, gt=0, description="Seconds for that check.")
+    collection_settings: CollectionSettings | None = Field(
+        None, description="How a new collection is laid out: a dict of settings."
+    )
 
     @field_validator("url", mode="before")
     @classmethod
@@ -153,43 +133,14 @@ class ServerOptions(BaseModel):
             raise ValueError("no user, password or query in it: a key goes into api_key= or QDRANT_API_KEY")
         return value
 
-    @field_validator("collection")
-    @classmethod
-    def _check_collection(cls, value: str) -> str:
-        if not _COLLECTION_NAME.fullmatch(value):
-            raise ValueError("at most 200 letters, digits, '_', '-' and '.'")
-        return value
 
-    @field_validator("ca_cert")
-    @classmethod
-    def _check_ca(cls, value: Path | None) -> Path | None:
-        if value is not None and not value.is_file():
-            raise ValueError("there is no such file; give the PEM file of the CA that signed the server's certificate")
-        return value
+class ServerSettings(ConnectionOptions):
+    """What one connection is made of: a server's options without contradictions. Equal settings share connections."""
 
-
-class ServerSettings(BaseModel):
-    """A server's options, checked and settled: what one connection is made of. Equal settings share connections."""
-
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, populate_by_name=True)
 
     urls: tuple[str, ...]
-    grpc_port: int
-    api_key: SecretStr | None
-    ca_cert: Path | None
     headers: tuple[tuple[str, str], ...] = Field(repr=False, exclude=True)
-    trust_env: bool
-    prefer_grpc: bool
-    timeout: float
-    retry_for: float
-    max_connections: int
-    wait: bool
-    ordering: str | None
-    read_consistency: int | str | None
-    collection: str
-    collection_per_project: bool
-    create_collection: bool
-    dimensions: int | None
     collection_settings: CollectionSettings
 
     @property
@@ -199,7 +150,7 @@ class ServerSettings(BaseModel):
 
     @classmethod
     def of(cls, options: ServerOptions) -> ServerSettings:
-        """Settle the options of a configuration that names a server.
+        """The settings of a configuration that names a server.
 
         Raises:
             ConfigurationError: two options contradict each other.
@@ -207,10 +158,13 @@ class ServerSettings(BaseModel):
         urls = _urls(options)
         if options.prefer_grpc and any(urlsplit(url).path for url in urls):
             raise ConfigurationError("gRPC knows no path: leave out prefer_grpc=, or prefix= and the path in url=")
-        values = {name: getattr(options, name) for name in cls.model_fields if name in ServerOptions.model_fields}
-        values["headers"] = tuple(sorted((options.headers or {}).items()))
-        values["collection_settings"] = options.collection_settings or CollectionSettings.model_validate({})
-        return cls(urls=urls, **values)
+        as_given = {name: getattr(options, name) for name in ConnectionOptions.model_fields}
+        return cls(
+            **as_given,
+            urls=urls,
+            headers=tuple(sorted((options.headers or {}).items())),
+            collection_settings=options.collection_settings or CollectionSettings.model_validate({}),
+        )
 
 
 def _urls(options: ServerOptions) -> tuple[str, ...]:

@@ -24,9 +24,9 @@ from ...scope_context import NO_SCOPE, ScopeFields
 from ...store.base import MemoryStore
 from ...validation import normalize_path, storable_text, text_tuple
 from ..current_run import OnError
+from ..defaults import options_of
 from ..events import query_events, save_events
 from ..options import OUR_OPTIONS, PersistentMemoryOptions
-from ..provider_config import options_of
 from ..saving import keep, match_reasons, storable_fields, touch
 from ..storage import PersistentStorage
 from ..transcript import handed_over, memory_texts, messages_of

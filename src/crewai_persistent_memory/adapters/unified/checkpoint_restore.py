@@ -3,13 +3,14 @@
 CrewAI (>= 1.14) restores a checkpoint by building its own ``Memory`` of what was written, and copies an agent (>= 1.11)
 by building one of what was dumped. It builds one where nothing but ``memory=True`` was said, and for every flow. All of
 them are built in one place, whoever asks: ``Memory.model_post_init``, in 1.10 ``Memory.__init__``. There the new object
-is made one of ours, if its storage is (a spec of :mod:`..dumping`, or a backend of this package), or if it was given no
-storage and :func:`.registering.register` was called with ``default=True``.
+becomes one of ours if its storage is ours (a spec of :mod:`..checkpoint_recipe`, or a backend of this package), or if it
+was given no storage and :func:`register` was called with ``default=True``.
 """
 
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,11 +21,15 @@ from crewai.memory.unified_memory import Memory
 
 from ..checkpoint_recipe import Recipe, is_spec, read_spec, recipe_of
 from ..checkpoint_restore import reopened, withheld
+from ..defaults import current, default_memory
+from ..external_memory import ExternalMemory
 from .hosted_memory import HostedMemory
 from .memory import PersistentMemory
 from .scope_views import PersistentScope, PersistentSlice
 from .storage_backend import QdrantStorageBackend
 from .third_party_storage import ForeignMemory, NoBackend
+
+logger = logging.getLogger("crewai_persistent_memory")
 
 OURS = (HostedMemory, ForeignMemory)
 _STATE = ("__dict__", "__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
@@ -126,12 +131,9 @@ def _keep_in_flows() -> None:
 
 def _memory_for(given: Mapping[str, Any]) -> Memory | None:
     """The memory of ours that arguments of CrewAI's ``Memory`` stand for."""
-    from ..register import default_memory
-
     storage = given.get("storage")
     if storage is None:
-        default: Memory | None = default_memory(given)
-        return default
+        return _registered(given)
     if isinstance(storage, NoBackend):
         return ForeignMemory(storage.foreign)
     if isinstance(storage, QdrantStorageBackend) and storage.recipe is not None:
@@ -140,6 +142,20 @@ def _memory_for(given: Mapping[str, Any]) -> Memory | None:
         written = read_spec(storage)
         return None if written["of"] == "backend" else _restored(written)
     return None
+
+
+def _registered(given: Mapping[str, Any]) -> Memory | None:
+    """The memory that :func:`register` put in the place of CrewAI's own; ``None`` if CrewAI's shall be built."""
+    if not current().replace_crewais:
+        return None
+    if given.get("embedder") is not None:
+        logger.warning(
+            "the embedder= of a memory is not used: register(default=True) was called, and the store has an embedder "
+            "of its own; give register(embedder=...) when it is created"
+        )
+    # A copy: unregister() closes it, and a crew does not.
+    default: PersistentMemory = default_memory(PersistentMemory)
+    return default.scoped()
 
 
 def _backend(spec: Any) -> QdrantStorageBackend:
@@ -172,11 +188,7 @@ def build(recipe: Recipe, store: Any, share: Any = None) -> Memory:
 
 
 def _class_of(recipe: Recipe) -> type[PersistentMemory]:
-    if recipe.of != "external":
-        return PersistentMemory
-    from ..external_memory import ExternalMemory
-
-    return ExternalMemory
+    return ExternalMemory if recipe.of == "external" else PersistentMemory
 
 
 def _become(new: Memory, ours: Memory) -> None:

@@ -23,9 +23,9 @@ from ...scope_context import NO_SCOPE, ScopeFields
 from ...validation import storable_text
 from ..checkpoint_recipe import Recipe
 from ..current_run import check_on_error
+from ..defaults import options_of
 from ..events import logged, query_events
 from ..options import PersistentMemoryOptions, besides_a_store, open_from
-from ..provider_config import options_of
 from ..saving import match_reasons, touch
 from .hosted_memory import Bridge
 from .options import check_options, crewai_options

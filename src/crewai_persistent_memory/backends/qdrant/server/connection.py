@@ -198,7 +198,7 @@ class ServerConnection:
 
     def _place(self, client: RetryingClient, route: Route, descriptor: Descriptor) -> Place:
         settings = self._settings
-        consistency = settings.read_consistency
+        consistency: Any = settings.read_consistency
         if isinstance(consistency, str):
             consistency = models.ReadConsistencyType(consistency)  # gRPC takes no text
         key = None

@@ -1,0 +1,97 @@
+"""The options that :func:`register` sets for the whole process, and the memory that stands for ``memory=True``.
+
+They hold for what is built by name or by default. A memory that is built from options of its own reads none of them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ..config.options import ABOUT_A_STORE, STORE_OPTIONS
+from .current_run import OnError
+from .provider_config import NAME, ProviderConfig, parse_config
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What a process has registered.
+
+    Attributes:
+        options: of :class:`MemoryConfig`, for what is built by name or by default.
+        on_error: what a memory that fails inside a crew means for the crew.
+        replace_crewais: whether they also stand for ``memory=True`` and every memory that CrewAI builds itself.
+    """
+
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    on_error: OnError = "warn"
+    replace_crewais: bool = False
+
+
+class _Process:
+    """The state of this process."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.defaults = Defaults()
+        self.memory: Any = None
+
+
+_process: Final = _Process()
+
+
+def current() -> Defaults:
+    """What is registered at this moment."""
+    return _process.defaults
+
+
+def set_defaults(defaults: Defaults) -> Any:
+    """Register ``defaults`` in place of what was registered.
+
+    Returns:
+        The memory that stood for ``memory=True`` until now, ``None`` if nobody has asked for it. It stays open: crews
+        may have it.
+    """
+    with _process.lock:
+        memory, _process.memory = _process.memory, None
+        _process.defaults = defaults
+    return memory
+
+
+def default_memory(build: Callable[..., Any]) -> Any:
+    """The memory that stands for ``memory=True``. Built from the registered options at its first use.
+
+    Args:
+        build: the class ``PersistentMemory`` of the installed CrewAI.
+    """
+    with _process.lock:
+        if _process.memory is None:
+            defaults = _process.defaults
+            _process.memory = build(on_error=defaults.on_error, **defaults.options)
+        return _process.memory
+
+
+def with_defaults(options: Mapping[str, Any]) -> dict[str, Any]:
+    """``options`` over the registered ones. A store named in ``options`` replaces a registered store, with all that is
+    said about that one: its key is not for another server."""
+    registered = _process.defaults.options
+    if _names_a_store(options) and _names_a_store(registered):
+        registered = {name: value for name, value in registered.items() if name not in ABOUT_A_STORE}
+    return {**registered, **options}
+
+
+def options_of(published: Mapping[str, Any]) -> dict[str, Any]:
+    """The keyword arguments of ``PersistentMemory`` for a published configuration. What ``"persistent"`` leaves out
+    comes from :func:`register`.
+
+    Raises:
+        ConfigurationError: see :func:`.provider_config.parse_config`.
+    """
+    config: ProviderConfig = parse_config(published)
+    return with_defaults(config.options) if config.provider == NAME else config.options
+
+
+def _names_a_store(options: Mapping[str, Any]) -> bool:
+    return any(options.get(name) is not None for name in (*STORE_OPTIONS, "store"))
