@@ -24,6 +24,9 @@ MEMORY: Final = "memory"
 ENTITY: Final = "entity"
 """Kinds of entries. Any other text is a kind as well."""
 
+DEFAULT_IMPORTANCE: Final = 0.5
+"""Stores do not write it down: another value here needs a migration of them."""
+
 
 @dataclass(frozen=True)
 class MemoryEntry:
@@ -52,7 +55,7 @@ class MemoryEntry:
     path: str = "/"
     categories: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    importance: float = 0.5
+    importance: float = DEFAULT_IMPORTANCE
     created_at: datetime = field(default_factory=utcnow)
     last_accessed: datetime = field(default_factory=utcnow)
     source: str | None = None

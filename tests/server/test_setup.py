@@ -25,7 +25,7 @@ from crewai_persistent_memory import (
     open_store,
     use_scope,
 )
-from crewai_persistent_memory.backends.qdrant.schema import TENANT_KEY
+from crewai_persistent_memory.backends.qdrant.schema import INDEXES, TENANT_KEY
 from crewai_persistent_memory.backends.qdrant.server import bootstrap as server_setup
 from crewai_persistent_memory.backends.qdrant.server.connection import project_name
 
@@ -75,7 +75,7 @@ class TestCreation:
     ) -> None:
         start_at_once(server, collection, 8)
         indexes = info(server, collection)["payload_schema"]
-        assert set(indexes) == set(server_setup._indexes())
+        assert set(indexes) == set(INDEXES)
         assert indexes[TENANT_KEY]["params"]["is_tenant"] is True
         assert open_here(server.url).count() == 8
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..entry import DEFAULT_IMPORTANCE
 from ..errors import ConfigurationError, PersistentMemoryError
 from ..validation import MOST_FOUND, check_text
 from .forgetting import everything_of, some_of
@@ -56,7 +57,7 @@ def remember(
     target: Target,
     text: Annotated[str, typer.Argument(help="What to remember; - reads it from standard input.")],
     category: Annotated[list[str] | None, typer.Option("--category", "-c", help="A tag; may be repeated.")] = None,
-    importance: Annotated[float, typer.Option(min=0, max=1)] = 0.5,
+    importance: Annotated[float, typer.Option(min=0, max=1)] = DEFAULT_IMPORTANCE,
     json: Json = False,
 ) -> None:
     """Remember a text. Creates the store if there is none."""

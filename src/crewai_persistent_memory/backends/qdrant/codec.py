@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -21,11 +22,13 @@ from ...validation import (
 from .engine_requests import Hit, PointData
 from .schema import (
     DEFAULT_IMPORTANCE,
+    POSITION_KEY,
     audience,
     format_time,
     metadata_term,
     parse_time,
     point_id,
+    position_at,
     scope_payload,
 )
 
@@ -34,8 +37,15 @@ _from_json = json.JSONDecoder().raw_decode
 
 
 def to_points(entries: Sequence[MemoryEntry], owners: Sequence[Scope], encoder: KeywordEncoder) -> list[PointData]:
-    """Entries as points; see :func:`to_point`."""
-    return [to_point(entry, owner, encoder) for entry, owner in zip(entries, owners, strict=True)]
+    """Entries as points; see :func:`to_point`. Entries of one time keep the order in which they are given."""
+    points = [to_point(entry, owner, encoder) for entry, owner in zip(entries, owners, strict=True)]
+    if len(points) > 1:
+        earlier: Counter[int] = Counter()
+        for point in points:
+            position = point.payload[POSITION_KEY]
+            point.payload[POSITION_KEY] = position + earlier[position]
+            earlier[position] += 1
+    return points
 
 
 def to_point(entry: MemoryEntry, owner: Scope, encoder: KeywordEncoder) -> PointData:
@@ -47,14 +57,19 @@ def to_point(entry: MemoryEntry, owner: Scope, encoder: KeywordEncoder) -> Point
     content = check_text("content", entry.content)
     entry_id = check_id(entry.id)
     importance = check_importance(entry.importance)
-    created_at = format_time(to_naive_utc("created_at", entry.created_at))
+    created = to_naive_utc("created_at", entry.created_at)
     last_accessed = format_time(to_naive_utc("last_accessed", entry.last_accessed))
     source = None if entry.source is None else check_text("source", entry.source)
     categories = [check_text("a category", c) for c in text_tuple("categories", entry.categories)]
     kind = check_text("kind", entry.kind, allow_blank=False)
     check_metadata(entry.metadata)
 
-    payload: dict[str, Any] = {**scope_payload(owner), "content": content, "created_at": created_at}
+    payload: dict[str, Any] = {
+        **scope_payload(owner),
+        "content": content,
+        "created_at": format_time(created),
+        POSITION_KEY: position_at(created),
+    }
     if ancestors := path_ancestors(check_text("path", entry.path)):
         payload["ancestors"] = ancestors
     if categories:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from ...embedding import Embedder, KeywordEncoder, SparseVector
+from ...ranking import Ranking
 from .manifest import Descriptor
 
 T = TypeVar("T")
@@ -68,19 +69,6 @@ class Hit(NamedTuple):
     payload: Mapping[str, Any]
     score: float | None = None
     dense: Sequence[float] | None = None
-
-
-class Ranking(NamedTuple):
-    """How fused relevance, age and importance become one score in 0…1.
-
-    ``score = relevance × (semantic + recency × 0.5^(age / half life) + importance × entry importance)``
-    """
-
-    semantic: float
-    recency: float
-    importance: float
-    half_life_days: float
-    now: datetime
 
 
 class Profile(NamedTuple):

@@ -1,4 +1,4 @@
-"""What a collection says about itself: schema version, language, and the embedder its vectors come from."""
+"""What a collection says about itself: its layout, its language, and the embedder that its vectors come from."""
 
 from __future__ import annotations
 
@@ -16,8 +16,14 @@ from ...errors import (
     StoreCorruptedError,
 )
 
-SCHEMA_VERSION: Final = 1
 FORMAT: Final = "crewai-persistent-memory"
+
+OLDEST_CODE: Final[Mapping[int, int]] = {1: 1, 2: 1}
+"""By layout: the oldest layout whose code may use a store that has it. Layout 2 adds keys and indexes that code of
+layout 1 passes over."""
+
+LAYOUT: Final = max(OLDEST_CODE)
+"""The layout that this code writes, see ``migrations``."""
 
 KEYWORDS: Final = "keywords"
 """Keywords only; the store holds no dense vectors."""
@@ -63,6 +69,9 @@ class Descriptor:
         language: stop words and stemmer of the keyword vectors.
         shards: on a server, how many shards an entry may be in.
         by_project: on a server, whether shards are chosen by project.
+        layout: the layout of its points and indexes, see ``migrations``.
+        oldest_code: the oldest layout whose code may use it. Its name in the JSON is ``schema_version``, which is what
+            the first version of this package looks at.
     """
 
     vectors: str
@@ -71,11 +80,14 @@ class Descriptor:
     language: str = "english"
     shards: int = 1
     by_project: bool = False
+    layout: int = LAYOUT
+    oldest_code: int = OLDEST_CODE[LAYOUT]
 
     def to_json(self) -> dict[str, Any]:
         return {
             "format": FORMAT,
-            "schema_version": SCHEMA_VERSION,
+            "schema_version": self.oldest_code,
+            "layout": self.layout,
             "vectors": self.vectors,
             "dimensions": self.dimensions,
             "fingerprint": None if self.fingerprint is None else self.fingerprint.to_json(),
@@ -94,14 +106,14 @@ class Descriptor:
         """
         if not isinstance(data, Mapping) or data.get("format") != FORMAT:
             raise StoreCorruptedError(f"{where} does not describe a {FORMAT} store: restore it from a backup")
-        version = data.get("schema_version")
-        if not isinstance(version, int) or version < 1:
-            raise StoreCorruptedError(f"{where} has no usable schema version ({version!r}): restore it from a backup")
-        if version > SCHEMA_VERSION:
+        oldest_code = _version(data, "schema_version", where)
+        if oldest_code > LAYOUT:
             raise SchemaVersionError(
-                f"{where} has schema version {version}, this package reads up to {SCHEMA_VERSION}: "
+                f"{where} has schema version {oldest_code}, this package reads up to {LAYOUT}: "
                 "upgrade crewai-persistent-memory"
             )
+        # The first version of this package writes no layout, and drops the one that it finds.
+        layout = _version(data, "layout", where) if "layout" in data else oldest_code
         try:
             fingerprint = data["fingerprint"]
             return cls(
@@ -111,12 +123,24 @@ class Descriptor:
                 language=data["language"],
                 shards=data.get("shards", 1),
                 by_project=data.get("by_project", False),
+                layout=layout,
+                oldest_code=oldest_code,
             )
         except (KeyError, AttributeError, TypeError) as error:
             raise StoreCorruptedError(f"{where} is incomplete ({error!r}): restore it from a backup") from error
 
     def with_dimensions(self, dimensions: int) -> Descriptor:
         return replace(self, dimensions=dimensions)
+
+    def with_layout(self, layout: int) -> Descriptor:
+        return replace(self, layout=layout, oldest_code=OLDEST_CODE[layout])
+
+
+def _version(data: Mapping[str, Any], name: str, where: str) -> int:
+    version = data.get(name)
+    if not isinstance(version, int) or version < 1:
+        raise StoreCorruptedError(f"{where} has no usable {name} ({version!r}): restore it from a backup")
+    return version
 
 
 def settle(

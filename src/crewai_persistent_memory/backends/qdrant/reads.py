@@ -8,6 +8,7 @@ from typing import Any
 
 from ...entry import MemoryEntry, PathInfo
 from ...io.steps import Steps, work
+from ...ranking import Ranking
 from ...scope import Scope, owners_visible_to
 from ...store import operations as op
 from ...validation import child_paths, utcnow
@@ -15,7 +16,7 @@ from .changes import is_long
 from .codec import to_entry
 from .collection import Collection
 from .dense_vectors import vectors_to_search
-from .engine_requests import Count, Describe, Facet, Hit, Profile, Ranking, Retrieve, Search, SearchMany, Where
+from .engine_requests import Count, Describe, Facet, Hit, Profile, Retrieve, Search, SearchMany, Where
 from .paging import page_of
 from .schema import checked, point_id, where_filter, where_visible
 
@@ -35,7 +36,7 @@ def search(operation: op.Search, collection: Collection) -> Steps[list[list[Memo
 def _searches(operation: op.Search, profile: Profile, dense: Mapping[str, Sequence[float]]) -> list[Search]:
     weights = operation.weights
     assert weights is not None, "Qdrant has the capability to rank"
-    ranking = Ranking(weights.semantic, weights.recency, weights.importance, weights.half_life_days, utcnow())
+    ranking = Ranking(weights, utcnow())
     corpus = where_visible(operation.scope, include_shared=operation.include_shared)
     return [
         Search(

@@ -16,6 +16,9 @@ One collection holds all tenants. A tenant is an organisation, a project and a u
 | ``kind`` | keyword | where it is not ``memory`` |
 | ``importance`` | float | where it is not 0.5 |
 | ``created_at`` | datetime | RFC 3339, UTC, microseconds |
+| ``expires_at`` | datetime | the same, when the entry expires; missing: never |
+| ``position`` | integer | the entry's place among those of its run, see :func:`position_at`; missing: the one of its \
+  ``created_at`` |
 | ``last_accessed`` | text | the same, of an entry that was read since it was written |
 | ``record`` | text | the rest of the entry as JSON text, so that metadata comes back exactly |
 | ``path``, ``metadata``, ``source``, ``private`` | text | JSON text, of an entry whose field was changed since it was \
@@ -36,9 +39,10 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
+from enum import Enum
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ...entry import MEMORY, EntryFilter
 from ...errors import InvalidEntryError
@@ -50,23 +54,58 @@ DENSE: Final = "dense"
 KEYWORDS: Final = "keywords"
 
 TENANT_KEY: Final = "tenant"
-KEYWORD_INDEXES: Final = (
-    "org_id",
-    "project_id",
-    "user_id",
-    "run_id",
-    "agent_id",
-    "owner",
-    "ancestors",
-    "categories",
-    "audience",
-    "kind",
-)
-INTEGER_INDEXES: Final = ("metadata_terms",)
-DATETIME_INDEXES: Final = ("created_at",)
-FLOAT_INDEXES: Final = ("importance",)
+EXPIRES_AT_KEY: Final = "expires_at"
+POSITION_KEY: Final = "position"
+
+
+class IndexKind(Enum):
+    """How a payload key is indexed. Each engine has its own parameters for it."""
+
+    TENANT = "tenant"
+    """A keyword by which the engine keeps points together."""
+    KEYWORD = "keyword"
+    DIGEST = "digest"
+    """An integer that is looked up, never compared."""
+    NUMBER = "number"
+    """An integer that is compared and ordered by."""
+    FLOAT = "float"
+    TIME = "time"
+
+
+class Index(NamedTuple):
+    """Attributes:
+    kind: how the key is indexed.
+    since: the first layout that has the index.
+    """
+
+    kind: IndexKind
+    since: int = 1
+
+
+INDEXES: Final[Mapping[str, Index]] = {
+    TENANT_KEY: Index(IndexKind.TENANT),
+    "org_id": Index(IndexKind.KEYWORD),
+    "project_id": Index(IndexKind.KEYWORD),
+    "user_id": Index(IndexKind.KEYWORD),
+    "run_id": Index(IndexKind.KEYWORD),
+    "agent_id": Index(IndexKind.KEYWORD),
+    "owner": Index(IndexKind.KEYWORD),
+    "ancestors": Index(IndexKind.KEYWORD),
+    "categories": Index(IndexKind.KEYWORD),
+    "audience": Index(IndexKind.KEYWORD),
+    "kind": Index(IndexKind.KEYWORD),
+    "metadata_terms": Index(IndexKind.DIGEST),
+    "created_at": Index(IndexKind.TIME),
+    "importance": Index(IndexKind.FLOAT),
+    EXPIRES_AT_KEY: Index(IndexKind.TIME, since=2),
+    POSITION_KEY: Index(IndexKind.NUMBER, since=2),
+}
+"""Every index of a collection. A new one needs a migration, see ``migrations``."""
 
 DEFAULT_IMPORTANCE: Final = 0.5
+
+_EPOCH: Final = datetime(1970, 1, 1)
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 logger = logging.getLogger("crewai_persistent_memory")
 
@@ -81,6 +120,15 @@ def format_time(value: datetime) -> str:
 
 def parse_time(value: str) -> datetime:
     return datetime.fromisoformat(value.removesuffix("Z"))
+
+
+def position_at(created_at: datetime) -> int:
+    """The position of an entry in its run: the microseconds from 1970 to its creation, naive UTC.
+
+    A worker needs no request to know it, two workers agree on it, and an entry that a worker of layout 1 saved gets the
+    same from its ``created_at``.
+    """
+    return (created_at - _EPOCH) // _MICROSECOND
 
 
 # -- scope ---------------------------------------------------------------------------------------------------------

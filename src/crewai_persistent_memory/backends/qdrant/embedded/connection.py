@@ -76,7 +76,7 @@ def open_embedded(
                 if stored is None:
                     shard, deleted = create_shard(directory, descriptor), 0
                 else:
-                    shard, deleted = open_shard(directory, descriptor)
+                    shard, descriptor, deleted = open_shard(directory, descriptor)
                 directory.make_private()
         except BaseException:
             directory.release()

@@ -75,6 +75,11 @@ class Ledger:
         """These are about to be deleted."""
         self._append(f"- {point}" for point in points)
 
+    def sync(self) -> None:
+        """Bring what was appended to the disk."""
+        assert self._file is not None
+        os.fsync(self._file)
+
     def _append(self, lines: Iterable[str]) -> None:
         data = b"".join(_with_sum(line) for line in lines)
         assert self._file is not None

@@ -18,6 +18,7 @@ from .directory import WRITE_RESERVE, StoreDirectory
 from .flushing import sync_tree
 from .ledger import Ledger, content_of
 from .long_texts import complete_keywords
+from .migrate import migrate
 from .rebuild import ensure_dense, load_shard, new_shard
 from .salvage import all_ids, mend, missing_of, note_lost, read_one
 
@@ -66,14 +67,16 @@ def stored_descriptor(directory: StoreDirectory) -> Descriptor | None:
     return directory.read_descriptor()
 
 
-def open_shard(directory: StoreDirectory, descriptor: Descriptor) -> tuple[Any, int]:
-    """Open what is there, mended if it is damaged, and checked against the ledger if it was not closed.
+def open_shard(directory: StoreDirectory, descriptor: Descriptor) -> tuple[Any, Descriptor, int]:
+    """Open what is there: mended if it is damaged, checked against the ledger if it was not closed, and migrated.
 
     Returns:
-        The shard, and how many entries were deleted since it was last written anew.
+        The shard, the descriptor with the layout that the store now has, and how many entries were deleted since it
+        was last written anew.
 
     Raises:
         StoreCorruptedError: it cannot be read.
+        StoreFullError: it must be migrated, and there is no room.
     """
     seal = read_seal(directory)
     if seal is not None and (damaged := seal.damaged(directory.path)):
@@ -85,10 +88,11 @@ def open_shard(directory: StoreDirectory, descriptor: Descriptor) -> tuple[Any, 
     shard = _load(directory, descriptor)
     try:
         _check(directory, shard, seal)
+        descriptor = migrate(directory, shard, descriptor)
     except BaseException:
         shard.close()
         raise
-    return shard, 0 if seal is None else seal.deleted
+    return shard, descriptor, 0 if seal is None else seal.deleted
 
 
 def _check(directory: StoreDirectory, shard: Any, seal: Seal | None) -> None:

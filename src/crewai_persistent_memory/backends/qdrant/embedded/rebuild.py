@@ -11,7 +11,7 @@ found at the next opening says how far this came, see :func:`finish_swap`.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,15 +19,7 @@ import qdrant_edge as edge
 
 from ....errors import StoreCorruptedError
 from ..manifest import Descriptor
-from ..schema import (
-    DATETIME_INDEXES,
-    DENSE,
-    FLOAT_INDEXES,
-    INTEGER_INDEXES,
-    KEYWORD_INDEXES,
-    KEYWORDS,
-    TENANT_KEY,
-)
+from ..schema import DENSE, INDEXES, KEYWORDS, Index, IndexKind
 from .checksums import break_seal
 from .directory import StoreDirectory
 from .errors import is_not_allowed
@@ -48,19 +40,26 @@ def new_shard(folder: Path, descriptor: Descriptor) -> Any:
         hnsw_config=edge.HnswIndexConfig(m=0, ef_construct=100, full_scan_threshold=10_000),
     )
     shard = edge.EdgeShard.create(str(folder), config)
-    index = edge.UpdateOperation.create_field_index
-    shard.update(index(TENANT_KEY, edge.KeywordIndexParams(is_tenant=True)))
-    for key in KEYWORD_INDEXES:
-        shard.update(index(key, edge.KeywordIndexParams()))
-    for key in INTEGER_INDEXES:
-        shard.update(index(key, edge.IntegerIndexParams(lookup=True, range=False)))
-    for key in DATETIME_INDEXES:
-        shard.update(index(key, edge.DatetimeIndexParams()))
-    for key in FLOAT_INDEXES:
-        shard.update(index(key, edge.FloatIndexParams()))
+    create_indexes(shard, INDEXES)
     if descriptor.dimensions is not None:
         ensure_dense(shard, descriptor.dimensions)
     return shard
+
+
+_INDEX_PARAMS: Final[Mapping[IndexKind, Any]] = {
+    IndexKind.TENANT: edge.KeywordIndexParams(is_tenant=True),
+    IndexKind.KEYWORD: edge.KeywordIndexParams(),
+    IndexKind.DIGEST: edge.IntegerIndexParams(lookup=True, range=False),
+    IndexKind.NUMBER: edge.IntegerIndexParams(lookup=False, range=True),
+    IndexKind.FLOAT: edge.FloatIndexParams(),
+    IndexKind.TIME: edge.DatetimeIndexParams(),
+}
+
+
+def create_indexes(shard: Any, indexes: Mapping[str, Index]) -> None:
+    """Create indexes; harmless for those that are there."""
+    for key, index in indexes.items():
+        shard.update(edge.UpdateOperation.create_field_index(key, _INDEX_PARAMS[index.kind]))
 
 
 def ensure_dense(shard: Any, dimensions: int) -> None:

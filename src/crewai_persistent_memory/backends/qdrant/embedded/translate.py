@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import qdrant_edge as edge
 
+from ....ranking import RRF_K, SECONDS_PER_DAY, Decay, Expression, Product, Ranking, Sum, Variable
 from ....scope import SCOPE_FIELDS
 from ..engine_requests import (
     Condition,
@@ -19,14 +20,13 @@ from ..engine_requests import (
     NoDense,
     Ordered,
     PointData,
-    Ranking,
     Retrieve,
     Search,
     Unembedded,
     Where,
 )
-from ..ranking import DAY, RRF_K, best_fused, depth_for
-from ..schema import DEFAULT_IMPORTANCE, DENSE, KEYWORDS, format_time
+from ..ranking import DEFAULTS, VARIABLES, depth_for
+from ..schema import DENSE, KEYWORDS, format_time
 
 _ALL_FACETS = 1_000_000
 
@@ -59,6 +59,24 @@ def _match(condition: Match) -> Any:
     match = edge.MatchValue(values[0]) if len(values) == 1 else edge.MatchAny(any=cast(Any, list(values)))
     matches = edge.FieldCondition(key=condition.key, match=match)
     return edge.Filter(should=[matches, missing]) if condition.or_missing else matches
+
+
+def _expression(value: Expression) -> edge.Expression:
+    if isinstance(value, Variable):
+        return edge.Expression.Variable(VARIABLES[value])
+    if isinstance(value, Sum):
+        return edge.Expression.Sum([_expression(term) for term in value.terms])
+    if isinstance(value, Product):
+        return edge.Expression.Mult([_expression(factor) for factor in value.factors])
+    if isinstance(value, Decay):
+        return edge.Expression.Decay(
+            edge.DecayKind.Exp,
+            x=edge.Expression.DatetimeKey("created_at"),
+            target=edge.Expression.Datetime(format_time(value.now)),
+            midpoint=0.5,
+            scale=value.half_life_days * SECONDS_PER_DAY,
+        )
+    return edge.Expression.Constant(value)
 
 
 def to_point(point: PointData) -> edge.Point:
@@ -124,25 +142,9 @@ class EdgeReader:
             query=cast(edge.Fusion, edge.Fusion.Rrf(k=RRF_K)),
             limit=depth,
         )
-        constant, times = edge.Expression.Constant, edge.Expression.Mult
-        best = best_fused(len(lists))
-        recency = edge.Expression.Decay(
-            edge.DecayKind.Exp,
-            x=edge.Expression.DatetimeKey("created_at"),
-            target=edge.Expression.Datetime(format_time(ranking.now)),
-            midpoint=0.5,
-            scale=ranking.half_life_days * DAY,
-        )
-        weight = edge.Expression.Sum(
-            [
-                constant(ranking.semantic / best),
-                times([constant(ranking.recency / best), recency]),
-                times([constant(ranking.importance / best), edge.Expression.Variable("importance")]),
-            ]
-        )
         return edge.QueryRequest(
             prefetches=[fused],
-            query=edge.Formula(times([edge.Expression.Variable("$score"), weight]), {"importance": DEFAULT_IMPORTANCE}),
+            query=edge.Formula(_expression(ranking.formula(len(lists))), DEFAULTS),
             limit=request.limit,
             with_payload=not self.one_by_one,
             score_threshold=request.min_score,

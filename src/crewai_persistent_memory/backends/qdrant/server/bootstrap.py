@@ -31,17 +31,10 @@ from ....io.steps import Steps
 from ..engine_requests import Change, PointData, Request, Search, SetVectors, Upsert
 from ..manifest import EMBEDDER, EXTERNAL, Descriptor, settle
 from ..manifest import KEYWORDS as KEYWORDS_ONLY
-from ..schema import (
-    DATETIME_INDEXES,
-    DENSE,
-    FLOAT_INDEXES,
-    INTEGER_INDEXES,
-    KEYWORD_INDEXES,
-    KEYWORDS,
-    TENANT_KEY,
-)
+from ..schema import DENSE, INDEXES, KEYWORDS
 from .client import RetryingClient
 from .errors import AlreadyExists
+from .indexes import create_indexes
 
 OLDEST: Final = (1, 15)
 SHARD_BY_PROJECT_SINCE: Final = (1, 16)
@@ -190,19 +183,7 @@ class Opening:
             key["replication_factor"] = wanted.replication_factor
             with suppress(AlreadyExists):
                 yield from self.client.call("create_shard_key", {**name, **key, "timeout": CREATION_TIMEOUT})
-        info = yield from self.client.call("get_collection", name)
-        for field, schema in _indexes().items():
-            existing = (info.payload_schema or {}).get(field)
-            if existing is None:
-                # No timeout of its own: Qdrant 1.16 cannot read that parameter here.
-                index = {"field_name": field, "field_schema": schema, "wait": True}
-                yield from self.client.call("create_payload_index", {**name, **index})
-            elif str(getattr(existing.data_type, "value", existing.data_type)) != schema.type.value:
-                # Creating it would replace the other one without a word.
-                raise ConfigurationError(
-                    f"collection {self.collection!r} at {self.settings.where} has a {existing.data_type} index on "
-                    f"{field!r}, where {schema.type.value} is needed: choose another collection="
-                )
+        info = yield from create_indexes(self.client, self.collection, INDEXES, self.settings.where)
         shards = (wanted.shard_number if chosen.by_project else info.config.params.shard_number) or 1
         descriptor = replace(chosen, shards=shards)
         point = models.PointStruct(id=DESCRIPTOR_ID, vector={}, payload=descriptor.to_json())
@@ -251,19 +232,6 @@ def _quantization(kind: str | None) -> Any:
     if kind == "binary":
         return models.BinaryQuantization(binary=models.BinaryQuantizationConfig(always_ram=True))
     return None
-
-
-def _indexes() -> dict[str, Any]:
-    keyword = models.KeywordIndexType.KEYWORD
-    schemas: dict[str, Any] = {TENANT_KEY: models.KeywordIndexParams(type=keyword, is_tenant=True)}
-    schemas.update({key: models.KeywordIndexParams(type=keyword) for key in KEYWORD_INDEXES})
-    integer = models.IntegerIndexParams(type=models.IntegerIndexType.INTEGER, lookup=True, range=False)
-    schemas.update(dict.fromkeys(INTEGER_INDEXES, integer))
-    moment = models.DatetimeIndexParams(type=models.DatetimeIndexType.DATETIME)
-    schemas.update(dict.fromkeys(DATETIME_INDEXES, moment))
-    number = models.FloatIndexParams(type=models.FloatIndexType.FLOAT)
-    schemas.update(dict.fromkeys(FLOAT_INDEXES, number))
-    return schemas
 
 
 def admit(request: Request[Any], descriptor: Descriptor, where: str) -> None:

@@ -45,7 +45,7 @@ from ..engine_requests import (
     Upsert,
     Where,
 )
-from ..manifest import EXTERNAL, Descriptor, settle
+from ..manifest import EXTERNAL, LAYOUT, Descriptor, settle
 from .bootstrap import (
     DEFAULT_SHARD_KEY,
     DESCRIPTOR_ID,
@@ -58,6 +58,7 @@ from .bootstrap import (
 from .client import RetryingClient
 from .deadline import Deadline
 from .engine import ServerEngine, arelease, release, share
+from .migrate import require_layout
 from .requests import Place, answer
 from .strict_mode import NO_LIMITS, StrictModeError, limits_of
 from .translate import to_filter
@@ -123,7 +124,7 @@ class ServerConnection:
         if isinstance(request, Compact):
             return cast(T, False)  # a server removes what was deleted in its own time
         background = isinstance(request, SetPayload) and request.background
-        client = RetryingClient(self._engine, _DOING[type(request)], 0 if background else self._settings.retry_for)
+        client = self._engine.client(_DOING[type(request)], 0 if background else None)
         if background:
             return cast(T, self._engine.in_background(self._answered(client, request, route)))
         return cast(T, (yield from self._answered(client, request, route)))
@@ -138,7 +139,7 @@ class ServerConnection:
         route = self.route(*binding.resolve_project())
         known = not self._settings.collection_per_project or binding.project_id is not None
         start = time.monotonic()
-        client = RetryingClient(self._engine, "the start-up check", seconds, Deadline(seconds))
+        client = self._engine.client("the start-up check", seconds, Deadline(seconds))
         try:
             run(self._opened(client, route) if known else self._version(client))
         except StoreUnavailableError as error:
@@ -152,7 +153,7 @@ class ServerConnection:
         """For calls that belong to no scope; see ``admin``."""
         if self._closed:
             raise self._is_closed()
-        return RetryingClient(self._engine, doing, self._settings.retry_for)
+        return self._engine.client(doing)
 
     def close(self) -> None:
         if not self._closed:
@@ -186,6 +187,7 @@ class ServerConnection:
             profile = yield from self._create(client, route, first_length(request.points))
         descriptor = profile.descriptor
         admit(request, descriptor, f"{self._settings.where} ({route.collection})")
+        require_layout(request, descriptor, f"{self._settings.where} ({route.collection})")
         place = self._place(client, route, descriptor)
         try:
             return (yield from answer(request, place))
@@ -296,7 +298,7 @@ class ServerConnection:
         if stored is None:
             return (yield from self._create(client, route, exists=exists))
         where = f"{self._settings.where} ({collection})"
-        known: Descriptor = stored
+        known: Descriptor = yield from engine.migrations.open(client, collection, stored)
         descriptor, built = yield client.work(lambda: settle(known, self._embedder, self._language, where))
         return self._keep(collection, descriptor, built)
 
@@ -308,6 +310,8 @@ class ServerConnection:
         descriptor, built = yield from opening.create(dimensions, exists=exists)
         if descriptor.dimensions is None and descriptor.vectors == EXTERNAL:
             return Profile(descriptor, None, KeywordEncoder(descriptor.language))
+        if descriptor.layout < LAYOUT:  # a worker of an older version was first
+            descriptor = yield from self._engine.migrations.open(client, route.collection, descriptor)
         return self._keep(route.collection, descriptor, built)
 
     def _keep(self, collection: str, descriptor: Descriptor, built: Any) -> Profile:

@@ -16,7 +16,10 @@ from ....config.qdrant import ServerSettings
 from ....io.shared import Shared
 from ....io.steps import Steps, run
 from ..manifest import Descriptor
+from .background_fill import Migrations
+from .client import RetryingClient
 from .clients import Clients
+from .deadline import Deadline
 from .strict_mode import Limits
 
 MOST_PENDING: Final = 1000
@@ -35,9 +38,18 @@ class ServerEngine:
         self.descriptors: dict[str, Descriptor] = {}
         self.limits: dict[str, Limits] = {}
         self.names: dict[str, str] = {}
+        self.migrations = Migrations(settings.where)
         self._background: ThreadPoolExecutor | None = None
         self._pending: set[Future[Any]] = set()
         self._lock = threading.Lock()
+
+    def client(self, doing: str, retry_for: float | None = None, deadline: Deadline | None = None) -> RetryingClient:
+        """What makes the calls of one request. ``retry_for``: other than the settings say."""
+        retry_for = self.settings.retry_for if retry_for is None else retry_for
+        return RetryingClient(self.clients, self._forget, doing, retry_for, deadline)
+
+    def _forget(self, collection: str) -> None:
+        self.descriptors.pop(collection, None)
 
     # -- in the background -----------------------------------------------------------------------------------------
 
@@ -72,14 +84,17 @@ class ServerEngine:
 
     def close(self) -> None:
         self._finish_background()
+        self.migrations.close()
         self.clients.close()
 
     async def aclose(self) -> None:
         await asyncio.to_thread(self._finish_background)
+        await asyncio.to_thread(self.migrations.close)
         await self.clients.aclose()
 
     def forget_after_fork(self) -> None:
         self.clients.forget_after_fork()
+        self.migrations.forget_after_fork()
         self._lock = threading.Lock()
         self._background = None  # its thread did not come along
         self._pending = set()

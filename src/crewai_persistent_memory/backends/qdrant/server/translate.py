@@ -10,10 +10,11 @@ from typing import Any
 from qdrant_client import models
 
 from ....embedding import SparseVector
+from ....ranking import SECONDS_PER_DAY, Decay, Expression, Product, Ranking, Sum, Variable
 from ....validation import MOST_FOUND
-from ..engine_requests import Condition, HasId, Hit, Match, NoDense, PointData, Ranking, Search, Where
-from ..ranking import DAY, best_fused, depth_for, weigh
-from ..schema import DEFAULT_IMPORTANCE, DENSE, KEYWORDS, format_time
+from ..engine_requests import Condition, HasId, Hit, Match, NoDense, PointData, Search, Where
+from ..ranking import DEFAULTS, VARIABLES, depth_for, weigh
+from ..schema import DENSE, KEYWORDS, format_time
 
 # -- queries -------------------------------------------------------------------------------------------------------
 
@@ -55,7 +56,7 @@ def query_for(request: Search, shards: int, most: int | None = None, *, tenant_i
         return {"prefetch": prefetch, "query": fusion, "limit": depth, "with_payload": True}
     return {
         "prefetch": [models.Prefetch(prefetch=prefetch, query=fusion, limit=depth)],
-        "query": _formula(request.ranking, best_fused(len(lists))),
+        "query": _formula(request.ranking, len(lists)),
         "limit": request.limit,
         "with_payload": True,
         "score_threshold": request.min_score,
@@ -90,24 +91,27 @@ def _lists(request: Search, tenant_idf: bool) -> list[tuple[Any, str, models.Sea
     return lists
 
 
-def _formula(ranking: Ranking, best: float) -> models.FormulaQuery:
-    decay = models.ExpDecayExpression(
-        exp_decay=models.DecayParamsExpression(
-            x=models.DatetimeKeyExpression(datetime_key="created_at"),
-            target=models.DatetimeExpression(datetime=format_time(ranking.now)),
-            scale=ranking.half_life_days * DAY,
-            midpoint=0.5,
+def _formula(ranking: Ranking, lists: int) -> models.FormulaQuery:
+    return models.FormulaQuery(formula=_expression(ranking.formula(lists)), defaults=DEFAULTS)
+
+
+def _expression(value: Expression) -> Any:
+    if isinstance(value, Variable):
+        return VARIABLES[value]
+    if isinstance(value, Sum):
+        return models.SumExpression(sum=[_expression(term) for term in value.terms])
+    if isinstance(value, Product):
+        return models.MultExpression(mult=[_expression(factor) for factor in value.factors])
+    if isinstance(value, Decay):
+        return models.ExpDecayExpression(
+            exp_decay=models.DecayParamsExpression(
+                x=models.DatetimeKeyExpression(datetime_key="created_at"),
+                target=models.DatetimeExpression(datetime=format_time(value.now)),
+                scale=value.half_life_days * SECONDS_PER_DAY,
+                midpoint=0.5,
+            )
         )
-    )
-    weight = models.SumExpression(
-        sum=[
-            ranking.semantic / best,
-            models.MultExpression(mult=[ranking.recency / best, decay]),
-            models.MultExpression(mult=[ranking.importance / best, "importance"]),
-        ]
-    )
-    formula = models.MultExpression(mult=["$score", weight])
-    return models.FormulaQuery(formula=formula, defaults={"importance": DEFAULT_IMPORTANCE})
+    return value
 
 
 # -- conditions and points -----------------------------------------------------------------------------------------

@@ -1,0 +1,175 @@
+"""Bringing a collection to the newest layout, when a worker first uses it. The steps are listed in ``..migrations``.
+
+Several workers may do this at the same time, and workers of an older version may use the collection meanwhile. What a
+request waits for is short: the indexes, and a note in the descriptor. Entries get the keys that they lack afterwards,
+in the background (see ``background_fill``), because a key that is missing has a meaning.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable
+from typing import Any, Final
+
+from qdrant_client import models
+
+from ....errors import (
+    PersistentMemoryError,
+    StoreBusyError,
+    StoreFullError,
+    StorePermissionError,
+    StoreUnavailableError,
+)
+from ....io.steps import Steps
+from ..engine_requests import Between, Match, Request, SearchMany
+from ..manifest import LAYOUT, Descriptor
+from ..migrations import Fill, Migration, migrations_from
+from ..schema import INDEXES, TENANT_KEY
+from .bootstrap import DEFAULT_SHARD_KEY, DESCRIPTOR_ID
+from .client import RetryingClient
+from .indexes import create_indexes
+from .strict_mode import NO_LIMITS, StrictModeError, limits_of
+
+_PAGE: Final = 256
+_POSTPONES: Final = (StorePermissionError, StoreFullError, StoreBusyError, StoreUnavailableError)
+
+logger = logging.getLogger("crewai_persistent_memory")
+
+
+def migrate(client: RetryingClient, collection: str, descriptor: Descriptor, where: str) -> Steps[Any]:
+    """Run the steps that the collection lacks.
+
+    Returns the descriptor with the layout that the collection now has. It is an older one where this key may not
+    migrate, or the server cannot do it now, and this code can go on without.
+
+    Raises:
+        StorePermissionError: this key may not migrate, and this code cannot use the older layout.
+        ConfigurationError: something else has made an index of another kind on a key that is needed.
+    """
+    for step in migrations_from(descriptor.layout):
+        try:
+            descriptor = yield from _take(client, step, collection, descriptor, where)
+        except _POSTPONES as error:
+            if not step.optional:
+                raise _refused(collection, descriptor, where, error) from error
+            level = logging.INFO if isinstance(error, StorePermissionError) else logging.WARNING
+            logger.log(
+                level,
+                "collection %r at %s stays at layout %d: it is read and written as before, without %s. %s",
+                collection,
+                where,
+                descriptor.layout,
+                step.what,
+                _remedy(error),
+            )
+            break
+    return descriptor
+
+
+def require_layout(request: Request[Any], descriptor: Descriptor, where: str) -> None:
+    """Raise if the request needs an index that belongs to a layout which the collection does not have.
+
+    Raises:
+        StorePermissionError: it does; the message says what to do.
+    """
+    if descriptor.layout >= LAYOUT:
+        return
+    searches = request.searches if isinstance(request, SearchMany) else [request]
+    conditions = [condition for each in searches for condition in getattr(each, "where", ())]
+    for key in [condition.key for condition in conditions if isinstance(condition, Match | Between)]:
+        if key in INDEXES and INDEXES[key].since > descriptor.layout:
+            raise StorePermissionError(
+                f"the collection at {where} has layout {descriptor.layout}, and the index on {key!r} belongs to layout "
+                f"{INDEXES[key].since}, to which this key could not migrate it. {_OPEN_IT}"
+            )
+
+
+def fill_in(client: RetryingClient, collection: str, fill: Fill, stopped: Callable[[], bool]) -> Steps[Any]:
+    """Give every entry that lacks it the key of ``fill``. Returns how many entries were without it.
+
+    Every write is conditional: of the entries with a certain value of the source, those that still lack the key get it.
+    So it does not matter what other workers do meanwhile. Workers that do the same begin at different points, and so
+    share the work. (A write is never selected by ids, see ``requests``.)
+    """
+    found = yield from _without(client, collection, fill, limit=1)
+    if not found[0]:
+        return 0
+    limits, filled = NO_LIMITS, 0
+    for start in (str(uuid.uuid4()), None):
+        offset: Any = start
+        while not stopped():
+            try:
+                records, following = yield from _without(client, collection, fill, limits.page(_PAGE), offset)
+                sources = dict.fromkeys(filter(None, (record.payload.get(fill.source) for record in records)))
+                if sources:
+                    operations = [_give(fill, source) for source in sources]
+                    yield from client.call(
+                        "batch_update_points",
+                        {"collection_name": collection, "update_operations": operations, "wait": True},
+                    )
+            except StrictModeError:
+                allowed = limits_of((yield from client.call("get_collection", {"collection_name": collection})))
+                if allowed == limits:
+                    raise
+                limits = allowed
+                continue
+            filled += len(records)
+            offset = following
+            if offset is None:
+                break
+    return filled
+
+
+def _take(client: RetryingClient, step: Migration, collection: str, descriptor: Descriptor, where: str) -> Steps[Any]:
+    logger.info("collection %r at %s is migrated to layout %d: it gets %s", collection, where, step.layout, step.what)
+    yield from create_indexes(client, collection, step.indexes, where)
+    if not step.optional:
+        for fill in step.fills:
+            yield from fill_in(client, collection, fill, lambda: False)
+    migrated = descriptor.with_layout(step.layout)
+    stated = {name: migrated.to_json()[name] for name in ("schema_version", "layout")}
+    key = {"shard_key_selector": DEFAULT_SHARD_KEY} if descriptor.by_project else {}
+    arguments = {"collection_name": collection, "payload": stated, "points": [DESCRIPTOR_ID], "wait": True, **key}
+    yield from client.call("set_payload", arguments)
+    return migrated
+
+
+def _without(client: RetryingClient, collection: str, fill: Fill, limit: int, offset: Any = None) -> Steps[Any]:
+    """A page of entries that lack the key. The descriptor, which lacks it too, has no tenant."""
+    lacking = models.Filter(must=[_is_empty(fill.key)], must_not=[_is_empty(TENANT_KEY)])
+    page = {"limit": limit, "offset": offset, "with_payload": [fill.source]}
+    return (yield from client.call("scroll", {"collection_name": collection, "scroll_filter": lacking, **page}))
+
+
+def _give(fill: Fill, source: str) -> models.SetPayloadOperation:
+    moment: Any = source  # the client reads it as a time
+    same = models.FieldCondition(key=fill.source, range=models.DatetimeRange(gte=moment, lte=moment))
+    where = models.Filter(must=[same, _is_empty(fill.key)])
+    payload = models.SetPayload(payload={fill.key: fill.value(source)}, filter=where)
+    return models.SetPayloadOperation(set_payload=payload)
+
+
+def _is_empty(key: str) -> models.IsEmptyCondition:
+    return models.IsEmptyCondition(is_empty=models.PayloadField(key=key))
+
+
+_OPEN_IT: Final = (
+    "Open the memory once with a key that may write to the collection (QDRANT_API_KEY=... crewai-memory health), then "
+    "open this one again"
+)
+
+
+def _remedy(error: PersistentMemoryError) -> str:
+    if isinstance(error, StorePermissionError):
+        return f"This key may not migrate it. {_OPEN_IT}"
+    return f"The next opening tries again: {error}"
+
+
+def _refused(collection: str, descriptor: Descriptor, where: str, error: PersistentMemoryError) -> Exception:
+    if not isinstance(error, StorePermissionError):
+        return error
+    return StorePermissionError(
+        f"collection {collection!r} at {where} has layout {descriptor.layout}, this package needs layout {LAYOUT}, and "
+        f"this key may not migrate it. {_OPEN_IT}"
+    )
