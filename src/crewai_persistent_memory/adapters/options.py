@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from ..config.options import MemoryConfig, MemoryOptions
+from ..config.arguments import MemoryOptions
+from ..config.options import MemoryConfig
 from ..errors import ConfigurationError
 from ..store.base import MemoryStore
 from ..store.factory import open_configured

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
+from ..config.environment import refuse_unknown
 from ..config.mem0 import Mem0Options
-from ..config.options import refuse_unknown
 from ..errors import ConfigurationError
 
 NAME: Final = "persistent"

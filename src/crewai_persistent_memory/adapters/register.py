@@ -9,7 +9,8 @@ from typing import Any
 
 from typing_extensions import Unpack
 
-from ..config.options import MemoryConfig, MemoryOptions
+from ..config.arguments import MemoryOptions
+from ..config.options import MemoryConfig
 from ..redaction import seal, sealed
 from .crew import remembering_there
 from .current_run import OnError, check_on_error

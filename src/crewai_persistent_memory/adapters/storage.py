@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from typing_extensions import Self, Unpack
 
-from ..config.options import MemoryOptions, refuse_unknown
+from ..config.arguments import MemoryOptions
+from ..config.environment import refuse_unknown
 from ..entry import MEMORY, EntryFields, FilterArgs, MemoryEntry
 from ..errors import ConfigurationError, PersistentMemoryError
 from ..pickling import NotPickled

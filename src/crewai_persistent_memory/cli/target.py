@@ -16,7 +16,8 @@ from ..scope import DEFAULT_PROJECT, Scope
 from .output import note
 
 if TYPE_CHECKING:
-    from ..config.options import MemoryConfig, MemoryOptions
+    from ..config.arguments import MemoryOptions
+    from ..config.options import MemoryConfig
     from ..store.base import MemoryStore
 
 T = TypeVar("T")

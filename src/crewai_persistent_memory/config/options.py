@@ -21,9 +21,8 @@ from ..ranking import RankingWeights
 from ..redaction import seal, sealed
 from ..scope import SCOPE_FIELDS, ScopeBinding
 from . import Accepts
-from .arguments import MemoryOptions as MemoryOptions
-from .environment import PREFIX, ArgumentsAndEnvironment, default_path, explain, variable_of
-from .environment import refuse_unknown as refuse_unknown
+from .arguments import MemoryOptions
+from .environment import PREFIX, ArgumentsAndEnvironment, default_path, explain, refuse_unknown, variable_of
 from .mem0 import ExtractionOptions, Mem0Options
 from .qdrant import ServerOptions, ServerSettings
 

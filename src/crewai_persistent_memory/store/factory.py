@@ -8,11 +8,11 @@ from typing import Any
 
 from typing_extensions import Unpack
 
+from ..config.arguments import MemoryOptions
 from ..config.mem0 import Mem0Options
-from ..config.options import MemoryConfig, MemoryOptions
+from ..config.options import MemoryConfig
 from ..errors import ConfigurationError, StoreMissingError
 from ..io.steps import run
-from ..ranking import RankingWeights
 from ..redaction import seal
 from .backend import Backend
 from .base import MemoryStore
@@ -52,14 +52,11 @@ def open_configured(
     Raises:
         StoreMissingError: there is none, and ``existing`` is set. A server may report it at the first use.
     """
-    weights = RankingWeights(
-        config.semantic_weight, config.recency_weight, config.importance_weight, config.recency_half_life_days
-    )
     return MemoryStore(
         _open(config, external_vectors, by_words, existing),
         config.binding(),
         include_shared=config.include_shared,
-        weights=weights,
+        weights=config.weights,
         opened_with=config,
     )
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from typing_extensions import Self, Unpack
 
-from ...config.options import refuse_unknown
+from ...config.environment import refuse_unknown
 from ...entry import EntryFields, FilterArgs
 from ...errors import ConfigurationError
 from ...io.bridge import call

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from crewai.memory.unified_memory import Memory
 
-from ...config.options import refuse_unknown
+from ...config.environment import refuse_unknown
 from ...embedding import redact
 from ...errors import ConfigurationError
 from ..options import OUR_OPTIONS

@@ -19,7 +19,8 @@ from crewai.memory.storage import backend as crewai_backend
 from crewai.memory.types import MemoryRecord, ScopeInfo
 from typing_extensions import Unpack
 
-from ...config.options import MemoryConfig, MemoryOptions
+from ...config.arguments import MemoryOptions
+from ...config.options import MemoryConfig
 from ...entry import FilterArgs
 from ...errors import DimensionMismatchError
 from ...pickling import NotPickled
