@@ -64,9 +64,10 @@ def install(session: nox.Session, crewai: str, constraints: str) -> None:
 
 @nox.session(venv_backend="none")
 def lint(session: nox.Session) -> None:
-    """Style and formatting."""
+    """Style and formatting, and the file that is generated."""
     here(session, "ruff", "check", ".")
     here(session, "ruff", "format", "--check", ".")
+    session.run(sys.executable, "scripts/option_types.py", "--check", external=True)
 
 
 @nox.session(venv_backend="none")

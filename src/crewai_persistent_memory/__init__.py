@@ -1,6 +1,9 @@
 """Memory for CrewAI crews that survives restarts, is shared, and never crosses from one user into another.
 
 Importing this package imports neither ``crewai`` nor an engine; each is imported where it is first needed.
+
+The public API is the names in ``__all__`` and those of ``crewai_persistent_memory.admin``. All other modules are
+private and may change in any release.
 """
 
 from __future__ import annotations
@@ -13,11 +16,13 @@ if TYPE_CHECKING:
     from .adapters.crew import Crew
     from .adapters.external_memory import ExternalMemory
     from .adapters.memory import PersistentMemory
+    from .adapters.options import PersistentMemoryOptions
     from .adapters.register import register, unregister
     from .adapters.storage import PersistentStorage
     from .adapters.unified.storage_backend import QdrantStorageBackend
+    from .config.arguments import CollectionArgs, Mem0Args, MemoryOptions, ServerArgs
     from .config.options import MemoryConfig
-    from .entry import MemoryEntry
+    from .entry import EntryArgs, EntryChanges, EntryFields, EntryFilter, FilterArgs, MemoryEntry, PathInfo
     from .errors import (
         ConfigurationError,
         CrewInUseError,
@@ -53,23 +58,35 @@ if TYPE_CHECKING:
     )
     from .ranking import RankingWeights
     from .scope import Scope
-    from .scope_context import use_scope
+    from .scope_context import ScopeFields, use_scope
     from .store.base import MemoryStore
     from .store.factory import open_store
     from .store.operations import AddedMessages
 
 _HOME = {
     "AddedMessages": ".store.operations",
+    "CollectionArgs": ".config.arguments",
     "Crew": ".adapters.crew",
+    "EntryArgs": ".entry",
+    "EntryChanges": ".entry",
+    "EntryFields": ".entry",
+    "EntryFilter": ".entry",
     "ExternalMemory": ".adapters.external_memory",
+    "FilterArgs": ".entry",
+    "Mem0Args": ".config.arguments",
     "MemoryConfig": ".config.options",
     "MemoryEntry": ".entry",
+    "MemoryOptions": ".config.arguments",
     "MemoryStore": ".store.base",
+    "PathInfo": ".entry",
     "PersistentMemory": ".adapters.memory",
+    "PersistentMemoryOptions": ".adapters.options",
     "PersistentStorage": ".adapters.storage",
     "QdrantStorageBackend": ".adapters.unified.storage_backend",
     "RankingWeights": ".ranking",
     "Scope": ".scope",
+    "ScopeFields": ".scope_context",
+    "ServerArgs": ".config.arguments",
     "open_store": ".store.factory",
     "register": ".adapters.register",
     "restoring": ".adapters.checkpoint_restore",
@@ -81,6 +98,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AddedMessages",
+    "CollectionArgs",
     "ConfigurationError",
     "Crew",
     "CrewInUseError",
@@ -89,19 +107,28 @@ __all__ = [
     "EmbedderMismatchError",
     "EmbedderUnavailableError",
     "EngineError",
+    "EntryArgs",
+    "EntryChanges",
+    "EntryFields",
+    "EntryFilter",
     "EntryNotFoundError",
     "ExternalMemory",
+    "FilterArgs",
     "InvalidArgumentError",
     "InvalidEntryError",
     "InvalidScopeError",
+    "Mem0Args",
     "MemoryConfig",
     "MemoryEntry",
+    "MemoryOptions",
     "MemoryStore",
     "MissingScopeError",
     "NotPicklableError",
     "Outcome",
+    "PathInfo",
     "PersistentMemory",
     "PersistentMemoryError",
+    "PersistentMemoryOptions",
     "PersistentStorage",
     "QdrantStorageBackend",
     "RankingWeights",
@@ -110,6 +137,8 @@ __all__ = [
     "Scope",
     "ScopeConflictError",
     "ScopeError",
+    "ScopeFields",
+    "ServerArgs",
     "ServerVersionError",
     "StoreBusyError",
     "StoreClosedError",

@@ -1,4 +1,4 @@
-"""One remembered thing, and the conditions that select some of them: the same from every store."""
+"""An entry, its fields as keyword arguments, and the filters that select entries: the same for every store."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ DEFAULT_IMPORTANCE: Final = 0.5
 
 @dataclass(frozen=True)
 class MemoryEntry:
-    """One remembered thing.
+    """One remembered thing, the same shape from every store.
 
     Attributes:
         id: unique within its scope; the same id in another scope is another entry.
         content: the text.
-        scope: whose it is. Set by the store, never by the caller.
+        scope: the owner. The store sets it, never the caller.
         path: CrewAI's ``scope``, a path such as ``/crew/sales`` that organises entries inside one scope.
         categories: tags.
         metadata: anything JSON can hold.
@@ -44,8 +44,8 @@ class MemoryEntry:
         last_accessed: naive UTC.
         source: where it came from.
         private: hidden from recalls that do not name the same source.
-        kind: what it is: ``"memory"``, or ``"entity"`` for what a crew learned about somebody or something.
-        embedding: the dense vector, when asked for; unit length, as the engine keeps cosine vectors.
+        kind: ``"memory"``, or ``"entity"`` for facts about a person or a thing.
+        embedding: the dense vector, from methods that return it; of unit length, as the engine keeps cosine vectors.
         score: 0…1, in search results only.
     """
 
@@ -88,7 +88,7 @@ class MemoryEntry:
 
 
 class EntryFields(TypedDict, total=False):
-    """What can be said about an entry, and changed later."""
+    """Fields of an entry, when it is added and when it is updated. :class:`MemoryEntry` describes them."""
 
     path: str
     categories: Sequence[str]
@@ -100,7 +100,7 @@ class EntryFields(TypedDict, total=False):
 
 
 class EntryArgs(EntryFields, total=False):
-    """What can be said about a new entry besides its content."""
+    """Keyword arguments of ``add``: the fields of a new entry, besides its content."""
 
     id: str
     created_at: datetime
@@ -108,16 +108,16 @@ class EntryArgs(EntryFields, total=False):
 
 
 class EntryChanges(EntryFields, total=False):
-    """What can be changed about an entry."""
+    """Keyword arguments of ``update``: the fields of an entry that can be changed."""
 
     content: str
 
 
 def check_fields(about: Mapping[str, Any]) -> None:
-    """Raise for what an entry does not have.
+    """Refuse fields that an entry does not have.
 
     Raises:
-        InvalidEntryError: names it.
+        InvalidEntryError: there is such a field; the message names it.
     """
     unknown = set(about) - EntryArgs.__annotations__.keys()
     if unknown:
@@ -127,10 +127,10 @@ def check_fields(about: Mapping[str, Any]) -> None:
 
 
 def check_changes(changes: Mapping[str, Any]) -> None:
-    """Raise for what cannot be changed.
+    """Refuse fields that cannot be changed.
 
     Raises:
-        InvalidEntryError: names it.
+        InvalidEntryError: there is such a field; the message names it.
     """
     unknown = set(changes) - EntryChanges.__annotations__.keys()
     if unknown:
@@ -140,7 +140,9 @@ def check_changes(changes: Mapping[str, Any]) -> None:
 
 
 class FilterArgs(TypedDict, total=False):
-    """The filters every read, count and delete takes, alone or combined; all that are given must hold."""
+    """Keyword arguments of every read, count and delete: the filters. :class:`EntryFilter` describes them; all that are
+    given must hold.
+    """
 
     path: str | None
     categories: Sequence[str] | None
@@ -155,7 +157,7 @@ class FilterArgs(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class EntryFilter:
-    """Which entries of a scope are meant; conditions are ANDed.
+    """Which entries of a scope a call is about; all conditions must hold.
 
     Attributes:
         path: entries at this path and below it (``/a`` is not ``/ab``). ``None`` or ``/``: every path.
@@ -209,16 +211,16 @@ class EntryFilter:
 
     @property
     def matches_nothing(self) -> bool:
-        """True for an empty list of ids: nothing is asked for, which must not mean everything."""
+        """True for an empty list of ids, which selects no entry. It must not come to select all of them."""
         return self.ids is not None and not self.ids
 
     @property
     def selects(self) -> bool:
-        """False if every entry of the scope is meant."""
+        """False if the filter selects every entry of the scope."""
         return self != EntryFilter(path=self.path if self.path == "/" else None)
 
     def matches(self, entry: MemoryEntry) -> bool:
-        """Whether one entry is meant: for stores whose engine cannot tell."""
+        """Whether the filter selects this entry. For stores whose engine cannot decide it."""
         return (
             (self.path in (None, "/") or self.path in path_ancestors(entry.path))
             and (not self.categories or not set(self.categories).isdisjoint(entry.categories))
@@ -236,7 +238,7 @@ class EntryFilter:
 
 @dataclass(frozen=True)
 class PathInfo:
-    """What is at a path and below it."""
+    """A summary of the entries at a path and below it."""
 
     path: str
     count: int

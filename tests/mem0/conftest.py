@@ -15,6 +15,11 @@ from ..support.openai_server import OpenAIServer
 OpenMem0 = Callable[..., Any]
 
 
+def library_of(store: Any) -> Any:
+    """The ``mem0.Memory`` behind a store in Mem0 OSS."""
+    return store._service._open().memory
+
+
 @pytest.fixture
 def cloud(mem0_platform: Mem0Platform) -> Iterator[OpenMem0]:
     """Opens a store in Mem0 Cloud; ``mem0=`` adds to its options."""

@@ -21,13 +21,13 @@ from crewai_persistent_memory import (
     StoreUnavailableError,
     open_store,
 )
-from crewai_persistent_memory.backends.mem0.import_mem0 import mem0_version
+from crewai_persistent_memory.backends.mem0.compat import mem0_version
 
 from ..support.calling import until
 from ..support.mem0_platform import DEFAULT_KEY, Fault, Mem0Platform
 from ..support.openai_server import OpenAIServer
 from ..support.qdrant_server import QdrantServer
-from .conftest import OpenMem0
+from .conftest import OpenMem0, library_of
 
 TOLD: Any = [{"role": "user", "content": "I am allergic to nuts. It rains today. My bicycle is red. I hate politics."}]
 
@@ -214,7 +214,7 @@ class TestLocalConfig:
     def test_is_applied_as_given_and_left_as_it_is(self, oss_config: dict[str, Any]) -> None:
         before = copy.deepcopy(oss_config)
         with open_store(user_id="john", mem0={"local_mem0_config": oss_config}) as store:
-            memory = store._service._client()  # type: ignore[attr-defined]
+            memory = library_of(store)
             assert memory.config.vector_store.provider == "qdrant"
             assert memory.vector_store.collection_name == before["vector_store"]["config"]["collection_name"]
             assert memory.llm.config.model == "scripted"
@@ -237,7 +237,7 @@ class TestLocalConfig:
         vectors = {"client": mine, "collection_name": collection, "embedding_model_dims": 64}
         config = {**oss_config, "vector_store": {"provider": "qdrant", "config": vectors}}
         with open_store(user_id="john", mem0={"local_mem0_config": config}) as store:
-            assert store._service._client().vector_store.client is mine  # type: ignore[attr-defined]
+            assert library_of(store).vector_store.client is mine
             store.add("x")
         assert mine.count(collection).count == 1
         mine.delete_collection(f"{collection}_entities")
@@ -263,7 +263,7 @@ class TestLocalConfig:
     def test_one_connection_for_equal_configurations(self, oss_config: dict[str, Any]) -> None:
         one = open_store(user_id="john", mem0={"local_mem0_config": oss_config})
         two = open_store(user_id="jane", mem0={"local_mem0_config": copy.deepcopy(oss_config)})
-        assert one._service._client() is two._service._client()  # type: ignore[attr-defined]
+        assert library_of(one) is library_of(two)
         one.close()
         two.add("still open")
         two.close()
@@ -271,12 +271,12 @@ class TestLocalConfig:
     def test_many_threads_that_come_first_leave_nothing_open(self, oss_config: dict[str, Any]) -> None:
         from concurrent.futures import ThreadPoolExecutor
 
-        from crewai_persistent_memory.backends.mem0.library import LocalMem0
+        from crewai_persistent_memory.backends.mem0.library_memory import MEMORIES
 
         about: Any = {"local_mem0_config": oss_config, "startup_check": False}
         with open_store(user_id="john", mem0=about) as store, ThreadPoolExecutor(8) as pool:
             assert list(pool.map(lambda _: store.count(), range(8))) == [0] * 8
-        assert LocalMem0._open == {}
+        assert MEMORIES.keys() == []
 
     def test_a_local_qdrant_folder_with_many_threads(self, oss_config: dict[str, Any], tmp_path: Path) -> None:
         from concurrent.futures import ThreadPoolExecutor

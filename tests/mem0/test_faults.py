@@ -19,7 +19,8 @@ from crewai_persistent_memory import (
     StoreUnavailableError,
     open_store,
 )
-from crewai_persistent_memory.backends.mem0.errors import judged
+from crewai_persistent_memory.backends.mem0.errors import classify, request_info
+from crewai_persistent_memory.io.retry import Effect
 
 from ..support.mem0_platform import DEFAULT_KEY, Fault, Mem0Platform
 from .conftest import OpenMem0
@@ -132,11 +133,11 @@ def test_clients_are_made_anew_after_a_fork_and_in_every_loop(cloud: OpenMem0, m
     async def in_a_loop(number: int) -> None:
         # All at once in a new loop: they share one client, whoever makes it.
         await asyncio.gather(*(store.aadd(f"loop {number} {i}") for i in range(20)))
-        assert len(store._service._awaiting) == 1
+        assert len(store._service._clients._awaiting) == 1
 
     for number in range(3):
         asyncio.run(in_a_loop(number))
-    assert len(store._service._awaiting) == 0, "closed with their loops"
+    assert len(store._service._clients._awaiting) == 0, "closed with their loops"
     assert store.count() == 62
     assert {entry.content for entry in store.list()} >= {"of the parent", "of the child", "loop 2 4"}
 
@@ -222,4 +223,5 @@ def test_vectors_and_weights_are_refused_in_words(open_mem0: OpenMem0) -> None:
 def test_a_nul_character_on_postgres_is_a_bad_entry() -> None:
     """Postgres's words, as psycopg hands them on."""
     error = ValueError("unsupported Unicode escape sequence\nDETAIL:  \\u0000 cannot be converted to text.")
-    assert isinstance(judged(error, where="Mem0 OSS", doing="adding", writes=True).ours, InvalidEntryError)
+    failure = classify(error, request_info("Mem0 OSS", "adding memories", Effect.ONCE))
+    assert isinstance(failure.error, InvalidEntryError)

@@ -17,10 +17,10 @@ import pytest
 
 from crewai_persistent_memory import StorePathError, open_store, use_scope
 from crewai_persistent_memory.backends.mem0 import history
-from crewai_persistent_memory.backends.mem0.import_mem0 import mem0_version
+from crewai_persistent_memory.backends.mem0.compat import mem0_version
 
 from ..support.openai_server import OpenAIServer
-from .conftest import OpenMem0
+from .conftest import OpenMem0, library_of
 
 with_entities = pytest.mark.skipif(mem0_version() < (2,), reason="mem0ai keeps entities from 2.0 on")
 posix = pytest.mark.skipif(os.name != "posix", reason="modes and links are POSIX's")
@@ -64,7 +64,7 @@ def test_deleted_text_is_in_no_later_prompt_and_not_on_the_disk(
     assert not [prompt for prompt in openai_server.prompts if "CANARYNUTS" in prompt]
     assert b"CANARYNUTS" not in bytes_of(oss_config)
     # Another user's are hers.
-    memory = jane._service._client()
+    memory = library_of(jane)
     [entry] = jane.list()
     assert [each["new_memory"] for each in memory.history(entry.id)] == ["I am allergic to JANESNUTS"]
     if mem0_version() >= (2,):
@@ -133,7 +133,7 @@ def test_what_an_update_replaced_goes_with_the_memory(oss: OpenMem0, oss_config:
 def test_long_histories_leave_nothing_on_the_disk(oss: OpenMem0, oss_config: dict[str, Any]) -> None:
     """SQLite moves rows between pages, and leaves copies of them behind."""
     store = oss()
-    memory = store._service._client()
+    memory = library_of(store)
     entry = store.add("CANARY of the store")
     with memory.db._lock, memory.db.connection as connection:
         [[mem0_id]] = connection.execute("SELECT memory_id FROM history").fetchall()
@@ -174,7 +174,7 @@ def test_a_reset_removes_what_has_expired(
     openai_server.prompts.clear()
     store.add_messages(told("The code is lost."))
     assert "CANARY" not in "".join(openai_server.prompts)
-    rows, *_ = store._service._client().vector_store.list(filters={"user_id": "jane/default//r1"})
+    rows, *_ = library_of(store).vector_store.list(filters={"user_id": "jane/default//r1"})
     assert [row.payload["data"] for row in rows] == ["The code is JANES."]
 
 
@@ -184,7 +184,7 @@ def test_entities_go_in_another_process_too(forget: Callable[[Any], None], oss_c
     """Mem0 looks for them only where it has opened their collection before."""
 
     def entities(store: Any) -> set[str]:
-        return {row.payload["data"] for row in store._service._client().entity_store.list(filters={})[0]}
+        return {row.payload["data"] for row in library_of(store).entity_store.list(filters={})[0]}
 
     about: Any = {"local_mem0_config": oss_config}
     with open_store(mem0=about) as store:
@@ -192,8 +192,8 @@ def test_entities_go_in_another_process_too(forget: Callable[[Any], None], oss_c
             with use_scope(user_id=user):
                 store.add(f"I live in {place}.")
                 [found] = store.list()
-                [memory] = store._service._client().get_all(filters={"user_id": user})["results"]  # type: ignore[attr-defined]
-                store._service._client()._upsert_entity(place, "PROPER", memory["id"], {"user_id": user})  # type: ignore[attr-defined]
+                [memory] = library_of(store).get_all(filters={"user_id": user})["results"]
+                library_of(store)._upsert_entity(place, "PROPER", memory["id"], {"user_id": user})
                 assert found.content
         assert entities(store) == {"Canary Islands", "Janesville"}
     with open_store(user_id="john", mem0=about) as store:
@@ -204,7 +204,7 @@ def test_entities_go_in_another_process_too(forget: Callable[[Any], None], oss_c
 @with_entities
 def test_a_reset_removes_entities_that_earlier_deletions_left(oss: OpenMem0) -> None:
     store = oss()
-    memory = store._service._client()
+    memory = library_of(store)
     memory._upsert_entity("Canary Islands", "PROPER", "gone-long-ago", {"user_id": "john"})
     store.reset()
     assert memory.entity_store.list(filters={})[0] == []

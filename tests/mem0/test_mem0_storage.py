@@ -15,7 +15,7 @@ import pytest
 
 from crewai_persistent_memory import ExternalMemory
 from crewai_persistent_memory.adapters.version import is_unified
-from crewai_persistent_memory.backends.mem0.import_mem0 import mem0_version
+from crewai_persistent_memory.backends.mem0.compat import mem0_version
 
 from ..support.crews import ScriptedLLM, final, memories_in, needs_contextual, one_agent_crew
 from ..support.mem0_platform import DEFAULT_KEY, Mem0Platform

@@ -12,7 +12,7 @@ from crewai_persistent_memory import EntryNotFoundError, PersistentMemory, Scope
 from crewai_persistent_memory.backends.mem0.entities import EVERYONE, NO_RUN, cloud_identity, local_identity
 
 from ..support.mem0_platform import DEFAULT_KEY, Mem0Platform
-from .conftest import OpenMem0
+from .conftest import OpenMem0, library_of
 
 
 def contents(store: Any) -> set[str]:
@@ -152,7 +152,7 @@ class TestAPlatformThatLeaks:
         oss(user_id="jane").add("jane's secret")
         john = oss(user_id="john")
         john.add("john's own")
-        vectors = john._service._client().vector_store
+        vectors = library_of(john).vector_store
         search, listed = vectors.search, vectors.list
         vectors.search = lambda *args, **kwargs: search(*args, **{**kwargs, "filters": None})
         vectors.list = lambda *args, **kwargs: listed(*args, **{**kwargs, "filters": None})
@@ -188,7 +188,7 @@ def test_what_staging_hears_does_not_reach_productions_extraction(oss: OpenMem0,
 
 def test_what_bare_mem0_stored_is_found_in_the_default_project(oss: OpenMem0) -> None:
     store = oss()
-    bare = store._service._client()
+    bare = library_of(store)
     bare.add("John likes tea", user_id="john", infer=False, metadata={"source": "earlier"})
     bare.add("John likes coffee with r1", user_id="john", run_id="r1", infer=False)
     bare.add("Jane likes milk", user_id="jane", infer=False)

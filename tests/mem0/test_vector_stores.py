@@ -12,7 +12,7 @@ import pytest
 
 from crewai_persistent_memory import ConfigurationError, open_store
 from crewai_persistent_memory.backends.mem0 import vector_stores as providers
-from crewai_persistent_memory.backends.mem0.import_mem0 import mem0_version
+from crewai_persistent_memory.backends.mem0.compat import mem0_version
 
 from ..support.engines import MORE_OF_MEM0
 

@@ -6,25 +6,38 @@ from datetime import datetime
 from typing import Any
 
 from crewai import Agent, Task
+from typing_extensions import Unpack
 
 from crewai_persistent_memory import (
     AddedMessages,
+    CollectionArgs,
     Crew,
+    EntryArgs,
+    EntryChanges,
+    EntryFields,
+    EntryFilter,
     ExternalMemory,
+    FilterArgs,
+    Mem0Args,
     MemoryEntry,
+    MemoryOptions,
+    MemoryStore,
+    PathInfo,
     PersistentMemory,
     PersistentMemoryError,
+    PersistentMemoryOptions,
     PersistentStorage,
     QdrantStorageBackend,
     RankingWeights,
     Scope,
+    ScopeFields,
+    ServerArgs,
     StoreBusyError,
     open_store,
     register,
     use_scope,
 )
 from crewai_persistent_memory.admin import dedicate_project
-from crewai_persistent_memory.config.arguments import Mem0Args
 
 
 def embed(texts: list[str]) -> list[list[float]]:
@@ -98,6 +111,40 @@ def in_mem0() -> list[MemoryEntry]:
     return []
 
 
+class TypedWrappers:
+    """Functions of a user around those of this package, with the same arguments."""
+
+    def open(self, **options: Unpack[MemoryOptions]) -> MemoryStore:
+        return open_store(**options)
+
+    def memory(self, **options: Unpack[PersistentMemoryOptions]) -> PersistentMemory:
+        return PersistentMemory(**options)
+
+    def dedicate(self, project: str, **server: Unpack[ServerArgs]) -> int:
+        return dedicate_project(project, **server)
+
+    def narrowed(self, store: MemoryStore, **fields: Unpack[ScopeFields]) -> MemoryStore:
+        with use_scope(**fields):
+            return store.scoped(**fields)
+
+    def add(self, store: MemoryStore, text: str, **about: Unpack[EntryArgs]) -> MemoryEntry:
+        return store.add(text, **about)
+
+    def update(self, store: MemoryStore, id: str, **changes: Unpack[EntryChanges]) -> MemoryEntry:
+        return store.update(id, **changes)
+
+    def find(self, store: MemoryStore, query: str, **filters: Unpack[FilterArgs]) -> list[MemoryEntry]:
+        chosen: EntryFilter = EntryFilter.of(filters)
+        return [entry for entry in store.search(query, **filters) if chosen.matches(entry)]
+
+    def oldest(self, store: MemoryStore) -> datetime | None:
+        info: PathInfo = store.info("/")
+        return info.oldest
+
+    def values(self) -> tuple[CollectionArgs, EntryFields]:
+        return {"quantization": "binary"}, {"path": "/a", "private": True}
+
+
 async def awaiting() -> list[MemoryEntry]:
     async with open_store(scope=Scope("john")) as store:
         await store.aadd("tea")
@@ -117,3 +164,7 @@ def wrong() -> None:
     Scope(user_id="john", team="x")  # type: ignore[call-arg]
     register(defaults=True)  # type: ignore[call-arg]
     PersistentStorage(usr_id="john")  # type: ignore[call-arg]
+    open_store(mem0={"api_kye": "key"})  # type: ignore[arg-type]
+    open_store(url="https://a:6333", collection_settings={"shard_number": "6"})  # type: ignore[arg-type]
+    open_store(url=7)  # type: ignore[arg-type]
+    open_store(fsync="sometimes")  # type: ignore[arg-type]

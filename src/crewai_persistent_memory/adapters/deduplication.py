@@ -1,4 +1,7 @@
-"""Texts as entries: the same text with the same fields is the same entry, on both generations of CrewAI."""
+"""Texts as entries: the same text with the same fields is the same entry, on both generations of CrewAI.
+
+CrewAI hands over texts, fields and messages that a store may be unable to hold; they are made storable here.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any, Final, cast
 
 from ..entry import MEMORY, EntryFields, MemoryEntry
-from ..validation import canonical_json, check_metadata, check_text, utcnow
+from ..validation import canonical_json, check_metadata, check_text, storable_metadata, storable_text, utcnow
 
 _NAMESPACE: Final = uuid.UUID("0d6f2f0e-4f41-5a53-8a7e-1f0a4f9f7c11")
 _PIECE: Final = 100_000
@@ -46,3 +49,27 @@ def _id(content: str, about: EntryFields) -> str:
         digest.update(json.dumps(content[start : start + _PIECE])[1:-1].encode())
     digest.update(b'"]' if kind == MEMORY else f'",{canonical_json(kind)}]'.encode())
     return str(uuid.uuid5(_NAMESPACE, digest.hexdigest()))
+
+
+def accepted(text: str, about: EntryFields) -> MemoryEntry:
+    """The entry that stands for a text which a store has accepted and is still at work on.
+
+    CrewAI's tool reads the fields of what ``remember`` returns, and takes ``None`` for a failure.
+
+    Returns:
+        The text and fields as they were given. Its id is of no entry of the store.
+    """
+    fields: Any = storable_fields(about)
+    return MemoryEntry(id=str(uuid.uuid4()), content=storable_text(text), **fields)
+
+
+def storable_fields(about: EntryFields) -> EntryFields:
+    """The fields of what CrewAI hands over, with text in place of what a store cannot hold, so that a text is not lost
+    because of its fields."""
+    storable = about.copy()
+    storable["metadata"] = storable_metadata(about["metadata"])
+    storable["path"] = storable_text(about["path"])
+    storable["categories"] = tuple(map(storable_text, about["categories"]))
+    source = about["source"]
+    storable["source"] = None if source is None else storable_text(source)
+    return storable

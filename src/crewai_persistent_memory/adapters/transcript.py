@@ -16,6 +16,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from ..store.operations import Message
+from ..validation import storable_text
 from .task_being_saved import FinishedTask, finished_task
 
 # The form of a finished task (CrewAI 1.10.1 to 1.15.30), and of a finished ``Agent.kickoff()``.
@@ -110,6 +111,11 @@ def conversation(value: Any, metadata: Mapping[str, Any]) -> tuple[list[Message]
     if answer and not any(turn["role"] == "assistant" or turn["content"] == answer for turn in said):
         said.append({"role": "assistant", "content": answer})
     return said, rest
+
+
+def storable_messages(messages: Sequence[Message]) -> list[Message]:
+    """The messages, with text in place of what a store cannot hold."""
+    return [{"role": message["role"], "content": storable_text(message["content"])} for message in messages]
 
 
 def text_of(messages: Sequence[Message]) -> str:

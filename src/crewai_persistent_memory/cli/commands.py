@@ -15,7 +15,7 @@ from ..validation import MOST_FOUND, check_text
 from .forgetting import everything_of, some_of
 from .hints import why_nothing
 from .output import as_json, note, one_line, show_entries, shown
-from .target import Target, opened, takes_target, with_its_embedder
+from .target import NAMES_A_STORE, Target, opened, takes_target, with_its_embedder
 
 if TYPE_CHECKING:
     from ..entry import MemoryEntry
@@ -52,7 +52,7 @@ def _options(
 
 
 @app.command()
-@takes_target
+@takes_target()
 def remember(
     target: Target,
     text: Annotated[str, typer.Argument(help="What to remember; - reads it from standard input.")],
@@ -76,7 +76,7 @@ def remember(
 
 
 @app.command()
-@takes_target
+@takes_target()
 def recall(
     target: Target,
     query: Annotated[str, typer.Argument(help="What to look for; - reads it from standard input.")],
@@ -96,7 +96,7 @@ def recall(
 
 
 @app.command(name="list")
-@takes_target
+@takes_target()
 def list_entries(target: Target, limit: Limit = 50, json: Json = False) -> None:
     """List what is remembered, newest first."""
     with opened(target.config(writing=False), by_words=True, existing=True) as store:
@@ -107,7 +107,7 @@ def list_entries(target: Target, limit: Limit = 50, json: Json = False) -> None:
 
 
 @app.command()
-@takes_target
+@takes_target()
 def forget(
     target: Target,
     ids: Annotated[
@@ -139,18 +139,12 @@ def forget(
 
 
 @app.command()
-def health(
-    path: Annotated[str | None, typer.Option("--path", help="Folder of the store.")] = None,
-    url: Annotated[str | None, typer.Option("--url", help="Address of a Qdrant server.")] = None,
-    collection: Annotated[str | None, typer.Option("--collection", help="Collection on the server.")] = None,
-    project: Annotated[str | None, typer.Option("--project", "-p", help="Project or stage, such as staging.")] = None,
-    json: Json = False,
-) -> None:
+@takes_target(only=NAMES_A_STORE)
+def health(target: Target, json: Json = False) -> None:
     """Open the store and say how it is. Exit code 2 if there is none, or it does not answer."""
     from ..config.options import MemoryConfig
 
-    config = MemoryConfig.build(**Target(path=path, url=url, collection=collection, project=project).store)
-    with opened(config, by_words=True, existing=True) as store:
+    with opened(MemoryConfig.build(**target.store), by_words=True, existing=True) as store:
         found = store.health()
     if json:
         typer.echo(as_json(found))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import wraps
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar, get_type_hints
 
 import typer
 
@@ -86,30 +86,44 @@ class Target:
         return MemoryConfig.build(**options)
 
 
-def takes_target(command: Callable[..., T]) -> Callable[..., T]:
-    """Give a command whose first parameter is a :class:`Target` the options of its fields in that parameter's place."""
-    signature = inspect.signature(command)
-    _, *others = signature.parameters.values()
-    hints = get_type_hints(command, include_extras=True)
-    of_target = get_type_hints(Target, include_extras=True, localns={"MemoryOptions": Any, "MemoryConfig": Any})
-    options = [
+NAMES_A_STORE: Final = ("project", "path", "url", "collection")
+"""The options that name a store, whoever's memory in it is meant."""
+
+
+def takes_target(only: Collection[str] | None = None) -> Callable[[Callable[..., T]], Callable[..., T]]:
+    """Give a command, whose first parameter is a :class:`Target`, the options of its fields in that parameter's place.
+
+    Args:
+        only: the fields; left out: all of them.
+    """
+    options = [option for option in fields(Target) if only is None or option.name in only]
+    annotations = get_type_hints(Target, include_extras=True, localns={"MemoryOptions": Any, "MemoryConfig": Any})
+    of_target = [
         inspect.Parameter(
-            option.name, inspect.Parameter.KEYWORD_ONLY, default=option.default, annotation=of_target[option.name]
+            option.name, inspect.Parameter.KEYWORD_ONLY, default=option.default, annotation=annotations[option.name]
         )
-        for option in fields(Target)
-    ]
-    own = [
-        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[parameter.name]) for parameter in others
+        for option in options
     ]
 
-    @wraps(command)
-    def with_options(**given: Any) -> T:
-        target = Target(**{option.name: given.pop(option.name) for option in fields(Target)})
-        return command(target, **given)
+    def decorate(command: Callable[..., T]) -> Callable[..., T]:
+        signature = inspect.signature(command)
+        hints = get_type_hints(command, include_extras=True)
+        own = [
+            parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[parameter.name])
+            for parameter in list(signature.parameters.values())[1:]
+        ]
 
-    with_options.__signature__ = signature.replace(parameters=[*own, *options])  # type: ignore[attr-defined]
-    with_options.__annotations__ = {p.name: p.annotation for p in (*own, *options)} | {"return": hints.get("return")}
-    return with_options
+        @wraps(command)
+        def with_options(**given: Any) -> T:
+            target = Target(**{option.name: given.pop(option.name) for option in options})
+            return command(target, **given)
+
+        parameters = [*own, *of_target]
+        with_options.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        with_options.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": hints.get("return")}
+        return with_options
+
+    return decorate
 
 
 @contextmanager

@@ -51,7 +51,8 @@ class Shared(Generic[K, V]):
         self._after_fork = after_fork
         self._entries: dict[K, _Entry[V]] = {}
         self._abandoned: list[V] = []
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
+        """Held while a value is made, and while an exclusive one is closed; made anew in a forked child."""
         atexit.register(self._close_all)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._forget_after_fork)
@@ -64,7 +65,7 @@ class Shared(Generic[K, V]):
             create: makes the value. No other value is made meanwhile.
             join: is called with a value that exists; if it raises, the caller is no holder.
         """
-        with self._lock:
+        with self.lock:
             entry = self._entries.get(key)
             if entry is None:
                 entry = self._entries[key] = _Entry(create(), 0)
@@ -75,7 +76,7 @@ class Shared(Generic[K, V]):
 
     def release(self, key: K, value: V) -> None:
         """Give a value back; the last holder closes it."""
-        with self._lock:
+        with self.lock:
             is_last = self._leave(key, value)
             if is_last and self._exclusive:
                 self._close(value)
@@ -100,12 +101,12 @@ class Shared(Generic[K, V]):
 
     def keys(self) -> list[K]:
         """Of the values that are open."""
-        with self._lock:
+        with self.lock:
             return list(self._entries)
 
     def _leave(self, key: K, value: V) -> bool:
         """Whether the caller was the last holder, and is to close the value."""
-        with self._lock:
+        with self.lock:
             entry = self._entries.get(key)
             if entry is None or entry.value is not value:
                 return False  # of another process, or closed at exit
@@ -116,7 +117,7 @@ class Shared(Generic[K, V]):
             return True
 
     def _close_all(self) -> None:
-        with self._lock:
+        with self.lock:
             entries, self._entries = self._entries, {}
         for entry in entries.values():
             try:
@@ -126,7 +127,7 @@ class Shared(Generic[K, V]):
                 logger.error("closing %s at exit failed: %s", type(entry.value).__name__, error)
 
     def _forget_after_fork(self) -> None:
-        self._lock = threading.RLock()  # another thread of the parent may have held it
+        self.lock = threading.RLock()  # another thread of the parent may have held it
         entries, self._entries = self._entries, {}
         for key, entry in entries.items():
             if self._after_fork(entry.value):

@@ -148,10 +148,10 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
         embedder is away, or refuses the text, the entry is kept without a vector, found by its words, and embedded by a
         later save or :meth:`embed_missing`.
         """
-        return run(self.steps.add(content, about))
+        return run(self.steps.add(content, **about))
 
     async def aadd(self, content: str, **about: Unpack[EntryArgs]) -> MemoryEntry:
-        return await arun(self.steps.add(content, about))
+        return await arun(self.steps.add(content, **about))
 
     def put(self, entries: Sequence[MemoryEntry]) -> None:
         """Store whole entries as they are, in this scope; an id that exists in this scope is replaced.
@@ -177,10 +177,10 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
         Returns:
             Whether it was stored.
         """
-        return run(self.steps.replace(entry, create, keep))
+        return run(self.steps.replace(entry, create=create, keep=keep))
 
     async def areplace(self, entry: MemoryEntry, *, create: bool = True, keep: Collection[str] = ()) -> bool:
-        return await arun(self.steps.replace(entry, create, keep))
+        return await arun(self.steps.replace(entry, create=create, keep=keep))
 
     def update(self, id: str, **changes: Unpack[EntryChanges]) -> MemoryEntry:
         """Change fields of an entry; new content is embedded anew.
@@ -189,10 +189,10 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
             EntryNotFoundError: no entry with this id is visible in the scope.
             InvalidEntryError: a field cannot be stored.
         """
-        return run(self.steps.update(id, changes))
+        return run(self.steps.update(id, **changes))
 
     async def aupdate(self, id: str, **changes: Unpack[EntryChanges]) -> MemoryEntry:
-        return await arun(self.steps.update(id, changes))
+        return await arun(self.steps.update(id, **changes))
 
     def delete(self, id: str | None = None, **filters: Unpack[FilterArgs]) -> int:
         """Delete one entry by its id, or all that match the filters. Returns how many there were.
@@ -200,10 +200,10 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
         Raises:
             InvalidEntryError: neither is given; :meth:`reset` empties the scope.
         """
-        return run(self.steps.delete(id, filters))
+        return run(self.steps.delete(id, **filters))
 
     async def adelete(self, id: str | None = None, **filters: Unpack[FilterArgs]) -> int:
-        return await arun(self.steps.delete(id, filters))
+        return await arun(self.steps.delete(id, **filters))
 
     def reset(self, path: str | None = None) -> int:
         """Delete everything that is visible in the scope, at ``path`` and below it. Returns how many there were."""
@@ -227,12 +227,12 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
             InvalidEntryError: a message or a field cannot be stored, or the store extracts nothing.
             StoreError: the store failed; see its subclasses.
         """
-        return run(self.steps.add_messages(messages, about, wait))
+        return run(self.steps.add_messages(messages, wait=wait, **about))
 
     async def aadd_messages(
         self, messages: Sequence[Message], *, wait: bool | None = None, **about: Unpack[EntryFields]
     ) -> AddedMessages:
-        return await arun(self.steps.add_messages(messages, about, wait))
+        return await arun(self.steps.add_messages(messages, wait=wait, **about))
 
     def touch(self, ids: Sequence[str], *, soon: bool = False) -> None:
         """Set ``last_accessed`` of these entries to now.
@@ -241,10 +241,10 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
             ids: the entries; one that is not visible is left alone.
             soon: do not wait for a remote store. A failure is then logged, not raised.
         """
-        return run(self.steps.touch(ids, soon))
+        return run(self.steps.touch(ids, background=soon))
 
     async def atouch(self, ids: Sequence[str], *, soon: bool = False) -> None:
-        return await arun(self.steps.touch(ids, soon))
+        return await arun(self.steps.touch(ids, background=soon))
 
     def embed_missing(self) -> int:
         """Embed the entries of this scope that have no dense vector because the embedder was away when they were saved.
@@ -307,7 +307,7 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
             weights: other than the store's.
             filters: see :class:`EntryFilter`.
         """
-        return run(self.steps.search(query, limit, min_score, weights, filters))
+        return run(self.steps.search(query, limit=limit, min_score=min_score, weights=weights, **filters))
 
     async def asearch(
         self,
@@ -318,7 +318,7 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
         weights: RankingWeights | None = None,
         **filters: Unpack[FilterArgs],
     ) -> list[MemoryEntry]:
-        return await arun(self.steps.search(query, limit, min_score, weights, filters))
+        return await arun(self.steps.search(query, limit=limit, min_score=min_score, weights=weights, **filters))
 
     def search_many(
         self,
@@ -342,7 +342,9 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
         Returns:
             One list for each query, in their order.
         """
-        return run(self.steps.search_many(queries, limit, min_score, weights, paths, filters))
+        return run(
+            self.steps.search_many(queries, limit=limit, min_score=min_score, weights=weights, paths=paths, **filters)
+        )
 
     async def asearch_many(
         self,
@@ -354,7 +356,9 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
         paths: Sequence[str | None] | None = None,
         **filters: Unpack[FilterArgs],
     ) -> list[list[MemoryEntry]]:
-        return await arun(self.steps.search_many(queries, limit, min_score, weights, paths, filters))
+        return await arun(
+            self.steps.search_many(queries, limit=limit, min_score=min_score, weights=weights, paths=paths, **filters)
+        )
 
     def nearest(
         self,
@@ -372,7 +376,7 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
         Raises:
             DimensionMismatchError: the vector has another length than the store's.
         """
-        return run(self.steps.nearest(embedding, text, limit, min_score, filters))
+        return run(self.steps.nearest(embedding, text=text, limit=limit, min_score=min_score, **filters))
 
     async def anearest(
         self,
@@ -383,7 +387,7 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
         min_score: float = 0.0,
         **filters: Unpack[FilterArgs],
     ) -> list[MemoryEntry]:
-        return await arun(self.steps.nearest(embedding, text, limit, min_score, filters))
+        return await arun(self.steps.nearest(embedding, text=text, limit=limit, min_score=min_score, **filters))
 
     def get(self, id: str) -> MemoryEntry | None:
         """The entry with this id, its vector included, or ``None`` if none is visible in the scope."""
@@ -394,19 +398,19 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
 
     def list(self, *, limit: int = 200, offset: int = 0, **filters: Unpack[FilterArgs]) -> list[MemoryEntry]:
         """Entries, newest first; equal times keep one order over all pages."""
-        return run(self.steps.list(limit, offset, filters))
+        return run(self.steps.list(limit=limit, offset=offset, **filters))
 
     async def alist(
         self, *, limit: int = 200, offset: int = 0, **filters: Unpack[FilterArgs]
     ) -> builtins.list[MemoryEntry]:
-        return await arun(self.steps.list(limit, offset, filters))
+        return await arun(self.steps.list(limit=limit, offset=offset, **filters))
 
     def count(self, **filters: Unpack[FilterArgs]) -> int:
         """How many entries match."""
-        return run(self.steps.count(filters))
+        return run(self.steps.count(**filters))
 
     async def acount(self, **filters: Unpack[FilterArgs]) -> int:
-        return await arun(self.steps.count(filters))
+        return await arun(self.steps.count(**filters))
 
     def categories(self, path: str | None = None) -> dict[str, int]:
         """Each category at ``path`` and below it, with how many entries have it."""

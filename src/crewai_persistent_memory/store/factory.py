@@ -121,18 +121,18 @@ def require_store(path: Path) -> None:
 
 
 def _open_mem0(config: MemoryConfig, options: Mem0Options) -> Backend:
-    from ..backends.mem0.api import Extraction, Service
+    from ..backends.mem0.api import Extraction, Mem0Api
     from ..backends.mem0.backend import Mem0Backend
 
-    service: Service
+    service: Mem0Api
     if options.local_mem0_config is not None:
-        from ..backends.mem0.library import LocalService
+        from ..backends.mem0.library import LibraryApi
 
-        service = LocalService(options)
+        service = LibraryApi(options)
     else:
-        from ..backends.mem0.cloud import CloudService
+        from ..backends.mem0.cloud import CloudApi
 
-        service = CloudService(options)
+        service = CloudApi(options)
     if options.startup_check:
         try:
             run(service.health(config.binding(), options.startup_timeout))

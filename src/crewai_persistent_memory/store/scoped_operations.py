@@ -13,6 +13,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
+from typing_extensions import Unpack
+
 from ..embedding import Embedder, check_vector
 from ..entry import (
     EntryArgs,
@@ -58,7 +60,7 @@ class ScopedOperations:
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
-    def add(self, content: str, about: EntryArgs) -> Steps[MemoryEntry]:
+    def add(self, content: str, **about: Unpack[EntryArgs]) -> Steps[MemoryEntry]:
         check_text("content", content, allow_blank=False)
         check_fields(about)
         scope = self.scope
@@ -80,10 +82,10 @@ class ScopedOperations:
         if entries:
             yield from self._execute(op.Put(scope, entries))
 
-    def replace(self, entry: MemoryEntry, create: bool, keep: Collection[str]) -> Steps[bool]:
+    def replace(self, entry: MemoryEntry, *, create: bool = True, keep: Collection[str] = ()) -> Steps[bool]:
         return self._execute(op.Replace(self.scope, entry, create, frozenset(keep)))
 
-    def update(self, id: str, changes: EntryChanges) -> Steps[MemoryEntry]:
+    def update(self, id: str, **changes: Unpack[EntryChanges]) -> Steps[MemoryEntry]:
         check_changes(changes)
         if "content" in changes:
             check_text("content", changes["content"], allow_blank=False)
@@ -92,10 +94,10 @@ class ScopedOperations:
             raise EntryNotFoundError(f"no entry with id {id!r} is visible in this scope: check the id and the scope")
         return changed
 
-    def delete(self, id: str | None, filters: FilterArgs) -> Steps[int]:
+    def delete(self, id: str | None = None, **filters: Unpack[FilterArgs]) -> Steps[int]:
         return self._delete(_selection(id, filters))
 
-    def reset(self, path: str | None) -> Steps[int]:
+    def reset(self, path: str | None = None) -> Steps[int]:
         return self._delete(EntryFilter.of({"path": path}))
 
     def _delete(self, filter: EntryFilter) -> Steps[int]:
@@ -104,7 +106,7 @@ class ScopedOperations:
             return 0
         return (yield from self._execute(op.Delete(scope, filter)))
 
-    def touch(self, ids: Sequence[str], background: bool) -> Steps[None]:
+    def touch(self, ids: Sequence[str], *, background: bool = False) -> Steps[None]:
         scope, filter = self.scope, EntryFilter.of({"ids": ids})
         if filter.ids and self._capabilities.access_times:
             yield from self._execute(op.Touch(scope, filter.ids, background))
@@ -116,7 +118,7 @@ class ScopedOperations:
         return (yield from self._execute(op.EmbedMissing(scope)))
 
     def add_messages(
-        self, messages: Sequence[op.Message], about: EntryFields, wait: bool | None = None
+        self, messages: Sequence[op.Message], *, wait: bool | None = None, **about: Unpack[EntryFields]
     ) -> Steps[op.AddedMessages]:
         if not self._capabilities.extracts:
             raise InvalidEntryError(
@@ -128,19 +130,26 @@ class ScopedOperations:
     # -- reading ---------------------------------------------------------------------------------------------------
 
     def search(
-        self, query: str, limit: int, min_score: float, weights: RankingWeights | None, filters: FilterArgs
+        self,
+        query: str,
+        *,
+        limit: int = 10,
+        min_score: float = 0.0,
+        weights: RankingWeights | None = None,
+        **filters: Unpack[FilterArgs],
     ) -> Steps[builtins.list[MemoryEntry]]:
-        [found] = yield from self.search_many([query], limit, min_score, weights, None, filters)
+        [found] = yield from self.search_many([query], limit=limit, min_score=min_score, weights=weights, **filters)
         return found
 
     def search_many(
         self,
         queries: Sequence[str],
-        limit: int,
-        min_score: float,
-        weights: RankingWeights | None,
-        paths: Sequence[str | None] | None,
-        filters: FilterArgs,
+        *,
+        limit: int = 10,
+        min_score: float = 0.0,
+        weights: RankingWeights | None = None,
+        paths: Sequence[str | None] | None = None,
+        **filters: Unpack[FilterArgs],
     ) -> Steps[builtins.list[builtins.list[MemoryEntry]]]:
         check_search_limit(limit)
         wanted = _filters_for(queries, paths, filters)
@@ -171,7 +180,13 @@ class ScopedOperations:
         return found
 
     def nearest(
-        self, embedding: Sequence[float], text: str | None, limit: int, min_score: float, filters: FilterArgs
+        self,
+        embedding: Sequence[float],
+        *,
+        text: str | None = None,
+        limit: int = 10,
+        min_score: float = 0.0,
+        **filters: Unpack[FilterArgs],
     ) -> Steps[builtins.list[MemoryEntry]]:
         check_search_limit(limit)
         if not self._capabilities.vectors:
@@ -179,7 +194,7 @@ class ScopedOperations:
                 raise InvalidEntryError(
                     "embedding: this store searches by text and not by vectors, use search() or give text="
                 )
-            return (yield from self.search(text, limit, min_score, None, filters))
+            return (yield from self.search(text, limit=limit, min_score=min_score, **filters))
         scope, filter = self.scope, EntryFilter.of(filters)
         dense = check_vector("embedding", embedding)
         if not (dense or text) or limit == 0 or filter.matches_nothing:
@@ -190,22 +205,24 @@ class ScopedOperations:
     def get(self, id: str) -> Steps[MemoryEntry | None]:
         return self._execute(op.Get(self.scope, self.include_shared, check_id(id)))
 
-    def list(self, limit: int, offset: int, filters: FilterArgs) -> Steps[builtins.list[MemoryEntry]]:
+    def list(
+        self, *, limit: int = 200, offset: int = 0, **filters: Unpack[FilterArgs]
+    ) -> Steps[builtins.list[MemoryEntry]]:
         check_limit(limit)
         check_limit(offset, "offset")
         make = partial(op.List, limit=limit, offset=offset)
         return self._read(make, filters, [])
 
-    def count(self, filters: FilterArgs) -> Steps[int]:
+    def count(self, **filters: Unpack[FilterArgs]) -> Steps[int]:
         return self._read(op.Count, filters, 0)
 
-    def categories(self, path: str | None) -> Steps[dict[str, int]]:
+    def categories(self, path: str | None = None) -> Steps[dict[str, int]]:
         return self._read(op.CountCategories, {"path": path}, {})
 
-    def children(self, path: str) -> Steps[tuple[str, ...]]:
+    def children(self, path: str = "/") -> Steps[tuple[str, ...]]:
         return self._read(op.ListChildren, {"path": path}, ())
 
-    def info(self, path: str) -> Steps[PathInfo]:
+    def info(self, path: str = "/") -> Steps[PathInfo]:
         return self._read(op.DescribePath, {"path": path}, None)
 
     def _read(self, make: Any, filters: FilterArgs, nothing: Any) -> Steps[Any]:

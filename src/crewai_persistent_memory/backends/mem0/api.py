@@ -1,16 +1,22 @@
-"""What :class:`~.backend.Mem0Backend` asks of Mem0, whichever Mem0 it is."""
+"""What :class:`Mem0Backend` asks of Mem0, whichever Mem0 it is."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
-from ...io.steps import Steps
+from ...io.retry import retried
+from ...io.statuses import RequestInfo
+from ...io.steps import Step, Steps
 from ...scope import Scope, ScopeBinding
 from ...store.operations import Message
 from .codec import Record
+from .errors import classify
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -39,8 +45,8 @@ class Found:
     complete: bool
 
 
-class Service(Protocol):
-    """Each operation as calls of a client. Owners are scopes, by which Mem0 filters; what comes back is checked."""
+class Mem0Api(Protocol):
+    """Each request to Mem0 as steps. Owners are scopes, by which Mem0 filters; what comes back is checked."""
 
     most_results: int
     """How many results one search can have."""
@@ -77,8 +83,19 @@ class Service(Protocol):
             emptied: owners of whom nothing is to be left, whether there are memories or not.
         """
 
-    def health(self, binding: ScopeBinding, retry_for: float | None = None) -> Steps[dict[str, Any]]: ...
+    def health(self, binding: ScopeBinding, retry_for: float | None = None) -> Steps[dict[str, Any]]:
+        """Whether Mem0 answers and takes the key.
+
+        Args:
+            binding: whose memory is opened.
+            retry_for: seconds, in place of the option's.
+        """
 
     def close(self) -> None: ...
 
     async def aclose(self) -> None: ...
+
+
+def sent(step: Step[T], request: RequestInfo, retry_for: float) -> Steps[T]:
+    """Send a request, again where ``io/retry.py`` has it sent again."""
+    return retried(lambda: step, partial(classify, request=request), request.effect, retry_for)

@@ -13,7 +13,7 @@ from ...scope import Scope, owners_visible_to
 from ...store import operations as op
 from ...store.backend import Backend, Capabilities
 from ...validation import check_id, child_paths, path_ancestors, utcnow
-from .api import Extraction, Service
+from .api import Extraction, Mem0Api
 from .codec import Record, checked_entry, expiry, metadata_of
 
 FEW: Final = 3
@@ -35,7 +35,7 @@ class Mem0Backend(Backend):
 
     def __init__(
         self,
-        service: Service,
+        service: Mem0Api,
         *,
         extraction: Extraction | None = None,
         wait: bool = False,

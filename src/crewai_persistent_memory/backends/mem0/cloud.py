@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import os
 import time
 from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, Final
-from weakref import WeakKeyDictionary
-
-import httpx
 
 from ...config.mem0 import Mem0Options
-from ...errors import EngineError, StoreMissingError, StoreUnavailableError
-from ...io.event_loop_client import ClosedWithItsLoop
-from ...io.steps import Pause, Steps
+from ...errors import EngineError, StoreClosedError, StoreMissingError, StoreUnavailableError
+from ...io.retry import Effect
+from ...io.steps import Call, Pause, Steps
 from ...scope import Scope, ScopeBinding
 from ...store.operations import Message
-from .api import Added, Extraction, Found
-from .calls import Asking, Call
+from .api import Added, Extraction, Found, sent
+from .cloud_clients import CLIENTS, ClientSettings, CloudClients
 from .codec import ID_KEY, Record, record_of
-from .compat import cloud_add, cloud_clients, cloud_read, results_of
+from .compat import cloud_add, cloud_read, results_of
 from .entities import cloud_identity
+from .errors import request_info
 
 PAGE: Final = 200
 """Most memories of one page, by the published interface."""
@@ -33,60 +29,53 @@ BATCH: Final = 1000
 logger = logging.getLogger("crewai_persistent_memory")
 
 
-class CloudService(Asking):
-    """See :class:`Service`."""
+class CloudApi:
+    """See :class:`Mem0Api`."""
 
     most_results = 1000
 
     def __init__(self, options: Mem0Options) -> None:
-        super().__init__(options.retry_for)
-        self.where = f"Mem0 at {options.host}"
+        self._server = f"Mem0 at {options.host}"
         self._options = options
-        self._blocking: dict[int, Any] = {}
-        self._awaiting: WeakKeyDictionary[asyncio.AbstractEventLoop, ClosedWithItsLoop[Any]] = WeakKeyDictionary()
+        self._settings = ClientSettings.of(options)
+        self._clients = CLIENTS.acquire(self._settings, lambda: CloudClients(self._settings))
+        self._is_closed = False
         self._told_of_the_project = False
 
-    # -- clients ---------------------------------------------------------------------------------------------------
-
-    def _arguments(self) -> dict[str, Any]:
-        return {"api_key": self._options.key.get_secret_value(), "host": self._options.host}
-
-    def _http(self) -> dict[str, Any]:
-        return {"timeout": self._options.timeout, "trust_env": self._options.trust_env}
-
-    def _client(self) -> Any:
-        # By process: after a fork the parent's sockets are left alone, and its client is kept so that they stay so.
-        found = self._blocking.get(os.getpid())
-        if found is None:
-            blocking, _ = cloud_clients(self._options.telemetry)
-            made = blocking(client=httpx.Client(**self._http()), **self._arguments())
-            found = self._blocking.setdefault(os.getpid(), made)
-        return found
-
-    async def _aclient(self) -> Any:
-        loop = asyncio.get_running_loop()
-        found = self._awaiting.get(loop)
-        if found is None:
-            _, awaiting = await asyncio.to_thread(cloud_clients, self._options.telemetry)
-            found = self._awaiting.get(loop)  # another task of this loop may have been faster
-        if found is None:
-            client = awaiting(client=httpx.AsyncClient(**self._http()), **self._arguments())
-            found = ClosedWithItsLoop(client, client.async_client.aclose, lambda: self._awaiting.pop(loop, None))
-            self._awaiting[loop] = found
-            await found.start()
-        return found.client
+    def __repr__(self) -> str:
+        return f"CloudApi({self._server})"
 
     def close(self) -> None:
-        self._is_closed = True
-        found = self._blocking.pop(os.getpid(), None)
-        if found is not None:
-            found.client.close()
+        if not self._is_closed:
+            self._is_closed = True
+            CLIENTS.release(self._settings, self._clients)
 
     async def aclose(self) -> None:
-        mine = self._awaiting.pop(asyncio.get_running_loop(), None)
-        if mine is not None:
-            await mine.close()
-        self.close()
+        if not self._is_closed:
+            self._is_closed = True
+            await CLIENTS.arelease(self._settings, self._clients, CloudClients.aclose)
+
+    def _ask(
+        self,
+        method: str,
+        arguments: Mapping[str, Any],
+        doing: str,
+        effect: Effect = Effect.READ,
+        retry_for: float | None = None,
+    ) -> Steps[Any]:
+        """Call a method of the client, blocking or awaiting."""
+        if self._is_closed:
+            raise StoreClosedError("this store was closed: open it again with open_store()")
+
+        def blocking() -> Any:
+            return getattr(self._clients.blocking(), method)(**arguments)
+
+        async def awaiting() -> Any:
+            return await getattr(await self._clients.awaiting(), method)(**arguments)
+
+        request = request_info(self._server, doing, effect)
+        patience = self._options.retry_for if retry_for is None else retry_for
+        return (yield from sent(Call(blocking, awaiting), request, patience))
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -115,7 +104,7 @@ class CloudService(Asking):
         if expires is not None:
             arguments["expiration_date"] = expires.isoformat()
         what = cloud_add(arguments, at_once=infer is None)
-        answer = yield from self.ask(Call("add", what, "adding memories", writes=True, repeatable=False))
+        answer = yield from self._ask("add", what, "adding memories", Effect.ONCE)
         results = results_of(answer) if not isinstance(answer, Mapping) or "results" in answer else [answer]
         event_id = next((str(each["event_id"]) for each in results if each.get("event_id")), None)
         event_id = event_id or (answer.get("event_id") if isinstance(answer, Mapping) else None)
@@ -128,23 +117,23 @@ class CloudService(Asking):
         """Wait for an event. It is asked for less and less often."""
         deadline, pause = time.monotonic() + self._options.wait_timeout, 0.05
         while True:
-            event = yield from self.ask(Call("event", {"event_id": event_id}, "the outcome of an add"))
+            event = yield from self._ask("event", {"event_id": event_id}, "the outcome of an add")
             if event["status"] == "SUCCEEDED":
                 return Added(tuple(event.get("results") or ()), event_id=event_id)
             if event["status"] == "FAILED":
                 why = event.get("error") or "no reason given"
-                raise EngineError(f"{self.where} could not add the memories: {why} (event {event_id})")
+                raise EngineError(f"{self._server} could not add the memories: {why} (event {event_id})")
             if time.monotonic() + pause > deadline:
                 raise StoreUnavailableError(
-                    f"{self.where} took the memories {self._options.wait_timeout:g} s ago and has not finished: it may "
-                    f"still (event {event_id}). Give it more wait_timeout, or do not wait"
+                    f"{self._server} took the memories {self._options.wait_timeout:g} s ago and has not finished: it "
+                    f"may still (event {event_id}). Give it more wait_timeout, or do not wait"
                 )
             yield Pause(pause)
             pause = min(pause * 1.5, 2.0)
 
     def update(self, record: Record, content: str | None, metadata: Mapping[str, Any]) -> Steps[None]:
         body = {"metadata": dict(metadata), **({} if content is None else {"text": content})}
-        yield from self.ask(Call("change", {"memory_id": record.id, "body": body}, "an update", writes=True))
+        yield from self._ask("change", {"memory_id": record.id, "body": body}, "an update", Effect.IDEMPOTENT)
 
     def delete(self, records: Sequence[Record], emptied: Sequence[Scope] = ()) -> Steps[None]:
         # By the ids that were listed, and found to be in the scope: deleting by several entities is not said to
@@ -152,7 +141,7 @@ class CloudService(Asking):
         ids = [record.id for record in records]
         for start in range(0, len(ids), BATCH):
             memories = [{"memory_id": id} for id in ids[start : start + BATCH]]
-            yield from self.ask(Call("batch_delete", {"memories": memories}, "a deletion", writes=True))
+            yield from self._ask("batch_delete", {"memories": memories}, "a deletion", Effect.IDEMPOTENT)
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -160,7 +149,7 @@ class CloudService(Asking):
         arguments = {"query": query, "filters": _filters(owners), "top_k": limit, "threshold": min_score}
         if self._options.rerank:
             arguments["rerank"] = True
-        results = results_of((yield from self.ask(Call("search", cloud_read(arguments), "a search"))))
+        results = results_of((yield from self._ask("search", cloud_read(arguments), "a search")))
         return Found(self._checked(results, owners), complete=len(results) < limit)
 
     def everything(self, owners: Sequence[Scope], entry_id: str | None = None) -> Steps[list[Record]]:
@@ -168,7 +157,7 @@ class CloudService(Asking):
         page = 1
         while True:
             arguments = {"filters": _filters(owners, entry_id), "page": page, "page_size": PAGE}
-            answer = yield from self.ask(Call("get_all", cloud_read(arguments), "a listing"))
+            answer = yield from self._ask("get_all", cloud_read(arguments), "a listing")
             results = results_of(answer)
             # A page may shift while others write; what comes twice counts once.
             found.update((record.id, record) for record in self._checked(results, owners))
@@ -179,14 +168,14 @@ class CloudService(Asking):
 
     def by_mem0_id(self, id: str, owners: Sequence[Scope]) -> Steps[Record | None]:
         try:
-            answer = yield from self.ask(Call("get", {"memory_id": id}, "a read"))
+            answer = yield from self._ask("get", {"memory_id": id}, "a read")
         except StoreMissingError:
             return None
         # An id may be anybody's; that it is not the caller's is no error of Mem0's, and nothing to log.
-        return next(iter(self._checked([answer], owners, asked_for_by_id=True)), None)
+        return next(iter(self._checked([answer], owners, is_read_by_id=True)), None)
 
     def health(self, binding: ScopeBinding, retry_for: float | None = None) -> Steps[dict[str, Any]]:
-        answer = yield from self.ask(Call("ping", {}, "a health check"), retry_for)
+        answer = yield from self._ask("ping", {}, "a health check", retry_for=retry_for)
         self._compare_project(answer, binding)
         return {"engine": "mem0-cloud", "host": self._options.host, "status": "ok"}
 
@@ -206,7 +195,7 @@ class CloudService(Asking):
             )
 
     def _checked(
-        self, found: Sequence[Mapping[str, Any]], owners: Sequence[Scope], *, asked_for_by_id: bool = False
+        self, found: Sequence[Mapping[str, Any]], owners: Sequence[Scope], *, is_read_by_id: bool = False
     ) -> list[Record]:
         """What belongs to one of the owners. The second of the two checks of every result."""
         by_identity: dict[Any, Scope] = {cloud_identity(owner): owner for owner in owners}
@@ -215,7 +204,7 @@ class CloudService(Asking):
             run = each.get("run_id") or each.get("session_id")
             owner = by_identity.get((each.get("user_id"), each.get("app_id"), run))
             if owner is None or each.get("agent_id") is not None:  # an agent of Mem0's: not written by this package
-                if not asked_for_by_id:
+                if not is_read_by_id:
                     logger.error("dropped memory %s: Mem0 returned it outside the scope of the call", each.get("id"))
                 continue
             if (record := record_of(each, owner)) is not None:

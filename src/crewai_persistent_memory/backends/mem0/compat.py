@@ -1,4 +1,7 @@
-"""What differs between mem0ai 0.1.100 and later, 1.x and 2.x: here, and nowhere else.
+"""Importing ``mem0``, and what differs between mem0ai 0.1.100 and later, 1.x and 2.x: here, and nowhere else.
+
+``mem0`` decides while it is imported whether it reports usage events, and some versions report the import itself. So
+the environment is set before, and a ``mem0`` that was imported earlier is silenced where it stands.
 
 Read from 0.1.100, 0.1.118, 1.0.11, 2.0.5 and 2.2.1.
 
@@ -15,14 +18,21 @@ Read from 0.1.100, 0.1.118, 1.0.11, 2.0.5 and 2.2.1.
 from __future__ import annotations
 
 import copy
+import importlib
 import inspect
+import logging
+import os
+import sys
 import threading
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from .import_mem0 import import_mem0, mem0_version
+from ...errors import ConfigurationError
+
+logger = logging.getLogger("crewai_persistent_memory")
 
 Arguments = dict[str, Any]
 
@@ -40,81 +50,73 @@ def _parameters(function: Any) -> tuple[frozenset[str], bool]:
     return frozenset(parameters), any(each.kind is each.VAR_KEYWORD for each in parameters.values())
 
 
-# -- the cloud's clients -------------------------------------------------------------------------------------------
+# -- importing -----------------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=2)
-def cloud_clients(telemetry: bool) -> tuple[type[Any], type[Any]]:
-    """Mem0's blocking and awaiting client, with what they lack: a constructor that asks nothing of the network (the
-    awaiting one's blocks the event loop, without a timeout), events, and a ping that can be repeated."""
-    mem0 = import_mem0(telemetry=telemetry)
-    from mem0.client.main import api_error_handler  # type: ignore[import-untyped, unused-ignore]
+def import_mem0(*, telemetry: bool) -> Any:
+    """The ``mem0`` module.
 
-    class Blocking(mem0.MemoryClient):  # type: ignore[misc, name-defined]
-        def __init__(self, **arguments: Any) -> None:
-            super().__init__(**arguments)
-            _belong_to_the_key(self)
+    Args:
+        telemetry: leave its telemetry as the environment has it; otherwise it is off.
 
-        def _validate_api_key(self) -> None:
-            _name_a_project(self)
-
-        @api_error_handler  # type: ignore[untyped-decorator, unused-ignore]
-        def ping(self) -> Any:
-            return _answer(self.client.get("/v1/ping/"))
-
-        @api_error_handler  # type: ignore[untyped-decorator, unused-ignore]
-        def event(self, event_id: str) -> Any:
-            return _answer(self.client.get(f"/v1/event/{event_id}/"))
-
-        @api_error_handler  # type: ignore[untyped-decorator, unused-ignore]
-        def change(self, memory_id: str, body: Mapping[str, Any]) -> Any:
-            return _answer(self.client.put(f"/v1/memories/{memory_id}/", json=dict(body)))
-
-    class Awaiting(mem0.AsyncMemoryClient):  # type: ignore[misc, name-defined]
-        def __init__(self, **arguments: Any) -> None:
-            super().__init__(**arguments)
-            _belong_to_the_key(self)
-
-        def _validate_api_key(self) -> None:
-            _name_a_project(self)
-
-        @api_error_handler  # type: ignore[untyped-decorator, unused-ignore]
-        async def ping(self) -> Any:
-            return _answer(await self.async_client.get("/v1/ping/"))
-
-        @api_error_handler  # type: ignore[untyped-decorator, unused-ignore]
-        async def event(self, event_id: str) -> Any:
-            return _answer(await self.async_client.get(f"/v1/event/{event_id}/"))
-
-        @api_error_handler  # type: ignore[untyped-decorator, unused-ignore]
-        async def change(self, memory_id: str, body: Mapping[str, Any]) -> Any:
-            return _answer(await self.async_client.put(f"/v1/memories/{memory_id}/", json=dict(body)))
-
-    return Blocking, Awaiting
+    Raises:
+        ConfigurationError: it is not installed, or cannot be imported.
+    """
+    earlier: Any = sys.modules.get("mem0.memory.telemetry")
+    if not telemetry:
+        os.environ["MEM0_TELEMETRY"] = "False"
+        if earlier is not None and earlier.MEM0_TELEMETRY:
+            _silence(earlier)
+    try:
+        mem0 = importlib.import_module("mem0")
+        if not telemetry and mem0_version() < (1,):
+            # It would go on to make a client of its telemetry, with a thread, and look into the vector store, at
+            # every call, only to send nothing.
+            importlib.import_module("mem0.memory.main").capture_event = _send_nothing  # type: ignore[attr-defined]
+        return mem0
+    except ImportError as error:
+        raise ConfigurationError(f"mem0= needs the package mem0ai, which cannot be imported: {error}") from error
+    except OSError as error:
+        raise ConfigurationError(
+            f"mem0 cannot create its folder: {error}. Set MEM0_DIR to a folder that can be written"
+        ) from error
 
 
-def _name_a_project(client: Any) -> None:
-    """Its constructor insists on one, for operations on projects, which nobody does here."""
-    client.org_id = client.project_id = "of-the-key"
+def mem0_version() -> tuple[int, ...]:
+    """Of the installed ``mem0ai``: ``(2, 2, 1)``."""
+    try:
+        return tuple(int(part) for part in version("mem0ai").split(".")[:3] if part.isdigit())
+    except PackageNotFoundError as error:
+        raise ConfigurationError("mem0= needs the package mem0ai: pip install mem0ai") from error
 
 
-def _belong_to_the_key(client: Any) -> None:
-    """Until 2.0 a client sends the organisation and project it has. The key decides, as from 2.0 on, so that an
-    update of mem0ai finds what was stored before."""
-    client.org_id = client.project_id = None
+def _send_nothing(*args: Any, **kwargs: Any) -> None:
+    """In place of ``capture_event``."""
 
 
-def _answer(response: Any) -> Any:
-    response.raise_for_status()
-    return response.json()
+def _silence(telemetry: Any) -> None:
+    logger.warning(
+        "mem0 was imported before, with its telemetry on; it is off from here. Set MEM0_TELEMETRY=False in the "
+        "environment to have it off from the start"
+    )
+    telemetry.MEM0_TELEMETRY = False
+    main: Any = sys.modules.get("mem0.memory.main")
+    if main is not None and hasattr(main, "MEM0_TELEMETRY"):
+        main.MEM0_TELEMETRY = False
+    for name in ("client_telemetry", "_oss_telemetry_instance"):
+        posthog: Any = getattr(getattr(telemetry, name, None), "posthog", None)
+        if posthog is not None:
+            posthog.disabled = True
+
+
+# -- the cloud -----------------------------------------------------------------------------------------------------
 
 
 def cloud_add(arguments: Arguments, *, at_once: bool) -> Arguments:
     """Arguments of the cloud client's ``add``."""
-    version = mem0_version()
-    if version >= (2,):
+    if mem0_version() >= (2,):
         return arguments
-    if version >= (1,):
+    if mem0_version() >= (1,):
         return {**arguments, "async_mode": not at_once}
     return {**arguments, "output_format": "v1.1"}
 

@@ -1,107 +1,84 @@
-"""What Mem0's clients and the libraries behind Mem0 OSS throw, as this package's errors.
+"""What Mem0's clients and the libraries behind Mem0 OSS raise, as a failure: the error for the caller, and what became
+of the request.
 
 ``mem0`` wraps what happened in classes that differ by version; what it wrapped is still there as ``__cause__`` or
-``__context__``, and that is what is looked at.
+``__context__``, and that is what is looked at. What a status means is decided in ``io/statuses.py``.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
-from enum import Enum
 from typing import Any, Final
 
 import httpx
 
-from ...embedding import redact
 from ...errors import (
     EngineError,
     InvalidEntryError,
+    Outcome,
     PersistentMemoryError,
     StoreBusyError,
-    StoreFullError,
     StoreInUseError,
-    StoreMissingError,
-    StorePermissionError,
-    StoreUnavailableError,
 )
+from ...io.retry import Effect, Failure
+from ...io.statuses import RequestInfo, retry_after
+from ...redaction import redact
 
 _UNREACHED: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, ConnectionRefusedError)
 _LOST: Final = (httpx.TransportError, ConnectionError, TimeoutError)
 _LONGEST_TEXT: Final = 500
 
 
-class Repeat(Enum):
-    """When asking again may help."""
+def request_info(server: str, doing: str, effect: Effect) -> RequestInfo:
+    """A call for messages.
 
-    ALWAYS = "nothing was done"
-    IF_SAFE = "it may have been done"
-    NEVER = "the answer would be the same"
-
-
-@dataclass(frozen=True)
-class Judged:
-    ours: PersistentMemoryError
-    repeat: Repeat
-    retry_after: float | None = None
+    Args:
+        server: which Mem0.
+        doing: what for, such as ``a search``.
+        effect: what it does to make the call twice.
+    """
+    return RequestInfo(server, doing, effect, "Check the key (api_key= or MEM0_API_KEY)")
 
 
-def judged(error: Exception, *, where: str, doing: str, writes: bool) -> Judged:
-    """What an error means, and what to tell the caller."""
+def classify(error: Exception, request: RequestInfo) -> Failure:
+    """What an error means.
+
+    Args:
+        error: as the client or the library raised it.
+        request: the call that failed; see :func:`request_info`.
+
+    Raises:
+        PersistentMemoryError: Mem0 wrapped an error of this package, which says all there is to say.
+    """
     chain = list(_chain(error))
     for each in chain:
         if isinstance(each, PersistentMemoryError):
-            return Judged(each, Repeat.NEVER)
+            raise each
     response = next((found for each in chain if (found := _response(each)) is not None), None)
     if response is not None:
-        return _by_status(*response, where=where, doing=doing, writes=writes)
-    text = _words(chain)
+        status, text, after = response
+        return request.answered(status, redact(text), after, error)
+    text = redact(f"{type(error).__name__}: {error}"[:_LONGEST_TEXT])
     if any(isinstance(each, _UNREACHED) for each in chain):
-        return Judged(StoreUnavailableError(f"{where} cannot be reached for {doing}: {text}"), Repeat.ALWAYS)
+        return request.unreached(text, error)
     if any(isinstance(each, _LOST) for each in chain):
-        unsure = ". It may have been done all the same: look before you do it again" if writes else ""
-        return Judged(StoreUnavailableError(f"{where} did not answer {doing}: {text}{unsure}"), Repeat.IF_SAFE)
+        return request.unanswered(text, error)
+    return Failure(_by_words(text, request), Outcome.REFUSED, cause=error)
+
+
+def _by_words(text: str, request: RequestInfo) -> PersistentMemoryError:
+    server = request.server
     if "\\u0000 cannot be converted to text" in text:
-        return Judged(InvalidEntryError(f"{where}: Postgres keeps no text with a NUL character (\\x00)"), Repeat.NEVER)
+        return InvalidEntryError(f"{server}: Postgres keeps no text with a NUL character (\\x00)")
     if "database is locked" in text:
-        return Judged(
-            StoreBusyError(f"{where}: its history database is locked by another process: {text}"), Repeat.NEVER
-        )
+        return StoreBusyError(f"{server}: its history database is locked by another process: {text}")
     if "already accessed by another instance" in text:
-        return Judged(
-            StoreInUseError(
-                f"{where}: its local Qdrant folder is open in another process, and takes one at a time: let "
-                'vector_store be a Qdrant server ({"host": ..., "port": ...})'
-            ),
-            Repeat.NEVER,
+        return StoreInUseError(
+            f"{server}: its local Qdrant folder is open in another process, and takes one at a time: let "
+            'vector_store be a Qdrant server ({"host": ..., "port": ...})'
         )
-    return Judged(EngineError(f"{where} failed {doing}: {text}"), Repeat.NEVER)
-
-
-def _by_status(status: int, text: str, after: float | None, *, where: str, doing: str, writes: bool) -> Judged:
-    text = redact(text)
-    if status in (401, 403):
-        ours: PersistentMemoryError = StorePermissionError(
-            f"{where} did not permit {doing}: {text}. Check the key (api_key= or MEM0_API_KEY)"
-        )
-    elif status == 429:
-        wish = f" (it asks for {after:g} s of patience)" if after is not None else ""
-        return Judged(StoreBusyError(f"{where} is too busy for {doing}{wish}: {text}", after), Repeat.ALWAYS, after)
-    elif status == 404:
-        ours = StoreMissingError(f"{where} has not found what {doing} was about: {text}")
-    elif status in (402, 413, 507):
-        ours = StoreFullError(f"{where} has no room for {doing}: {text}")
-    elif status in (400, 409, 422):
-        ours = InvalidEntryError(f"{where} refused {doing}: {text}")
-    elif status in (408, 500, 502, 503, 504):
-        unsure = ". It may have been done all the same: look before you do it again" if writes else ""
-        return Judged(StoreUnavailableError(f"{where} failed {doing}: {status} {text}{unsure}"), Repeat.IF_SAFE, after)
-    else:
-        ours = EngineError(f"{where} failed {doing}: {status} {text}")
-    return Judged(ours, Repeat.NEVER)
+    return EngineError(f"{server} failed {request.doing}: {text}")
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -120,7 +97,7 @@ def _response(error: BaseException) -> tuple[int, str, float | None] | None:
         return None
     headers = getattr(response, "headers", None) or getattr(error, "headers", None) or {}
     content = getattr(response, "text", None)
-    return status, _message(content) if content else str(error)[:_LONGEST_TEXT], _retry_after(headers)
+    return status, _message(content) if content else str(error)[:_LONGEST_TEXT], retry_after(headers)
 
 
 def _message(content: str) -> str:
@@ -133,24 +110,3 @@ def _message(content: str) -> str:
         details = answer.get("details")
         answer = f"{found}: {details}" if details and found is not answer else found
     return (answer if isinstance(answer, str) else json.dumps(answer))[:_LONGEST_TEXT]
-
-
-def _retry_after(headers: Any) -> float | None:
-    value = headers.get("retry-after") or headers.get("Retry-After")
-    if not value:
-        return None
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        moment = parsedate_to_datetime(str(value))
-    except ValueError:
-        return None
-    # "-0000" is UTC of unknown origin, and comes without a zone.
-    moment = moment.replace(tzinfo=moment.tzinfo or timezone.utc)
-    return max(0.0, (moment - datetime.now(timezone.utc)).total_seconds())
-
-
-def _words(chain: list[BaseException]) -> str:
-    return redact(f"{type(chain[0]).__name__}: {chain[0]}"[:_LONGEST_TEXT])

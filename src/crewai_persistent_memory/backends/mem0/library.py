@@ -7,28 +7,21 @@ does in threads as well. Awaiting, the one ``Memory`` is called in a thread.
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 import logging
 import os
-import threading
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
-from pathlib import Path
-from typing import Any, ClassVar, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from ...config.mem0 import Mem0Options
-from ...embedding import redact
-from ...errors import ConfigurationError
-from ...io.steps import Steps
+from ...errors import StoreClosedError
+from ...io.retry import Effect
+from ...io.steps import Steps, Work
 from ...scope import Scope, ScopeBinding
 from ...store.operations import Message
-from . import entity_collection as entities
-from . import history
-from . import vector_stores as providers
-from .api import Added, Extraction, Found
-from .calls import Asking, Call
+from . import entity_collection, history, vector_stores
+from .api import Added, Extraction, Found, sent
 from .codec import ID_KEY, Record, record_of
 from .compat import (
     copied,
@@ -37,137 +30,80 @@ from .compat import (
     local_read,
     local_update,
     names_of,
-    open_source_memory,
     results_of,
     rows_of,
-    stands_threads,
     takes,
 )
 from .entities import local_identity
-from .text_cutting import fitting
+from .errors import request_info
+from .library_memory import MEMORIES, LibraryMemory, digest_of, opened
 
 FIRST_LISTING: Final = 1000
 """How many memories are asked for first when all are wanted; ten times as many while there may be more."""
 
+T = TypeVar("T")
+
 logger = logging.getLogger("crewai_persistent_memory")
 
 
-class LocalMem0:
-    """One ``mem0.Memory`` of a process, for all handles of the same configuration."""
-
-    _open: ClassVar[dict[tuple[int, str], LocalMem0]] = {}
-    _lock: ClassVar[Any] = threading.RLock()
-
-    def __init__(self, key: tuple[int, str], memory: Any) -> None:
-        self._key = key
-        self._users = 0
-        self.memory = memory
-        self.turn: Any = nullcontext() if stands_threads(memory) else threading.RLock()
-
-    @classmethod
-    def of(cls, config: Mapping[str, Any]) -> LocalMem0:
-        """Opened with the first handle; see :meth:`release`."""
-        # A digest, because the configuration holds keys.
-        key = (os.getpid(), hashlib.sha256(json.dumps(config, sort_keys=True, default=repr).encode()).hexdigest())
-        with cls._lock:
-            found = cls._open.get(key)
-            if found is None:
-                found = cls._open[key] = cls(key, _opened(config))
-            found._users += 1
-            return found
-
-    def release(self) -> None:
-        """Closed with the last handle."""
-        with self._lock:
-            self._users -= 1
-            if self._users or self._open.get(self._key) is not self:
-                return
-            del self._open[self._key]
-        database: Any = getattr(self.memory, "db", None)
-        if database is not None:
-            database.close()
-        client: Any = getattr(self.memory.vector_store, "client", None)
-        if hasattr(client, "close") and not self._is_lent(client):
-            client.close()
-
-    def _is_lent(self, client: Any) -> bool:
-        """The caller's own client, put into the configuration, stays open."""
-        return getattr(self.memory.config.vector_store.config, "client", None) is client
-
-
-def _forget_after_fork() -> None:
-    LocalMem0._lock = threading.RLock()  # another thread of the parent may have held it
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_after_fork)
-
-
-def _opened(config: Mapping[str, Any]) -> Any:
-    path = config.get("history_db_path")
-    if path is None:
-        path = Path(os.environ.get("MEM0_DIR") or Path.home() / ".mem0", "history.db")
-    if path in ("", ":memory:"):  # SQLite keeps these in no file of a name
-        return _build(config)
-    with history.opening(path):
-        return _build(config)
-
-
-def _build(config: Mapping[str, Any]) -> Any:
-    try:
-        memory = open_source_memory(config)
-    except (ValueError, TypeError, KeyError, AttributeError, ImportError) as error:  # pydantic's and the libraries'
-        raise ConfigurationError(f"local_mem0_config: Mem0 does not accept it: {redact(str(error))}") from error
-    fitting(memory, config)
-    history.tend(memory)
-    return memory
-
-
-class LocalService(Asking):
-    """See :class:`Service`."""
+class LibraryApi:
+    """See :class:`Mem0Api`."""
 
     most_results = 10_000
-    where = "Mem0 OSS"
 
     def __init__(self, options: Mem0Options) -> None:
-        super().__init__(options.retry_for)
         assert options.local_mem0_config is not None
-        providers.check(options.local_mem0_config, allow_untested=options.allow_untested_vector_store)
+        vector_stores.check(options.local_mem0_config, allow_untested=options.allow_untested_vector_store)
         self._config = copied(options.local_mem0_config)  # the caller's may change later
-        self._shared: dict[int, LocalMem0] = {}
+        self._key = digest_of(self._config)
+        self._retry_for = options.retry_for
+        self._of_process: dict[int, LibraryMemory] = {}
+        self._is_closed = False
 
-    @property
-    def _local(self) -> LocalMem0:
-        found = self._shared.get(os.getpid())
-        if found is None:
-            with LocalMem0._lock:  # two threads that come first are one user of it, not two
-                found = self._shared.get(os.getpid())
-                if found is None:
-                    found = self._shared[os.getpid()] = LocalMem0.of(self._config)
-        return found
-
-    def _client(self) -> Any:
-        return self._local.memory
-
-    async def _aclient(self) -> Any:
-        raise NotImplementedError("awaited in a thread")
-
-    def _called(self, call: Call) -> Any:
-        local = self._local
-        with local.turn:
-            return getattr(self, f"_do_{call.method}")(local.memory, **call.arguments)
-
-    async def _acalled(self, call: Call) -> Any:
-        return await asyncio.to_thread(self._called, call)
+    def __repr__(self) -> str:
+        return "LibraryApi(Mem0 OSS)"
 
     def close(self) -> None:
         self._is_closed = True
-        found = self._shared.pop(os.getpid(), None)
-        if found is not None:
-            found.release()
+        mine = self._of_process.pop(os.getpid(), None)
+        if mine is not None:
+            MEMORIES.release(self._key, mine)
 
     async def aclose(self) -> None:
         await asyncio.to_thread(self.close)
+
+    # -- calling ---------------------------------------------------------------------------------------------------
+
+    def _ask(
+        self,
+        function: Callable[[Any], T],
+        doing: str,
+        effect: Effect = Effect.READ,
+        retry_for: float | None = None,
+    ) -> Steps[T]:
+        """Call a function with the ``mem0.Memory``."""
+        if self._is_closed:
+            raise StoreClosedError("this store was closed: open it again with open_store()")
+        request = request_info("Mem0 OSS", doing, effect)
+        step = Work(partial(self._called, function))
+        return (yield from sent(step, request, self._retry_for if retry_for is None else retry_for))
+
+    def _called(self, function: Callable[[Any], T]) -> T:
+        local = self._open()
+        with local.turn:
+            return function(local.memory)
+
+    def _open(self) -> LibraryMemory:
+        # Of this process: a forked child opens its own, and leaves the parent's files and sockets alone.
+        mine = self._of_process.get(os.getpid())
+        if mine is not None:
+            return mine
+        with MEMORIES.lock:  # two threads that come first are one holder of it, not two
+            mine = self._of_process.get(os.getpid())
+            if mine is None:
+                mine = MEMORIES.acquire(self._key, partial(opened, self._config))
+                self._of_process[os.getpid()] = mine
+            return mine
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -187,24 +123,16 @@ class LocalService(Asking):
             "metadata": dict(metadata),
             "infer": infer is not None,
         }
-        what = {"arguments": arguments, "instructions": infer and _instructions(infer), "expires": expires}
-        answer = yield from self.ask(Call("add", what, "adding memories", writes=True, repeatable=False))
-        return Added(tuple(each for each in results_of(answer) if each.get("event") in ("ADD", "UPDATE")))
-
-    @staticmethod
-    def _do_add(memory: Any, *, arguments: dict[str, Any], instructions: str | None, expires: date | None) -> Any:
-        asked, more = instructed(memory, instructions)
-        if expires is not None and takes(asked.add, "expiration_date"):
-            more["expiration_date"] = expires.isoformat()
-        return local_add(asked, {**arguments, **more})
+        instructions = None if infer is None else _instructions(infer)
+        add = partial(_add, arguments=arguments, instructions=instructions, expires=expires)
+        results = yield from self._ask(add, "adding memories", Effect.ONCE)
+        return Added(tuple(each for each in results if each.get("event") in ("ADD", "UPDATE")))
 
     def update(self, record: Record, content: str | None, metadata: Mapping[str, Any]) -> Steps[None]:
-        arguments = {"id": record.id, "content": content or record.entry.content, "metadata": metadata}
-        yield from self.ask(Call("update", arguments, "an update", writes=True))
-
-    @staticmethod
-    def _do_update(memory: Any, *, id: str, content: str, metadata: Mapping[str, Any]) -> None:
-        local_update(memory, id, content, metadata)
+        text = content or record.entry.content
+        yield from self._ask(
+            lambda memory: local_update(memory, record.id, text, metadata), "an update", Effect.IDEMPOTENT
+        )
 
     def delete(self, records: Sequence[Record], emptied: Sequence[Scope] = ()) -> Steps[None]:
         owners = list(dict.fromkeys([*emptied, *(record.owner for record in records)]))
@@ -212,35 +140,13 @@ class LocalService(Asking):
             return
         ids = [record.id for record in records]
         for owner in emptied:
-            ids += yield from self.ask(Call("left", {"owner": owner, "emptied": emptied}, "a deletion"))
+            ids += yield from self._ask(partial(_left_behind, owner=owner, emptied=emptied), "a deletion")
         ids = list(dict.fromkeys(ids))
         # First what Mem0 keeps beside the memories: whoever is interrupted still finds them, and deletes them again.
-        yield from self.ask(
-            Call("forget", {"ids": ids, "owners": owners, "emptied": emptied}, "a deletion", writes=True)
-        )
+        forget = partial(_forget, ids=ids, owners=owners, emptied=emptied)
+        yield from self._ask(forget, "a deletion", Effect.IDEMPOTENT)
         for id in ids:
-            yield from self.ask(Call("delete", {"id": id}, "a deletion", writes=True))
-
-    @staticmethod
-    def _do_left(memory: Any, *, owner: Scope, emptied: Sequence[Scope]) -> list[str]:
-        """What no listing shows because it has expired; an extraction would still read it."""
-        rows = rows_of(memory.vector_store, local_identity(owner))
-        return [str(row.id) for row in rows if _owner_of(row.payload, owner) in emptied]
-
-    @staticmethod
-    def _do_forget(memory: Any, *, ids: Sequence[str], owners: Sequence[Scope], emptied: Sequence[Scope]) -> None:
-        history.forget(memory, ids, sorted({name for owner in owners for name in history.session_scopes(owner)}))
-        users = {local_identity(owner): owner for owner in owners}
-
-        def is_emptied(user_id: str, payload: Mapping[str, Any]) -> bool:
-            return _owner_of(payload, users[user_id]) in emptied
-
-        entities.forget(memory, list(users), ids, is_emptied)
-
-    @staticmethod
-    def _do_delete(memory: Any, *, id: str) -> None:
-        if memory.vector_store.get(vector_id=id) is not None:  # else somebody was faster
-            memory.delete(id)
+            yield from self._ask(partial(_delete, id=id), "a deletion", Effect.IDEMPOTENT)
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -248,75 +154,105 @@ class LocalService(Asking):
         found: list[Record] = []
         complete = True
         for owner in owners:
-            arguments = {"query": query, "user_id": local_identity(owner), "limit": limit, "min_score": min_score}
-            results = yield from self.ask(Call("search", arguments, "a search"))
+            search = partial(_search, query=query, user_id=local_identity(owner), limit=limit, min_score=min_score)
+            results = yield from self._ask(search, "a search")
             complete = complete and len(results) < limit
-            found += self._checked(results, owner, owners)
+            found += _checked(results, owner, owners)
         found.sort(key=lambda record: -(record.entry.score or 0.0))
         # Not every version and vector store keeps to the threshold.
         return Found([record for record in found if (record.entry.score or 0.0) >= min_score], complete)
-
-    @staticmethod
-    def _do_search(memory: Any, *, query: str, user_id: str, limit: int, min_score: float) -> Any:
-        more = {"threshold": min_score} if takes(memory.search, "threshold") else {}
-        return results_of(memory.search(query, **local_read(memory.search, user_id, limit), **more))
 
     def everything(self, owners: Sequence[Scope], entry_id: str | None = None) -> Steps[list[Record]]:
         found: list[Record] = []
         for owner in owners:
             limit = FIRST_LISTING
             while True:
-                arguments = {"user_id": local_identity(owner), "limit": limit, "entry_id": entry_id}
-                results = yield from self.ask(Call("list", arguments, "a listing"))
+                list_ = partial(_list, user_id=local_identity(owner), limit=limit, entry_id=entry_id)
+                results = yield from self._ask(list_, "a listing")
                 if len(results) < limit:
                     break
                 limit *= 10  # Mem0 OSS knows no pages
-            found += self._checked(results, owner, owners)
+            found += _checked(results, owner, owners)
         return [record for record in found if entry_id is None or record.entry.id == entry_id]
 
-    @staticmethod
-    def _do_list(memory: Any, *, user_id: str, limit: int, entry_id: str | None) -> Any:
-        extra = None if entry_id is None else {ID_KEY: entry_id}
-        return results_of(memory.get_all(**local_read(memory.get_all, user_id, limit, extra)))
-
     def by_mem0_id(self, id: str, owners: Sequence[Scope]) -> Steps[Record | None]:
-        answer = yield from self.ask(Call("get", {"id": id}, "a read"))
+        answer = yield from self._ask(lambda memory: memory.get(id), "a read")
         if answer is None:
             return None
         owner = next((each for each in owners if local_identity(each) == answer.get("user_id")), None)
-        return None if owner is None else next(iter(self._checked([answer], owner, owners)), None)
-
-    @staticmethod
-    def _do_get(memory: Any, *, id: str) -> Any:
-        return memory.get(id)
+        return None if owner is None else next(iter(_checked([answer], owner, owners)), None)
 
     def health(self, binding: ScopeBinding, retry_for: float | None = None) -> Steps[dict[str, Any]]:
-        provider = yield from self.ask(Call("health", {}, "a health check"), retry_for)
+        provider = yield from self._ask(_provider, "a health check", retry_for=retry_for)
         return {"engine": "mem0-oss", "vector_store": provider, "status": "ok"}
 
-    @staticmethod
-    def _do_health(memory: Any) -> str:
-        memory.get_all(**local_read(memory.get_all, "health-check/of/nobody", 1))
-        return str(memory.config.vector_store.provider)
 
-    @staticmethod
-    def _checked(found: Sequence[Mapping[str, Any]], asked: Scope, owners: Sequence[Scope]) -> list[Record]:
-        """What belongs to one of the owners. The second of the two checks of every result."""
-        records = []
-        for each in found:
-            if each.get("user_id") != local_identity(asked):
-                logger.error("dropped memory %s: Mem0 returned it outside the scope of the call", each.get("id"))
-                continue
-            owner = _owner_of(each, asked)
-            if owner in owners and (record := record_of(each, owner)) is not None:
-                records.append(record)
-        return records
+# -- what is done with a mem0.Memory -------------------------------------------------------------------------------
 
 
-def _owner_of(found: Mapping[str, Any], asked: Scope) -> Scope:
+def _add(
+    memory: Any, *, arguments: dict[str, Any], instructions: str | None, expires: date | None
+) -> list[Mapping[str, Any]]:
+    extractor, more = instructed(memory, instructions)
+    if expires is not None and takes(extractor.add, "expiration_date"):
+        more["expiration_date"] = expires.isoformat()
+    return results_of(local_add(extractor, {**arguments, **more}))
+
+
+def _left_behind(memory: Any, *, owner: Scope, emptied: Sequence[Scope]) -> list[str]:
+    """What no listing shows because it has expired; an extraction would still read it."""
+    rows = rows_of(memory.vector_store, local_identity(owner))
+    return [str(row.id) for row in rows if _owner_of(row.payload, owner) in emptied]
+
+
+def _forget(memory: Any, *, ids: Sequence[str], owners: Sequence[Scope], emptied: Sequence[Scope]) -> None:
+    history.forget(memory, ids, sorted({name for owner in owners for name in history.session_scopes(owner)}))
+    users = {local_identity(owner): owner for owner in owners}
+
+    def is_emptied(user_id: str, payload: Mapping[str, Any]) -> bool:
+        return _owner_of(payload, users[user_id]) in emptied
+
+    entity_collection.forget(memory, list(users), ids, is_emptied)
+
+
+def _delete(memory: Any, *, id: str) -> None:
+    if memory.vector_store.get(vector_id=id) is not None:  # else somebody was faster
+        memory.delete(id)
+
+
+def _search(memory: Any, *, query: str, user_id: str, limit: int, min_score: float) -> list[Mapping[str, Any]]:
+    more = {"threshold": min_score} if takes(memory.search, "threshold") else {}
+    return results_of(memory.search(query, **local_read(memory.search, user_id, limit), **more))
+
+
+def _list(memory: Any, *, user_id: str, limit: int, entry_id: str | None) -> list[Mapping[str, Any]]:
+    extra = None if entry_id is None else {ID_KEY: entry_id}
+    return results_of(memory.get_all(**local_read(memory.get_all, user_id, limit, extra)))
+
+
+def _provider(memory: Any) -> str:
+    """The name of the vector store, after a read from it."""
+    memory.get_all(**local_read(memory.get_all, "health-check/of/nobody", 1))
+    return str(memory.config.vector_store.provider)
+
+
+def _checked(found: Sequence[Mapping[str, Any]], searched: Scope, owners: Sequence[Scope]) -> list[Record]:
+    """What belongs to one of the owners. The second of the two checks of every result."""
+    records = []
+    for each in found:
+        if each.get("user_id") != local_identity(searched):
+            logger.error("dropped memory %s: Mem0 returned it outside the scope of the call", each.get("id"))
+            continue
+        owner = _owner_of(each, searched)
+        if owner in owners and (record := record_of(each, owner)) is not None:
+            records.append(record)
+    return records
+
+
+def _owner_of(found: Mapping[str, Any], searched: Scope) -> Scope:
     """Whose it is. What somebody stored without this package may have a run or an agent of Mem0's own."""
-    run, agent = found.get("run_id") or asked.run_id, found.get("agent_id") or asked.agent_id
-    return Scope.trusted(asked.user_id, asked.project_id, run, agent, asked.org_id)
+    run, agent = found.get("run_id") or searched.run_id, found.get("agent_id") or searched.agent_id
+    return Scope.trusted(searched.user_id, searched.project_id, run, agent, searched.org_id)
 
 
 def _instructions(infer: Extraction) -> str | None:

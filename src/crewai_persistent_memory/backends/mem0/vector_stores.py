@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ...errors import ConfigurationError
-from .import_mem0 import mem0_version
+from .compat import mem0_version
 
 TRIED: Final = 'Use "qdrant" (every mem0ai), "chroma" (mem0ai 2.x), or "pgvector" with "hnsw": False (mem0ai 2.x)'
 
