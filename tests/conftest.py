@@ -47,8 +47,8 @@ def no_connection_leaves_this_machine(monkeypatch: pytest.MonkeyPatch) -> list[A
 def every_store_is_closed(tmp_path: Path) -> Iterator[None]:
     """A store left open flushes into a folder that is gone by then, and logs that in the midst of another test."""
     yield
-    left = list(embedded._registry)
-    embedded._close_all()
+    left = embedded._engines.keys()
+    embedded._engines._close_all()
     assert not left, f"the test left stores open: {', '.join(map(str, left))}"
 
 

@@ -61,10 +61,10 @@ if TYPE_CHECKING:
     from .scope_context import ScopeFields, use_scope
     from .store.base import MemoryStore
     from .store.factory import open_store
-    from .store.text_native import AddedMessages, TextNativeStore
+    from .store.operations import AddedMessages
 
 _HOME = {
-    "AddedMessages": ".store.text_native",
+    "AddedMessages": ".store.operations",
     "CollectionArgs": ".config.arguments",
     "Crew": ".adapters.crew",
     "EntryArgs": ".entry",
@@ -87,7 +87,6 @@ _HOME = {
     "Scope": ".scope",
     "ScopeFields": ".scope_context",
     "ServerArgs": ".config.arguments",
-    "TextNativeStore": ".store.text_native",
     "open_store": ".store.factory",
     "register": ".adapters.register",
     "restoring": ".adapters.checkpoint_restore",
@@ -151,7 +150,6 @@ __all__ = [
     "StorePathError",
     "StorePermissionError",
     "StoreUnavailableError",
-    "TextNativeStore",
     "UnsupportedCrewAIError",
     "open_store",
     "register",

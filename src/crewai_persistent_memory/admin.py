@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from typing_extensions import Unpack
 
 from .config.arguments import ServerArgs
 from .config.options import MemoryConfig
 from .errors import ConfigurationError
+from .io.steps import run
 from .store.base import MemoryStore
-
-Field = Literal["org_id", "project_id", "user_id", "run_id", "agent_id"]
+from .store.operations import ScopeField
 
 
 def dedicate_project(
@@ -42,15 +40,14 @@ def dedicate_project(
 
     connection = open_server(settings, embedder=None)
     try:
-        steps = move_to_own_shard(
-            settings.collection, settings.where, project_name(org_id, project_id), org_id, project_id, seconds
-        )
-        return int(connection.administer(steps, "moving a project"))
+        client, shard_key = connection.client("moving a project"), project_name(org_id, project_id)
+        steps = move_to_own_shard(client, settings.collection, settings.where, shard_key, org_id, project_id, seconds)
+        return int(run(steps))
     finally:
         connection.close()
 
 
-def count_by(store: MemoryStore, field: Field, **scope: str | None) -> dict[str, int]:
+def count_by(store: MemoryStore, field: ScopeField, **scope: str | None) -> dict[str, int]:
     """Count entries by one field of their scopes, across all scopes that the store's key may read.
 
     Args:
@@ -64,12 +61,4 @@ def count_by(store: MemoryStore, field: Field, **scope: str | None) -> dict[str,
     Raises:
         StoreError: the store failed.
     """
-    from .backends.qdrant.backend import QdrantStore
-    from .backends.qdrant.requests import Facet, Match, ask
-
-    if not isinstance(store, QdrantStore):
-        return {}
-    where = tuple(
-        Match(name, () if value is None else (value,), or_missing=value is None) for name, value in scope.items()
-    )
-    return store._run(ask(Facet(field, where)))
+    return run(store.steps.count_scopes(field, scope))

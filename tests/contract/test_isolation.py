@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from crewai_persistent_memory import EntryNotFoundError, MemoryConfig, Scope
 from crewai_persistent_memory.adapters.version import is_unified
-from crewai_persistent_memory.backends.qdrant.requests import Everything
+from crewai_persistent_memory.backends.qdrant.engine_requests import Everything
+from crewai_persistent_memory.scope import ScopeBinding
 from crewai_persistent_memory.store.base import MemoryStore
 from crewai_persistent_memory.store.factory import open_configured
 
@@ -96,9 +97,7 @@ class Model:
 
 
 def handle(store: MemoryStore, scope: Scope, include_shared: bool) -> MemoryStore:
-    view = store.scoped(scope)
-    view._include_shared = include_shared
-    return view
+    return MemoryStore(store.backend, ScopeBinding.of(scope), include_shared=include_shared, owns_backend=False)
 
 
 def keys(entries: list[Any]) -> set[tuple[Scope, str]]:
@@ -202,29 +201,30 @@ def test_nothing_is_visible_outside_the_rule(kind: str, request: pytest.FixtureR
 
 
 def test_what_the_engine_returns_against_the_rule_is_dropped_and_logged(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second check of every result: an engine that ignores its filter must not become a leak."""
     with open_configured(MemoryConfig.build(path=tmp_path / "s", embedder=None)) as store:
         store.scoped(user_id="john").add("john's secret", id="a")
         jane = store.scoped(user_id="jane")
         jane.add("jane's own", id="a")
-        connection = jane._connection  # type: ignore[attr-defined]
+        backend: Any = jane.backend
+        connection = backend.connection
 
         class Leaking:
             """Answers every question as if it had been asked without conditions, and every id with all entries."""
 
-            def place(self, binding: Any) -> Any:
-                return connection.place(binding)
+            def route(self, org_id: str | None, project_id: str) -> Any:
+                return connection.route(org_id, project_id)
 
-            def execute(self, request: Any, place: Any) -> Any:
+            def ask(self, request: Any, route: Any) -> Any:
                 if hasattr(request, "where"):
                     request = replace(request, where=())
                 if type(request).__name__ == "Retrieve":
                     request = Everything((), True)
-                return connection.execute(request, place)
+                return connection.ask(request, route)
 
-        jane._connection = Leaking()  # type: ignore[attr-defined]
+        monkeypatch.setattr(backend, "connection", Leaking())
         for found in (jane.search("secret own"), jane.list(), [jane.get("a")], [jane.get("b")]):
             assert all(entry is None or entry.content == "jane's own" for entry in found)
         assert caplog.text.count("outside the scope of the call") == 2

@@ -20,7 +20,9 @@ def test_what_one_replica_stores_the_other_recalls_at_once(server: QdrantServer,
     """Two memories with connections of their own, as two processes have them; many times in a row."""
     options: Any = {"url": server.url, "collection": collection, "user_id": "john", "embedder": None}
     a, b = PersistentMemory(**options), PersistentMemory(**options, timeout=7)
-    assert a.store._connection._engine is not b.store._connection._engine  # type: ignore[attr-defined]
+    a_backend: Any = a.store.backend
+    b_backend: Any = b.store.backend
+    assert a_backend.connection._engine is not b_backend.connection._engine
     for number in range(30):
         llm = ScriptedLLM(final(f"noted sign{number}"))
         one_agent_crew(llm, f"My sign is sign{number}", **a.crew_kwargs()).kickoff()

@@ -30,7 +30,7 @@ from crewai_persistent_memory.adapters.transcript import (
 )
 from crewai_persistent_memory.adapters.version import installed
 from crewai_persistent_memory.redaction import MAX_SHOWN, redact
-from crewai_persistent_memory.store.text_native import Message
+from crewai_persistent_memory.store.operations import Message
 from crewai_persistent_memory.validation import canonical_json, check_text
 
 from ..support.crews import ScriptedLLM, needs_unified

@@ -74,7 +74,7 @@ class Disk:
 
     def watch(self, store: object) -> None:
         """Take the engine's own flush for one of every file."""
-        engine = store._connection._engine  # type: ignore[attr-defined]
+        engine = store.backend.connection._engine  # type: ignore[attr-defined]
         disk = self
 
         class Shard:

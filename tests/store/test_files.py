@@ -76,7 +76,7 @@ def test_a_link_planted_while_the_store_is_open_is_not_written_through(tmp_path:
     victim.write_text("precious")
     with open_store(path=tmp_path / "s", user_id="john", embedder=None) as store:
         (tmp_path / "s/store.json.new").symlink_to(victim)
-        engine = store._connection._engine  # type: ignore[attr-defined]
+        engine = store.backend.connection._engine  # type: ignore[attr-defined]
         engine._directory.write_descriptor(engine.descriptor)
         assert not (tmp_path / "s/store.json").is_symlink()
     assert victim.read_text() == "precious"

@@ -33,7 +33,6 @@ from crewai_persistent_memory import (
     ScopeFields,
     ServerArgs,
     StoreBusyError,
-    TextNativeStore,
     open_store,
     register,
     use_scope,
@@ -106,7 +105,7 @@ def in_mem0() -> list[MemoryEntry]:
     external = ExternalMemory(embedder_config={"provider": "mem0", "config": {"user_id": "john"}})
     Crew(agents=[], tasks=[], external_memory=external)
     with open_store(user_id="john", mem0=about, includes="diet", custom_categories=[{"diet": "food"}]) as store:
-        if isinstance(store, TextNativeStore):
+        if store.capabilities.extracts:
             added: AddedMessages = store.add_messages([{"role": "user", "content": "tea"}], path="/a", wait=False)
             return list(added.entries)
     return []

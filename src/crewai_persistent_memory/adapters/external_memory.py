@@ -9,7 +9,6 @@ from typing_extensions import Self
 
 from ..errors import ConfigurationError
 from ..store.base import MemoryStore
-from ..store.text_native import TextNativeStore
 from .defaults import options_of
 from .memory import PersistentMemory
 from .storage import CREWAI_THRESHOLD, PersistentStorage
@@ -77,7 +76,7 @@ class ExternalMemory(PersistentMemory):
             return await self._as_storage().asearch(query, limit, score_threshold)
 
         def _as_storage(self) -> PersistentStorage:
-            infer = self._bridge.infer and isinstance(self.store, TextNativeStore)
+            infer = self._bridge.infer and self.store.capabilities.extracts
             root = getattr(self, "root_scope", None)
             return PersistentStorage(
                 store=self.store,

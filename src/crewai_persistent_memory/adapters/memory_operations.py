@@ -27,7 +27,7 @@ from ..entry import DEFAULT_IMPORTANCE, MEMORY, EntryFields, FilterArgs, MemoryE
 from ..errors import ConfigurationError, PersistentMemoryError
 from ..io.steps import Call, Steps, Work, run
 from ..store.base import MemoryStore
-from ..store.text_native import Message
+from ..store.operations import Message
 from ..validation import normalize_path, storable_metadata, storable_text, text_tuple, utcnow
 from .deduplication import accepted, entries_of, storable_fields
 from .events import logged, query_events, save_events
@@ -166,7 +166,9 @@ class MemoryOperations:
             return None
         if self.pipeline is not None and self.pipeline.extracts:
             with logged("remember", self.source):
-                return (yield Work(partial(self.pipeline.bound().remember, storable_text(content), **self._given(fields))))
+                return (
+                    yield Work(partial(self.pipeline.bound().remember, storable_text(content), **self._given(fields)))
+                )
         return next(iter((yield from self._save([content], fields))), None)
 
     def remember_many(
@@ -294,7 +296,10 @@ class MemoryOperations:
             raise ConfigurationError('depth="deep" needs crewai >= 1.10, and an older one is installed: leave it out')
         found = []
         with logged("recall", self.source):
-            pipeline, about = self.pipeline.bound(), (self._categories(categories), limit, depth, source, include_private)
+            pipeline, about = (
+                self.pipeline.bound(),
+                (self._categories(categories), limit, depth, source, include_private),
+            )
             for path in self._inner_paths(scope):
                 found.append((yield Work(partial(pipeline.recall, storable_text(query), path, *about))))
         return _merged(found, limit)
@@ -513,9 +518,7 @@ class MemoryOperations:
             entries = yield from self._keep(contents, messages, about)
         return list(map(self.results.record, entries))
 
-    def _keep(
-        self, texts: Sequence[str], messages: Sequence[Message], about: EntryFields
-    ) -> Steps[list[MemoryEntry]]:
+    def _keep(self, texts: Sequence[str], messages: Sequence[Message], about: EntryFields) -> Steps[list[MemoryEntry]]:
         """Keep the texts, one entry each; a store that infers is given the messages instead.
 
         Returns:

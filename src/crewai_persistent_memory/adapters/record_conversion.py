@@ -62,9 +62,7 @@ def scope_info_fields(info: PathInfo) -> dict[str, Any]:
     }
 
 
-def matches_of(
-    found: list[list[MemoryEntry]], store: MemoryStore, results: ResultTypes
-) -> list[list[MemoryMatch]]:
+def matches_of(found: list[list[MemoryEntry]], store: MemoryStore, results: ResultTypes) -> list[list[MemoryMatch]]:
     """The matches for what was found, list by list. How the store searches is asked for once, and not for each hit."""
     searched = how_it_searches(store)
     now, half_life = utcnow(), store.weights.half_life_days * 86_400

@@ -10,7 +10,7 @@ from typing import Any
 from ..entry import EntryFields, MemoryEntry
 from ..errors import PersistentMemoryError
 from ..store.base import MemoryStore
-from ..store.text_native import AddedMessages, Message, TextNativeStore
+from ..store.operations import AddedMessages, Message
 from ..validation import storable_metadata, storable_text, utcnow
 from .deduplication import entries_of
 
@@ -33,7 +33,7 @@ def keep(
         What was remembered. Where the store is still at work on it: the texts, see :func:`accepted`.
     """
     about = storable_fields(about)
-    if infer and isinstance(store, TextNativeStore):
+    if infer and store.capabilities.extracts:
         return _remembered(store.add_messages(_storable(messages), **about), texts, about)
     entries = entries_of(list(map(storable_text, texts)), about)
     store.put(entries)
@@ -45,7 +45,7 @@ async def akeep(
 ) -> list[MemoryEntry]:
     """:func:`keep`, awaited."""
     about = storable_fields(about)
-    if infer and isinstance(store, TextNativeStore):
+    if infer and store.capabilities.extracts:
         return _remembered(await store.aadd_messages(_storable(messages), **about), texts, about)
     entries = entries_of(list(map(storable_text, texts)), about)
     await store.aput(entries)
@@ -118,8 +118,8 @@ def record_fields(entry: MemoryEntry) -> dict[str, Any]:
 
 def match_reasons(store: MemoryStore, entry: MemoryEntry) -> list[str]:
     """Why an entry was found, in CrewAI's words."""
-    by_meaning = isinstance(store, TextNativeStore) or getattr(store, "embedder", None) is not None
-    by_words = not isinstance(store, TextNativeStore)
+    by_meaning = store.capabilities.extracts or store.embedder is not None
+    by_words = not store.capabilities.extracts
     reasons = ["semantic"] * by_meaning + ["keywords"] * by_words
     if (utcnow() - entry.created_at).total_seconds() / 86_400 < store.weights.half_life_days:
         reasons.append("recency")

@@ -21,7 +21,7 @@ from ..errors import ConfigurationError, PersistentMemoryError
 from ..pickling import NotPickled
 from ..redaction import seal
 from ..store.base import MemoryStore
-from ..store.text_native import Message, TextNativeStore
+from ..store.operations import Message
 from ..validation import normalize_path, storable_text
 from .checkpoint_recipe import Recipe, spec_of, written_as
 from .current_run import OnError, check_on_error, current_run
@@ -80,7 +80,7 @@ class PersistentStorage(NotPickled, _Storage):
         refuse_unknown(options, set(OUR_OPTIONS), "option")
         self.on_error = check_on_error(on_error)
         self.store = open_from({**options, "store": store})
-        native = isinstance(self.store, TextNativeStore)
+        native = self.store.capabilities.extracts
         if infer and not native:
             if store is None:
                 self.store.close()

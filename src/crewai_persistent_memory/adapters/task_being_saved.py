@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final
 
-from ..store.text_native import Message
+from ..store.operations import Message
 
 _LABELS: Final = ("Task: ", "Input: ")
 

@@ -19,7 +19,7 @@ from importlib.util import find_spec
 from typing import Any, Final
 
 from ..io.context import setting
-from ..store.text_native import Message
+from ..store.operations import Message
 from .task_being_saved import FinishedTask, finished_task
 from .transcript import answer_in, feedback_in, turns_of
 from .version import is_unified

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from ..store.text_native import Message
+from ..store.operations import Message
 from ..validation import storable_text
 from .task_being_saved import FinishedTask, finished_task
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 from .output import memories
 
 if TYPE_CHECKING:
-    from ..admin import Field
     from ..store.base import MemoryStore
+    from ..store.operations import ScopeField
 
 MOST: Final = 5
 """Names in one hint."""
@@ -34,7 +34,7 @@ def why_nothing(store: MemoryStore) -> str:
     found = []
     if narrower:
         fields = {"user_id": scope.user_id, "project_id": scope.project_id}
-        by: list[tuple[str, Field]] = [("--org", "org_id"), ("--run", "run_id"), ("--agent", "agent_id")]
+        by: list[tuple[str, ScopeField]] = [("--org", "org_id"), ("--run", "run_id"), ("--agent", "agent_id")]
         found += [
             f"{count} with {option} {name}"
             for option, field in by

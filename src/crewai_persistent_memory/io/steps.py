@@ -83,8 +83,8 @@ class Pause(Step[None]):
 
 
 def work(function: Callable[[], T], *, long: bool = True) -> Steps[T]:
-    """``answer = yield from work(function)``: see :class:`Work`; what is not ``long`` is done at once, on any thread."""
-    return (yield Work(function)) if long else function()  # type: ignore[no-any-return]
+    """``answer = yield from work(function)``: as :class:`Work` if it is ``long``, else at once."""
+    return (yield Work(function)) if long else function()
 
 
 def run(steps: Steps[T]) -> T:

@@ -1,33 +1,34 @@
-"""The contract of a store: one handle, bound to a scope, whatever keeps the memories.
+"""The public store: one handle, bound to a scope, whatever keeps the memories.
 
-The public methods are here, once, sync and async. A store implements each operation once, as a generator that
-yields what it needs (``_add``, ``_search``, ...), and two drivers that wait for it (``_run``, ``_arun``).
+Each method stands here twice, blocking and awaiting, over one generator of ``scoped_operations``.
 """
 
 from __future__ import annotations
 
-from abc import abstractmethod
+import builtins
 from collections.abc import Collection, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from typing import Any
+from typing import Any, TypeVar
 
 from typing_extensions import Self, Unpack
 
 from ..config.options import MemoryConfig
-from ..entry import EntryArgs, EntryChanges, EntryFilter, FilterArgs, MemoryEntry, PathInfo
-from ..errors import InvalidEntryError
-from ..io.bridge import is_driven, wait_for
+from ..embedding import Embedder
+from ..entry import EntryArgs, EntryChanges, EntryFields, FilterArgs, MemoryEntry, PathInfo
+from ..io.steps import arun, run
 from ..pickling import NotPickled
 from ..ranking import RankingWeights
 from ..scope import Scope, ScopeBinding
 from ..scope_context import NO_SCOPE, ScopeFields, given_scope
-from ..validation import check_limit, check_search_limit
-from .operations import Steps, StoreOperations, T
+from .backend import Backend, Capabilities
+from .middleware import Middleware, wrapped
+from .operations import AddedMessages, Message
+from .scoped_operations import ScopedOperations
+
+T = TypeVar("T")
 
 
-class MemoryStore(
-    NotPickled, AbstractContextManager["MemoryStore"], AbstractAsyncContextManager["MemoryStore"], StoreOperations
-):
+class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsyncContextManager["MemoryStore"]):
     """Memories of one scope. No method takes a scope: :meth:`scoped` gives a handle for a narrower one.
 
     Scope fields fixed at construction stay; fields left out are filled by ``use_scope`` at every call. Every
@@ -36,31 +37,59 @@ class MemoryStore(
     limit. Each async twin (``aadd``, ``asearch``, ...) does what the sync method does, without blocking the loop.
     """
 
-    weights = RankingWeights()
-    """How a recall weighs what it finds, where the store leaves that to us (Mem0 ranks by itself)."""
+    def __init__(
+        self,
+        backend: Backend,
+        binding: ScopeBinding,
+        *,
+        include_shared: bool = False,
+        weights: RankingWeights | None = None,
+        middleware: Sequence[Middleware] = (),
+        owns_backend: bool = True,
+        opened_with: MemoryConfig | None = None,
+    ) -> None:
+        self.backend = backend
+        self.middleware = tuple(middleware)
+        self.opened_with = opened_with
+        """The options it was opened with, to open it again elsewhere; ``None`` for a store of somebody else's."""
+        self.steps = ScopedOperations(
+            wrapped(backend.execute, self.middleware),
+            backend.capabilities,
+            binding,
+            include_shared=include_shared,
+            weights=weights,
+        )
+        self._owns_backend = owns_backend
 
-    opened_with: MemoryConfig | None = None
-    """The options it was opened with, to open it again elsewhere; ``None`` for a store of somebody else's."""
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.backend!r})"
 
-    def __init__(self, binding: ScopeBinding, *, include_shared: bool = False) -> None:
-        self._binding = binding
-        self._include_shared = include_shared
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the store can do."""
+        return self.backend.capabilities
 
-    def _complete(self, steps: Steps[T]) -> T:
-        """Wait for an operation, without stopping the event loop where CrewAI calls from one."""
-        return wait_for(self._arun(steps)) if is_driven() else self._run(steps)
+    @property
+    def weights(self) -> RankingWeights:
+        """How a recall weighs what it finds, where the store leaves that to us (Mem0 ranks by itself)."""
+        return self.steps.weights
+
+    @property
+    def embedder(self) -> Embedder | None:
+        """The dense embedder; ``None`` for keywords only, and for a store that embeds by itself (Mem0)."""
+        return run(self.steps.embedder())
 
     # -- scope -----------------------------------------------------------------------------------------------------
 
     @property
     def scope(self) -> Scope:
         """The scope a call made now would have."""
-        return self._binding.resolve()
+        return self.steps.scope
 
     @property
     def binding(self) -> ScopeBinding:
         """The scope fields that are fixed."""
-        return self._binding
+        return self.steps.binding
 
     def scoped(self, scope: Scope = NO_SCOPE, **fields: Unpack[ScopeFields]) -> Self:
         """Another handle over the same connection with more of the scope fixed. Closing it closes nothing.
@@ -73,16 +102,32 @@ class MemoryStore(
             MissingScopeError: ``user_id``, or the whole scope, is ``None``.
             ScopeConflictError: a fixed field is given another value.
         """
-        return self._narrowed(self._binding.narrow(given_scope(scope, fields), **fields))
+        return self._narrowed(self.binding.narrow(given_scope(scope, fields), **fields))
 
     def bound(self) -> Self:
         """A handle fixed to the scope of this moment, for work handed to a thread that may have no context."""
         return self._narrowed(ScopeBinding.of(self.scope))
 
+    def wrap(self, *middleware: Middleware) -> Self:
+        """This handle with middleware around the store; the first one is the outermost. See :mod:`.middleware`.
+
+        It stands for this handle: closing either closes the connection, if this handle opened it.
+        """
+        return self._like(self.binding, (*middleware, *self.middleware), self._owns_backend)
+
     def _narrowed(self, binding: ScopeBinding) -> Self:
-        view = self._view(binding)
-        view.opened_with = self.opened_with
-        return view
+        return self._like(binding, self.middleware, False)
+
+    def _like(self, binding: ScopeBinding, middleware: Sequence[Middleware], owns_backend: bool) -> Self:
+        return type(self)(
+            self.backend,
+            binding,
+            include_shared=self.steps.include_shared,
+            weights=self.weights,
+            middleware=middleware,
+            owns_backend=owns_backend,
+            opened_with=self.opened_with,
+        )
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -103,10 +148,10 @@ class MemoryStore(
         embedder is away, or refuses the text, the entry is kept without a vector, found by its words, and embedded by a
         later save or :meth:`embed_missing`.
         """
-        return self._complete(self._add(content, about))
+        return run(self.steps.add(content, **about))
 
     async def aadd(self, content: str, **about: Unpack[EntryArgs]) -> MemoryEntry:
-        return await self._arun(self._add(content, about))
+        return await arun(self.steps.add(content, **about))
 
     def put(self, entries: Sequence[MemoryEntry]) -> None:
         """Store whole entries as they are, in this scope; an id that exists in this scope is replaced.
@@ -114,10 +159,10 @@ class MemoryStore(
         Entries without an embedding are embedded by the store's embedder if it has one. All entries are checked
         before the first is written.
         """
-        return self._complete(self._put(entries))
+        return run(self.steps.put(entries))
 
     async def aput(self, entries: Sequence[MemoryEntry]) -> None:
-        return await self._arun(self._put(entries))
+        return await arun(self.steps.put(entries))
 
     def replace(self, entry: MemoryEntry, *, create: bool = True, keep: Collection[str] = ()) -> bool:
         """Store ``entry`` in place of the visible entry with its id, which keeps its run and agent. Without an
@@ -132,10 +177,10 @@ class MemoryStore(
         Returns:
             Whether it was stored.
         """
-        return self._complete(self._replace(entry, create, keep))
+        return run(self.steps.replace(entry, create=create, keep=keep))
 
     async def areplace(self, entry: MemoryEntry, *, create: bool = True, keep: Collection[str] = ()) -> bool:
-        return await self._arun(self._replace(entry, create, keep))
+        return await arun(self.steps.replace(entry, create=create, keep=keep))
 
     def update(self, id: str, **changes: Unpack[EntryChanges]) -> MemoryEntry:
         """Change fields of an entry; new content is embedded anew.
@@ -144,10 +189,10 @@ class MemoryStore(
             EntryNotFoundError: no entry with this id is visible in the scope.
             InvalidEntryError: a field cannot be stored.
         """
-        return self._complete(self._update(id, changes))
+        return run(self.steps.update(id, **changes))
 
     async def aupdate(self, id: str, **changes: Unpack[EntryChanges]) -> MemoryEntry:
-        return await self._arun(self._update(id, changes))
+        return await arun(self.steps.update(id, **changes))
 
     def delete(self, id: str | None = None, **filters: Unpack[FilterArgs]) -> int:
         """Delete one entry by its id, or all that match the filters. Returns how many there were.
@@ -155,17 +200,39 @@ class MemoryStore(
         Raises:
             InvalidEntryError: neither is given; :meth:`reset` empties the scope.
         """
-        return self._complete(self._delete(self._selection(id, filters)))
+        return run(self.steps.delete(id, **filters))
 
     async def adelete(self, id: str | None = None, **filters: Unpack[FilterArgs]) -> int:
-        return await self._arun(self._delete(self._selection(id, filters)))
+        return await arun(self.steps.delete(id, **filters))
 
     def reset(self, path: str | None = None) -> int:
         """Delete everything that is visible in the scope, at ``path`` and below it. Returns how many there were."""
-        return self._complete(self._delete(EntryFilter.of({"path": path})))
+        return run(self.steps.reset(path))
 
     async def areset(self, path: str | None = None) -> int:
-        return await self._arun(self._delete(EntryFilter.of({"path": path})))
+        return await arun(self.steps.reset(path))
+
+    def add_messages(
+        self, messages: Sequence[Message], *, wait: bool | None = None, **about: Unpack[EntryFields]
+    ) -> AddedMessages:
+        """Let the store's LLM extract what is worth remembering: for a store with the capability ``extracts`` (Mem0).
+
+        Args:
+            messages: the conversation, oldest first.
+            wait: return when it is done, with the outcome. Left out: as the store was opened.
+            about: ``path``, ``categories``, ``metadata``, ``importance``, ``source``, ``private``, ``kind``, for every
+                memory that comes of it.
+
+        Raises:
+            InvalidEntryError: a message or a field cannot be stored, or the store extracts nothing.
+            StoreError: the store failed; see its subclasses.
+        """
+        return run(self.steps.add_messages(messages, wait=wait, **about))
+
+    async def aadd_messages(
+        self, messages: Sequence[Message], *, wait: bool | None = None, **about: Unpack[EntryFields]
+    ) -> AddedMessages:
+        return await arun(self.steps.add_messages(messages, wait=wait, **about))
 
     def touch(self, ids: Sequence[str], *, soon: bool = False) -> None:
         """Set ``last_accessed`` of these entries to now.
@@ -174,10 +241,10 @@ class MemoryStore(
             ids: the entries; one that is not visible is left alone.
             soon: do not wait for a remote store. A failure is then logged, not raised.
         """
-        return self._complete(self._touch(ids, soon))
+        return run(self.steps.touch(ids, background=soon))
 
     async def atouch(self, ids: Sequence[str], *, soon: bool = False) -> None:
-        return await self._arun(self._touch(ids, soon))
+        return await arun(self.steps.touch(ids, background=soon))
 
     def embed_missing(self) -> int:
         """Embed the entries of this scope that have no dense vector because the embedder was away when they were saved.
@@ -192,10 +259,10 @@ class MemoryStore(
             EmbedderUnavailableError: the embedder does not answer (yet).
             StoreError: the store failed.
         """
-        return self._complete(self._embed_missing())
+        return run(self.steps.embed_missing())
 
     async def aembed_missing(self) -> int:
-        return await self._arun(self._embed_missing())
+        return await arun(self.steps.embed_missing())
 
     def compact(self) -> bool:
         """Remove the text of deleted entries from the files of an embedded store, of all its users.
@@ -212,10 +279,10 @@ class MemoryStore(
             StoreFullError: there is no room for a second copy.
             StoreError: the store failed; it is as it was.
         """
-        return self._complete(self._compact())
+        return run(self.steps.compact())
 
     async def acompact(self) -> bool:
-        return await self._arun(self._compact())
+        return await arun(self.steps.compact())
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -240,9 +307,7 @@ class MemoryStore(
             weights: other than the store's.
             filters: see :class:`EntryFilter`.
         """
-        return self._complete(
-            self._search(query, check_search_limit(limit), min_score, weights, EntryFilter.of(filters))
-        )
+        return run(self.steps.search(query, limit=limit, min_score=min_score, weights=weights, **filters))
 
     async def asearch(
         self,
@@ -253,9 +318,7 @@ class MemoryStore(
         weights: RankingWeights | None = None,
         **filters: Unpack[FilterArgs],
     ) -> list[MemoryEntry]:
-        return await self._arun(
-            self._search(query, check_search_limit(limit), min_score, weights, EntryFilter.of(filters))
-        )
+        return await arun(self.steps.search(query, limit=limit, min_score=min_score, weights=weights, **filters))
 
     def search_many(
         self,
@@ -279,8 +342,9 @@ class MemoryStore(
         Returns:
             One list for each query, in their order.
         """
-        wanted = self._filters_for(queries, paths, filters)
-        return self._complete(self._search_many(queries, check_search_limit(limit), min_score, weights, wanted))
+        return run(
+            self.steps.search_many(queries, limit=limit, min_score=min_score, weights=weights, paths=paths, **filters)
+        )
 
     async def asearch_many(
         self,
@@ -292,8 +356,9 @@ class MemoryStore(
         paths: Sequence[str | None] | None = None,
         **filters: Unpack[FilterArgs],
     ) -> list[list[MemoryEntry]]:
-        wanted = self._filters_for(queries, paths, filters)
-        return await self._arun(self._search_many(queries, check_search_limit(limit), min_score, weights, wanted))
+        return await arun(
+            self.steps.search_many(queries, limit=limit, min_score=min_score, weights=weights, paths=paths, **filters)
+        )
 
     def nearest(
         self,
@@ -311,9 +376,7 @@ class MemoryStore(
         Raises:
             DimensionMismatchError: the vector has another length than the store's.
         """
-        return self._complete(
-            self._nearest(embedding, text, check_search_limit(limit), min_score, EntryFilter.of(filters))
-        )
+        return run(self.steps.nearest(embedding, text=text, limit=limit, min_score=min_score, **filters))
 
     async def anearest(
         self,
@@ -324,67 +387,69 @@ class MemoryStore(
         min_score: float = 0.0,
         **filters: Unpack[FilterArgs],
     ) -> list[MemoryEntry]:
-        return await self._arun(
-            self._nearest(embedding, text, check_search_limit(limit), min_score, EntryFilter.of(filters))
-        )
+        return await arun(self.steps.nearest(embedding, text=text, limit=limit, min_score=min_score, **filters))
 
     def get(self, id: str) -> MemoryEntry | None:
         """The entry with this id, its vector included, or ``None`` if none is visible in the scope."""
-        return self._complete(self._get(id))
+        return run(self.steps.get(id))
 
     async def aget(self, id: str) -> MemoryEntry | None:
-        return await self._arun(self._get(id))
+        return await arun(self.steps.get(id))
 
     def list(self, *, limit: int = 200, offset: int = 0, **filters: Unpack[FilterArgs]) -> list[MemoryEntry]:
         """Entries, newest first; equal times keep one order over all pages."""
-        return self._complete(self._list(check_limit(limit), check_limit(offset, "offset"), EntryFilter.of(filters)))
+        return run(self.steps.list(limit=limit, offset=offset, **filters))
 
-    async def alist(self, *, limit: int = 200, offset: int = 0, **filters: Unpack[FilterArgs]) -> list[MemoryEntry]:  # type: ignore[valid-type]
-        return await self._arun(self._list(check_limit(limit), check_limit(offset, "offset"), EntryFilter.of(filters)))
+    async def alist(
+        self, *, limit: int = 200, offset: int = 0, **filters: Unpack[FilterArgs]
+    ) -> builtins.list[MemoryEntry]:
+        return await arun(self.steps.list(limit=limit, offset=offset, **filters))
 
     def count(self, **filters: Unpack[FilterArgs]) -> int:
         """How many entries match."""
-        return self._complete(self._count(EntryFilter.of(filters)))
+        return run(self.steps.count(**filters))
 
     async def acount(self, **filters: Unpack[FilterArgs]) -> int:
-        return await self._arun(self._count(EntryFilter.of(filters)))
+        return await arun(self.steps.count(**filters))
 
     def categories(self, path: str | None = None) -> dict[str, int]:
         """Each category at ``path`` and below it, with how many entries have it."""
-        return self._complete(self._categories(EntryFilter.of({"path": path})))
+        return run(self.steps.categories(path))
 
     async def acategories(self, path: str | None = None) -> dict[str, int]:
-        return await self._arun(self._categories(EntryFilter.of({"path": path})))
+        return await arun(self.steps.categories(path))
 
     def children(self, path: str = "/") -> tuple[str, ...]:
         """The paths one level below ``path`` that have entries, sorted."""
-        return self._complete(self._children(EntryFilter.of({"path": path})))
+        return run(self.steps.children(path))
 
     async def achildren(self, path: str = "/") -> tuple[str, ...]:
-        return await self._arun(self._children(EntryFilter.of({"path": path})))
+        return await arun(self.steps.children(path))
 
     def info(self, path: str = "/") -> PathInfo:
         """What is at ``path`` and below it."""
-        return self._complete(self._info(EntryFilter.of({"path": path})))
+        return run(self.steps.info(path))
 
     async def ainfo(self, path: str = "/") -> PathInfo:
-        return await self._arun(self._info(EntryFilter.of({"path": path})))
+        return await arun(self.steps.info(path))
 
     # -- the connection --------------------------------------------------------------------------------------------
 
     def health(self) -> dict[str, Any]:
         """Ask the engine whether it answers. Raises :class:`StoreError` if it does not."""
-        return self._complete(self._health())
+        return run(self.steps.health())
 
     async def ahealth(self) -> dict[str, Any]:
-        return await self._arun(self._health())
+        return await arun(self.steps.health())
 
-    @abstractmethod
     def close(self) -> None:
         """Flush and close, if this handle opened the connection; a handle from :meth:`scoped` closes nothing."""
+        if self._owns_backend:
+            self.backend.close()
 
     async def aclose(self) -> None:
-        self.close()
+        if self._owns_backend:
+            await self.backend.aclose()
 
     def __exit__(self, *exc: object) -> None:
         self.close()
@@ -395,27 +460,3 @@ class MemoryStore(
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         # CrewAI deep-copies crews; a copy remembers in the same place.
         return self
-
-    @staticmethod
-    def _filters_for(
-        queries: Sequence[str], paths: Sequence[str | None] | None, filters: FilterArgs
-    ) -> Sequence[EntryFilter]:
-        if isinstance(queries, str):
-            raise InvalidEntryError("queries is one text: pass a list of texts, or use search()")
-        if paths is None:
-            return [EntryFilter.of(filters)] * len(queries)
-        if filters.get("path") is not None or len(paths) != len(queries):
-            raise InvalidEntryError(f"paths takes one path for each of the {len(queries)} queries, and no path= beside")
-        return [EntryFilter.of({**filters, "path": path}) for path in paths]
-
-    @staticmethod
-    def _selection(id: str | None, filters: FilterArgs) -> EntryFilter:
-        if id is not None:
-            if filters.get("ids") is not None:
-                raise InvalidEntryError("id and ids are both given: use one of them")
-            filters = {**filters, "ids": [id]}
-        selective = {**filters, "reader": None, "include_private": filters.get("include_private") is False or None}
-        # A filter that is None (a variable that was never set, say) must not come to mean "everything".
-        if all(value is None for value in selective.values()):
-            raise InvalidEntryError("delete needs an id or a filter: use reset() to empty the scope")
-        return EntryFilter.of(filters)

@@ -14,6 +14,7 @@ from ..config.options import MemoryConfig
 from ..errors import ConfigurationError, StoreMissingError
 from ..io.steps import run
 from ..redaction import seal
+from .backend import Backend
 from .base import MemoryStore
 
 
@@ -51,17 +52,22 @@ def open_configured(
     Raises:
         StoreMissingError: there is none, and ``existing`` is set. A server may report it at the first use.
     """
-    store = _open(config, external_vectors, by_words, existing)
-    store.opened_with = config
-    return store
+    return MemoryStore(
+        _open(config, external_vectors, by_words, existing),
+        config.binding(),
+        include_shared=config.include_shared,
+        weights=config.weights,
+        opened_with=config,
+    )
 
 
-def _open(config: MemoryConfig, external_vectors: bool, by_words: bool, existing: bool) -> MemoryStore:
+def _open(config: MemoryConfig, external_vectors: bool, by_words: bool, existing: bool) -> Backend:
     if config.mem0 is not None:
         if external_vectors:
             raise ConfigurationError("Mem0 makes its own vectors: use PersistentMemory, or path= or url= here")
         return _open_mem0(config, config.mem0)
-    from ..backends.qdrant.backend import Connection, QdrantStore
+    from ..backends.qdrant.backend import QdrantBackend
+    from ..backends.qdrant.collection import Connection
     from ..backends.qdrant.manifest import BY_WORDS, EXTERNAL, FROM_STORE
 
     embedder: Any = FROM_STORE
@@ -91,7 +97,7 @@ def _open(config: MemoryConfig, external_vectors: bool, by_words: bool, existing
         if existing:
             require_store(config.store_path)
         connection = open_embedded(config.store_path, embedder=embedder, language=config.language, fsync=config.fsync)
-    return QdrantStore(connection, config.binding(), include_shared=config.include_shared, weights=config.weights)
+    return QdrantBackend(connection)
 
 
 def require_store(path: Path) -> None:
@@ -114,9 +120,9 @@ def require_store(path: Path) -> None:
     raise StoreMissingError(f"there is no memory store at {folder}: nothing was remembered there yet")
 
 
-def _open_mem0(config: MemoryConfig, options: Mem0Options) -> MemoryStore:
+def _open_mem0(config: MemoryConfig, options: Mem0Options) -> Backend:
     from ..backends.mem0.api import Extraction, Mem0Api
-    from ..backends.mem0.backend import Mem0Store
+    from ..backends.mem0.backend import Mem0Backend
 
     service: Mem0Api
     if options.local_mem0_config is not None:
@@ -133,10 +139,8 @@ def _open_mem0(config: MemoryConfig, options: Mem0Options) -> MemoryStore:
         except BaseException:
             service.close()
             raise
-    return Mem0Store(
+    return Mem0Backend(
         service,
-        config.binding(),
-        include_shared=config.include_shared,
         extraction=Extraction(config.includes, config.excludes, tuple(config.custom_categories or ())),
         wait=options.wait,
         run_expiry_days=options.run_expiry_days,

@@ -1,98 +1,298 @@
-"""What a store implements: each operation once, as a generator, and the two drivers that wait for its requests."""
+"""What is asked of a store, as values. Each has the reader's scope in it, so no backend finds out a scope by itself.
+
+:class:`~.scoped_operations.ScopedOperations` makes them, middleware sees them, a backend answers them.
+"""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Collection, Generator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, Literal, TypedDict, TypeVar
 
-from typing_extensions import Self
-
-from ..entry import EntryArgs, EntryChanges, EntryFilter, MemoryEntry, PathInfo
+from ..embedding import Embedder
+from ..entry import EntryChanges, EntryFields, EntryFilter, MemoryEntry, PathInfo
 from ..ranking import RankingWeights
-from ..scope import ScopeBinding
+from ..scope import Scope, ScopeBinding
 
 T = TypeVar("T")
-Steps = Generator[Any, Any, T]
 
 
-class StoreOperations(ABC):
-    """The private half of :class:`MemoryStore`, whose public methods say what each of these does."""
+@dataclass(frozen=True)
+class Operation(Generic[T]):
+    """Asks a backend for a ``T``."""
 
-    @abstractmethod
-    def _view(self, binding: ScopeBinding) -> Self: ...
+    writes: ClassVar[bool] = False
+    """Whether it changes what is remembered."""
 
-    @abstractmethod
-    def _run(self, steps: Steps[T]) -> T: ...
+    @property
+    def project(self) -> tuple[str | None, str]:
+        """The organisation and the project that it is about."""
+        raise NotImplementedError
 
-    @abstractmethod
-    async def _arun(self, steps: Steps[T]) -> T: ...
 
-    @abstractmethod
-    def _add(self, content: str, about: EntryArgs) -> Steps[MemoryEntry]: ...
+@dataclass(frozen=True)
+class ScopedOperation(Operation[T]):
+    """An operation on what one scope sees.
 
-    @abstractmethod
-    def _put(self, entries: Sequence[MemoryEntry]) -> Steps[None]: ...
+    Attributes:
+        scope: the reader's, or the writer's.
+    """
 
-    @abstractmethod
-    def _replace(self, entry: MemoryEntry, create: bool, keep: Collection[str]) -> Steps[bool]: ...
+    scope: Scope
 
-    @abstractmethod
-    def _update(self, id: str, changes: EntryChanges) -> Steps[MemoryEntry]: ...
+    @property
+    def project(self) -> tuple[str | None, str]:
+        return self.scope.org_id, self.scope.project_id
 
-    @abstractmethod
-    def _delete(self, filter: EntryFilter) -> Steps[int]: ...
 
-    @abstractmethod
-    def _touch(self, ids: Sequence[str], soon: bool) -> Steps[None]: ...
+@dataclass(frozen=True)
+class StoreOperation(Operation[T]):
+    """An operation on the store itself, which needs no user.
 
-    def _embed_missing(self) -> Steps[int]:
-        # A store that embeds by itself, or not at all, has nothing to do.
-        yield from ()
-        return 0
+    Attributes:
+        binding: what the handle is fixed to.
+    """
 
-    def _compact(self) -> Steps[bool]:
-        # Somebody else's files: a server removes what was deleted in its own time.
-        yield from ()
-        return False
+    binding: ScopeBinding
 
-    @abstractmethod
-    def _search(
-        self, query: str, limit: int, min_score: float, weights: RankingWeights | None, filter: EntryFilter
-    ) -> Steps[Any]: ...
+    @property
+    def project(self) -> tuple[str | None, str]:
+        return self.binding.resolve_project()
 
-    @abstractmethod
-    def _search_many(
-        self,
-        queries: Sequence[str],
-        limit: int,
-        min_score: float,
-        weights: RankingWeights | None,
-        filters: Sequence[EntryFilter],
-    ) -> Steps[Any]: ...
 
-    @abstractmethod
-    def _nearest(
-        self, embedding: Sequence[float], text: str | None, limit: int, min_score: float, filter: EntryFilter
-    ) -> Steps[Any]: ...
+# -- writing -------------------------------------------------------------------------------------------------------
 
-    @abstractmethod
-    def _get(self, id: str) -> Steps[MemoryEntry | None]: ...
 
-    @abstractmethod
-    def _list(self, limit: int, offset: int, filter: EntryFilter) -> Steps[Any]: ...
+@dataclass(frozen=True)
+class Put(ScopedOperation[None]):
+    """Store entries in the scope, in place of those with the same ids there.
 
-    @abstractmethod
-    def _count(self, filter: EntryFilter) -> Steps[int]: ...
+    Attributes:
+        entries: whole entries. All are checked before the first is written.
+        new: the ids were made for these entries, so none is taken.
+    """
 
-    @abstractmethod
-    def _categories(self, filter: EntryFilter) -> Steps[dict[str, int]]: ...
+    writes = True
+    entries: Sequence[MemoryEntry] = field(repr=False)
+    new: bool = False
 
-    @abstractmethod
-    def _children(self, filter: EntryFilter) -> Steps[tuple[str, ...]]: ...
 
-    @abstractmethod
-    def _info(self, filter: EntryFilter) -> Steps[PathInfo]: ...
+@dataclass(frozen=True)
+class Replace(ScopedOperation[bool]):
+    """Store an entry in place of the visible one with its id; the answer is whether it was stored.
 
-    @abstractmethod
-    def _health(self) -> Steps[dict[str, Any]]: ...
+    Attributes:
+        entry: without an embedding, the stored vector stays while the content does.
+        create: if there is none, store it in the scope.
+        keep: names of fields of ``entry`` that say nothing: the stored ones stay.
+    """
+
+    writes = True
+    entry: MemoryEntry = field(repr=False)
+    create: bool = True
+    keep: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Update(ScopedOperation[MemoryEntry | None]):
+    """Change fields of the visible entry with this id; the answer is the entry, or ``None`` if there is none."""
+
+    writes = True
+    id: str
+    changes: EntryChanges = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Delete(ScopedOperation[int]):
+    """Delete the visible entries that match; the answer is how many there were."""
+
+    writes = True
+    filter: EntryFilter
+
+
+@dataclass(frozen=True)
+class Touch(ScopedOperation[None]):
+    """Set ``last_accessed`` of these entries to now.
+
+    Attributes:
+        ids: one that is not visible is left alone.
+        background: the caller does not wait for it; a failure is logged.
+    """
+
+    writes = True
+    ids: tuple[str, ...]
+    background: bool = False
+
+
+@dataclass(frozen=True)
+class EmbedMissing(ScopedOperation[int]):
+    """Embed the scope's entries that have no vector; the answer is how many have got one."""
+
+    writes = True
+
+
+class Message(TypedDict):
+    """One turn of a conversation."""
+
+    role: Literal["user", "assistant", "system"]
+    content: str
+
+
+@dataclass(frozen=True)
+class AddedMessages:
+    """What became of messages.
+
+    Attributes:
+        entries: what was remembered, if that is known already. Nothing worth remembering leaves it empty.
+        pending: the store took the messages and is still at work on them.
+        event_id: the store's name for that work.
+    """
+
+    entries: tuple[MemoryEntry, ...] = ()
+    pending: bool = False
+    event_id: str | None = None
+
+
+@dataclass(frozen=True)
+class AddMessages(ScopedOperation[AddedMessages]):
+    """Let the store extract what is worth remembering. For backends with the capability ``extracts``.
+
+    Attributes:
+        messages: oldest first.
+        about: fields of every memory that comes of them.
+        wait: return when it is done. ``None``: as the store was opened.
+    """
+
+    writes = True
+    messages: Sequence[Message] = field(repr=False)
+    about: EntryFields = field(repr=False)
+    wait: bool | None = None
+
+
+# -- reading -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ReadOperation(ScopedOperation[T]):
+    """An operation that reads.
+
+    Attributes:
+        include_shared: a user's read finds the project's shared entries too.
+    """
+
+    include_shared: bool
+
+
+@dataclass(frozen=True)
+class Search(ReadOperation[list[list[MemoryEntry]]]):
+    """What the scope remembers about each query, best first; one list for each.
+
+    Attributes:
+        queries: texts, none blank.
+        filters: one for each query; none of them matches nothing.
+        limit: most results of each, at least 1.
+        min_score: results below are left out.
+        weights: how to rank; ``None`` where the backend ranks by itself.
+    """
+
+    queries: tuple[str, ...] = field(repr=False)
+    filters: tuple[EntryFilter, ...]
+    limit: int
+    min_score: float
+    weights: RankingWeights | None
+
+
+@dataclass(frozen=True)
+class Nearest(ReadOperation[list[MemoryEntry]]):
+    """Entries whose vector is nearest. For backends with the capability ``vectors``.
+
+    Attributes:
+        embedding: empty to search by ``text``.
+        text: for a store of keywords only.
+    """
+
+    embedding: Sequence[float] = field(repr=False)
+    text: str | None = field(repr=False)
+    filter: EntryFilter
+    limit: int
+    min_score: float
+
+
+@dataclass(frozen=True)
+class Get(ReadOperation[MemoryEntry | None]):
+    """The visible entry with this id, its vector included."""
+
+    id: str
+
+
+@dataclass(frozen=True)
+class List(ReadOperation[list[MemoryEntry]]):
+    """Entries, newest first; equal times keep one order over all pages."""
+
+    filter: EntryFilter
+    limit: int
+    offset: int
+
+
+@dataclass(frozen=True)
+class Count(ReadOperation[int]):
+    """How many entries match."""
+
+    filter: EntryFilter
+
+
+@dataclass(frozen=True)
+class CountCategories(ReadOperation[dict[str, int]]):
+    """Each category, with how many matching entries have it."""
+
+    filter: EntryFilter
+
+
+@dataclass(frozen=True)
+class ListChildren(ReadOperation[tuple[str, ...]]):
+    """The paths one level below the filter's path that have entries, sorted."""
+
+    filter: EntryFilter
+
+
+@dataclass(frozen=True)
+class DescribePath(ReadOperation[PathInfo]):
+    """What is at the filter's path and below it."""
+
+    filter: EntryFilter
+
+
+# -- the store itself ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class DescribeEmbedder(StoreOperation[Embedder | None]):
+    """The dense embedder; ``None`` for keywords only, and where the backend embeds by itself."""
+
+
+@dataclass(frozen=True)
+class Compact(StoreOperation[bool]):
+    """Remove the text of deleted entries from files; the answer is whether they were written anew."""
+
+    writes = True
+
+
+@dataclass(frozen=True)
+class Health(StoreOperation[dict[str, Any]]):
+    """Whether the engine answers, and what it is."""
+
+
+ScopeField = Literal["org_id", "project_id", "user_id", "run_id", "agent_id"]
+
+
+@dataclass(frozen=True)
+class CountScopes(StoreOperation[dict[str, int]]):
+    """Count entries by one field of their scopes, across scopes: for whoever runs the store.
+
+    Attributes:
+        field: entries without it are not counted.
+        scope: fields that the entries have; ``None`` for entries without the field.
+    """
+
+    field: ScopeField
+    scope: Mapping[str, str | None]

@@ -20,7 +20,6 @@ from ...io.bridge import call
 from ...redaction import seal, sealed
 from ...scope import Scope
 from ...scope_context import NO_SCOPE, ScopeFields
-from ...store.text_native import TextNativeStore
 from ...validation import storable_text
 from ..checkpoint_recipe import Recipe
 from ..current_run import check_on_error
@@ -67,7 +66,7 @@ class PersistentMemory(SavingMemory):
         check_options(options)
         on_error = check_on_error(options.get("on_error", "warn"))
         store = open_from(options)
-        native = isinstance(store, TextNativeStore)
+        native = store.capabilities.extracts
         if infer and llm is None and not native:
             if options.get("store") is None:
                 store.close()

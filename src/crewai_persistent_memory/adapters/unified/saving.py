@@ -15,7 +15,6 @@ from crewai.memory.types import MemoryRecord
 
 from ...entry import EntryFields
 from ...io.bridge import in_thread
-from ...store.text_native import TextNativeStore
 from ...validation import storable_metadata, storable_text, text_tuple
 from ..events import logged, save_events
 from ..saving import keep, storable_fields
@@ -88,7 +87,7 @@ class SavingMemory(HostedMemory):
 
     @property
     def _infers_by_crewai(self) -> bool:
-        return self._bridge.infer and not isinstance(self.store, TextNativeStore)
+        return self._bridge.infer and not self.store.capabilities.extracts
 
     def _save(self, contents: list[str], said: dict[str, Any]) -> list[MemoryRecord]:
         if self._is_read_only or not contents:

@@ -12,7 +12,7 @@ from ...io.retry import retried
 from ...io.statuses import RequestInfo
 from ...io.steps import Step, Steps
 from ...scope import Scope, ScopeBinding
-from ...store.text_native import Message
+from ...store.operations import Message
 from .codec import Record
 from .errors import classify
 

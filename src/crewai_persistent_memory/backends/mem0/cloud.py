@@ -13,7 +13,7 @@ from ...errors import EngineError, StoreClosedError, StoreMissingError, StoreUna
 from ...io.retry import Effect
 from ...io.steps import Call, Pause, Steps
 from ...scope import Scope, ScopeBinding
-from ...store.text_native import Message
+from ...store.operations import Message
 from .api import Added, Extraction, Found, sent
 from .cloud_clients import CLIENTS, ClientSettings, CloudClients
 from .codec import ID_KEY, Record, record_of

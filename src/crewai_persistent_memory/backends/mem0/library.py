@@ -19,7 +19,7 @@ from ...errors import StoreClosedError
 from ...io.retry import Effect
 from ...io.steps import Steps, Work
 from ...scope import Scope, ScopeBinding
-from ...store.text_native import Message
+from ...store.operations import Message
 from . import entity_collection, history, vector_stores
 from .api import Added, Extraction, Found, sent
 from .codec import ID_KEY, Record, record_of

@@ -9,16 +9,21 @@ privacy decide together.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection as AnyOf
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Final
 
 from ...entry import MemoryEntry
+from ...io.steps import Steps, work
 from ...scope import Scope
 from .codec import audience_of, to_changes, to_entry, to_point
+from .collection import Collection
 from .dense_vectors import vectors_to_save
-from .reading import is_long
-from .requests import Change, Compute, PointData, Profile, Retrieve, Steps, ask
+from .engine_requests import Change, PointData, Profile, Retrieve
+
+LONG: Final = 8_192
+"""Characters. Counting the words of longer texts takes so long that an event loop must not wait for it."""
 
 MOST_LOOKS: Final = 20
 """Times that a change is looked at again. Each one more needs another process that changes the same entry just then."""
@@ -27,6 +32,11 @@ Vectors = Sequence[Sequence[float]]
 """What the embedder made: an empty one where it is away or refuses, none where nothing was to be embedded."""
 
 logger = logging.getLogger("crewai_persistent_memory")
+
+
+def is_long(texts: Iterable[str]) -> bool:
+    """Whether these texts together are long."""
+    return sum(len(text) for text in texts if isinstance(text, str)) > LONG
 
 
 def with_vectors(profile: Profile, points: Sequence[PointData]) -> Steps[tuple[list[PointData], Vectors]]:
@@ -43,7 +53,7 @@ def with_vectors(profile: Profile, points: Sequence[PointData]) -> Steps[tuple[l
 
 
 def change_entry(
-    profile: Profile, changed: MemoryEntry, owner: Scope, fields: Collection[str]
+    collection: Collection, profile: Profile, changed: MemoryEntry, owner: Scope, fields: AnyOf[str]
 ) -> Steps[tuple[bool, Vectors]]:
     """Write these fields of an entry. Returns whether the entry was there, and what the embedder made.
 
@@ -53,18 +63,20 @@ def change_entry(
     point = yield from _point_of(profile, changed, owner)
     payload = to_changes(point.payload, changed, fields)
     if "content" not in fields:
-        there = yield from ask(Change(point.id, payload))
+        there = yield from collection.ask(Change(point.id, payload))
         if there and not {"source", "private"}.isdisjoint(fields):
-            yield from _settle(profile, point.id, owner)
+            yield from _settle(collection, profile, point.id, owner)
         return there, []
     [point], vectors = yield from with_vectors(profile, [point])
-    there = yield from ask(Change(point.id, payload, keywords=point.keywords, dense=point.dense))
+    there = yield from collection.ask(Change(point.id, payload, keywords=point.keywords, dense=point.dense))
     if there:
-        yield from _settle(profile, point.id, owner, changed.content)
+        yield from _settle(collection, profile, point.id, owner, changed.content)
     return there, vectors
 
 
-def replace_entry(profile: Profile, entry: MemoryEntry, owner: Scope) -> Steps[tuple[bool, Vectors]]:
+def replace_entry(
+    collection: Collection, profile: Profile, entry: MemoryEntry, owner: Scope
+) -> Steps[tuple[bool, Vectors]]:
     """Write a whole entry in place of the one that is there. Returns whether there was one, and what the embedder made.
 
     Raises:
@@ -73,24 +85,24 @@ def replace_entry(profile: Profile, entry: MemoryEntry, owner: Scope) -> Steps[t
     point = yield from _point_of(profile, entry, owner)
     [point], vectors = yield from with_vectors(profile, [point])
     whole = Change(point.id, point.payload, whole=True, keywords=point.keywords, dense=point.dense)
-    there = yield from ask(whole)
+    there = yield from collection.ask(whole)
     if there:
-        yield from _settle(profile, point.id, owner, entry.content)
+        yield from _settle(collection, profile, point.id, owner, entry.content)
     return there, vectors
 
 
 def _point_of(profile: Profile, entry: MemoryEntry, owner: Scope) -> Steps[PointData]:
     make = partial(to_point, entry, owner, profile.encoder)
-    return (yield from ask(Compute(make))) if is_long([entry.content]) else make()
+    return (yield from work(make, long=is_long([entry.content])))
 
 
-def _settle(profile: Profile, id: str, owner: Scope, content: str | None = None) -> Steps[None]:
+def _settle(collection: Collection, profile: Profile, id: str, owner: Scope, content: str | None = None) -> Steps[None]:
     """Make the vectors and ``audience`` fit what the entry says now. ``content``: what its vectors were just made of.
 
     Whoever writes last also looks last, so it ends with what fits.
     """
     for _ in range(MOST_LOOKS):
-        found = [hit for hit in (yield from ask(Retrieve([id]))) if str(hit.id) == id]
+        found = [hit for hit in (yield from collection.ask(Retrieve([id]))) if str(hit.id) == id]
         if not found:
             return  # deleted since
         entry = to_entry(found[0], owner)
@@ -106,6 +118,6 @@ def _settle(profile: Profile, id: str, owner: Scope, content: str | None = None)
             change = Change(id, payload)
         else:
             return
-        if not (yield from ask(change)):
+        if not (yield from collection.ask(change)):
             return
     logger.warning("an entry was changed by others all the time: its vectors may be those of an earlier text")

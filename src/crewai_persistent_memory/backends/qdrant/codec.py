@@ -19,7 +19,7 @@ from ...validation import (
     text_tuple,
     to_naive_utc,
 )
-from .requests import Hit, PointData
+from .engine_requests import Hit, PointData
 from .schema import (
     DEFAULT_IMPORTANCE,
     POSITION_KEY,

@@ -7,7 +7,7 @@ from typing import Final
 
 from ...entry import DEFAULT_IMPORTANCE
 from ...ranking import Ranking, Variable, evaluate
-from .requests import Hit
+from .engine_requests import Hit
 from .schema import parse_time
 
 CANDIDATES_PER_RESULT: Final = 4

@@ -48,7 +48,7 @@ from ...entry import MEMORY, EntryFilter
 from ...errors import InvalidEntryError
 from ...scope import SCOPE_FIELDS, Scope, owners_visible_to, visible
 from ...validation import canonical_json
-from .requests import Between, Condition, HasId, Hit, Match, Where
+from .engine_requests import Between, Condition, HasId, Hit, Match, Where
 
 DENSE: Final = "dense"
 KEYWORDS: Final = "keywords"

@@ -6,7 +6,7 @@ from typing import Any
 
 import qdrant_edge as edge
 
-from ..requests import Change, PointData
+from ..engine_requests import Change, PointData
 from ..schema import DENSE, KEYWORDS
 from .long_texts import LONG_TEXT, make_way
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
-import logging
 import os
-import threading
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from ....embedding import Embedder, KeywordEncoder
-from ....errors import PersistentMemoryError
-from ....scope import ScopeBinding
+from ....io.shared import Shared
+from ....io.steps import Steps, Work
+from ..engine_requests import Describe, Profile, Request
 from ..manifest import settle
-from ..requests import Describe, Profile, Request
 from .directory import StoreDirectory
 from .engine import EmbeddedEngine
 from .errors import engine_errors
@@ -23,19 +20,7 @@ from .flushing import STRICTEST_FIRST, Fsync
 from .opening import create_shard, open_shard, stored_descriptor
 from .rebuild import finish_swap
 
-logger = logging.getLogger("crewai_persistent_memory")
-
-
-@dataclass
-class _Open:
-    """An open shard and how many handles use it."""
-
-    engine: EmbeddedEngine
-    handles: int = 1
-
-
-_registry: dict[Path, _Open] = {}
-_registry_lock = threading.RLock()
+T = TypeVar("T")
 
 
 class EmbeddedConnection:
@@ -43,27 +28,25 @@ class EmbeddedConnection:
 
     def __init__(self, engine: EmbeddedEngine, embedder: Embedder | None) -> None:
         self._engine = engine
+        self._closed = False
         self._embedder = embedder
         self._encoder = KeywordEncoder(engine.descriptor.language)
 
-    def place(self, binding: ScopeBinding) -> None:
-        """There is but one."""
+    def route(self, org_id: str | None, project_id: str) -> None:
+        """There is one collection and one shard."""
 
-    def execute(self, request: Request[Any], place: None) -> Any:
+    def ask(self, request: Request[T], route: None = None) -> Steps[T]:
         if isinstance(request, Describe):
-            return Profile(self._engine.descriptor, self._embedder, self._encoder)
-        return self._engine.execute(request)
-
-    async def aexecute(self, request: Request[Any], place: None) -> Any:
-        if isinstance(request, Describe):
-            return self.execute(request, place)
-        return await asyncio.to_thread(self._engine.execute, request)
+            return cast(T, Profile(self._engine.descriptor, self._embedder, self._encoder))
+        return cast(T, (yield Work(partial(self._engine.execute, request))))
 
     def close(self) -> None:
-        self._engine.close()
+        if not self._closed:
+            self._closed = True
+            _engines.release(self._engine.path, self._engine)
 
     async def aclose(self) -> None:
-        await asyncio.to_thread(self._engine.close)
+        await asyncio.to_thread(self.close)
 
     def __repr__(self) -> str:
         return repr(self._engine)
@@ -79,14 +62,10 @@ def open_embedded(
         EmbedderMismatchError, EmbedderUnavailableError: about the embedder, see :func:`settle`.
     """
     real = Path(os.path.realpath(os.path.expanduser(path)))
-    with _registry_lock:
-        shared = _registry.get(real)
-        if shared is not None:
-            _, built = settle(shared.engine.descriptor, embedder, language, str(real))
-            # Handles share one shard; the strictest of what they were promised holds for all.
-            shared.engine.disk.policy = min(shared.engine.disk.policy, fsync, key=STRICTEST_FIRST.index)
-            shared.handles += 1
-            return EmbeddedConnection(shared.engine, built)
+    built: Embedder | None = None
+
+    def create() -> EmbeddedEngine:
+        nonlocal built
         directory = StoreDirectory(real)
         directory.acquire()
         try:
@@ -102,40 +81,20 @@ def open_embedded(
         except BaseException:
             directory.release()
             raise
-        engine = EmbeddedEngine(directory, shard, descriptor, fsync, _release, deleted=deleted)
-        _registry[real] = _Open(engine)
-        return EmbeddedConnection(engine, built)
+        return EmbeddedEngine(directory, shard, descriptor, fsync, deleted=deleted)
+
+    def join(engine: EmbeddedEngine) -> None:
+        nonlocal built
+        _, built = settle(engine.descriptor, embedder, language, str(real))
+        # Handles share one shard; the strictest of what they were promised holds for all.
+        engine.disk.policy = min(engine.disk.policy, fsync, key=STRICTEST_FIRST.index)
+
+    return EmbeddedConnection(_engines.acquire(real, create, join), built)
 
 
-def _release(engine: EmbeddedEngine) -> None:
-    with _registry_lock:
-        shared = _registry.get(engine.path)
-        if shared is None or shared.engine is not engine:
-            return
-        shared.handles -= 1
-        if shared.handles == 0:
-            del _registry[engine.path]
-            engine.shut_down()
+def _abandon(engine: EmbeddedEngine) -> bool:
+    engine.abandon_after_fork()
+    return False
 
 
-@atexit.register
-def _close_all() -> None:
-    with _registry_lock:
-        for path, shared in list(_registry.items()):
-            try:
-                shared.engine.shut_down()
-            except PersistentMemoryError as error:
-                logger.error("closing %s failed: %s", path, error)
-        _registry.clear()
-
-
-def _forget_after_fork() -> None:
-    global _registry_lock
-    _registry_lock = threading.RLock()
-    for shared in _registry.values():
-        shared.engine.abandon_after_fork()
-    _registry.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_after_fork)
+_engines: Shared[Path, EmbeddedEngine] = Shared(EmbeddedEngine.shut_down, exclusive=True, after_fork=_abandon)

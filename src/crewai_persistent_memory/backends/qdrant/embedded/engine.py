@@ -26,9 +26,7 @@ from ....errors import (
     StoreClosedError,
     StoreCorruptedError,
 )
-from ..manifest import KEYWORDS as KEYWORDS_ONLY
-from ..manifest import Descriptor
-from ..requests import (
+from ..engine_requests import (
     Change,
     Compact,
     Count,
@@ -49,6 +47,8 @@ from ..requests import (
     Upsert,
     Where,
 )
+from ..manifest import KEYWORDS as KEYWORDS_ONLY
+from ..manifest import Descriptor
 from ..schema import DENSE
 from .changes import change, is_long_change, size_of_change
 from .checksums import LEDGER, seal
@@ -80,12 +80,10 @@ class EmbeddedEngine:
         shard: Any,
         descriptor: Descriptor,
         fsync: Fsync,
-        release: Callable[[EmbeddedEngine], None],
         *,
         deleted: int = 0,
     ) -> None:
         self.descriptor = descriptor
-        self._release = release
         self._directory = directory
         self._shard = shard
         self._reader = EdgeReader(shard, one_by_one=directory.has_long_texts)
@@ -146,11 +144,6 @@ class EmbeddedEngine:
                 return self._execute[type(request)](request)
             with self._reads:
                 return self._execute[type(request)](request)
-
-    def close(self) -> None:
-        """Give this handle's share back; with the last one the shard is flushed and closed."""
-        if self._owner_pid == os.getpid() and not self._closed:
-            self._release(self)
 
     def shut_down(self) -> None:
         """Flush and close the shard, whoever still uses it."""

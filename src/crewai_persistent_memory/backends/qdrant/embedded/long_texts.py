@@ -8,7 +8,7 @@ from typing import Any, Final
 import qdrant_edge as edge
 
 from ....embedding import KeywordEncoder
-from ..requests import HasId, PointData, Where
+from ..engine_requests import HasId, PointData, Where
 from ..schema import KEYWORDS
 
 BATCH: Final = 256

@@ -9,8 +9,7 @@ import qdrant_edge as edge
 
 from ....ranking import RRF_K, SECONDS_PER_DAY, Decay, Expression, Product, Ranking, Sum, Variable
 from ....scope import SCOPE_FIELDS
-from ..ranking import DEFAULTS, VARIABLES, depth_for
-from ..requests import (
+from ..engine_requests import (
     Condition,
     Count,
     Everything,
@@ -26,6 +25,7 @@ from ..requests import (
     Unembedded,
     Where,
 )
+from ..ranking import DEFAULTS, VARIABLES, depth_for
 from ..schema import DENSE, KEYWORDS, format_time
 
 _ALL_FACETS = 1_000_000

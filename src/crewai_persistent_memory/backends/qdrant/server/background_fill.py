@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
 from typing import Any, Final
 
 from ....errors import PersistentMemoryError, StorePermissionError
+from ....io.steps import Steps, run
 from ..manifest import LAYOUT, Descriptor
 from ..migrations import fills_of
+from .client import RetryingClient
 from .migrate import fill_in, migrate
-from .requests import Calls
 
 PATIENCE: Final = 5.0
 """Seconds that closing waits for a request that is under way."""
@@ -28,17 +28,15 @@ class Migrations:
 
     Args:
         where: the server's address, for messages.
-        run: makes the calls of a generator, waiting for each.
     """
 
-    def __init__(self, where: str, run: Callable[[Calls], Any]) -> None:
+    def __init__(self, where: str) -> None:
         self._where = where
-        self._run = run
         self._started: set[str] = set()
         self._threads: list[threading.Thread] = []
         self._stop = threading.Event()
 
-    def open(self, collection: str, descriptor: Descriptor) -> Calls:
+    def open(self, client: RetryingClient, collection: str, descriptor: Descriptor) -> Steps[Any]:
         """Migrate a collection that exists, and begin to fill it in. Returns its descriptor.
 
         Raises:
@@ -46,11 +44,13 @@ class Migrations:
         """
         if collection in self._started:
             return descriptor
-        descriptor = yield from migrate(collection, descriptor, self._where)
+        descriptor = yield from migrate(client, collection, descriptor, self._where)
         self._started.add(collection)
         if descriptor.layout >= LAYOUT and not self._stop.is_set():
             # A daemon: the interpreter does not wait for it, but for close(), which stops it.
-            thread = threading.Thread(target=self._fill, args=(collection,), name="memory-migration", daemon=True)
+            thread = threading.Thread(
+                target=self._fill, args=(client.again("a migration"), collection), name="memory-migration", daemon=True
+            )
             self._threads.append(thread)
             thread.start()
         return descriptor
@@ -66,10 +66,10 @@ class Migrations:
         self._threads = []
         self._stop = threading.Event()
 
-    def _fill(self, collection: str) -> None:
+    def _fill(self, client: RetryingClient, collection: str) -> None:
         try:
             for fill in fills_of(LAYOUT):
-                filled = self._run(fill_in(collection, fill, self._stop.is_set))
+                filled = run(fill_in(client, collection, fill, self._stop.is_set))
                 if filled:
                     logger.info("%d entries of collection %r now have %r", filled, collection, fill.key)
         except StorePermissionError:

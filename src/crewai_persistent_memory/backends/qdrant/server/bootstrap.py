@@ -27,13 +27,14 @@ from ....errors import (
     StoreCorruptedError,
     StoreMissingError,
 )
+from ....io.steps import Steps
+from ..engine_requests import Change, PointData, Request, Search, SetVectors, Upsert
 from ..manifest import EMBEDDER, EXTERNAL, Descriptor, settle
 from ..manifest import KEYWORDS as KEYWORDS_ONLY
-from ..requests import Change, PointData, Request, Search, SetVectors, Upsert
 from ..schema import DENSE, INDEXES, KEYWORDS
+from .client import RetryingClient
 from .errors import AlreadyExists
 from .indexes import create_indexes
-from .requests import Call, Calls, Pause, Work
 
 OLDEST: Final = (1, 15)
 SHARD_BY_PROJECT_SINCE: Final = (1, 16)
@@ -49,13 +50,13 @@ WAIT_FOR_ANOTHER: Final = 10.0
 """Seconds that another worker, who was first to create the collection, gets to finish it."""
 
 
-def server_version(where: str) -> Calls:
+def server_version(client: RetryingClient, where: str) -> Steps[Any]:
     """The server's version, checked.
 
     Raises:
         ServerVersionError: older than this package can use.
     """
-    info = yield Call("info", {})
+    info = yield from client.call("info")
     match = re.match(r"v?(\d+)\.(\d+)", info.version)
     version = (int(match[1]), int(match[2])) if match else (0, 0)
     require_version(version, OLDEST, "this package", where, info.version)
@@ -77,7 +78,7 @@ def require_version(
         )
 
 
-def read_descriptor(collection: str, where: str) -> Calls:
+def read_descriptor(client: RetryingClient, collection: str, where: str) -> Steps[Any]:
     """The collection's descriptor, or ``None`` if it has none.
 
     Raises:
@@ -85,7 +86,7 @@ def read_descriptor(collection: str, where: str) -> Calls:
         StoreCorruptedError, SchemaVersionError: it cannot be read.
     """
     arguments = {"collection_name": collection, "ids": [DESCRIPTOR_ID], "with_payload": True}
-    found = yield Call("retrieve", arguments)
+    found = yield from client.call("retrieve", arguments)
     return Descriptor.from_json(found[0].payload, f"collection {collection!r} at {where}") if found else None
 
 
@@ -93,13 +94,14 @@ def read_descriptor(collection: str, where: str) -> Calls:
 class Opening:
     """Creating one collection, or letting another worker who is doing so finish."""
 
+    client: RetryingClient
     settings: ServerSettings
     collection: str
     version: tuple[int, int]
     embedder: Any
     language: str | None
 
-    def create(self, dimensions: int | None = None, *, exists: bool = False) -> Calls:
+    def create(self, dimensions: int | None = None, *, exists: bool = False) -> Steps[Any]:
         """Returns the descriptor and the embedder.
 
         A descriptor of outside vectors without dimensions means that nothing was created yet: the first vector decides.
@@ -115,34 +117,34 @@ class Opening:
                 f"collection {self.collection!r} does not exist at {self.settings.where}, and create_collection=False: "
                 "create it by opening the memory once with a key that may"
             )
-        chosen, built = yield Work(lambda: settle(None, self.embedder, self.language, where))
+        chosen, built = yield self.client.work(lambda: settle(None, self.embedder, self.language, where))
         if chosen.vectors == EXTERNAL:
             chosen = replace(chosen, dimensions=dimensions or self.settings.dimensions)
         if exists:
             descriptor = yield from self._join(chosen)
         else:
             if chosen.vectors == EMBEDDER and chosen.dimensions is None:
-                probe = yield Work(built.probe)
+                probe = yield self.client.work(built.probe)
                 chosen = replace(chosen, dimensions=len(probe))
             if chosen.vectors == EXTERNAL and chosen.dimensions is None:
                 return chosen, None
             descriptor = yield from self._begin(chosen)
-        return (yield Work(lambda: settle(descriptor, built or self.embedder, self.language, where)))
+        return (yield self.client.work(lambda: settle(descriptor, built or self.embedder, self.language, where)))
 
-    def _begin(self, chosen: Descriptor) -> Calls:
+    def _begin(self, chosen: Descriptor) -> Steps[Any]:
         if self.settings.collection_settings.shard_by_project:
             require_version(self.version, SHARD_BY_PROJECT_SINCE, "shard_by_project", self.settings.where)
             chosen = replace(chosen, by_project=True)
         try:
-            yield Call("create_collection", self._layout(chosen))
+            yield from self.client.call("create_collection", self._layout(chosen))
         except AlreadyExists:
             return (yield from self._join(chosen))
         return (yield from self._complete(chosen))
 
-    def _join(self, chosen: Descriptor) -> Calls:
+    def _join(self, chosen: Descriptor) -> Steps[Any]:
         """A collection that exists and does not describe itself yet: somebody is creating it, or it is no memory."""
         where, collection = self.settings.where, self.collection
-        info = yield Call("get_collection", {"collection_name": collection})
+        info = yield from self.client.call("get_collection", {"collection_name": collection})
         params = info.config.params
         if KEYWORDS not in (params.sparse_vectors or {}):
             raise ConfigurationError(
@@ -152,14 +154,14 @@ class Opening:
         deadline = time.monotonic() + WAIT_FOR_ANOTHER
         pause = 0.05
         while time.monotonic() < deadline:
-            found = yield from read_descriptor(collection, where)
+            found = yield from read_descriptor(self.client, collection, where)
             if found is not None:
                 return found
-            yield Pause(pause)
+            yield self.client.pause(pause)
             pause = min(0.5, pause * 2)
         # Whoever began has died. Nothing can have been stored, for that takes a descriptor; so it is safe to finish.
-        count = yield Call("count", {"collection_name": collection, "exact": True})
-        found = yield from read_descriptor(collection, where)
+        count = yield from self.client.call("count", {"collection_name": collection, "exact": True})
+        found = yield from read_descriptor(self.client, collection, where)
         if found is not None:
             return found  # it was finished, and used, in this very moment
         if count.count:
@@ -172,7 +174,7 @@ class Opening:
         size = None if dense is None else dense.size
         return (yield from self._complete(replace(chosen, dimensions=size, by_project=by_project)))
 
-    def _complete(self, chosen: Descriptor) -> Calls:
+    def _complete(self, chosen: Descriptor) -> Steps[Any]:
         """Shard key, indexes, descriptor, in this order; each may be there already."""
         wanted = self.settings.collection_settings
         name = {"collection_name": self.collection}
@@ -180,13 +182,13 @@ class Opening:
             key = {"shard_key": DEFAULT_SHARD_KEY, "shards_number": wanted.shard_number}
             key["replication_factor"] = wanted.replication_factor
             with suppress(AlreadyExists):
-                yield Call("create_shard_key", {**name, **key, "timeout": CREATION_TIMEOUT})
-        info = yield from create_indexes(self.collection, INDEXES, self.settings.where)
+                yield from self.client.call("create_shard_key", {**name, **key, "timeout": CREATION_TIMEOUT})
+        info = yield from create_indexes(self.client, self.collection, INDEXES, self.settings.where)
         shards = (wanted.shard_number if chosen.by_project else info.config.params.shard_number) or 1
         descriptor = replace(chosen, shards=shards)
         point = models.PointStruct(id=DESCRIPTOR_ID, vector={}, payload=descriptor.to_json())
         to_default = {"shard_key_selector": DEFAULT_SHARD_KEY} if chosen.by_project else {}
-        yield Call("upsert", {**name, "points": [point], "wait": True, **to_default})
+        yield from self.client.call("upsert", {**name, "points": [point], "wait": True, **to_default})
         return descriptor
 
     def _layout(self, chosen: Descriptor) -> dict[str, Any]:

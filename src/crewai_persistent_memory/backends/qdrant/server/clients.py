@@ -52,7 +52,7 @@ class Clients:
     """Makes and keeps the clients of one server (or of one cluster's nodes)."""
 
     def __init__(self, settings: ServerSettings) -> None:
-        self._settings = settings
+        self.settings = settings
         self._lock = threading.Lock()
         self._current = 0
         self._blocking: dict[int, QdrantClient] = {}
@@ -69,7 +69,7 @@ class Clients:
             with self._lock:
                 client = self._blocking.get(node)
                 if client is None:
-                    client = self._blocking[node] = QdrantClient(**_arguments(self._settings, node))
+                    client = self._blocking[node] = QdrantClient(**_arguments(self.settings, node))
         return node, client
 
     async def awaiting(self) -> tuple[int, AsyncQdrantClient]:
@@ -80,7 +80,7 @@ class Clients:
             clients = self._awaiting.setdefault(loop, {})
         found = clients.get(node)
         if found is None:
-            client = AsyncQdrantClient(**_arguments(self._settings, node))
+            client = AsyncQdrantClient(**_arguments(self.settings, node))
             # Forgotten once closed, for a client may hold its loop, which would then hold its own entry here.
             found = ClosedWithItsLoop(client, client.close, lambda: clients.pop(node, None))
             clients[node] = found
@@ -90,12 +90,12 @@ class Clients:
     def fail_over(self, node: int) -> None:
         """Give the next node its turn, unless another thread has done so already."""
         if self._current == node:
-            self._current = (node + 1) % len(self._settings.urls)
+            self._current = (node + 1) % len(self.settings.urls)
 
     @property
     def address(self) -> str:
         """Of the node in use."""
-        return self._settings.urls[self._current]
+        return self.settings.urls[self._current]
 
     def close(self) -> None:
         """Close this process's clients. Those of running loops close there; the others closed with their loops."""

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from qdrant_client import models
 
@@ -21,9 +21,9 @@ from ....errors import (
     StorePermissionError,
     StoreUnavailableError,
 )
+from ....io.steps import Steps, run
 from ....scope import ScopeBinding
-from ..manifest import EXTERNAL, LAYOUT, Descriptor, settle
-from ..requests import (
+from ..engine_requests import (
     Change,
     Compact,
     Count,
@@ -45,6 +45,7 @@ from ..requests import (
     Upsert,
     Where,
 )
+from ..manifest import EXTERNAL, LAYOUT, Descriptor, settle
 from .bootstrap import (
     DEFAULT_SHARD_KEY,
     DESCRIPTOR_ID,
@@ -54,12 +55,15 @@ from .bootstrap import (
     read_descriptor,
     server_version,
 )
+from .client import RetryingClient
 from .deadline import Deadline
-from .engine import Patience, ServerEngine, arelease, release, share
+from .engine import ServerEngine, arelease, release, share
 from .migrate import require_layout
-from .requests import Call, Calls, Place, Work, calls_for
+from .requests import Place, answer
 from .strict_mode import NO_LIMITS, StrictModeError, limits_of
 from .translate import to_filter
+
+T = TypeVar("T")
 
 _DOING: Final[Mapping[type, str]] = {
     Describe: "opening the collection",
@@ -80,7 +84,7 @@ _DOING: Final[Mapping[type, str]] = {
 }
 
 
-class Target(NamedTuple):
+class Route(NamedTuple):
     """Where a call goes: a collection, and the project by which it may be sharded.
 
     Attributes:
@@ -111,26 +115,19 @@ class ServerConnection:
 
     # -- requests --------------------------------------------------------------------------------------------------
 
-    def place(self, binding: ScopeBinding) -> Target:
-        return _target(self._settings.collection, self._settings.collection_per_project, *binding.resolve_project())
+    def route(self, org_id: str | None, project_id: str) -> Route:
+        return _route(self._settings.collection, self._settings.collection_per_project, org_id, project_id)
 
-    def execute(self, request: Request[Any], place: Target) -> Any:
-        self._require_open()
+    def ask(self, request: Request[T], route: Route) -> Steps[T]:
+        if self._closed:
+            raise self._is_closed()
         if isinstance(request, Compact):
-            return False  # a server removes what was deleted in its own time
-        calls = self._steps(request, place)
-        if isinstance(request, SetPayload) and request.soon:
-            return self._engine.soon(calls, "a change")
-        return self._engine.run(calls, self._patience(request))
-
-    async def aexecute(self, request: Request[Any], place: Target) -> Any:
-        self._require_open()
-        if isinstance(request, Compact):
-            return False  # a server removes what was deleted in its own time
-        calls = self._steps(request, place)
-        if isinstance(request, SetPayload) and request.soon:
-            return self._engine.soon(calls, "a change")
-        return await self._engine.arun(calls, self._patience(request))
+            return cast(T, False)  # a server removes what was deleted in its own time
+        background = isinstance(request, SetPayload) and request.background
+        client = self._engine.client(_DOING[type(request)], 0 if background else None)
+        if background:
+            return cast(T, self._engine.in_background(self._answered(client, request, route)))
+        return cast(T, (yield from self._answered(client, request, route)))
 
     def check(self, binding: ScopeBinding, seconds: float) -> None:
         """Ask the server for its version, and for the collection where it is known which.
@@ -139,12 +136,12 @@ class ServerConnection:
             StoreUnavailableError: it did not answer in time; the message says what was tried.
             StoreError, EmbedderError: the collection cannot be used, see the subclasses.
         """
-        target = self.place(binding)
+        route = self.route(*binding.resolve_project())
         known = not self._settings.collection_per_project or binding.project_id is not None
         start = time.monotonic()
-        patience = Patience("the start-up check", seconds, Deadline(seconds))
+        client = self._engine.client("the start-up check", seconds, Deadline(seconds))
         try:
-            self._engine.run(self._opened(target) if known else self._version(), patience)
+            run(self._opened(client, route) if known else self._version(client))
         except StoreUnavailableError as error:
             how = "gRPC" if self._settings.prefer_grpc else "REST"
             raise StoreUnavailableError(
@@ -152,10 +149,11 @@ class ServerConnection:
                 "server, correct url= (QDRANT_URL), or pass startup_check=False to open without it"
             ) from error
 
-    def administer(self, steps: Calls, doing: str) -> Any:
-        """Run steps that belong to no scope; see ``admin``."""
-        self._require_open()
-        return self._engine.run(steps, Patience(doing, self._settings.retry_for))
+    def client(self, doing: str) -> RetryingClient:
+        """For calls that belong to no scope; see ``admin``."""
+        if self._closed:
+            raise self._is_closed()
+        return self._engine.client(doing)
 
     def close(self) -> None:
         if not self._closed:
@@ -167,115 +165,115 @@ class ServerConnection:
             self._closed = True
             await arelease(self._engine)
 
-    def _require_open(self) -> None:
-        if self._closed:
-            raise StoreClosedError(f"the memory store at {self._settings.where} is closed: open it again")
-
-    def _patience(self, request: Request[Any]) -> Patience:
-        return Patience(_DOING[type(request)], self._settings.retry_for)
+    def _is_closed(self) -> StoreClosedError:
+        return StoreClosedError(f"the memory store at {self._settings.where} is closed: open it again")
 
     # -- steps -----------------------------------------------------------------------------------------------------
 
-    def _steps(self, request: Request[Any], target: Target) -> Calls:
-        if target.own is not None:
-            target = yield from self._as_it_is_named(target, *target.own)
+    def _answered(self, client: RetryingClient, request: Request[Any], route: Route) -> Steps[Any]:
+        if route.own is not None:
+            route = yield from self._as_it_is_named(client, route, *route.own)
         if isinstance(request, Health):
-            return (yield from self._health(target))
-        profile = self._profiles.get(target.collection)
+            return (yield from self._health(client, route))
+        profile = self._profiles.get(route.collection)
         if profile is None:
-            profile = yield from self._open(target)
+            profile = yield from self._open(client, route)
         if isinstance(request, Describe):
             return profile
-        if target.collection not in self._profiles:
+        if route.collection not in self._profiles:
             # Not created yet: the length of its vectors comes with the first one.
             if not isinstance(request, Upsert):
                 return _NOTHING[type(request)](request)
-            profile = yield from self._create(target, first_length(request.points))
+            profile = yield from self._create(client, route, first_length(request.points))
         descriptor = profile.descriptor
-        admit(request, descriptor, f"{self._settings.where} ({target.collection})")
-        require_layout(request, descriptor, f"{self._settings.where} ({target.collection})")
-        place = self._place(target, descriptor)
+        admit(request, descriptor, f"{self._settings.where} ({route.collection})")
+        require_layout(request, descriptor, f"{self._settings.where} ({route.collection})")
+        place = self._place(client, route, descriptor)
         try:
-            return (yield from calls_for(request, place))
+            return (yield from answer(request, place))
         except StrictModeError:
-            limits = limits_of((yield Call("get_collection", {"collection_name": target.collection})))
+            limits = limits_of((yield from client.call("get_collection", {"collection_name": route.collection})))
             if limits == place.limits:
                 raise
-            self._engine.limits[target.collection] = limits
-        return (yield from calls_for(request, self._place(target, descriptor)))
+            self._engine.limits[route.collection] = limits
+        return (yield from answer(request, self._place(client, route, descriptor)))
 
-    def _place(self, target: Target, descriptor: Descriptor) -> Place:
+    def _place(self, client: RetryingClient, route: Route, descriptor: Descriptor) -> Place:
         settings = self._settings
         consistency: Any = settings.read_consistency
         if isinstance(consistency, str):
             consistency = models.ReadConsistencyType(consistency)  # gRPC takes no text
         key = None
         if descriptor.by_project:
-            key = models.ShardKeyWithFallback(target=target.project, fallback=DEFAULT_SHARD_KEY)
+            key = models.ShardKeyWithFallback(target=route.project, fallback=DEFAULT_SHARD_KEY)
         return Place(
-            target.collection,
+            client,
+            route.collection,
             descriptor,
             self._engine.version or (0, 0),
             wait=settings.wait,
             reading={} if consistency is None else {"consistency": consistency},
             writing={} if settings.ordering is None else {"ordering": models.WriteOrdering(settings.ordering)},
             shard_key=key,
-            limits=self._engine.limits.get(target.collection, NO_LIMITS),
+            limits=self._engine.limits.get(route.collection, NO_LIMITS),
         )
 
-    def _version(self) -> Calls:
+    def _version(self, client: RetryingClient) -> Steps[Any]:
         if self._engine.version is None:
-            self._engine.version = yield from server_version(self._settings.where)
+            self._engine.version = yield from server_version(client, self._settings.where)
         return self._engine.version
 
-    def _opened(self, target: Target) -> Calls:
-        if target.own is not None:
-            target = yield from self._as_it_is_named(target, *target.own)
-        return (yield from self._open(target))
+    def _opened(self, client: RetryingClient, route: Route) -> Steps[Any]:
+        if route.own is not None:
+            route = yield from self._as_it_is_named(client, route, *route.own)
+        return (yield from self._open(client, route))
 
-    def _as_it_is_named(self, target: Target, earlier: str, project: Where) -> Calls:
+    def _as_it_is_named(self, client: RetryingClient, route: Route, earlier: str, project: Where) -> Steps[Any]:
         """The project's collection, which may have been created under its earlier name.
 
         That name has a short digest, so that another project may have the same one. So the earlier collection is used
         only if it holds entries of this project.
         """
         engine = self._engine
-        used = engine.names.get(target.collection)
+        used = engine.names.get(route.collection)
         if used in engine.descriptors:
-            return target._replace(collection=used)
+            return route._replace(collection=used)
         refused: StorePermissionError | None = None
-        name = target.collection
+        name = route.collection
         try:
-            stored = yield from read_descriptor(name, self._settings.where)
+            stored = yield from read_descriptor(client, name, self._settings.where)
         except StoreMissingError:
-            stored = yield from self._descriptor_of_earlier(earlier, project, target.collection)
+            stored = yield from self._descriptor_of_earlier(client, earlier, project, route.collection)
             name = earlier if stored is not None else name
         except StorePermissionError as error:
             # A key for the collection under its earlier name alone.
-            stored, refused = (yield from self._descriptor_of_earlier(earlier, project, target.collection)), error
+            stored, refused = (
+                (yield from self._descriptor_of_earlier(client, earlier, project, route.collection)),
+                error,
+            )
             name = earlier
         if stored is None:
             if refused is not None:
                 raise refused
-            return target
-        yield from self._version()
+            return route
+        yield from self._version(client)
         engine.descriptors[name] = stored
-        engine.names[target.collection] = name
-        return target._replace(collection=name)
+        engine.names[route.collection] = name
+        return route._replace(collection=name)
 
-    def _descriptor_of_earlier(self, earlier: str, project: Where, name: str) -> Calls:
+    def _descriptor_of_earlier(self, client: RetryingClient, earlier: str, project: Where, name: str) -> Steps[Any]:
         """The descriptor of the collection under the earlier name if it belongs to the project, which it says from
         then on: it stays the project's when it is empty."""
         arguments: dict[str, Any] = {"collection_name": earlier}
         try:
-            found = yield Call("retrieve", {**arguments, "ids": [DESCRIPTOR_ID], "with_payload": True})
+            found = yield from client.call("retrieve", {**arguments, "ids": [DESCRIPTOR_ID], "with_payload": True})
             if not found:
                 return None
             stored = Descriptor.from_json(found[0].payload, f"collection {earlier!r} at {self._settings.where}")
             if (belongs_to := found[0].payload.get("project_collection")) is not None:
                 return stored if belongs_to == name else None
             scroll = {**arguments, "scroll_filter": to_filter(project), "limit": 1, "with_payload": False}
-            records, _ = yield Call("scroll", scroll)
+            records, _ = yield from client.call("scroll", scroll)
         except (StoreMissingError, StorePermissionError):
             return None
         if not records:
@@ -283,56 +281,58 @@ class ServerConnection:
         key = {"shard_key_selector": DEFAULT_SHARD_KEY} if stored.by_project else {}
         claim = {"payload": {"project_collection": name}, "points": [DESCRIPTOR_ID], "wait": True}
         with suppress(StorePermissionError):  # a key that may only read
-            yield Call("set_payload", {**arguments, **claim, **key})
+            yield from client.call("set_payload", {**arguments, **claim, **key})
         return stored
 
-    def _open(self, target: Target) -> Calls:
+    def _open(self, client: RetryingClient, route: Route) -> Steps[Any]:
         """The collection's profile, creating it if there is none."""
-        engine, collection = self._engine, target.collection
+        engine, collection = self._engine, route.collection
         stored = engine.descriptors.get(collection)
         exists = True
         if stored is None:
             try:
-                stored = yield from read_descriptor(collection, self._settings.where)
+                stored = yield from read_descriptor(client, collection, self._settings.where)
             except StoreMissingError:
                 exists = False
-            yield from self._version()
+            yield from self._version(client)
         if stored is None:
-            return (yield from self._create(target, exists=exists))
+            return (yield from self._create(client, route, exists=exists))
         where = f"{self._settings.where} ({collection})"
-        known: Descriptor = yield from engine.migrations.open(collection, stored)
-        descriptor, built = yield Work(lambda: settle(known, self._embedder, self._language, where))
+        known: Descriptor = yield from engine.migrations.open(client, collection, stored)
+        descriptor, built = yield client.work(lambda: settle(known, self._embedder, self._language, where))
         return self._keep(collection, descriptor, built)
 
-    def _create(self, target: Target, dimensions: int | None = None, *, exists: bool = False) -> Calls:
-        version = yield from self._version()
-        opening = Opening(self._settings, target.collection, version, self._embedder, self._language)
+    def _create(
+        self, client: RetryingClient, route: Route, dimensions: int | None = None, *, exists: bool = False
+    ) -> Steps[Any]:
+        version = yield from self._version(client)
+        opening = Opening(client, self._settings, route.collection, version, self._embedder, self._language)
         descriptor, built = yield from opening.create(dimensions, exists=exists)
         if descriptor.dimensions is None and descriptor.vectors == EXTERNAL:
             return Profile(descriptor, None, KeywordEncoder(descriptor.language))
         if descriptor.layout < LAYOUT:  # a worker of an older version was first
-            descriptor = yield from self._engine.migrations.open(target.collection, descriptor)
-        return self._keep(target.collection, descriptor, built)
+            descriptor = yield from self._engine.migrations.open(client, route.collection, descriptor)
+        return self._keep(route.collection, descriptor, built)
 
     def _keep(self, collection: str, descriptor: Descriptor, built: Any) -> Profile:
         self._engine.descriptors[collection] = descriptor
         profile = self._profiles[collection] = Profile(descriptor, built, KeywordEncoder(descriptor.language))
         return profile
 
-    def _health(self, target: Target) -> Calls:
-        info = yield Call("info", {})
-        profile = self._profiles.get(target.collection)
+    def _health(self, client: RetryingClient, route: Route) -> Steps[Any]:
+        info = yield from client.call("info")
+        profile = self._profiles.get(route.collection)
         health = {
             "engine": "server",
             "url": self._engine.clients.address,
             "version": info.version,
-            "collection": target.collection,
+            "collection": route.collection,
             "status": "not created",
             "vectors": None if profile is None else profile.descriptor.vectors,
             "dimensions": None if profile is None else profile.descriptor.dimensions,
         }
         try:
-            collection = yield Call("get_collection", {"collection_name": target.collection})
+            collection = yield from client.call("get_collection", {"collection_name": route.collection})
         except StoreMissingError:
             if profile is not None:
                 raise
@@ -360,13 +360,13 @@ _NOTHING: Final[Mapping[type, Callable[[Any], Any]]] = {
 
 
 @lru_cache(maxsize=4096)
-def _target(collection: str, per_project: bool, org_id: str | None, project_id: str) -> Target:
+def _route(collection: str, per_project: bool, org_id: str | None, project_id: str) -> Route:
     shard = project_name(org_id, project_id)
     if not per_project:
-        return Target(collection, shard)
+        return Route(collection, shard)
     org = Match("org_id", () if org_id is None else (org_id,), or_missing=org_id is None)
     earlier = f"{collection}_{shard}", (Match("project_id", (project_id,)), org)
-    return Target(f"{collection}_{project_name(org_id, project_id, size=COLLECTION_DIGEST)}", shard, earlier)
+    return Route(f"{collection}_{project_name(org_id, project_id, size=COLLECTION_DIGEST)}", shard, earlier)
 
 
 COLLECTION_DIGEST: Final = 16

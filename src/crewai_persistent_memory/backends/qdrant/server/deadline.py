@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import httpx
 from qdrant_client.http.exceptions import ResponseHandlingException
+
+T = TypeVar("T")
 
 LAST_ATTEMPT: Final = 0.1
 """Seconds."""
@@ -31,6 +33,15 @@ class Deadline:
     def left(self) -> float:
         """Seconds, 0 when it is over."""
         return max(0.0, self._until - time.monotonic())
+
+    def extend(self, seconds: float) -> None:
+        """Allow for a pause that does not count."""
+        self._until += seconds
+
+    def uncounted(self, function: Callable[[], T]) -> T:
+        """Call a function of ours; its time does not count."""
+        with self.stopped():
+            return function()
 
     @contextmanager
     def stopped(self) -> Iterator[None]:

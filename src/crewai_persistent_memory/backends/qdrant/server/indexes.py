@@ -8,8 +8,9 @@ from typing import Any, Final
 from qdrant_client import models
 
 from ....errors import ConfigurationError
+from ....io.steps import Steps
 from ..schema import Index, IndexKind
-from .requests import Call, Calls
+from .client import RetryingClient
 
 _INDEX_PARAMS: Final[Mapping[IndexKind, Any]] = {
     IndexKind.TENANT: models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True),
@@ -21,20 +22,20 @@ _INDEX_PARAMS: Final[Mapping[IndexKind, Any]] = {
 }
 
 
-def create_indexes(collection: str, indexes: Mapping[str, Index], where: str) -> Calls:
+def create_indexes(client: RetryingClient, collection: str, indexes: Mapping[str, Index], where: str) -> Steps[Any]:
     """Create those of the indexes that the collection lacks. Returns what the server says of the collection.
 
     Raises:
         ConfigurationError: the collection has an index of another kind on a key.
     """
-    info = yield Call("get_collection", {"collection_name": collection})
+    info = yield from client.call("get_collection", {"collection_name": collection})
     for key, index in indexes.items():
         params = _INDEX_PARAMS[index.kind]
         existing = (info.payload_schema or {}).get(key)
         if existing is None:
             # No timeout of its own: Qdrant 1.16 cannot read that parameter here.
             arguments = {"collection_name": collection, "field_name": key, "field_schema": params, "wait": True}
-            yield Call("create_payload_index", arguments)
+            yield from client.call("create_payload_index", arguments)
         elif str(getattr(existing.data_type, "value", existing.data_type)) != params.type.value:
             # Creating it would replace the other one without a word.
             raise ConfigurationError(

@@ -21,13 +21,14 @@ from ....errors import (
     StorePermissionError,
     StoreUnavailableError,
 )
+from ....io.steps import Steps
+from ..engine_requests import Between, Match, Request, SearchMany
 from ..manifest import LAYOUT, Descriptor
 from ..migrations import Fill, Migration, migrations_from
-from ..requests import Between, Match, Request, SearchMany
 from ..schema import INDEXES, TENANT_KEY
 from .bootstrap import DEFAULT_SHARD_KEY, DESCRIPTOR_ID
+from .client import RetryingClient
 from .indexes import create_indexes
-from .requests import Call, Calls
 from .strict_mode import NO_LIMITS, StrictModeError, limits_of
 
 _PAGE: Final = 256
@@ -36,7 +37,7 @@ _POSTPONES: Final = (StorePermissionError, StoreFullError, StoreBusyError, Store
 logger = logging.getLogger("crewai_persistent_memory")
 
 
-def migrate(collection: str, descriptor: Descriptor, where: str) -> Calls:
+def migrate(client: RetryingClient, collection: str, descriptor: Descriptor, where: str) -> Steps[Any]:
     """Run the steps that the collection lacks.
 
     Returns the descriptor with the layout that the collection now has. It is an older one where this key may not
@@ -48,7 +49,7 @@ def migrate(collection: str, descriptor: Descriptor, where: str) -> Calls:
     """
     for step in migrations_from(descriptor.layout):
         try:
-            descriptor = yield from _take(step, collection, descriptor, where)
+            descriptor = yield from _take(client, step, collection, descriptor, where)
         except _POSTPONES as error:
             if not step.optional:
                 raise _refused(collection, descriptor, where, error) from error
@@ -84,14 +85,14 @@ def require_layout(request: Request[Any], descriptor: Descriptor, where: str) ->
             )
 
 
-def fill_in(collection: str, fill: Fill, stopped: Callable[[], bool]) -> Calls:
+def fill_in(client: RetryingClient, collection: str, fill: Fill, stopped: Callable[[], bool]) -> Steps[Any]:
     """Give every entry that lacks it the key of ``fill``. Returns how many entries were without it.
 
     Every write is conditional: of the entries with a certain value of the source, those that still lack the key get it.
     So it does not matter what other workers do meanwhile. Workers that do the same begin at different points, and so
     share the work. (A write is never selected by ids, see ``requests``.)
     """
-    found = yield from _without(collection, fill, limit=1)
+    found = yield from _without(client, collection, fill, limit=1)
     if not found[0]:
         return 0
     limits, filled = NO_LIMITS, 0
@@ -99,16 +100,16 @@ def fill_in(collection: str, fill: Fill, stopped: Callable[[], bool]) -> Calls:
         offset: Any = start
         while not stopped():
             try:
-                records, following = yield from _without(collection, fill, limits.page(_PAGE), offset)
+                records, following = yield from _without(client, collection, fill, limits.page(_PAGE), offset)
                 sources = dict.fromkeys(filter(None, (record.payload.get(fill.source) for record in records)))
                 if sources:
                     operations = [_give(fill, source) for source in sources]
-                    yield Call(
+                    yield from client.call(
                         "batch_update_points",
                         {"collection_name": collection, "update_operations": operations, "wait": True},
                     )
             except StrictModeError:
-                allowed = limits_of((yield Call("get_collection", {"collection_name": collection})))
+                allowed = limits_of((yield from client.call("get_collection", {"collection_name": collection})))
                 if allowed == limits:
                     raise
                 limits = allowed
@@ -120,25 +121,25 @@ def fill_in(collection: str, fill: Fill, stopped: Callable[[], bool]) -> Calls:
     return filled
 
 
-def _take(step: Migration, collection: str, descriptor: Descriptor, where: str) -> Calls:
+def _take(client: RetryingClient, step: Migration, collection: str, descriptor: Descriptor, where: str) -> Steps[Any]:
     logger.info("collection %r at %s is migrated to layout %d: it gets %s", collection, where, step.layout, step.what)
-    yield from create_indexes(collection, step.indexes, where)
+    yield from create_indexes(client, collection, step.indexes, where)
     if not step.optional:
         for fill in step.fills:
-            yield from fill_in(collection, fill, lambda: False)
+            yield from fill_in(client, collection, fill, lambda: False)
     migrated = descriptor.with_layout(step.layout)
     stated = {name: migrated.to_json()[name] for name in ("schema_version", "layout")}
     key = {"shard_key_selector": DEFAULT_SHARD_KEY} if descriptor.by_project else {}
     arguments = {"collection_name": collection, "payload": stated, "points": [DESCRIPTOR_ID], "wait": True, **key}
-    yield Call("set_payload", arguments)
+    yield from client.call("set_payload", arguments)
     return migrated
 
 
-def _without(collection: str, fill: Fill, limit: int, offset: Any = None) -> Calls:
+def _without(client: RetryingClient, collection: str, fill: Fill, limit: int, offset: Any = None) -> Steps[Any]:
     """A page of entries that lack the key. The descriptor, which lacks it too, has no tenant."""
     lacking = models.Filter(must=[_is_empty(fill.key)], must_not=[_is_empty(TENANT_KEY)])
     page = {"limit": limit, "offset": offset, "with_payload": [fill.source]}
-    return (yield Call("scroll", {"collection_name": collection, "scroll_filter": lacking, **page}))
+    return (yield from client.call("scroll", {"collection_name": collection, "scroll_filter": lacking, **page}))
 
 
 def _give(fill: Fill, source: str) -> models.SetPayloadOperation:

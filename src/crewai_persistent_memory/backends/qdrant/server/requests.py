@@ -1,26 +1,24 @@
 """Requests in the server's own terms: each becomes calls of ``qdrant-client``, and the answers become hits.
 
-Nothing here waits or knows a connection: a request is a generator that yields ``Call``s and is sent their answers, so
-that REST and gRPC, blocking and awaiting, share every line.
+Nothing here waits: a request is a generator of steps, so that REST and gRPC, blocking and awaiting, share every line.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from qdrant_client import models
 
-from ....io.retry import Effect
+from ....io.steps import Steps, work
 from ....scope import SCOPE_FIELDS
-from ..manifest import Descriptor
-from ..requests import (
+from ..engine_requests import (
     Between,
     Change,
     Count,
@@ -42,7 +40,9 @@ from ..requests import (
     Upsert,
     Where,
 )
+from ..manifest import Descriptor
 from ..schema import DENSE, KEYWORDS, parse_time
+from .client import RetryingClient
 from .errors import PointMissing
 from .strict_mode import NO_LIMITS, Limits
 from .translate import query_for, query_request, ranked, to_filter, to_point, to_vectors
@@ -63,52 +63,11 @@ _ALL_FACETS: Final = 1_000_000
 _TENANT_IDF_SINCE: Final = (1, 19)
 
 
-_WRITES: Final = frozenset(
-    ("upsert", "delete", "set_payload", "overwrite_payload", "update_vectors", "delete_vectors", "batch_update_points")
-)
-
-
-class Call(NamedTuple):
-    """One method of the client. ``repeatable``: doing it twice has the outcome of doing it once. ``large``: making its
-    request takes longer than an event loop may be held up."""
-
-    method: str
-    arguments: Mapping[str, Any]
-    repeatable: bool = True
-    large: bool = False
-
-    @property
-    def effect(self) -> Effect:
-        """What it does to make the call twice."""
-        if self.method not in _WRITES:
-            return Effect.READ
-        return Effect.IDEMPOTENT if self.repeatable else Effect.ONCE
-
-    @property
-    def creates(self) -> bool:
-        """Whether it belongs to the creation of a collection, which may take the server long."""
-        return self.method.startswith("create_") or self.method == "upsert"
-
-
-class Pause(NamedTuple):
-    """Wait before looking again."""
-
-    seconds: float
-
-
-class Work(NamedTuple):
-    """Something of ours that may take its time, so an event loop must not wait for it."""
-
-    function: Callable[[], Any]
-
-
-Calls = Generator["Call | Pause | Work", Any, Any]
-
-
 @dataclass(frozen=True)
 class Place:
     """Where a request goes, and what every call to there carries."""
 
+    client: RetryingClient
     collection: str
     descriptor: Descriptor
     version: tuple[int, int]
@@ -118,19 +77,21 @@ class Place:
     shard_key: Any = None
     limits: Limits = NO_LIMITS
 
-    def read(self, method: str, **arguments: Any) -> Call:
+    def read(self, method: str, **arguments: Any) -> Steps[Any]:
         consistency = {} if method == "count" else self.reading
-        return Call(method, {**self._common(), **consistency, **arguments})
+        return self.client.call(method, {**self._common(), **consistency, **arguments})
 
-    def write(self, method: str, *, repeatable: bool = True, large: bool = False, **arguments: Any) -> Call:
-        return Call(method, {**self._common(), "wait": self.wait, **self.writing, **arguments}, repeatable, large)
+    def write(self, method: str, *, repeatable: bool = True, large: bool = False, **arguments: Any) -> Steps[Any]:
+        arguments = {**self._common(), "wait": self.wait, **self.writing, **arguments}
+        return self.client.call(method, arguments, repeatable=repeatable, large=large)
 
-    def change(self, operations: Sequence[Any]) -> Call:
+    def change(self, operations: Sequence[Any]) -> Steps[Any]:
         """Several writes to one point in one request. They are waited for, whatever ``wait`` says: what comes after
         them looks at what is there."""
         arguments = {"collection_name": self.collection, "wait": True, **self.writing}
         # Not repeatable: doing it twice could undo a change of another process in between.
-        return Call("batch_update_points", {**arguments, "update_operations": list(operations)}, repeatable=False)
+        arguments["update_operations"] = list(operations)
+        return self.client.call("batch_update_points", arguments, repeatable=False)
 
     def _common(self) -> dict[str, Any]:
         common: dict[str, Any] = {"collection_name": self.collection}
@@ -139,21 +100,21 @@ class Place:
         return common
 
 
-def calls_for(request: Request[Any], place: Place) -> Calls:
-    """The calls that answer a request; the generator returns the answer."""
+def answer(request: Request[Any], place: Place) -> Steps[Any]:
+    """Answer a request."""
     return _HOW[type(request)](request, place)
 
 
 # -- writes --------------------------------------------------------------------------------------------------------
 
 
-def _upsert(request: Upsert, place: Place) -> Calls:
+def _upsert(request: Upsert, place: Place) -> Steps[Any]:
     # A new entry is the same however often it is written: the same ids, the same values.
     for batch, size in _batches(request.points, place.limits.batch(BATCH)):
         make = partial(_to_points, batch)
         large = size > LARGE_REQUEST
-        points = (yield Work(make)) if large else make()
-        yield place.write("upsert", points=points, large=large)
+        points = yield from work(make, long=large)
+        yield from place.write("upsert", points=points, large=large)
 
 
 def _to_points(points: Sequence[PointData]) -> list[models.PointStruct]:
@@ -172,7 +133,7 @@ def _batches(points: Sequence[PointData], most: int) -> Iterator[tuple[Sequence[
     yield points[start:], size
 
 
-def _change(request: Change, place: Place) -> Calls:
+def _change(request: Change, place: Place) -> Steps[Any]:
     key: dict[str, Any] = {"shard_key": place.shard_key} if place.shard_key is not None else {}
     operations: list[Any] = []
     if request.payload:
@@ -195,38 +156,38 @@ def _change(request: Change, place: Place) -> Calls:
             old = models.DeleteVectors(points=[request.id], vector=gone, **key)
             operations.append(models.DeleteVectorsOperation(delete_vectors=old))
     try:
-        yield place.change(operations)
+        yield from place.change(operations)
     except PointMissing:
         return False
     return True
 
 
-def _set_vectors(request: SetVectors, place: Place) -> Calls:
+def _set_vectors(request: SetVectors, place: Place) -> Steps[Any]:
     embedded, most = 0, place.limits.batch(BATCH)
     for start in range(0, len(request.vectors), most):
         embedded += yield from _set_some(SetVectors(request.where, request.vectors[start : start + most]), place)
     return embedded
 
 
-def _set_some(request: SetVectors, place: Place) -> Calls:
+def _set_some(request: SetVectors, place: Place) -> Steps[Any]:
     where = to_filter((*request.where, NoDense()))
     asked = {new.id: new for new in request.vectors}
     points = [models.PointVectors(id=new.id, vector={DENSE: list(new.dense)}) for new in request.vectors]
     given = set(asked)
     try:
-        yield place.write("update_vectors", points=points, update_filter=where)
+        yield from place.write("update_vectors", points=points, update_filter=where)
     except PointMissing:
         # Of several points those that are there may have their vectors, or not: each by itself then.
         for point in points:
             try:
-                yield place.write("update_vectors", points=[point], update_filter=where)
+                yield from place.write("update_vectors", points=[point], update_filter=where)
             except PointMissing:
                 given.discard(str(point.id))
     if not given:
         return 0
     # Another process may have changed a content in between, and have had no vector for the new one. The old content's
     # vector is taken away again: without one the entry is found by its words, and embedded later.
-    records = yield place.read("retrieve", ids=sorted(given), with_payload=["content"], with_vectors=[DENSE])
+    records = yield from place.read("retrieve", ids=sorted(given), with_payload=["content"], with_vectors=[DENSE])
     embedded = 0
     stale = []
     for record in records:
@@ -238,7 +199,7 @@ def _set_some(request: SetVectors, place: Place) -> Calls:
             embedded += ours
     for id in stale:
         with suppress(PointMissing):  # deleted in between
-            yield place.write("delete_vectors", points=[id], vectors=[DENSE])
+            yield from place.write("delete_vectors", points=[id], vectors=[DENSE])
     return embedded
 
 
@@ -257,18 +218,18 @@ def _has_ids(where: Where) -> bool:
     return any(isinstance(condition, HasId) for condition in where)
 
 
-def _matching(where: Where, place: Place) -> Calls:
+def _matching(where: Where, place: Place) -> Steps[Any]:
     """The ids of the matching points."""
     return [record.id for record in (yield from _scroll(where, place, False))]
 
 
-def _scroll(where: Where, place: Place, with_payload: bool | list[str]) -> Calls:
+def _scroll(where: Where, place: Place, with_payload: bool | list[str]) -> Steps[Any]:
     """All matching points, page by page."""
     found: list[Any] = []
     for part in _parts(where, place):
         offset = None
         while True:
-            records, offset = yield place.read(
+            records, offset = yield from place.read(
                 "scroll",
                 scroll_filter=to_filter(part),
                 limit=place.limits.page(PAGE),
@@ -293,36 +254,36 @@ def _parts(where: Where, place: Place) -> Iterator[Where]:
         yield (*others, HasId(tuple(ids[start : start + most])))
 
 
-def _delete(request: Delete, place: Place) -> Calls:
+def _delete(request: Delete, place: Place) -> Steps[Any]:
     if _has_ids(request.where):
         ids = yield from _matching(request.where, place)
         for start in range(0, len(ids), PAGE):
             named = models.PointIdsList(points=ids[start : start + PAGE])
-            yield place.write("delete", points_selector=named, repeatable=False)
+            yield from place.write("delete", points_selector=named, repeatable=False)
         return len(ids)
     count = yield from _count(Count(request.where), place)
     if count:
         # Not repeatable: what was stored in between, and acknowledged, must not go as well.
         selector = models.FilterSelector(filter=to_filter(request.where))
-        yield place.write("delete", points_selector=selector, repeatable=False)
+        yield from place.write("delete", points_selector=selector, repeatable=False)
     return count
 
 
-def _set_payload(request: SetPayload, place: Place) -> Calls:
+def _set_payload(request: SetPayload, place: Place) -> Steps[Any]:
     if not _has_ids(request.where):
         selector = models.FilterSelector(filter=to_filter(request.where))
-        yield place.write("set_payload", payload=dict(request.payload), points=selector)
+        yield from place.write("set_payload", payload=dict(request.payload), points=selector)
         return
     ids = yield from _matching(request.where, place)
     for start in range(0, len(ids), PAGE):
         batch = ids[start : start + PAGE]
         try:
-            yield place.write("set_payload", payload=dict(request.payload), points=batch)
+            yield from place.write("set_payload", payload=dict(request.payload), points=batch)
         except PointMissing:
             # One was deleted in between; the server may have stopped there.
             for id in batch:
                 with suppress(PointMissing):
-                    yield place.write("set_payload", payload=dict(request.payload), points=[id])
+                    yield from place.write("set_payload", payload=dict(request.payload), points=[id])
 
 
 # -- reads ---------------------------------------------------------------------------------------------------------
@@ -333,15 +294,15 @@ def _query(request: Search, place: Place) -> dict[str, Any] | None:
     return query_for(request, place.descriptor.shards, place.limits.results, tenant_idf=tenant_idf)
 
 
-def _search(request: Search, place: Place) -> Calls:
+def _search(request: Search, place: Place) -> Steps[Any]:
     query = _query(request, place)
     if query is None:
         return []
-    answer = yield place.read("query_points", **query)
+    answer = yield from place.read("query_points", **query)
     return ranked(request, answer.points, place.descriptor.shards)
 
 
-def _search_many(request: SearchMany, place: Place) -> Calls:
+def _search_many(request: SearchMany, place: Place) -> Steps[Any]:
     queries = [_query(search, place) for search in request.searches]
     asked = [query for query in queries if query is not None]
     if not asked:
@@ -351,7 +312,7 @@ def _search_many(request: SearchMany, place: Place) -> Calls:
     found: list[Any] = []
     most = place.limits.queries or len(batch)
     for start in range(0, len(batch), most):
-        found += yield Call("query_batch_points", {**common, "requests": batch[start : start + most]})
+        found += yield from place.client.call("query_batch_points", {**common, "requests": batch[start : start + most]})
     answers = iter(found)
     return [
         [] if query is None else ranked(search, next(answers).points, place.descriptor.shards)
@@ -359,7 +320,7 @@ def _search_many(request: SearchMany, place: Place) -> Calls:
     ]
 
 
-def _ordered(request: Ordered, place: Place) -> Calls:
+def _ordered(request: Ordered, place: Place) -> Steps[Any]:
     parts = list(_parts(request.where, place))
     if len(parts) > 1:
         found: list[Hit] = []
@@ -387,9 +348,9 @@ def _ordered(request: Ordered, place: Place) -> Calls:
         where = (*request.where, rest)
 
 
-def _first(request: Ordered, place: Place) -> Calls:
+def _first(request: Ordered, place: Place) -> Steps[Any]:
     direction = models.Direction.DESC if request.newest_first else models.Direction.ASC
-    records, _ = yield place.read(
+    records, _ = yield from place.read(
         "scroll",
         scroll_filter=to_filter(request.where),
         limit=request.limit,
@@ -399,17 +360,17 @@ def _first(request: Ordered, place: Place) -> Calls:
     return [Hit(record.id, record.payload or {}) for record in records]
 
 
-def _everything(request: Everything, place: Place) -> Calls:
+def _everything(request: Everything, place: Place) -> Steps[Any]:
     records = yield from _scroll(request.where, place, True if request.whole else ["created_at"])
     return [Hit(record.id, record.payload or {}) for record in records]
 
 
-def _unembedded(request: Unembedded, place: Place) -> Calls:
+def _unembedded(request: Unembedded, place: Place) -> Steps[Any]:
     hits: list[Hit] = []
     offset = None
     where = to_filter((*request.where, NoDense()))
     while len(hits) < request.limit:
-        records, offset = yield place.read(
+        records, offset = yield from place.read(
             "scroll",
             scroll_filter=where,
             limit=place.limits.page(request.limit),
@@ -422,11 +383,11 @@ def _unembedded(request: Unembedded, place: Place) -> Calls:
     return hits[: request.limit]
 
 
-def _retrieve(request: Retrieve, place: Place) -> Calls:
+def _retrieve(request: Retrieve, place: Place) -> Steps[Any]:
     with_vectors = [DENSE] if request.with_vectors and place.descriptor.dimensions is not None else False
     hits: list[Hit] = []
     for start in range(0, len(request.ids), PAGE):
-        records = yield place.read(
+        records = yield from place.read(
             "retrieve", ids=list(request.ids[start : start + PAGE]), with_payload=True, with_vectors=with_vectors
         )
         hits += [Hit(record.id, record.payload or {}, dense=_dense(record.vector)) for record in records]
@@ -437,27 +398,27 @@ def _dense(vector: Any) -> Sequence[float] | None:
     return vector.get(DENSE) if isinstance(vector, Mapping) else None
 
 
-def _count(request: Count, place: Place) -> Calls:
+def _count(request: Count, place: Place) -> Steps[Any]:
     if not place.limits.exact or place.limits.values is not None:
         return len((yield from _scroll(request.where, place, False)))
-    answer = yield place.read("count", count_filter=to_filter(request.where), exact=True)
+    answer = yield from place.read("count", count_filter=to_filter(request.where), exact=True)
     return answer.count
 
 
-def _facet(request: Facet, place: Place) -> Calls:
+def _facet(request: Facet, place: Place) -> Steps[Any]:
     if not place.limits.exact or place.limits.results is not None:
         counted: Counter[str] = Counter()
         for record in (yield from _scroll(request.where, place, [request.key])):
             values = (record.payload or {}).get(request.key) or ()
             counted.update({values} if isinstance(values, str) else set(map(str, values)))
         return dict(counted)
-    answer = yield place.read(
+    answer = yield from place.read(
         "facet", key=request.key, facet_filter=to_filter(request.where), limit=_ALL_FACETS, exact=True
     )
     return {str(hit.value): hit.count for hit in answer.hits}
 
 
-_HOW: Final[Mapping[type, Callable[[Any, Place], Calls]]] = {
+_HOW: Final[Mapping[type, Callable[[Any, Place], Steps[Any]]]] = {
     Upsert: _upsert,
     Change: _change,
     Delete: _delete,

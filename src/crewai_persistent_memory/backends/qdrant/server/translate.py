@@ -12,8 +12,8 @@ from qdrant_client import models
 from ....embedding import SparseVector
 from ....ranking import SECONDS_PER_DAY, Decay, Expression, Product, Ranking, Sum, Variable
 from ....validation import MOST_FOUND
+from ..engine_requests import Condition, HasId, Hit, Match, NoDense, PointData, Search, Where
 from ..ranking import DEFAULTS, VARIABLES, depth_for, weigh
-from ..requests import Condition, HasId, Hit, Match, NoDense, PointData, Search, Where
 from ..schema import DENSE, KEYWORDS, format_time
 
 # -- queries -------------------------------------------------------------------------------------------------------

@@ -1,18 +1,13 @@
-"""What a store asks of an engine, as values.
-
-The store's operations are generators that yield these and are sent the answers (``Steps``); a driver waits for
-each answer, blocking or awaiting. So the sync and the async path share every decision and differ only in the wait.
-"""
+"""What is asked of an engine, as values. The embedded engine and a server answer the same requests."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, NamedTuple, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from ...embedding import Embedder, KeywordEncoder, SparseVector
-from ...embedding.limits import MOST_PIECES
 from ...ranking import Ranking
 from .manifest import Descriptor
 
@@ -21,14 +16,6 @@ T = TypeVar("T")
 
 class Request(Generic[T]):
     """Asks an engine for a ``T``."""
-
-
-Steps = Generator[Request[Any], Any, T]
-
-
-def ask(request: Request[T]) -> Steps[T]:
-    """``answer = yield from ask(request)``, with the answer's type."""
-    return cast(T, (yield request))
 
 
 # -- conditions: all of a filter's must hold -----------------------------------------------------------------------
@@ -101,22 +88,6 @@ class Describe(Request["Profile"]):
 
 
 @dataclass(frozen=True)
-class Embed(Request["list[list[float]]"]):
-    """Dense vectors for texts. Answered by the store's driver: an embedder may take its time."""
-
-    embedder: Embedder
-    texts: Sequence[str]
-    most_pieces: int = MOST_PIECES
-
-
-@dataclass(frozen=True)
-class Compute(Request[T]):
-    """Work of ours over so much text that an event loop must not wait for it. Answered by the store's driver."""
-
-    function: Callable[[], T]
-
-
-@dataclass(frozen=True)
 class Upsert(Request[None]):
     """Write whole points: new ones, or in place of those with the same ids."""
 
@@ -154,11 +125,12 @@ class Delete(Request[int]):
 
 @dataclass(frozen=True)
 class SetPayload(Request[None]):
-    """Set these keys on the matching points. With ``soon`` the caller does not wait for it, nor hears if it fails."""
+    """Set these keys on the matching points. In the ``background`` the caller does not wait
+    for it, nor hears if it fails."""
 
     where: Where
     payload: Mapping[str, Any]
-    soon: bool = False
+    background: bool = False
 
 
 @dataclass(frozen=True)

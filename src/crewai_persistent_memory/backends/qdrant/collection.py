@@ -1,0 +1,45 @@
+"""Where the requests of an operation go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from ...io.steps import Steps
+from .backlog import Backlog
+from .engine_requests import Request
+
+T = TypeVar("T")
+
+
+class Connection(Protocol):
+    """What answers requests: the embedded engine, or a server through its client."""
+
+    def route(self, org_id: str | None, project_id: str) -> Any:
+        """Where the requests of a project go: among several collections, and to which shard."""
+
+    def ask(self, request: Request[T], route: Any) -> Steps[T]:
+        """Answer a request.
+
+        Raises:
+            StoreClosedError: the connection is closed.
+            StoreError: the engine failed; see its subclasses.
+        """
+
+    def close(self) -> None:
+        """Give back what it holds. Closing again does nothing."""
+
+    async def aclose(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Collection:
+    """One project's collection, as one operation reaches it."""
+
+    connection: Connection
+    route: Any
+    backlog: Backlog = field(repr=False)
+
+    def ask(self, request: Request[T]) -> Steps[T]:
+        """``answer = yield from collection.ask(request)``."""
+        return self.connection.ask(request, self.route)

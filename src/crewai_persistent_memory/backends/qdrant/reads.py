@@ -1,0 +1,142 @@
+"""How Qdrant answers the operations that read: every one inside the scope, over whichever engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from ...entry import MemoryEntry, PathInfo
+from ...io.steps import Steps, work
+from ...ranking import Ranking
+from ...scope import Scope, owners_visible_to
+from ...store import operations as op
+from ...validation import child_paths, utcnow
+from .changes import is_long
+from .codec import to_entry
+from .collection import Collection
+from .dense_vectors import vectors_to_search
+from .engine_requests import Count, Describe, Facet, Hit, Profile, Retrieve, Search, SearchMany, Where
+from .paging import page_of
+from .schema import checked, point_id, where_filter, where_visible
+
+
+def search(operation: op.Search, collection: Collection) -> Steps[list[list[MemoryEntry]]]:
+    profile = yield from collection.ask(Describe())
+    texts = list(dict.fromkeys(operation.queries))
+    dense = dict(zip(texts, (yield from vectors_to_search(profile, texts)), strict=True))
+    searches = yield from work(partial(_searches, operation, profile, dense), long=is_long(texts))
+    if len(searches) == 1:
+        answers = [(yield from collection.ask(searches[0]))]
+    else:
+        answers = yield from collection.ask(SearchMany(searches))
+    return [_entries(hits, operation) for hits in answers]
+
+
+def _searches(operation: op.Search, profile: Profile, dense: Mapping[str, Sequence[float]]) -> list[Search]:
+    weights = operation.weights
+    assert weights is not None, "Qdrant has the capability to rank"
+    ranking = Ranking(weights, utcnow())
+    corpus = where_visible(operation.scope, include_shared=operation.include_shared)
+    return [
+        Search(
+            where=where_filter(filter, operation.scope, include_shared=operation.include_shared),
+            corpus=corpus,
+            limit=operation.limit,
+            dense=dense[query] or None,
+            keywords=profile.encoder.query(query),
+            ranking=ranking,
+            min_score=operation.min_score or None,
+        )
+        for query, filter in zip(operation.queries, operation.filters, strict=True)
+    ]
+
+
+def nearest(operation: op.Nearest, collection: Collection) -> Steps[list[MemoryEntry]]:
+    dense = operation.embedding
+    by_words = operation.text if not dense else None
+    encoder = (yield from collection.ask(Describe())).encoder
+    hits = yield from collection.ask(
+        Search(
+            where=where_filter(operation.filter, operation.scope, include_shared=operation.include_shared),
+            corpus=where_visible(operation.scope, include_shared=operation.include_shared),
+            limit=operation.limit,
+            dense=dense or None,
+            keywords=None if by_words is None else encoder.query(by_words),
+            min_score=operation.min_score if dense and operation.min_score > 0 else None,
+        )
+    )
+    if by_words is not None:
+        # BM25 scores have no scale; CrewAI compares what it gets here with thresholds such as 0.85.
+        scored = [hit._replace(score=encoder.similarity(by_words, hit.payload["content"])) for hit in hits]
+        scored.sort(key=lambda hit: -(hit.score or 0.0))
+        hits = [hit for hit in scored if (hit.score or 0.0) >= operation.min_score]
+    return _entries(hits, operation)
+
+
+def get(operation: op.Get, collection: Collection) -> Steps[MemoryEntry | None]:
+    found = yield from find(
+        collection, operation.id, operation.scope, include_shared=operation.include_shared, with_vectors=True
+    )
+    return None if found is None else to_entry(*found)
+
+
+def find(
+    collection: Collection, id: str, scope: Scope, *, include_shared: bool, with_vectors: bool
+) -> Steps[tuple[Hit, Scope] | None]:
+    """The visible entry with this id, and its owner; of several, the one whose run and agent are the most specific."""
+    ids = [point_id(owner, id) for owner in owners_visible_to(scope, include_shared=include_shared)]
+    hits = yield from collection.ask(Retrieve(ids, with_vectors=with_vectors))
+    asked_for = [hit for hit in hits if str(hit.id) in ids]
+    found = checked(asked_for, scope, include_shared=include_shared)
+    return min(found, key=lambda pair: ids.index(str(pair[0].id)), default=None)
+
+
+def list_entries(operation: op.List, collection: Collection) -> Steps[list[MemoryEntry]]:
+    hits = yield from page_of(collection, _where(operation), operation.limit, operation.offset)
+    return _entries(hits, operation)
+
+
+def count(operation: op.Count, collection: Collection) -> Steps[int]:
+    return (yield from collection.ask(Count(_where(operation))))
+
+
+def count_categories(operation: op.CountCategories, collection: Collection) -> Steps[dict[str, int]]:
+    return (yield from collection.ask(Facet("categories", _where(operation))))
+
+
+def list_children(operation: op.ListChildren, collection: Collection) -> Steps[tuple[str, ...]]:
+    return (yield from _children(collection, _where(operation), operation.filter.path or "/"))
+
+
+def describe_path(operation: op.DescribePath, collection: Collection) -> Steps[PathInfo]:
+    where, path = _where(operation), operation.filter.path or "/"
+    total = yield from collection.ask(Count(where))
+    categories = yield from collection.ask(Facet("categories", where))
+    newest = _entries((yield from page_of(collection, where, 1)), operation)
+    oldest = _entries((yield from page_of(collection, where, 1, newest_first=False)), operation)
+    return PathInfo(
+        path=path,
+        count=total,
+        categories=tuple(sorted(categories)),
+        oldest=oldest[0].created_at if oldest else None,
+        newest=newest[0].created_at if newest else None,
+        children=(yield from _children(collection, where, path)),
+    )
+
+
+def _children(collection: Collection, where: Where, path: str) -> Steps[tuple[str, ...]]:
+    ancestors = yield from collection.ask(Facet("ancestors", where))
+    return tuple(child_paths(path, ancestors))
+
+
+def _where(operation: op.List | op.Count | op.CountCategories | op.ListChildren | op.DescribePath) -> Where:
+    return where_filter(operation.filter, operation.scope, include_shared=operation.include_shared)
+
+
+def _entries(hits: list[Hit], operation: op.ReadOperation[Any]) -> list[MemoryEntry]:
+    """Hits as entries, after the second check of the scope."""
+    return [
+        to_entry(hit, owner, score=None if hit.score is None else min(1.0, max(0.0, hit.score)))
+        for hit, owner in checked(hits, operation.scope, include_shared=operation.include_shared)
+    ]

@@ -1,0 +1,122 @@
+"""What stands around a backend and sees every operation.
+
+A middleware is a function: it is given an operation and whatever answers it, and is itself what answers it::
+
+    def counting(operation, execute):
+        counts[type(operation).__name__] += 1
+        return (yield from execute(operation))
+
+    store = open_store(user_id="john").wrap(counting)
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence, Sized
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ..errors import StorePermissionError
+from ..io.steps import Steps
+from ..scope import Scope
+from .backend import Execute
+from .operations import Operation, Touch
+
+logger = logging.getLogger("crewai_persistent_memory")
+
+
+class Middleware(Protocol):
+    """See the module. It may change the operation, answer it by itself, ask twice, or raise."""
+
+    def __call__(self, operation: Operation[Any], execute: Execute, /) -> Steps[Any]: ...
+
+
+def wrapped(execute: Execute, middleware: Sequence[Middleware]) -> Execute:
+    """``execute`` with middleware around it; the first one is the outermost."""
+    for each in reversed(middleware):
+        execute = _around(each, execute)
+    return execute
+
+
+def _around(middleware: Middleware, execute: Execute) -> Execute:
+    def answer(operation: Operation[Any], /) -> Steps[Any]:
+        return middleware(operation, execute)
+
+    return answer
+
+
+def read_only(operation: Operation[Any], execute: Execute, /) -> Steps[Any]:
+    """Middleware that lets nothing be written. When an entry was read is then not noted.
+
+    Raises:
+        StorePermissionError: the operation writes.
+    """
+    if isinstance(operation, Touch):
+        return None
+    if operation.writes:
+        raise StorePermissionError(
+            f"{type(operation).__name__} would write, and this store was opened read-only: use a handle without the "
+            "read_only middleware"
+        )
+    return (yield from execute(operation))
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One operation that has ended. It never holds a text.
+
+    Attributes:
+        operation: its name, ``"Search"``, ``"Put"``, ...
+        scope: the reader's; ``None`` for an operation on the store itself.
+        seconds: how long it took.
+        found: how many entries were read or written, where that is known.
+        error: what it raised.
+    """
+
+    operation: str
+    scope: Scope | None
+    seconds: float
+    found: int | None = None
+    error: BaseException | None = None
+
+
+def log_at_debug(trace: Trace) -> None:
+    """Write one line for a trace."""
+    ended = f"{trace.found} found" if trace.error is None else type(trace.error).__name__
+    logger.debug("%s: %s in %.1f ms, for %s", trace.operation, ended, trace.seconds * 1000, trace.scope)
+
+
+def tracing(report: Callable[[Trace], None] = log_at_debug) -> Middleware:
+    """Middleware that reports every operation when it has ended, also one that failed.
+
+    Args:
+        report: is given each :class:`Trace`. Left out: a line at DEBUG in the log ``crewai_persistent_memory``.
+    """
+
+    def traced(operation: Operation[Any], execute: Execute, /) -> Steps[Any]:
+        name, scope = type(operation).__name__, getattr(operation, "scope", None)
+        scope = scope if isinstance(scope, Scope) else None
+        start = time.perf_counter()
+        try:
+            answer = yield from execute(operation)
+        except BaseException as error:
+            report(Trace(name, scope, time.perf_counter() - start, error=error))
+            raise
+        report(Trace(name, scope, time.perf_counter() - start, _size_of(operation, answer)))
+        return answer
+
+    return traced
+
+
+def _size_of(operation: Operation[Any], answer: Any) -> int | None:
+    written = getattr(operation, "entries", None)
+    if isinstance(written, Sized):
+        return len(written)
+    if isinstance(answer, bool):
+        return int(answer)
+    if isinstance(answer, int):
+        return answer
+    if isinstance(answer, list):
+        return sum(len(each) if isinstance(each, list) else 1 for each in answer)
+    return None

@@ -1,0 +1,287 @@
+"""Where an operation is made: arguments are checked, the scope of the call is resolved, and a backend is asked.
+
+Every method returns the steps of its operation; :class:`~.base.MemoryStore` waits for them, blocking or awaiting, and
+so do CrewAI's memories.
+"""
+
+from __future__ import annotations
+
+import builtins
+import uuid
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, cast
+
+from typing_extensions import Unpack
+
+from ..embedding import Embedder, check_vector
+from ..entry import (
+    EntryArgs,
+    EntryChanges,
+    EntryFields,
+    EntryFilter,
+    FilterArgs,
+    MemoryEntry,
+    PathInfo,
+    check_changes,
+    check_fields,
+)
+from ..errors import EntryNotFoundError, InvalidEntryError
+from ..io.steps import Steps
+from ..ranking import RankingWeights
+from ..scope import Scope, ScopeBinding
+from ..validation import check_id, check_limit, check_search_limit, check_text, normalize_path, utcnow
+from . import operations as op
+from .backend import Capabilities, Execute
+
+
+class ScopedOperations:
+    """The operations of one handle; :class:`~.base.MemoryStore` documents each."""
+
+    def __init__(
+        self,
+        execute: Execute,
+        capabilities: Capabilities,
+        binding: ScopeBinding,
+        *,
+        include_shared: bool = False,
+        weights: RankingWeights | None = None,
+    ) -> None:
+        self._execute = execute
+        self._capabilities = capabilities
+        self.binding = binding
+        self.include_shared = include_shared
+        self.weights = weights or RankingWeights()
+
+    @property
+    def scope(self) -> Scope:
+        return self.binding.resolve()
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def add(self, content: str, **about: Unpack[EntryArgs]) -> Steps[MemoryEntry]:
+        check_text("content", content, allow_blank=False)
+        check_fields(about)
+        scope = self.scope
+        values: dict[str, Any] = {"id": str(uuid.uuid4()), **about}
+        values["created_at"] = values["last_accessed"] = values.get("created_at") or utcnow()
+        entry = MemoryEntry(content=content, **values)
+        yield from self._execute(op.Put(scope, [entry], new="id" not in about))
+        return replace(
+            entry,
+            scope=scope,
+            path=normalize_path(entry.path),
+            categories=tuple(entry.categories),
+            metadata=dict(entry.metadata),
+            embedding=None,
+        )
+
+    def put(self, entries: Sequence[MemoryEntry]) -> Steps[None]:
+        scope = self.scope
+        if entries:
+            yield from self._execute(op.Put(scope, entries))
+
+    def replace(self, entry: MemoryEntry, *, create: bool = True, keep: Collection[str] = ()) -> Steps[bool]:
+        return self._execute(op.Replace(self.scope, entry, create, frozenset(keep)))
+
+    def update(self, id: str, **changes: Unpack[EntryChanges]) -> Steps[MemoryEntry]:
+        check_changes(changes)
+        if "content" in changes:
+            check_text("content", changes["content"], allow_blank=False)
+        changed = yield from self._execute(op.Update(self.scope, check_id(id), changes))
+        if changed is None:
+            raise EntryNotFoundError(f"no entry with id {id!r} is visible in this scope: check the id and the scope")
+        return changed
+
+    def delete(self, id: str | None = None, **filters: Unpack[FilterArgs]) -> Steps[int]:
+        return self._delete(_selection(id, filters))
+
+    def reset(self, path: str | None = None) -> Steps[int]:
+        return self._delete(EntryFilter.of({"path": path}))
+
+    def _delete(self, filter: EntryFilter) -> Steps[int]:
+        scope = self.scope
+        if filter.matches_nothing:
+            return 0
+        return (yield from self._execute(op.Delete(scope, filter)))
+
+    def touch(self, ids: Sequence[str], *, background: bool = False) -> Steps[None]:
+        scope, filter = self.scope, EntryFilter.of({"ids": ids})
+        if filter.ids and self._capabilities.access_times:
+            yield from self._execute(op.Touch(scope, filter.ids, background))
+
+    def embed_missing(self) -> Steps[int]:
+        scope = self.scope
+        if not self._capabilities.vectors:
+            return 0
+        return (yield from self._execute(op.EmbedMissing(scope)))
+
+    def add_messages(
+        self, messages: Sequence[op.Message], *, wait: bool | None = None, **about: Unpack[EntryFields]
+    ) -> Steps[op.AddedMessages]:
+        if not self._capabilities.extracts:
+            raise InvalidEntryError(
+                "messages: this store keeps texts as they are and extracts nothing. Use add() or put(), or a Mem0 store"
+            )
+        check_fields(about)
+        return self._execute(op.AddMessages(self.scope, _checked_messages(messages), about, wait))
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def search(
+        self,
+        query: str,
+        *,
+        limit: int = 10,
+        min_score: float = 0.0,
+        weights: RankingWeights | None = None,
+        **filters: Unpack[FilterArgs],
+    ) -> Steps[builtins.list[MemoryEntry]]:
+        [found] = yield from self.search_many([query], limit=limit, min_score=min_score, weights=weights, **filters)
+        return found
+
+    def search_many(
+        self,
+        queries: Sequence[str],
+        *,
+        limit: int = 10,
+        min_score: float = 0.0,
+        weights: RankingWeights | None = None,
+        paths: Sequence[str | None] | None = None,
+        **filters: Unpack[FilterArgs],
+    ) -> Steps[builtins.list[builtins.list[MemoryEntry]]]:
+        check_search_limit(limit)
+        wanted = _filters_for(queries, paths, filters)
+        if weights is not None and not self._capabilities.ranking:
+            raise InvalidEntryError("weights: this store ranks by itself, leave them out")
+        scope = self.scope
+        found: list[list[MemoryEntry]] = [[] for _ in queries]
+        asked = [
+            index
+            for index, query in enumerate(queries)
+            if check_text("query", query).strip() and limit > 0 and not wanted[index].matches_nothing
+        ]
+        if not asked:
+            return found
+        answers = yield from self._execute(
+            op.Search(
+                scope,
+                self.include_shared,
+                tuple(queries[index] for index in asked),
+                tuple(wanted[index] for index in asked),
+                limit,
+                min_score,
+                (weights or self.weights) if self._capabilities.ranking else None,
+            )
+        )
+        for index, entries in zip(asked, answers, strict=True):
+            found[index] = entries
+        return found
+
+    def nearest(
+        self,
+        embedding: Sequence[float],
+        *,
+        text: str | None = None,
+        limit: int = 10,
+        min_score: float = 0.0,
+        **filters: Unpack[FilterArgs],
+    ) -> Steps[builtins.list[MemoryEntry]]:
+        check_search_limit(limit)
+        if not self._capabilities.vectors:
+            if text is None:
+                raise InvalidEntryError(
+                    "embedding: this store searches by text and not by vectors, use search() or give text="
+                )
+            return (yield from self.search(text, limit=limit, min_score=min_score, **filters))
+        scope, filter = self.scope, EntryFilter.of(filters)
+        dense = check_vector("embedding", embedding)
+        if not (dense or text) or limit == 0 or filter.matches_nothing:
+            return []
+        asked = op.Nearest(scope, self.include_shared, dense, text, filter, limit, min_score)
+        return (yield from self._execute(asked))
+
+    def get(self, id: str) -> Steps[MemoryEntry | None]:
+        return self._execute(op.Get(self.scope, self.include_shared, check_id(id)))
+
+    def list(
+        self, *, limit: int = 200, offset: int = 0, **filters: Unpack[FilterArgs]
+    ) -> Steps[builtins.list[MemoryEntry]]:
+        check_limit(limit)
+        check_limit(offset, "offset")
+        make = partial(op.List, limit=limit, offset=offset)
+        return self._read(make, filters, [])
+
+    def count(self, **filters: Unpack[FilterArgs]) -> Steps[int]:
+        return self._read(op.Count, filters, 0)
+
+    def categories(self, path: str | None = None) -> Steps[dict[str, int]]:
+        return self._read(op.CountCategories, {"path": path}, {})
+
+    def children(self, path: str = "/") -> Steps[tuple[str, ...]]:
+        return self._read(op.ListChildren, {"path": path}, ())
+
+    def info(self, path: str = "/") -> Steps[PathInfo]:
+        return self._read(op.DescribePath, {"path": path}, None)
+
+    def _read(self, make: Any, filters: FilterArgs, nothing: Any) -> Steps[Any]:
+        filter = EntryFilter.of(filters)
+        scope = self.scope
+        if filter.matches_nothing:
+            return nothing
+        return (yield from self._execute(make(scope, self.include_shared, filter)))
+
+    # -- the store itself ------------------------------------------------------------------------------------------
+
+    def embedder(self) -> Steps[Embedder | None]:
+        if not self._capabilities.vectors:
+            return None
+        return (yield from self._execute(op.DescribeEmbedder(self.binding)))
+
+    def compact(self) -> Steps[bool]:
+        if not self._capabilities.compacts:
+            return False
+        return (yield from self._execute(op.Compact(self.binding)))
+
+    def health(self) -> Steps[dict[str, Any]]:
+        return self._execute(op.Health(self.binding))
+
+    def count_scopes(self, field: op.ScopeField, scope: dict[str, str | None]) -> Steps[dict[str, int]]:
+        if not self._capabilities.counts_scopes:
+            return {}
+        return (yield from self._execute(op.CountScopes(self.binding, field, scope)))
+
+
+def _filters_for(
+    queries: Sequence[str], paths: Sequence[str | None] | None, filters: FilterArgs
+) -> Sequence[EntryFilter]:
+    if isinstance(queries, str):
+        raise InvalidEntryError("queries is one text: pass a list of texts, or use search()")
+    if paths is None:
+        return [EntryFilter.of(filters)] * len(queries)
+    if filters.get("path") is not None or len(paths) != len(queries):
+        raise InvalidEntryError(f"paths takes one path for each of the {len(queries)} queries, and no path= beside")
+    return [EntryFilter.of({**filters, "path": path}) for path in paths]
+
+
+def _selection(id: str | None, filters: FilterArgs) -> EntryFilter:
+    if id is not None:
+        if filters.get("ids") is not None:
+            raise InvalidEntryError("id and ids are both given: use one of them")
+        filters = {**filters, "ids": [id]}
+    selective = {**filters, "reader": None, "include_private": filters.get("include_private") is False or None}
+    # A filter that is None (a variable that was never set, say) must not come to mean "everything".
+    if all(value is None for value in selective.values()):
+        raise InvalidEntryError("delete needs an id or a filter: use reset() to empty the scope")
+    return EntryFilter.of(filters)
+
+
+def _checked_messages(messages: Sequence[op.Message]) -> builtins.list[op.Message]:
+    if isinstance(messages, (str, dict)) or not messages:
+        raise InvalidEntryError('messages must be a list of {"role": ..., "content": ...}, and not empty')
+    for message in messages:
+        if not isinstance(message, dict) or message.get("role") not in ("user", "assistant", "system"):
+            raise InvalidEntryError("messages: each needs a role, one of user, assistant and system")
+        check_text("the content of a message", message.get("content"), allow_blank=False)
+    return cast("list[op.Message]", builtins.list(messages))
