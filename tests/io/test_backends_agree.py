@@ -28,8 +28,6 @@ from ..support.calling import CALLS
 from ..support.mem0_platform import DEFAULT_KEY
 from ..support.tcp_proxy import PASS, Fault, Request, TcpProxy
 
-ERROR = '{"status": {"error": "made by the test"}}'
-
 
 class Backend:
     """A store behind a proxy, and the requests that an update makes."""
@@ -50,8 +48,7 @@ class Backend:
         def rule(request: Request) -> Fault:
             if request.method not in ("PUT", "DELETE"):
                 return PASS
-            # What is open is cut by the fault itself; the next connection is refused.
-            self.proxy._listener.close()
+            self.proxy.refuse()
             return Fault("lose")
 
         self.proxy.rule = rule

@@ -8,21 +8,25 @@ import socket
 import time
 from datetime import datetime, timedelta, timezone
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from crewai_persistent_memory import (
     InvalidEntryError,
     StoreBusyError,
+    StoreClosedError,
     StoreFullError,
     StorePermissionError,
     StoreUnavailableError,
     open_store,
 )
+from crewai_persistent_memory.backends.mem0.cloud_clients import CLIENTS
 from crewai_persistent_memory.backends.mem0.errors import classify, request_info
 from crewai_persistent_memory.io.retry import Effect
 
 from ..support.mem0_platform import DEFAULT_KEY, Fault, Mem0Platform
+from ..support.tcp_proxy import TcpProxy
 from .conftest import OpenMem0
 
 MESSAGES: Any = [{"role": "user", "content": "I am allergic to nuts."}]
@@ -140,6 +144,25 @@ def test_clients_are_made_anew_after_a_fork_and_in_every_loop(cloud: OpenMem0, m
     assert len(store._service._clients._awaiting) == 0, "closed with their loops"
     assert store.count() == 62
     assert {entry.content for entry in store.list()} >= {"of the parent", "of the child", "loop 2 4"}
+
+
+def test_handles_share_their_sockets(mem0_platform: Mem0Platform) -> None:
+    """Whoever opens a store for each request makes no connection for each; another key is another connection."""
+    proxy = TcpProxy(urlsplit(mem0_platform.url).port or 0)
+    about: Any = {"api_key": DEFAULT_KEY, "host": proxy.url}
+    with open_store(user_id="john", mem0=about) as john:
+        for number in range(5):
+            with open_store(user_id=f"user {number}", mem0=about) as other:
+                assert other.count() == 0
+            with pytest.raises(StoreClosedError):
+                other.count()
+        assert john.count() == 0
+        assert proxy.connections == 1
+        with pytest.raises(StorePermissionError):
+            open_store(user_id="john", mem0={**about, "api_key": "m0-of-somebody-else"})
+        assert proxy.connections == 2
+    assert CLIENTS.keys() == []
+    proxy.close()
 
 
 def test_long_lists_are_paged(cloud: OpenMem0, mem0_platform: Mem0Platform, do: Any) -> None:

@@ -68,14 +68,18 @@ class TcpProxy:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def down(self) -> None:
-        """Refuse connections and cut the open ones."""
+    def refuse(self) -> None:
+        """Refuse new connections; the open ones go on."""
         if self._listener is not None:
             # shutdown() wakes the accepting thread; close() alone would leave the port listening.
             with suppress(OSError):
                 self._listener.shutdown(socket.SHUT_RDWR)
             self._listener.close()
             self._listener = None
+
+    def down(self) -> None:
+        """Refuse connections and cut the open ones."""
+        self.refuse()
         with self._lock:
             for each in list(self._sockets):
                 _cut(each)
