@@ -179,7 +179,7 @@ def test_a_kill_while_a_large_text_is_written_again(tmp_path: Path, monkeypatch:
             raise OSError("killed here")
 
         with monkeypatch.context() as patched:
-            patched.setattr(edge, "to_point", killed)
+            patched.setattr(edge, "edge_point", killed)
             with pytest.raises(Exception, match="killed here"):
                 store.add(text, id="a")
         assert store.search("aaab") == []

@@ -225,10 +225,11 @@ class Count(Request[int]):
 
 @dataclass(frozen=True)
 class Facet(Request["dict[str, int]"]):
-    """How many matching points have each value of a keyword."""
+    """How many matching points have each value of a keyword. ``limit`` is the most values."""
 
     key: str
     where: Where
+    limit: int = 1_000_000
 
 
 @dataclass(frozen=True)

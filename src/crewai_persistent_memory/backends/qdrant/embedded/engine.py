@@ -60,7 +60,7 @@ from .long_texts import batches_of, is_long, make_way, one_by_one
 from .read_lock import Reads
 from .rebuild import ensure_dense, load_shard, rewrite, swap
 from .salvage import LOST, all_ids, read_lost, read_one, rewrite_whole
-from .translate import EdgeReader, to_filter, to_point
+from .translate import EdgeReader, edge_filter, edge_point
 
 MUCH_DELETED: Final = 100
 """Entries. If so many were deleted, and they are a fifth of what there was, the store is written anew at close."""
@@ -201,7 +201,7 @@ class EmbeddedEngine:
             for batch in batches_of(points):
                 self._ledger.doubt(point.id for point in batch)
                 make_way(self._shard, batch)
-                self._shard.update(edge.UpdateOperation.upsert_points([to_point(point) for point in batch]))
+                self._shard.update(edge.UpdateOperation.upsert_points([edge_point(point) for point in batch]))
                 self._ledger.add((point.id, point.payload) for point in batch)
 
     def _change(self, request: Change) -> bool:
@@ -217,7 +217,7 @@ class EmbeddedEngine:
             return True
 
     def _delete(self, request: Delete) -> int:
-        where = to_filter(request.where)
+        where = edge_filter(request.where)
         with self._writing(0, DELETE_RESERVE):
             count: int = self._shard.count(edge.CountRequest(filter=where, exact=True))
             if count:
@@ -230,12 +230,12 @@ class EmbeddedEngine:
         # When an entry was read is not worth waiting for a disk.
         only_read = request.payload.keys() <= {"last_accessed"}
         with self._writing(0, DELETE_RESERVE, disposable=only_read):
-            changed = [] if only_read else list(all_ids(self._shard, to_filter(request.where)))
+            changed = [] if only_read else list(all_ids(self._shard, edge_filter(request.where)))
             self._ledger.doubt(changed)
             # By filter and never by ids alone: an id would reach another tenant's point.
             set_payload = edge.UpdateOperation.set_payload_by_filter
             for where in one_by_one(request.where) if self._reader.one_by_one else [request.where]:
-                self._shard.update(set_payload(to_filter(where), dict(request.payload)))
+                self._shard.update(set_payload(edge_filter(where), dict(request.payload)))
             self._note_again(changed)
 
     def _note_again(self, points: Sequence[str]) -> None:
@@ -255,7 +255,7 @@ class EmbeddedEngine:
             self._admit_vectors([new.dense for new in valid])
             before = self._without_dense(request.where)
             points = [edge.PointVectors(id=new.id, vector={DENSE: list(new.dense)}) for new in valid]
-            where = to_filter((*request.where, NoDense()))
+            where = edge_filter((*request.where, NoDense()))
             self._shard.update(edge.UpdateOperation.update_vectors(points, condition=where))
             return before - self._without_dense(request.where)
 

@@ -28,10 +28,8 @@ from ..engine_requests import (
 from ..ranking import DEFAULTS, VARIABLES, depth_for
 from ..schema import DENSE, KEYWORDS, format_time
 
-_ALL_FACETS = 1_000_000
 
-
-def to_filter(where: Where) -> edge.Filter:
+def edge_filter(where: Where) -> edge.Filter:
     return edge.Filter(must=[_condition(condition) for condition in where])
 
 
@@ -79,7 +77,7 @@ def _expression(value: Expression) -> edge.Expression:
     return edge.Expression.Constant(value)
 
 
-def to_point(point: PointData) -> edge.Point:
+def edge_point(point: PointData) -> edge.Point:
     vectors: dict[str, Any] = {KEYWORDS: point.keywords}
     if point.dense:
         vectors[DENSE] = point.dense
@@ -104,7 +102,7 @@ class EdgeReader:
                 edge.QueryRequest(
                     query=query,
                     limit=request.limit,
-                    filter=to_filter(request.where),
+                    filter=edge_filter(request.where),
                     params=params,
                     with_payload=not self.one_by_one,
                     score_threshold=request.min_score,
@@ -128,7 +126,7 @@ class EdgeReader:
         if request.dense:
             lists.append((edge.Query.Nearest(cast(Any, request.dense), using=DENSE), None))
         if request.keywords is not None and request.keywords.indices:
-            idf = edge.SearchParams(idf=edge.IdfParams(corpus=to_filter(request.corpus)))
+            idf = edge.SearchParams(idf=edge.IdfParams(corpus=edge_filter(request.corpus)))
             lists.append((edge.Query.Nearest(cast(Any, request.keywords), using=KEYWORDS), idf))
         return lists
 
@@ -136,7 +134,7 @@ class EdgeReader:
         self, request: Search, lists: list[tuple[Any, edge.SearchParams | None]], ranking: Ranking
     ) -> edge.QueryRequest:
         depth = depth_for(request.limit)
-        where = to_filter(request.where)
+        where = edge_filter(request.where)
         fused = edge.Prefetch(
             prefetches=[edge.Prefetch(query=q, limit=depth, filter=where, params=params) for q, params in lists],
             query=cast(edge.Fusion, edge.Fusion.Rrf(k=RRF_K)),
@@ -156,7 +154,7 @@ class EdgeReader:
         records, _ = self.shard.scroll(
             edge.ScrollRequest(
                 limit=request.limit,
-                filter=to_filter(request.where),
+                filter=edge_filter(request.where),
                 with_payload=False if one_by_one else True if request.whole else ["created_at"],
                 order_by=edge.OrderBy(key="created_at", direction=direction),
             )
@@ -172,7 +170,7 @@ class EdgeReader:
                 edge.ScrollRequest(
                     limit=1000,
                     offset=offset,
-                    filter=to_filter(request.where),
+                    filter=edge_filter(request.where),
                     with_payload=True if request.whole else ["created_at"],
                 )
             )
@@ -183,7 +181,7 @@ class EdgeReader:
     def unembedded(self, request: Unembedded) -> list[Hit]:
         hits: list[Hit] = []
         offset = None
-        where = to_filter((*request.where, NoDense()))
+        where = edge_filter((*request.where, NoDense()))
         while len(hits) < request.limit:
             records, offset = self.shard.scroll(
                 edge.ScrollRequest(
@@ -205,11 +203,11 @@ class EdgeReader:
         return [Hit(r.id, r.payload, dense=(r.vector or {}).get(DENSE)) for r in records]
 
     def count(self, request: Count) -> int:
-        count: int = self.shard.count(edge.CountRequest(filter=to_filter(request.where), exact=True))
+        count: int = self.shard.count(edge.CountRequest(filter=edge_filter(request.where), exact=True))
         return count
 
     def facet(self, request: Facet) -> dict[str, int]:
         answer = self.shard.facet(
-            edge.FacetRequest(key=request.key, filter=to_filter(request.where), limit=_ALL_FACETS, exact=True)
+            edge.FacetRequest(key=request.key, filter=edge_filter(request.where), limit=request.limit, exact=True)
         )
         return {str(hit.value): hit.count for hit in answer.hits}

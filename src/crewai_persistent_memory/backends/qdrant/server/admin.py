@@ -14,7 +14,7 @@ from ..engine_requests import Match
 from .bootstrap import CREATION_TIMEOUT, DEFAULT_SHARD_KEY, read_descriptor
 from .client import RetryingClient
 from .errors import AlreadyExists
-from .translate import to_filter
+from .translate import server_filter
 
 
 def move_to_own_shard(
@@ -38,7 +38,7 @@ def move_to_own_shard(
             f"collection {collection!r} at {where} is not sharded by project: that is decided when it is created, with "
             'collection_settings={"shard_by_project": True}'
         )
-    project = to_filter((Match("project_id", (project_id,)), Match("org_id", () if org_id is None else (org_id,))))
+    project = server_filter((Match("project_id", (project_id,)), Match("org_id", () if org_id is None else (org_id,))))
     in_default = {**name, "count_filter": project, "exact": True, "shard_key_selector": DEFAULT_SHARD_KEY}
     if not (yield from _is_active(client, collection, shard_key)):
         key = {"shard_key": shard_key, "shards_number": 1, "replication_factor": 1}

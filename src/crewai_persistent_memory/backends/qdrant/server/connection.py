@@ -61,7 +61,7 @@ from .engine import ServerEngine, arelease, release, share
 from .migrate import require_layout
 from .requests import Place, answer
 from .strict_mode import NO_LIMITS, StrictModeError, limits_of
-from .translate import to_filter
+from .translate import server_filter
 
 T = TypeVar("T")
 
@@ -272,7 +272,7 @@ class ServerConnection:
             stored = Descriptor.from_json(found[0].payload, f"collection {earlier!r} at {self._settings.where}")
             if (belongs_to := found[0].payload.get("project_collection")) is not None:
                 return stored if belongs_to == name else None
-            scroll = {**arguments, "scroll_filter": to_filter(project), "limit": 1, "with_payload": False}
+            scroll = {**arguments, "scroll_filter": server_filter(project), "limit": 1, "with_payload": False}
             records, _ = yield from client.call("scroll", scroll)
         except (StoreMissingError, StorePermissionError):
             return None

@@ -45,7 +45,7 @@ from ..schema import DENSE, KEYWORDS, parse_time
 from .client import RetryingClient
 from .errors import PointMissing
 from .strict_mode import NO_LIMITS, Limits
-from .translate import query_for, query_request, ranked, to_filter, to_point, to_vectors
+from .translate import query_for, query_request, ranked, server_filter, server_point, server_vectors
 
 BATCH: Final = 256
 """Most points in one write."""
@@ -59,7 +59,6 @@ LARGE_REQUEST: Final = 200_000
 PAGE: Final = 1000
 """Points per request where all of something is read."""
 
-_ALL_FACETS: Final = 1_000_000
 _TENANT_IDF_SINCE: Final = (1, 19)
 
 
@@ -118,7 +117,7 @@ def _upsert(request: Upsert, place: Place) -> Steps[Any]:
 
 
 def _to_points(points: Sequence[PointData]) -> list[models.PointStruct]:
-    return [to_point(point) for point in points]
+    return [server_point(point) for point in points]
 
 
 def _batches(points: Sequence[PointData], most: int) -> Iterator[tuple[Sequence[PointData], int]]:
@@ -145,7 +144,7 @@ def _change(request: Change, place: Place) -> Steps[Any]:
         )
     if request.keywords is not None:
         # The server takes no empty vector here.
-        vectors = to_vectors(request.keywords, request.dense)
+        vectors = server_vectors(request.keywords, request.dense)
         if not request.keywords.indices:
             del vectors[KEYWORDS]
         if vectors:
@@ -170,7 +169,7 @@ def _set_vectors(request: SetVectors, place: Place) -> Steps[Any]:
 
 
 def _set_some(request: SetVectors, place: Place) -> Steps[Any]:
-    where = to_filter((*request.where, NoDense()))
+    where = server_filter((*request.where, NoDense()))
     asked = {new.id: new for new in request.vectors}
     points = [models.PointVectors(id=new.id, vector={DENSE: list(new.dense)}) for new in request.vectors]
     given = set(asked)
@@ -231,7 +230,7 @@ def _scroll(where: Where, place: Place, with_payload: bool | list[str]) -> Steps
         while True:
             records, offset = yield from place.read(
                 "scroll",
-                scroll_filter=to_filter(part),
+                scroll_filter=server_filter(part),
                 limit=place.limits.page(PAGE),
                 offset=offset,
                 with_payload=with_payload,
@@ -264,14 +263,14 @@ def _delete(request: Delete, place: Place) -> Steps[Any]:
     count = yield from _count(Count(request.where), place)
     if count:
         # Not repeatable: what was stored in between, and acknowledged, must not go as well.
-        selector = models.FilterSelector(filter=to_filter(request.where))
+        selector = models.FilterSelector(filter=server_filter(request.where))
         yield from place.write("delete", points_selector=selector, repeatable=False)
     return count
 
 
 def _set_payload(request: SetPayload, place: Place) -> Steps[Any]:
     if not _has_ids(request.where):
-        selector = models.FilterSelector(filter=to_filter(request.where))
+        selector = models.FilterSelector(filter=server_filter(request.where))
         yield from place.write("set_payload", payload=dict(request.payload), points=selector)
         return
     ids = yield from _matching(request.where, place)
@@ -352,7 +351,7 @@ def _first(request: Ordered, place: Place) -> Steps[Any]:
     direction = models.Direction.DESC if request.newest_first else models.Direction.ASC
     records, _ = yield from place.read(
         "scroll",
-        scroll_filter=to_filter(request.where),
+        scroll_filter=server_filter(request.where),
         limit=request.limit,
         order_by=models.OrderBy(key="created_at", direction=direction),
         with_payload=True if request.whole else ["created_at"],
@@ -368,7 +367,7 @@ def _everything(request: Everything, place: Place) -> Steps[Any]:
 def _unembedded(request: Unembedded, place: Place) -> Steps[Any]:
     hits: list[Hit] = []
     offset = None
-    where = to_filter((*request.where, NoDense()))
+    where = server_filter((*request.where, NoDense()))
     while len(hits) < request.limit:
         records, offset = yield from place.read(
             "scroll",
@@ -401,7 +400,7 @@ def _dense(vector: Any) -> Sequence[float] | None:
 def _count(request: Count, place: Place) -> Steps[Any]:
     if not place.limits.exact or place.limits.values is not None:
         return len((yield from _scroll(request.where, place, False)))
-    answer = yield from place.read("count", count_filter=to_filter(request.where), exact=True)
+    answer = yield from place.read("count", count_filter=server_filter(request.where), exact=True)
     return answer.count
 
 
@@ -413,7 +412,7 @@ def _facet(request: Facet, place: Place) -> Steps[Any]:
             counted.update({values} if isinstance(values, str) else set(map(str, values)))
         return dict(counted)
     answer = yield from place.read(
-        "facet", key=request.key, facet_filter=to_filter(request.where), limit=_ALL_FACETS, exact=True
+        "facet", key=request.key, facet_filter=server_filter(request.where), limit=request.limit, exact=True
     )
     return {str(hit.value): hit.count for hit in answer.hits}
 

@@ -33,7 +33,7 @@ def query_for(request: Search, shards: int, most: int | None = None, *, tenant_i
     lists = _lists(request, tenant_idf)
     if not lists:
         return None
-    where = to_filter(request.where)
+    where = server_filter(request.where)
     if request.ranking is None:
         query, using, params = lists[0]
         return {
@@ -85,7 +85,7 @@ def _lists(request: Search, tenant_idf: bool) -> list[tuple[Any, str, models.Sea
     if request.keywords is not None and request.keywords.indices:
         params = None
         if tenant_idf:
-            params = models.SearchParams(idf=models.IdfCorpusParams(corpus=to_filter(request.corpus)))
+            params = models.SearchParams(idf=models.IdfCorpusParams(corpus=server_filter(request.corpus)))
         vector = models.SparseVector(indices=request.keywords.indices, values=request.keywords.values)
         lists.append((vector, KEYWORDS, params))
     return lists
@@ -117,7 +117,7 @@ def _expression(value: Expression) -> Any:
 # -- conditions and points -----------------------------------------------------------------------------------------
 
 
-def to_filter(where: Where) -> models.Filter:
+def server_filter(where: Where) -> models.Filter:
     return models.Filter(must=[_condition(condition) for condition in where])
 
 
@@ -147,11 +147,11 @@ def _match(condition: Match) -> Any:
     return models.Filter(should=[matches, missing]) if condition.or_missing else matches
 
 
-def to_point(point: PointData) -> models.PointStruct:
-    return models.PointStruct(id=point.id, vector=to_vectors(point.keywords, point.dense), payload=point.payload)
+def server_point(point: PointData) -> models.PointStruct:
+    return models.PointStruct(id=point.id, vector=server_vectors(point.keywords, point.dense), payload=point.payload)
 
 
-def to_vectors(keywords: SparseVector, dense: Sequence[float] | None) -> dict[str, Any]:
+def server_vectors(keywords: SparseVector, dense: Sequence[float] | None) -> dict[str, Any]:
     vectors: dict[str, Any] = {KEYWORDS: models.SparseVector(indices=keywords.indices, values=keywords.values)}
     if dense:
         vectors[DENSE] = list(dense)
