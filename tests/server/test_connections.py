@@ -69,7 +69,7 @@ class TestPool:
         store.add("x")
         store.close()
         store.close()
-        assert not any(settings.where == proxy.url for settings in server_engine._engines.keys())  # noqa: SIM118
+        assert not any(settings.address == proxy.url for settings in server_engine._engines.keys())  # noqa: SIM118
 
 
 class TestLoops:

@@ -147,7 +147,7 @@ def opened(config: MemoryConfig, *, by_words: bool, existing: bool) -> Iterator[
         if not existing or config.server is None:
             raise StoreMissingError(f"{error}. Check --path, or remember something first") from error
         raise StoreMissingError(
-            f"there is no memory at {config.server.where}, collection {config.collection!r}: check --url and "
+            f"there is no memory at {config.server.address}, collection {config.collection!r}: check --url and "
             "--collection, or remember something first"
         ) from error
 

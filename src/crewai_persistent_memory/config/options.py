@@ -187,17 +187,17 @@ class MemoryConfig(ServerOptions, ExtractionOptions, BaseSettings):
             theirs = self._from({}).server
         except (ValidationError, SettingsError, ConfigurationError):
             # An environment that cannot be read by itself names no server that is known to be this one.
-            where = "another address"
+            address = "another address"
         else:
             if theirs is None or set(map(origin_of, self.server.urls)) <= set(map(origin_of, theirs.urls)):
                 # An environment with a key and no address leaves the address to the program.
                 return self
-            where = theirs.where
+            address = theirs.address
         logger.warning(
             "%s of the environment is not sent to %s, because it belongs to %s: give %s for this one",
             " and ".join(map(self.source_of, inherited)),
-            self.server.where,
-            where,
+            self.server.address,
+            address,
             " and ".join(f"{name}=" for name in inherited),
         )
         return self._from({**arguments, **dict.fromkeys(inherited)})

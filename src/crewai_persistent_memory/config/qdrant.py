@@ -144,7 +144,7 @@ class ServerSettings(ConnectionOptions):
     collection_settings: CollectionSettings
 
     @property
-    def where(self) -> str:
+    def address(self) -> str:
         """The address for messages; it holds no secret."""
         return ", ".join(self.urls)
 

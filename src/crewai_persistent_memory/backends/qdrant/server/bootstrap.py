@@ -111,10 +111,10 @@ class Opening:
             ConfigurationError: something else has this name.
             StorePermissionError: the key may not create collections.
         """
-        where = f"{self.settings.where} ({self.collection})"
+        where = f"{self.settings.address} ({self.collection})"
         if not (exists or self.settings.create_collection):
             raise StoreMissingError(
-                f"collection {self.collection!r} does not exist at {self.settings.where}, and create_collection=False: "
+                f"collection {self.collection!r} does not exist at {self.settings.address}, and create_collection=False: "
                 "create it by opening the memory once with a key that may"
             )
         chosen, built = yield self.client.work(lambda: settle(None, self.embedder, self.language, where))
@@ -133,7 +133,7 @@ class Opening:
 
     def _begin(self, chosen: Descriptor) -> Steps[Any]:
         if self.settings.collection_settings.shard_by_project:
-            require_version(self.version, SHARD_BY_PROJECT_SINCE, "shard_by_project", self.settings.where)
+            require_version(self.version, SHARD_BY_PROJECT_SINCE, "shard_by_project", self.settings.address)
             chosen = replace(chosen, by_project=True)
         try:
             yield from self.client.call("create_collection", self._layout(chosen))
@@ -143,7 +143,7 @@ class Opening:
 
     def _join(self, chosen: Descriptor) -> Steps[Any]:
         """A collection that exists and does not describe itself yet: somebody is creating it, or it is no memory."""
-        where, collection = self.settings.where, self.collection
+        where, collection = self.settings.address, self.collection
         info = yield from self.client.call("get_collection", {"collection_name": collection})
         params = info.config.params
         if KEYWORDS not in (params.sparse_vectors or {}):
@@ -183,7 +183,7 @@ class Opening:
             key["replication_factor"] = wanted.replication_factor
             with suppress(AlreadyExists):
                 yield from self.client.call("create_shard_key", {**name, **key, "timeout": CREATION_TIMEOUT})
-        info = yield from create_indexes(self.client, self.collection, INDEXES, self.settings.where)
+        info = yield from create_indexes(self.client, self.collection, INDEXES, self.settings.address)
         shards = (wanted.shard_number if chosen.by_project else info.config.params.shard_number) or 1
         descriptor = replace(chosen, shards=shards)
         point = models.PointStruct(id=DESCRIPTOR_ID, vector={}, payload=descriptor.to_json())

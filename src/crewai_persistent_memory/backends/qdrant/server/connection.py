@@ -111,7 +111,7 @@ class ServerConnection:
         self._closed = False
 
     def __repr__(self) -> str:
-        return f"ServerConnection({self._settings.where!r}, collection={self._settings.collection!r})"
+        return f"ServerConnection({self._settings.address!r}, collection={self._settings.collection!r})"
 
     # -- requests --------------------------------------------------------------------------------------------------
 
@@ -145,7 +145,7 @@ class ServerConnection:
         except StoreUnavailableError as error:
             how = "gRPC" if self._settings.prefer_grpc else "REST"
             raise StoreUnavailableError(
-                f"{error}. Tried {self._settings.where} over {how} for {time.monotonic() - start:.1f} s. Start the "
+                f"{error}. Tried {self._settings.address} over {how} for {time.monotonic() - start:.1f} s. Start the "
                 "server, correct url= (QDRANT_URL), or pass startup_check=False to open without it"
             ) from error
 
@@ -166,7 +166,7 @@ class ServerConnection:
             await arelease(self._engine)
 
     def _is_closed(self) -> StoreClosedError:
-        return StoreClosedError(f"the memory store at {self._settings.where} is closed: open it again")
+        return StoreClosedError(f"the memory store at {self._settings.address} is closed: open it again")
 
     # -- steps -----------------------------------------------------------------------------------------------------
 
@@ -186,8 +186,8 @@ class ServerConnection:
                 return _NOTHING[type(request)](request)
             profile = yield from self._create(client, route, first_length(request.points))
         descriptor = profile.descriptor
-        admit(request, descriptor, f"{self._settings.where} ({route.collection})")
-        require_layout(request, descriptor, f"{self._settings.where} ({route.collection})")
+        admit(request, descriptor, f"{self._settings.address} ({route.collection})")
+        require_layout(request, descriptor, f"{self._settings.address} ({route.collection})")
         place = self._place(client, route, descriptor)
         try:
             return (yield from answer(request, place))
@@ -220,7 +220,7 @@ class ServerConnection:
 
     def _version(self, client: RetryingClient) -> Steps[Any]:
         if self._engine.version is None:
-            self._engine.version = yield from server_version(client, self._settings.where)
+            self._engine.version = yield from server_version(client, self._settings.address)
         return self._engine.version
 
     def _opened(self, client: RetryingClient, route: Route) -> Steps[Any]:
@@ -241,7 +241,7 @@ class ServerConnection:
         refused: StorePermissionError | None = None
         name = route.collection
         try:
-            stored = yield from read_descriptor(client, name, self._settings.where)
+            stored = yield from read_descriptor(client, name, self._settings.address)
         except StoreMissingError:
             stored = yield from self._descriptor_of_earlier(client, earlier, project, route.collection)
             name = earlier if stored is not None else name
@@ -269,7 +269,7 @@ class ServerConnection:
             found = yield from client.call("retrieve", {**arguments, "ids": [DESCRIPTOR_ID], "with_payload": True})
             if not found:
                 return None
-            stored = Descriptor.from_json(found[0].payload, f"collection {earlier!r} at {self._settings.where}")
+            stored = Descriptor.from_json(found[0].payload, f"collection {earlier!r} at {self._settings.address}")
             if (belongs_to := found[0].payload.get("project_collection")) is not None:
                 return stored if belongs_to == name else None
             scroll = {**arguments, "scroll_filter": server_filter(project), "limit": 1, "with_payload": False}
@@ -291,13 +291,13 @@ class ServerConnection:
         exists = True
         if stored is None:
             try:
-                stored = yield from read_descriptor(client, collection, self._settings.where)
+                stored = yield from read_descriptor(client, collection, self._settings.address)
             except StoreMissingError:
                 exists = False
             yield from self._version(client)
         if stored is None:
             return (yield from self._create(client, route, exists=exists))
-        where = f"{self._settings.where} ({collection})"
+        where = f"{self._settings.address} ({collection})"
         known: Descriptor = yield from engine.migrations.open(client, collection, stored)
         descriptor, built = yield client.work(lambda: settle(known, self._embedder, self._language, where))
         return self._keep(collection, descriptor, built)

@@ -38,7 +38,7 @@ class ServerEngine:
         self.descriptors: dict[str, Descriptor] = {}
         self.limits: dict[str, Limits] = {}
         self.names: dict[str, str] = {}
-        self.migrations = Migrations(settings.where)
+        self.migrations = Migrations(settings.address)
         self._background: ThreadPoolExecutor | None = None
         self._pending: set[Future[Any]] = set()
         self._lock = threading.Lock()
