@@ -114,8 +114,8 @@ class Opening:
         where = f"{self.settings.address} ({self.collection})"
         if not (exists or self.settings.create_collection):
             raise StoreMissingError(
-                f"collection {self.collection!r} does not exist at {self.settings.address}, and create_collection=False: "
-                "create it by opening the memory once with a key that may"
+                f"collection {self.collection!r} does not exist at {self.settings.address}, and "
+                "create_collection=False: create it by opening the memory once with a key that may"
             )
         chosen, built = yield self.client.work(lambda: settle(None, self.embedder, self.language, where))
         if chosen.vectors == EXTERNAL:
