@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any, Final, TypedDict
 
-from .errors import InvalidEntryError
+from .errors import InvalidArgumentError, InvalidEntryError
 from .scope import Scope
 from .validation import (
     canonical_json,
@@ -186,12 +186,20 @@ class EntryFilter:
         """Check and normalise what a caller gave.
 
         Raises:
-            InvalidEntryError: unknown filter, or one of the wrong type; the message names it.
+            InvalidArgumentError: unknown filter, or one of the wrong type; the message names it.
         """
+        try:
+            return cls._checked(args)
+        except InvalidEntryError as error:
+            # The checks are those of an entry's fields.
+            raise InvalidArgumentError(str(error)) from error
+
+    @classmethod
+    def _checked(cls, args: FilterArgs) -> EntryFilter:
         unknown = set(args) - {f.name for f in fields(cls)}
         if unknown:
             known = ", ".join(f.name for f in fields(cls))
-            raise InvalidEntryError(f"unknown filter {', '.join(sorted(unknown))}: use {known}")
+            raise InvalidArgumentError(f"unknown filter {', '.join(sorted(unknown))}: use {known}")
         path = args.get("path")
         categories, ids, metadata = args.get("categories"), args.get("ids"), args.get("metadata")
         if metadata:

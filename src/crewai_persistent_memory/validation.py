@@ -11,7 +11,7 @@ from datetime import date, datetime, time, timezone
 from enum import Enum
 from typing import Any, Final
 
-from .errors import InvalidEntryError
+from .errors import InvalidArgumentError, InvalidEntryError
 
 MAX_ID_LENGTH = 512
 MAX_PATH_LENGTH = 1024
@@ -281,14 +281,14 @@ def check_limit(value: int, name: str = "limit", most: int = MOST_LISTED) -> int
     """``value`` if it is a whole number from 0 to ``most``.
 
     Raises:
-        InvalidEntryError: it is not; the message says what to do.
+        InvalidArgumentError: it is not; the message says what to do.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise InvalidEntryError(f"{name} must be a whole number from 0 up, got {value!r}")
+        raise InvalidArgumentError(f"{name} must be a whole number from 0 up, got {value!r}")
     if value > most:
         shown = str(value) if value < 10**30 else "more than 10^30"
         remedy = "list() gives all entries, page by page" if most < MOST_LISTED else "leave entries out by filters"
-        raise InvalidEntryError(f"{name} must be at most {most}, got {shown}: {remedy}")
+        raise InvalidArgumentError(f"{name} must be at most {most}, got {shown}: {remedy}")
     return value
 
 
@@ -296,6 +296,6 @@ def check_search_limit(value: int) -> int:
     """The same for the results of a search, of which there are at most :data:`MOST_FOUND`.
 
     Raises:
-        InvalidEntryError: see :func:`check_limit`.
+        InvalidArgumentError: see :func:`check_limit`.
     """
     return check_limit(value, most=MOST_FOUND)

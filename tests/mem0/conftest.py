@@ -17,7 +17,7 @@ OpenMem0 = Callable[..., Any]
 
 def library_of(store: Any) -> Any:
     """The ``mem0.Memory`` behind a store in Mem0 OSS."""
-    return store._service._open().memory
+    return store.backend.api._open().memory
 
 
 @pytest.fixture

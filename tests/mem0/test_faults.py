@@ -24,6 +24,7 @@ from crewai_persistent_memory import (
 from crewai_persistent_memory.backends.mem0.cloud_clients import CLIENTS
 from crewai_persistent_memory.backends.mem0.errors import classify, request_info
 from crewai_persistent_memory.io.retry import Effect
+from crewai_persistent_memory.io.steps import run
 
 from ..support.mem0_platform import DEFAULT_KEY, Fault, Mem0Platform
 from ..support.tcp_proxy import TcpProxy
@@ -137,11 +138,11 @@ def test_clients_are_made_anew_after_a_fork_and_in_every_loop(cloud: OpenMem0, m
     async def in_a_loop(number: int) -> None:
         # All at once in a new loop: they share one client, whoever makes it.
         await asyncio.gather(*(store.aadd(f"loop {number} {i}") for i in range(20)))
-        assert len(store._service._clients._awaiting) == 1
+        assert len(store.backend.api._clients._awaiting) == 1
 
     for number in range(3):
         asyncio.run(in_a_loop(number))
-    assert len(store._service._clients._awaiting) == 0, "closed with their loops"
+    assert len(store.backend.api._clients._awaiting) == 0, "closed with their loops"
     assert store.count() == 62
     assert {entry.content for entry in store.list()} >= {"of the parent", "of the child", "loop 2 4"}
 
@@ -208,7 +209,7 @@ def test_an_update_keeps_the_expiry(open_mem0: OpenMem0) -> None:
     store.add("of a run", id="a")
     later = open_mem0(run_id="r1", mem0={"run_expiry_days": 30})
     later.update("a", content="of a run, changed")
-    [record] = later._run(later._all_with("a", [later.scope]))
+    [record] = run(later.backend._all_with("a", [later.scope]))
     assert record.expires == (datetime.now(timezone.utc) + timedelta(days=7)).date()
 
 

@@ -124,23 +124,23 @@ def _open_mem0(config: MemoryConfig, options: Mem0Options) -> Backend:
     from ..backends.mem0.api import Extraction, Mem0Api
     from ..backends.mem0.backend import Mem0Backend
 
-    service: Mem0Api
+    api: Mem0Api
     if options.local_mem0_config is not None:
         from ..backends.mem0.library import LibraryApi
 
-        service = LibraryApi(options)
+        api = LibraryApi(options)
     else:
         from ..backends.mem0.cloud import CloudApi
 
-        service = CloudApi(options)
+        api = CloudApi(options)
     if options.startup_check:
         try:
-            run(service.health(config.binding(), options.startup_timeout))
+            run(api.health(config.binding(), options.startup_timeout))
         except BaseException:
-            service.close()
+            api.close()
             raise
     return Mem0Backend(
-        service,
+        api,
         extraction=Extraction(config.includes, config.excludes, tuple(config.custom_categories or ())),
         wait=options.wait,
         run_expiry_days=options.run_expiry_days,

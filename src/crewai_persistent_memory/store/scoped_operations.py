@@ -27,7 +27,7 @@ from ..entry import (
     check_changes,
     check_fields,
 )
-from ..errors import EntryNotFoundError, InvalidEntryError
+from ..errors import EntryNotFoundError, InvalidArgumentError, InvalidEntryError
 from ..io.steps import Steps
 from ..ranking import RankingWeights
 from ..scope import Scope, ScopeBinding
@@ -121,7 +121,7 @@ class ScopedOperations:
         self, messages: Sequence[op.Message], *, wait: bool | None = None, **about: Unpack[EntryFields]
     ) -> Steps[op.AddedMessages]:
         if not self._capabilities.extracts:
-            raise InvalidEntryError(
+            raise InvalidArgumentError(
                 "messages: this store keeps texts as they are and extracts nothing. Use add() or put(), or a Mem0 store"
             )
         check_fields(about)
@@ -154,13 +154,13 @@ class ScopedOperations:
         check_search_limit(limit)
         wanted = _filters_for(queries, paths, filters)
         if weights is not None and not self._capabilities.ranking:
-            raise InvalidEntryError("weights: this store ranks by itself, leave them out")
+            raise InvalidArgumentError("weights: this store ranks by itself, leave them out")
         scope = self.scope
         found: list[list[MemoryEntry]] = [[] for _ in queries]
         asked = [
             index
             for index, query in enumerate(queries)
-            if check_text("query", query).strip() and limit > 0 and not wanted[index].matches_nothing
+            if _checked_query(query).strip() and limit > 0 and not wanted[index].matches_nothing
         ]
         if not asked:
             return found
@@ -191,7 +191,7 @@ class ScopedOperations:
         check_search_limit(limit)
         if not self._capabilities.vectors:
             if text is None:
-                raise InvalidEntryError(
+                raise InvalidArgumentError(
                     "embedding: this store searches by text and not by vectors, use search() or give text="
                 )
             return (yield from self.search(text, limit=limit, min_score=min_score, **filters))
@@ -253,27 +253,34 @@ class ScopedOperations:
         return (yield from self._execute(op.CountScopes(self.binding, field, scope)))
 
 
+def _checked_query(query: str) -> str:
+    try:
+        return check_text("query", query)
+    except InvalidEntryError as error:
+        raise InvalidArgumentError(str(error)) from error
+
+
 def _filters_for(
     queries: Sequence[str], paths: Sequence[str | None] | None, filters: FilterArgs
 ) -> Sequence[EntryFilter]:
     if isinstance(queries, str):
-        raise InvalidEntryError("queries is one text: pass a list of texts, or use search()")
+        raise InvalidArgumentError("queries is one text: pass a list of texts, or use search()")
     if paths is None:
         return [EntryFilter.of(filters)] * len(queries)
     if filters.get("path") is not None or len(paths) != len(queries):
-        raise InvalidEntryError(f"paths takes one path for each of the {len(queries)} queries, and no path= beside")
+        raise InvalidArgumentError(f"paths takes one path for each of the {len(queries)} queries, and no path= beside")
     return [EntryFilter.of({**filters, "path": path}) for path in paths]
 
 
 def _selection(id: str | None, filters: FilterArgs) -> EntryFilter:
     if id is not None:
         if filters.get("ids") is not None:
-            raise InvalidEntryError("id and ids are both given: use one of them")
+            raise InvalidArgumentError("id and ids are both given: use one of them")
         filters = {**filters, "ids": [id]}
     selective = {**filters, "reader": None, "include_private": filters.get("include_private") is False or None}
     # A filter that is None (a variable that was never set, say) must not come to mean "everything".
     if all(value is None for value in selective.values()):
-        raise InvalidEntryError("delete needs an id or a filter: use reset() to empty the scope")
+        raise InvalidArgumentError("delete needs an id or a filter: use reset() to empty the scope")
     return EntryFilter.of(filters)
 
 

@@ -26,29 +26,29 @@ SPARE: Final = 4
 class Mem0Backend(Backend):
     """Answers operations over one Mem0.
 
-    Mem0 does not keep when an entry was last read, takes no vectors, and ranks by itself. It filters by scope; the
-    other filters are applied here, to all that is in the scope, and in a search to its first 1,000 (cloud) or 10,000
-    results.
+    Mem0 does not keep when an entry was last read, takes no vectors, and ranks by itself. It filters by scope. The
+    other filters are applied here: to all that is in the scope, and in a search to the first 1,000 (cloud) or 10,000
+    (library) results. So a count, a list and a summary read the whole scope.
     """
 
     capabilities = Capabilities(extracts=True)
 
     def __init__(
         self,
-        service: Mem0Api,
+        api: Mem0Api,
         *,
         extraction: Extraction | None = None,
         wait: bool = False,
         run_expiry_days: int | None = None,
     ) -> None:
-        self.service = service
+        self.api = api
         self._extraction = extraction or Extraction()
         self._wait = wait
         self._run_expiry_days = run_expiry_days
         self._closed = False
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.service!r})"
+        return f"{type(self).__name__}({self.api!r})"
 
     def execute(self, operation: op.Operation[Any], /) -> Steps[Any]:
         return self._answers[type(operation)](self, operation)
@@ -56,12 +56,12 @@ class Mem0Backend(Backend):
     def close(self) -> None:
         if not self._closed:
             self._closed = True
-            self.service.close()
+            self.api.close()
 
     async def aclose(self) -> None:
         if not self._closed:
             self._closed = True
-            await self.service.aclose()
+            await self.api.aclose()
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -69,7 +69,7 @@ class Mem0Backend(Backend):
         owner, messages = operation.scope, operation.messages
         model = checked_entry(_entry("inferred", messages[0]["content"], operation.about))
         expires = expiry(owner, self._run_expiry_days)
-        added = yield from self.service.add(
+        added = yield from self.api.add(
             messages,
             owner,
             metadata_of(model, expires, inferred=True),
@@ -117,10 +117,10 @@ class Mem0Backend(Backend):
         metadata = metadata_of(entry, expires, inferred=inferred)
         if found is None:
             message: op.Message = {"role": "user", "content": entry.content}
-            yield from self.service.add([message], owner, metadata, infer=None, expires=expires, wait=True)
+            yield from self.api.add([message], owner, metadata, infer=None, expires=expires, wait=True)
         else:
             text = None if entry.content == found.entry.content else entry.content
-            yield from self.service.update(found, text, metadata)
+            yield from self.api.update(found, text, metadata)
 
     def _delete(self, operation: op.Delete) -> Steps[int]:
         scope, filter = operation.scope, operation.filter
@@ -132,7 +132,7 @@ class Mem0Backend(Backend):
         else:
             found = yield from self._selected(filter, scope, include_shared=False)
         is_reset = replace(filter, path=None) == EntryFilter() and filter.path in (None, "/")
-        yield from self.service.delete(found, owners if is_reset else ())
+        yield from self.api.delete(found, owners if is_reset else ())
         return len(found)
 
     # -- reading ---------------------------------------------------------------------------------------------------
@@ -148,11 +148,11 @@ class Mem0Backend(Backend):
     def _search_one(
         self, query: str, filter: EntryFilter, owners: Sequence[Scope], limit: int, min_score: float
     ) -> Steps[list[MemoryEntry]]:
-        most = self.service.most_results
+        most = self.api.most_results
         # What is filtered here is asked for with some to spare first, for most filters leave out little.
         asked = min(limit * SPARE if filter.selects else limit, most)
         while True:
-            found = yield from self.service.search(query, owners, asked, min_score)
+            found = yield from self.api.search(query, owners, asked, min_score)
             entries = [record.entry for record in found.records if filter.matches(record.entry)]
             if len(entries) >= limit or found.complete or asked == most:
                 return entries[:limit]
@@ -191,7 +191,7 @@ class Mem0Backend(Backend):
         )
 
     def _health(self, operation: op.Health) -> Steps[dict[str, Any]]:
-        return self.service.health(operation.binding)
+        return self.api.health(operation.binding)
 
     # -- finding ---------------------------------------------------------------------------------------------------
 
@@ -202,7 +202,7 @@ class Mem0Backend(Backend):
         return [record.entry for record in found]
 
     def _selected(self, filter: EntryFilter, scope: Scope, *, include_shared: bool) -> Steps[list[Record]]:
-        found = yield from self.service.everything(owners_visible_to(scope, include_shared=include_shared))
+        found = yield from self.api.everything(owners_visible_to(scope, include_shared=include_shared))
         return [record for record in found if filter.matches(record.entry)]
 
     def _find(self, id: str, scope: Scope, *, include_shared: bool) -> Steps[Record | None]:
@@ -212,9 +212,9 @@ class Mem0Backend(Backend):
         return min(found, key=lambda record: owners.index(record.owner), default=None)
 
     def _all_with(self, id: str, owners: Sequence[Scope]) -> Steps[list[Record]]:
-        found = yield from self.service.everything(owners, check_id(id))
+        found = yield from self.api.everything(owners, check_id(id))
         if not found and _is_uuid(id):
-            named = yield from self.service.by_mem0_id(id, owners)
+            named = yield from self.api.by_mem0_id(id, owners)
             # What was added under an id of ours has that one, and is not to be had by another.
             found = [named] if named is not None and named.entry.id == id else []
         return found
@@ -223,7 +223,7 @@ class Mem0Backend(Backend):
         """Which of these ids are taken in one owner's memory."""
         if len(ids) > FEW:
             wanted = set(ids)
-            listed = yield from self.service.everything([owner])
+            listed = yield from self.api.everything([owner])
             return {record.entry.id: record for record in listed if record.entry.id in wanted}
         taken = {}
         for id in ids:
