@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from ...entry import MEMORY, MemoryEntry
+from ...entry import DEFAULT_IMPORTANCE, MEMORY, MemoryEntry
 from ...errors import InvalidEntryError
 from ...scope import Scope
 from ...validation import (
@@ -47,7 +47,7 @@ _USUAL: Final[Mapping[str, Any]] = {
     "path": "/",
     "categories": (),
     "metadata": {},
-    "importance": 0.5,
+    "importance": DEFAULT_IMPORTANCE,
     "source": None,
     "private": False,
     "kind": MEMORY,

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from ...embedding import KeywordEncoder, check_vector
-from ...entry import MEMORY, MemoryEntry
+from ...entry import DEFAULT_IMPORTANCE, MEMORY, MemoryEntry
 from ...scope import Scope
 from ...validation import (
     check_id,
@@ -21,7 +21,6 @@ from ...validation import (
 )
 from .engine_requests import Hit, PointData
 from .schema import (
-    DEFAULT_IMPORTANCE,
     POSITION_KEY,
     audience,
     format_time,

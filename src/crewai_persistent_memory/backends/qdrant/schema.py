@@ -102,8 +102,6 @@ INDEXES: Final[Mapping[str, Index]] = {
 }
 """Every index of a collection. A new one needs a migration, see ``migrations``."""
 
-DEFAULT_IMPORTANCE: Final = 0.5
-
 _EPOCH: Final = datetime(1970, 1, 1)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
