@@ -84,7 +84,7 @@ def test_a_crash_at_any_step_leaves_the_store_whole(fast_path: Path, step: int) 
 import os, shutil
 from pathlib import Path
 from crewai_persistent_memory import open_store
-from crewai_persistent_memory.stores.qdrant import edge_rebuild as module, directory
+from crewai_persistent_memory.backends.qdrant.embedded import rebuild as module, directory
 left = {step}
 def dying(function):
     def call(*args, **kwargs):
