@@ -186,8 +186,11 @@ def main() -> None:
 
 
 def _open_closed_streams() -> None:
-    """Python has ``None`` for a stream that the shell closed (``>&-``). A store's file must not take its number either:
-    what is printed would be written into it."""
+    """Open the null device for each stream that the shell closed (``>&-``): Python has ``None`` for it.
+
+    The next file that is opened, of a store say, would get the number of the closed stream, and what a library prints
+    would be written into that file.
+    """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115

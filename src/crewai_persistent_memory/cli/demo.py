@@ -1,7 +1,7 @@
-"""The demo: real crews in separate processes, and a verdict on what they remembered.
+"""The demo: real crews in two processes, and a check of what they remember.
 
-The first process tells, the second, started after the first has ended, asks; both run the same concierge crew for
-each user. The LLM is scripted unless ``--llm`` names a real one, and says so.
+In the first process the users tell facts. In the second, started after the first has ended, they ask for them. Both run
+the same concierge crew for each user. The LLM is scripted unless ``--llm`` names a real one; the report says which.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ ASKED: Final = (
     "Prepare my flight: which seat do I like, and what am I allergic to?",
     "Find me a home: what kind am I looking for, and in which country?",
 )
-"""What each user asks in the second process. The same for all: only memory can tell the answers apart."""
+"""What each user asks in the second process. All ask the same, so only the memory can make the answers differ."""
 
 MUST_RECALL: Final[Mapping[str, Sequence[str]]] = {"john": ("nuts", "window", "France"), "jane": ("Spain",)}
 MUST_NOT_SEE: Final[Mapping[str, Sequence[str]]] = {"john": ("Spain",), "jane": ("nuts", "window", "France")}
 
 _ERROR: Final = re.compile(r"[\w.]*(?:Error|Exception|Interrupt)\b")
-"""How the line of a traceback begins that names the error."""
+"""How the last line of a traceback begins: with the name of the error."""
 
 
 def run_demo(*, llm: str | None, path: str | None, as_json: bool, verbose: bool) -> int:
     """Run both processes and print what happened. Returns 0 if all was recalled and nothing crossed, else 1.
 
     Raises:
-        StorePathError: something is at ``path``. The demo's users must not meet anybody's memories.
+        StorePathError: there is something at ``path``. The demo must not mix its users with real memories.
     """
     if path is not None:
         _require_new(Path(path).expanduser())
@@ -76,7 +76,7 @@ def _require_new(path: Path) -> None:
 
 
 def judge(phases: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What went wrong: a fact that was not recalled, a fact that crossed, a process that was not a new one."""
+    """The problems: a fact that was not recalled, a fact that crossed to another user, no second process."""
     problems = []
     told, asked = phases
     if told["pid"] == asked["pid"]:
@@ -87,7 +87,7 @@ def judge(phases: Sequence[Mapping[str, Any]]) -> list[str]:
     for phase in phases:
         for user, words in MUST_NOT_SEE.items():
             report = phase["users"][user]
-            # The whole prompt, not only what the memory gave: a leak by any way counts.
+            # The whole prompt, not only the recalled memories: a leak by any way counts.
             seen = "\n".join([*report["recalled"], *report["stored"], *report["prompts"], *report["answers"]]).lower()
             problems += [f"{user}'s crew saw {word!r}, which is not {user}'s" for word in words if word.lower() in seen]
     return problems
@@ -95,7 +95,7 @@ def judge(phases: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _run_phase(phase: str, store: str, llm: str | None, scratch: str, verbose: bool) -> dict[str, Any]:
     result = Path(scratch, f"{phase}.json")
-    # The store is the demo's own, whatever the environment says of another one or of an embedder.
+    # The demo has its own store and no embedder, whatever the environment names.
     environment = {
         **{n: v for n, v in os.environ.items() if not n.startswith(("CREWAI_MEMORY_", "QDRANT_", "MEM0_"))},
         "CREWAI_DISABLE_TELEMETRY": "true",
@@ -115,7 +115,7 @@ def _run_phase(phase: str, store: str, llm: str | None, scratch: str, verbose: b
 
 
 def why_it_failed(printed: str, code: int) -> str:
-    """The error that ended a process, of all that it printed. CrewAI adds lines of advice to its errors."""
+    """The error that ended a process, out of everything that it printed: CrewAI adds lines of advice to errors."""
     lines = printed.splitlines()
     errors = [line for line in lines if _ERROR.match(line)]
     return (errors or lines or [f"it printed nothing, exit code {code}"])[-1]

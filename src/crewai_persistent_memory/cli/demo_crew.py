@@ -1,4 +1,4 @@
-"""One process of the demo: the concierge crew, once for each user and each thing that user says."""
+"""One process of the demo: the concierge crew runs once for each message of each user."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from crewai_persistent_memory import PersistentMemory
 from crewai_persistent_memory.adapters.version import is_unified
 from crewai_persistent_memory.cli.demo import ASKED, TOLD
 
-from crewai import LLM, Agent, Crew, Task  # isort: skip (after ours, which sees to it that no telemetry is sent)
+from crewai import LLM, Agent, Crew, Task  # isort: skip (after ours, which switches CrewAI's telemetry off)
 from crewai.llms.base_llm import BaseLLM  # isort: skip
 
-# What CrewAI says before and after the memories: since 1.10, and until 1.9.3.
+# The words of CrewAI's prompt before and after the memories: since 1.10, and until 1.9.3.
 _MEMORIES = re.compile(
     r"(?:Relevant memories:|External memories:\n)(.*?)"
     r"(?:IMPORTANT: The memories above|\n\nBegin! This is VERY|\n\nProvide your complete response|\Z)",
@@ -65,7 +65,7 @@ def concierge(memory: PersistentMemory, llm: Any, request: str) -> tuple[str, st
         llm=llm,
     )
     task = Task(description=request, expected_output="A short answer", agent=agent)
-    # Without the long-term memory that CrewAI has until 1.9.3, for whose sake an LLM evaluates each answer.
+    # Without CrewAI's long-term memory (until 1.9.3): an LLM would evaluate each answer for it.
     output: Any = Crew(agents=[agent], tasks=[task], **memory.crew_kwargs(long_term=False)).kickoff()
     executor: Any = agent.agent_executor  # older CrewAI's output has no messages
     messages = getattr(output.tasks_output[0], "messages", None) or getattr(executor, "messages", None)
@@ -73,7 +73,7 @@ def concierge(memory: PersistentMemory, llm: Any, request: str) -> tuple[str, st
 
 
 def main(phase: str, store: str, result: str, llm_name: str) -> None:
-    # Built here, because some versions of CrewAI go on without an LLM that an agent could not build, and fail later.
+    # Built here: if an agent cannot build its LLM, some versions of CrewAI go on without it and fail later.
     llm: Any = LLM(model=llm_name) if llm_name else ScriptedLLM(model="scripted")
     users: dict[str, dict[str, list[str]]] = {}
     for user, told in TOLD.items():

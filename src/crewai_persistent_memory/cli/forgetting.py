@@ -1,4 +1,4 @@
-"""Forgetting from the command line: short ids, and a question before everything goes."""
+"""Forgetting from the command line: some entries by their short ids, or all of them after a question."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def some_of(store: MemoryStore, wanted: Sequence[str]) -> tuple[int, list[str]]:
     """Forget the entries with these ids, short or whole.
 
     Returns:
-        How many were forgotten, and which of the ids mean no entry of the scope.
+        How many were forgotten, and the ids that no entry of the scope has.
 
     Raises:
-        ConfigurationError: an id means several entries. Nothing was forgotten.
+        ConfigurationError: a short id matches several entries. Nothing was forgotten.
     """
     meant: dict[str, None] = {}
     unknown = []
@@ -45,10 +45,10 @@ def some_of(store: MemoryStore, wanted: Sequence[str]) -> tuple[int, list[str]]:
 
 
 def everything_of(store: MemoryStore, yes: bool) -> tuple[int, list[str]]:
-    """Forget all of the scope, after asking.
+    """Forget all of the scope, after a question on the terminal.
 
     Raises:
-        ConfigurationError: nobody can be asked, and ``yes`` is not set.
+        ConfigurationError: there is no terminal, and ``yes`` is not set.
         typer.Abort: the answer was no.
     """
     if not yes:

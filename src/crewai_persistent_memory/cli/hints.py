@@ -1,4 +1,4 @@
-"""An empty result says where there is something."""
+"""Hints for an empty result: where there are memories."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ if TYPE_CHECKING:
     from ..store.operations import ScopeField
 
 MOST: Final = 5
-"""Names in one hint."""
+"""Most names in one hint."""
 
 
 def why_nothing(store: MemoryStore) -> str:
-    """What an empty listing or recall may be due to: another project, a run or an agent, another spelling of the user.
+    """Why a listing or a recall is empty: the memories may be in another project, run or agent, or the user may be
+    spelled in another way.
 
     Returns:
-        One sentence. A store that cannot count across scopes (Mem0) is asked about this scope only.
+        One sentence. For a store that cannot count across scopes (Mem0) it is about this scope only.
     """
     from ..admin import count_by
 

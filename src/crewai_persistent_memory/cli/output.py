@@ -1,4 +1,4 @@
-"""What the commands print. A memory is data: nothing in it may steer the terminal, whatever it was written by."""
+"""What the commands print. The text of a memory is data: no control sequence in it reaches the terminal."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from ..entry import MemoryEntry
 
 NARROW: Final = 60
-"""Columns. A narrower terminal is given the texts and their ids only."""
+"""Columns. On a narrower terminal the table has the texts and their ids only."""
 
 _JOINERS: Final = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
-"""Invisible, harmless, and needed: for emoji, and for Persian and Indic scripts."""
+"""Invisible characters that stay: emoji, and Persian and Indic scripts, need them."""
 
 
 def shown(text: str) -> str:
-    """A text of several lines as a terminal may have it: no escape sequence, no change of direction."""
+    """A text of several lines, without escape sequences and without changes of the writing direction."""
     return "".join(c if c.isprintable() or c in "\n\t" or c in _JOINERS else _in_place_of(c) for c in text)
 
 
@@ -34,7 +34,7 @@ def _in_place_of(character: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """A name or an id on one line: what cannot be seen is spelled out, so that two different ones never look equal."""
+    """A name or an id on one line. Invisible characters are spelled out, so two different ids never look equal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in text)
 
 
@@ -44,7 +44,7 @@ def memories(count: int) -> str:
 
 
 def as_json(value: Any) -> str:
-    """JSON in which all that is not printable is escaped; a parser reads the same values."""
+    """JSON in which every unprintable character is escaped. A parser reads the same values."""
     text = json.dumps(value, ensure_ascii=False, indent=1)
     if text.replace("\n", "").isprintable():
         return text
@@ -52,12 +52,12 @@ def as_json(value: Any) -> str:
 
 
 def note(text: str) -> None:
-    """Say something beside the result, on stderr."""
+    """Print a remark to stderr, beside the result."""
     typer.secho(shown(text), fg="yellow", err=True)
 
 
 def show_entries(entries: Sequence[MemoryEntry], title: str) -> None:
-    """A table of entries: the text first, which has all the room that is left, and short ids."""
+    """Print a table of entries, with short ids. The column of the texts takes the room that is left."""
     from rich import box
     from rich.console import Console
     from rich.table import Table

@@ -1,4 +1,4 @@
-"""Short ids: as much of an id as tells it from the others that are listed."""
+"""Short ids: the part of an id that tells it from the other ids of a list."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WHOLE: Final = 12
 """Characters up to which an id is shown as it is."""
 
 FEWEST: Final = 4
-"""Characters that a command asks for, so that a slip does not forget an entry."""
+"""Fewest characters that a command accepts, so that a slip of the finger does not delete an entry."""
 
 _LEFT_OUT: Final = ("…", "...")
 
@@ -39,15 +39,18 @@ def _unique_prefixes(ids: set[str]) -> dict[str, str]:
 
 
 def _alike(one: str, other: str) -> int:
-    """How many characters both begin with."""
+    """The length of the common beginning."""
     return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 def named(given: str, ids: Sequence[str]) -> str | None:
-    """The id among ``ids`` that ``given`` means: itself, its beginning, or its end after ``…`` or ``...``.
+    """The id that ``given`` names: a whole id, the beginning of one, or the end of one after ``…`` or ``...``.
+
+    Returns:
+        The id; ``None`` if no id matches or ``given`` is too short.
 
     Raises:
-        ConfigurationError: it means several, or is too short to mean one.
+        ConfigurationError: several ids match.
     """
     if given in ids:
         return given

@@ -1,4 +1,4 @@
-"""Which memory a command is about, and opening its store: never creating one in order to read it."""
+"""The options that name a store and a scope, and opening that store. A command that reads never creates one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Target:
-    """The options that name a store and whose memory in it. Each field is an option of the commands that take it."""
+    """A store, and a scope in it. Each field is an option of the commands that take it; see :func:`takes_target`."""
 
     user: Annotated[str | None, typer.Option("--user", "-u", help="Whose memory. Required, unless --shared.")] = None
     project: Annotated[str | None, typer.Option("--project", "-p", help="Project or stage, such as staging.")] = None
@@ -43,10 +43,10 @@ class Target:
 
     @property
     def store(self) -> MemoryOptions:
-        """The options that name the store. The environment gives those that are left out.
+        """The options that name the store. The environment fills in the others.
 
         Raises:
-            ConfigurationError: one is empty, as ``--path "$UNSET"`` is: it would mean the current folder.
+            ConfigurationError: one is empty, as in ``--path "$UNSET"``, which would mean the current folder.
         """
         for option in ("path", "url", "collection"):
             if getattr(self, option) is not None and not getattr(self, option).strip():
@@ -56,10 +56,13 @@ class Target:
         return options  # type: ignore[no-any-return]
 
     def config(self, *, writing: bool) -> MemoryConfig:
-        """The checked options of a store that is bound to this scope.
+        """The configuration of a store that is bound to this scope.
+
+        Args:
+            writing: the command changes memories, so it needs exactly one scope.
 
         Raises:
-            ConfigurationError: no scope, or two where one is changed.
+            ConfigurationError: no scope is given, or two are given and the command changes memories.
             ScopeError: a scope field is malformed.
         """
         from ..config.options import MemoryConfig
@@ -87,7 +90,7 @@ class Target:
 
 
 NAMES_A_STORE: Final = ("project", "path", "url", "collection")
-"""The options that name a store, whoever's memory in it is meant."""
+"""The options of commands that are about a whole store."""
 
 
 def takes_target(only: Collection[str] | None = None) -> Callable[[Callable[..., T]], Callable[..., T]]:
@@ -132,8 +135,8 @@ def opened(config: MemoryConfig, *, by_words: bool, existing: bool) -> Iterator[
 
     Args:
         config: from :meth:`Target.config`.
-        by_words: do without the store's embedder. A listing and a deletion need none.
-        existing: create no store.
+        by_words: open it without its embedder, which listing and deleting do not need.
+        existing: do not create a store.
 
     Raises:
         StoreMissingError: there is no store, and ``existing`` is set.
@@ -153,15 +156,15 @@ def opened(config: MemoryConfig, *, by_words: bool, existing: bool) -> Iterator[
 
 
 def with_its_embedder(config: MemoryConfig, work: Callable[[MemoryStore], T], *, existing: bool, instead: str) -> T:
-    """Do ``work`` with the store's own embedder, or by words if this process cannot have it.
+    """Do ``work`` with the store's own embedder, or by words if this process does not have that embedder.
 
-    An application that gives a function as embedder keeps it to itself.
+    An embedder that is a function exists in the application only.
 
     Args:
         config: from :meth:`Target.config`.
         work: what to do with the open store.
-        existing: create no store.
-        instead: what is done by words, for the note on stderr.
+        existing: do not create a store.
+        instead: how the work is done by words, for the note on stderr.
     """
     try:
         with opened(config, by_words=False, existing=existing) as store:

@@ -1,4 +1,4 @@
-"""Where options come from: arguments, then environment variables, then defaults. And what is said of wrong ones."""
+"""Where options come from (arguments, environment variables, defaults), and the messages about wrong ones."""
 
 from __future__ import annotations
 

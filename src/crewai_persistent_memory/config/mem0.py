@@ -1,4 +1,4 @@
-"""The options of a Mem0 store: Mem0 Cloud by its key, or Mem0 OSS by ``local_mem0_config``."""
+"""The options of Mem0: of Mem0 Cloud, and of Mem0 OSS (``local_mem0_config``)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CLOUD_ONLY = ("api_key", "host", "trust_env", "wait", "wait_timeout", "telemetr
 
 
 class Mem0Options(BaseModel):
-    """Which Mem0, and how it is spoken to. With ``local_mem0_config`` it is Mem0 OSS, without it Mem0 Cloud."""
+    """Which Mem0, and how to call it. With ``local_mem0_config`` it is Mem0 OSS, without it Mem0 Cloud."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -108,7 +108,7 @@ def _host_of_the_environment() -> str:
 
 
 def without_key_of_another(environment: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The environment's options of Mem0, without its key if another Mem0 is given."""
+    """The environment's options of Mem0, without its key if an argument names another Mem0."""
     theirs = environment.get("host") or _host_of_the_environment()
     host = given.get("host") or theirs
     if "local_mem0_config" not in given and origin_of(str(host)) == origin_of(str(theirs)):
@@ -117,7 +117,7 @@ def without_key_of_another(environment: Mapping[str, Any], given: Mapping[str, A
 
 
 class ExtractionOptions(BaseModel):
-    """What Mem0 shall make of what is said. Sent with each call; nothing is changed for a whole Mem0 project."""
+    """What Mem0 extracts from messages. Sent with each call, so that a whole Mem0 project is not changed."""
 
     includes: str | None = Field(None, description="What to remember, in words.")
     excludes: str | None = Field(None, description="What not to remember, in words.")

@@ -42,8 +42,8 @@ ABOUT_A_STORE = frozenset({*STORE_OPTIONS, "fsync", *ServerOptions.model_fields,
 
 
 class MemoryConfig(ServerOptions, ExtractionOptions, BaseSettings):
-    """The options of a memory. Unknown ones are refused. Those of a server are in :class:`ServerOptions`, those of
-    Mem0 in :class:`Mem0Options` and :class:`ExtractionOptions`.
+    """The options of a memory. An unknown option is refused. The options of a server are in :class:`ServerOptions`,
+    those of Mem0 in :class:`Mem0Options` and :class:`ExtractionOptions`.
 
     Environment variables, read when the option is left out:
 
@@ -60,13 +60,13 @@ class MemoryConfig(ServerOptions, ExtractionOptions, BaseSettings):
     | ``CREWAI_MEMORY_MEM0`` | ``mem0``: its options as JSON, ``{}`` for none; ``MEM0_API_KEY`` is the key |
     | ``CREWAI_STORAGE_DIR`` | the folder that holds the default ``path``, ``persistent-memory`` |
 
-    Which embedder a new store gets is decided by ``embedder`` alone; without it, by keywords. A store that exists keeps
-    what it was created with. No key in the environment has a say in it.
+    ``embedder`` alone decides which embedder a new store gets; without it the store goes by keywords. An existing store
+    keeps the embedder that it was created with. A provider's key in the environment decides nothing.
 
     A store given as an argument wins over one named by the environment. The environment's key and headers are sent to
     the environment's address only (the same scheme, host and port); if it names none, to the address that is given.
-    There is no variable for the user, the run
-    or the agent: one that is set for a whole process would quietly be everybody.
+    There is no variable for the user, the run or the agent: a variable is set for a whole process, and all requests
+    would be that user's.
     """
 
     model_config = SettingsConfigDict(
@@ -176,7 +176,7 @@ class MemoryConfig(ServerOptions, ExtractionOptions, BaseSettings):
             )
 
     def _without_keys_of_another(self, arguments: Mapping[str, Any]) -> MemoryConfig:
-        """This configuration without the environment's key and headers, if they are for another server than this."""
+        """This configuration without the environment's key and headers, if they belong to another server."""
         if self.server is None or not self._arguments & {"url", "host"}:
             return self
         names = ("api_key", "headers")
@@ -186,7 +186,7 @@ class MemoryConfig(ServerOptions, ExtractionOptions, BaseSettings):
         try:
             theirs = self._from({}).server
         except (ValidationError, SettingsError, ConfigurationError):
-            # An environment that cannot be read by itself names no server that is known to be this one.
+            # The environment alone cannot be read, so it is not known to name this server.
             address = "another address"
         else:
             if theirs is None or set(map(origin_of, self.server.urls)) <= set(map(origin_of, theirs.urls)):
@@ -203,7 +203,7 @@ class MemoryConfig(ServerOptions, ExtractionOptions, BaseSettings):
         return self._from({**arguments, **dict.fromkeys(inherited)})
 
     def _refuse_options_of_other_stores(self) -> None:
-        """An argument that the store cannot honour is a mistake; the environment may hold what another one needs."""
+        """Refuse arguments that mean nothing to this store. The environment may hold options of other stores."""
         given = {name for name in self._arguments if name != "embedder" or self.embedder is not None}
         if self.mem0 is not None:
             foreign = given & {*ServerOptions.model_fields, *_OF_QDRANT, "fsync"}

@@ -1,4 +1,4 @@
-"""The options of a Qdrant server: where it is, how it is spoken to, and how a new collection is laid out."""
+"""The options of a Qdrant server: its address, how to call it, and the layout of a new collection."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _COLLECTION_NAME = re.compile(r"[A-Za-z0-9_.\-]{1,200}")
 
 
 class CollectionSettings(BaseModel):
-    """How a *new* collection is laid out; one that exists stays as it is. What is left out is the server's default.
+    """How a *new* collection is laid out. An existing one stays as it is. The server's defaults fill in the rest.
 
     ``docs/scaling.md`` says what to choose, and why.
     """
