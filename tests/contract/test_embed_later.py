@@ -44,7 +44,7 @@ def embedder() -> Switched:
 
 
 def embeds_itself(store: MemoryStore) -> bool:
-    return not hasattr(store, "embedder")
+    return not store.capabilities.vectors
 
 
 def has_vector(store: MemoryStore, id: str) -> bool:
