@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -82,14 +82,15 @@ def take_away_embedded(folder: Path) -> None:
     (folder / "store.json").write_text(json.dumps(descriptor))
 
 
-def take_away(server: QdrantServer, collection: str) -> None:
+def take_away(server: QdrantServer, collection: str, *, shard_keys: Sequence[str] | None = None) -> None:
+    """With ``shard_keys`` if the collection is sharded by them; the descriptor is in the first."""
     everything = {"must_not": [{"is_empty": {"key": "tenant"}}]}
+    of_entries = {"keys": list(ADDED), "filter": everything, "shard_key": shard_keys}
+    of_descriptor = {"keys": ["layout"], "points": [DESCRIPTOR_ID], "shard_key": shard_keys and shard_keys[0]}
     with server.admin() as admin:
-        for body in (
-            {"keys": list(ADDED), "filter": everything},
-            {"keys": ["layout"], "points": [DESCRIPTOR_ID]},
-        ):
-            admin.post(f"/collections/{collection}/points/payload/delete?wait=true", json=body).raise_for_status()
+        for body in (of_entries, of_descriptor):
+            answer = admin.post(f"/collections/{collection}/points/payload/delete?wait=true", json=body)
+            assert answer.is_success, answer.text
         for key in ADDED:
             admin.delete(f"/collections/{collection}/index/{key}?wait=true").raise_for_status()
 

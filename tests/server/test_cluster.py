@@ -12,9 +12,12 @@ from typing import Any
 
 import pytest
 
-from crewai_persistent_memory import MemoryStore, StoreUnavailableError, open_store
+from crewai_persistent_memory import MemoryEntry, MemoryStore, StoreUnavailableError, open_store
 from crewai_persistent_memory.admin import dedicate_project
 
+from ..layouts import older
+from ..layouts.test_layouts import all_points, without_position
+from ..support.calling import until
 from ..support.qdrant_server import ROOT, QdrantCluster, newest
 
 pytestmark = pytest.mark.xdist_group("cluster")
@@ -199,6 +202,20 @@ class TestShardByProject:
         assert small.count() == 301
         with open_on(cluster, name) as anew:
             assert anew.scoped(project_id="small").count() == 301
+
+    def test_it_is_migrated_in_all_shards(self, cluster: QdrantCluster, name: str, store: MemoryStore) -> None:
+        for project in ("large", "small"):
+            store.scoped(project_id=project).put([MemoryEntry(id=str(n), content=f"fact {n}") for n in range(10)])
+        assert moving_as_documented(cluster, name) == 10
+        node = cluster.nodes[0]
+        [own] = {replica["shard_key"] for replica in cluster.replicas(name)} - {"default"}
+        for transport in ({}, {"url": node.url, "prefer_grpc": True, "grpc_port": node.grpc_port}):
+            older.take_away(node, name, shard_keys=["default", own])
+            with open_on(cluster, name, timeout=20, **transport) as opened:
+                until(lambda: without_position(node, name), lambda left: left == 0)
+                for project in ("large", "small"):
+                    assert opened.scoped(project_id=project).count() == 10
+            assert len(all_points(node, name)) == 20
 
     def test_another_collection_cannot(self, cluster: QdrantCluster) -> None:
         from crewai_persistent_memory import ConfigurationError

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from qdrant_client import models
@@ -92,8 +92,8 @@ def fill_in(client: RetryingClient, collection: str, fill: Fill, stopped: Callab
     So it does not matter what other workers do meanwhile. Workers that do the same begin at different points, and so
     share the work. (A write is never selected by ids, see ``requests``.)
     """
-    found = yield from _without(client, collection, fill, limit=1)
-    if not found[0]:
+    found, _ = yield from _without(client, collection, fill, limit=1)
+    if not found:
         return 0
     limits, filled = NO_LIMITS, 0
     for start in (str(uuid.uuid4()), None):
@@ -101,13 +101,7 @@ def fill_in(client: RetryingClient, collection: str, fill: Fill, stopped: Callab
         while not stopped():
             try:
                 records, following = yield from _without(client, collection, fill, limits.page(_PAGE), offset)
-                sources = dict.fromkeys(filter(None, (record.payload.get(fill.source) for record in records)))
-                if sources:
-                    operations = [_give(fill, source) for source in sources]
-                    yield from client.call(
-                        "batch_update_points",
-                        {"collection_name": collection, "update_operations": operations, "wait": True},
-                    )
+                yield from _give(client, collection, fill, records)
             except StrictModeError:
                 allowed = limits_of((yield from client.call("get_collection", {"collection_name": collection})))
                 if allowed == limits:
@@ -142,11 +136,21 @@ def _without(client: RetryingClient, collection: str, fill: Fill, limit: int, of
     return (yield from client.call("scroll", {"collection_name": collection, "scroll_filter": lacking, **page}))
 
 
-def _give(fill: Fill, source: str) -> models.SetPayloadOperation:
+def _give(client: RetryingClient, collection: str, fill: Fill, records: Sequence[Any]) -> Steps[None]:
+    # Where a collection is sharded by project, a write must say in which shard.
+    sources = dict.fromkeys((record.payload.get(fill.source), record.shard_key) for record in records)
+    operations = [_give_all(fill, source, shard_key) for source, shard_key in sources if source]
+    if operations:
+        arguments = {"collection_name": collection, "update_operations": operations, "wait": True}
+        yield from client.call("batch_update_points", arguments)
+
+
+def _give_all(fill: Fill, source: str, shard_key: Any) -> models.SetPayloadOperation:
+    """To all entries with this value of the source that lack the key."""
     moment: Any = source  # the client reads it as a time
     same = models.FieldCondition(key=fill.source, range=models.DatetimeRange(gte=moment, lte=moment))
     where = models.Filter(must=[same, _is_empty(fill.key)])
-    payload = models.SetPayload(payload={fill.key: fill.value(source)}, filter=where)
+    payload = models.SetPayload(payload={fill.key: fill.value(source)}, filter=where, shard_key=shard_key)
     return models.SetPayloadOperation(set_payload=payload)
 
 
