@@ -19,7 +19,7 @@ import pytest
 
 from crewai_persistent_memory import PersistentMemory, open_store
 from crewai_persistent_memory.embedding.limits import size_of
-from crewai_persistent_memory.validation import storable_text
+from crewai_persistent_memory.storable import storable_text
 
 SIZE = 1_000_000
 """UTF-8 bytes."""

@@ -17,9 +17,9 @@ import pytest
 from crewai_persistent_memory import MemoryEntry, PersistentMemory, PersistentStorage, open_store
 from crewai_persistent_memory.embedding import Embedder, Fingerprint, KeywordEncoder
 from crewai_persistent_memory.embedding.limits import cut, size_of
+from crewai_persistent_memory.storable import storable_text
 from crewai_persistent_memory.text.normal_form import normal_form
 from crewai_persistent_memory.text.words import PIECE, Grouping, Piece, for_document, pieces_of
-from crewai_persistent_memory.validation import storable_text
 
 from ..support.awkward_texts import SHAPES, awkward_texts
 from ..support.embedders import WordHashEmbedder

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from typing import Any, Final, cast
 
 from ..entry import MEMORY, EntryFields, MemoryEntry
-from ..validation import canonical_json, check_metadata, check_text, storable_metadata, storable_text, utcnow
+from ..storable import storable_metadata, storable_text
+from ..validation import canonical_json, check_metadata, check_text, utcnow
 
 _NAMESPACE: Final = uuid.UUID("0d6f2f0e-4f41-5a53-8a7e-1f0a4f9f7c11")
 _PIECE: Final = 100_000

@@ -26,9 +26,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar
 from ..entry import DEFAULT_IMPORTANCE, MEMORY, EntryFields, FilterArgs, MemoryEntry
 from ..errors import ConfigurationError, PersistentMemoryError
 from ..io.steps import Call, Steps, Work, run
+from ..storable import storable_metadata, storable_text
 from ..store.base import MemoryStore
 from ..store.operations import Message
-from ..validation import normalize_path, storable_metadata, storable_text, text_tuple, utcnow
+from ..validation import normalize_path, text_tuple, utcnow
 from .deduplication import accepted, entries_of, storable_fields
 from .events import logged, query_events, save_events
 from .record_conversion import ResultTypes, matches_of, scope_info_fields

@@ -9,9 +9,10 @@ from typing import Any
 
 from ..entry import EntryFields, MemoryEntry
 from ..errors import PersistentMemoryError
+from ..storable import storable_metadata, storable_text
 from ..store.base import MemoryStore
 from ..store.operations import AddedMessages, Message
-from ..validation import storable_metadata, storable_text, utcnow
+from ..validation import utcnow
 from .deduplication import entries_of
 
 logger = logging.getLogger("crewai_persistent_memory")

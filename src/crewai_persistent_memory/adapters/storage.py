@@ -20,9 +20,10 @@ from ..entry import MEMORY, EntryFields, FilterArgs, MemoryEntry
 from ..errors import ConfigurationError, PersistentMemoryError
 from ..pickling import NotPickled
 from ..redaction import seal
+from ..storable import storable_text
 from ..store.base import MemoryStore
 from ..store.operations import Message
-from ..validation import normalize_path, storable_text
+from ..validation import normalize_path
 from .checkpoint_recipe import Recipe, spec_of, written_as
 from .current_run import OnError, check_on_error, current_run
 from .events import logged

@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from ..storable import storable_text
 from ..store.operations import Message
-from ..validation import storable_text
 from .task_being_saved import FinishedTask, finished_task
 
 # The form of a finished task (CrewAI 1.10.1 to 1.15.30), and of a finished ``Agent.kickoff()``.

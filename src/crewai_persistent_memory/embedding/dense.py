@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import ConfigurationError, EmbedderError, EmbedderUnavailableError
 from ..redaction import redact
-from ..validation import storable_text
+from ..storable import storable_text
 from .batches import Batches
 from .fingerprint import PROBE_TEXT, Fingerprint, normalize_spec, public_spec
 from .keys import missing_key, with_key

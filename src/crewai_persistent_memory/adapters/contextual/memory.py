@@ -21,8 +21,9 @@ from ...io.bridge import call
 from ...redaction import seal, sealed
 from ...scope import Scope
 from ...scope_context import NO_SCOPE, ScopeFields
+from ...storable import storable_text
 from ...store.base import MemoryStore
-from ...validation import normalize_path, storable_text, text_tuple
+from ...validation import normalize_path, text_tuple
 from ..current_run import OnError
 from ..defaults import options_of
 from ..events import query_events, save_events

@@ -20,7 +20,7 @@ from ...io.bridge import call
 from ...redaction import seal, sealed
 from ...scope import Scope
 from ...scope_context import NO_SCOPE, ScopeFields
-from ...validation import storable_text
+from ...storable import storable_text
 from ..checkpoint_recipe import Recipe
 from ..current_run import check_on_error
 from ..defaults import options_of

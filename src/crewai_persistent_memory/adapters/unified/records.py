@@ -8,8 +8,8 @@ from crewai.memory.types import MemoryRecord, ScopeInfo
 
 from ...entry import MemoryEntry, PathInfo
 from ...errors import EmbedderError
+from ...storable import storable_metadata, storable_text
 from ...store.base import MemoryStore
-from ...validation import storable_metadata, storable_text
 from ..checkpoint_recipe import written_as
 from ..saving import record_fields
 

@@ -15,7 +15,8 @@ from crewai.memory.types import MemoryRecord
 
 from ...entry import EntryFields
 from ...io.bridge import in_thread
-from ...validation import storable_metadata, storable_text, text_tuple
+from ...storable import storable_metadata, storable_text
+from ...validation import text_tuple
 from ..events import logged, save_events
 from ..saving import keep, storable_fields
 from ..transcript import handed_over, memory_texts, messages_of

@@ -8,7 +8,7 @@ from typing import Any, Final
 from ...embedding import check_vector
 from ...embedding.batches import Batches
 from ...embedding.limits import MOST_PIECES, limits_of
-from ...validation import storable_text
+from ...storable import storable_text
 
 QUERY_PIECES: Final = 8
 """Most pieces of one long query that are embedded."""
