@@ -14,7 +14,7 @@ import pytest
 from crewai import Agent, Crew, Task
 
 from crewai_persistent_memory import PersistentMemory, use_scope
-from crewai_persistent_memory.backends.qdrant.backend import QdrantStore
+from crewai_persistent_memory.io import steps
 
 from ..support.crews import ScriptedLLM, final, memories_in
 from ..support.qdrant_server import QdrantServer
@@ -43,20 +43,25 @@ def crew_of(memory: PersistentMemory | None, llm: Any, request: str) -> Crew:
 
 @pytest.fixture
 def blocked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Every operation of a store that blocked the thread of a running event loop."""
+    """Every step that blocked the thread of a running event loop."""
     found: list[str] = []
-    run = QdrantStore._run
 
-    def watched(self: Any, steps: Any) -> Any:
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            pass
-        else:
-            found.append(steps.__qualname__)
-        return run(self, steps)
+    def watching(kind: Any) -> None:
+        wait = kind.wait
 
-    monkeypatch.setattr(QdrantStore, "_run", watched)
+        def watched(step: Any) -> Any:
+            try:
+                asyncio.get_running_loop()
+            except RuntimeError:
+                pass
+            else:
+                found.append(kind.__name__)
+            return wait(step)
+
+        monkeypatch.setattr(kind, "wait", watched)
+
+    for kind in (steps.Call, steps.Work, steps.Pause):
+        watching(kind)
     return found
 
 
@@ -76,12 +81,13 @@ class Longest:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.seconds = 0.0
-        arun = QdrantStore._arun
+        arun = steps.arun
 
-        async def timed(store: Any, steps: Any) -> Any:
-            return await _Timed(arun(store, steps), self)
+        async def timed(operation: Any) -> Any:
+            return await _Timed(arun(operation), self)
 
-        monkeypatch.setattr(QdrantStore, "_arun", timed)
+        # Blocking calls of CrewAI on a loop are awaited by it.
+        monkeypatch.setattr(steps, "arun", timed)
 
 
 class _Timed:

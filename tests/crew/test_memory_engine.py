@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from crewai_persistent_memory import PersistentMemory, QdrantStorageBackend, StoreUnavailableError, use_scope
-from crewai_persistent_memory.backends.qdrant.backend import QdrantStore
+from crewai_persistent_memory.store.scoped_operations import ScopedOperations
 
 from ..support.crews import ScriptedLLM, final, needs_unified, one_agent_crew
 from ..support.embedders import WordHashEmbedder
@@ -133,7 +133,7 @@ class TestPersistentMemory:
             yield
 
         with PersistentMemory(path=tmp_path / "s", user_id="john", llm=MemoryLLM(), embedder=None) as memory:
-            monkeypatch.setattr(QdrantStore, "_put", fails)
+            monkeypatch.setattr(ScopedOperations, "put", fails)
             memory.remember_many(["FAIL"])
             memory.drain_writes()
             assert memory.recall("anything") == []

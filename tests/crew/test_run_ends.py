@@ -23,7 +23,7 @@ from crewai_persistent_memory import (
     use_scope,
 )
 from crewai_persistent_memory.adapters.version import is_unified
-from crewai_persistent_memory.backends.qdrant.backend import QdrantStore
+from crewai_persistent_memory.store.scoped_operations import ScopedOperations
 
 from ..support.crews import ScriptedLLM, final, needs_unified
 from ..support.embedders import WordHashEmbedder
@@ -226,7 +226,7 @@ class TestToolsOfAnAwaitedCrew:
 
         with PersistentMemory(path=tmp_path / "s", embedder=None, user_id="john", on_error="raise") as memory:
             crew = crew_of(memory, ScriptedLLM(answer))
-            monkeypatch.setattr(QdrantStore, "_put", fails)
+            monkeypatch.setattr(ScopedOperations, "put", fails)
             with pytest.raises(PersistentMemoryError, match="the disk is on fire"):
                 asyncio.run(awaited(crew.akickoff, {"question": "hello"}))
 

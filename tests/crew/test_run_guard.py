@@ -30,7 +30,7 @@ from crewai_persistent_memory import (
     use_scope,
 )
 from crewai_persistent_memory.adapters.version import installed
-from crewai_persistent_memory.backends.qdrant.backend import QdrantStore
+from crewai_persistent_memory.store.scoped_operations import ScopedOperations
 
 from ..support.crews import ScriptedLLM, final, needs_unified, one_agent_crew
 from ..support.crowd import aread, read, supports_streaming
@@ -548,7 +548,7 @@ class TestAMemoryThatFails:
         try:
             llm = ScriptedLLM(final("noted"))
             crew = one_agent_crew(llm, "hello", memory=True)
-            monkeypatch.setattr(QdrantStore, "_put", fails)
+            monkeypatch.setattr(ScopedOperations, "put", fails)
             with pytest.raises(PersistentMemoryError, match="the disk is on fire"):
                 crew.kickoff()
         finally:

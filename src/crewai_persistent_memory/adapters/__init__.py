@@ -29,9 +29,9 @@ def _install() -> None:
     clean_copies.install()
     if is_unified():
         # Whoever restores a crew has this package imported: a spec of ours says so where it is not.
-        from .unified import checkpoint_restore
+        from .unified import memory_substitution
 
-        checkpoint_restore.install()
+        memory_substitution.install()
 
 
 _install()

@@ -51,13 +51,12 @@ def remembering_there(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _unified(values: dict[str, Any]) -> dict[str, Any]:
-    from .unified.hosted_memory import HostedMemory
     from .unified.third_party_storage import ForeignMemory
 
     external, memory = values.get("external_memory"), values.get("memory")
     if external is None:
         return values
-    if not isinstance(external, (HostedMemory, ForeignMemory)):
+    if not isinstance(external, (PersistentMemory, ForeignMemory)):
         raise ConfigurationError(
             f"external_memory is a {type(external).__name__}: give a PersistentMemory or an ExternalMemory of "
             "crewai_persistent_memory"

@@ -11,7 +11,7 @@ from ..errors import ConfigurationError
 from ..store.base import MemoryStore
 from .defaults import options_of
 from .memory import PersistentMemory
-from .storage import CREWAI_THRESHOLD, PersistentStorage
+from .storage import PersistentStorage
 from .version import is_unified
 
 
@@ -55,36 +55,6 @@ class ExternalMemory(PersistentMemory):
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         return cls(embedder_config=config)
-
-    if is_unified():
-        # CrewAI has these until 1.9.3, and code that was written for it may call them.
-
-        def save(self, value: Any, metadata: dict[str, Any] | None = None) -> None:
-            """Keep what was said, as :meth:`PersistentStorage.save` does."""
-            self._as_storage().save(value, metadata)
-
-        async def asave(self, value: Any, metadata: dict[str, Any] | None = None) -> None:
-            await self._as_storage().asave(value, metadata)
-
-        def search(self, query: str, limit: int = 5, score_threshold: float = CREWAI_THRESHOLD) -> list[dict[str, Any]]:
-            """What is remembered, as :meth:`PersistentStorage.search` gives it."""
-            return self._as_storage().search(query, limit, score_threshold)
-
-        async def asearch(
-            self, query: str, limit: int = 5, score_threshold: float = CREWAI_THRESHOLD
-        ) -> list[dict[str, Any]]:
-            return await self._as_storage().asearch(query, limit, score_threshold)
-
-        def _as_storage(self) -> PersistentStorage:
-            infer = self._bridge.infer and self.store.capabilities.extracts
-            root = getattr(self, "root_scope", None)
-            return PersistentStorage(
-                store=self.store,
-                infer=infer,
-                read_only=self._is_read_only,
-                root_scope=root,
-                on_error=self.on_error,
-            )
 
 
 def _options_of(storage: PersistentStorage) -> dict[str, Any]:

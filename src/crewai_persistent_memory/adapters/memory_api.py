@@ -14,11 +14,10 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from typing_extensions import Self, Unpack
 
-from ..config.arguments import ScopeFields
 from ..io.steps import Steps, arun, run
 from ..redaction import sealed
 from ..scope import Scope
-from ..scope_context import NO_SCOPE
+from ..scope_context import NO_SCOPE, ScopeFields
 from ..store.base import MemoryStore
 from .current_run import OnError
 from .defaults import options_of
@@ -36,7 +35,8 @@ def blocking(steps: Callable[Concatenate[MemoryOperations, P], Steps[T]]) -> Cal
     def method(self: Any, *args: P.args, **kwargs: P.kwargs) -> T:
         return run(steps(self._operations, *args, **kwargs))
 
-    return _named(method, steps, steps.__name__)
+    named: Callable[Concatenate[Any, P], T] = _named(method, steps, steps.__name__)
+    return named
 
 
 def awaiting(
@@ -48,7 +48,8 @@ def awaiting(
     async def method(self: Any, *args: P.args, **kwargs: P.kwargs) -> T:
         return await arun(steps(self._operations, *args, **kwargs))
 
-    return _named(method, steps, f"a{steps.__name__}")
+    named: Callable[Concatenate[Any, P], Coroutine[Any, Any, T]] = _named(method, steps, f"a{steps.__name__}")
+    return named
 
 
 def _named(method: Any, steps: Callable[..., Any], name: str) -> Any:
@@ -170,7 +171,7 @@ class MemoryApi:
 
     def scope(self, path: str) -> Self:
         """A view of one path and what is below it: a memory that saves and finds there only."""
-        return self._viewing(narrowed(self._operations.view, path))
+        return self._viewing(narrowed(self._operations.paths.view, path))
 
     subscope = scope
 
@@ -183,7 +184,8 @@ class MemoryApi:
             read_only: save nothing. Otherwise a save into several paths names one with ``scope=``.
         """
         operations = self._operations
-        return self._viewing(sliced(operations.view, scopes, categories, read_only=read_only or operations.read_only))
+        read_only = read_only or operations.read_only
+        return self._viewing(sliced(operations.paths.view, scopes, categories, read_only=read_only))
 
     def close(self) -> None:
         """Wait for pending saves, then flush and close the store. A memory from :meth:`scoped`, :meth:`scope` or

@@ -21,19 +21,20 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from ..entry import DEFAULT_IMPORTANCE, MEMORY, EntryFields, FilterArgs, MemoryEntry
 from ..errors import ConfigurationError, PersistentMemoryError
-from ..io.steps import Call, Steps, Work, run
+from ..io.steps import Call, Steps, run, work
 from ..storable import storable_metadata, storable_text
 from ..store.base import MemoryStore
 from ..store.operations import Message
 from ..validation import normalize_path, text_tuple, utcnow
 from .deduplication import accepted, entries_of, storable_fields
 from .events import logged, query_events, save_events
-from .record_conversion import ResultTypes, matches_of, scope_info_fields
-from .scope_views import View
+from .llm_pipeline import Pipeline
+from .record_conversion import RecordFields, ResultTypes, how_it_searches, matches_of, scope_info_fields
+from .scope_views import WHOLE, Paths
 from .transcript import conversation, handed_over, memory_texts, messages_of, storable_messages, text_of
 
 if TYPE_CHECKING:
@@ -51,52 +52,6 @@ _MOST_CHILDREN: Final = 20
 """Children of one path in ``tree()``, as in CrewAI's."""
 
 
-class Pipeline(Protocol):
-    """CrewAI's own LLM flows, and its saving in the background (>= 1.10). All methods block."""
-
-    @property
-    def extracts(self) -> bool:
-        """Whether CrewAI's LLM decides what is remembered."""
-
-    def bound(self) -> Pipeline:
-        """The same, fixed to the scope of this moment, for threads that may have no context."""
-
-    def remember(self, content: str, **fields: Any) -> MemoryRecord | None: ...
-
-    def remember_many(self, contents: list[str], **fields: Any) -> list[MemoryRecord]: ...
-
-    def extract_memories(self, content: str) -> list[str]: ...
-
-    def recall(self, query: str, scope: str | None, *about: Any) -> list[MemoryMatch]: ...
-
-    def submit(self, save: Callable[[], Any]) -> None:
-        """Save in the background."""
-
-    def pending(self) -> list[Future[Any]]:
-        """The background saves that are not done."""
-
-
-@dataclass(frozen=True)
-class RecordFields:
-    """What ``remember`` is told about a text, by CrewAI's names."""
-
-    scope: str | None = None
-    categories: list[str] | None = None
-    metadata: dict[str, Any] | None = None
-    importance: float | None = None
-    source: str | None = None
-    private: bool = False
-    agent_role: str | None = None
-    root_scope: str | None = None
-
-    def given(self) -> dict[str, Any]:
-        """Only what was given: CrewAI 1.10 does not know ``root_scope``."""
-        given = {name: value for name, value in vars(self).items() if value is not None}
-        if "metadata" in given:
-            given["metadata"] = dict(storable_metadata(given["metadata"]))
-        return given
-
-
 @dataclass(frozen=True)
 class MemoryOperations:
     """The operations of one memory, or of a view of one.
@@ -108,8 +63,7 @@ class MemoryOperations:
         read_only: save nothing.
         touches: note that entries were read.
         infers: the store is given messages, and decides what to remember.
-        root: a path; everything is saved and found there and below.
-        view: the paths below ``root`` that are reached; ``None`` for all.
+        paths: where in the store entries are saved and found.
         kind: of what :meth:`save` saves and :meth:`search` finds.
         default_importance: of an entry without one, 0…1.
         pipeline: CrewAI's own, where this CrewAI has one.
@@ -121,8 +75,7 @@ class MemoryOperations:
     read_only: bool = False
     touches: bool = True
     infers: bool = False
-    root: str | None = None
-    view: View | None = None
+    paths: Paths = WHOLE
     kind: str = MEMORY
     default_importance: float = DEFAULT_IMPORTANCE
     pipeline: Pipeline | None = None
@@ -167,9 +120,8 @@ class MemoryOperations:
             return None
         if self.pipeline is not None and self.pipeline.extracts:
             with logged("remember", self.source):
-                return (
-                    yield Work(partial(self.pipeline.bound().remember, storable_text(content), **self._given(fields)))
-                )
+                remember = partial(self.pipeline.bound().remember, storable_text(content), **self._given(fields))
+                return (yield from work(remember))
         return next(iter((yield from self._save([content], fields))), None)
 
     def remember_many(
@@ -200,13 +152,13 @@ class MemoryOperations:
             return []
         with logged("remember", self.source):
             texts = list(map(storable_text, contents))
-            return (yield Work(partial(self.pipeline.bound().remember_many, texts, **self._given(fields))))
+            return (yield from work(partial(self.pipeline.bound().remember_many, texts, **self._given(fields))))
 
     def extract_memories(self, content: str) -> Steps[list[str]]:
         """The memories in a text: by the LLM with ``infer``; without, the text itself, freed of prompt wrapping. For a
         store that extracts them itself it stays whole."""
         if self.pipeline is not None and self.pipeline.extracts:
-            return (yield Work(partial(self.pipeline.extract_memories, storable_text(content))))
+            return (yield from work(partial(self.pipeline.extract_memories, storable_text(content))))
         return handed_over(content) if self.infers else memory_texts(content)
 
     def save(self, value: Any, metadata: Mapping[str, Any] | None = None) -> Steps[None]:
@@ -245,7 +197,7 @@ class MemoryOperations:
             InvalidEntryError: a field cannot be stored.
         """
         entry = yield from self.store.steps.get(record_id)
-        if entry is None or not self._reaches(entry.path):
+        if entry is None or not self.paths.reaches(entry.path):
             raise ValueError(f"Record not found: {record_id}")
         if self.read_only:
             return self.results.record(entry)
@@ -291,18 +243,16 @@ class MemoryOperations:
             ScopeError, StoreError, EmbedderError: the search failed.
         """
         if depth != "deep":
-            [found] = yield from self.recall_each([query], [scope], categories, limit, source, include_private)
-            return found
+            [matches] = yield from self.recall_each([query], [scope], categories, limit, source, include_private)
+            return matches
         if self.pipeline is None:
             raise ConfigurationError('depth="deep" needs crewai >= 1.10, and an older one is installed: leave it out')
-        found = []
+        found: list[list[MemoryMatch]] = []
         with logged("recall", self.source):
-            pipeline, about = (
-                self.pipeline.bound(),
-                (self._categories(categories), limit, depth, source, include_private),
-            )
-            for path in self._inner_paths(scope):
-                found.append((yield Work(partial(pipeline.recall, storable_text(query), path, *about))))
+            recall, query = self.pipeline.bound().recall, storable_text(query)
+            about = (self.paths.categories(categories), limit, depth, source, include_private)
+            for path in self.paths.inner(scope):
+                found.append((yield from work(partial(recall, query, path, *about))))
         return _merged(found, limit)
 
     def recall_each(
@@ -328,25 +278,26 @@ class MemoryOperations:
         """
         yield from self.drain_writes()
         queries = list(map(storable_text, queries))
-        paths = [self._paths(scope) for scope in scopes or [None] * len(queries)]
-        width = 1 if self.view is None else len(self.view.paths)
+        paths = [self.paths.of(scope) for scope in scopes or [None] * len(queries)]
+        width = self.paths.width
         with query_events(self.source, "; ".join(dict.fromkeys(map(str, queries))), limit) as results:
             found = yield from self.store.steps.search_many(
                 [query for query in queries for _ in range(width)],
                 limit=limit,
                 paths=[path for each in paths for path in each],
-                categories=self._categories(categories),
+                categories=self.paths.categories(categories),
                 include_private=include_private,
                 reader=source,
             )
-            matches = matches_of(found, self.store, self.results)
+            searched = yield from how_it_searches(self.store)
+            matches = matches_of(found, searched, self.store.weights.half_life_days, self.results)
             for each in matches:
                 results += each
             if results and self.touches:
                 yield from self._touch(match.record.id for match in results)
         if width == 1:
             return matches
-        return [_merged(matches[start : start + width], limit) for start in range(0, len(queries) * width, width or 1)]
+        return [_merged(matches[at * width : (at + 1) * width], limit) for at in range(len(queries))]
 
     def search(
         self, query: str, limit: int = 5, score_threshold: float = CREWAI_THRESHOLD
@@ -368,13 +319,13 @@ class MemoryOperations:
         least = 0.0 if score_threshold == CREWAI_THRESHOLD else score_threshold
         with logged("search", self.source):
             yield from self.drain_writes()
-            paths = self._paths(None)
+            paths = self.paths.of(None)
             found = yield from self.store.steps.search_many(
                 [storable_text(query)] * len(paths),
                 limit=limit,
                 min_score=least,
                 paths=paths,
-                categories=self._categories(None),
+                categories=self.paths.categories(None),
                 kind=self.kind,
                 include_private=False,
             )
@@ -391,7 +342,7 @@ class MemoryOperations:
             limit: most records.
             offset: how many to leave out, the newest first.
         """
-        paths = self._paths(scope)
+        paths = self.paths.of(scope)
         if len(paths) == 1:
             found = yield from self.store.steps.list(path=paths[0], limit=limit, offset=offset)
             return list(map(self.results.record, found))
@@ -407,7 +358,7 @@ class MemoryOperations:
     def info(self, path: str | None = None) -> Steps[ScopeInfo]:
         """How much is remembered at a path and below it, with which categories, since when, and the paths below."""
         infos = []
-        for each in self._paths(path):
+        for each in self.paths.of(path):
             infos.append((yield from self.store.steps.info(each or "/")))
         if len(infos) == 1:
             return self.results.scope_info(**scope_info_fields(infos[0]))
@@ -431,21 +382,21 @@ class MemoryOperations:
                 for child in info.children[:_MOST_CHILDREN]:
                     yield from walk(child, depth + 1)
 
-        for each in self._paths(path):
+        for each in self.paths.of(path):
             yield from walk(each or "/", 0)
         return "\n".join(lines)
 
     def list_scopes(self, path: str | None = None) -> Steps[list[str]]:
         """The paths directly below one."""
         children: list[str] = []
-        for each in self._paths(path):
+        for each in self.paths.of(path):
             children += yield from self.store.steps.children(each or "/")
-        return children if self.view is None else sorted(set(children))
+        return children if self.paths.view is None else sorted(set(children))
 
     def list_categories(self, path: str | None = None) -> Steps[dict[str, int]]:
         """The categories at a path and below it, with how many memories have each."""
         counts: dict[str, int] = {}
-        for each in self._paths(path):
+        for each in self.paths.of(path):
             found = yield from self.store.steps.categories(each)
             for name, count in found.items():
                 counts[name] = counts.get(name, 0) + count
@@ -483,9 +434,10 @@ class MemoryOperations:
         if metadata_filter:
             filters["metadata"] = metadata_filter
         deleted = 0
-        for path in self._paths(scope):
+        for path in self.paths.of(scope):
             if filters:
-                deleted += yield from self.store.steps.delete(**{**filters, "path": path})
+                filters["path"] = path
+                deleted += yield from self.store.steps.delete(**filters)
             else:
                 deleted += yield from self.store.steps.reset(path)
         return deleted
@@ -493,13 +445,19 @@ class MemoryOperations:
     def reset(self, scope: str | None = None) -> Steps[None]:
         """Delete everything that is visible in the scope, of every kind, at a path and below it."""
         yield from self.drain_writes()
-        for path in self._paths(scope):
+        for path in self.paths.of(scope):
             yield from self.store.steps.reset(path)
+
+    def reset_kind(self) -> Steps[None]:
+        """Delete what :meth:`save` has kept in the scope, and nothing else."""
+        with logged("reset", self.source):
+            for path in self.paths.of(None):
+                yield from self.store.steps.delete(kind=self.kind, path=path)
 
     def reset_all(self) -> Steps[None]:
         """Delete everything that is visible in the scope, whatever the memory's ``root_scope``; of a view, what is in
         the view."""
-        yield from (self.reset() if self.view is not None else replace(self, root=None).reset())
+        yield from (self.reset() if self.paths.view is not None else replace(self, paths=WHOLE).reset())
 
     def drain_writes(self) -> Steps[None]:
         """Wait for background saves. A failed one was reported when it failed and does not fail this call."""
@@ -545,7 +503,7 @@ class MemoryOperations:
     def _about(self, fields: RecordFields, kind: str) -> EntryFields:
         importance = fields.importance
         return {
-            "path": self._full(self._inner_place(fields.scope), fields.root_scope) or "/",
+            "path": self.paths.place(fields.scope, fields.root_scope),
             "categories": text_tuple("categories", fields.categories or ()),
             "metadata": fields.metadata or {},
             "importance": self.default_importance if importance is None else importance,
@@ -556,35 +514,7 @@ class MemoryOperations:
 
     def _given(self, fields: RecordFields) -> dict[str, Any]:
         """The fields for CrewAI's pipeline, which puts its own root before the path."""
-        return replace(fields, scope=self._inner_place(fields.scope)).given()
-
-    def _categories(self, given: Sequence[str] | None) -> list[str] | None:
-        chosen = given or (None if self.view is None else self.view.categories)
-        return None if chosen is None else list(chosen)
-
-    def _inner_place(self, scope: str | None) -> str | None:
-        """The path inside ``root`` at which something new is saved."""
-        return scope if self.view is None else self.view.place(scope)
-
-    def _inner_paths(self, scope: str | None) -> list[str | None]:
-        """The paths inside ``root`` for a path of a caller."""
-        return [scope] if self.view is None else list(self.view.below(scope))
-
-    def _paths(self, scope: str | None) -> list[str | None]:
-        """The paths of the store for a path of a caller."""
-        return [self._full(path) for path in self._inner_paths(scope)]
-
-    def _full(self, path: str | None, root_scope: str | None = None) -> str | None:
-        root = self.root if root_scope is None else root_scope
-        if root is None:
-            return None if path is None else normalize_path(path)
-        return normalize_path(f"{root}/{path or ''}")
-
-    def _reaches(self, path: str) -> bool:
-        """Whether an entry at a path of the store is in the view."""
-        if self.view is None:
-            return True
-        return any(root in (None, "/", path) or path.startswith(f"{root}/") for root in self._paths(None))
+        return replace(fields, scope=self.paths.inner_place(fields.scope)).given()
 
 
 async def _all_done(pending: list[Future[Any]]) -> None:

@@ -71,10 +71,10 @@ class _AnswersAlways:
 
 
 def _of_this_run(memory: Any) -> Any:
-    from .unified.hosted_memory import HostedMemory
+    from .unified.memory import PersistentMemory
 
-    is_bindable = current_run.get() is not None and isinstance(memory, HostedMemory)
-    return memory.bound() if is_bindable else memory
+    is_bindable = current_run.get() is not None and isinstance(memory, PersistentMemory)
+    return memory._bound() if is_bindable else memory
 
 
 def never(_arguments: Any = None, _result: Any = None) -> bool:

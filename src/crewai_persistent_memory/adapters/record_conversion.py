@@ -6,11 +6,13 @@ The types are CrewAI's own from 1.10 on; the older generation has none, and gets
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from ..entry import DEFAULT_IMPORTANCE, MemoryEntry, PathInfo
+from ..io.steps import Steps
+from ..storable import storable_metadata
 from ..store.base import MemoryStore
 from ..validation import utcnow
 
@@ -31,6 +33,31 @@ class ResultTypes:
     record: Callable[[MemoryEntry], MemoryRecord]
     match: Callable[[MemoryRecord, float, list[str]], MemoryMatch]
     scope_info: Callable[..., ScopeInfo]
+
+
+AS_ENTRIES: Final = ResultTypes(cast(Any, lambda entry: entry), cast(Any, tuple), cast(Any, dict))
+"""For a storage, which returns neither records nor matches."""
+
+
+@dataclass(frozen=True)
+class RecordFields:
+    """The fields that ``remember`` takes with a text, by CrewAI's names."""
+
+    scope: str | None = None
+    categories: list[str] | None = None
+    metadata: dict[str, Any] | None = None
+    importance: float | None = None
+    source: str | None = None
+    private: bool = False
+    agent_role: str | None = None
+    root_scope: str | None = None
+
+    def given(self) -> dict[str, Any]:
+        """Only what was given: CrewAI 1.10 does not know ``root_scope``."""
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        if "metadata" in given:
+            given["metadata"] = dict(storable_metadata(given["metadata"]))
+        return given
 
 
 def record_fields(entry: MemoryEntry) -> dict[str, Any]:
@@ -62,10 +89,18 @@ def scope_info_fields(info: PathInfo) -> dict[str, Any]:
     }
 
 
-def matches_of(found: list[list[MemoryEntry]], store: MemoryStore, results: ResultTypes) -> list[list[MemoryMatch]]:
-    """The matches for what was found, list by list. How the store searches is asked for once, and not for each hit."""
-    searched = how_it_searches(store)
-    now, half_life = utcnow(), store.weights.half_life_days * 86_400
+def matches_of(
+    found: list[list[MemoryEntry]], searched: Sequence[str], half_life_days: float, results: ResultTypes
+) -> list[list[MemoryMatch]]:
+    """The matches for what was found, list by list.
+
+    Args:
+        found: entries with their scores.
+        searched: by what the store searches, see :func:`how_it_searches`.
+        half_life_days: of recency; a younger entry was found for that, too.
+        results: how they are made.
+    """
+    now, half_life = utcnow(), half_life_days * 86_400
 
     def match(entry: MemoryEntry) -> MemoryMatch:
         reasons = list(searched)
@@ -78,7 +113,9 @@ def matches_of(found: list[list[MemoryEntry]], store: MemoryStore, results: Resu
     return [[match(entry) for entry in entries] for entries in found]
 
 
-def how_it_searches(store: MemoryStore) -> list[str]:
+def how_it_searches(store: MemoryStore) -> Steps[list[str]]:
     """By what a store finds entries, in CrewAI's words."""
-    can = store.capabilities
-    return ["semantic"] * can.vectors + ["keywords"] * (not can.extracts)
+    if store.capabilities.extracts:
+        return ["semantic"]
+    embedder = yield from store.steps.embedder()
+    return ["keywords"] if embedder is None else ["semantic", "keywords"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from ..errors import ConfigurationError
 from ..validation import normalize_path
@@ -50,7 +50,7 @@ class View:
     def written(self) -> dict[str, Any]:
         """This view as JSON values, for a checkpoint."""
         if not self.is_slice:
-            return {"root_path": self.paths[0], "read_only": self.read_only}
+            return {"root_path": self.paths[0], **({"read_only": True} if self.read_only else {})}
         categories = None if self.categories is None else list(self.categories)
         return {"scopes": list(self.paths), "categories": categories, "read_only": self.read_only}
 
@@ -80,3 +80,58 @@ def sliced(
         categories=tuple(categories) if categories else None,
         read_only=read_only or (view is not None and view.read_only),
     )
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The paths of a store for the paths that a caller of a memory names.
+
+    Attributes:
+        root: the memory's ``root_scope``; everything is saved and found there and below.
+        view: the paths below ``root`` that are reached; ``None`` for all.
+    """
+
+    root: str | None = None
+    view: View | None = None
+
+    @property
+    def width(self) -> int:
+        """How many paths of the store one path of a caller is."""
+        return 1 if self.view is None else len(self.view.paths)
+
+    def of(self, scope: str | None) -> list[str | None]:
+        """The paths of the store; ``None`` is all of it."""
+        return [self._full(path, self.root) for path in self.inner(scope)]
+
+    def inner(self, scope: str | None) -> list[str | None]:
+        """The same, inside ``root``."""
+        return [scope] if self.view is None else list(self.view.below(scope))
+
+    def place(self, scope: str | None, root_scope: str | None = None) -> str:
+        """The path of the store at which something new is saved; ``root_scope`` is in place of ``root``."""
+        return self._full(self.inner_place(scope), self.root if root_scope is None else root_scope) or "/"
+
+    def inner_place(self, scope: str | None) -> str | None:
+        """The same, inside ``root``."""
+        return scope if self.view is None else self.view.place(scope)
+
+    def reaches(self, path: str) -> bool:
+        """Whether an entry at a path of the store is in the view."""
+        if self.view is None:
+            return True
+        return any(root in (None, "/", path) or path.startswith(f"{root}/") for root in self.of(None))
+
+    def categories(self, given: Sequence[str] | None) -> list[str] | None:
+        """The categories to filter by: the caller's, or those of the view."""
+        chosen = given or (None if self.view is None else self.view.categories)
+        return None if chosen is None else list(chosen)
+
+    @staticmethod
+    def _full(path: str | None, root: str | None) -> str | None:
+        if root is None:
+            return None if path is None else normalize_path(path)
+        return normalize_path(f"{root}/{path or ''}")
+
+
+WHOLE: Final = Paths()
+"""All paths of a store."""

@@ -10,27 +10,26 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from typing_extensions import Self, Unpack
 
 from ..config.arguments import MemoryOptions
 from ..config.environment import refuse_unknown
-from ..entry import MEMORY, EntryFields, FilterArgs, MemoryEntry
+from ..entry import MEMORY
 from ..errors import ConfigurationError, PersistentMemoryError
+from ..io.steps import arun, run
 from ..pickling import NotPickled
 from ..redaction import seal
-from ..storable import storable_text
 from ..store.base import MemoryStore
-from ..store.operations import Message
 from ..validation import normalize_path
 from .checkpoint_recipe import Recipe, spec_of, written_as
 from .current_run import OnError, check_on_error, current_run
-from .events import logged
-from .options import OUR_OPTIONS, open_from
+from .memory_operations import CREWAI_THRESHOLD, MemoryOperations
+from .memory_options import OUR_OPTIONS, open_from
 from .provider_config import NAME
-from .saving import akeep, atouch, keep, touch
-from .transcript import conversation, text_of
+from .record_conversion import AS_ENTRIES, ResultTypes
+from .scope_views import Paths, View
 from .version import RECALL_MAY_FAIL_SINCE, installed, is_unified
 
 if is_unified():
@@ -39,10 +38,6 @@ if is_unified():
         """CrewAI >= 1.10 has no such class; ``ExternalMemory(storage=...)`` of this package takes it all the same."""
 else:
     from crewai.memory.storage.interface import Storage as _Storage  # type: ignore[import-not-found, no-redef]
-
-CREWAI_THRESHOLD: Final = 0.6
-"""What CrewAI passes as ``score_threshold`` where nobody asked for one. It is meant for
-cosines, and ours are fused ranks."""
 
 
 class PersistentStorage(NotPickled, _Storage):
@@ -81,8 +76,8 @@ class PersistentStorage(NotPickled, _Storage):
         refuse_unknown(options, set(OUR_OPTIONS), "option")
         self.on_error = check_on_error(on_error)
         self.store = open_from({**options, "store": store})
-        native = self.store.capabilities.extracts
-        if infer and not native:
+        extracts = self.store.capabilities.extracts
+        if infer and not extracts:
             if store is None:
                 self.store.close()
             raise ConfigurationError(
@@ -90,9 +85,10 @@ class PersistentStorage(NotPickled, _Storage):
                 "crewai >= 1.10"
             )
         self.kind = kind
-        self.infers = native if infer is None else infer
+        self.infers = extracts if infer is None else infer
         self.read_only = read_only
         self.path = path
+        self.view: View | None = None
         self._owns_store = store is None
 
     def of_kind(self, kind: str, *, infer: bool = False) -> PersistentStorage:
@@ -102,6 +98,15 @@ class PersistentStorage(NotPickled, _Storage):
     def over(self, store: MemoryStore) -> PersistentStorage:
         """Another storage like this one, over another handle of the store."""
         return self._with(store=store)
+
+    def viewing(self, view: View) -> PersistentStorage:
+        """Another storage over the same store, which reaches the paths of a view."""
+        return self._with(view=view)
+
+    @property
+    def owns_store(self) -> bool:
+        """Whether closing this storage closes the store."""
+        return self._owns_store
 
     def _with(self, **changed: Any) -> PersistentStorage:
         view = copy.copy(self)
@@ -121,18 +126,10 @@ class PersistentStorage(NotPickled, _Storage):
         Raises:
             InvalidEntryError, ScopeError, StoreError, EmbedderError: nothing was stored.
         """
-        if self.read_only:
-            return
-        with logged("save", self):
-            messages, about = self._said(value, metadata)
-            keep(self.store, [text_of(messages)], messages, about, infer=self.infers)
+        run(self._operations.save(value, metadata))
 
     async def asave(self, value: Any, metadata: Mapping[str, Any] | None = None) -> None:
-        if self.read_only:
-            return
-        with logged("save", self):
-            messages, about = self._said(value, metadata)
-            await akeep(self.store, [text_of(messages)], messages, about, infer=self.infers)
+        await arun(self._operations.save(value, metadata))
 
     def search(self, query: str, limit: int = 5, score_threshold: float = CREWAI_THRESHOLD) -> list[dict[str, Any]]:
         """What is remembered about ``query``, best first.
@@ -150,32 +147,21 @@ class PersistentStorage(NotPickled, _Storage):
             ScopeError, StoreError, EmbedderError: the search failed.
         """
         try:
-            with logged("search", self):
-                query, least = storable_text(query), _min_score(score_threshold)
-                found = self.store.search(query, limit=limit, min_score=least, **self._filter)
-                if found and not self.read_only:
-                    touch(self.store, [entry.id for entry in found])
+            return run(self._operations.search(query, limit, score_threshold))
         except PersistentMemoryError:
             # Here CrewAI would not go on without memory, as it does later. What must end the run does so at its end.
             if current_run.get() is None or installed() >= RECALL_MAY_FAIL_SINCE:
                 raise
             return []
-        return [_result(entry) for entry in found]
 
     async def asearch(
         self, query: str, limit: int = 5, score_threshold: float = CREWAI_THRESHOLD
     ) -> list[dict[str, Any]]:
-        with logged("search", self):
-            query, least = storable_text(query), _min_score(score_threshold)
-            found = await self.store.asearch(query, limit=limit, min_score=least, **self._filter)
-            if found and not self.read_only:
-                await atouch(self.store, [entry.id for entry in found])
-        return [_result(entry) for entry in found]
+        return await arun(self._operations.search(query, limit, score_threshold))
 
     def reset(self) -> None:
         """Delete what this storage has kept in the scope, and nothing outside it."""
-        with logged("reset", self):
-            self.store.delete(kind=self.kind, path=self.path)
+        run(self._operations.reset_kind())
 
     def close(self) -> None:
         """Flush and close the store, if it was opened here."""
@@ -198,7 +184,8 @@ class PersistentStorage(NotPickled, _Storage):
     @property
     def _recipe(self) -> Recipe:
         options = {"kind": self.kind, "read_only": self.read_only, "root_scope": self.path}
-        return Recipe("storage", self.infers, options=options)
+        view = None if self.view is None else self.view.written()
+        return Recipe("storage", self.infers, options=options, view=view)
 
     def __repr__(self) -> str:
         return f"PersistentStorage({self.store!r}, kind={self.kind!r})"
@@ -206,21 +193,27 @@ class PersistentStorage(NotPickled, _Storage):
     # -- inside ----------------------------------------------------------------------------------------------------
 
     @property
-    def _filter(self) -> FilterArgs:
-        return {"kind": self.kind, "path": self.path, "include_private": False}
+    def _operations(self) -> MemoryOperations:
+        return self.operations_for(self, AS_ENTRIES, self.kind)
 
-    def _said(self, value: Any, metadata: Mapping[str, Any] | None) -> tuple[list[Message], EntryFields]:
-        messages, rest = conversation(value, metadata or {})
-        about: EntryFields = {
-            "path": self.path,
-            "categories": (),
-            "metadata": rest,
-            "importance": 0.5,
-            "source": None,
-            "private": False,
-            "kind": self.kind,
-        }
-        return messages, about
+    def operations_for(self, source: object, results: ResultTypes, kind: str) -> MemoryOperations:
+        """The operations of a memory over this storage, or of the storage itself.
+
+        Args:
+            source: the memory, or the storage.
+            results: how what it returns is made.
+            kind: of what ``save`` saves and ``search`` finds.
+        """
+        return MemoryOperations(
+            store=self.store,
+            source=source,
+            results=results,
+            read_only=self.read_only or (self.view is not None and self.view.read_only),
+            touches=not self.read_only,
+            infers=self.infers,
+            paths=Paths(self.path, self.view),
+            kind=kind,
+        )
 
 
 def named_storage(external: Any) -> PersistentStorage | None:
@@ -230,17 +223,3 @@ def named_storage(external: Any) -> PersistentStorage | None:
     if storage is None and isinstance(spec, Mapping) and spec.get("provider") == NAME:
         storage = external.storage = external.create_storage(None, spec)
     return storage if isinstance(storage, PersistentStorage) else None
-
-
-def _min_score(threshold: float) -> float:
-    return 0.0 if threshold == CREWAI_THRESHOLD else threshold
-
-
-def _result(entry: MemoryEntry) -> dict[str, Any]:
-    return {
-        "id": entry.id,
-        "content": entry.content,
-        "memory": entry.content,
-        "metadata": dict(entry.metadata),
-        "score": entry.score or 0.0,
-    }

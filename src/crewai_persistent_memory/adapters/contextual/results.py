@@ -1,13 +1,13 @@
-"""What ``recall`` gives where CrewAI has no type for it: the attributes that CrewAI >= 1.10 gives them."""
+"""What the memory returns where CrewAI has no type for it: the attributes that CrewAI >= 1.10 gives them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final, cast
 
 from ...entry import MemoryEntry
-from ..saving import record_fields
+from ..record_conversion import ResultTypes, record_fields
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,7 @@ class MemoryRecord:
     last_accessed: datetime
     source: str | None
     private: bool
-
-    @classmethod
-    def of(cls, entry: MemoryEntry) -> MemoryRecord:
-        return cls(**record_fields(entry))
+    embedding: list[float] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -37,3 +34,23 @@ class MemoryMatch:
     record: MemoryRecord
     score: float
     match_reasons: list[str]
+
+
+@dataclass(frozen=True)
+class ScopeInfo:
+    """What is remembered at a path and below it."""
+
+    path: str
+    record_count: int
+    categories: list[str]
+    oldest_record: datetime | None
+    newest_record: datetime | None
+    child_scopes: list[str]
+
+
+def to_record(entry: MemoryEntry) -> MemoryRecord:
+    return MemoryRecord(**record_fields(entry))
+
+
+# Type checkers are shown the newer generation's types, see ``memory_operations``.
+RESULTS: Final = ResultTypes(cast(Any, to_record), cast(Any, MemoryMatch), cast(Any, ScopeInfo))

@@ -1,41 +1,74 @@
 """``PersistentMemory`` for CrewAI >= 1.10: a ``crewai`` ``Memory`` that keeps what it is given in a store.
 
-Contract of CrewAI this relies on (seen in 1.10.1, 1.12.2, 1.14.7, 1.15.30): before a task an agent calls
-``recall(query, limit=5)``, after it ``extract_memories(text)`` and then ``remember_many(list)``; the memory tools call
-``recall`` and ``remember``. Errors there are logged by CrewAI and the crew goes on without memory, so they are logged
-here as errors too. The rest of living inside CrewAI's class is in ``hosting``.
+Contracts of CrewAI this relies on (seen in 1.10.1, 1.12.2, 1.14.7, 1.15.30):
+
+- Before a task an agent calls ``recall(query, limit=5)``, after it ``extract_memories(text)`` and then
+  ``remember_many(list)``; the memory tools call ``recall`` and ``remember``. CrewAI logs their errors and goes on
+  without memory, so they are logged here as errors too.
+- ``Memory`` is a plain class in 1.10 and a pydantic model later; both keep state in ``_storage``, ``_save_pool`` and
+  ``_pending_saves``, and ``copy.copy`` of either shares them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal
+import copy
+import logging
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, ClassVar, Final, cast
 
-from crewai.memory.types import MemoryMatch
+from crewai.memory.types import MemoryMatch, ScopeInfo
+from crewai.memory.unified_memory import Memory
 from typing_extensions import Self, Unpack
 
-from ...entry import MemoryEntry
 from ...errors import ConfigurationError
-from ...io.bridge import call
-from ...redaction import seal, sealed
-from ...scope import Scope
-from ...scope_context import NO_SCOPE, ScopeFields
-from ...storable import storable_text
-from ..checkpoint_recipe import Recipe
-from ..current_run import check_on_error
-from ..defaults import options_of
-from ..events import logged, query_events
-from ..options import PersistentMemoryOptions, besides_a_store, open_from
-from ..saving import match_reasons, touch
-from .hosted_memory import Bridge
-from .options import check_options, crewai_options
+from ...io.steps import Call, Steps, Work
+from ...pickling import refuse_pickling
+from ...redaction import redact, seal
+from ...store.base import MemoryStore
+from ..checkpoint_recipe import Recipe, spec_of, written_as
+from ..checkpoint_restore import Share
+from ..current_run import OnError, check_on_error, current_run
+from ..memory_api import MemoryApi
+from ..memory_operations import MemoryOperations
+from ..memory_options import PersistentMemoryOptions, besides_a_store, open_from
+from ..record_conversion import ResultTypes
+from ..scope_views import Paths, View
+from .crewai_options import check_options, crewai_options
+from .llm_pipeline import LLMPipeline
 from .records import TextEmbedder, to_record
-from .saving import SavingMemory
-from .scope_views import PersistentScope, PersistentSlice
 from .storage_backend import QdrantStorageBackend
 
+logger = logging.getLogger("crewai_persistent_memory")
 
-class PersistentMemory(SavingMemory):
+RESULTS: Final = ResultTypes(
+    to_record, lambda record, score, reasons: MemoryMatch(record=record, score=score, match_reasons=reasons), ScopeInfo
+)
+
+
+@dataclass(frozen=True)
+class Bridge:
+    """What ``PersistentMemory`` holds besides CrewAI's own state, in one attribute that fits both kinds of class."""
+
+    backend: QdrantStorageBackend
+    infer: bool
+    has_llm: bool
+    on_error: OnError = "warn"
+    keeps_store_open: bool = False
+    """Another memory, or the caller, closes the store."""
+    view: View | None = None
+    touches: bool | None = None
+    """Whether reading is noted; ``None`` if that is so unless the memory is read-only."""
+    share: Share | None = None
+    """The share in its store of a memory that was restored from a checkpoint."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Bridge:
+        return self
+
+
+class PersistentMemory(MemoryApi, Memory):
     """A crew's memory that is kept: ``Crew(agents=..., tasks=..., memory=PersistentMemory(user_id="john"))``.
 
     Args:
@@ -58,6 +91,7 @@ class PersistentMemory(SavingMemory):
     """
 
     _recipe_of: ClassVar[str] = "memory"
+    _bridge: Bridge
 
     def __init__(
         self, *, llm: Any = None, infer: bool | None = None, **options: Unpack[PersistentMemoryOptions]
@@ -66,163 +100,138 @@ class PersistentMemory(SavingMemory):
         check_options(options)
         on_error = check_on_error(options.get("on_error", "warn"))
         store = open_from(options)
-        native = store.capabilities.extracts
-        if infer and llm is None and not native:
+        extracts = store.capabilities.extracts
+        if infer and llm is None and not extracts:
             if options.get("store") is None:
                 store.close()
             raise ConfigurationError("infer=True needs an LLM: pass llm='openai/gpt-4o-mini' or any CrewAI LLM")
-        infers = (llm is not None or native) if infer is None else infer
+        infers = (llm is not None or extracts) if infer is None else infer
         backend = QdrantStorageBackend.over(store, Recipe(self._recipe_of, infers, llm, besides_a_store(options)))
         super().__init__(storage=backend, embedder=TextEmbedder(store), **crewai_options(options, llm))
         if llm is not None and hasattr(self, "llm"):
             # A field that is written as JSON: its name is enough there, its key is nobody's business.
             self.llm = llm if isinstance(llm, str) else str(getattr(llm, "model", type(llm).__name__))
-        self._bridge = Bridge(
-            backend=backend,
-            infer=infers,
-            has_llm=llm is not None,
-            on_error=on_error,
-            is_view=options.get("store") is not None,
-        )
+        given = options.get("store") is not None
+        self._bridge = Bridge(backend, infers, llm is not None, on_error, keeps_store_open=given)
 
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Build from ``{"provider": ..., "config": {...}}``, Mem0's published configuration included.
+    @property
+    def store(self) -> MemoryStore:
+        return self._bridge.backend.store
 
-        Raises:
-            ConfigurationError: unknown provider, or see the constructor.
-        """
-        config = sealed(config)  # a local variable of this frame
-        return cls(**options_of(config))
-
-    # -- the user's side -------------------------------------------------------------------------------------------
+    @property
+    def on_error(self) -> OnError:
+        return self._bridge.on_error
 
     def crew_kwargs(self, *, long_term: bool = True) -> dict[str, Any]:
-        """What to splat into a crew, whatever the version of CrewAI: ``Crew(..., **memory.crew_kwargs())``.
-
-        Args:
-            long_term: below CrewAI 1.10, with CrewAI's own long-term memory; it has none any more.
-        """
         return {"memory": self}
 
-    def scoped(self, scope: Scope = NO_SCOPE, **fields: Unpack[ScopeFields]) -> Self:
-        """This memory with more of the scope fixed, over the same store.
+    # -- hooks of the API ------------------------------------------------------------------------------------------
 
-        For a specialist who keeps its own: ``Agent(memory=memory.scoped(agent_id="chef"))``.
+    @property
+    def _operations(self) -> MemoryOperations:
+        bridge, read_only = self._bridge, self._is_read_only
+        extracts = self.store.capabilities.extracts
+        return MemoryOperations(
+            store=self.store,
+            source=self,
+            results=RESULTS,
+            read_only=read_only,
+            touches=not read_only if bridge.touches is None else bridge.touches,
+            infers=bridge.infer and extracts,
+            paths=Paths(getattr(self, "root_scope", None), bridge.view),
+            default_importance=self._config.default_importance,
+            pipeline=LLMPipeline(self, bridge.infer and not extracts),
+        )
 
-        Args:
-            scope: a whole scope, in place of the fields.
-            fields: ``user_id``, ``project_id``, ``run_id``, ``agent_id``, ``org_id``.
+    def _over(self, store: MemoryStore) -> Self:
+        recipe = self._bridge.backend.recipe
+        return self._with(QdrantStorageBackend.over(store, recipe))
 
-        Raises:
-            MissingScopeError: ``user_id``, or the whole scope, is ``None``.
-            ScopeConflictError: a fixed field is given another value.
-        """
-        store = self.store.scoped(scope, **fields)
-        return self._over(QdrantStorageBackend.over(store, self._bridge.backend.recipe))
+    def _viewing(self, view: View) -> Self:
+        recipe = replace(cast(Recipe, self._bridge.backend.recipe), view=view.written())
+        touches = self._operations.touches
+        seen = self._with(QdrantStorageBackend.over(self.store, recipe), view=view, touches=touches)
+        if view.read_only:
+            # CrewAI asks for it, too: it then makes no tool that saves.
+            setattr(seen, "read_only" if hasattr(seen, "read_only") else "_read_only", True)
+        return seen
 
-    def scope(self, path: str) -> PersistentScope:
-        """A view of one path and what is below it."""
-        return PersistentScope(self, path)
-
-    def slice(self, scopes: list[str], categories: list[str] | None = None, read_only: bool = True) -> PersistentSlice:
-        """A view of several paths."""
-        return PersistentSlice(self, scopes, categories, read_only)
-
-    def close(self) -> None:
-        """Wait for pending saves, then flush and close the store. A memory from :meth:`scoped` closes nothing."""
-        self.drain_writes()
+    def _closing(self) -> Steps[None]:
+        yield from self._operations.drain_writes()
         if self._bridge.share is not None:
-            self._bridge.share.close()
-        elif not self._bridge.is_view:
-            self._bridge.backend.close()
-            self._save_pool.shutdown(wait=True)
+            yield Work(self._bridge.share.close)
+        elif not self._bridge.keeps_store_open:
+            yield Call(self.store.close, self.store.aclose)
+            yield Work(partial(self._save_pool.shutdown, wait=True))
 
-    def __enter__(self) -> Self:
+    # -- living inside CrewAI's class ------------------------------------------------------------------------------
+
+    def _with(self, backend: QdrantStorageBackend, **changed: Any) -> Self:
+        view = copy.copy(self)
+        view._storage = backend
+        if hasattr(view, "storage"):  # a field since it is a pydantic model; it is what is written as JSON
+            view.storage = backend
+        view._embedder_instance = TextEmbedder(backend.store)
+        view._bridge = replace(self._bridge, **changed, backend=backend, keeps_store_open=True, share=None)
+        return view
+
+    def _bound(self) -> Self:
+        """This memory fixed to the scope of this moment, for threads that may have no context."""
+        if self._bridge.has_llm:
+            _ = self._llm  # built once, here, and not in every copy
+        return self._with(self._bridge.backend.bound())
+
+    def _hold(self, share: Share | None) -> None:
+        """Close the store that this memory was restored over, when this memory is closed."""
+        self._bridge = replace(self._bridge, share=share)
+
+    __reduce_ex__ = refuse_pickling
+
+    if not hasattr(Memory, "model_dump"):
+        # In 1.10 it is no pydantic model, and pydantic would not know how to write a crew that has one.
+        __pydantic_serializer__ = written_as(
+            lambda memory: {"memory_kind": "memory", "storage": spec_of(memory._bridge.backend.recipe, memory.store)}
+        )
+
+        def __copy__(self) -> Self:
+            copied: Any = object.__new__(type(self))
+            vars(copied).update(vars(self))
+            return copied  # type: ignore[no-any-return]
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        # A copied crew remembers in the same place; locks, threads and files cannot be copied anyway.
         return self
 
-    def __exit__(self, *exc: object) -> None:
-        self.close()
+    def __repr__(self) -> str:
+        # CrewAI's would print the LLM and embedder, and their keys with them.
+        return f"PersistentMemory({self.store!r})"
 
-    # -- recalling -------------------------------------------------------------------------------------------------
+    __str__ = __repr__
 
-    def recall(
-        self,
-        query: str,
-        scope: str | None = None,
-        categories: list[str] | None = None,
-        limit: int = 10,
-        depth: Literal["shallow", "deep"] = "shallow",
-        source: str | None = None,
-        include_private: bool = False,
-    ) -> list[MemoryMatch]:
-        """What is remembered about ``query``, best first.
+    @property
+    def _llm(self) -> Any:
+        if not self._bridge.has_llm:
+            # CrewAI's default would send the text to OpenAI, which nobody asked for.
+            raise ConfigurationError("this needs an LLM and the memory has none: pass llm= to PersistentMemory")
+        return cast(Callable[[Any], Any], cast(property, Memory._llm).fget)(self)
 
-        Args:
-            query: text.
-            scope: a path; only what is there and below it.
-            categories: only entries that share one of these.
-            limit: most results.
-            depth: ``"shallow"`` (default) is one hybrid search and no LLM; ``"deep"`` is CrewAI's own flow, which
-                needs ``llm``.
-            source: private entries of this source are included.
-            include_private: all private entries are included.
+    @property
+    def _is_read_only(self) -> bool:
+        # A field since it is a pydantic model, a private attribute in 1.10.
+        return bool(getattr(self, "read_only", False) or getattr(self, "_read_only", False))
 
-        Raises:
-            ConfigurationError: ``"deep"`` without ``llm``.
-            ScopeError, StoreError, EmbedderError: the search failed.
-        """
-        if depth == "deep":
-            with logged("recall", self):
-                return super(PersistentMemory, self._bound()).recall(
-                    storable_text(query), scope, categories, limit, "deep", source, include_private
-                )
-        [found] = self.recall_each([query], [scope], categories, limit, source, include_private)
-        return found
+    def _submit_save(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Future[Any]:
+        run = current_run.get()
 
-    def recall_each(
-        self,
-        queries: Sequence[str],
-        scopes: Sequence[str | None] | None = None,
-        categories: list[str] | None = None,
-        limit: int = 10,
-        source: str | None = None,
-        include_private: bool = False,
-    ) -> list[list[MemoryMatch]]:
-        """Several recalls in one round trip, each with ``limit`` results at most; the lists in the queries' order.
+        def of_this_run(*args: Any, **kwargs: Any) -> Any:
+            # The pool's thread has another context, in 1.10 none: a failure is this run's all the same.
+            current_run.set(run)
+            return fn(*args, **kwargs)
 
-        Not ``recall_many``: CrewAI is to have a method of that name (its pull request 7666) whose answer is one list.
+        return super()._submit_save(of_this_run, *args, **kwargs)
 
-        Args:
-            queries: texts.
-            scopes: one path for each query.
-            categories, limit, source, include_private: for all of them, see :meth:`recall`.
-
-        Raises:
-            ScopeError, StoreError, EmbedderError: the search failed.
-        """
-        self.drain_writes()
-        queries = list(map(storable_text, queries))
-        asked = "; ".join(dict.fromkeys(map(str, queries)))
-        with query_events(self, asked, limit) as results:
-            entries = self.store.search_many(
-                queries,
-                limit=limit,
-                paths=[self._path(scope, None) for scope in scopes or [None] * len(queries)],
-                categories=categories,
-                include_private=include_private,
-                reader=source,
-            )
-            matches = [[self._match(entry) for entry in each] for each in entries]
-            for each in matches:
-                results += each
-            if results and not self._is_read_only:
-                touch(self.store, list(dict.fromkeys(match.record.id for match in results)))
-        return matches
-
-    async def arecall_each(self, queries: Sequence[str], *args: Any, **kwargs: Any) -> list[list[MemoryMatch]]:
-        return await call(self.recall_each, queries, *args, **kwargs)
-
-    def _match(self, entry: MemoryEntry) -> MemoryMatch:
-        reasons = match_reasons(self.store, entry)
-        return MemoryMatch(record=to_record(entry), score=entry.score or 0.0, match_reasons=reasons)
+    def _on_save_done(self, future: Future[Any]) -> None:
+        error = None if future.cancelled() else future.exception()
+        if error is not None:
+            logger.error("a background save failed, its memories are not stored: %s", redact(str(error)))
+        super()._on_save_done(future)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from crewai.memory.types import MemoryRecord, ScopeInfo
+from crewai.memory.types import MemoryRecord
 
-from ...entry import MemoryEntry, PathInfo
+from ...entry import MemoryEntry
 from ...errors import EmbedderError
 from ...storable import storable_metadata, storable_text
 from ...store.base import MemoryStore
 from ..checkpoint_recipe import written_as
-from ..saving import record_fields
+from ..record_conversion import record_fields
 
 
 def to_entry(record: MemoryRecord) -> MemoryEntry:
@@ -31,19 +31,7 @@ def to_entry(record: MemoryRecord) -> MemoryEntry:
 
 
 def to_record(entry: MemoryEntry) -> MemoryRecord:
-    embedding = None if entry.embedding is None else list(entry.embedding)
-    return MemoryRecord(**record_fields(entry), embedding=embedding)
-
-
-def to_scope_info(info: PathInfo) -> ScopeInfo:
-    return ScopeInfo(
-        path=info.path,
-        record_count=info.count,
-        categories=list(info.categories),
-        oldest_record=info.oldest,
-        newest_record=info.newest,
-        child_scopes=list(info.children),
-    )
+    return MemoryRecord(**record_fields(entry))
 
 
 class TextVector(list[float]):
@@ -79,7 +67,7 @@ class TextEmbedder:
         self._store = store
 
     def __call__(self, texts: list[str]) -> list[list[float]]:
-        embedder = getattr(self._store, "embedder", None)
+        embedder = self._store.embedder
         if embedder is None:
             return [TextVector([], text) for text in texts]
         try:

@@ -29,7 +29,8 @@ from ...store.base import MemoryStore
 from ...store.factory import open_configured
 from ..checkpoint_recipe import Recipe, spec_of, written_as
 from ..checkpoint_restore import Share
-from .records import to_entry, to_record, to_scope_info
+from ..record_conversion import scope_info_fields
+from .records import to_entry, to_record
 
 logger = logging.getLogger("crewai_persistent_memory")
 
@@ -222,7 +223,7 @@ class QdrantStorageBackend(NotPickled):
         return [to_record(entry) for entry in self._store.list(path=scope_prefix, limit=limit, offset=offset)]
 
     def get_scope_info(self, scope: str) -> ScopeInfo:
-        return to_scope_info(self._store.info(scope))
+        return ScopeInfo(**scope_info_fields(self._store.info(scope)))
 
     def list_scopes(self, parent: str = "/") -> list[str]:
         return list(self._store.children(parent))

@@ -3,8 +3,8 @@
 CrewAI (>= 1.14) restores a checkpoint by building its own ``Memory`` of what was written, and copies an agent (>= 1.11)
 by building one of what was dumped. It builds one where nothing but ``memory=True`` was said, and for every flow. All of
 them are built in one place, whoever asks: ``Memory.model_post_init``, in 1.10 ``Memory.__init__``. There the new object
-becomes one of ours if its storage is ours (a spec of :mod:`..checkpoint_recipe`, or a backend of this package), or if it
-was given no storage and :func:`register` was called with ``default=True``.
+becomes one of ours if its storage is ours (a spec of :mod:`..checkpoint_recipe`, or a backend of this package), or if
+it was given no storage and :func:`register` was called with ``default=True``.
 """
 
 from __future__ import annotations
@@ -23,15 +23,14 @@ from ..checkpoint_recipe import Recipe, is_spec, read_spec, recipe_of
 from ..checkpoint_restore import reopened, withheld
 from ..defaults import current, default_memory
 from ..external_memory import ExternalMemory
-from .hosted_memory import HostedMemory
+from ..scope_views import View
 from .memory import PersistentMemory
-from .scope_views import PersistentScope, PersistentSlice
 from .storage_backend import QdrantStorageBackend
 from .third_party_storage import ForeignMemory, NoBackend
 
 logger = logging.getLogger("crewai_persistent_memory")
 
-OURS = (HostedMemory, ForeignMemory)
+OURS = (PersistentMemory, ForeignMemory)
 _STATE = ("__dict__", "__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
 
 
@@ -179,12 +178,10 @@ def build(recipe: Recipe, store: Any, share: Any = None) -> Memory:
     """A memory over a store that is open, and the share in it that it gives back when it is closed."""
     memory = PersistentMemory.__new__(_class_of(recipe))
     PersistentMemory.__init__(memory, store=store, llm=recipe.llm, infer=recipe.infer, **recipe.options)
-    memory.hold(share)
-    if recipe.view is None:
-        return memory
-    kind: Any = PersistentScope if "root_path" in recipe.view else PersistentSlice
-    view: Memory = kind(memory, **recipe.view)
-    return view
+    if recipe.view is not None:
+        memory = memory._viewing(View.read(recipe.view))
+    memory._hold(share)
+    return memory
 
 
 def _class_of(recipe: Recipe) -> type[PersistentMemory]:

@@ -11,7 +11,7 @@ from crewai.memory.unified_memory import Memory
 from ...config.environment import refuse_unknown
 from ...embedding import redact
 from ...errors import ConfigurationError
-from ..options import OUR_OPTIONS
+from ..memory_options import OUR_OPTIONS
 
 # What CrewAI's Memory takes differs by version; storage, embedder and llm are decided here.
 _CREWAI_OPTIONS: Final = frozenset(inspect.signature(Memory).parameters) - {"storage", "embedder", "llm", "memory_kind"}

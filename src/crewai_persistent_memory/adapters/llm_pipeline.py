@@ -1,0 +1,35 @@
+"""What is asked of CrewAI's own LLM flows (>= 1.10). ``unified/llm_pipeline.py`` asks them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from crewai.memory.types import MemoryMatch, MemoryRecord
+
+
+class Pipeline(Protocol):
+    """CrewAI's own LLM flows, and its saving in the background (>= 1.10). All methods block."""
+
+    @property
+    def extracts(self) -> bool:
+        """Whether CrewAI's LLM decides what is remembered."""
+
+    def bound(self) -> Pipeline:
+        """The same, fixed to the scope of this moment, for threads that may have no context."""
+
+    def remember(self, content: str, **fields: Any) -> MemoryRecord | None: ...
+
+    def remember_many(self, contents: list[str], **fields: Any) -> list[MemoryRecord]: ...
+
+    def extract_memories(self, content: str) -> list[str]: ...
+
+    def recall(self, query: str, scope: str | None, *about: Any) -> list[MemoryMatch]: ...
+
+    def submit(self, save: Callable[[], Any]) -> None:
+        """Save in the background."""
+
+    def pending(self) -> list[Future[Any]]:
+        """The background saves that are not done."""

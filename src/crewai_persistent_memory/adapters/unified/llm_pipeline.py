@@ -1,0 +1,56 @@
+"""CrewAI's own flows of a memory: extracting, analysing, consolidating, deep recall, saving in the background.
+
+Contracts of CrewAI this relies on (seen in 1.10.1, 1.12.2, 1.14.7, 1.15.30): they are methods of ``Memory``, block, and
+run in threads of their own, in 1.10 without the caller's context. So the scope is resolved in the caller's thread, and
+they are given a memory that is bound to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+from crewai.memory.types import MemoryMatch, MemoryRecord
+from crewai.memory.unified_memory import Memory
+
+
+@dataclass(frozen=True)
+class LLMPipeline:
+    """The flows of one memory.
+
+    Attributes:
+        memory: a ``PersistentMemory``.
+        extracts: whether CrewAI's LLM decides what is remembered.
+    """
+
+    memory: Any
+    extracts: bool
+
+    def bound(self) -> LLMPipeline:
+        """The same, fixed to the scope of this moment."""
+        return LLMPipeline(self.memory._bound(), self.extracts)
+
+    # By the name of CrewAI's class: the memory's own methods of these names decide whether they are called.
+
+    def remember(self, content: str, **fields: Any) -> MemoryRecord | None:
+        return Memory.remember(self.memory, content, **fields)
+
+    def remember_many(self, contents: list[str], **fields: Any) -> list[MemoryRecord]:
+        return Memory.remember_many(self.memory, contents, **fields)
+
+    def extract_memories(self, content: str) -> list[str]:
+        return Memory.extract_memories(self.memory, content)
+
+    def recall(self, query: str, scope: str | None, *about: Any) -> list[MemoryMatch]:
+        return Memory.recall(self.memory, query, scope, *about)
+
+    def submit(self, save: Callable[[], Any]) -> None:
+        """Save in the background, one save after another."""
+        self.memory._submit_save(save)
+
+    def pending(self) -> list[Future[Any]]:
+        """The background saves that are not done."""
+        with self.memory._pending_lock:
+            return list(self.memory._pending_saves)
