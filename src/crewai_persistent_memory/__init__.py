@@ -59,12 +59,17 @@ if TYPE_CHECKING:
     from .ranking import RankingWeights
     from .scope import Scope
     from .scope_context import ScopeFields, use_scope
+    from .store import operations
+    from .store.backend import Backend, Capabilities
     from .store.base import MemoryStore
     from .store.factory import open_store
-    from .store.operations import AddedMessages
+    from .store.middleware import Middleware, Trace, read_only, tracing
+    from .store.operations import AddedMessages, Page
 
 _HOME = {
     "AddedMessages": ".store.operations",
+    "Backend": ".store.backend",
+    "Capabilities": ".store.backend",
     "CollectionArgs": ".config.arguments",
     "Crew": ".adapters.crew",
     "EntryArgs": ".entry",
@@ -78,6 +83,8 @@ _HOME = {
     "MemoryEntry": ".entry",
     "MemoryOptions": ".config.arguments",
     "MemoryStore": ".store.base",
+    "Middleware": ".store.middleware",
+    "Page": ".store.operations",
     "PathInfo": ".entry",
     "PersistentMemory": ".adapters.memory",
     "PersistentMemoryOptions": ".adapters.options",
@@ -87,9 +94,13 @@ _HOME = {
     "Scope": ".scope",
     "ScopeFields": ".scope_context",
     "ServerArgs": ".config.arguments",
+    "Trace": ".store.middleware",
+    "operations": ".store.operations",
     "open_store": ".store.factory",
+    "read_only": ".store.middleware",
     "register": ".adapters.register",
     "restoring": ".adapters.checkpoint_restore",
+    "tracing": ".store.middleware",
     "unregister": ".adapters.register",
     "use_scope": ".scope_context",
 }
@@ -98,6 +109,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AddedMessages",
+    "Backend",
+    "Capabilities",
     "CollectionArgs",
     "ConfigurationError",
     "Crew",
@@ -122,9 +135,11 @@ __all__ = [
     "MemoryEntry",
     "MemoryOptions",
     "MemoryStore",
+    "Middleware",
     "MissingScopeError",
     "NotPicklableError",
     "Outcome",
+    "Page",
     "PathInfo",
     "PersistentMemory",
     "PersistentMemoryError",
@@ -150,10 +165,14 @@ __all__ = [
     "StorePathError",
     "StorePermissionError",
     "StoreUnavailableError",
+    "Trace",
     "UnsupportedCrewAIError",
     "open_store",
+    "operations",
+    "read_only",
     "register",
     "restoring",
+    "tracing",
     "unregister",
     "use_scope",
 ]
@@ -162,7 +181,9 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOME.get(name, ".errors"), __name__), name)
+    home = _HOME.get(name, ".errors")
+    module = import_module(home, __name__)
+    value = module if home.endswith(f".{name}") else getattr(module, name)
     globals()[name] = value
     return value
 

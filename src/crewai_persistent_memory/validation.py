@@ -202,3 +202,15 @@ def check_search_limit(value: int) -> int:
         InvalidArgumentError: see :func:`check_limit`.
     """
     return check_limit(value, most=MOST_FOUND)
+
+
+def check_page_size(value: int, name: str) -> int:
+    """``value`` if it is a whole number from 1 to :data:`MOST_FOUND`: a page is held in memory.
+
+    Raises:
+        InvalidArgumentError: it is not; the message names the argument.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_FOUND:
+        shown = value if not isinstance(value, int) or abs(value) < 10**30 else "more than 10^30"
+        raise InvalidArgumentError(f"{name} must be a whole number from 1 to {MOST_FOUND:,}, got {shown!r}")
+    return value

@@ -6,7 +6,7 @@ Each method stands here twice, blocking and awaiting, over one generator of ``sc
 from __future__ import annotations
 
 import builtins
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any, TypeVar
 
@@ -15,14 +15,14 @@ from typing_extensions import Self, Unpack
 from ..config.options import MemoryConfig
 from ..embedding import Embedder
 from ..entry import EntryArgs, EntryChanges, EntryFields, FilterArgs, MemoryEntry, PathInfo
-from ..io.steps import arun, run
+from ..io.steps import Steps, arun, run
 from ..pickling import NotPickled
 from ..ranking import RankingWeights
 from ..scope import Scope, ScopeBinding
 from ..scope_context import NO_SCOPE, ScopeFields, given_scope
 from .backend import Backend, Capabilities
 from .middleware import Middleware, wrapped
-from .operations import AddedMessages, Message
+from .operations import AddedMessages, Message, Page, ScanPage
 from .scoped_operations import ScopedOperations
 
 T = TypeVar("T")
@@ -60,6 +60,21 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
             weights=weights,
         )
         self._owns_backend = owns_backend
+
+    @classmethod
+    def over(cls, backend: Backend, scope: Scope = NO_SCOPE, **fields: Unpack[ScopeFields]) -> Self:
+        """A store over a backend of your own; closing it closes the backend.
+
+        Args:
+            backend: see :class:`~.backend.Backend`.
+            scope: a whole scope, in place of the fields.
+            fields: ``user_id``, ``project_id``, ``run_id``, ``agent_id``, ``org_id``; those left out come from
+                ``use_scope`` at every call.
+
+        Raises:
+            ScopeError: about the scope fields.
+        """
+        return cls(backend, ScopeBinding.of(given_scope(scope, fields), **fields))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.backend!r})"
@@ -397,13 +412,70 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
         return await arun(self.steps.get(id))
 
     def list(self, *, limit: int = 200, offset: int = 0, **filters: Unpack[FilterArgs]) -> list[MemoryEntry]:
-        """Entries, newest first; equal times keep one order over all pages."""
+        """Entries, newest first; equal times keep one order over all pages.
+
+        The engine reads ``offset`` entries to leave them out: :meth:`page` continues where the page before ended, and
+        :meth:`scan` reads everything.
+        """
         return run(self.steps.list(limit=limit, offset=offset, **filters))
 
     async def alist(
         self, *, limit: int = 200, offset: int = 0, **filters: Unpack[FilterArgs]
     ) -> builtins.list[MemoryEntry]:
         return await arun(self.steps.list(limit=limit, offset=offset, **filters))
+
+    def page(self, *, cursor: str | None = None, limit: int = 100, **filters: Unpack[FilterArgs]) -> Page:
+        """One page of the entries, in the order of :meth:`list`, and the cursor of the next page.
+
+        A page costs the same wherever it begins, also among thousands of entries of one time. Entries that are added or
+        deleted between two pages move no other entry. Mem0 lists the whole scope for each page::
+
+            page = store.page(limit=50)
+            while page.cursor is not None:
+                page = store.page(cursor=page.cursor, limit=50)
+
+        Args:
+            cursor: the cursor of the page before; ``None`` for the first page. It holds a time and an id, no content.
+                It works in every process, but only in its scope and its kind of store.
+            limit: most entries, 1 to 10,000. A page may have fewer; only ``Page.cursor`` says whether it is the last.
+            filters: see :class:`EntryFilter`; the same ones for each page.
+
+        Raises:
+            InvalidArgumentError: the cursor was cut or changed, or comes from another scope.
+        """
+        return run(self.steps.page(cursor=cursor, limit=limit, **filters))
+
+    async def apage(self, *, cursor: str | None = None, limit: int = 100, **filters: Unpack[FilterArgs]) -> Page:
+        return await arun(self.steps.page(cursor=cursor, limit=limit, **filters))
+
+    def scan(
+        self, *, with_vectors: bool = False, page_size: int = 200, **filters: Unpack[FilterArgs]
+    ) -> Iterator[MemoryEntry]:
+        """Every entry of the scope that matches, once, however many there are.
+
+        The memory used is that of one page. The order is the engine's, and no write changes it: an entry that exists
+        during the whole scan comes exactly once; an entry that is added or deleted during the scan may come or not.
+        The scope is that of this call, also where the iterator is read in another ``use_scope`` block. An iterator
+        that is not read to its end holds nothing open.
+
+        Mem0 has no stable cursor. There a scan is one listing of the whole scope, all of it in memory, without vectors.
+
+        Args:
+            with_vectors: entries have their ``embedding``.
+            page_size: entries of one request, 1 to 10,000; a server's strict mode may make it smaller.
+            filters: see :class:`EntryFilter`.
+
+        Raises:
+            InvalidArgumentError: an argument is wrong; raised by the call itself.
+            StoreClosedError: the store was closed in the midst of it; raised where the next page is read.
+        """
+        return _entries(self.steps.scan(with_vectors=with_vectors, page_size=page_size, **filters))
+
+    def ascan(
+        self, *, with_vectors: bool = False, page_size: int = 200, **filters: Unpack[FilterArgs]
+    ) -> AsyncIterator[MemoryEntry]:
+        """:meth:`scan` for ``async for``."""
+        return _aentries(self.steps.scan(with_vectors=with_vectors, page_size=page_size, **filters))
 
     def count(self, **filters: Unpack[FilterArgs]) -> int:
         """How many entries match."""
@@ -460,3 +532,24 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         # CrewAI deep-copies crews; a copy remembers in the same place.
         return self
+
+
+def _entries(page_at: Callable[[str | None], Steps[ScanPage]]) -> Iterator[MemoryEntry]:
+    cursor = None
+    while True:
+        page = run(page_at(cursor))
+        yield from page.entries
+        cursor = page.cursor
+        if cursor is None:
+            return
+
+
+async def _aentries(page_at: Callable[[str | None], Steps[ScanPage]]) -> AsyncIterator[MemoryEntry]:
+    cursor = None
+    while True:
+        page = await arun(page_at(cursor))
+        for entry in page.entries:
+            yield entry
+        cursor = page.cursor
+        if cursor is None:
+            return

@@ -21,7 +21,7 @@ from ..errors import StorePermissionError
 from ..io.steps import Steps
 from ..scope import Scope
 from .backend import Execute
-from .operations import Operation, Touch
+from .operations import Operation, Page, ScanPage, Touch
 
 logger = logging.getLogger("crewai_persistent_memory")
 
@@ -117,6 +117,8 @@ def _size_of(operation: Operation[Any], answer: Any) -> int | None:
         return int(answer)
     if isinstance(answer, int):
         return answer
+    if isinstance(answer, (Page, ScanPage)):
+        return len(answer.entries)
     if isinstance(answer, list):
         return sum(len(each) if isinstance(each, list) else 1 for each in answer)
     return None

@@ -235,6 +235,65 @@ class List(ReadOperation[list[MemoryEntry]]):
 
 
 @dataclass(frozen=True)
+class Page:
+    """Entries, newest first, and where the next ones begin.
+
+    Attributes:
+        entries: at most as many as were asked for.
+        cursor: for the next page; ``None`` at the end.
+    """
+
+    entries: tuple[MemoryEntry, ...]
+    cursor: str | None
+
+
+@dataclass(frozen=True)
+class ListPage(ReadOperation[Page]):
+    """The entries from a cursor on, in the order of :class:`List`.
+
+    Attributes:
+        limit: most entries, at least 1.
+        cursor: the backend's own text, from the page before; ``None`` for the first page.
+    """
+
+    filter: EntryFilter
+    limit: int
+    cursor: str | None
+
+
+@dataclass(frozen=True)
+class ScanPage:
+    """Some entries of a scan.
+
+    Attributes:
+        entries: in the scan's order.
+        cursor: for the next page; ``None`` at the end.
+    """
+
+    entries: tuple[MemoryEntry, ...]
+    cursor: str | None
+
+
+@dataclass(frozen=True)
+class Scan(ReadOperation[ScanPage]):
+    """The entries from a cursor on, in an order that no write changes.
+
+    An entry that is there from the first page to the last is in one page. One that is added or deleted in between may
+    be in none.
+
+    Attributes:
+        limit: most entries, at least 1. A backend that can only list everything answers with one page of all entries.
+        cursor: the backend's own text, from the page before; ``None`` for the first page.
+        with_vectors: with the vectors, where the backend has the capability ``vectors``.
+    """
+
+    filter: EntryFilter
+    limit: int
+    cursor: str | None = None
+    with_vectors: bool = False
+
+
+@dataclass(frozen=True)
 class Count(ReadOperation[int]):
     """How many entries match."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import builtins
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, cast
@@ -31,9 +31,10 @@ from ..errors import EntryNotFoundError, InvalidArgumentError, InvalidEntryError
 from ..io.steps import Steps
 from ..ranking import RankingWeights
 from ..scope import Scope, ScopeBinding
-from ..validation import check_id, check_limit, check_search_limit, check_text, normalize_path, utcnow
+from ..validation import check_id, check_limit, check_page_size, check_search_limit, check_text, normalize_path, utcnow
 from . import operations as op
 from .backend import Capabilities, Execute
+from .cursors import opened, sealed
 
 
 class ScopedOperations:
@@ -212,6 +213,34 @@ class ScopedOperations:
         check_limit(offset, "offset")
         make = partial(op.List, limit=limit, offset=offset)
         return self._read(make, filters, [])
+
+    def page(self, *, cursor: str | None = None, limit: int = 100, **filters: Unpack[FilterArgs]) -> Steps[op.Page]:
+        check_page_size(limit, "limit")
+        filter = EntryFilter.of(filters)
+        scope = self.scope
+        start = None if cursor is None else opened(cursor, scope)
+        if filter.matches_nothing:
+            return op.Page((), None)
+        page = yield from self._execute(op.ListPage(scope, self.include_shared, filter, limit, start))
+        return page if page.cursor is None else replace(page, cursor=sealed(page.cursor, scope))
+
+    def scan(
+        self, *, with_vectors: bool = False, page_size: int = 200, **filters: Unpack[FilterArgs]
+    ) -> Callable[[str | None], Steps[op.ScanPage]]:
+        """The scan as a function: the cursor of the page before, or ``None``, gives the steps of the next page.
+
+        Arguments are checked, and the scope is resolved, before it returns: all pages have the same scope.
+        """
+        check_page_size(page_size, "page_size")
+        filter = EntryFilter.of(filters)
+        first = op.Scan(self.scope, self.include_shared, filter, page_size, None, with_vectors)
+
+        def page_at(cursor: str | None) -> Steps[op.ScanPage]:
+            if filter.matches_nothing:
+                return op.ScanPage((), None)
+            return (yield from self._execute(replace(first, cursor=cursor)))
+
+        return page_at
 
     def count(self, **filters: Unpack[FilterArgs]) -> Steps[int]:
         return self._read(op.Count, filters, 0)

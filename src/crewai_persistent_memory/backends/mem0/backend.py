@@ -5,13 +5,14 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Final, cast
+from typing import Any, ClassVar, Final, TypeAlias, cast
 
 from ...entry import EntryFields, EntryFilter, MemoryEntry, PathInfo
 from ...io.steps import Steps
 from ...scope import Scope, owners_visible_to
 from ...store import operations as op
 from ...store.backend import Backend, Capabilities
+from ...store.cursors import Position
 from ...validation import check_id, child_paths, path_ancestors, utcnow
 from .api import Extraction, Mem0Api
 from .codec import Record, checked_entry, expiry, metadata_of
@@ -21,6 +22,13 @@ FEW: Final = 3
 
 SPARE: Final = 4
 """How many times the limit a search with filters asks Mem0 for, before it asks for all it can have."""
+
+CURSOR: Final = "mem0"
+"""The name of this backend in cursors."""
+
+_Listing: TypeAlias = (
+    op.List | op.ListPage | op.Scan | op.Count | op.CountCategories | op.ListChildren | op.DescribePath
+)
 
 
 class Mem0Backend(Backend):
@@ -163,10 +171,20 @@ class Mem0Backend(Backend):
         return None if found is None else found.entry
 
     def _list(self, operation: op.List) -> Steps[list[MemoryEntry]]:
-        found = yield from self._entries(operation)
-        found.sort(key=lambda entry: entry.id)
-        found.sort(key=lambda entry: entry.created_at, reverse=True)
-        return found[operation.offset : operation.offset + operation.limit]
+        found = yield from self._newest_first(operation)
+        return [record.entry for record in found[operation.offset : operation.offset + operation.limit]]
+
+    def _list_page(self, operation: op.ListPage) -> Steps[op.Page]:
+        start = None if operation.cursor is None else Position.of(operation.cursor, CURSOR)
+        found = yield from self._newest_first(operation)
+        rest = [record for record in found if start is None or _is_from(start, record)]
+        page, after = rest[: operation.limit], rest[operation.limit : operation.limit + 1]
+        cursor = Position(after[0].entry.created_at, after[0].id).text(CURSOR) if after else None
+        return op.Page(tuple(record.entry for record in page), cursor)
+
+    def _scan(self, operation: op.Scan) -> Steps[op.ScanPage]:
+        # Mem0's pages have numbers, and move when something is added: one listing of everything does not.
+        return op.ScanPage(tuple((yield from self._entries(operation))), None)
 
     def _count(self, operation: op.Count) -> Steps[int]:
         return len((yield from self._entries(operation)))
@@ -195,11 +213,17 @@ class Mem0Backend(Backend):
 
     # -- finding ---------------------------------------------------------------------------------------------------
 
-    def _entries(
-        self, operation: op.List | op.Count | op.CountCategories | op.ListChildren | op.DescribePath
-    ) -> Steps[list[MemoryEntry]]:
-        found = yield from self._selected(operation.filter, operation.scope, include_shared=operation.include_shared)
-        return [record.entry for record in found]
+    def _entries(self, operation: _Listing) -> Steps[list[MemoryEntry]]:
+        return [record.entry for record in (yield from self._records(operation))]
+
+    def _newest_first(self, operation: _Listing) -> Steps[list[Record]]:
+        found = yield from self._records(operation)
+        found.sort(key=lambda record: record.id)
+        found.sort(key=lambda record: record.entry.created_at, reverse=True)
+        return found
+
+    def _records(self, operation: _Listing) -> Steps[list[Record]]:
+        return self._selected(operation.filter, operation.scope, include_shared=operation.include_shared)
 
     def _selected(self, filter: EntryFilter, scope: Scope, *, include_shared: bool) -> Steps[list[Record]]:
         found = yield from self.api.everything(owners_visible_to(scope, include_shared=include_shared))
@@ -240,12 +264,22 @@ class Mem0Backend(Backend):
         op.Search: _search,
         op.Get: _get,
         op.List: _list,
+        op.ListPage: _list_page,
+        op.Scan: _scan,
         op.Count: _count,
         op.CountCategories: _count_categories,
         op.ListChildren: _list_children,
         op.DescribePath: _describe_path,
         op.Health: _health,
     }
+
+
+def _is_from(start: Position, record: Record) -> bool:
+    """Whether a record is at a position or after it, newest first."""
+    created_at = record.entry.created_at
+    return created_at < start.created_at or (
+        created_at == start.created_at and start.id is not None and record.id >= start.id
+    )
 
 
 def _entry(id: str, content: str, about: EntryFields) -> MemoryEntry:

@@ -77,6 +77,8 @@ _ANSWERS: Final[Mapping[type, Callable[[Any, Collection], Steps[Any]]]] = {
     op.Nearest: reads.nearest,
     op.Get: reads.get,
     op.List: reads.list_entries,
+    op.ListPage: reads.list_page,
+    op.Scan: reads.scan,
     op.Count: reads.count,
     op.CountCategories: reads.count_categories,
     op.ListChildren: reads.list_children,

@@ -9,6 +9,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from ...embedding import Embedder, KeywordEncoder, SparseVector
 from ...ranking import Ranking
+from ...scope import Scope
 from .manifest import Descriptor
 
 T = TypeVar("T")
@@ -125,12 +126,25 @@ class Delete(Request[int]):
 
 @dataclass(frozen=True)
 class SetPayload(Request[None]):
-    """Set these keys on the matching points. In the ``background`` the caller does not wait
-    for it, nor hears if it fails."""
+    """Set these keys on the matching points."""
 
     where: Where
     payload: Mapping[str, Any]
-    background: bool = False
+
+
+@dataclass(frozen=True)
+class NoteAccess(Request[None]):
+    """Set when entries were last read, some time soon. The caller does not wait for it, nor hears if it fails.
+
+    Attributes:
+        scope: the reader's.
+        ids: of entries; one that is not visible is left alone.
+        moment: naive UTC.
+    """
+
+    scope: Scope
+    ids: tuple[str, ...]
+    moment: datetime
 
 
 @dataclass(frozen=True)
@@ -175,6 +189,23 @@ class Everything(Request["list[Hit]"]):
 
     where: Where
     whole: bool
+
+
+@dataclass(frozen=True)
+class Scroll(Request["tuple[list[Hit], str | None]"]):
+    """Some of the matching points, whole, in the order of their ids; and the id at which the next ones begin.
+
+    Attributes:
+        where: the scope, and filters.
+        limit: most points; the engine may give fewer.
+        start: the id to begin at. It need not exist.
+        with_vectors: with dense vectors.
+    """
+
+    where: Where
+    limit: int
+    start: str | None = None
+    with_vectors: bool = False
 
 
 @dataclass(frozen=True)

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from ...entry import MemoryEntry, PathInfo
 from ...io.steps import Steps, work
 from ...ranking import Ranking
 from ...scope import Scope, owners_visible_to
 from ...store import operations as op
+from ...store.cursors import Position, not_ours
 from ...validation import child_paths, utcnow
 from .changes import is_long
 from .codec import to_entry
 from .collection import Collection
 from .dense_vectors import vectors_to_search
-from .engine_requests import Count, Describe, Facet, Hit, Profile, Retrieve, Search, SearchMany, Where
-from .paging import page_of
-from .schema import checked, point_id, where_filter, where_visible
+from .engine_requests import Count, Describe, Facet, Hit, Profile, Retrieve, Scroll, Search, SearchMany, Where
+from .paging import page_from, page_of
+from .schema import checked, is_point_id, point_id, where_filter, where_visible
+
+CURSOR: Final = "qdrant"
+"""The name of this backend in cursors."""
 
 
 def search(operation: op.Search, collection: Collection) -> Steps[list[list[MemoryEntry]]]:
@@ -36,7 +40,8 @@ def search(operation: op.Search, collection: Collection) -> Steps[list[list[Memo
 def _searches(operation: op.Search, profile: Profile, dense: Mapping[str, Sequence[float]]) -> list[Search]:
     weights = operation.weights
     assert weights is not None, "Qdrant has the capability to rank"
-    ranking = Ranking(weights, utcnow())
+    # To the second: what is ranked in the same second is ranked by one formula, which an engine keeps.
+    ranking = Ranking(weights, utcnow().replace(microsecond=0))
     corpus = where_visible(operation.scope, include_shared=operation.include_shared)
     return [
         Search(
@@ -97,6 +102,21 @@ def list_entries(operation: op.List, collection: Collection) -> Steps[list[Memor
     return _entries(hits, operation)
 
 
+def list_page(operation: op.ListPage, collection: Collection) -> Steps[op.Page]:
+    start = None if operation.cursor is None else Position.of(operation.cursor, CURSOR)
+    if start is not None and start.id is not None and not is_point_id(start.id):
+        raise not_ours()
+    hits, next_one = yield from page_from(collection, _where(operation), operation.limit, start)
+    return op.Page(tuple(_entries(hits, operation)), None if next_one is None else next_one.text(CURSOR))
+
+
+def scan(operation: op.Scan, collection: Collection) -> Steps[op.ScanPage]:
+    hits, next_id = yield from collection.ask(
+        Scroll(_where(operation), operation.limit, operation.cursor, operation.with_vectors)
+    )
+    return op.ScanPage(tuple(_entries(hits, operation)), next_id)
+
+
 def count(operation: op.Count, collection: Collection) -> Steps[int]:
     return (yield from collection.ask(Count(_where(operation))))
 
@@ -130,7 +150,9 @@ def _children(collection: Collection, where: Where, path: str) -> Steps[tuple[st
     return tuple(child_paths(path, ancestors))
 
 
-def _where(operation: op.List | op.Count | op.CountCategories | op.ListChildren | op.DescribePath) -> Where:
+def _where(
+    operation: op.List | op.ListPage | op.Scan | op.Count | op.CountCategories | op.ListChildren | op.DescribePath,
+) -> Where:
     return where_filter(operation.filter, operation.scope, include_shared=operation.include_shared)
 
 

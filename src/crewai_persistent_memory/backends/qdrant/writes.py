@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
-from ...entry import EntryFilter, MemoryEntry
+from ...entry import MemoryEntry
 from ...io.steps import Steps, work
 from ...scope import Scope
 from ...store import operations as op
@@ -16,9 +16,9 @@ from .changes import change_entry, is_long, replace_entry, with_vectors
 from .codec import to_entry, to_points
 from .collection import Collection
 from .dense_vectors import embed_all, embed_some
-from .engine_requests import Delete, Describe, Profile, SetPayload, Upsert
+from .engine_requests import Delete, Describe, NoteAccess, Profile, Upsert
 from .reads import find
-from .schema import format_time, where_filter
+from .schema import access_write, where_filter
 
 
 def put(operation: op.Put, collection: Collection) -> Steps[None]:
@@ -74,9 +74,8 @@ def delete(operation: op.Delete, collection: Collection) -> Steps[int]:
 
 
 def touch(operation: op.Touch, collection: Collection) -> Steps[None]:
-    where = where_filter(EntryFilter(ids=operation.ids), operation.scope, include_shared=False)
-    last_accessed = {"last_accessed": format_time(utcnow())}
-    yield from collection.ask(SetPayload(where, last_accessed, operation.background))
+    note = NoteAccess(operation.scope, operation.ids, utcnow())
+    yield from collection.ask(note if operation.background else access_write(note))
 
 
 def embed_missing(operation: op.EmbedMissing, collection: Collection) -> Steps[int]:

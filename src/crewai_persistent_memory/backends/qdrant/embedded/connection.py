@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from ....embedding import Embedder, KeywordEncoder
+from ....errors import StoreClosedError
 from ....io.shared import Shared
 from ....io.steps import Steps, Work
 from ..engine_requests import Describe, Profile, Request
@@ -36,6 +37,8 @@ class EmbeddedConnection:
         """There is one collection and one shard."""
 
     def ask(self, request: Request[T], route: None = None) -> Steps[T]:
+        if self._closed:  # the engine may be open for other handles
+            raise StoreClosedError(f"the memory store at {self._engine.path} is closed: open it again")
         if isinstance(request, Describe):
             return cast(T, Profile(self._engine.descriptor, self._embedder, self._encoder))
         return cast(T, (yield Work(partial(self._engine.execute, request))))

@@ -9,9 +9,10 @@ is in the write-ahead log and survives ``kill -9``; errors are plain ``Exception
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from ....errors import (
     DimensionMismatchError,
     EmbedderMismatchError,
     EngineError,
+    PersistentMemoryError,
     StoreClosedError,
     StoreCorruptedError,
 )
@@ -36,9 +38,11 @@ from ..engine_requests import (
     Health,
     Hit,
     NoDense,
+    NoteAccess,
     Ordered,
     Request,
     Retrieve,
+    Scroll,
     Search,
     SearchMany,
     SetPayload,
@@ -49,7 +53,8 @@ from ..engine_requests import (
 )
 from ..manifest import KEYWORDS as KEYWORDS_ONLY
 from ..manifest import Descriptor
-from ..schema import DENSE
+from ..schema import DENSE, access_write
+from .access_times import AccessTimes
 from .changes import change, is_long_change, size_of_change
 from .checksums import LEDGER, seal
 from .directory import DELETE_RESERVE, WRITE_RESERVE, StoreDirectory
@@ -62,8 +67,13 @@ from .rebuild import ensure_dense, load_shard, rewrite, swap
 from .salvage import LOST, all_ids, read_lost, read_one, rewrite_whole
 from .translate import EdgeReader, edge_filter, edge_point
 
+logger = logging.getLogger("crewai_persistent_memory")
+
 MUCH_DELETED: Final = 100
 """Entries. If so many were deleted, and they are a fifth of what there was, the store is written anew at close."""
+
+_SHOW_ACCESS_TIMES: Final = frozenset({Ordered, Everything, Scroll, Retrieve})
+"""Before these the access times that are only noted are written."""
 
 _WRITES: Final = frozenset({Upsert, Change, Delete, SetPayload, SetVectors, Compact})
 """They come one after the other; a read may come at any time but while the shard is exchanged."""
@@ -96,15 +106,18 @@ class EmbeddedEngine:
         self._ledger = Ledger(directory.path / LEDGER)
         self._ledger.open()
         self.disk = EdgeDisk(directory.shard, self._ledger.path, fsync, self._flush)
+        self._access_times = AccessTimes(self._write_access_time, self._write_access_times)
         self._execute: dict[type, Callable[[Any], Any]] = {
             Upsert: self._upsert,
             Change: self._change,
             Delete: self._delete,
             SetPayload: self._set_payload,
+            NoteAccess: self._access_times.note,
             Search: self._search,
             SearchMany: lambda request: [self._search(search) for search in request.searches],
             Ordered: self._reader.ordered,
             Everything: self._reader.everything,
+            Scroll: self._scroll,
             Retrieve: self._retrieve,
             Count: self._reader.count,
             Facet: self._reader.facet,
@@ -142,6 +155,8 @@ class EmbeddedEngine:
         with engine_errors(self.path):
             if type(request) in _WRITES:
                 return self._execute[type(request)](request)
+            if self._access_times and type(request) in _SHOW_ACCESS_TIMES:
+                self._write_access_times()
             with self._reads:
                 return self._execute[type(request)](request)
 
@@ -153,6 +168,7 @@ class EmbeddedEngine:
             self.disk.stop()
             try:
                 with engine_errors(self.path):
+                    self._access_times.write_all()
                     self._compact_if_much_was_deleted()
                     self.disk.flush_engine()
                     self._shard.close()
@@ -183,6 +199,11 @@ class EmbeddedEngine:
                 request = replace(request, dense=None)
         return self._reader.search(request)
 
+    def _scroll(self, request: Scroll) -> tuple[list[Hit], str | None]:
+        if self.descriptor.dimensions is None:
+            request = replace(request, with_vectors=False)
+        return self._reader.scroll(request)
+
     def _retrieve(self, request: Retrieve) -> list[Hit]:
         if self.descriptor.dimensions is None:
             request = replace(request, with_vectors=False)
@@ -196,6 +217,7 @@ class EmbeddedEngine:
         size = sum(4 * len(p.payload["content"]) + 4 * len(p.payload["record"]) + 4096 for p in points)
         size += sum(12 * len(p.dense) for p in points if p.dense)
         with self._writing(size, WRITE_RESERVE):
+            self._write_access_times_of(point.id for point in points)
             self._admit_vectors([point.dense for point in points])
             self._admit_texts(any(map(is_long, points)))
             for batch in batches_of(points):
@@ -209,6 +231,7 @@ class EmbeddedEngine:
             # Other writes wait, so a point that is there now is there when it is changed.
             if not self._shard.retrieve([request.id], with_payload=False, with_vector=False):
                 return False
+            self._write_access_times_of([request.id])
             self._admit_vectors([request.dense])
             self._admit_texts(is_long_change(request))
             self._ledger.doubt([request.id])
@@ -232,11 +255,31 @@ class EmbeddedEngine:
         with self._writing(0, DELETE_RESERVE, disposable=only_read):
             changed = [] if only_read else list(all_ids(self._shard, edge_filter(request.where)))
             self._ledger.doubt(changed)
-            # By filter and never by ids alone: an id would reach another tenant's point.
-            set_payload = edge.UpdateOperation.set_payload_by_filter
-            for where in one_by_one(request.where) if self._reader.one_by_one else [request.where]:
-                self._shard.update(set_payload(edge_filter(where), dict(request.payload)))
+            self._set_on_matching(request)
             self._note_again(changed)
+
+    def _set_on_matching(self, request: SetPayload) -> None:
+        # By filter and never by ids alone: an id would reach another tenant's point.
+        set_payload = edge.UpdateOperation.set_payload_by_filter
+        for where in one_by_one(request.where) if self._reader.one_by_one else [request.where]:
+            self._shard.update(set_payload(edge_filter(where), dict(request.payload)))
+
+    def _write_access_time(self, note: NoteAccess) -> None:
+        try:
+            with engine_errors(self.path):
+                self._set_on_matching(access_write(note))
+        except PersistentMemoryError as error:
+            logger.warning("access times were not updated: %s", error)
+
+    def _write_access_times(self) -> None:
+        with self._lock:
+            if not self._closed and self._owner_pid == os.getpid():
+                self._access_times.write_all()
+
+    def _write_access_times_of(self, points: Iterable[str]) -> None:
+        """Write what is noted before one of these points is written: the note is older."""
+        if self._access_times and self._access_times.concern(points):
+            self._access_times.write_all()
 
     def _note_again(self, points: Sequence[str]) -> None:
         """Note the payloads of points that were changed in part."""

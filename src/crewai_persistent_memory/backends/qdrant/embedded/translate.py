@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import qdrant_edge as edge
 
@@ -21,12 +22,16 @@ from ..engine_requests import (
     Ordered,
     PointData,
     Retrieve,
+    Scroll,
     Search,
     Unembedded,
     Where,
 )
 from ..ranking import DEFAULTS, VARIABLES, depth_for
 from ..schema import DENSE, KEYWORDS, format_time
+
+MOST_CHARACTERS: Final = 4_000_000
+"""Of texts in one page of a scan, about."""
 
 
 def edge_filter(where: Where) -> edge.Filter:
@@ -57,6 +62,11 @@ def _match(condition: Match) -> Any:
     match = edge.MatchValue(values[0]) if len(values) == 1 else edge.MatchAny(any=cast(Any, list(values)))
     matches = edge.FieldCondition(key=condition.key, match=match)
     return edge.Filter(should=[matches, missing]) if condition.or_missing else matches
+
+
+@lru_cache(maxsize=256)
+def _formula(ranking: Ranking, lists: int) -> edge.Formula:
+    return edge.Formula(_expression(ranking.formula(lists)), DEFAULTS)
 
 
 def _expression(value: Expression) -> edge.Expression:
@@ -142,7 +152,7 @@ class EdgeReader:
         )
         return edge.QueryRequest(
             prefetches=[fused],
-            query=edge.Formula(_expression(ranking.formula(len(lists))), DEFAULTS),
+            query=_formula(ranking, len(lists)),
             limit=request.limit,
             with_payload=not self.one_by_one,
             score_threshold=request.min_score,
@@ -177,6 +187,35 @@ class EdgeReader:
             hits += [Hit(record.id, record.payload) for record in records]
             if offset is None:
                 return hits
+
+    def scroll(self, request: Scroll) -> tuple[list[Hit], str | None]:
+        with_vectors = request.with_vectors
+        records, next_id = self.shard.scroll(
+            edge.ScrollRequest(
+                limit=request.limit,
+                offset=request.start,
+                filter=edge_filter(request.where),
+                with_payload=not self.one_by_one,
+                with_vector=[DENSE] if with_vectors and not self.one_by_one else False,
+            )
+        )
+        if self.one_by_one:
+            return self._whole([str(record.id) for record in records], next_id, with_vectors)
+        hits = [Hit(record.id, record.payload, dense=(record.vector or {}).get(DENSE)) for record in records]
+        return hits, None if next_id is None else str(next_id)
+
+    def _whole(self, ids: Sequence[str], next_id: Any, with_vectors: bool) -> tuple[list[Hit], str | None]:
+        """The points with these ids, up to about :data:`MOST_CHARACTERS`, and the id of the next one."""
+        hits: list[Hit] = []
+        characters = 0
+        for id in ids:
+            if characters > MOST_CHARACTERS:
+                return hits, id
+            # Deleted since it was found, it is left out.
+            for hit in self.retrieve(Retrieve([id], with_vectors)):
+                hits.append(hit)
+                characters += len(hit.payload["content"])
+        return hits, None if next_id is None else str(next_id)
 
     def unembedded(self, request: Unembedded) -> list[Hit]:
         hits: list[Hit] = []

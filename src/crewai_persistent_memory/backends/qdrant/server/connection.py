@@ -33,10 +33,12 @@ from ..engine_requests import (
     Facet,
     Health,
     Match,
+    NoteAccess,
     Ordered,
     Profile,
     Request,
     Retrieve,
+    Scroll,
     Search,
     SearchMany,
     SetPayload,
@@ -46,6 +48,7 @@ from ..engine_requests import (
     Where,
 )
 from ..manifest import EXTERNAL, LAYOUT, Descriptor, settle
+from ..schema import access_write
 from .bootstrap import (
     DEFAULT_SHARD_KEY,
     DESCRIPTOR_ID,
@@ -77,6 +80,7 @@ _DOING: Final[Mapping[type, str]] = {
     SearchMany: "searches",
     Ordered: "a listing",
     Everything: "a listing",
+    Scroll: "a listing",
     Retrieve: "a read by id",
     Count: "a count",
     Facet: "a summary",
@@ -123,10 +127,10 @@ class ServerConnection:
             raise self._is_closed()
         if isinstance(request, Compact):
             return cast(T, False)  # a server removes what was deleted in its own time
-        background = isinstance(request, SetPayload) and request.background
-        client = self._engine.client(_DOING[type(request)], 0 if background else None)
-        if background:
-            return cast(T, self._engine.in_background(self._answered(client, request, route)))
+        if isinstance(request, NoteAccess):
+            client = self._engine.client(_DOING[SetPayload], 0)
+            return cast(T, self._engine.in_background(self._answered(client, access_write(request), route)))
+        client = self._engine.client(_DOING[type(request)])
         return cast(T, (yield from self._answered(client, request, route)))
 
     def check(self, binding: ScopeBinding, seconds: float) -> None:
@@ -349,6 +353,7 @@ _NOTHING: Final[Mapping[type, Callable[[Any], Any]]] = {
     SearchMany: lambda request: [[] for _ in request.searches],
     Ordered: lambda request: [],
     Everything: lambda request: [],
+    Scroll: lambda request: ([], None),
     Retrieve: lambda request: [],
     Count: lambda request: 0,
     Facet: lambda request: {},

@@ -6,11 +6,11 @@ Nothing here waits: a request is a generator of steps, so that REST and gRPC, bl
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -32,6 +32,7 @@ from ..engine_requests import (
     PointData,
     Request,
     Retrieve,
+    Scroll,
     Search,
     SearchMany,
     SetPayload,
@@ -41,7 +42,7 @@ from ..engine_requests import (
     Where,
 )
 from ..manifest import Descriptor
-from ..schema import DENSE, KEYWORDS, parse_time
+from ..schema import DENSE, KEYWORDS, created_at, parse_time
 from .client import RetryingClient
 from .errors import PointMissing
 from .strict_mode import NO_LIMITS, Limits
@@ -222,16 +223,19 @@ def _matching(where: Where, place: Place) -> Steps[Any]:
     return [record.id for record in (yield from _scroll(where, place, False))]
 
 
-def _scroll(where: Where, place: Place, with_payload: bool | list[str]) -> Steps[Any]:
-    """All matching points, page by page."""
+def _scroll(where: Where, place: Place, with_payload: bool | list[str], most: int | None = None) -> Steps[Any]:
+    """All matching points, or the first ``most``, page by page."""
     found: list[Any] = []
     for part in _parts(where, place):
         offset = None
         while True:
+            left = PAGE if most is None else most - len(found)
+            if left <= 0:
+                return found
             records, offset = yield from place.read(
                 "scroll",
                 scroll_filter=server_filter(part),
-                limit=place.limits.page(PAGE),
+                limit=place.limits.page(min(left, PAGE)),
                 offset=offset,
                 with_payload=with_payload,
             )
@@ -244,13 +248,17 @@ def _scroll(where: Where, place: Place, with_payload: bool | list[str]) -> Steps
 def _parts(where: Where, place: Place) -> Iterator[Where]:
     """A filter by very many ids as several."""
     others = tuple(condition for condition in where if not isinstance(condition, HasId))
-    ids = [id for condition in where if isinstance(condition, HasId) for id in condition.ids]
+    ids = _ids_in(where)
     most = place.limits.condition(PAGE)
     if len(ids) <= most:
         yield where
         return
     for start in range(0, len(ids), most):
         yield (*others, HasId(tuple(ids[start : start + most])))
+
+
+def _ids_in(where: Where) -> list[str]:
+    return [id for condition in where if isinstance(condition, HasId) for id in condition.ids]
 
 
 def _delete(request: Delete, place: Place) -> Steps[Any]:
@@ -336,15 +344,14 @@ def _ordered(request: Ordered, place: Place) -> Steps[Any]:
             return hits + page
         # The server starts a page at a time and not at a point: what has the last time is read by itself.
         last = page[-1].payload["created_at"]
-        moment = parse_time(last)
-        after = moment + timedelta(microseconds=1)
+        tied = created_at(parse_time(last))
         hits += [hit for hit in page if hit.payload["created_at"] != last]
-        tied = Everything((*request.where, Between("created_at", moment, after)), request.whole)
-        hits += yield from _everything(tied, place)
-        if len(hits) >= request.limit:
-            return hits[: request.limit]
-        rest = Between("created_at", None, moment) if request.newest_first else Between("created_at", after, None)
-        where = (*request.where, rest)
+        same_time = Everything((*request.where, tied), request.whole)
+        hits += yield from _some(same_time, place, request.limit - len(hits))
+        if len(hits) >= request.limit or (tied.end is None and not request.newest_first):
+            return hits
+        rest = (None, tied.start) if request.newest_first else (tied.end, None)
+        where = (*request.where, Between("created_at", *rest))
 
 
 def _first(request: Ordered, place: Place) -> Steps[Any]:
@@ -360,8 +367,38 @@ def _first(request: Ordered, place: Place) -> Steps[Any]:
 
 
 def _everything(request: Everything, place: Place) -> Steps[Any]:
-    records = yield from _scroll(request.where, place, True if request.whole else ["created_at"])
+    return (yield from _some(request, place, None))
+
+
+def _some(request: Everything, place: Place, most: int | None) -> Steps[Any]:
+    """The matching points, or the first ``most`` of them."""
+    records = yield from _scroll(request.where, place, True if request.whole else ["created_at"], most)
     return [Hit(record.id, record.payload or {}) for record in records]
+
+
+def _scroll_page(request: Scroll, place: Place) -> Steps[Any]:
+    where, next_part = _part_from(request.where, request.start, place.limits.condition(PAGE))
+    records, next_id = yield from place.read(
+        "scroll",
+        scroll_filter=server_filter(where),
+        limit=place.limits.page(request.limit),
+        offset=request.start,
+        with_payload=True,
+        with_vectors=_which_vectors(request.with_vectors, place),
+    )
+    hits = [Hit(record.id, record.payload or {}, dense=_dense(record.vector)) for record in records]
+    next_id = next_part if next_id is None else next_id
+    return hits, None if next_id is None else str(next_id)
+
+
+def _part_from(where: Where, start: str | None, most: int) -> tuple[Where, str | None]:
+    """A filter by very many ids as one by the first ``most`` of them from ``start`` on; and the id after those."""
+    ids = sorted(set(_ids_in(where)))
+    if len(ids) <= most:
+        return where, None
+    ids = ids[bisect_left(ids, start or "") :]
+    others = tuple(condition for condition in where if not isinstance(condition, HasId))
+    return (*others, HasId(tuple(ids[:most]))), ids[most] if len(ids) > most else None
 
 
 def _unembedded(request: Unembedded, place: Place) -> Steps[Any]:
@@ -383,7 +420,7 @@ def _unembedded(request: Unembedded, place: Place) -> Steps[Any]:
 
 
 def _retrieve(request: Retrieve, place: Place) -> Steps[Any]:
-    with_vectors = [DENSE] if request.with_vectors and place.descriptor.dimensions is not None else False
+    with_vectors = _which_vectors(request.with_vectors, place)
     hits: list[Hit] = []
     for start in range(0, len(request.ids), PAGE):
         records = yield from place.read(
@@ -391,6 +428,10 @@ def _retrieve(request: Retrieve, place: Place) -> Steps[Any]:
         )
         hits += [Hit(record.id, record.payload or {}, dense=_dense(record.vector)) for record in records]
     return hits
+
+
+def _which_vectors(wanted: bool, place: Place) -> list[str] | bool:
+    return [DENSE] if wanted and place.descriptor.dimensions is not None else False
 
 
 def _dense(vector: Any) -> Sequence[float] | None:
@@ -426,6 +467,7 @@ _HOW: Final[Mapping[type, Callable[[Any, Place], Steps[Any]]]] = {
     SearchMany: _search_many,
     Ordered: _ordered,
     Everything: _everything,
+    Scroll: _scroll_page,
     Retrieve: _retrieve,
     Count: _count,
     Facet: _facet,

@@ -1,0 +1,104 @@
+"""Cursors: texts that say where a page begins, for this process and every other one.
+
+A backend writes a :class:`Position` as text. The caller gets that text with a digest of it and of the scope, so that a
+cursor that was cut, changed, or made in another scope is refused. The digest needs no secret: a forged cursor can only
+choose where a page begins, never in which scope.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from dataclasses import astuple
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from ..errors import InvalidArgumentError
+from ..scope import Scope
+
+_DIGEST: Final = 8
+"""Bytes of the digest, which stands before the text."""
+
+_LONGEST: Final = 1000
+"""Characters of a cursor, at most."""
+
+_POSITION: Final = re.compile(r"(\w+) (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}) (\S*)")
+
+
+class Position(NamedTuple):
+    """Where a page begins, of entries that are ordered by time, newest first, and equal times by an id.
+
+    Attributes:
+        created_at: naive UTC. All entries before it belong to the page and the ones after it.
+        id: of the entries with this very time, those from this id on belong as well; ``None``: none of them.
+    """
+
+    created_at: datetime
+    id: str | None
+
+    def text(self, backend: str) -> str:
+        """The position as a backend's cursor.
+
+        Args:
+            backend: its name; another backend's ids have another order.
+        """
+        return f"{backend} {self.created_at.isoformat(timespec='microseconds')} {self.id or ''}"
+
+    @classmethod
+    def of(cls, cursor: str, backend: str) -> Position:
+        """The position that a cursor says.
+
+        Raises:
+            InvalidArgumentError: no cursor of this backend.
+        """
+        found = _POSITION.fullmatch(cursor)
+        if found is None or found[1] != backend:
+            raise not_ours()
+        try:
+            return cls(datetime.fromisoformat(found[2]), found[3] or None)
+        except ValueError as error:
+            raise not_ours() from error
+
+
+def sealed(cursor: str, reader: Scope) -> str:
+    """A backend's cursor as the caller gets it."""
+    text = cursor.encode()
+    return base64.urlsafe_b64encode(_digest(text, reader) + text).decode().rstrip("=")
+
+
+def opened(cursor: object, reader: Scope) -> str:
+    """The backend's cursor in what a caller gives.
+
+    Raises:
+        InvalidArgumentError: ``page()`` gave no such cursor in this scope.
+    """
+    if not isinstance(cursor, str):
+        raise InvalidArgumentError(f"cursor must be text or None, got {type(cursor).__name__}: pass Page.cursor")
+    try:
+        if len(cursor) > _LONGEST:
+            raise not_ours()
+        both = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        text = both[_DIGEST:].decode()
+    except ValueError as error:
+        raise not_ours() from error
+    # Compared as text: two texts can decode to the same bytes.
+    if sealed(text, reader) != cursor:
+        raise not_ours()
+    return text
+
+
+def not_ours() -> InvalidArgumentError:
+    return InvalidArgumentError(
+        "cursor is not one that page() returned for this store and this scope: pass the cursor of the page before, "
+        "unchanged and in the same scope, or None for the first page"
+    )
+
+
+def _digest(text: bytes, reader: Scope) -> bytes:
+    return hashlib.blake2b(text, key=_key(reader), digest_size=_DIGEST).digest()
+
+
+def _key(reader: Scope) -> bytes:
+    return hashlib.blake2b(json.dumps(astuple(reader)).encode(), digest_size=32).digest()

@@ -1,0 +1,130 @@
+"""A backend of somebody else's: memories in one SQLite file, found by the words that they share with a query."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from crewai_persistent_memory import Backend, Capabilities, EntryFilter, MemoryEntry, PathInfo, Scope, operations
+from crewai_persistent_memory.io.steps import Steps, Work
+from crewai_persistent_memory.scope import visible
+
+FIELDS = ("user_id", "project_id", "run_id", "agent_id", "org_id")
+
+
+class SqliteBackend(Backend):
+    """Answers most operations. Its capabilities say what it leaves out."""
+
+    capabilities = Capabilities(keywords=True, filters_first=True)
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with self._connect() as connection:
+            connection.execute("CREATE TABLE IF NOT EXISTS entries (owner, id, entry, UNIQUE (owner, id))")
+
+    def execute(self, operation: operations.Operation[Any], /) -> Steps[Any]:
+        answer: Callable[[Any], Any] = getattr(self, f"_{type(operation).__name__.lower()}")
+        return (yield Work(partial(answer, operation)))
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+    def _connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(self._path)
+
+    # -- operations ------------------------------------------------------------------------------------------------
+
+    def _put(self, operation: operations.Put) -> None:
+        with self._connect() as connection:
+            for entry in operation.entries:
+                self._write(connection, operation.scope, entry)
+
+    def _update(self, operation: operations.Update) -> MemoryEntry | None:
+        for entry in self._visible(operation.scope, EntryFilter(ids=(operation.id,))):
+            changed = replace(entry, **operation.changes)  # type: ignore[arg-type]
+            with self._connect() as connection:
+                assert entry.scope is not None
+                self._write(connection, entry.scope, changed)
+            return changed
+        return None
+
+    def _replace(self, operation: operations.Replace) -> bool:
+        there = self._visible(operation.scope, EntryFilter(ids=(operation.entry.id,)))
+        owner = there[0].scope if there else operation.scope
+        if there or operation.create:
+            with self._connect() as connection:
+                assert owner is not None
+                self._write(connection, owner, operation.entry)
+        return bool(there) or operation.create
+
+    def _delete(self, operation: operations.Delete) -> int:
+        found = self._visible(operation.scope, operation.filter)
+        with self._connect() as connection:
+            for entry in found:
+                assert entry.scope is not None
+                connection.execute("DELETE FROM entries WHERE owner = ? AND id = ?", (_key(entry.scope), entry.id))
+        return len(found)
+
+    def _search(self, operation: operations.Search) -> list[list[MemoryEntry]]:
+        return [
+            self._found(query, self._visible(operation.scope, filter), operation)
+            for query, filter in zip(operation.queries, operation.filters, strict=True)
+        ]
+
+    def _found(self, query: str, entries: list[MemoryEntry], operation: operations.Search) -> list[MemoryEntry]:
+        words = _words(query)
+        scored = [replace(each, score=len(words & _words(each.content)) / max(1, len(words))) for each in entries]
+        wanted = [each for each in scored if each.score and each.score >= operation.min_score]
+        return sorted(wanted, key=lambda each: -(each.score or 0))[: operation.limit]
+
+    def _get(self, operation: operations.Get) -> MemoryEntry | None:
+        return next(iter(self._visible(operation.scope, EntryFilter(ids=(operation.id,)))), None)
+
+    def _list(self, operation: operations.List) -> list[MemoryEntry]:
+        found = sorted(self._visible(operation.scope, operation.filter), key=lambda each: each.created_at, reverse=True)
+        return found[operation.offset : operation.offset + operation.limit]
+
+    def _count(self, operation: operations.Count) -> int:
+        return len(self._visible(operation.scope, operation.filter))
+
+    def _describepath(self, operation: operations.DescribePath) -> PathInfo:
+        found = self._visible(operation.scope, operation.filter)
+        return PathInfo(operation.filter.path or "/", len(found), (), None, None, ())
+
+    def _health(self, operation: operations.Health) -> dict[str, Any]:
+        return {"engine": "sqlite", "path": str(self._path)}
+
+    # -- rows ------------------------------------------------------------------------------------------------------
+
+    def _visible(self, reader: Scope, filter: EntryFilter) -> list[MemoryEntry]:
+        with self._connect() as connection:
+            rows = connection.execute("SELECT owner, entry FROM entries").fetchall()
+        entries = [_entry(*row) for row in rows]
+        return [each for each in entries if each.scope and visible(each.scope, reader) and filter.matches(each)]
+
+    def _write(self, connection: sqlite3.Connection, owner: Scope, entry: MemoryEntry) -> None:
+        row = (_key(owner), entry.id, json.dumps(replace(entry, scope=None, embedding=None).to_dict()))
+        connection.execute("INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", row)
+
+
+def _key(scope: Scope) -> str:
+    return json.dumps([getattr(scope, name) for name in FIELDS])
+
+
+def _entry(owner: str, text: str) -> MemoryEntry:
+    values = json.loads(text)
+    for name in ("created_at", "last_accessed"):
+        values[name] = datetime.fromisoformat(values[name].removesuffix("Z"))
+    scope = Scope(**dict(zip(FIELDS, json.loads(owner), strict=True)))
+    return MemoryEntry(**{**values, "categories": tuple(values["categories"]), "scope": scope})
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text.lower()))

@@ -1,0 +1,75 @@
+"""Adding a backend from outside of the package: what is written for it is one class, and everything works over it."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from crewai_persistent_memory import EntryNotFoundError, InvalidEntryError, MemoryStore, PersistentMemory, use_scope
+
+from ..support.crews import ScriptedLLM, final, one_agent_crew
+from .sqlite_backend import SqliteBackend
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> MemoryStore:
+    return MemoryStore.over(SqliteBackend(tmp_path / "memories.db"), user_id="john")
+
+
+def test_the_operations(store: MemoryStore) -> None:
+    store.add("John likes green tea", id="tea", path="/taste")
+    store.add("John hates rum", id="rum", importance=0.9)
+    assert [entry.id for entry in store.search("which tea does he like")] == ["tea"]
+    assert store.search("   ") == []
+    assert store.count() == 2
+    assert [entry.id for entry in store.list(path="/taste")] == ["tea"]
+    assert store.update("tea", content="John likes black tea").content == "John likes black tea"
+    with pytest.raises(EntryNotFoundError):
+        store.update("coffee", content="?")
+    assert store.delete("rum") == 1
+    assert store.info().count == 1
+    assert store.reset() == 1
+
+
+def test_what_it_does_not_do_is_said_or_left_out(store: MemoryStore) -> None:
+    entry = store.add("John likes tea")
+    store.touch([entry.id])
+    assert store.embed_missing() == 0
+    assert store.compact() is False
+    assert store.embedder is None
+    with pytest.raises(InvalidEntryError, match="extracts nothing"):
+        store.add_messages([{"role": "user", "content": "I like tea"}])
+    with pytest.raises(InvalidEntryError, match="embedding"):
+        store.nearest([0.1, 0.2])
+
+
+def test_a_scope_sees_its_own(store: MemoryStore, tmp_path: Path) -> None:
+    store.add("john's secret")
+    jane = MemoryStore.over(SqliteBackend(tmp_path / "memories.db"), user_id="jane")
+    assert (jane.list(), jane.search("secret"), jane.reset()) == ([], [], 0)
+    open_to_all = MemoryStore.over(SqliteBackend(tmp_path / "memories.db"))
+    with use_scope(user_id="john"):
+        assert [entry.content for entry in open_to_all.list()] == ["john's secret"]
+
+
+def test_awaited(store: MemoryStore) -> None:
+    async def both() -> list[str]:
+        await store.aadd("John likes tea")
+        return [entry.content for entry in await store.asearch("tea")]
+
+    assert asyncio.run(both()) == ["John likes tea"]
+
+
+@pytest.mark.crew
+def test_a_crew_remembers(store: MemoryStore, tmp_path: Path) -> None:
+    with PersistentMemory(store=store) as memory:
+        one_agent_crew(
+            ScriptedLLM(final("noted: window seat")), "I want a window seat", **memory.crew_kwargs()
+        ).kickoff()
+    again = MemoryStore.over(SqliteBackend(tmp_path / "memories.db"), user_id="john")
+    with PersistentMemory(store=again) as memory:
+        llm = ScriptedLLM(final("a window seat"))
+        one_agent_crew(llm, "Which seat do I want?", **memory.crew_kwargs()).kickoff()
+    assert "I want a window seat" in llm.prompts[0]
