@@ -15,8 +15,6 @@ from .short_ids import named
 if TYPE_CHECKING:
     from ..store.base import MemoryStore
 
-PAGE = 1_000
-
 
 def some_of(store: MemoryStore, wanted: Sequence[str]) -> tuple[int, list[str]]:
     """Forget the entries with these ids, short or whole.
@@ -35,7 +33,7 @@ def some_of(store: MemoryStore, wanted: Sequence[str]) -> tuple[int, list[str]]:
             meant[given] = None
             continue
         if by_name is None:
-            by_name = {one_line(id): id for id in _ids_of(store)}
+            by_name = {one_line(entry.id): entry.id for entry in store.scan(page_size=1_000)}
         name = named(given, list(by_name))
         if name is None:
             unknown.append(given)
@@ -58,12 +56,3 @@ def everything_of(store: MemoryStore, yes: bool) -> tuple[int, list[str]]:
         if count:
             typer.confirm(one_line(f"Forget {memories(count)} of {store.scope}?"), abort=True, err=True)
     return store.reset(), []
-
-
-def _ids_of(store: MemoryStore) -> list[str]:
-    ids: list[str] = []
-    while True:
-        page = store.list(limit=PAGE, offset=len(ids))
-        ids += [entry.id for entry in page]
-        if len(page) < PAGE:
-            return ids
