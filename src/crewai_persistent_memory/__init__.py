@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .adapters.crew import Crew
     from .adapters.external_memory import ExternalMemory
     from .adapters.memory import PersistentMemory
-    from .adapters.options import PersistentMemoryOptions
+    from .adapters.memory_options import PersistentMemoryOptions
     from .adapters.register import register, unregister
     from .adapters.storage import PersistentStorage
     from .adapters.unified.storage_backend import QdrantStorageBackend
@@ -87,7 +87,7 @@ _HOME = {
     "Page": ".store.operations",
     "PathInfo": ".entry",
     "PersistentMemory": ".adapters.memory",
-    "PersistentMemoryOptions": ".adapters.options",
+    "PersistentMemoryOptions": ".adapters.memory_options",
     "PersistentStorage": ".adapters.storage",
     "QdrantStorageBackend": ".adapters.unified.storage_backend",
     "RankingWeights": ".ranking",
