@@ -224,7 +224,13 @@ def test_what_the_engine_returns_against_the_rule_is_dropped_and_logged(
                     request = Everything((), True)
                 return connection.ask(request, route)
 
+            def close(self) -> None:
+                connection.close()
+
         monkeypatch.setattr(backend, "connection", Leaking())
         for found in (jane.search("secret own"), jane.list(), [jane.get("a")], [jane.get("b")]):
             assert all(entry is None or entry.content == "jane's own" for entry in found)
         assert caplog.text.count("outside the scope of the call") == 2
+        for found in (jane.scan(), jane.page().entries):
+            assert [entry.content for entry in found] == ["jane's own"]
+        assert caplog.text.count("outside the scope of the call") == 4

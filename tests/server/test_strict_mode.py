@@ -29,6 +29,15 @@ def entry(id: str, day: int, **about: Any) -> MemoryEntry:
     return MemoryEntry(id=id, content=f"tea {id}", created_at=datetime(2024, 1, day), **about)
 
 
+def paged(store: MemoryStore, **arguments: Any) -> list[MemoryEntry]:
+    page = store.page(**arguments)
+    entries = list(page.entries)
+    while page.cursor is not None:
+        page = store.page(cursor=page.cursor, **arguments)
+        entries += page.entries
+    return entries
+
+
 def everything(store: MemoryStore) -> dict[str, Any]:
     """What the store answers to every kind of question."""
     # Five share a time, more than a page may hold.
@@ -40,6 +49,11 @@ def everything(store: MemoryStore) -> dict[str, Any]:
         "list": [entry.id for entry in store.list()],
         "page": [entry.id for entry in store.list(limit=4, offset=3)],
         "last page": [entry.id for entry in store.list(limit=10**9, offset=10)],
+        "pages": [entry.id for entry in paged(store, limit=4)],
+        "pages by ids": [entry.id for entry in paged(store, limit=5, ids=ids)],
+        "scanned": [entry.id for entry in store.scan(page_size=5)],
+        "scanned by ids": [entry.id for entry in store.scan(page_size=5, ids=[*ids, "a0", "missing"])],
+        "vectors": [entry.embedding for entry in store.scan(with_vectors=True)],
         "by ids": [entry.id for entry in store.list(ids=ids, limit=6)],
         "touched": all(entry.last_accessed > entry.created_at for entry in store.list(ids=ids)),
         "counts": (store.count(), store.count(ids=ids), store.count(path="/p1")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +23,7 @@ from crewai_persistent_memory import (
     MemoryEntry,
     MemoryOptions,
     MemoryStore,
+    Page,
     PathInfo,
     PersistentMemory,
     PersistentMemoryError,
@@ -97,6 +99,10 @@ def stores() -> list[str]:
         store.update(entry.id, content="coffee")
         deleted: int = store.delete(ids=[entry.id]) + store.delete(entry.id) + store.reset("/a")
         score: float | None = found[0].score
+        page: Page = store.page(limit=50, path="/a")
+        page = store.page(cursor=page.cursor)
+        everything: Iterator[MemoryEntry] = store.scan(with_vectors=True, page_size=100, kind="entity")
+        print([*page.entries, *everything])
         return [entry.id, str(deleted), str(score)]
 
 
@@ -148,6 +154,9 @@ class TypedWrappers:
 async def awaiting() -> list[MemoryEntry]:
     async with open_store(scope=Scope("john")) as store:
         await store.aadd("tea")
+        cursor: str | None = (await store.apage(limit=1)).cursor
+        scanned = [entry async for entry in store.ascan(categories=["drinks"])]
+        print(cursor, scanned)
         return await store.asearch("tea") + await store.alist()
 
 
@@ -166,5 +175,7 @@ def wrong() -> None:
     PersistentStorage(usr_id="john")  # type: ignore[call-arg]
     open_store(mem0={"api_kye": "key"})  # type: ignore[arg-type]
     open_store(url="https://a:6333", collection_settings={"shard_number": "6"})  # type: ignore[arg-type]
+    open_store().scan(with_vector=True)  # type: ignore[call-arg]
+    open_store().page(cursor=7)  # type: ignore[arg-type]
     open_store(url=7)  # type: ignore[arg-type]
     open_store(fsync="sometimes")  # type: ignore[arg-type]
