@@ -138,7 +138,8 @@ def to_entry(hit: Hit, owner: Scope, *, score: float | None = None) -> MemoryEnt
     record, _ = _from_json(payload["record"])
     if not payload.keys().isdisjoint(_IN_RECORD):
         record.update({name: _from_json(payload[name])[0] for name in _IN_RECORD if name in payload})
-    return MemoryEntry.trusted(
+    entry: MemoryEntry = object.__new__(MemoryEntry)  # as MemoryEntry.trusted, without a call for each of many results
+    entry.__dict__.update(
         id=record["id"],
         content=payload["content"],
         scope=owner,
@@ -154,3 +155,4 @@ def to_entry(hit: Hit, owner: Scope, *, score: float | None = None) -> MemoryEnt
         embedding=hit.dense,
         score=score,
     )
+    return entry
