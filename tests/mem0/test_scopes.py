@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from crewai_persistent_memory import EntryNotFoundError, PersistentMemory, Scope, use_scope
-from crewai_persistent_memory.backends.mem0.entities import EVERYONE, NO_RUN, cloud_identity, local_identity
+from crewai_persistent_memory.backends.mem0.entities import EVERYONE, NO_RUN, cloud_entities, library_user_id
 
 from ..support.mem0_platform import DEFAULT_KEY, Mem0Platform
 from .conftest import OpenMem0, library_of
@@ -92,8 +92,8 @@ def test_identities_of_different_owners_differ() -> None:
         for project in fields
         for run, agent, org in itertools.product([None, "a", NO_RUN, "a/b"], [None, "a", "b"], [None, "a", "default"])
     }
-    assert len({cloud_identity(owner) for owner in owners}) == len(owners)
-    assert len({local_identity(owner) for owner in owners}) == len(owners)
+    assert len({cloud_entities(owner) for owner in owners}) == len(owners)
+    assert len({library_user_id(owner) for owner in owners}) == len(owners)
 
 
 def test_another_users_id_is_not_a_key(open_mem0: OpenMem0) -> None:

@@ -1,4 +1,4 @@
-"""What :class:`Mem0Backend` asks of Mem0, whichever Mem0 it is."""
+"""The requests of :class:`Mem0Backend` to Mem0: one protocol for Mem0 Cloud and Mem0 OSS."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Extraction:
-    """What shall be remembered of what is said, in words."""
+    """Instructions for the extraction: what to remember of a conversation, and what not."""
 
     includes: str | None = None
     excludes: str | None = None
@@ -30,7 +30,7 @@ class Extraction:
 
 @dataclass(frozen=True)
 class Added:
-    """What an add came to: the memories there are now, or the event that will bring them."""
+    """The result of an add: the memories that exist now, or the event that will create them."""
 
     memories: tuple[Mapping[str, Any], ...] = ()
     pending: bool = False
@@ -39,7 +39,7 @@ class Added:
 
 @dataclass(frozen=True)
 class Found:
-    """What a search came to, best first; ``complete`` if Mem0 had no more than it was asked for."""
+    """The result of a search, best first; ``complete`` if Mem0 has no more than these."""
 
     records: list[Record]
     complete: bool
@@ -76,11 +76,11 @@ class Mem0Api(Protocol):
         """Replace its metadata, and its text if one is given."""
 
     def delete(self, records: Sequence[Record], emptied: Sequence[Scope] = ()) -> Steps[None]:
-        """Delete memories, and what Mem0 keeps of them beside.
+        """Delete memories, and what else Mem0 keeps of them.
 
         Args:
             records: the memories.
-            emptied: owners of whom nothing is to be left, whether there are memories or not.
+            emptied: owners of whom nothing at all is to be left.
         """
 
     def health(self, binding: ScopeBinding, retry_for: float | None = None) -> Steps[dict[str, Any]]:

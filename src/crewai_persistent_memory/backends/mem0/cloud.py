@@ -18,7 +18,7 @@ from .api import Added, Extraction, Found, sent
 from .cloud_clients import CLIENTS, ClientSettings, CloudClients
 from .codec import ID_KEY, Record, record_of
 from .compat import cloud_add, cloud_read, results_of
-from .entities import cloud_identity
+from .entities import cloud_entities
 from .errors import request_info
 
 PAGE: Final = 200
@@ -40,7 +40,7 @@ class CloudApi:
         self._settings = ClientSettings.of(options)
         self._clients = CLIENTS.acquire(self._settings, lambda: CloudClients(self._settings))
         self._is_closed = False
-        self._told_of_the_project = False
+        self._warned_of_the_project = False
 
     def __repr__(self) -> str:
         return f"CloudApi({self._server})"
@@ -91,7 +91,7 @@ class CloudApi:
     ) -> Steps[Added]:
         arguments: dict[str, Any] = {
             "messages": list(messages),
-            **cloud_identity(owner)._asdict(),
+            **cloud_entities(owner)._asdict(),
             "metadata": dict(metadata),
             "infer": infer is not None,
         }
@@ -110,11 +110,11 @@ class CloudApi:
         event_id = event_id or (answer.get("event_id") if isinstance(answer, Mapping) else None)
         if event_id is None or (isinstance(answer, Mapping) and answer.get("status") == "SUCCEEDED"):
             return Added(tuple(each for each in results if each.get("id")), event_id=event_id)
-        # A text kept as it is takes no LLM, so it is there in a moment, and who adds it may look for it at once.
+        # A text that is kept as it is needs no LLM: it is stored in a moment, and its writer may look for it at once.
         return (yield from self._outcome(event_id)) if wait or infer is None else Added(pending=True, event_id=event_id)
 
     def _outcome(self, event_id: str) -> Steps[Added]:
-        """Wait for an event. It is asked for less and less often."""
+        """Wait for an event, with longer and longer pauses."""
         deadline, pause = time.monotonic() + self._options.wait_timeout, 0.05
         while True:
             event = yield from self._ask("event", {"event_id": event_id}, "the outcome of an add")
@@ -136,8 +136,8 @@ class CloudApi:
         yield from self._ask("change", {"memory_id": record.id, "body": body}, "an update", Effect.IDEMPOTENT)
 
     def delete(self, records: Sequence[Record], emptied: Sequence[Scope] = ()) -> Steps[None]:
-        # By the ids that were listed, and found to be in the scope: deleting by several entities is not said to
-        # need all of them.
+        # By the ids that were listed and are in the scope: Mem0 does not document that a deletion by several
+        # entities needs all of them to match.
         ids = [record.id for record in records]
         for start in range(0, len(ids), BATCH):
             memories = [{"memory_id": id} for id in ids[start : start + BATCH]]
@@ -159,7 +159,7 @@ class CloudApi:
             arguments = {"filters": _filters(owners, entry_id), "page": page, "page_size": PAGE}
             answer = yield from self._ask("get_all", cloud_read(arguments), "a listing")
             results = results_of(answer)
-            # A page may shift while others write; what comes twice counts once.
+            # Pages shift while others write, so a memory may be listed twice.
             found.update((record.id, record) for record in self._checked(results, owners))
             more = answer.get("next") if isinstance(answer, Mapping) and "next" in answer else len(results) == PAGE
             if not more or not results:
@@ -171,7 +171,7 @@ class CloudApi:
             answer = yield from self._ask("get", {"memory_id": id}, "a read")
         except StoreMissingError:
             return None
-        # An id may be anybody's; that it is not the caller's is no error of Mem0's, and nothing to log.
+        # The id may be another user's. That is no error of Mem0, and not logged.
         return next(iter(self._checked([answer], owners, is_read_by_id=True)), None)
 
     def health(self, binding: ScopeBinding, retry_for: float | None = None) -> Steps[dict[str, Any]]:
@@ -180,14 +180,14 @@ class CloudApi:
         return {"engine": "mem0-cloud", "host": self._options.host, "status": "ok"}
 
     def _compare_project(self, ping: Mapping[str, Any], binding: ScopeBinding) -> None:
-        """Say so, once, where the key's own organisation or project is another than the one configured."""
+        """Warn, once, if the key belongs to another organisation or project than the configured one."""
         differs = [
             f"{name}={wanted!r} (the key's is {ping.get(name)!r})"
             for name in ("org_id", "project_id")
             if (wanted := getattr(binding, name)) is not None and ping.get(name) != wanted
         ]
-        if differs and not self._told_of_the_project:
-            self._told_of_the_project = True
+        if differs and not self._warned_of_the_project:
+            self._warned_of_the_project = True
             logger.warning(
                 "the Mem0 key decides in which Mem0 project memories are kept, and it is not %s. Memories are kept in "
                 "the key's project, apart from those of other projects by app_id",
@@ -197,12 +197,12 @@ class CloudApi:
     def _checked(
         self, found: Sequence[Mapping[str, Any]], owners: Sequence[Scope], *, is_read_by_id: bool = False
     ) -> list[Record]:
-        """What belongs to one of the owners. The second of the two checks of every result."""
-        by_identity: dict[Any, Scope] = {cloud_identity(owner): owner for owner in owners}
+        """The memories that belong to one of the owners. This is the second of the two checks of every result."""
+        by_entities: dict[Any, Scope] = {cloud_entities(owner): owner for owner in owners}
         records = []
         for each in found:
             run = each.get("run_id") or each.get("session_id")
-            owner = by_identity.get((each.get("user_id"), each.get("app_id"), run))
+            owner = by_entities.get((each.get("user_id"), each.get("app_id"), run))
             if owner is None or each.get("agent_id") is not None:  # an agent of Mem0's: not written by this package
                 if not is_read_by_id:
                     logger.error("dropped memory %s: Mem0 returned it outside the scope of the call", each.get("id"))
@@ -213,8 +213,8 @@ class CloudApi:
 
 
 def _filters(owners: Sequence[Scope], entry_id: str | None = None) -> dict[str, Any]:
-    """Every entity is named: one that is not would be unconstrained."""
-    identities = [cloud_identity(owner) for owner in owners]
+    """Every entity is named: Mem0 does not constrain the ones that are not."""
+    identities = [cloud_entities(owner) for owner in owners]
     conditions: list[dict[str, Any]] = []
     for name in ("user_id", "app_id", "run_id"):
         values = list(dict.fromkeys(getattr(identity, name) for identity in identities))

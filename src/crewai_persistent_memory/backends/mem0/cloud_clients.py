@@ -1,4 +1,4 @@
-"""The clients of Mem0 Cloud: ``mem0ai``'s own, with what they lack; one for each process and one for each event loop.
+"""The clients of Mem0 Cloud: one for each process and one for each event loop.
 
 Handles with the same settings share them, and so their sockets.
 """
@@ -107,8 +107,8 @@ CLIENTS: Final[Shared[ClientSettings, CloudClients]] = Shared(
 
 @lru_cache(maxsize=2)
 def client_classes(telemetry: bool) -> tuple[type[Any], type[Any]]:
-    """Mem0's blocking and awaiting client, with what they lack: a constructor that asks nothing of the network (the
-    awaiting one's blocks the event loop, without a timeout), events, and a ping that can be repeated."""
+    """Mem0's blocking and awaiting client, with what they lack: events, a ping that can be repeated, and a constructor
+    that does not use the network (Mem0's own blocks the event loop, without a timeout)."""
     mem0 = import_mem0(telemetry=telemetry)
     from mem0.client.main import api_error_handler  # type: ignore[import-untyped, unused-ignore]
 
@@ -156,13 +156,13 @@ def client_classes(telemetry: bool) -> tuple[type[Any], type[Any]]:
 
 
 def _name_a_project(client: Any) -> None:
-    """Its constructor insists on one, for operations on projects, which nobody does here."""
+    """The constructor requires a project. Only operations on projects use it, which this package does not make."""
     client.org_id = client.project_id = "of-the-key"
 
 
 def _belong_to_the_key(client: Any) -> None:
-    """Until 2.0 a client sends the organisation and project it has. The key decides, as from 2.0 on, so that an
-    update of mem0ai finds what was stored before."""
+    """Until 2.0 a client sends its organisation and project. Here the key decides, as from 2.0 on, so that an update
+    of mem0ai finds what was stored before."""
     client.org_id = client.project_id = None
 
 

@@ -1,7 +1,7 @@
 """Entries as Mem0's memories, and back.
 
-What Mem0 has no field for is one JSON text in the memory's metadata, because not every vector store behind Mem0 OSS
-keeps more than flat values. The caller's own flat metadata stands beside it, for Mem0's tools to see and filter by.
+Fields that Mem0 does not have are one JSON text in the memory's metadata, because some vector stores behind Mem0 OSS
+keep flat values only. The caller's flat metadata is kept beside it as well, so that Mem0's own tools can filter by it.
 
 | metadata key | holds |
 | --- | --- |
@@ -41,9 +41,9 @@ _MEM0_KEYS: Final = frozenset(
     | {"user_id", "agent_id", "app_id", "run_id", "session_id", "actor_id", "role", "attributed_to"}
     | {"categories", "metadata", ID_KEY, ABOUT_KEY}
 )
-"""Names that mean something to Mem0, and so are not used for the caller's metadata."""
+"""Names with a meaning for Mem0. The caller's metadata is not stored under them."""
 
-_USUAL: Final[Mapping[str, Any]] = {
+_DEFAULTS: Final[Mapping[str, Any]] = {
     "path": "/",
     "categories": (),
     "metadata": {},
@@ -52,7 +52,7 @@ _USUAL: Final[Mapping[str, Any]] = {
     "private": False,
     "kind": MEMORY,
 }
-"""What is not written down."""
+"""Values that are left out of the JSON text."""
 
 _LARGEST_INTEGER: Final = 2**53
 _FRACTION: Final = re.compile(r"\.(\d+)")
@@ -62,7 +62,7 @@ logger = logging.getLogger("crewai_persistent_memory")
 
 @dataclass(frozen=True)
 class Record:
-    """A memory as Mem0 has it, with the owner it was found to belong to."""
+    """A memory of Mem0 as an entry, with its owner."""
 
     id: str
     entry: MemoryEntry
@@ -102,7 +102,7 @@ def metadata_of(entry: MemoryEntry, expires: date | None, *, inferred: bool = Fa
         entry: in normal form; of an ``inferred`` one the id and the times are Mem0's.
         expires: the last day it is remembered.
     """
-    about: dict[str, Any] = {name: value for name in _USUAL if (value := getattr(entry, name)) != _USUAL[name]}
+    about: dict[str, Any] = {name: value for name in _DEFAULTS if (value := getattr(entry, name)) != _DEFAULTS[name]}
     if expires is not None:
         about["expires"] = expires.isoformat()
     flat = {key: value for key, value in entry.metadata.items() if _is_flat(value) and key not in _MEM0_KEYS}
@@ -135,7 +135,7 @@ def record_of(found: Mapping[str, Any], owner: Scope) -> Record | None:
     if expires is not None and expires < utcnow().date():
         return None
     created = _time(about.get("created_at") or found.get("created_at"))
-    score, kept = found.get("score"), {**_USUAL, **about}
+    score, kept = found.get("score"), {**_DEFAULTS, **about}
     entry = MemoryEntry(
         id=str(metadata.get(ID_KEY) or found["id"]),
         content=found["memory"],

@@ -136,18 +136,18 @@ def results_of(answer: Any) -> list[Mapping[str, Any]]:
 
 
 def open_source_memory(config: Mapping[str, Any]) -> Any:
-    """``mem0.Memory`` of a configuration, which stays as it is."""
+    """``mem0.Memory`` of a configuration, which is not changed."""
     mem0 = import_mem0(telemetry=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         memory = mem0.Memory.from_config(copied(config))
     if mem0_version() >= (2,):
-        memory.llm = _TellingLLM(memory.llm)
+        memory.llm = _ReportingLLM(memory.llm)
     return memory
 
 
-class _TellingLLM:
-    """Mem0's LLM, whose failure is not lost: some 2.0 (2.0.5; no longer 2.2.1) take it for "nothing to remember"."""
+class _ReportingLLM:
+    """Mem0's LLM, which notes its failure: some 2.0 (2.0.5; no longer 2.2.1) take one for "nothing to remember"."""
 
     def __init__(self, llm: Any) -> None:
         self._llm = llm
@@ -164,9 +164,9 @@ class _TellingLLM:
         return getattr(self._llm, name)
 
 
-def local_add(memory: Any, arguments: Arguments) -> Any:
-    """The library's ``add``, whose failure is an error."""
-    if not isinstance(memory.llm, _TellingLLM):
+def library_add(memory: Any, arguments: Arguments) -> Any:
+    """The library's ``add``; a failure of its LLM is an error."""
+    if not isinstance(memory.llm, _ReportingLLM):
         return memory.add(**arguments)
     failure = memory.llm.failure
     failure.error = None
@@ -177,13 +177,14 @@ def local_add(memory: Any, arguments: Arguments) -> Any:
 
 
 def copied(value: Any) -> Any:
-    """A configuration's dicts and lists anew, as Mem0 writes into them; what they hold (a client, say) stays."""
+    """A copy of a configuration's dicts and lists, because Mem0 writes into them. Other objects, such as a client, are
+    not copied."""
     if isinstance(value, Mapping):
         return {key: copied(item) for key, item in value.items()}
     return [copied(item) for item in value] if isinstance(value, list) else value
 
 
-def stands_threads(memory: Any) -> bool:
+def is_thread_safe(memory: Any) -> bool:
     """Whether several threads may use it at once: not ``qdrant-client``'s local mode, which loses and corrupts data."""
     from qdrant_client.local.qdrant_local import QdrantLocal
 
@@ -191,7 +192,7 @@ def stands_threads(memory: Any) -> bool:
     return not isinstance(client, QdrantLocal)
 
 
-def local_read(method: Any, user_id: str, limit: int, extra: Mapping[str, Any] | None = None) -> Arguments:
+def library_read(method: Any, user_id: str, limit: int, extra: Mapping[str, Any] | None = None) -> Arguments:
     """Arguments of the library's ``search`` and ``get_all``."""
     if takes(method, "top_k", by_name=True):
         return {"filters": {"user_id": user_id, **(extra or {})}, "top_k": limit}
@@ -213,8 +214,8 @@ def rows_of(collection: Any, user_id: str) -> list[Any]:
 
 
 def instructed(memory: Any, instructions: str | None) -> tuple[Any, Arguments]:
-    """Who to ask for an extraction that follows instructions as well as the configuration's own, and with which
-    arguments besides."""
+    """The ``mem0.Memory`` and the further arguments of ``add`` for an extraction that follows these instructions and
+    the configuration's own."""
     if instructions is None:
         return memory, {}
     if hasattr(memory, "custom_instructions"):
@@ -235,7 +236,7 @@ def _extraction_prompt() -> str:
     return str(getattr(prompts, "USER_MEMORY_EXTRACTION_PROMPT", None) or prompts.FACT_RETRIEVAL_PROMPT)
 
 
-def local_update(memory: Any, memory_id: str, content: str, metadata: Mapping[str, Any]) -> None:
+def library_update(memory: Any, memory_id: str, content: str, metadata: Mapping[str, Any]) -> None:
     """Replace a memory's text and metadata."""
     if takes(memory.update, "text", by_name=True):
         memory.update(memory_id, text=content, metadata=dict(metadata))
@@ -247,6 +248,6 @@ def local_update(memory: Any, memory_id: str, content: str, metadata: Mapping[st
         memory._update_memory(memory_id, content, {content: vector}, metadata=dict(metadata))
 
 
-def names_of(values: Sequence[Mapping[str, str]]) -> str:
+def categories_in_words(values: Sequence[Mapping[str, str]]) -> str:
     """Categories as a list in words."""
     return "\n".join(f"- {name}: {text}" for each in values for name, text in each.items())

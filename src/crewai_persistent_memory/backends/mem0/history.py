@@ -1,4 +1,4 @@
-"""Mem0 OSS's history database: closed to others, and rid of what was deleted.
+"""Mem0 OSS's history database: readable by its owner only, and without deleted texts.
 
 It is a SQLite file beside the vector store. What it holds, by version of mem0ai:
 
@@ -22,17 +22,17 @@ import portalocker
 from ...errors import StoreBusyError, StorePathError
 from ...io.private_files import FOLDER_MODE, check_owner, open_private
 from ...scope import Scope
-from .entities import local_identity
+from .entities import library_user_id
 
-PATIENCE: Final = 30_000
+BUSY_TIMEOUT: Final = 30_000
 """Milliseconds to wait for another process that writes to the database; sqlite3 waits for 5,000."""
-AT_ONCE: Final = 500
-"""Ids in one statement; SQLite takes 999 in its older versions."""
+IDS_PER_STATEMENT: Final = 500
+"""Older versions of SQLite take 999."""
 
 
 @contextmanager
 def opening(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Hold the database for a process that creates its tables, after closing the file to others.
+    """Lock the database while its tables are created, after making the file readable by its owner only.
 
     Mem0 creates the tables in several steps: processes that start at once would find the database locked.
 
@@ -45,7 +45,7 @@ def opening(path: str | os.PathLike[str]) -> Iterator[None]:
             history.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
             check_owner(history.parent)
             for suffix in ("", ".lock", "-journal", "-wal", "-shm"):
-                _close_to_others(history.with_name(history.name + suffix), create=suffix in ("", ".lock"))
+                _make_private(history.with_name(history.name + suffix), create=suffix in ("", ".lock"))
             held.enter_context(portalocker.Lock(f"{history}.lock", timeout=60))
         except (OSError, StorePathError) as error:
             raise StorePathError(
@@ -55,7 +55,7 @@ def opening(path: str | os.PathLike[str]) -> Iterator[None]:
         yield
 
 
-def _close_to_others(file: Path, *, create: bool) -> None:
+def _make_private(file: Path, *, create: bool) -> None:
     """A file that exists is not opened: closing it would release the locks that SQLite holds on it in this process.
     SQLite gives its journals the mode of the database."""
     try:
@@ -75,12 +75,12 @@ def _close_to_others(file: Path, *, create: bool) -> None:
         file.chmod(0o600)
 
 
-def tend(memory: Any) -> None:
+def prepare(memory: Any) -> None:
     """Prepare a ``mem0.Memory`` that was just opened: deleted texts are overwritten, and a memory that is deleted
     leaves no history, whether a caller or Mem0's LLM deletes it."""
     database = memory.db
     with database._lock, database.connection as connection:
-        connection.execute(f"PRAGMA busy_timeout = {PATIENCE}")
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT}")
         connection.execute("PRAGMA secure_delete = ON")
         connection.execute("CREATE INDEX IF NOT EXISTS crewai_memory_id ON history (memory_id)")
     add = database.add_history
@@ -98,9 +98,9 @@ def tend(memory: Any) -> None:
 def session_scopes(owner: Scope) -> set[str]:
     """Under which names Mem0 keeps an owner's messages: ours, and that of a Mem0 used without this package, which
     has a run and an agent of its own."""
-    user = local_identity(Scope.trusted(owner.user_id, owner.project_id, None, None, owner.org_id))
+    user = library_user_id(Scope.trusted(owner.user_id, owner.project_id, None, None, owner.org_id))
     theirs = {"user_id": user, "run_id": owner.run_id, "agent_id": owner.agent_id}
-    return {_session_scope({"user_id": local_identity(owner)}), _session_scope(theirs)}
+    return {_session_scope({"user_id": library_user_id(owner)}), _session_scope(theirs)}
 
 
 def _session_scope(filters: dict[str, Any]) -> str:
@@ -139,7 +139,7 @@ def forget(memory: Any, memory_ids: Sequence[str], scopes: Sequence[str]) -> Non
 
 
 def _parts(values: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (values[start : start + AT_ONCE] for start in range(0, len(values), AT_ONCE))
+    return (values[start : start + IDS_PER_STATEMENT] for start in range(0, len(values), IDS_PER_STATEMENT))
 
 
 def _marks(values: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
 """Mem0 OSS, through ``mem0.Memory``, with the user's own configuration.
 
-``mem0.AsyncMemory`` is not used: it opens the vector store a second time, which a local one refuses, and does what it
-does in threads as well. Awaiting, the one ``Memory`` is called in a thread.
+``mem0.AsyncMemory`` is not used: it opens the vector store a second time, which a local one refuses, and it uses
+threads itself. For an awaiting caller the one ``Memory`` is called in a thread.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from . import entity_collection, history, vector_stores
 from .api import Added, Extraction, Found, sent
 from .codec import ID_KEY, Record, record_of
 from .compat import (
+    categories_in_words,
     copied,
     instructed,
-    local_add,
-    local_read,
-    local_update,
-    names_of,
+    library_add,
+    library_read,
+    library_update,
     results_of,
     rows_of,
     takes,
 )
-from .entities import local_identity
+from .entities import library_user_id
 from .errors import request_info
 from .library_memory import MEMORIES, LibraryMemory, digest_of, opened
 
@@ -90,7 +90,7 @@ class LibraryApi:
 
     def _called(self, function: Callable[[Any], T]) -> T:
         local = self._open()
-        with local.turn:
+        with local.call_lock:
             return function(local.memory)
 
     def _open(self) -> LibraryMemory:
@@ -119,7 +119,7 @@ class LibraryApi:
     ) -> Steps[Added]:
         arguments: dict[str, Any] = {
             "messages": list(messages),
-            "user_id": local_identity(owner),
+            "user_id": library_user_id(owner),
             "metadata": dict(metadata),
             "infer": infer is not None,
         }
@@ -131,7 +131,7 @@ class LibraryApi:
     def update(self, record: Record, content: str | None, metadata: Mapping[str, Any]) -> Steps[None]:
         text = content or record.entry.content
         yield from self._ask(
-            lambda memory: local_update(memory, record.id, text, metadata), "an update", Effect.IDEMPOTENT
+            lambda memory: library_update(memory, record.id, text, metadata), "an update", Effect.IDEMPOTENT
         )
 
     def delete(self, records: Sequence[Record], emptied: Sequence[Scope] = ()) -> Steps[None]:
@@ -142,7 +142,8 @@ class LibraryApi:
         for owner in emptied:
             ids += yield from self._ask(partial(_left_behind, owner=owner, emptied=emptied), "a deletion")
         ids = list(dict.fromkeys(ids))
-        # First what Mem0 keeps beside the memories: whoever is interrupted still finds them, and deletes them again.
+        # First what Mem0 keeps beside the memories. If this is interrupted, the memories are still found, and the next
+        # deletion removes them.
         forget = partial(_forget, ids=ids, owners=owners, emptied=emptied)
         yield from self._ask(forget, "a deletion", Effect.IDEMPOTENT)
         for id in ids:
@@ -154,7 +155,7 @@ class LibraryApi:
         found: list[Record] = []
         complete = True
         for owner in owners:
-            search = partial(_search, query=query, user_id=local_identity(owner), limit=limit, min_score=min_score)
+            search = partial(_search, query=query, user_id=library_user_id(owner), limit=limit, min_score=min_score)
             results = yield from self._ask(search, "a search")
             complete = complete and len(results) < limit
             found += _checked(results, owner, owners)
@@ -167,7 +168,7 @@ class LibraryApi:
         for owner in owners:
             limit = FIRST_LISTING
             while True:
-                list_ = partial(_list, user_id=local_identity(owner), limit=limit, entry_id=entry_id)
+                list_ = partial(_list, user_id=library_user_id(owner), limit=limit, entry_id=entry_id)
                 results = yield from self._ask(list_, "a listing")
                 if len(results) < limit:
                     break
@@ -179,7 +180,7 @@ class LibraryApi:
         answer = yield from self._ask(lambda memory: memory.get(id), "a read")
         if answer is None:
             return None
-        owner = next((each for each in owners if local_identity(each) == answer.get("user_id")), None)
+        owner = next((each for each in owners if library_user_id(each) == answer.get("user_id")), None)
         return None if owner is None else next(iter(_checked([answer], owner, owners)), None)
 
     def health(self, binding: ScopeBinding, retry_for: float | None = None) -> Steps[dict[str, Any]]:
@@ -196,18 +197,18 @@ def _add(
     extractor, more = instructed(memory, instructions)
     if expires is not None and takes(extractor.add, "expiration_date"):
         more["expiration_date"] = expires.isoformat()
-    return results_of(local_add(extractor, {**arguments, **more}))
+    return results_of(library_add(extractor, {**arguments, **more}))
 
 
 def _left_behind(memory: Any, *, owner: Scope, emptied: Sequence[Scope]) -> list[str]:
-    """What no listing shows because it has expired; an extraction would still read it."""
-    rows = rows_of(memory.vector_store, local_identity(owner))
+    """Ids of expired memories: no listing shows them, but an extraction would still read them."""
+    rows = rows_of(memory.vector_store, library_user_id(owner))
     return [str(row.id) for row in rows if _owner_of(row.payload, owner) in emptied]
 
 
 def _forget(memory: Any, *, ids: Sequence[str], owners: Sequence[Scope], emptied: Sequence[Scope]) -> None:
     history.forget(memory, ids, sorted({name for owner in owners for name in history.session_scopes(owner)}))
-    users = {local_identity(owner): owner for owner in owners}
+    users = {library_user_id(owner): owner for owner in owners}
 
     def is_emptied(user_id: str, payload: Mapping[str, Any]) -> bool:
         return _owner_of(payload, users[user_id]) in emptied
@@ -216,31 +217,31 @@ def _forget(memory: Any, *, ids: Sequence[str], owners: Sequence[Scope], emptied
 
 
 def _delete(memory: Any, *, id: str) -> None:
-    if memory.vector_store.get(vector_id=id) is not None:  # else somebody was faster
+    if memory.vector_store.get(vector_id=id) is not None:  # another process may have deleted it
         memory.delete(id)
 
 
 def _search(memory: Any, *, query: str, user_id: str, limit: int, min_score: float) -> list[Mapping[str, Any]]:
     more = {"threshold": min_score} if takes(memory.search, "threshold") else {}
-    return results_of(memory.search(query, **local_read(memory.search, user_id, limit), **more))
+    return results_of(memory.search(query, **library_read(memory.search, user_id, limit), **more))
 
 
 def _list(memory: Any, *, user_id: str, limit: int, entry_id: str | None) -> list[Mapping[str, Any]]:
     extra = None if entry_id is None else {ID_KEY: entry_id}
-    return results_of(memory.get_all(**local_read(memory.get_all, user_id, limit, extra)))
+    return results_of(memory.get_all(**library_read(memory.get_all, user_id, limit, extra)))
 
 
 def _provider(memory: Any) -> str:
     """The name of the vector store, after a read from it."""
-    memory.get_all(**local_read(memory.get_all, "health-check/of/nobody", 1))
+    memory.get_all(**library_read(memory.get_all, "health-check/of/nobody", 1))
     return str(memory.config.vector_store.provider)
 
 
 def _checked(found: Sequence[Mapping[str, Any]], searched: Scope, owners: Sequence[Scope]) -> list[Record]:
-    """What belongs to one of the owners. The second of the two checks of every result."""
+    """The memories that belong to one of the owners. This is the second of the two checks of every result."""
     records = []
     for each in found:
-        if each.get("user_id") != local_identity(searched):
+        if each.get("user_id") != library_user_id(searched):
             logger.error("dropped memory %s: Mem0 returned it outside the scope of the call", each.get("id"))
             continue
         owner = _owner_of(each, searched)
@@ -250,7 +251,7 @@ def _checked(found: Sequence[Mapping[str, Any]], searched: Scope, owners: Sequen
 
 
 def _owner_of(found: Mapping[str, Any], searched: Scope) -> Scope:
-    """Whose it is. What somebody stored without this package may have a run or an agent of Mem0's own."""
+    """The owner of a memory. One that was stored without this package may have a run or an agent of Mem0's own."""
     run, agent = found.get("run_id") or searched.run_id, found.get("agent_id") or searched.agent_id
     return Scope.trusted(searched.user_id, searched.project_id, run, agent, searched.org_id)
 
@@ -262,7 +263,6 @@ def _instructions(infer: Extraction) -> str | None:
     if infer.excludes:
         parts.append(f"Never remember anything about: {infer.excludes}.")
     if infer.custom_categories:
-        parts.append(
-            f"What is worth remembering belongs to one of these categories:\n{names_of(infer.custom_categories)}"
-        )
+        categories = categories_in_words(infer.custom_categories)
+        parts.append(f"What is worth remembering belongs to one of these categories:\n{categories}")
     return "\n".join(parts) or None

@@ -1,5 +1,4 @@
-"""Opening Mem0 OSS: one ``mem0.Memory`` of a process for each configuration, with its history and its embedder made
-safe; shared by all handles, closed with the last one."""
+"""Opening Mem0 OSS: one ``mem0.Memory`` of a process for each configuration, closed with its last handle."""
 
 from __future__ import annotations
 
@@ -16,16 +15,16 @@ from ...errors import ConfigurationError
 from ...io.shared import Shared
 from ...redaction import redact
 from . import history
-from .compat import open_source_memory, stands_threads
-from .text_cutting import fitting
+from .compat import is_thread_safe, open_source_memory
+from .text_cutting import fit_embedder
 
 
 class LibraryMemory:
-    """An open ``mem0.Memory``, and the lock under which it is called if it does not stand threads."""
+    """An open ``mem0.Memory``, and the lock that a caller holds: a real one if it is not safe for threads."""
 
     def __init__(self, memory: Any) -> None:
         self.memory = memory
-        self.turn: Any = nullcontext() if stands_threads(memory) else threading.RLock()
+        self.call_lock: Any = nullcontext() if is_thread_safe(memory) else threading.RLock()
 
     def close(self) -> None:
         database: Any = getattr(self.memory, "db", None)
@@ -45,7 +44,7 @@ MEMORIES: Final[Shared[str, LibraryMemory]] = Shared(LibraryMemory.close, exclus
 
 
 def digest_of(config: Mapping[str, Any]) -> str:
-    """The same for equal configurations, and telling nothing of their keys."""
+    """Equal for equal configurations. It does not reveal their keys."""
     return hashlib.sha256(json.dumps(config, sort_keys=True, default=repr).encode()).hexdigest()
 
 
@@ -70,6 +69,6 @@ def _build(config: Mapping[str, Any]) -> Any:
         memory = open_source_memory(config)
     except (ValueError, TypeError, KeyError, AttributeError, ImportError) as error:  # pydantic's and the libraries'
         raise ConfigurationError(f"local_mem0_config: Mem0 does not accept it: {redact(str(error))}") from error
-    fitting(memory, config)
-    history.tend(memory)
+    fit_embedder(memory, config)
+    history.prepare(memory)
     return memory

@@ -1,4 +1,4 @@
-"""Mem0 OSS embeds by itself and hands whole texts to its embedder; here they are cut to what the embedder takes."""
+"""Mem0 OSS gives whole texts to its embedder. Here they are cut into parts that the embedder accepts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ QUERY_PIECES: Final = 8
 
 
 class FittingEmbeddings:
-    """Mem0's embedding model, given texts within its limits. A long text's vector is the mean of its pieces'."""
+    """Mem0's embedding model, given texts within its limits. A long text has the mean of its parts' vectors."""
 
     def __init__(self, model: Any, provider: str) -> None:
         self._model = model
@@ -49,7 +49,7 @@ class FittingEmbeddings:
         return vectors
 
 
-def fitting(memory: Any, config: Mapping[str, Any]) -> None:
+def fit_embedder(memory: Any, config: Mapping[str, Any]) -> None:
     """Let a ``mem0.Memory`` embed within its embedder's limits."""
     provider = (config.get("embedder") or {}).get("provider", "openai")
     memory.embedding_model = FittingEmbeddings(memory.embedding_model, provider)

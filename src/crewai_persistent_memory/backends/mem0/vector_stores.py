@@ -1,7 +1,7 @@
-"""Which configurations of Mem0 OSS are opened. Refused are those that answer wrongly or lose memories without an error,
-and those that send texts where the configuration does not say.
+"""Which configurations of Mem0 OSS are accepted. One is refused if Mem0 then answers wrongly, loses memories without an
+error, or sends texts to an address that the configuration does not name.
 
-All of it is decided by the configuration and the version of mem0ai, before a driver is imported or a store is reached.
+The configuration and the version of mem0ai decide, before a driver is imported or a store is reached.
 """
 
 from __future__ import annotations
