@@ -33,7 +33,7 @@ from ..validation import normalize_path, text_tuple, utcnow
 from .deduplication import accepted, entries_of, storable_fields
 from .events import logged, query_events, save_events
 from .llm_pipeline import Pipeline
-from .record_conversion import RecordFields, ResultTypes, how_it_searches, matches_of, scope_info_fields
+from .record_conversion import RecordFields, ResultTypes, matches_of, scope_info_fields
 from .scope_views import WHOLE, Paths
 from .transcript import conversation, handed_over, memory_texts, messages_of, storable_messages, text_of
 
@@ -59,7 +59,7 @@ class MemoryOperations:
     Attributes:
         store: where entries are kept, in the memory's scope.
         source: CrewAI's memory (or storage), named by events and failures.
-        results: how what is returned is made.
+        results: the types of what is returned.
         read_only: save nothing.
         touches: note that entries were read.
         infers: the store is given messages, and decides what to remember.
@@ -200,7 +200,7 @@ class MemoryOperations:
         if entry is None or not self.paths.reaches(entry.path):
             raise ValueError(f"Record not found: {record_id}")
         if self.read_only:
-            return self.results.record(entry)
+            return self.results.record_of(entry)
         changes: dict[str, Any] = {
             "content": None if content is None else storable_text(content),
             "path": None if scope is None else normalize_path(storable_text(scope)),
@@ -212,7 +212,7 @@ class MemoryOperations:
         changed = replace(entry, **changes, last_accessed=utcnow(), embedding=None, score=None)
         if not (yield from self.store.steps.replace(changed, create=False, keep=())):
             logger.info("a record was deleted while it was about to be changed (%s): it stays deleted", record_id)
-        return self.results.record(changed)
+        return self.results.record_of(changed)
 
     # -- finding ---------------------------------------------------------------------------------------------------
 
@@ -289,8 +289,7 @@ class MemoryOperations:
                 include_private=include_private,
                 reader=source,
             )
-            searched = yield from how_it_searches(self.store)
-            matches = matches_of(found, searched, self.store.weights.half_life_days, self.results)
+            matches = matches_of(found, self.store.weights.half_life_days, self.results)
             for each in matches:
                 results += each
             if results and self.touches:
@@ -345,13 +344,13 @@ class MemoryOperations:
         paths = self.paths.of(scope)
         if len(paths) == 1:
             found = yield from self.store.steps.list(path=paths[0], limit=limit, offset=offset)
-            return list(map(self.results.record, found))
+            return list(map(self.results.record_of, found))
         entries: dict[str, MemoryEntry] = {}
         for path in paths:
             found = yield from self.store.steps.list(path=path, limit=limit + offset, offset=0)
             entries.update((entry.id, entry) for entry in found)
         newest = sorted(entries.values(), key=lambda entry: entry.created_at, reverse=True)
-        return list(map(self.results.record, newest[offset : offset + limit]))
+        return list(map(self.results.record_of, newest[offset : offset + limit]))
 
     # -- paths -----------------------------------------------------------------------------------------------------
 
@@ -475,7 +474,7 @@ class MemoryOperations:
         metadata = fields.metadata and dict(about["metadata"])
         with save_events(self.source, str(value), metadata, fields.agent_role):
             entries = yield from self._keep(contents, messages, about)
-        return list(map(self.results.record, entries))
+        return list(map(self.results.record_of, entries))
 
     def _keep(self, texts: Sequence[str], messages: Sequence[Message], about: EntryFields) -> Steps[list[MemoryEntry]]:
         """Keep the texts, one entry each; a store that infers is given the messages instead.

@@ -6,14 +6,12 @@ The types are CrewAI's own from 1.10 on; the older generation has none, and gets
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from ..entry import DEFAULT_IMPORTANCE, MemoryEntry, PathInfo
-from ..io.steps import Steps
 from ..storable import storable_metadata
-from ..store.base import MemoryStore
 from ..validation import utcnow
 
 if TYPE_CHECKING:
@@ -22,21 +20,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ResultTypes:
-    """How a generation's results are made.
+    """The types of a generation's results. They take the fields of :func:`record_fields` and so on by name."""
 
-    Attributes:
-        record: of an entry.
-        match: of a record, a score (0…1) and the reasons.
-        scope_info: of what a store knows about a path.
-    """
+    record: type[MemoryRecord]
+    match: type[MemoryMatch]
+    scope_info: type[ScopeInfo]
 
-    record: Callable[[MemoryEntry], MemoryRecord]
-    match: Callable[[MemoryRecord, float, list[str]], MemoryMatch]
-    scope_info: Callable[..., ScopeInfo]
+    def record_of(self, entry: MemoryEntry) -> MemoryRecord:
+        return self.record(**record_fields(entry))
 
 
-AS_ENTRIES: Final = ResultTypes(cast(Any, lambda entry: entry), cast(Any, tuple), cast(Any, dict))
-"""For a storage, which returns neither records nor matches."""
+AS_DICTS: Final[Any] = ResultTypes(*[cast(Any, dict)] * 3)
+"""For a storage, whose methods return none of them."""
 
 
 @dataclass(frozen=True)
@@ -89,33 +84,25 @@ def scope_info_fields(info: PathInfo) -> dict[str, Any]:
     }
 
 
-def matches_of(
-    found: list[list[MemoryEntry]], searched: Sequence[str], half_life_days: float, results: ResultTypes
-) -> list[list[MemoryMatch]]:
+def matches_of(found: list[list[MemoryEntry]], half_life_days: float, results: ResultTypes) -> list[list[MemoryMatch]]:
     """The matches for what was found, list by list.
 
     Args:
         found: entries with their scores.
-        searched: by what the store searches, see :func:`how_it_searches`.
         half_life_days: of recency; a younger entry was found for that, too.
-        results: how they are made.
+        results: their types.
     """
-    now, half_life = utcnow(), half_life_days * 86_400
-
-    def match(entry: MemoryEntry) -> MemoryMatch:
-        reasons = list(searched)
-        if (now - entry.created_at).total_seconds() < half_life:
-            reasons.append("recency")
-        if entry.importance > DEFAULT_IMPORTANCE:
-            reasons.append("importance")
-        return results.match(results.record(entry), entry.score or 0.0, reasons)
-
-    return [[match(entry) for entry in entries] for entries in found]
-
-
-def how_it_searches(store: MemoryStore) -> Steps[list[str]]:
-    """By what a store finds entries, in CrewAI's words."""
-    if store.capabilities.extracts:
-        return ["semantic"]
-    embedder = yield from store.steps.embedder()
-    return ["keywords"] if embedder is None else ["semantic", "keywords"]
+    now, half_life = utcnow(), timedelta(days=half_life_days)
+    matches = []
+    for entries in found:
+        of_one: list[MemoryMatch] = []
+        matches.append(of_one)
+        for entry in entries:
+            reasons = list(entry.found_by)
+            if now - entry.created_at < half_life:
+                reasons.append("recency")
+            if entry.importance > DEFAULT_IMPORTANCE:
+                reasons.append("importance")
+            record = results.record(**record_fields(entry))
+            of_one.append(results.match(record=record, score=entry.score or 0.0, match_reasons=reasons))
+    return matches

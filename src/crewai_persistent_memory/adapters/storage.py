@@ -28,7 +28,7 @@ from .current_run import OnError, check_on_error, current_run
 from .memory_operations import CREWAI_THRESHOLD, MemoryOperations
 from .memory_options import OUR_OPTIONS, open_from
 from .provider_config import NAME
-from .record_conversion import AS_ENTRIES, ResultTypes
+from .record_conversion import AS_DICTS, ResultTypes
 from .scope_views import Paths, View
 from .version import RECALL_MAY_FAIL_SINCE, installed, is_unified
 
@@ -194,14 +194,14 @@ class PersistentStorage(NotPickled, _Storage):
 
     @property
     def _operations(self) -> MemoryOperations:
-        return self.operations_for(self, AS_ENTRIES, self.kind)
+        return self.operations_for(self, AS_DICTS, self.kind)
 
     def operations_for(self, source: object, results: ResultTypes, kind: str) -> MemoryOperations:
         """The operations of a memory over this storage, or of the storage itself.
 
         Args:
             source: the memory, or the storage.
-            results: how what it returns is made.
+            results: the types of what it returns.
             kind: of what ``save`` saves and ``search`` finds.
         """
         return MemoryOperations(

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, cast
 
-from ...entry import MemoryEntry
-from ..record_conversion import ResultTypes, record_fields
+from ..record_conversion import ResultTypes
 
 
 @dataclass(frozen=True)
@@ -48,9 +47,5 @@ class ScopeInfo:
     child_scopes: list[str]
 
 
-def to_record(entry: MemoryEntry) -> MemoryRecord:
-    return MemoryRecord(**record_fields(entry))
-
-
-# Type checkers are shown the newer generation's types, see ``memory_operations``.
-RESULTS: Final = ResultTypes(cast(Any, to_record), cast(Any, MemoryMatch), cast(Any, ScopeInfo))
+# Type checkers are shown the types of the newer generation.
+RESULTS: Final = ResultTypes(*cast(Any, (MemoryRecord, MemoryMatch, ScopeInfo)))

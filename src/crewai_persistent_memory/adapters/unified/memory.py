@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar, Final, cast
 
-from crewai.memory.types import MemoryMatch, ScopeInfo
+from crewai.memory.types import MemoryMatch, MemoryRecord, ScopeInfo
 from crewai.memory.unified_memory import Memory
 from typing_extensions import Self, Unpack
 
@@ -38,14 +38,12 @@ from ..record_conversion import ResultTypes
 from ..scope_views import Paths, View
 from .crewai_options import check_options, crewai_options
 from .llm_pipeline import LLMPipeline
-from .records import TextEmbedder, to_record
+from .records import TextEmbedder
 from .storage_backend import QdrantStorageBackend
 
 logger = logging.getLogger("crewai_persistent_memory")
 
-RESULTS: Final = ResultTypes(
-    to_record, lambda record, score, reasons: MemoryMatch(record=record, score=score, match_reasons=reasons), ScopeInfo
-)
+RESULTS: Final = ResultTypes(MemoryRecord, MemoryMatch, ScopeInfo)
 
 
 @dataclass(frozen=True)
@@ -130,9 +128,10 @@ class PersistentMemory(MemoryApi, Memory):
     @property
     def _operations(self) -> MemoryOperations:
         bridge, read_only = self._bridge, self._is_read_only
-        extracts = self.store.capabilities.extracts
+        store = bridge.backend.store
+        extracts = store.capabilities.extracts
         return MemoryOperations(
-            store=self.store,
+            store=store,
             source=self,
             results=RESULTS,
             read_only=read_only,
