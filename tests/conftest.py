@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
@@ -12,9 +13,8 @@ import pytest
 from crewai_persistent_memory import MemoryStore
 from crewai_persistent_memory.adapters.version import is_unified
 from crewai_persistent_memory.backends.qdrant.embedded import connection as embedded
-from crewai_persistent_memory.store.factory import open_configured
 
-from .support.engines import NEWEST, STORES, Servers, servers
+from .support.engines import NEWEST, STORES, Places, Servers, StoresOfOneKind, servers
 from .support.mem0_platform import Mem0Platform
 from .support.openai_server import OpenAIServer
 from .support.qdrant_server import QdrantServer
@@ -43,12 +43,38 @@ def no_connection_leaves_this_machine(monkeypatch: pytest.MonkeyPatch) -> list[A
     return attempts
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_event_waits_for_a_tree() -> None:
+    """CrewAI 1.6 lets the event of each task wait five seconds for a tree that only a verbose crew draws. Ten threads
+    handle all events, and a flow waits for its own, behind those of every crew that ran before it."""
+    if "crewai" not in sys.modules:
+        return
+    from crewai.events.event_listener import event_listener
+
+    if hasattr(event_listener, "_crew_tree_lock"):
+        from rich.tree import Tree
+
+        event_listener.formatter.current_crew_tree = Tree("")
+
+
+@pytest.fixture(scope="session")
+def places(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, qdrant_servers: Servers
+) -> Iterator[Places]:
+    """Where the stores are that the tests of this worker have one after the other."""
+    made = Places(request, tmp_path_factory.mktemp("places"))
+    yield made
+    made.drop_all()
+
+
 @pytest.fixture(autouse=True)
-def every_store_is_closed(tmp_path: Path) -> Iterator[None]:
+def every_store_is_closed(tmp_path: Path, places: Places) -> Iterator[None]:
     """A store left open flushes into a folder that is gone by then, and logs that in the midst of another test."""
     yield
-    left = embedded._engines.keys()
-    embedded._engines._close_all()
+    left = set(embedded._engines.keys()) - places.held
+    if left:
+        places.drop_all()
+        embedded._engines._close_all()
     assert not left, f"the test left stores open: {', '.join(map(str, left))}"
 
 
@@ -114,22 +140,10 @@ def collection(server: QdrantServer) -> Iterator[str]:
 
 
 @pytest.fixture(params=sorted(STORES))
-def open_any(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenStore]:
-    """Opens a store of each kind; the same store again within one test. Closes them afterwards."""
-    opened: list[MemoryStore] = []
-    kind = STORES[request.param]
-
-    if reason := kind.gap(request.node.nodeid):
+def open_any(request: pytest.FixtureRequest, tmp_path: Path, places: Places) -> Iterator[StoresOfOneKind]:
+    """Opens an empty store of each kind; the same store again within one test. Closes it afterwards."""
+    if reason := STORES[request.param].gap(request.node.nodeid):
         pytest.skip(f"not on {request.param}: {reason}")
-
-    def open_one(*, external_vectors: bool = False, **options: Any) -> MemoryStore:
-        options = {**kind.external, **options} if external_vectors else {"embedder": None, **options}
-        store = open_configured(kind.config(request, tmp_path, **options), external_vectors=external_vectors)
-        opened.append(store)
-        return store
-
-    yield open_one
-    for store in opened:
-        store.close()
-    if opened:
-        kind.remove(request, tmp_path)
+    stores = StoresOfOneKind(request.param, request, tmp_path, places)
+    yield stores
+    stores.close()

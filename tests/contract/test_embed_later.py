@@ -103,6 +103,7 @@ def vectors(store: MemoryStore, count: int) -> list[bool]:
     return [has_vector(store, str(number)) for number in range(count)]
 
 
+@pytest.mark.own_store
 def test_after_a_restart(open_any: OpenStore, do: Any, embedder: Switched) -> None:
     store = open_any(user_id="john", embedder=embedder)
     if embeds_itself(store):

@@ -511,6 +511,7 @@ class TestBadEntries:
             open_any(user_id="john").add("x", metadata={"a": value})
 
 
+@pytest.mark.own_store
 class TestHandles:
     def test_health(self, open_any: OpenStore, do: Any) -> None:
         assert do(open_any(), "health")["engine"]

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
-from crewai_persistent_memory import MemoryConfig
+from crewai_persistent_memory import MemoryConfig, MemoryStore
+from crewai_persistent_memory.backends.qdrant.embedded.connection import EmbeddedConnection, open_embedded
+from crewai_persistent_memory.backends.qdrant.engine_requests import Delete
+from crewai_persistent_memory.backends.qdrant.manifest import BY_WORDS
+from crewai_persistent_memory.io.steps import run
+from crewai_persistent_memory.scope import SCOPE_FIELDS
+from crewai_persistent_memory.store.factory import open_configured
 
 from .openai_server import DIMENSIONS
 from .qdrant_server import GIVEN_KEY, GIVEN_URL, QdrantServer, binaries, missing
@@ -23,6 +31,8 @@ class Kind:
 
     options: Callable[[pytest.FixtureRequest, Path], dict[str, Any]]
     remove: Callable[[pytest.FixtureRequest, Path], None] = lambda request, folder: None
+    empty: Callable[[pytest.FixtureRequest, Path], None] | None = None
+    """Deletes every entry, whoever's it is. Without it each test has a store of its own."""
     external: Mapping[str, Any] = field(default_factory=dict)
     """Options for vectors from outside."""
     cannot: Mapping[str, str] = field(default_factory=dict)
@@ -40,6 +50,16 @@ class Kind:
 
 def collection_of(folder: Path) -> str:
     return "t-" + hashlib.blake2b(str(folder).encode(), digest_size=8).hexdigest()
+
+
+OF_SOMEBODY = {"must_not": [{"is_empty": {"key": "tenant"}}]}
+"""A Qdrant filter: every entry. What a collection says of itself has no tenant."""
+
+
+def empty_collection(client: httpx.Client, collection: str, which: dict[str, Any]) -> None:
+    answer = client.post(f"/collections/{collection}/points/delete", params={"wait": "true"}, json={"filter": which})
+    if answer.status_code != 404:  # it is made with the first vector, which this test may not have had
+        answer.raise_for_status()
 
 
 def on_server(version: str, *, grpc: bool = False, shards: int | None = None) -> Kind:
@@ -61,7 +81,11 @@ def on_server(version: str, *, grpc: bool = False, shards: int | None = None) ->
         with server(request).admin() as client:
             client.delete(f"/collections/{collection_of(folder)}").raise_for_status()
 
-    return Kind(options, remove, {"dimensions": 2})
+    def empty(request: pytest.FixtureRequest, folder: Path) -> None:
+        with server(request).admin() as client:
+            empty_collection(client, collection_of(folder), OF_SOMEBODY)
+
+    return Kind(options, remove, empty, {"dimensions": 2})
 
 
 MEM0_CANNOT = {
@@ -81,10 +105,14 @@ MEM0_CANNOT = {
 
 def in_mem0_cloud(request: pytest.FixtureRequest, folder: Path) -> dict[str, Any]:
     platform = request.getfixturevalue("mem0_platform")
-    # A key of a project of its own for each test's folder.
+    # A key of a project of its own for each place.
     key = f"m0-{collection_of(folder)}"
     platform.keys.setdefault(key, ("org-1", key))
     return {"mem0": {"api_key": key, "host": platform.url}}
+
+
+def empty_mem0_cloud(request: pytest.FixtureRequest, folder: Path) -> None:
+    request.getfixturevalue("served_mem0").memories.clear()
 
 
 def in_mem0_oss(request: pytest.FixtureRequest, folder: Path) -> dict[str, Any]:
@@ -100,6 +128,12 @@ def remove_mem0_oss(request: pytest.FixtureRequest, folder: Path) -> None:
     with request.getfixturevalue("qdrant_servers")(NEWEST).admin() as client:
         for name in (collection_of(folder), f"{collection_of(folder)}_entities"):
             client.delete(f"/collections/{name}")
+
+
+def empty_mem0_oss(request: pytest.FixtureRequest, folder: Path) -> None:
+    with request.getfixturevalue("qdrant_servers")(NEWEST).admin() as client:
+        for name in (collection_of(folder), f"{collection_of(folder)}_entities"):
+            empty_collection(client, name, {})
 
 
 def in_mem0_chroma(request: pytest.FixtureRequest, folder: Path) -> dict[str, Any]:
@@ -124,15 +158,22 @@ def in_mem0_pgvector(request: pytest.FixtureRequest, folder: Path) -> dict[str, 
 
 NEWEST, OLDER = "1.17.0", "1.16.3"
 
-EMBEDDED = Kind(lambda request, folder: {"path": folder / "store"})
+
+def empty_embedded(request: pytest.FixtureRequest, folder: Path) -> None:
+    connection = open_embedded(folder / "store", embedder=BY_WORDS)
+    run(connection.ask(Delete(()), None))
+    connection.close()
+
+
+EMBEDDED = Kind(lambda request, folder: {"path": folder / "store"}, empty=empty_embedded)
 STORES: dict[str, Kind] = {
     "embedded": EMBEDDED,
     "server": on_server(NEWEST),
     "server-grpc": on_server(NEWEST, grpc=True),
     "server-1.16": on_server(OLDER),
     "server-sharded": on_server(NEWEST, shards=3),
-    "mem0-cloud": Kind(in_mem0_cloud, cannot=MEM0_CANNOT, embeds_itself=True),
-    "mem0-oss": Kind(in_mem0_oss, remove_mem0_oss, cannot=MEM0_CANNOT, embeds_itself=True),
+    "mem0-cloud": Kind(in_mem0_cloud, empty=empty_mem0_cloud, cannot=MEM0_CANNOT, embeds_itself=True),
+    "mem0-oss": Kind(in_mem0_oss, remove_mem0_oss, empty_mem0_oss, cannot=MEM0_CANNOT, embeds_itself=True),
 }
 MORE_OF_MEM0: dict[str, Kind] = {
     "chroma": Kind(in_mem0_chroma, cannot=MEM0_CANNOT, embeds_itself=True),
@@ -148,6 +189,120 @@ for _name in filter(None, os.environ.get("VECTOR_STORES", "").split(",")):
     STORES[f"mem0-{_name}"] = MORE_OF_MEM0[_name]
 VARIANTS = {name for name in STORES if name.startswith("server-")}
 """The same engine in another version, transport or layout."""
+
+
+class Places:
+    """Where the stores of tests are: one place for each kind and embedder, which the tests of a worker have one after
+    the other, each of them empty. Creating a collection takes a hundred times as long as emptying it.
+
+    An embedded folder is held open in between, for opening one takes as long as creating one. So a test about closing
+    and opening again has a place of its own: ``@pytest.mark.own_store``.
+    """
+
+    def __init__(self, request: pytest.FixtureRequest, folder: Path) -> None:
+        self._request, self._folder = request, folder
+        self._of: dict[tuple[str, str], Path] = {}
+        self._held: dict[Path, MemoryStore] = {}
+
+    def of(self, name: str, about: str, open_it: Callable[[Path], MemoryStore]) -> Path:
+        """The place of a kind; ``about`` is what its collection was made with."""
+        place = self._of.get((name, about))
+        if place is None:
+            place = self._of[name, about] = self._folder / f"{name}-{len(self._of)}"
+            place.mkdir()
+            if STORES[name] is EMBEDDED:
+                self._held[place] = open_it(place)
+        return place
+
+    def empty(self, name: str, place: Path) -> None:
+        """After a test. An embedded store that has had a long text is read in another way from then on: it goes."""
+        empty = STORES[name].empty
+        assert empty is not None
+        try:
+            empty(self._request, place)
+        except BaseException:
+            self.drop(place)
+            raise
+        if (place / "store" / "long-texts").exists():
+            self.drop(place)
+
+    def drop(self, place: Path) -> None:
+        [(name, about)] = [key for key, other in self._of.items() if other == place]
+        del self._of[name, about]
+        if held := self._held.pop(place, None):
+            held.close()
+        STORES[name].remove(self._request, place)
+        shutil.rmtree(place)
+
+    def drop_all(self) -> None:
+        for place in list(self._of.values()):
+            self.drop(place)
+
+    @property
+    def held(self) -> set[Path]:
+        return {Path(os.path.realpath(place / "store")) for place in self._held}
+
+
+OF_A_HANDLE = {*SCOPE_FIELDS, "scope", "include_shared"}
+"""Options that say nothing of what is stored, or how."""
+
+
+class StoresOfOneKind:
+    """What one test opens. It is the same store each time, and empty at first."""
+
+    def __init__(self, name: str, request: pytest.FixtureRequest, folder: Path, places: Places) -> None:
+        self._name, self._kind, self._request = name, STORES[name], request
+        self._folder, self._places = folder, places
+        self._is_own = self._kind.empty is None or request.node.get_closest_marker("own_store") is not None
+        self._place: Path | None = None
+        self._opened: list[MemoryStore] = []
+
+    def __call__(self, *, external_vectors: bool = False, **options: Any) -> MemoryStore:
+        options = {**self._kind.external, **options} if external_vectors else {"embedder": None, **options}
+
+        def open_at(folder: Path, **given: Any) -> MemoryStore:
+            config = self._kind.config(self._request, folder, **given)
+            return open_configured(config, external_vectors=external_vectors)
+
+        if not self._is_own and any(is_closed(store) for store in self._opened):
+            pytest.fail("mark this test own_store: what it has closed is held open, and so is not opened again here")
+        if self._place is None:
+            made_with = {key: options[key] for key in options.keys() - OF_A_HANDLE}
+            self._is_own |= not made_with.keys() <= {"embedder", *self._kind.external}
+            if self._is_own:
+                self._place = self._folder
+            else:
+                about = "external" if external_vectors else described(made_with["embedder"])
+                self._place = self._places.of(self._name, about, lambda folder: open_at(folder, **made_with))
+        self._opened.append(open_at(self._place, **options))
+        return self._opened[-1]
+
+    def empty(self) -> None:
+        """Delete every entry, whoever's it is."""
+        assert self._place is not None
+        assert self._kind.empty is not None, f"not on {self._name}"
+        self._kind.empty(self._request, self._place)
+
+    def close(self) -> None:
+        """After the test."""
+        for store in self._opened:
+            store.close()
+        if self._place is None:
+            return
+        if self._is_own:
+            self._kind.remove(self._request, self._place)
+        else:
+            self._places.empty(self._name, self._place)
+
+
+def is_closed(store: MemoryStore) -> bool:
+    connection = getattr(store.backend, "connection", None)
+    return isinstance(connection, EmbeddedConnection) and connection._closed
+
+
+def described(embedder: Any) -> str:
+    """What is kept of an embedder with a store, as far as tests have different ones."""
+    return "keywords" if embedder is None else f"{type(embedder).__qualname__} {vars(embedder).get('dimensions')}"
 
 
 class Servers:
