@@ -28,7 +28,7 @@ from crewai_persistent_memory.backends.qdrant import migrations
 from crewai_persistent_memory.backends.qdrant.engine_requests import Between, Count, Match
 from crewai_persistent_memory.backends.qdrant.manifest import LAYOUT, Descriptor
 from crewai_persistent_memory.backends.qdrant.schema import INDEXES, position_at
-from crewai_persistent_memory.backends.qdrant.server import migrate
+from crewai_persistent_memory.backends.qdrant.server import background_fill, migrate
 from crewai_persistent_memory.backends.qdrant.server.migrate import require_layout
 
 from ..support.calling import until
@@ -129,6 +129,7 @@ class TestManyWorkers:
                 begin = time.monotonic()
                 for _ in range(8):
                     workers.start()
+                until(lambda: payload_schema(server, collection), lambda keys: keys == set(INDEXES))
                 until(lambda: without_position(server, collection), lambda left: left == 0, seconds=120)
                 print(f"\n8 processes migrate {ENTRIES} entries in {time.monotonic() - begin:.2f} s")
         else:
@@ -187,7 +188,7 @@ class TestKilled:
         killed = {"a worker": 0, "the server": 0}
         left_behind = []
         with Workers(own_server, "c") as workers:
-            for number in range(KILLS):
+            while (number := len(left_behind)) < KILLS:
                 older.take_away(own_server, "c")
                 worker = workers.start()
                 time.sleep(duration * 0.7 * chance.random())
@@ -196,11 +197,13 @@ class TestKilled:
                     own_server.restart()
                 os.kill(worker, signal.SIGKILL)
                 workers.exit_code(worker)
-                killed["the server" if number % 2 else "a worker"] += 1
-                state = "all" if "layout" not in descriptor(own_server, "c") else without_position(own_server, "c")
-                left_behind.append(state)
+                migrated = "layout" in descriptor(own_server, "c")
+                left = without_position(own_server, "c") if migrated else ENTRIES
                 assert_migrated(own_server, "c")
-        print(f"killed: {killed}; entries that were left to migrate: {left_behind}")
+                if left:
+                    left_behind.append(left)
+                    killed["the server" if number % 2 else "a worker"] += 1
+        print(f"killed: {killed}; entries that were left to complete: {left_behind}")
 
 
 def replay(server: QdrantServer, collection: str, *what: str) -> None:
@@ -420,3 +423,24 @@ def test_a_collection_of_each_project_and_an_alias(server: QdrantServer, collect
         assert descriptor(server, ours[0])["layout"] == LAYOUT
         for name in ours:
             admin.delete(f"/collections/{name}")
+
+
+def test_what_old_workers_save_later_is_completed_without_a_restart(
+    server: QdrantServer, collection: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(background_fill, "AGAIN_AFTER", (0.05,) * 200)
+    open_one(server, collection).close()
+    with open_one(server, collection) as store:
+        replay(server, collection, "saves", "saves in a run")
+        until(lambda: without_position(server, collection), lambda left: left == 0)
+        assert store.count() == 1
+        assert len(all_points(server, collection)) == 2
+
+
+def test_closing_does_not_wait_for_the_next_look(server: QdrantServer, collection: str) -> None:
+    open_one(server, collection).close()
+    store = open_one(server, collection)
+    begin = time.monotonic()
+    store.close()
+    assert time.monotonic() - begin < background_fill.PATIENCE
+    assert not [thread for thread in threading.enumerate() if thread.name == "memory-migration"]

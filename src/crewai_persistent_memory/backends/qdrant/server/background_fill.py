@@ -1,13 +1,17 @@
-"""Giving entries the keys that they lack, in the background, once for each collection and process.
+"""Giving entries the keys that they lack, in the background, for each collection that a process has opened.
 
 A large collection takes minutes (0.3 ms for an entry), which no request waits for. The end of the process may cut it
-short: the next opening goes on.
+short: the next opening goes on. While a deployment replaces workers of an older version, they go on saving entries
+without the keys, so a collection is looked at some more times after it was opened. Each look is one request.
 """
 
 from __future__ import annotations
 
+import heapq
 import logging
+import queue
 import threading
+import time
 from typing import Any, Final
 
 from ....errors import PersistentMemoryError, StorePermissionError
@@ -16,6 +20,9 @@ from ..manifest import LAYOUT, Descriptor
 from ..migrations import fills_of
 from .client import RetryingClient
 from .migrate import fill_in, migrate
+
+AGAIN_AFTER: Final = (60.0, 600.0, 3600.0)
+"""Seconds from each look at a collection to the next."""
 
 PATIENCE: Final = 5.0
 """Seconds that closing waits for a request that is under way."""
@@ -32,9 +39,9 @@ class Migrations:
 
     def __init__(self, where: str) -> None:
         self._where = where
-        self._started: set[str] = set()
-        self._threads: list[threading.Thread] = []
-        self._stop = threading.Event()
+        self._opened: set[str] = set()
+        self._lock = threading.Lock()
+        self._forget()
 
     def open(self, client: RetryingClient, collection: str, descriptor: Descriptor) -> Steps[Any]:
         """Migrate a collection that exists, and begin to fill it in. Returns its descriptor.
@@ -42,37 +49,65 @@ class Migrations:
         Raises:
             StorePermissionError: see :func:`~.migrate.migrate`.
         """
-        if collection in self._started:
+        if collection in self._opened:
             return descriptor
         descriptor = yield from migrate(client, collection, descriptor, self._where)
-        self._started.add(collection)
-        if descriptor.layout >= LAYOUT and not self._stop.is_set():
-            # A daemon: the interpreter does not wait for it, but for close(), which stops it.
-            thread = threading.Thread(
-                target=self._fill, args=(client.again("a migration"), collection), name="memory-migration", daemon=True
-            )
-            self._threads.append(thread)
-            thread.start()
+        self._opened.add(collection)
+        if descriptor.layout >= LAYOUT:
+            self._fill_later(client.again("a migration"), collection)
         return descriptor
 
     def close(self) -> None:
         """Stop after the request that is under way."""
-        self._stop.set()
-        for thread in self._threads:
+        with self._lock:
+            self._closed.set()
+            thread = self._thread
+        if thread is not None:
+            self._new.put(None)
             thread.join(PATIENCE)
 
     def forget_after_fork(self) -> None:
-        """The threads did not come along; the parent goes on with them."""
-        self._threads = []
-        self._stop = threading.Event()
+        """The thread did not come along; the parent goes on with it."""
+        self._lock = threading.Lock()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._closed = threading.Event()
+        self._new: queue.SimpleQueue[tuple[RetryingClient, str] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def _fill_later(self, client: RetryingClient, collection: str) -> None:
+        with self._lock:
+            if self._closed.is_set():
+                return
+            self._new.put((client, collection))
+            if self._thread is None:
+                # A daemon: the interpreter does not wait for it, but for close(), which stops it.
+                self._thread = threading.Thread(target=self._work, name="memory-migration", daemon=True)
+                self._thread.start()
+
+    def _work(self) -> None:
+        due: list[tuple[float, str, int, RetryingClient]] = []
+        while True:
+            try:
+                new = self._new.get(timeout=max(0.0, due[0][0] - time.monotonic()) if due else None)
+            except queue.Empty:
+                _, collection, looks, client = heapq.heappop(due)
+            else:
+                if new is None:
+                    return
+                (client, collection), looks = new, 0
+            self._fill(client, collection)
+            if looks < len(AGAIN_AFTER):
+                heapq.heappush(due, (time.monotonic() + AGAIN_AFTER[looks], collection, looks + 1, client))
 
     def _fill(self, client: RetryingClient, collection: str) -> None:
         try:
             for fill in fills_of(LAYOUT):
-                filled = run(fill_in(client, collection, fill, self._stop.is_set))
+                filled = run(fill_in(client, collection, fill, self._closed.is_set))
                 if filled:
                     logger.info("%d entries of collection %r now have %r", filled, collection, fill.key)
         except StorePermissionError:
             logger.info("this key may not complete the entries of %r: a worker whose key may will do it", collection)
         except PersistentMemoryError as error:
-            logger.warning("entries of %r were not completed: the next opening tries again: %s", collection, error)
+            logger.warning("entries of %r were not completed: the next look tries again: %s", collection, error)

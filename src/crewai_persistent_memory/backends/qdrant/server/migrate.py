@@ -89,29 +89,32 @@ def fill_in(client: RetryingClient, collection: str, fill: Fill, stopped: Callab
     """Give every entry that lacks it the key of ``fill``. Returns how many entries were without it.
 
     Every write is conditional: of the entries with a certain value of the source, those that still lack the key get it.
-    So it does not matter what other workers do meanwhile. Workers that do the same begin at different points, and so
-    share the work. (A write is never selected by ids, see ``requests``.)
+    So it does not matter what other workers do meanwhile. (A write is never selected by ids, see ``requests``.)
     """
     found, _ = yield from _without(client, collection, fill, limit=1)
     if not found:
         return 0
+    # Pages that begin anywhere, so that several workers share the work. Then what is left, in order.
     limits, filled = NO_LIMITS, 0
-    for start in (str(uuid.uuid4()), None):
-        offset: Any = start
-        while not stopped():
-            try:
-                records, following = yield from _without(client, collection, fill, limits.page(_PAGE), offset)
-                yield from _give(client, collection, fill, records)
-            except StrictModeError:
-                allowed = limits_of((yield from client.call("get_collection", {"collection_name": collection})))
-                if allowed == limits:
-                    raise
-                limits = allowed
-                continue
-            filled += len(records)
+    anywhere = True
+    offset: str | None = str(uuid.uuid4())
+    while not stopped():
+        try:
+            records, following = yield from _without(client, collection, fill, limits.page(_PAGE), offset)
+            given = yield from _give(client, collection, fill, records)
+        except StrictModeError:
+            allowed = limits_of((yield from client.call("get_collection", {"collection_name": collection})))
+            if allowed == limits:
+                raise
+            limits = allowed
+            continue
+        filled += len(records)
+        if anywhere:
+            anywhere, offset = given, str(uuid.uuid4()) if given else None
+        elif following is None:
+            break
+        else:
             offset = following
-            if offset is None:
-                break
     return filled
 
 
@@ -136,13 +139,15 @@ def _without(client: RetryingClient, collection: str, fill: Fill, limit: int, of
     return (yield from client.call("scroll", {"collection_name": collection, "scroll_filter": lacking, **page}))
 
 
-def _give(client: RetryingClient, collection: str, fill: Fill, records: Sequence[Any]) -> Steps[None]:
+def _give(client: RetryingClient, collection: str, fill: Fill, records: Sequence[Any]) -> Steps[Any]:
+    """Returns whether there was anything to give."""
     # Where a collection is sharded by project, a write must say in which shard.
     sources = dict.fromkeys((record.payload.get(fill.source), record.shard_key) for record in records)
     operations = [_give_all(fill, source, shard_key) for source, shard_key in sources if source]
     if operations:
         arguments = {"collection_name": collection, "update_operations": operations, "wait": True}
         yield from client.call("batch_update_points", arguments)
+    return bool(operations)
 
 
 def _give_all(fill: Fill, source: str, shard_key: Any) -> models.SetPayloadOperation:
