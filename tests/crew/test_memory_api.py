@@ -289,6 +289,8 @@ def test_a_recall_asks_the_store_once_for_each_thing(tmp_path: Path) -> None:
         memory.remember_many([f"tea number {number}" for number in range(10)])
         assert asked == {"Put": 1}
         assert len(memory.recall("tea", limit=10)) == 10
-        assert asked == {"Put": 1, "Search": 1, "DescribeEmbedder": 1, "Touch": 1}
+        assert asked.pop("DescribeEmbedder", 1) == 1  # not asked at all where it is known
+        assert asked == {"Put": 1, "Search": 1, "Touch": 1}
         assert len(memory.recall_each(["tea", "number 3"], ["/", "/"], limit=5)) == 2
-        assert asked == {"Put": 1, "Search": 2, "DescribeEmbedder": 2, "Touch": 2}
+        assert asked.pop("DescribeEmbedder", 1) == 1
+        assert asked == {"Put": 1, "Search": 2, "Touch": 2}
