@@ -68,6 +68,8 @@ class BlockVariable(Generic[T]):
 
     def get(self) -> T | None:
         """The value of the innermost block around this call, ``None`` outside of any."""
+        if not self._in_generators and self._innermost.get() is None:
+            return None  # outside of any block: most calls of a program that fixes its scopes
         found = self._current()
         return None if found is None else found.value
 

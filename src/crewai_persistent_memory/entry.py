@@ -47,6 +47,7 @@ class MemoryEntry:
         kind: ``"memory"``, or ``"entity"`` for facts about a person or a thing.
         embedding: the dense vector, from methods that return it; of unit length, as the engine keeps cosine vectors.
         score: 0…1, in search results only.
+        found_by: in search results, by what the entry was looked for: ``"semantic"``, ``"keywords"``, or both.
     """
 
     id: str
@@ -63,6 +64,7 @@ class MemoryEntry:
     kind: str = MEMORY
     embedding: Sequence[float] | None = field(default=None, repr=False)
     score: float | None = None
+    found_by: tuple[str, ...] = field(default=(), compare=False)
 
     @classmethod
     def trusted(cls, **fields: Any) -> MemoryEntry:
@@ -77,7 +79,9 @@ class MemoryEntry:
 
     def to_dict(self) -> dict[str, Any]:
         """The entry as plain JSON values, without its vector."""
-        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("scope", "embedding")}
+        values = {
+            f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("scope", "embedding", "found_by")
+        }
         values["categories"] = list(self.categories)
         values["metadata"] = dict(self.metadata)
         for name in ("created_at", "last_accessed"):
@@ -202,6 +206,7 @@ class EntryFilter:
             raise InvalidArgumentError(f"unknown filter {', '.join(sorted(unknown))}: use {known}")
         path = args.get("path")
         categories, ids, metadata = args.get("categories"), args.get("ids"), args.get("metadata")
+        before, after = args.get("created_before"), args.get("created_after")
         if metadata:
             check_metadata(metadata)
         return cls(
@@ -209,8 +214,12 @@ class EntryFilter:
             # CrewAI's backends take "no category" and "an empty list of categories" for the same.
             categories=text_tuple("categories", categories) if categories else None,
             metadata=metadata or None,
-            created_before=_time("created_before", args.get("created_before")),
-            created_after=_time("created_after", args.get("created_after")),
+            created_before=None
+            if (before := args.get("created_before")) is None
+            else to_naive_utc("created_before", before),
+            created_after=None
+            if (after := args.get("created_after")) is None
+            else to_naive_utc("created_after", after),
             ids=None if ids is None else text_tuple("ids", ids),
             include_private=args.get("include_private", True),
             reader=args.get("reader"),
@@ -254,7 +263,3 @@ class PathInfo:
     oldest: datetime | None
     newest: datetime | None
     children: tuple[str, ...]
-
-
-def _time(name: str, value: datetime | None) -> datetime | None:
-    return None if value is None else to_naive_utc(name, value)

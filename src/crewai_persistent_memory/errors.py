@@ -219,9 +219,12 @@ class StorePathError(StoreError):
 class StoreCorruptedError(StoreError):
     """The files at the path are not a readable store any more."""
 
+    outcome = Outcome.UNKNOWN
+
 
 class StoreFullError(StoreError):
-    """There is no room for the write, on the disk or in the plan. What was stored before is intact."""
+    """There is no room for the write, on the disk or in the plan. Nothing of it was stored; what was stored before is
+    intact."""
 
 
 class SchemaVersionError(StoreError):
@@ -272,9 +275,9 @@ class EngineError(StoreError):
 
 
 class RequestRefusedError(EngineError, InvalidEntryError):
-    """The engine found the request wrong (HTTP 400, 409 and 422): the engine's own words are in the message.
+    """The engine found the request wrong (HTTP 400, 409 and 422). The engine's own words are in the message.
 
-    It is both errors, because only the engine's words tell whether an entry or something else was wrong.
+    It is both errors, because only those words tell whether an entry or something else was wrong.
     """
 
     outcome = Outcome.REFUSED

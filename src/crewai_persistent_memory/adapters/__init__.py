@@ -13,16 +13,15 @@ def _install() -> None:
     """Make what this CrewAI does fit for memories that belong to somebody. Idempotent."""
     # A CrewAI this package does not know gives one sentence, before anything of it is touched.
     installed()
-    from . import accepted_answers, clean_copies, memory_tools, run_guard
+    from . import clean_copies, finished_task_hooks, guardrails, memory_tools, run_guard
     from . import context_propagation as threads
     from . import crewai_traces as tracing
     from . import stream_scope as streams
-    from . import task_saving_hooks as saved_tasks
 
     tracing.install()
     threads.carry_context()
-    saved_tasks.install()
-    accepted_answers.install()
+    finished_task_hooks.install()
+    guardrails.install()
     memory_tools.install()
     streams.install()
     run_guard.install()

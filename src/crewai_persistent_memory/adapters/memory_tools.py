@@ -15,8 +15,8 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
+from .crew_memories import store_of
 from .current_run import current_run
-from .memories_of import store_of
 from .version import is_unified
 
 _UNCACHED: Final = "__uncached__"

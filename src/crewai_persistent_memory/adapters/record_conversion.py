@@ -6,6 +6,7 @@ The types are CrewAI's own from 1.10 on; the older generation has none, and gets
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -57,19 +58,28 @@ class RecordFields:
 
 def record_fields(entry: MemoryEntry) -> dict[str, Any]:
     """An entry by the names that CrewAI gives the parts of a memory."""
-    return {
-        "id": entry.id,
-        "content": entry.content,
-        "scope": entry.path,
-        "categories": list(entry.categories),
-        "metadata": dict(entry.metadata),
-        "importance": entry.importance,
-        "created_at": entry.created_at,
-        "last_accessed": entry.last_accessed,
-        "source": entry.source,
-        "private": entry.private,
-        "embedding": None if entry.embedding is None else list(entry.embedding),
-    }
+    [fields] = fields_of_records([entry])
+    return fields
+
+
+def fields_of_records(entries: Iterable[MemoryEntry]) -> list[dict[str, Any]]:
+    """:func:`record_fields` of each: one call for all results of a recall."""
+    return [
+        {
+            "id": entry.id,
+            "content": entry.content,
+            "scope": entry.path,
+            "categories": list(entry.categories),
+            "metadata": dict(entry.metadata),
+            "importance": entry.importance,
+            "created_at": entry.created_at,
+            "last_accessed": entry.last_accessed,
+            "source": entry.source,
+            "private": entry.private,
+            "embedding": None if entry.embedding is None else list(entry.embedding),
+        }
+        for entry in entries
+    ]
 
 
 def scope_info_fields(info: PathInfo) -> dict[str, Any]:
@@ -97,12 +107,12 @@ def matches_of(found: list[list[MemoryEntry]], half_life_days: float, results: R
     for entries in found:
         of_one: list[MemoryMatch] = []
         matches.append(of_one)
-        for entry in entries:
+        for entry, fields in zip(entries, fields_of_records(entries), strict=True):
             reasons = list(entry.found_by)
             if now - entry.created_at < half_life:
                 reasons.append("recency")
             if entry.importance > DEFAULT_IMPORTANCE:
                 reasons.append("importance")
-            record = results.record(**record_fields(entry))
+            record = results.record(**fields)
             of_one.append(results.match(record=record, score=entry.score or 0.0, match_reasons=reasons))
     return matches

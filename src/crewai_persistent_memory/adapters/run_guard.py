@@ -33,8 +33,8 @@ from ..scope_context import carry_scope
 from . import run_leftovers as leftovers
 from . import stream_scope as streams
 from .crew_leases import Owners, leases
+from .crew_memories import agents_of, memories_of_crew, store_of
 from .current_run import Run, current_run
-from .memories_of import agents_of, memories_of_crew, store_of
 
 logger = logging.getLogger("crewai_persistent_memory")
 

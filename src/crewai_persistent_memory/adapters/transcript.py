@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from ..storable import storable_text
 from ..store.operations import Message
-from .task_being_saved import FinishedTask, finished_task
+from .finished_task import FinishedTask, finished_task
 
 # The form of a finished task (CrewAI 1.10.1 to 1.15.30), and of a finished ``Agent.kickoff()``.
 _TASK_LABEL: Final = "Task: "

@@ -27,11 +27,26 @@ from ..entry import (
     check_changes,
     check_fields,
 )
-from ..errors import EntryNotFoundError, InvalidArgumentError, InvalidEntryError
+from ..errors import (
+    EntryNotFoundError,
+    InvalidArgumentError,
+    InvalidEntryError,
+    Outcome,
+    StoreUnavailableError,
+)
 from ..io.steps import Steps
 from ..ranking import RankingWeights
 from ..scope import Scope, ScopeBinding
-from ..validation import check_id, check_limit, check_page_size, check_search_limit, check_text, normalize_path, utcnow
+from ..validation import (
+    check_id,
+    check_limit,
+    check_page_size,
+    check_search_limit,
+    check_text,
+    normalize_path,
+    text_tuple,
+    utcnow,
+)
 from . import operations as op
 from .backend import Capabilities, Execute
 from .cursors import opened, sealed
@@ -68,7 +83,14 @@ class ScopedOperations:
         values: dict[str, Any] = {"id": str(uuid.uuid4()), **about}
         values["created_at"] = values["last_accessed"] = values.get("created_at") or utcnow()
         entry = MemoryEntry(content=content, **values)
-        yield from self._execute(op.Put(scope, [entry], new="id" not in about))
+        try:
+            yield from self._execute(op.Put(scope, [entry], new="id" not in about))
+        except StoreUnavailableError as error:
+            if "id" in about or error.outcome is not Outcome.UNKNOWN:
+                raise
+            # To add the same text again would make another id, and so a second entry.
+            message = f"{error}. The entry has the id {entry.id!r}: give it as id= if you add it again"
+            raise StoreUnavailableError(message, outcome=error.outcome, retry_after=error.retry_after) from error
         return replace(
             entry,
             scope=scope,
@@ -108,9 +130,9 @@ class ScopedOperations:
         return (yield from self._execute(op.Delete(scope, filter)))
 
     def touch(self, ids: Sequence[str], *, background: bool = False) -> Steps[None]:
-        scope, filter = self.scope, EntryFilter.of({"ids": ids})
-        if filter.ids and self._capabilities.access_times:
-            yield from self._execute(op.Touch(scope, filter.ids, background))
+        scope, named = self.scope, text_tuple("ids", ids)
+        if named and self._capabilities.access_times:
+            yield from self._execute(op.Touch(scope, named, background))
 
     def embed_missing(self) -> Steps[int]:
         scope = self.scope

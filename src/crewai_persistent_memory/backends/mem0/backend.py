@@ -161,7 +161,11 @@ class Mem0Backend(Backend):
         asked = min(limit * SPARE if filter.selects else limit, most)
         while True:
             found = yield from self.api.search(query, owners, asked, min_score)
-            entries = [record.entry for record in found.records if filter.matches(record.entry)]
+            entries = [
+                replace(record.entry, found_by=("semantic",))
+                for record in found.records
+                if filter.matches(record.entry)
+            ]
             if len(entries) >= limit or found.complete or asked == most:
                 return entries[:limit]
             asked = most

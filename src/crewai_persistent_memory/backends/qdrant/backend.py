@@ -36,7 +36,7 @@ class QdrantBackend(Backend):
         return f"{type(self).__name__}({self.connection!r})"
 
     def execute(self, operation: op.Operation[Any], /) -> Steps[Any]:
-        collection = Collection(self.connection, self.connection.route(*operation.project), self._backlog)
+        collection = Collection.of(self.connection, *operation.project, self._backlog)
         return _ANSWERS[type(operation)](operation, collection)
 
     def close(self) -> None:

@@ -132,7 +132,7 @@ def audience_of(entry: MemoryEntry) -> str | None:
     return audience(entry.source) if entry.private else None
 
 
-def to_entry(hit: Hit, owner: Scope, *, score: float | None = None) -> MemoryEntry:
+def to_entry(hit: Hit, owner: Scope, *, score: float | None = None, found_by: tuple[str, ...] = ()) -> MemoryEntry:
     """A point read back as the entry it was made from."""
     payload = hit.payload
     record, _ = _from_json(payload["record"])
@@ -154,5 +154,6 @@ def to_entry(hit: Hit, owner: Scope, *, score: float | None = None) -> MemoryEnt
         kind=payload.get("kind", MEMORY),
         embedding=hit.dense,
         score=score,
+        found_by=found_by,
     )
     return entry

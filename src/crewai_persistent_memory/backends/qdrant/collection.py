@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from ...io.steps import Steps
@@ -32,14 +33,25 @@ class Connection(Protocol):
     async def aclose(self) -> None: ...
 
 
+class Asks(Protocol):
+    """``answer = yield from ask(request)``."""
+
+    def __call__(self, request: Request[T], /) -> Steps[T]: ...
+
+
 @dataclass(frozen=True)
 class Collection:
-    """One project's collection, as one operation reaches it."""
+    """One project's collection, as one operation reaches it.
 
-    connection: Connection
-    route: Any
+    Attributes:
+        ask: asks the collection for an answer.
+        backlog: what is known about entries without a vector.
+    """
+
+    ask: Asks
     backlog: Backlog = field(repr=False)
 
-    def ask(self, request: Request[T]) -> Steps[T]:
-        """``answer = yield from collection.ask(request)``."""
-        return self.connection.ask(request, self.route)
+    @classmethod
+    def of(cls, connection: Connection, org_id: str | None, project_id: str, backlog: Backlog) -> Collection:
+        """The collection of a project."""
+        return cls(partial(connection.ask, route=connection.route(org_id, project_id)), backlog)

@@ -24,6 +24,9 @@ from .schema import checked, is_point_id, point_id, where_filter, where_visible
 CURSOR: Final = "qdrant"
 """The name of this backend in cursors."""
 
+BY_WORDS: Final = ("keywords",)
+BY_BOTH: Final = ("semantic", "keywords")
+
 
 def search(operation: op.Search, collection: Collection) -> Steps[list[list[MemoryEntry]]]:
     profile = yield from collection.ask(Describe())
@@ -34,7 +37,8 @@ def search(operation: op.Search, collection: Collection) -> Steps[list[list[Memo
         answers = [(yield from collection.ask(searches[0]))]
     else:
         answers = yield from collection.ask(SearchMany(searches))
-    return [_entries(hits, operation) for hits in answers]
+    found_by = BY_WORDS if profile.embedder is None else BY_BOTH
+    return [_entries(hits, operation, found_by) for hits in answers]
 
 
 def _searches(operation: op.Search, profile: Profile, dense: Mapping[str, Sequence[float]]) -> list[Search]:
@@ -156,9 +160,9 @@ def _where(
     return where_filter(operation.filter, operation.scope, include_shared=operation.include_shared)
 
 
-def _entries(hits: list[Hit], operation: op.ReadOperation[Any]) -> list[MemoryEntry]:
+def _entries(hits: list[Hit], operation: op.ReadOperation[Any], found_by: tuple[str, ...] = ()) -> list[MemoryEntry]:
     """Hits as entries, after the second check of the scope."""
     return [
-        to_entry(hit, owner, score=None if hit.score is None else min(1.0, max(0.0, hit.score)))
+        to_entry(hit, owner, score=None if hit.score is None else min(1.0, max(0.0, hit.score)), found_by=found_by)
         for hit, owner in checked(hits, operation.scope, include_shared=operation.include_shared)
     ]

@@ -12,7 +12,7 @@ from ....embedding import Embedder, KeywordEncoder
 from ....errors import StoreClosedError
 from ....io.shared import Shared
 from ....io.steps import Steps, Work
-from ..engine_requests import Describe, Profile, Request
+from ..engine_requests import Describe, NoteAccess, Profile, Request
 from ..manifest import settle
 from .directory import StoreDirectory
 from .engine import EmbeddedEngine
@@ -39,6 +39,9 @@ class EmbeddedConnection:
     def ask(self, request: Request[T], route: None = None) -> Steps[T]:
         if self._closed:  # the engine may be open for other handles
             raise StoreClosedError(f"the memory store at {self._engine.path} is closed: open it again")
+        if isinstance(request, NoteAccess):
+            self._engine.note_access(request)
+            return cast(T, None)
         if isinstance(request, Describe):
             return cast(T, Profile(self._engine.descriptor, self._embedder, self._encoder))
         return cast(T, (yield Work(partial(self._engine.execute, request))))

@@ -112,7 +112,6 @@ class EmbeddedEngine:
             Change: self._change,
             Delete: self._delete,
             SetPayload: self._set_payload,
-            NoteAccess: self._access_times.note,
             Search: self._search,
             SearchMany: lambda request: [self._search(search) for search in request.searches],
             Ordered: self._reader.ordered,
@@ -150,6 +149,16 @@ class EmbeddedEngine:
             if not self._mend():
                 raise
             return self._answer(request)
+
+    def note_access(self, note: NoteAccess) -> None:
+        """Keep in memory when entries were read; see ``access_times``.
+
+        Raises:
+            StoreClosedError: as for :meth:`execute`.
+        """
+        if self._closed or self._owner_pid != os.getpid():
+            raise self._gone()
+        self._access_times.note(note)
 
     def _answer(self, request: Request[Any]) -> Any:
         with engine_errors(self.path):

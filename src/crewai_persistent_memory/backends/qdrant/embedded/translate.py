@@ -35,7 +35,15 @@ MOST_CHARACTERS: Final = 4_000_000
 
 
 def edge_filter(where: Where) -> edge.Filter:
-    return edge.Filter(must=[_condition(condition) for condition in where])
+    # A scope without other conditions (two, see ``where_visible``) is in most requests: it is translated once.
+    return _kept_filter(where) if len(where) <= 2 else _filter(where)
+
+
+def _filter(where: Where) -> edge.Filter:
+    return edge.Filter(must=[_match(each) if isinstance(each, Match) else _condition(each) for each in where])
+
+
+_kept_filter = lru_cache(maxsize=4096)(_filter)
 
 
 def _condition(condition: Condition) -> Any:

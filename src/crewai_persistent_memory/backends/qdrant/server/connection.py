@@ -150,7 +150,10 @@ class ServerConnection:
             how = "gRPC" if self._settings.prefer_grpc else "REST"
             raise StoreUnavailableError(
                 f"{error}. Tried {self._settings.address} over {how} for {time.monotonic() - start:.1f} s. Start the "
-                "server, correct url= (QDRANT_URL), or pass startup_check=False to open without it"
+                "server, correct url= (QDRANT_URL), or pass startup_check=False to open without it",
+                outcome=error.outcome,
+                retryable=error.retryable,
+                retry_after=error.retry_after,
             ) from error
 
     def client(self, doing: str) -> RetryingClient:

@@ -31,4 +31,4 @@ class FinishedTask:
 
 
 finished_task: Final[ContextVar[FinishedTask | None]] = ContextVar("finished_task", default=None)
-"""Set while CrewAI saves a task; see ``saved_tasks``."""
+"""Set while CrewAI saves a task; see ``finished_task_hooks``."""

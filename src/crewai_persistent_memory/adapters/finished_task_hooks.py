@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from ..io.context import setting
 from ..store.operations import Message
-from .task_being_saved import FinishedTask, finished_task
+from .finished_task import FinishedTask, finished_task
 from .transcript import answer_in, feedback_in, turns_of
 from .version import is_unified
 

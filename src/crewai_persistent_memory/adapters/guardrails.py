@@ -21,7 +21,7 @@ from ..io.bridge import drive
 from ..io.context import setting
 from .crew_leases import leases
 from .current_run import current_run
-from .task_saving_hooks import executor_class
+from .finished_task_hooks import executor_class
 
 _DEFERS: Final = "__waits_for_guardrails__"
 
