@@ -16,9 +16,12 @@ from crewai_persistent_memory import (
     MemoryStore,
     MissingScopeError,
     Page,
+    Scope,
     StoreClosedError,
     use_scope,
 )
+from crewai_persistent_memory.store.cursors import Position, opened, sealed
+from crewai_persistent_memory.store.middleware import Trace, tracing
 from crewai_persistent_memory.store.operations import Scan
 
 from ..conftest import OpenStore
@@ -67,6 +70,31 @@ def numbered(count: int, **fields: Any) -> list[MemoryEntry]:
 
 
 class TestScan:
+    def test_shared_entries_when_asked_for(self, open_any: OpenStore) -> None:
+        open_any(scope=Scope.shared("shop")).add("the office closes at six", id="hours", created_at=NOON)
+        plain = open_any(user_id="john", project_id="shop")
+        reading = open_any(user_id="john", project_id="shop", include_shared=True)
+        plain.add("john leaves at five", id="john")
+        assert ids(plain.scan()) == ids(plain.page().entries) == ["john"]
+        assert sorted(ids(reading.scan())) == ["hours", "john"]
+        assert [each.entries[0].scope for each in pages(reading, limit=1)] == [
+            Scope("john", "shop"),
+            Scope.shared("shop"),
+        ]
+
+    @pytest.mark.parametrize("open_any", ["embedded", "server"], indirect=True)
+    def test_long_texts(self, open_any: OpenStore) -> None:
+        store = open_any(user_id="john", embedder=WordHashEmbedder())
+        store.put([MemoryEntry(id=f"e{i}", content="x" * 900_000, created_at=NOON) for i in range(8)])
+        traces: list[Trace] = []
+        found = scan(store.wrap(tracing(traces.append)), with_vectors=True)
+        assert sorted(ids(found)) == [f"e{i}" for i in range(8)]
+        assert all(len(entry.content) == 900_000 and entry.embedding for entry in found)
+        if "EmbeddedEngine" in repr(store):
+            assert [(trace.operation, trace.found) for trace in traces] == [("Scan", 5), ("Scan", 3)]
+        assert ids(store.page().entries) == ids(store.list())
+        assert [len(each.entries) for each in pages(store, limit=3)] == [3, 3, 2]
+
     @pytest.mark.parametrize("read", [scan, ascan])
     def test_every_entry_that_matches_comes_once(self, open_any: OpenStore, read: Any) -> None:
         store = open_any(user_id="john")
@@ -91,6 +119,7 @@ class TestScan:
                 store.delete(ids=[entry.id, f"e{number}"], created_before=NOON + 7 * SECOND)
                 store.update("e29", importance=number / 20)
                 store.touch(["e28"])
+                store.compact()
         assert len(seen) == len(set(seen))
         assert set(ids(store.list(ids=[f"e{i}" for i in range(30)]))) <= set(seen)
 
@@ -202,10 +231,10 @@ class TestPage:
 
     def test_entries_of_one_time(self, open_any: OpenStore) -> None:
         store = open_any(user_id="john")
-        store.put([MemoryEntry(id=f"e{i}", content="x", created_at=NOON) for i in range(300)])
-        got = pages(store, limit=70)
-        assert [id for each in got for id in ids(each.entries)] == ids(store.list(limit=300))
-        assert [len(each.entries) for each in got] == [70, 70, 70, 70, 20]
+        store.put([MemoryEntry(id=f"e{i}", content="x", created_at=NOON) for i in range(100)])
+        got = pages(store, limit=30)
+        assert [id for each in got for id in ids(each.entries)] == ids(store.list())
+        assert [len(each.entries) for each in got] == [30, 30, 30, 10]
 
     def test_the_first_and_the_last_time_there_is(self, open_any: OpenStore) -> None:
         store = open_any(user_id="john")
@@ -243,6 +272,14 @@ class TestPage:
                 apages(other, cursor=cursor)
         assert len(john.page(cursor=cursor).entries) == 4
 
+    def test_a_cursor_is_the_same_in_every_process(self) -> None:
+        position = Position(NOON, "14016037-4921-4ce1-4dae-9a02e4bacf20").text("qdrant")
+        cursor = (
+            "NWeo_zv2DFVxZHJhbnQgMjAyNi0wNS0wMVQxMjowMDowMC4wMDAwMDAgMTQwMTYwMzctNDkyMS00Y2UxLTRkYWUtOWEwMmU0YmFjZjIw"
+        )
+        assert sealed(position, Scope("john")) == cursor
+        assert opened(cursor, Scope("john")) == position
+
     def test_a_malformed_cursor_is_named(self, open_any: OpenStore) -> None:
         store = open_any(user_id="john")
         store.put(numbered(6))
@@ -264,6 +301,12 @@ class TestPage:
         ]:
             with pytest.raises(InvalidArgumentError, match=WRONG):
                 store.page(cursor=bad)
+        for text in ("", "mem0", "other 2026-05-01T12:00:00.000000 e1", "qdrant 2026-05-01T12:00:00.000000 e1"):
+            with pytest.raises(InvalidArgumentError, match=WRONG):
+                store.page(cursor=sealed(text, store.scope))
+        for backend in ("mem0", "qdrant"):
+            with pytest.raises(InvalidArgumentError, match=WRONG):
+                store.page(cursor=sealed(f"{backend} 2026-13-01T12:00:00.000000 ", store.scope))
         for value in (7, b"abc", ["x"]):
             with pytest.raises(InvalidArgumentError, match="cursor must be text or None, got"):
                 store.page(cursor=value)  # type: ignore[arg-type]
