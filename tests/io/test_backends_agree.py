@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
@@ -124,6 +125,20 @@ def test_a_lost_answer_and_then_a_refused_connection(backend: Backend, do: Any) 
     ) as raised:
         backend.repeatable_write(do, store)
     assert (raised.value.outcome, raised.value.retryable) == (Outcome.UNKNOWN, True)
+
+
+def test_a_lost_add_tells_the_id_under_which_it_may_be_added_again(backend: Backend, do: Any) -> None:
+    """Without an id the same ``add`` again would be a second entry."""
+    store = backend.open(retry_for=0)
+    store.add("milk", id="a")
+    backend.proxy.rule = lambda request: PASS if request.path.endswith("/scroll") else Fault("lose")
+    with pytest.raises(StoreUnavailableError, match=r"The entry has the id '(.*)': give it as id=") as raised:
+        do(store, "add", "tea")
+    assert (raised.value.outcome, raised.value.retryable) == (Outcome.UNKNOWN, False)
+    backend.proxy.rule = lambda request: PASS
+    [id] = re.findall("has the id '(.*)'", str(raised.value))
+    do(store, "add", "tea", id=id)
+    assert sorted(entry.content for entry in store.list()) == ["milk", "tea"]
 
 
 def test_a_refused_connection_alone(backend: Backend, do: Any) -> None:
