@@ -6,6 +6,7 @@ the server in turn, of a collection of so many entries; and eight processes at o
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -23,7 +24,13 @@ from typing import Any
 import jwt
 import pytest
 
-from crewai_persistent_memory import MemoryStore, StorePermissionError, StoreUnavailableError, open_store
+from crewai_persistent_memory import (
+    MemoryStore,
+    StoreMissingError,
+    StorePermissionError,
+    StoreUnavailableError,
+    open_store,
+)
 from crewai_persistent_memory.backends.qdrant import migrations
 from crewai_persistent_memory.backends.qdrant.engine_requests import Between, Count, Match
 from crewai_persistent_memory.backends.qdrant.manifest import LAYOUT, Descriptor
@@ -423,6 +430,37 @@ def test_a_collection_of_each_project_and_an_alias(server: QdrantServer, collect
         assert descriptor(server, ours[0])["layout"] == LAYOUT
         for name in ours:
             admin.delete(f"/collections/{name}")
+
+
+def test_an_awaiting_worker_migrates_too(server: QdrantServer, collection: str) -> None:
+    older.on_server(server, collection, 3)
+
+    async def use() -> int:
+        async with open_one(server, collection, startup_check=False) as store:
+            return await store.acount()
+
+    assert asyncio.run(use()) == 3
+    assert_migrated(server, collection, 3)
+
+
+def test_a_backup_of_an_older_layout_is_migrated_under_a_worker_that_goes_on(
+    server: QdrantServer, collection: str
+) -> None:
+    older.on_server(server, collection, 3)
+    with server.admin() as admin:
+        made = admin.post(f"/collections/{collection}/snapshots").raise_for_status().json()["result"]
+        backup = admin.get(f"/collections/{collection}/snapshots/{made['name']}").raise_for_status().content
+        with open_one(server, collection) as store:
+            until(lambda: without_position(server, collection), lambda left: left == 0)
+            admin.delete(f"/collections/{collection}").raise_for_status()
+            with pytest.raises(StoreMissingError):
+                store.count()
+            where = f"/collections/{collection}/snapshots/upload?priority=snapshot&wait=true"
+            admin.post(where, files={"snapshot": backup}).raise_for_status()
+            with open_one(server, collection) as another:
+                assert another.count() == store.count() == 3
+            until(lambda: payload_schema(server, collection), lambda keys: keys == set(INDEXES))
+            until(lambda: without_position(server, collection), lambda left: left == 0)
 
 
 def test_what_old_workers_save_later_is_completed_without_a_restart(

@@ -39,7 +39,7 @@ class Migrations:
 
     def __init__(self, where: str) -> None:
         self._where = where
-        self._opened: set[str] = set()
+        self._opened: dict[str, int] = {}
         self._lock = threading.Lock()
         self._forget()
 
@@ -49,10 +49,11 @@ class Migrations:
         Raises:
             StorePermissionError: see :func:`~.migrate.migrate`.
         """
-        if collection in self._opened:
-            return descriptor
+        left_at = self._opened.get(collection)
+        if left_at is not None and descriptor.layout >= left_at:
+            return descriptor  # anything less was restored from a backup since
         descriptor = yield from migrate(client, collection, descriptor, self._where)
-        self._opened.add(collection)
+        self._opened[collection] = descriptor.layout
         if descriptor.layout >= LAYOUT:
             self._fill_later(client.again("a migration"), collection)
         return descriptor
