@@ -17,9 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crewai_persistent_memory import InvalidEntryError, PersistentMemory
-from crewai_persistent_memory.adapters import task_saving_hooks as saved_tasks
+from crewai_persistent_memory.adapters import finished_task_hooks
 from crewai_persistent_memory.adapters.deduplication import entries_of
-from crewai_persistent_memory.adapters.task_being_saved import FinishedTask, finished_task
+from crewai_persistent_memory.adapters.finished_task import FinishedTask, finished_task
 from crewai_persistent_memory.adapters.transcript import (
     answer_in,
     conversation,
@@ -161,9 +161,9 @@ class TestCrews:
         ]
 
     def test_installing_twice_is_installing_once(self) -> None:
-        before = [vars(owner)[name] for owner, name, _ in saved_tasks._saving_methods()]
-        saved_tasks.install()
-        assert [vars(owner)[name] for owner, name, _ in saved_tasks._saving_methods()] == before
+        before = [vars(owner)[name] for owner, name, _ in finished_task_hooks._saving_methods()]
+        finished_task_hooks.install()
+        assert [vars(owner)[name] for owner, name, _ in finished_task_hooks._saving_methods()] == before
         assert all(hasattr(method, "__sets_finished_task__") for method in before)
 
 

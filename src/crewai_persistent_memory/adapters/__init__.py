@@ -13,17 +13,23 @@ def _install() -> None:
     """Make what this CrewAI does fit for memories that belong to somebody. Idempotent."""
     # A CrewAI this package does not know gives one sentence, before anything of it is touched.
     installed()
-    from . import clean_copies, finished_task_hooks, guardrails, memory_tools, run_guard
-    from . import context_propagation as threads
-    from . import crewai_traces as tracing
-    from . import stream_scope as streams
+    from . import (
+        clean_copies,
+        context_propagation,
+        crewai_traces,
+        finished_task_hooks,
+        guardrails,
+        memory_tools,
+        run_guard,
+        stream_scope,
+    )
 
-    tracing.install()
-    threads.carry_context()
+    crewai_traces.install()
+    context_propagation.carry_context()
     finished_task_hooks.install()
     guardrails.install()
     memory_tools.install()
-    streams.install()
+    stream_scope.install()
     run_guard.install()
     clean_copies.install()
     if is_unified():
