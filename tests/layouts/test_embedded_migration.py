@@ -115,7 +115,8 @@ def assert_whole(path: Path, count: int = ENTRIES) -> None:
         with open_store(path=path, user_id="john", embedder=None) as store:
             found = {each.id: (each.content, each.created_at, each.metadata) for each in store.list(limit=count + 1)}
             assert found == older.contents(count)
-            assert store.health()["lost"] is None
+            health = store.health()
+            assert (health["lost"], health["layout"]) == (None, LAYOUT)
     wanted = sorted(position_at(created_at) for _, created_at, _ in older.contents(count).values())
     assert [payload["position"] for payload in look_into(path)] == wanted
     assert json.loads((path / "store.json").read_text())["layout"] == LAYOUT
@@ -236,6 +237,7 @@ class TestFullDisk:
     ) -> None:
         with open_store(path=path, user_id="john", embedder=None) as store:
             assert store.count() == ENTRIES
+            assert store.health()["layout"] == 1
         assert "stays at layout 1 until there is room" in caplog.text
         monkeypatch.undo()
         assert_whole(path)

@@ -322,6 +322,7 @@ class TestKeys:
         caplog.set_level(logging.INFO, "crewai_persistent_memory")
         with open_one(server, old, api_key=self.token(old, "r")) as store:
             assert [entry.id for entry in store.search("tea")] == ["kept"]
+            assert store.health()["layout"] == 1
         [told] = [record for record in caplog.records if "stays at layout 1" in record.message]
         assert told.levelno == logging.INFO
         assert "This key may not migrate it. Open the memory once with a key that may write" in told.message
@@ -331,6 +332,7 @@ class TestKeys:
         key = self.token(old, "rw")
         with open_one(server, old, api_key=key, create_collection=False) as store:
             assert store.count() == 1
+            assert store.health()["layout"] == LAYOUT
             until(lambda: without_position(server, old), lambda left: left == 0)
         assert descriptor(server, old)["layout"] == LAYOUT
         assert payload_schema(server, old) == set(INDEXES)

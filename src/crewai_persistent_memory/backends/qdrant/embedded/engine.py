@@ -413,6 +413,7 @@ class EmbeddedEngine:
             "fsync": self.disk.policy,
             "vectors": self.descriptor.vectors,
             "dimensions": self.descriptor.dimensions,
+            "layout": self.descriptor.layout,
             "lost": read_lost(self._directory) if (self.path / LOST).exists() else None,
             "unflushed_error": None if self.disk.error is None else str(self.disk.error),
         }

@@ -337,6 +337,7 @@ class ServerConnection:
             "status": "not created",
             "vectors": None if profile is None else profile.descriptor.vectors,
             "dimensions": None if profile is None else profile.descriptor.dimensions,
+            "layout": None if profile is None else profile.descriptor.layout,
         }
         try:
             collection = yield from client.call("get_collection", {"collection_name": route.collection})
