@@ -105,6 +105,9 @@ _HOME = {
     "use_scope": ".scope_context",
 }
 
+_MODULES = frozenset({"operations"})
+"""Public names that are modules."""
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -183,7 +186,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     home = _HOME.get(name, ".errors")
     module = import_module(home, __name__)
-    value = module if home.endswith(f".{name}") else getattr(module, name)
+    value = module if name in _MODULES else getattr(module, name)
     globals()[name] = value
     return value
 

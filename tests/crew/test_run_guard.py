@@ -507,16 +507,12 @@ class TestAnAgentThatAlsoWorksInACrewWithoutMemory:
 
 class TestAMemoryThatFails:
     @pytest.mark.parametrize("start_it", ["kickoff", "akickoff"])
-    @pytest.mark.parametrize("operation", ["_search", "_search_many", "_put"])
+    @pytest.mark.parametrize("operation", ["search_many", "put"])
     def test_fails_the_crew_where_it_shall(
         self, tmp_path: Path, operation: str, start_it: str, caplog: pytest.LogCaptureFixture, monkeypatch: Any
     ) -> None:
         if start_it == "akickoff" and not hasattr(Crew, "akickoff"):
             pytest.skip("akickoff: since CrewAI 1.7")
-        if operation == "_search" and installed() >= (1, 10, 0):
-            pytest.skip("a crew of CrewAI since 1.10 recalls by _search_many")
-        if operation == "_search_many" and installed() < (1, 10, 0):
-            pytest.skip("a crew of CrewAI until 1.9.3 recalls by _search")
 
         def fails(*args: Any, **kwargs: Any) -> Any:
             raise PersistentMemoryError("the disk is on fire")
@@ -525,7 +521,7 @@ class TestAMemoryThatFails:
         for on_error in ("warn", "raise"):
             llm = ScriptedLLM(final("noted"))
             with PersistentMemory(path=tmp_path / on_error, embedder=None, user_id="john", on_error=on_error) as memory:
-                monkeypatch.setattr(type(memory.store), operation, fails)
+                monkeypatch.setattr(ScopedOperations, operation, fails)
                 crew = crew_of(memory, llm)
                 run = starts(crew)[start_it]
                 with caplog.at_level(logging.ERROR, "crewai_persistent_memory"):
