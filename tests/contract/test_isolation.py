@@ -158,6 +158,12 @@ def check_reads(view: MemoryStore, model: Model, op: dict[str, Any], wanted: dic
     assert keys(listed) == expected
     assert {entry.content for entry in listed} == {model.entries[key]["content"] for key in expected}
     assert view.count(**wanted) == len(expected)
+    scanned = list(view.scan(**wanted))
+    assert (len(scanned), keys(scanned)) == (len(expected), expected)
+    half = max(1, len(listed) // 2)
+    page = view.page(limit=half, **wanted)
+    rest = () if page.cursor is None else view.page(cursor=page.cursor, limit=10_000, **wanted).entries
+    assert [page.entries, rest] == [tuple(listed[:half]), tuple(listed[half:])]
     with_word = {key for key in expected if model.entries[key]["content"].startswith(op["word"])}
     assert keys(view.search(op["word"], limit=10_000, **wanted)) >= with_word
     assert keys(view.search(" ".join(WORDS), limit=10_000, **wanted)) <= expected

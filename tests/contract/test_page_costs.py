@@ -5,11 +5,12 @@ from __future__ import annotations
 import tracemalloc
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from crewai_persistent_memory import MemoryEntry, MemoryStore
+from crewai_persistent_memory import MemoryEntry, MemoryStore, open_store
 from crewai_persistent_memory.backends.qdrant.server.client import RetryingClient
 
 from ..conftest import OpenStore
@@ -101,17 +102,15 @@ def embed(texts: list[str]) -> list[list[float]]:
     return [[1.0, float(len(text))] for text in texts]
 
 
-@pytest.mark.parametrize("open_any", ["embedded"], indirect=True)
-def test_a_scan_needs_the_memory_of_one_page(open_any: OpenStore) -> None:
-    store = open_any(user_id="john", embedder=embed)
-
+def test_a_scan_needs_the_memory_of_one_page(tmp_path: Path) -> None:
     def scan() -> None:
         assert sum(entry.embedding is not None for entry in store.scan(with_vectors=True)) == count
 
     peaks, count = [], 0
-    for more in (5_000, 15_000):
-        store.put([MemoryEntry(id=str(n), content=f"fact {n}") for n in range(count, count + more)])
-        count += more
-        peaks.append(peak_of(scan))
-    assert peaks[1] < 1.2 * peaks[0]
-    assert peak_of(lambda: store.list(limit=5_000)) > 5 * peaks[1], "what a list needs: it is measured"
+    with open_store(path=tmp_path / "store", user_id="john", embedder=embed) as store:
+        for more in (5_000, 15_000):
+            store.put([MemoryEntry(id=str(n), content=f"fact {n}") for n in range(count, count + more)])
+            count += more
+            peaks.append(peak_of(scan))
+        assert peaks[1] < 1.2 * peaks[0]
+        assert peak_of(lambda: store.list(limit=5_000)) > 5 * peaks[1], "what a list needs: it is measured"
