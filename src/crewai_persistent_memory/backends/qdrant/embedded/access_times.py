@@ -30,11 +30,15 @@ class AccessTimes:
         self._locked_write_all = locked_write_all
         self._lock = threading.Lock()
         self._noted: dict[tuple[Scope, tuple[str, ...]], NoteAccess] = {}
+        self._points: set[str] = set()
+        self._not_in_points: list[NoteAccess] = []
         self._timer: threading.Timer | None = None
 
     def note(self, note: NoteAccess) -> None:
         """Keep a note. A later one for the same entries takes its place."""
         with self._lock:
+            if (note.scope, note.ids) not in self._noted:
+                self._not_in_points.append(note)
             self._noted[note.scope, note.ids] = note
             full = len(self._noted) > MOST_NOTED
             if self._timer is None:
@@ -50,19 +54,18 @@ class AccessTimes:
     def concern(self, points: Iterable[str]) -> bool:
         """Whether there is a note for one of these points: it must be written before the point is."""
         with self._lock:
-            noted = list(self._noted.values())
-        written = set(points)
-        return any(
-            point_id(owner, id) in written
-            for note in noted
-            for owner in owners_visible_to(note.scope, include_shared=False)
-            for id in note.ids
-        )
+            # Which points a note is about is worked out here and not for each recall.
+            for note in self._not_in_points:
+                owners = owners_visible_to(note.scope, include_shared=False)
+                self._points.update(point_id(owner, id) for owner in owners for id in note.ids)
+            self._not_in_points = []
+            return not self._points.isdisjoint(points)
 
     def write_all(self) -> None:
         """Write all notes."""
         with self._lock:
             noted, self._noted = self._noted, {}
+            self._points, self._not_in_points = set(), []
             timer, self._timer = self._timer, None
         if timer is not None:
             timer.cancel()
