@@ -9,6 +9,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from crewai_persistent_memory.config.qdrant import CollectionSettings
 
 ROOT = Path(__file__).parents[1]
@@ -54,6 +56,26 @@ def test_every_module_is_in_the_architecture() -> None:
     modules = {path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py"}
     missing = {path for path in modules - named if not folders & set(path.parents)}
     assert not missing, sorted(str(path.relative_to(PACKAGE)) for path in missing)
+
+
+def test_twenty_decisions_have_one_file_each() -> None:
+    """A question, and the module that answers it: a newcomer finds it by its name."""
+    asked = re.findall(r"^\| ([A-Z][^|]*\?) \| `([^`]+)` \|$", ARCHITECTURE, re.MULTILINE)
+    assert len(asked) >= 20
+    assert len({question for question, _ in asked}) == len({name for _, name in asked}) == len(asked)
+    missing = [name for _, name in asked if not (PACKAGE / name).is_file()]
+    assert not missing
+
+
+def test_the_middleware_of_the_guide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    [code] = re.findall(r"```python\n(.*?)```", ARCHITECTURE, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    with names["store"] as store:
+        store.add("John likes tea")
+        assert store.count() == 1
+    assert names["counted"] == {"Put": 1, "Count": 1}
 
 
 def test_links_lead_somewhere() -> None:
