@@ -64,7 +64,7 @@ def places(
     """Where the stores are that the tests of this worker have one after the other."""
     made = Places(request, tmp_path_factory.mktemp("places"))
     yield made
-    made.drop_all()
+    made.close()
 
 
 @pytest.fixture(autouse=True)

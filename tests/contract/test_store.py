@@ -191,10 +191,9 @@ class TestFilters:
         for name in names:
             filters.update(FILTERS[name][0])
         expected = {e.id for e in thirty_two() if all(FILTERS[name][1](e) for name in names)}
-        for call in CALLS.values():
-            assert {e.id for e in call(store, "list", **filters)} == expected
-            assert {e.id for e in call(store, "search", "tea", limit=50, **filters)} == expected
-            assert call(store, "count", **filters) == len(expected)
+        assert {e.id for e in store.list(**filters)} == expected
+        assert {e.id for e in store.search("tea", limit=50, **filters)} == expected
+        assert store.count(**filters) == len(expected)
         assert store.delete(**filters) == len(expected)
         assert {e.id for e in store.list()} == {e.id for e in thirty_two()} - expected
 

@@ -238,6 +238,13 @@ class Places:
         for place in list(self._of.values()):
             self.drop(place)
 
+    def close(self) -> None:
+        """At the end. A server of the tests' own takes its collections along."""
+        if GIVEN_URL:
+            self.drop_all()
+        for store in self._held.values():
+            store.close()
+
     @property
     def held(self) -> set[Path]:
         return {Path(os.path.realpath(place / "store")) for place in self._held}
