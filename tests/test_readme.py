@@ -11,7 +11,14 @@ from typing import Any
 
 import pytest
 
-from crewai_persistent_memory import MemoryConfig, PersistentMemory, open_store, unregister, use_scope
+from crewai_persistent_memory import (
+    MemoryConfig,
+    PersistentMemory,
+    StorePermissionError,
+    open_store,
+    unregister,
+    use_scope,
+)
 from crewai_persistent_memory.adapters import defaults
 from crewai_persistent_memory.config.mem0 import Mem0Options
 from crewai_persistent_memory.config.qdrant import CollectionSettings
@@ -164,10 +171,21 @@ def test_backend(names: dict[str, Any]) -> None:
     names["memory"].close()
 
 
+def test_middleware(names: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    with open_store(user_id="john") as store:
+        store.add("John likes tea")
+        exec(snippet("tracing(lambda"), names)
+        assert [match.record.content for match in names["reader"].recall("tea")] == ["John likes tea"]
+        assert "Search 0." in capsys.readouterr().out
+        with pytest.raises(StorePermissionError):
+            names["reader"].remember("more")
+        names["store"].close()
+
+
 def test_every_snippet_is_run() -> None:
     """The first two in ``tests/crew/test_readme_first_screen.py``; those about many users, ``one_after_the_other`` and
     ``stream``, in ``tests/crew/test_readme_users.py``."""
-    assert len(PYTHON) == 16
+    assert len(PYTHON) == 17
 
 
 def test_the_shell_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
