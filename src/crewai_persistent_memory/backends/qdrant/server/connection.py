@@ -62,7 +62,8 @@ from .client import RetryingClient
 from .deadline import Deadline
 from .engine import ServerEngine, arelease, release, share
 from .migrate import require_layout
-from .requests import Place, answer
+from .place import Place
+from .requests import answer
 from .strict_mode import NO_LIMITS, StrictModeError, limits_of
 from .translate import server_filter
 

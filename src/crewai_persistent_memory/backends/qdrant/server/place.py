@@ -1,0 +1,104 @@
+"""Where the calls of a request go, what each of them carries, and reading all of something page by page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ....io.steps import Steps
+from ..engine_requests import (
+    HasId,
+    Where,
+)
+from ..manifest import Descriptor
+from ..schema import DENSE
+from .client import RetryingClient
+from .strict_mode import NO_LIMITS, Limits
+from .translate import server_filter
+
+PAGE: Final = 1000
+"""Points per request where all of something is read."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a request goes, and what every call to there carries."""
+
+    client: RetryingClient
+    collection: str
+    descriptor: Descriptor
+    version: tuple[int, int]
+    wait: bool = True
+    reading: Mapping[str, Any] = field(default_factory=dict)
+    writing: Mapping[str, Any] = field(default_factory=dict)
+    shard_key: Any = None
+    limits: Limits = NO_LIMITS
+
+    def read(self, method: str, **arguments: Any) -> Steps[Any]:
+        consistency = {} if method == "count" else self.reading
+        return self.client.call(method, {**self._common(), **consistency, **arguments})
+
+    def write(self, method: str, *, repeatable: bool = True, large: bool = False, **arguments: Any) -> Steps[Any]:
+        arguments = {**self._common(), "wait": self.wait, **self.writing, **arguments}
+        return self.client.call(method, arguments, repeatable=repeatable, large=large)
+
+    def change(self, operations: Sequence[Any]) -> Steps[Any]:
+        """Several writes to one point in one request. They are waited for, whatever ``wait`` says: what comes after
+        them looks at what is there."""
+        arguments = {"collection_name": self.collection, "wait": True, **self.writing}
+        # Not repeatable: doing it twice could undo a change of another process in between.
+        arguments["update_operations"] = list(operations)
+        return self.client.call("batch_update_points", arguments, repeatable=False)
+
+    def _common(self) -> dict[str, Any]:
+        common: dict[str, Any] = {"collection_name": self.collection}
+        if self.shard_key is not None:
+            common["shard_key_selector"] = self.shard_key
+        return common
+
+
+def has_ids(where: Where) -> bool:
+    return any(isinstance(condition, HasId) for condition in where)
+
+
+def scroll(where: Where, place: Place, with_payload: bool | list[str], most: int | None = None) -> Steps[Any]:
+    """All matching points, or the first ``most``, page by page."""
+    found: list[Any] = []
+    for part in parts(where, place):
+        offset = None
+        while True:
+            left = PAGE if most is None else most - len(found)
+            if left <= 0:
+                return found
+            records, offset = yield from place.read(
+                "scroll",
+                scroll_filter=server_filter(part),
+                limit=place.limits.page(min(left, PAGE)),
+                offset=offset,
+                with_payload=with_payload,
+            )
+            found += records
+            if offset is None:
+                break
+    return found
+
+
+def parts(where: Where, place: Place) -> Iterator[Where]:
+    """A filter by very many ids as several."""
+    others = tuple(condition for condition in where if not isinstance(condition, HasId))
+    ids = ids_in(where)
+    most = place.limits.condition(PAGE)
+    if len(ids) <= most:
+        yield where
+        return
+    for start in range(0, len(ids), most):
+        yield (*others, HasId(tuple(ids[start : start + most])))
+
+
+def ids_in(where: Where) -> list[str]:
+    return [id for condition in where if isinstance(condition, HasId) for id in condition.ids]
+
+
+def dense_of(vector: Any) -> Sequence[float] | None:
+    return vector.get(DENSE) if isinstance(vector, Mapping) else None

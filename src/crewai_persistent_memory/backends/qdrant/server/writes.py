@@ -1,0 +1,181 @@
+"""Requests that write, as calls of ``qdrant-client``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any, Final
+
+from qdrant_client import models
+
+from ....io.steps import Steps, work
+from ..engine_requests import (
+    Change,
+    Count,
+    Delete,
+    NoDense,
+    PointData,
+    SetPayload,
+    SetVectors,
+    Upsert,
+    Where,
+)
+from ..schema import DENSE, KEYWORDS
+from .errors import PointMissing
+from .place import PAGE, Place, dense_of, has_ids, scroll
+from .reads import count
+from .translate import server_filter, server_point, server_vectors
+
+BATCH: Final = 256
+"""Most points in one write."""
+
+BATCH_BYTES: Final = 8_000_000
+"""About the most bytes in one write; the server refuses a body of more than 32 MB."""
+
+LARGE_REQUEST: Final = 200_000
+"""Bytes, about. Making a larger request takes milliseconds."""
+
+
+def upsert(request: Upsert, place: Place) -> Steps[Any]:
+    # A new entry is the same however often it is written: the same ids, the same values.
+    for batch, size in _batches(request.points, place.limits.batch(BATCH)):
+        make = partial(_to_points, batch)
+        large = size > LARGE_REQUEST
+        points = yield from work(make, long=large)
+        yield from place.write("upsert", points=points, large=large)
+
+
+def _to_points(points: Sequence[PointData]) -> list[models.PointStruct]:
+    return [server_point(point) for point in points]
+
+
+def _batches(points: Sequence[PointData], most: int) -> Iterator[tuple[Sequence[PointData], int]]:
+    start = size = 0
+    for index, point in enumerate(points):
+        bytes_ = 4 * (len(point.payload["content"]) + len(point.payload["record"]))
+        bytes_ += 1024 + 12 * len(point.dense or ())
+        if index > start and (index - start >= most or size + bytes_ > BATCH_BYTES):
+            yield points[start:index], size
+            start, size = index, 0
+        size += bytes_
+    yield points[start:], size
+
+
+def change(request: Change, place: Place) -> Steps[Any]:
+    key: dict[str, Any] = {"shard_key": place.shard_key} if place.shard_key is not None else {}
+    operations: list[Any] = []
+    if request.payload:
+        payload = models.SetPayload(payload=dict(request.payload), points=[request.id], **key)
+        operations.append(
+            models.OverwritePayloadOperation(overwrite_payload=payload)
+            if request.whole
+            else models.SetPayloadOperation(set_payload=payload)
+        )
+    if request.keywords is not None:
+        # The server takes no empty vector here.
+        vectors = server_vectors(request.keywords, request.dense)
+        if not request.keywords.indices:
+            del vectors[KEYWORDS]
+        if vectors:
+            new = models.PointVectors(id=request.id, vector=vectors)
+            operations.append(models.UpdateVectorsOperation(update_vectors=models.UpdateVectors(points=[new], **key)))
+        known = [KEYWORDS] if place.descriptor.dimensions is None else [KEYWORDS, DENSE]
+        if gone := [name for name in known if name not in vectors]:
+            old = models.DeleteVectors(points=[request.id], vector=gone, **key)
+            operations.append(models.DeleteVectorsOperation(delete_vectors=old))
+    try:
+        yield from place.change(operations)
+    except PointMissing:
+        return False
+    return True
+
+
+def set_vectors(request: SetVectors, place: Place) -> Steps[Any]:
+    embedded, most = 0, place.limits.batch(BATCH)
+    for start in range(0, len(request.vectors), most):
+        embedded += yield from _set_some(SetVectors(request.where, request.vectors[start : start + most]), place)
+    return embedded
+
+
+def _set_some(request: SetVectors, place: Place) -> Steps[Any]:
+    where = server_filter((*request.where, NoDense()))
+    asked = {new.id: new for new in request.vectors}
+    points = [models.PointVectors(id=new.id, vector={DENSE: list(new.dense)}) for new in request.vectors]
+    given = set(asked)
+    try:
+        yield from place.write("update_vectors", points=points, update_filter=where)
+    except PointMissing:
+        # Of several points those that are there may have their vectors, or not: each by itself then.
+        for point in points:
+            try:
+                yield from place.write("update_vectors", points=[point], update_filter=where)
+            except PointMissing:
+                given.discard(str(point.id))
+    if not given:
+        return 0
+    # Another process may have changed a content in between, and have had no vector for the new one. The old content's
+    # vector is taken away again: without one the entry is found by its words, and embedded later.
+    records = yield from place.read("retrieve", ids=sorted(given), with_payload=["content"], with_vectors=[DENSE])
+    embedded = 0
+    stale = []
+    for record in records:
+        new, dense = asked[str(record.id)], dense_of(record.vector)
+        ours = bool(dense) and _same_direction(dense or (), new.dense)
+        if ours and (record.payload or {}).get("content") != new.content:
+            stale.append(record.id)
+        else:
+            embedded += ours
+    for id in stale:
+        with suppress(PointMissing):  # deleted in between
+            yield from place.write("delete_vectors", points=[id], vectors=[DENSE])
+    return embedded
+
+
+def _same_direction(a: Sequence[float], b: Sequence[float]) -> bool:
+    # The server keeps vectors at unit length, in single precision.
+    product = math.fsum(x * y for x, y in zip(a, b, strict=True))
+    return product >= 0.9999 * math.sqrt(math.fsum(x * x for x in a) * math.fsum(y * y for y in b))
+
+
+# A write is never selected by a filter with ids: Qdrant 1.17.0 cannot read that back from its log, and does not start
+# again. The ids that match are looked up, by a filter that holds the scope, and are named in the write. A point's id is
+# made of its owner's scope, so a point that is found cannot become another user's before the write arrives.
+
+
+def _matching(where: Where, place: Place) -> Steps[Any]:
+    """The ids of the matching points."""
+    return [record.id for record in (yield from scroll(where, place, False))]
+
+
+def delete(request: Delete, place: Place) -> Steps[Any]:
+    if has_ids(request.where):
+        ids = yield from _matching(request.where, place)
+        for start in range(0, len(ids), PAGE):
+            named = models.PointIdsList(points=ids[start : start + PAGE])
+            yield from place.write("delete", points_selector=named, repeatable=False)
+        return len(ids)
+    matching = yield from count(Count(request.where), place)
+    if matching:
+        # Not repeatable: what was stored in between, and acknowledged, must not go as well.
+        selector = models.FilterSelector(filter=server_filter(request.where))
+        yield from place.write("delete", points_selector=selector, repeatable=False)
+    return matching
+
+
+def set_payload(request: SetPayload, place: Place) -> Steps[Any]:
+    if not has_ids(request.where):
+        selector = models.FilterSelector(filter=server_filter(request.where))
+        yield from place.write("set_payload", payload=dict(request.payload), points=selector)
+        return
+    ids = yield from _matching(request.where, place)
+    for start in range(0, len(ids), PAGE):
+        batch = ids[start : start + PAGE]
+        try:
+            yield from place.write("set_payload", payload=dict(request.payload), points=batch)
+        except PointMissing:
+            # One was deleted in between; the server may have stopped there.
+            for id in batch:
+                with suppress(PointMissing):
+                    yield from place.write("set_payload", payload=dict(request.payload), points=[id])
