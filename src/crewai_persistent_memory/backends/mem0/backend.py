@@ -36,7 +36,7 @@ class Mem0Backend(Backend):
 
     Mem0 does not keep when an entry was last read, takes no vectors, and ranks by itself. It filters by scope. The
     other filters are applied here: to all that is in the scope, and in a search to the first 1,000 (cloud) or 10,000
-    (library) results. So a count, a list and a summary read the whole scope.
+    (library) results. So a count, a list, a page, a scan and a summary read the whole scope.
     """
 
     capabilities = Capabilities(extracts=True)
