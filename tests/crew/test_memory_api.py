@@ -17,6 +17,7 @@ from crewai_persistent_memory.adapters.memory_api import MemoryApi
 from crewai_persistent_memory.io.steps import Call, Steps
 from crewai_persistent_memory.store.operations import Search
 
+from ..support.crews import ScriptedLLM, final, memories_in, one_agent_crew
 from ..support.embedders import WordHashEmbedder
 
 pytestmark = pytest.mark.crew
@@ -200,6 +201,28 @@ class TestViews:
         """A caller's own root comes before the view's path, not in place of it."""
         memory.scope("/diet").remember("salt", root_scope="/crew")
         assert [record.scope for record in memory.list_records()] == ["/crew/diet"]
+
+
+class TestCrewsWithAView:
+    def test_a_path(self, memory: PersistentMemory) -> None:
+        memory.remember("nuts at work", "/work")
+        diet, llm = memory.scope("/diet"), ScriptedLLM(final("noted"))
+        for request in ("I am allergic to nuts", "allergic to which nuts?"):
+            one_agent_crew(llm, request, memory=diet).kickoff()
+        assert {record.scope for record in memory.list_records()} == {"/work", "/diet"}
+        assert "I am allergic to nuts" in memories_in(llm.prompts[-1])
+        assert "nuts at work" not in memories_in(llm.prompts[-1])
+
+    def test_a_slice_is_read_only(self, memory: PersistentMemory) -> None:
+        for path in ("/diet", "/travel", "/work"):
+            memory.remember(f"nuts at {path}", path)
+        llm = ScriptedLLM(final("noted"))
+        one_agent_crew(llm, "where are nuts?", memory=memory.slice(["/diet", "/travel"])).kickoff()
+        assert len(memory.list_records()) == 3
+        found = memories_in(llm.prompts[-1])
+        assert "nuts at /diet" in found
+        assert "nuts at /travel" in found
+        assert "nuts at /work" not in found
 
 
 class TestAwaited:
