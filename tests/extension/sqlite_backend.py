@@ -91,6 +91,15 @@ class SqliteBackend(Backend):
         found = sorted(self._visible(operation.scope, operation.filter), key=lambda each: each.created_at, reverse=True)
         return found[operation.offset : operation.offset + operation.limit]
 
+    def _listpage(self, operation: operations.ListPage) -> operations.Page:
+        found = sorted(self._visible(operation.scope, operation.filter), key=_place, reverse=True)
+        rest = [each for each in found if operation.cursor is None or _place(each) <= operation.cursor]
+        page, after = rest[: operation.limit], rest[operation.limit : operation.limit + 1]
+        return operations.Page(tuple(page), _place(after[0]) if after else None)
+
+    def _scan(self, operation: operations.Scan) -> operations.ScanPage:
+        return operations.ScanPage(tuple(self._visible(operation.scope, operation.filter)), None)
+
     def _count(self, operation: operations.Count) -> int:
         return len(self._visible(operation.scope, operation.filter))
 
@@ -124,6 +133,10 @@ def _entry(owner: str, text: str) -> MemoryEntry:
         values[name] = datetime.fromisoformat(values[name].removesuffix("Z"))
     scope = Scope(**dict(zip(FIELDS, json.loads(owner), strict=True)))
     return MemoryEntry(**{**values, "categories": tuple(values["categories"]), "scope": scope})
+
+
+def _place(entry: MemoryEntry) -> str:
+    return f"{entry.created_at.isoformat()} {entry.id}"
 
 
 def _words(text: str) -> set[str]:

@@ -33,6 +33,16 @@ def test_the_operations(store: MemoryStore) -> None:
     assert store.reset() == 1
 
 
+def test_pages_and_a_scan(store: MemoryStore) -> None:
+    for number in range(5):
+        store.add(f"tea {number}", id=f"{number}")
+    first = store.page(limit=3)
+    rest = store.page(limit=3, cursor=first.cursor)
+    assert [entry.id for entry in (*first.entries, *rest.entries)] == ["4", "3", "2", "1", "0"]
+    assert rest.cursor is None
+    assert {entry.id for entry in store.scan()} == {"0", "1", "2", "3", "4"}
+
+
 def test_what_it_does_not_do_is_said_or_left_out(store: MemoryStore) -> None:
     entry = store.add("John likes tea")
     store.touch([entry.id])
