@@ -36,6 +36,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
+from ..filter_fields import FilterField
 from ..scope import Scope
 '''
 

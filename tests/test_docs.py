@@ -67,15 +67,19 @@ def test_twenty_decisions_have_one_file_each() -> None:
     assert not missing
 
 
-def test_the_middleware_of_the_guide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_middleware_and_the_field_of_the_guide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    [code] = re.findall(r"```python\n(.*?)```", ARCHITECTURE, re.DOTALL)
+    code, field = re.findall(r"```python\n(.*?)```", ARCHITECTURE, re.DOTALL)
     names: dict[str, Any] = {}
     exec(code, names)
     with names["store"] as store:
         store.add("John likes tea")
         assert store.count() == 1
     assert names["counted"] == {"Put": 1, "Count": 1}
+    exec(field, names)
+    with names["store"] as store:
+        store.add("the roof leaks", metadata={"priority": 1})
+        assert store.count(fields={"priority": [1, 2]}) == 1
 
 
 def test_links_lead_somewhere() -> None:

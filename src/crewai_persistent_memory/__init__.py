@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from .adapters.unified.storage_backend import QdrantStorageBackend
     from .config.arguments import CollectionArgs, Mem0Args, MemoryOptions, ServerArgs
     from .config.options import MemoryConfig
-    from .entry import EntryArgs, EntryChanges, EntryFields, EntryFilter, FilterArgs, MemoryEntry, PathInfo
+    from .entry import EntryArgs, EntryChanges, EntryFields, MemoryEntry, PathInfo
+    from .entry_filter import EntryFilter, FilterArgs
     from .errors import (
         ConfigurationError,
         CrewInUseError,
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
         StoreUnavailableError,
         UnsupportedCrewAIError,
     )
+    from .filter_fields import FilterField
     from .ranking import RankingWeights
     from .scope import Scope
     from .scope_context import ScopeFields, use_scope
@@ -75,9 +77,10 @@ _HOME = {
     "EntryArgs": ".entry",
     "EntryChanges": ".entry",
     "EntryFields": ".entry",
-    "EntryFilter": ".entry",
+    "EntryFilter": ".entry_filter",
     "ExternalMemory": ".adapters.external_memory",
-    "FilterArgs": ".entry",
+    "FilterArgs": ".entry_filter",
+    "FilterField": ".filter_fields",
     "Mem0Args": ".config.arguments",
     "MemoryConfig": ".config.options",
     "MemoryEntry": ".entry",
@@ -130,6 +133,7 @@ __all__ = [
     "EntryNotFoundError",
     "ExternalMemory",
     "FilterArgs",
+    "FilterField",
     "InvalidArgumentError",
     "InvalidEntryError",
     "InvalidScopeError",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Protocol
@@ -33,3 +34,12 @@ class Pipeline(Protocol):
 
     def pending(self) -> list[Future[Any]]:
         """The background saves that are not done."""
+
+
+async def awaited(saves: list[Future[Any]]) -> None:
+    """Wait for background saves, on an event loop."""
+    futures = [asyncio.wrap_future(save) for save in saves]
+    for future in futures:
+        # Its error was reported when it came. Without this asyncio would report it again, as one that nobody saw.
+        future.add_done_callback(lambda done: done.cancelled() or done.exception())
+    await asyncio.wait(futures)

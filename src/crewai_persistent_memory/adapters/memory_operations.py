@@ -14,16 +14,16 @@ Saving goes one of three ways:
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, wait
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import wait
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from ..entry import DEFAULT_IMPORTANCE, MEMORY, EntryFields, FilterArgs, MemoryEntry
+from ..entry import DEFAULT_IMPORTANCE, MEMORY, EntryFields, MemoryEntry
+from ..entry_filter import FilterArgs
 from ..errors import ConfigurationError, PersistentMemoryError
 from ..io.steps import Call, Steps, run, work
 from ..storable import storable_metadata, storable_text
@@ -32,8 +32,8 @@ from ..store.operations import Message
 from ..validation import normalize_path, text_tuple, utcnow
 from .deduplication import accepted, entries_of, storable_fields
 from .events import logged, query_events, save_events
-from .llm_pipeline import Pipeline
-from .record_conversion import RecordFields, ResultTypes, matches_of, scope_info_fields
+from .llm_pipeline import Pipeline, awaited
+from .record_conversion import RecordFields, ResultTypes, best_of, matches_of, merged, scope_info_fields, search_result
 from .scope_views import WHOLE, Paths
 from .transcript import conversation, handed_over, memory_texts, messages_of, storable_messages, text_of
 
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
     from crewai.memory.types import MemoryMatch, MemoryRecord, ScopeInfo
 
 logger = logging.getLogger("crewai_persistent_memory")
-
-F = TypeVar("F")
 
 CREWAI_THRESHOLD: Final = 0.6
 """The ``score_threshold`` that CrewAI passes where nobody gave one. It is meant for cosines; the scores here are fused
@@ -253,7 +251,7 @@ class MemoryOperations:
             about = (self.paths.categories(categories), limit, depth, source, include_private)
             for path in self.paths.inner(scope):
                 found.append((yield from work(partial(recall, query, path, *about))))
-        return _merged(found, limit)
+        return merged(found, limit)
 
     def recall_each(
         self,
@@ -296,7 +294,7 @@ class MemoryOperations:
                 yield from self._touch(match.record.id for match in results)
         if width == 1:
             return matches
-        return [_merged(matches[at * width : (at + 1) * width], limit) for at in range(len(queries))]
+        return [merged(matches[at * width : (at + 1) * width], limit) for at in range(len(queries))]
 
     def search(
         self, query: str, limit: int = 5, score_threshold: float = CREWAI_THRESHOLD
@@ -328,10 +326,10 @@ class MemoryOperations:
                 kind=self.kind,
                 include_private=False,
             )
-            entries = found[0] if len(found) == 1 else _best(found, lambda entry: (entry.id, entry.score or 0.0), limit)
+            entries = best_of(found, lambda entry: (entry.id, entry.score or 0.0), limit)
             if entries and self.touches:
                 yield from self._touch(entry.id for entry in entries)
-        return [_result(entry) for entry in entries]
+        return list(map(search_result, entries))
 
     def list_records(self, scope: str | None = None, limit: int = 200, offset: int = 0) -> Steps[list[MemoryRecord]]:
         """What is remembered at a path and below it, newest first.
@@ -462,7 +460,7 @@ class MemoryOperations:
         """Wait for background saves. A failed one was reported when it failed and does not fail this call."""
         pending = [] if self.pipeline is None else self.pipeline.pending()
         if pending:
-            yield Call(partial(wait, pending), partial(_all_done, pending))
+            yield Call(partial(wait, pending), partial(awaited, pending))
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
@@ -514,35 +512,3 @@ class MemoryOperations:
     def _given(self, fields: RecordFields) -> dict[str, Any]:
         """The fields for CrewAI's pipeline, which puts its own root before the path."""
         return replace(fields, scope=self.paths.inner_place(fields.scope)).given()
-
-
-async def _all_done(pending: list[Future[Any]]) -> None:
-    futures = [asyncio.wrap_future(future) for future in pending]
-    for future in futures:
-        # Its error was reported when it came. Without this asyncio would report it again, as one that nobody saw.
-        future.add_done_callback(lambda done: done.cancelled() or done.exception())
-    await asyncio.wait(futures)
-
-
-def _merged(found: list[list[MemoryMatch]], limit: int) -> list[MemoryMatch]:
-    """The best matches of several lists, each record once."""
-    if len(found) == 1:
-        return found[0]
-    return _best(found, lambda match: (match.record.id, match.score), limit)
-
-
-def _best(found: Iterable[Iterable[F]], id_and_score: Callable[[F], tuple[str, float]], limit: int) -> list[F]:
-    unique: dict[str, F] = {}
-    for each in sorted((each for some in found for each in some), key=lambda each: -id_and_score(each)[1]):
-        unique.setdefault(id_and_score(each)[0], each)
-    return list(unique.values())[:limit]
-
-
-def _result(entry: MemoryEntry) -> dict[str, Any]:
-    return {
-        "id": entry.id,
-        "content": entry.content,
-        "memory": entry.content,
-        "metadata": dict(entry.metadata),
-        "score": entry.score or 0.0,
-    }

@@ -6,10 +6,10 @@ The types are CrewAI's own from 1.10 on; the older generation has none, and gets
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from ..entry import DEFAULT_IMPORTANCE, MemoryEntry, PathInfo
 from ..storable import storable_metadata
@@ -17,6 +17,8 @@ from ..validation import utcnow
 
 if TYPE_CHECKING:
     from crewai.memory.types import MemoryMatch, MemoryRecord, ScopeInfo
+
+F = TypeVar("F")
 
 
 @dataclass(frozen=True)
@@ -116,3 +118,29 @@ def matches_of(found: list[list[MemoryEntry]], half_life_days: float, results: R
             record = results.record(**fields)
             of_one.append(results.match(record=record, score=entry.score or 0.0, match_reasons=reasons))
     return matches
+
+
+def merged(found: Sequence[list[MemoryMatch]], limit: int) -> list[MemoryMatch]:
+    """The best matches of several lists, each record once."""
+    return best_of(found, lambda match: (match.record.id, match.score), limit)
+
+
+def best_of(found: Sequence[list[F]], id_and_score: Callable[[F], tuple[str, float]], limit: int) -> list[F]:
+    """The best of several lists, each id once; one list alone as it is."""
+    if len(found) == 1:
+        return found[0]
+    unique: dict[str, F] = {}
+    for each in sorted((each for some in found for each in some), key=lambda each: -id_and_score(each)[1]):
+        unique.setdefault(id_and_score(each)[0], each)
+    return list(unique.values())[:limit]
+
+
+def search_result(entry: MemoryEntry) -> dict[str, Any]:
+    """What was found, as CrewAI's memories until 1.9.3 give it."""
+    return {
+        "id": entry.id,
+        "content": entry.content,
+        "memory": entry.content,
+        "metadata": dict(entry.metadata),
+        "score": entry.score or 0.0,
+    }

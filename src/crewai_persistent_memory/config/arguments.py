@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
+from ..filter_fields import FilterField
 from ..scope import Scope
 
 
@@ -161,3 +162,5 @@ class MemoryOptions(ServerArgs, total=False):
     """Weight of an entry's importance."""
     recency_half_life_days: float
     """Days after which the weight of the age has halved."""
+    filter_fields: Sequence[FilterField]
+    """Fields of your own that reads can filter by; see FilterField."""

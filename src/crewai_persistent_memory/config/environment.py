@@ -18,8 +18,11 @@ from .mem0 import without_key_of_another
 
 PREFIX: Final = "CREWAI_MEMORY_"
 
-_NEVER_FROM_THE_ENVIRONMENT: Final = frozenset({"user_id", "run_id", "agent_id", "scope", "include_shared"})
-"""A variable is set for a whole process: one for the user would make every request that user's."""
+_NEVER_FROM_THE_ENVIRONMENT: Final = frozenset(
+    {"user_id", "run_id", "agent_id", "scope", "include_shared", "filter_fields"}
+)
+"""A variable is set for a whole process: one for the user would make every request that user's. Filter fields are
+functions."""
 
 
 def variable_of(model: type[BaseModel], option: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
@@ -16,7 +16,8 @@ from typing_extensions import Unpack
 
 from ..addresses import origin_of
 from ..embedding import EMBEDDER_HELP, spec_of_name
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, InvalidArgumentError
+from ..filter_fields import FilterField, fields_by_name
 from ..ranking import RankingWeights
 from ..redaction import seal, sealed
 from ..scope import SCOPE_FIELDS, ScopeBinding
@@ -66,7 +67,8 @@ class MemoryConfig(ServerOptions, ExtractionOptions, BaseSettings):
     A store given as an argument wins over one named by the environment. The environment's key and headers are sent to
     the environment's address only (the same scheme, host and port); if it names none, to the address that is given.
     There is no variable for the user, the run or the agent: a variable is set for a whole process, and all requests
-    would be that user's.
+    would be that user's. There is none for ``filter_fields`` either, which are functions; for the same reason a
+    checkpoint of CrewAI does not hold them.
     """
 
     model_config = SettingsConfigDict(
@@ -117,6 +119,10 @@ class MemoryConfig(ServerOptions, ExtractionOptions, BaseSettings):
     )
     recency_half_life_days: float = Field(
         RankingWeights.half_life_days, gt=0, description="Days after which the weight of the age has halved."
+    )
+
+    filter_fields: Annotated[tuple[Any, ...], NoDecode, Accepts("Sequence[FilterField]")] = Field(
+        (), repr=False, exclude=True, description="Fields of your own that reads can filter by; see FilterField."
     )
 
     _arguments: frozenset[str] = PrivateAttr(frozenset())
@@ -235,6 +241,16 @@ class MemoryConfig(ServerOptions, ExtractionOptions, BaseSettings):
         if isinstance(value, str) and not value.strip():  # as of an unset variable; it would be the current folder
             raise ValueError("is blank: give the store's folder, or leave it out")
         return value
+
+    @field_validator("filter_fields", mode="before")
+    @classmethod
+    def _read_filter_fields(cls, value: Any) -> Any:
+        if isinstance(value, (FilterField, str)) or not isinstance(value, Iterable):
+            raise ValueError("must be a list: write [FilterField(...)]")
+        try:
+            return tuple(fields_by_name(list(value)).values())
+        except InvalidArgumentError as error:
+            raise ValueError(str(error)) from None
 
     @field_validator("embedder", mode="before")
     @classmethod

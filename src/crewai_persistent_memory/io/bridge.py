@@ -53,15 +53,6 @@ def in_thread(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
     return wait_for(asyncio.get_running_loop().run_in_executor(None, call))
 
 
-async def call(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-    """Call a blocking function whose waits below, if they are by :func:`wait_for`, are awaited."""
-
-    async def once() -> T:
-        return function(*args, **kwargs)
-
-    return await drive(once())
-
-
 async def drive(coroutine: Coroutine[Any, Any, T]) -> T:
     """Await a coroutine whose blocking functions may call :func:`wait_for`."""
     return await _Driven(coroutine)

@@ -14,7 +14,9 @@ from typing_extensions import Self, Unpack
 
 from ..config.options import MemoryConfig
 from ..embedding import Embedder
-from ..entry import EntryArgs, EntryChanges, EntryFields, FilterArgs, MemoryEntry, PathInfo
+from ..entry import EntryArgs, EntryChanges, EntryFields, MemoryEntry, PathInfo
+from ..entry_filter import FilterArgs
+from ..filter_fields import FilterField
 from ..io.steps import Steps, arun, run
 from ..pickling import NotPickled
 from ..ranking import RankingWeights
@@ -47,6 +49,7 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
         middleware: Sequence[Middleware] = (),
         owns_backend: bool = True,
         opened_with: MemoryConfig | None = None,
+        filter_fields: Sequence[FilterField] = (),
     ) -> None:
         self.backend = backend
         self.middleware = tuple(middleware)
@@ -58,23 +61,32 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
             binding,
             include_shared=include_shared,
             weights=weights,
+            filter_fields=filter_fields,
         )
         self._owns_backend = owns_backend
 
     @classmethod
-    def over(cls, backend: Backend, scope: Scope = NO_SCOPE, **fields: Unpack[ScopeFields]) -> Self:
+    def over(
+        cls,
+        backend: Backend,
+        scope: Scope = NO_SCOPE,
+        *,
+        filter_fields: Sequence[FilterField] = (),
+        **fields: Unpack[ScopeFields],
+    ) -> Self:
         """A store over a backend of your own; closing it closes the backend.
 
         Args:
             backend: see :class:`~.backend.Backend`.
             scope: a whole scope, in place of the fields.
+            filter_fields: fields of your own that reads and deletes can filter by, see :class:`FilterField`.
             fields: ``user_id``, ``project_id``, ``run_id``, ``agent_id``, ``org_id``; those left out come from
                 ``use_scope`` at every call.
 
         Raises:
             ScopeError: about the scope fields.
         """
-        return cls(backend, ScopeBinding.of(given_scope(scope, fields), **fields))
+        return cls(backend, ScopeBinding.of(given_scope(scope, fields), **fields), filter_fields=filter_fields)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.backend!r})"
@@ -142,6 +154,7 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
             middleware=middleware,
             owns_backend=owns_backend,
             opened_with=self.opened_with,
+            filter_fields=tuple(self.steps.filter_fields.values()),
         )
 
     # -- writing ---------------------------------------------------------------------------------------------------

@@ -58,6 +58,7 @@ def open_configured(
         include_shared=config.include_shared,
         weights=config.weights,
         opened_with=config,
+        filter_fields=config.filter_fields,
     )
 
 
@@ -84,7 +85,9 @@ def _open(config: MemoryConfig, external_vectors: bool, by_words: bool, existing
         settings = config.server
         if existing:
             settings = settings.model_copy(update={"create_collection": False})
-        connection = server = open_server(settings, embedder=embedder, language=config.language)
+        connection = server = open_server(
+            settings, embedder=embedder, language=config.language, filter_fields=config.filter_fields
+        )
         if config.startup_check:
             try:
                 server.check(config.binding(), config.startup_timeout)
@@ -96,7 +99,13 @@ def _open(config: MemoryConfig, external_vectors: bool, by_words: bool, existing
 
         if existing:
             require_store(config.store_path)
-        connection = open_embedded(config.store_path, embedder=embedder, language=config.language, fsync=config.fsync)
+        connection = open_embedded(
+            config.store_path,
+            embedder=embedder,
+            language=config.language,
+            fsync=config.fsync,
+            filter_fields=config.filter_fields,
+        )
     return QdrantBackend(connection)
 
 

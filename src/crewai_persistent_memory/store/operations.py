@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Literal, TypedDict, TypeVar
 
 from ..embedding import Embedder
-from ..entry import EntryChanges, EntryFields, EntryFilter, MemoryEntry, PathInfo
+from ..entry import EntryChanges, EntryFields, MemoryEntry, PathInfo
+from ..entry_filter import EntryFilter
 from ..ranking import RankingWeights
 from ..scope import Scope, ScopeBinding
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import builtins
 import uuid
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, cast
@@ -20,13 +20,12 @@ from ..entry import (
     EntryArgs,
     EntryChanges,
     EntryFields,
-    EntryFilter,
-    FilterArgs,
     MemoryEntry,
     PathInfo,
     check_changes,
     check_fields,
 )
+from ..entry_filter import EntryFilter, FilterArgs
 from ..errors import (
     EntryNotFoundError,
     InvalidArgumentError,
@@ -34,6 +33,7 @@ from ..errors import (
     Outcome,
     StoreUnavailableError,
 )
+from ..filter_fields import FilterField, fields_by_name
 from ..io.steps import Steps
 from ..ranking import RankingWeights
 from ..scope import Scope, ScopeBinding
@@ -63,12 +63,14 @@ class ScopedOperations:
         *,
         include_shared: bool = False,
         weights: RankingWeights | None = None,
+        filter_fields: Sequence[FilterField] = (),
     ) -> None:
         self._execute = execute
         self._capabilities = capabilities
         self.binding = binding
         self.include_shared = include_shared
         self.weights = weights or RankingWeights()
+        self.filter_fields = fields_by_name(filter_fields)
 
     @property
     def scope(self) -> Scope:
@@ -83,6 +85,8 @@ class ScopedOperations:
         values: dict[str, Any] = {"id": str(uuid.uuid4()), **about}
         values["created_at"] = values["last_accessed"] = values.get("created_at") or utcnow()
         entry = MemoryEntry(content=content, **values)
+        if self.filter_fields:
+            self._check_fields_of([entry])
         try:
             yield from self._execute(op.Put(scope, [entry], new="id" not in about))
         except StoreUnavailableError as error:
@@ -102,11 +106,21 @@ class ScopedOperations:
 
     def put(self, entries: Sequence[MemoryEntry]) -> Steps[None]:
         scope = self.scope
+        if self.filter_fields:
+            self._check_fields_of(entries)
         if entries:
             yield from self._execute(op.Put(scope, entries))
 
     def replace(self, entry: MemoryEntry, *, create: bool = True, keep: Collection[str] = ()) -> Steps[bool]:
+        if self.filter_fields:
+            self._check_fields_of([entry])
         return self._execute(op.Replace(self.scope, entry, create, frozenset(keep)))
+
+    def _check_fields_of(self, entries: Sequence[MemoryEntry]) -> None:
+        """Here, and not in the backends: an entry that one store refuses every store refuses."""
+        for entry in entries:
+            for each in self.filter_fields.values():
+                each.values_of(entry)
 
     def update(self, id: str, **changes: Unpack[EntryChanges]) -> Steps[MemoryEntry]:
         check_changes(changes)
@@ -118,7 +132,7 @@ class ScopedOperations:
         return changed
 
     def delete(self, id: str | None = None, **filters: Unpack[FilterArgs]) -> Steps[int]:
-        return self._delete(_selection(id, filters))
+        return self._delete(_selection(id, filters, self.filter_fields))
 
     def reset(self, path: str | None = None) -> Steps[int]:
         return self._delete(EntryFilter.of({"path": path}))
@@ -175,7 +189,7 @@ class ScopedOperations:
         **filters: Unpack[FilterArgs],
     ) -> Steps[builtins.list[builtins.list[MemoryEntry]]]:
         check_search_limit(limit)
-        wanted = _filters_for(queries, paths, filters)
+        wanted = _filters_for(queries, paths, filters, self.filter_fields)
         if weights is not None and not self._capabilities.ranking:
             raise InvalidArgumentError("weights: this store ranks by itself, leave them out")
         scope = self.scope
@@ -218,7 +232,7 @@ class ScopedOperations:
                     "embedding: this store searches by text and not by vectors, use search() or give text="
                 )
             return (yield from self.search(text, limit=limit, min_score=min_score, **filters))
-        scope, filter = self.scope, EntryFilter.of(filters)
+        scope, filter = self.scope, EntryFilter.of(filters, self.filter_fields)
         dense = check_vector("embedding", embedding)
         if not (dense or text) or limit == 0 or filter.matches_nothing:
             return []
@@ -238,7 +252,7 @@ class ScopedOperations:
 
     def page(self, *, cursor: str | None = None, limit: int = 100, **filters: Unpack[FilterArgs]) -> Steps[op.Page]:
         check_page_size(limit, "limit")
-        filter = EntryFilter.of(filters)
+        filter = EntryFilter.of(filters, self.filter_fields)
         scope = self.scope
         start = None if cursor is None else opened(cursor, scope)
         if filter.matches_nothing:
@@ -254,7 +268,7 @@ class ScopedOperations:
         Arguments are checked, and the scope is resolved, before it returns: all pages have the same scope.
         """
         check_page_size(page_size, "page_size")
-        filter = EntryFilter.of(filters)
+        filter = EntryFilter.of(filters, self.filter_fields)
         first = op.Scan(self.scope, self.include_shared, filter, page_size, None, with_vectors)
 
         def page_at(cursor: str | None) -> Steps[op.ScanPage]:
@@ -277,7 +291,7 @@ class ScopedOperations:
         return self._read(op.DescribePath, {"path": path}, None)
 
     def _read(self, make: Any, filters: FilterArgs, nothing: Any) -> Steps[Any]:
-        filter = EntryFilter.of(filters)
+        filter = EntryFilter.of(filters, self.filter_fields)
         scope = self.scope
         if filter.matches_nothing:
             return nothing
@@ -312,27 +326,35 @@ def _checked_query(query: str) -> str:
 
 
 def _filters_for(
-    queries: Sequence[str], paths: Sequence[str | None] | None, filters: FilterArgs
+    queries: Sequence[str],
+    paths: Sequence[str | None] | None,
+    filters: FilterArgs,
+    known: Mapping[str, FilterField],
 ) -> Sequence[EntryFilter]:
     if isinstance(queries, str):
         raise InvalidArgumentError("queries is one text: pass a list of texts, or use search()")
     if paths is None:
-        return [EntryFilter.of(filters)] * len(queries)
+        return [EntryFilter.of(filters, known)] * len(queries)
     if filters.get("path") is not None or len(paths) != len(queries):
         raise InvalidArgumentError(f"paths takes one path for each of the {len(queries)} queries, and no path= beside")
-    return [EntryFilter.of({**filters, "path": path}) for path in paths]
+    return [EntryFilter.of({**filters, "path": path}, known) for path in paths]
 
 
-def _selection(id: str | None, filters: FilterArgs) -> EntryFilter:
+def _selection(id: str | None, filters: FilterArgs, known: Mapping[str, FilterField]) -> EntryFilter:
     if id is not None:
         if filters.get("ids") is not None:
             raise InvalidArgumentError("id and ids are both given: use one of them")
         filters = {**filters, "ids": [id]}
-    selective = {**filters, "reader": None, "include_private": filters.get("include_private") is False or None}
+    selective = {
+        **filters,
+        "reader": None,
+        "include_private": filters.get("include_private") is False or None,
+        "fields": filters.get("fields") or None,
+    }
     # A filter that is None (a variable that was never set, say) must not come to mean "everything".
     if all(value is None for value in selective.values()):
         raise InvalidArgumentError("delete needs an id or a filter: use reset() to empty the scope")
-    return EntryFilter.of(filters)
+    return EntryFilter.of(filters, known)
 
 
 def _checked_messages(messages: Sequence[op.Message]) -> builtins.list[op.Message]:

@@ -21,7 +21,7 @@ from typing_extensions import Unpack
 
 from ...config.arguments import MemoryOptions
 from ...config.options import MemoryConfig
-from ...entry import FilterArgs
+from ...entry_filter import FilterArgs
 from ...errors import DimensionMismatchError
 from ...pickling import NotPickled
 from ...redaction import seal

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Final, TypeAlias, cast
 
-from ...entry import EntryFields, EntryFilter, MemoryEntry, PathInfo
+from ...entry import EntryFields, MemoryEntry, PathInfo
+from ...entry_filter import EntryFilter
 from ...io.steps import Steps
 from ...scope import Scope, owners_visible_to
 from ...store import operations as op

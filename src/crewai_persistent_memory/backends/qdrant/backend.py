@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from ...embedding import Embedder
+from ...entry_filter import EntryFilter
 from ...io.steps import Steps
 from ...store import operations as op
 from ...store.backend import Backend, Capabilities
@@ -13,6 +14,7 @@ from . import reads, writes
 from .backlog import Backlog
 from .collection import Collection, Connection
 from .engine_requests import Compact, Describe, Facet, Health, Match
+from .field_completion import complete_fields
 
 
 class QdrantBackend(Backend):
@@ -37,6 +39,9 @@ class QdrantBackend(Backend):
 
     def execute(self, operation: op.Operation[Any], /) -> Steps[Any]:
         collection = Collection.of(self.connection, *operation.project, self._backlog)
+        for filter in getattr(operation, "filters", None) or (getattr(operation, "filter", None),):
+            if filter is not None and filter.fields:
+                return _with_complete_fields(operation, collection, filter)
         return _ANSWERS[type(operation)](operation, collection)
 
     def close(self) -> None:
@@ -44,6 +49,14 @@ class QdrantBackend(Backend):
 
     async def aclose(self) -> None:
         await self.connection.aclose()
+
+
+def _with_complete_fields(operation: Any, collection: Collection, filter: EntryFilter) -> Steps[Any]:
+    # The filters of one operation ask for the same fields: they differ in their paths.
+    names = [condition.field.name for condition in filter.fields]
+    include_shared = getattr(operation, "include_shared", False)
+    yield from complete_fields(collection, operation.scope, names, include_shared=include_shared)
+    return (yield from _ANSWERS[type(operation)](operation, collection))
 
 
 def _describe_embedder(operation: op.DescribeEmbedder, collection: Collection) -> Steps[Embedder | None]:

@@ -2,8 +2,8 @@
 
 A change writes the keys of the changed fields and nothing else, to a point that must be there. So two changes of
 two fields both hold, and a deleted entry is not created again. Two things belong to more than one write, and are
-looked at again after it: the vectors, which must be those of the content, and ``audience``, which the source and the
-privacy decide together.
+looked at again after it: the vectors, which must be those of the content, ``audience``, which the source and the
+privacy decide together, and an application's filter fields, which the whole entry decides.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import logging
 from collections.abc import Collection as AnyOf
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from ...entry import MemoryEntry
 from ...io.steps import Steps, work
 from ...scope import Scope
-from .codec import audience_of, to_changes, to_entry, to_point
+from .codec import audience_of, field_values_to_set, to_changes, to_entry, to_point
 from .collection import Collection
 from .dense_vectors import vectors_to_save
 from .engine_requests import Change, PointData, Profile, Retrieve
@@ -61,10 +61,10 @@ def change_entry(
         InvalidEntryError: a field cannot be stored.
     """
     point = yield from _point_of(profile, changed, owner)
-    payload = to_changes(point.payload, changed, fields)
+    payload = to_changes(point.payload, changed, fields, profile.filter_fields)
     if "content" not in fields:
         there = yield from collection.ask(Change(point.id, payload))
-        if there and not {"source", "private"}.isdisjoint(fields):
+        if there and (profile.filter_fields or not {"source", "private"}.isdisjoint(fields)):
             yield from _settle(collection, profile, point.id, owner)
         return there, []
     [point], vectors = yield from with_vectors(profile, [point])
@@ -92,12 +92,13 @@ def replace_entry(
 
 
 def _point_of(profile: Profile, entry: MemoryEntry, owner: Scope) -> Steps[PointData]:
-    make = partial(to_point, entry, owner, profile.encoder)
+    make = partial(to_point, entry, owner, profile.encoder, profile.filter_fields)
     return (yield from work(make, long=is_long([entry.content])))
 
 
 def _settle(collection: Collection, profile: Profile, id: str, owner: Scope, content: str | None = None) -> Steps[None]:
-    """Make the vectors and ``audience`` fit what the entry says now. ``content``: what its vectors were just made of.
+    """Make the vectors, ``audience`` and filter fields fit what the entry says now. ``content``: what its vectors were
+    just made of.
 
     Whoever writes last also looks last, so it ends with what fits.
     """
@@ -106,9 +107,11 @@ def _settle(collection: Collection, profile: Profile, id: str, owner: Scope, con
         if not found:
             return  # deleted since
         entry = to_entry(found[0], owner)
-        payload = {}
+        payload: dict[str, Any] = {}
         if found[0].payload.get("audience") != audience_of(entry):
             payload["audience"] = audience_of(entry)
+        if profile.filter_fields:
+            payload |= field_values_to_set(found[0], entry, profile.filter_fields)
         if content is not None and entry.content != content:
             content = entry.content
             point = yield from _point_of(profile, entry, owner)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from ...embedding import KeywordEncoder, check_vector
 from ...entry import DEFAULT_IMPORTANCE, MEMORY, MemoryEntry
+from ...filter_fields import FilterField
 from ...scope import Scope
 from ...validation import (
     check_id,
@@ -22,8 +23,10 @@ from ...validation import (
 )
 from .engine_requests import Hit, PointData
 from .schema import (
+    FILTER_FIELDS_KEY,
     POSITION_KEY,
     audience,
+    field_key,
     format_time,
     metadata_term,
     point_id,
@@ -36,9 +39,14 @@ _from_json = json.JSONDecoder().raw_decode
 _from_iso = datetime.fromisoformat  # :func:`~.schema.parse_time`, without a call for each of many results
 
 
-def to_points(entries: Sequence[MemoryEntry], owners: Sequence[Scope], encoder: KeywordEncoder) -> list[PointData]:
+def to_points(
+    entries: Sequence[MemoryEntry],
+    owners: Sequence[Scope],
+    encoder: KeywordEncoder,
+    filter_fields: Sequence[FilterField] = (),
+) -> list[PointData]:
     """Entries as points; see :func:`to_point`. Entries of one time keep the order in which they are given."""
-    points = [to_point(entry, owner, encoder) for entry, owner in zip(entries, owners, strict=True)]
+    points = [to_point(entry, owner, encoder, filter_fields) for entry, owner in zip(entries, owners, strict=True)]
     if len(points) > 1:
         earlier: Counter[int] = Counter()
         for point in points:
@@ -48,7 +56,9 @@ def to_points(entries: Sequence[MemoryEntry], owners: Sequence[Scope], encoder: 
     return points
 
 
-def to_point(entry: MemoryEntry, owner: Scope, encoder: KeywordEncoder) -> PointData:
+def to_point(
+    entry: MemoryEntry, owner: Scope, encoder: KeywordEncoder, filter_fields: Sequence[FilterField] = ()
+) -> PointData:
     """An entry as a point that belongs to ``owner``, without a dense vector if the entry brings none.
 
     Raises:
@@ -91,9 +101,40 @@ def to_point(entry: MemoryEntry, owner: Scope, encoder: KeywordEncoder) -> Point
     if entry.metadata:
         record["metadata"] = entry.metadata
     payload["record"] = _to_json(record)
+    if filter_fields:
+        # Of the entry as it is read back, so that it does not matter when the values are computed.
+        stored = to_entry(Hit("", payload), owner)
+        values = to_field_values(filter_fields, lambda each: each.values_of(stored))
+        payload |= {key: value for key, value in values.items() if value is not None}
 
     dense = None if entry.embedding is None else check_vector("embedding", entry.embedding)
     return PointData(point_id(owner, entry_id), payload, encoder.document(content), dense or None)
+
+
+def to_field_values(fields: Iterable[FilterField], values_of: Callable[[FilterField], Sequence[Any]]) -> dict[str, Any]:
+    """The payload keys of filter fields; ``None`` where there is no value."""
+    payload: dict[str, Any] = {}
+    for each in fields:
+        values = values_of(each)
+        payload[field_key(each.name)] = [
+            format_time(value) if isinstance(value, datetime) else value for value in values
+        ] or None
+    payload[FILTER_FIELDS_KEY] = sorted(each.name for each in fields) or None
+    return payload
+
+
+def field_values_to_set(hit: Hit, entry: MemoryEntry, fields: Sequence[FilterField]) -> dict[str, Any]:
+    """What must be set so that a stored point has the values of these fields; nothing where it has them.
+
+    Args:
+        hit: the point.
+        entry: the same as an entry.
+        fields: their values are computed. What the point has of other fields is left as it is.
+    """
+    values = to_field_values(fields, lambda each: each.readable_values_of(entry))
+    known = hit.payload.get(FILTER_FIELDS_KEY) or ()
+    values[FILTER_FIELDS_KEY] = sorted({*known, *values[FILTER_FIELDS_KEY]})
+    return {key: value for key, value in values.items() if hit.payload.get(key) != value}
 
 
 _KEYS_OF: Final[Mapping[str, str]] = {
@@ -111,19 +152,24 @@ _KEYS_OF: Final[Mapping[str, str]] = {
 _IN_RECORD: Final = ("path", "metadata", "source", "private")
 
 
-def to_changes(whole: Mapping[str, Any], changed: MemoryEntry, fields: Iterable[str]) -> dict[str, Any]:
+def to_changes(
+    whole: Mapping[str, Any], changed: MemoryEntry, fields: Iterable[str], filter_fields: Iterable[FilterField] = ()
+) -> dict[str, Any]:
     """The payload keys to set for these fields of an entry; ``None`` removes a key.
 
     Args:
         whole: the payload of the changed entry.
         changed: the entry.
         fields: their names.
+        filter_fields: those that the store was opened with. What others have computed holds no more.
     """
     payload: dict[str, Any] = {"last_accessed": format_time(to_naive_utc("last_accessed", changed.last_accessed))}
     for name in fields:
         payload[_KEYS_OF[name]] = whole.get(_KEYS_OF[name])
         if name in _IN_RECORD:
             payload[name] = _to_json(getattr(changed, name))
+    for key in (FILTER_FIELDS_KEY, *(field_key(each.name) for each in filter_fields)):
+        payload[key] = whole.get(key)
     return payload
 
 

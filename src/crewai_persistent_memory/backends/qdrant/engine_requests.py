@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from ...embedding import Embedder, KeywordEncoder, SparseVector
+from ...filter_fields import FilterField
 from ...ranking import Ranking
 from ...scope import Scope
 from .manifest import Descriptor
@@ -44,11 +45,18 @@ class HasId(NamedTuple):
     ids: tuple[str, ...]
 
 
+class Lacks(NamedTuple):
+    """The payload key does not have the value (nor its list), or is not there."""
+
+    key: str
+    value: str
+
+
 class NoDense(NamedTuple):
     """The point has no dense vector."""
 
 
-Condition = Match | Between | HasId | NoDense
+Condition = Match | Between | Lacks | HasId | NoDense
 Where = tuple[Condition, ...]
 
 # -- values --------------------------------------------------------------------------------------------------------
@@ -78,6 +86,7 @@ class Profile(NamedTuple):
     descriptor: Descriptor
     embedder: Embedder | None
     encoder: KeywordEncoder
+    filter_fields: Sequence[FilterField] = ()
 
 
 # -- requests ------------------------------------------------------------------------------------------------------

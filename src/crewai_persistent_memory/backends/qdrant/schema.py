@@ -21,6 +21,10 @@ One collection holds all tenants. A tenant is an organisation, a project and a u
   ``created_at`` |
 | ``last_accessed`` | text | the same, of an entry that was read since it was written |
 | ``record`` | text | the rest of the entry as JSON text, so that metadata comes back exactly |
+| ``field_…`` | keyword, integer or datetime list | what the entry has of a filter field of the application, by the \
+  field's name |
+| ``filter_fields`` | keyword list | the names of the filter fields whose values the entry has; one that is missing is \
+  computed when a filter needs it, see ``field_completion`` |
 | ``path``, ``metadata``, ``source``, ``private`` | text | JSON text, of an entry whose field was changed since it was \
   written: it holds in place of the one in ``record`` |
 
@@ -31,6 +35,20 @@ Keys without a value are left out: every value costs 3 µs to hand to the engine
 have few.
 
 Vectors: ``keywords`` (sparse, BM25, IDF) on every point, ``dense`` (cosine) where there is one.
+
+A new filter of the package touches these places:
+
+| module | what |
+| --- | --- |
+| ``entry`` | the field, in ``MemoryEntry`` and in ``EntryFields`` |
+| ``entry_filter`` | the filter: ``FilterArgs``, ``EntryFilter`` with its check, ``EntryFilter.matches`` |
+| this one | the key in the table above and in :data:`INDEXES`; the condition in :func:`where_filter` |
+| ``codec`` | the key in ``to_point`` and ``to_entry``; in ``_KEYS_OF``, so that an update changes it |
+| ``migrations`` | a ``Migration`` with the index, and a ``Fill`` if a missing key does not say enough |
+| ``backends.mem0.codec`` | the field in ``metadata_of`` and in ``record_of`` |
+| ``tests/contract`` | the filter, over every store |
+
+An application adds a filter without any of them: see ``filter_fields``.
 """
 
 from __future__ import annotations
@@ -45,8 +63,10 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from ...entry import MEMORY, EntryFilter
+from ...entry import MEMORY
+from ...entry_filter import EntryFilter
 from ...errors import InvalidEntryError
+from ...filter_fields import FieldCondition, FieldKind, FilterField
 from ...scope import SCOPE_FIELDS, Scope, owners_visible_to, visible
 from ...validation import canonical_json
 from .engine_requests import Between, Condition, HasId, Hit, Match, NoteAccess, SetPayload, Where
@@ -103,11 +123,44 @@ INDEXES: Final[Mapping[str, Index]] = {
 }
 """Every index of a collection. A new one needs a migration, see ``migrations``."""
 
+FIELD_PREFIX: Final = "field_"
+"""Of the payload keys of an application's filter fields. No key of the layout's own begins with it."""
+
+FILTER_FIELDS_KEY: Final = "filter_fields"
+
+_FIELD_INDEXES: Final[Mapping[FieldKind, IndexKind]] = {
+    "keyword": IndexKind.KEYWORD,
+    "integer": IndexKind.DIGEST,
+    "time": IndexKind.TIME,
+}
+
 _POINT_ID: Final = re.compile("-".join(f"[0-9a-f]{{{size}}}" for size in (8, 4, 4, 4, 12)))
 _EPOCH: Final = datetime(1970, 1, 1)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 logger = logging.getLogger("crewai_persistent_memory")
+
+
+# -- filter fields of the application ---------------------------------------------------------------------------------
+
+
+def field_key(name: str) -> str:
+    """The payload key of a filter field."""
+    return FIELD_PREFIX + name
+
+
+def field_indexes(fields: Iterable[FilterField]) -> dict[str, Index]:
+    """The indexes that a collection needs for these filter fields. They are in no layout: whoever opens the collection
+    with a field makes its index."""
+    indexes = {field_key(each.name): Index(_FIELD_INDEXES[each.kind]) for each in fields}
+    return {FILTER_FIELDS_KEY: Index(IndexKind.KEYWORD), **indexes} if indexes else {}
+
+
+def _where_field(condition: FieldCondition) -> Condition:
+    key = field_key(condition.field.name)
+    if condition.field.kind == "time":
+        return Between(key, condition.start, condition.end)
+    return Match(key, condition.values)
 
 
 # -- times ------------------------------------------------------------------------------------------------------------
@@ -234,6 +287,8 @@ def where_filter(filter: EntryFilter, reader: Scope, *, include_shared: bool) ->
     if filter.kind is not None:
         usual = filter.kind == MEMORY
         where.append(Match("kind", () if usual else (filter.kind,), or_missing=usual))
+    if filter.fields:
+        where += map(_where_field, filter.fields)
     return tuple(where)
 
 

@@ -25,7 +25,7 @@ def put(operation: op.Put, collection: Collection) -> Steps[None]:
     entries, scope = operation.entries, operation.scope
     profile = yield from collection.ask(Describe())
     # Everything is checked before the first embedding is paid for, and embedded before the first write.
-    make = partial(to_points, entries, [scope] * len(entries), profile.encoder)
+    make = partial(to_points, entries, [scope] * len(entries), profile.encoder, profile.filter_fields)
     points = yield from work(make, long=is_long(entry.content for entry in entries))
     points, vectors = yield from with_vectors(profile, points)
     yield from collection.ask(Upsert(points))

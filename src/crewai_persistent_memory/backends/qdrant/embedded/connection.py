@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from ....embedding import Embedder, KeywordEncoder
 from ....errors import StoreClosedError
+from ....filter_fields import FilterField
 from ....io.shared import Shared
 from ....io.steps import Steps, Work
 from ..engine_requests import Describe, NoteAccess, Profile, Request
 from ..manifest import settle
+from ..schema import field_indexes
 from .directory import StoreDirectory
 from .engine import EmbeddedEngine
 from .errors import engine_errors
@@ -27,11 +30,12 @@ T = TypeVar("T")
 class EmbeddedConnection:
     """One caller's share of an open shard, and the embedder that this caller reads it with."""
 
-    def __init__(self, engine: EmbeddedEngine, embedder: Embedder | None) -> None:
+    def __init__(self, engine: EmbeddedEngine, embedder: Embedder | None, filter_fields: Sequence[FilterField]) -> None:
         self._engine = engine
         self._closed = False
         self._embedder = embedder
         self._encoder = KeywordEncoder(engine.descriptor.language)
+        self._filter_fields = filter_fields
 
     def route(self, org_id: str | None, project_id: str) -> None:
         """There is one collection and one shard."""
@@ -43,8 +47,13 @@ class EmbeddedConnection:
             self._engine.note_access(request)
             return cast(T, None)
         if isinstance(request, Describe):
-            return cast(T, Profile(self._engine.descriptor, self._embedder, self._encoder))
+            return cast(T, Profile(self._engine.descriptor, self._embedder, self._encoder, self._filter_fields))
         return cast(T, (yield Work(partial(self._engine.execute, request))))
+
+    def create_indexes(self) -> None:
+        """Create the indexes of this caller's filter fields."""
+        if self._filter_fields:
+            self._engine.create_indexes(field_indexes(self._filter_fields))
 
     def close(self) -> None:
         if not self._closed:
@@ -59,13 +68,19 @@ class EmbeddedConnection:
 
 
 def open_embedded(
-    path: str | os.PathLike[str], *, embedder: Any, language: str | None = None, fsync: Fsync = "interval"
+    path: str | os.PathLike[str],
+    *,
+    embedder: Any,
+    language: str | None = None,
+    fsync: Fsync = "interval",
+    filter_fields: Sequence[FilterField] = (),
 ) -> EmbeddedConnection:
     """Open the store at ``path``, creating it if there is none; shared with other handles of this process.
 
     Raises:
         StorePathError, StoreInUseError, StoreCorruptedError, SchemaVersionError, StoreFullError: about the path.
         EmbedderMismatchError, EmbedderUnavailableError: about the embedder, see :func:`settle`.
+        ConfigurationError: a filter field is of another kind in this store.
     """
     real = Path(os.path.realpath(os.path.expanduser(path)))
     built: Embedder | None = None
@@ -95,7 +110,13 @@ def open_embedded(
         # Handles share one shard; the strictest of what they were promised holds for all.
         engine.disk.policy = min(engine.disk.policy, fsync, key=STRICTEST_FIRST.index)
 
-    return EmbeddedConnection(_engines.acquire(real, create, join), built)
+    connection = EmbeddedConnection(_engines.acquire(real, create, join), built, filter_fields)
+    try:
+        connection.create_indexes()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def _abandon(engine: EmbeddedEngine) -> bool:

@@ -12,7 +12,7 @@ import ctypes
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -53,7 +53,7 @@ from ..engine_requests import (
 )
 from ..manifest import KEYWORDS as KEYWORDS_ONLY
 from ..manifest import Descriptor
-from ..schema import DENSE, access_write
+from ..schema import DENSE, Index, access_write
 from .access_times import AccessTimes
 from .changes import change, is_long_change, size_of_change
 from .checksums import LEDGER, seal
@@ -63,7 +63,7 @@ from .flushing import EdgeDisk, Fsync
 from .ledger import Ledger
 from .long_texts import batches_of, is_long, make_way, one_by_one
 from .read_lock import Reads
-from .rebuild import ensure_dense, load_shard, rewrite, swap
+from .rebuild import create_indexes, create_missing_indexes, ensure_dense, load_shard, rewrite, swap
 from .salvage import LOST, all_ids, read_lost, read_one, rewrite_whole
 from .translate import EdgeReader, edge_filter, edge_point
 
@@ -103,6 +103,7 @@ class EmbeddedEngine:
         self._closed = False
         self._reads = Reads()
         self._deleted = deleted
+        self._more_indexes: dict[str, Index] = {}
         self._ledger = Ledger(directory.path / LEDGER)
         self._ledger.open()
         self.disk = EdgeDisk(directory.shard, self._ledger.path, fsync, self._flush)
@@ -355,6 +356,21 @@ class EmbeddedEngine:
                 self._shard.flush()
                 self._directory.make_private()
 
+    # -- indexes ---------------------------------------------------------------------------------------------------
+
+    def create_indexes(self, indexes: Mapping[str, Index]) -> None:
+        """Create those of the indexes that the shard lacks, also when it is written anew.
+
+        Raises:
+            ConfigurationError: a key has an index of another kind.
+        """
+        with self._lock:
+            if self._closed or self._owner_pid != os.getpid():
+                raise self._gone()
+            with engine_errors(self.path):
+                create_missing_indexes(self._shard, indexes, self.path)
+            self._more_indexes.update(indexes)
+
     # -- making anew -----------------------------------------------------------------------------------------------
 
     def _compact(self) -> bool:
@@ -367,6 +383,7 @@ class EmbeddedEngine:
             with self._reads.none(), self.disk.paused():
                 self._shard.close()
                 self._shard = self._reader.shard = swap(self._directory)
+                create_indexes(self._shard, self._more_indexes)
                 self._replace_ledger(ledger)
             self._deleted = 0
             self._directory.remove_damaged()
@@ -387,6 +404,7 @@ class EmbeddedEngine:
                 self._ledger.close()
                 rewrite_whole(self._directory, self._shard, self.descriptor, expected)
                 self._shard = self._reader.shard = load_shard(self._directory)
+                create_indexes(self._shard, self._more_indexes)
                 self._ledger.open()
             self._directory.make_private()
             return True

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import qdrant_edge as edge
 
-from ....errors import StoreCorruptedError
+from ....errors import ConfigurationError, StoreCorruptedError
 from ..manifest import Descriptor
 from ..schema import DENSE, INDEXES, KEYWORDS, Index, IndexKind
 from .checksums import break_seal
@@ -55,11 +55,35 @@ _INDEX_PARAMS: Final[Mapping[IndexKind, Any]] = {
     IndexKind.TIME: edge.DatetimeIndexParams(),
 }
 
+_TYPES: Final[Mapping[IndexKind, Any]] = {
+    IndexKind.TENANT: edge.PayloadSchemaType.Keyword,
+    IndexKind.KEYWORD: edge.PayloadSchemaType.Keyword,
+    IndexKind.DIGEST: edge.PayloadSchemaType.Integer,
+    IndexKind.NUMBER: edge.PayloadSchemaType.Integer,
+    IndexKind.FLOAT: edge.PayloadSchemaType.Float,
+    IndexKind.TIME: edge.PayloadSchemaType.Datetime,
+}
+
 
 def create_indexes(shard: Any, indexes: Mapping[str, Index]) -> None:
     """Create indexes; harmless for those that are there."""
     for key, index in indexes.items():
         shard.update(edge.UpdateOperation.create_field_index(key, _INDEX_PARAMS[index.kind]))
+
+
+def create_missing_indexes(shard: Any, indexes: Mapping[str, Index], path: Path) -> None:
+    """Create those of the indexes that the shard lacks.
+
+    Raises:
+        ConfigurationError: a key has an index of another kind.
+    """
+    there = shard.info().payload_schema
+    for key, index in indexes.items():
+        if key in there and there[key].data_type != _TYPES[index.kind]:
+            raise ConfigurationError(
+                f"the store at {path} has an index of another kind on {key!r}: choose another name for the filter field"
+            )
+    create_indexes(shard, {key: index for key, index in indexes.items() if key not in there})
 
 
 def ensure_dense(shard: Any, dimensions: int) -> None:

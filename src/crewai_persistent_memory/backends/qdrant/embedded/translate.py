@@ -17,6 +17,7 @@ from ..engine_requests import (
     Facet,
     HasId,
     Hit,
+    Lacks,
     Match,
     NoDense,
     Ordered,
@@ -51,6 +52,8 @@ def _condition(condition: Condition) -> Any:
         return edge.Filter(must_not=[edge.HasVectorCondition(DENSE)])
     if isinstance(condition, Match):
         return _match(condition)
+    if isinstance(condition, Lacks):
+        return edge.Filter(must_not=[_match(Match(condition.key, (condition.value,)))])
     if isinstance(condition, HasId):
         return edge.HasIdCondition(set(condition.ids))
     bounds = edge.RangeDateTime(

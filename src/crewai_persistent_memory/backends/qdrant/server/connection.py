@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeVar, cast
@@ -21,6 +21,7 @@ from ....errors import (
     StorePermissionError,
     StoreUnavailableError,
 )
+from ....filter_fields import FilterField
 from ....io.steps import Steps, run
 from ....scope import ScopeBinding
 from ..engine_requests import (
@@ -48,7 +49,7 @@ from ..engine_requests import (
     Where,
 )
 from ..manifest import EXTERNAL, LAYOUT, Descriptor, settle
-from ..schema import access_write
+from ..schema import access_write, field_indexes
 from .bootstrap import (
     DEFAULT_SHARD_KEY,
     DESCRIPTOR_ID,
@@ -61,6 +62,7 @@ from .bootstrap import (
 from .client import RetryingClient
 from .deadline import Deadline
 from .engine import ServerEngine, arelease, release, share
+from .indexes import create_indexes, uses_fields
 from .migrate import require_layout
 from .place import Place
 from .requests import answer
@@ -107,11 +109,15 @@ class Route(NamedTuple):
 class ServerConnection:
     """One caller's share of an engine, and the embedder that this caller reads collections with."""
 
-    def __init__(self, engine: ServerEngine, embedder: Any, language: str | None) -> None:
+    def __init__(
+        self, engine: ServerEngine, embedder: Any, language: str | None, filter_fields: Sequence[FilterField]
+    ) -> None:
         self._engine = engine
         self._settings = engine.settings
         self._embedder = embedder
         self._language = language
+        self._filter_fields = filter_fields
+        self._without_field_indexes: dict[str, StorePermissionError] = {}
         self._profiles: dict[str, Profile] = {}
         self._closed = False
 
@@ -196,6 +202,10 @@ class ServerConnection:
         descriptor = profile.descriptor
         admit(request, descriptor, f"{self._settings.address} ({route.collection})")
         require_layout(request, descriptor, f"{self._settings.address} ({route.collection})")
+        if route.collection in self._without_field_indexes and uses_fields(request):
+            yield from self._index_fields(client, route.collection)
+            if refused := self._without_field_indexes.get(route.collection):
+                raise refused
         place = self._place(client, route, descriptor)
         try:
             return (yield from answer(request, place))
@@ -308,7 +318,7 @@ class ServerConnection:
         where = f"{self._settings.address} ({collection})"
         known: Descriptor = yield from engine.migrations.open(client, collection, stored)
         descriptor, built = yield client.work(lambda: settle(known, self._embedder, self._language, where))
-        return self._keep(collection, descriptor, built)
+        return (yield from self._keep(client, collection, descriptor, built))
 
     def _create(
         self, client: RetryingClient, route: Route, dimensions: int | None = None, *, exists: bool = False
@@ -320,12 +330,29 @@ class ServerConnection:
             return Profile(descriptor, None, KeywordEncoder(descriptor.language))
         if descriptor.layout < LAYOUT:  # a worker of an older version was first
             descriptor = yield from self._engine.migrations.open(client, route.collection, descriptor)
-        return self._keep(route.collection, descriptor, built)
+        return (yield from self._keep(client, route.collection, descriptor, built))
 
-    def _keep(self, collection: str, descriptor: Descriptor, built: Any) -> Profile:
+    def _keep(self, client: RetryingClient, collection: str, descriptor: Descriptor, built: Any) -> Steps[Any]:
+        if self._filter_fields:
+            yield from self._index_fields(client, collection)
         self._engine.descriptors[collection] = descriptor
-        profile = self._profiles[collection] = Profile(descriptor, built, KeywordEncoder(descriptor.language))
+        profile = Profile(descriptor, built, KeywordEncoder(descriptor.language), self._filter_fields)
+        self._profiles[collection] = profile
         return profile
+
+    def _index_fields(self, client: RetryingClient, collection: str) -> Steps[Any]:
+        """Create the indexes of this caller's filter fields. Without them everything else works, so that a key that may
+        not create them hears of it when a filter needs one."""
+        try:
+            yield from create_indexes(client, collection, field_indexes(self._filter_fields), self._settings.address)
+        except StorePermissionError as error:
+            names = ", ".join(each.name for each in self._filter_fields)
+            self._without_field_indexes[collection] = StorePermissionError(
+                f"collection {collection!r} at {self._settings.address} has no index for the filter fields ({names}), "
+                f"and this key may not create one: open it once with filter_fields= and a key that may ({error})"
+            )
+        else:
+            self._without_field_indexes.pop(collection, None)
 
     def _health(self, client: RetryingClient, route: Route) -> Steps[Any]:
         info = yield from client.call("info")
@@ -394,6 +421,12 @@ def project_name(org_id: str | None, project_id: str, *, size: int = SHARD_DIGES
     return f"{readable}-{digest}" if readable else digest
 
 
-def open_server(settings: ServerSettings, *, embedder: Any, language: str | None = None) -> ServerConnection:
+def open_server(
+    settings: ServerSettings,
+    *,
+    embedder: Any,
+    language: str | None = None,
+    filter_fields: Sequence[FilterField] = (),
+) -> ServerConnection:
     """A connection to the server; nothing is sent before it is used (or checked)."""
-    return ServerConnection(share(settings), embedder, language)
+    return ServerConnection(share(settings), embedder, language, filter_fields)

@@ -9,7 +9,8 @@ from qdrant_client import models
 
 from ....errors import ConfigurationError
 from ....io.steps import Steps
-from ..schema import Index, IndexKind
+from ..engine_requests import Lacks, Request
+from ..schema import FILTER_FIELDS_KEY, Index, IndexKind
 from .client import RetryingClient
 
 _INDEX_PARAMS: Final[Mapping[IndexKind, Any]] = {
@@ -43,3 +44,9 @@ def create_indexes(client: RetryingClient, collection: str, indexes: Mapping[str
                 f"{params.type.value} is needed: choose another collection="
             )
     return info
+
+
+def uses_fields(request: Request[Any]) -> bool:
+    """Whether a request looks for entries without the values of filter fields, as every filter by one does first."""
+    where = getattr(request, "where", ())
+    return any(isinstance(condition, Lacks) and condition.key == FILTER_FIELDS_KEY for condition in where)

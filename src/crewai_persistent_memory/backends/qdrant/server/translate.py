@@ -12,7 +12,7 @@ from qdrant_client import models
 from ....embedding import SparseVector
 from ....ranking import SECONDS_PER_DAY, Decay, Expression, Product, Ranking, Sum, Variable
 from ....validation import MOST_FOUND
-from ..engine_requests import Condition, HasId, Hit, Match, NoDense, PointData, Search, Where
+from ..engine_requests import Condition, HasId, Hit, Lacks, Match, NoDense, PointData, Search, Where
 from ..ranking import DEFAULTS, VARIABLES, depth_for, weigh
 from ..schema import DENSE, KEYWORDS, format_time
 
@@ -126,6 +126,8 @@ def _condition(condition: Condition) -> Any:
         return models.Filter(must_not=[models.HasVectorCondition(has_vector=DENSE)])
     if isinstance(condition, Match):
         return _match(condition)
+    if isinstance(condition, Lacks):
+        return models.Filter(must_not=[_match(Match(condition.key, (condition.value,)))])
     if isinstance(condition, HasId):
         return models.HasIdCondition(has_id=list(condition.ids))
     bounds = models.DatetimeRange(gte=_time(condition.start), lt=_time(condition.end))
