@@ -32,7 +32,8 @@ class TestPool:
         for number in range(30):
             store.add(f"fact {number}")
         assert store.count() == 30
-        assert proxy.connections == 1
+        # One for the requests, and one while it is looked for entries that lack a key, in the background.
+        assert proxy.connections <= 2
 
     def test_one_connection_serves_many_awaited_calls(self, proxy: TcpProxy, open_here: OpenHere) -> None:
         store = open_here(proxy.url, startup_check=False)
