@@ -69,6 +69,23 @@ def on_every_crewai(agent: Agent, task: Task) -> list[dict[str, Any]]:
         return storage.search("tea", limit=3, score_threshold=0.1) + external.search("tea")
 
 
+async def memories(memory: PersistentMemory) -> list[str]:
+    """The same methods on every CrewAI, blocking and awaiting."""
+    diet: PersistentMemory = memory.scope("/diet").subscope("vegan")
+    both: PersistentMemory = memory.slice(["/diet", "/travel"], categories=["food"], read_only=False)
+    record = diet.remember("no nuts", categories=["food"], metadata={"day": 1}, importance=0.9, source="chef")
+    if record is not None:
+        memory.update(record.id, content="no nuts at all")
+    deleted: int = await both.aforget(categories=["food"])
+    path: str = memory.info("/diet").path
+    async with memory.scoped(agent_id="chef") as chef:
+        await chef.asave("John drinks tea", {"day": deleted})
+        found = [match.record.content for match in await chef.arecall("tea", limit=3)]
+    for each in await both.arecall_each(["tea", "nuts"], ["/", path]):
+        found += [match.record.content for match in each]
+    return [*found, await memory.atree(), *await memory.alist_scopes(), *memory.list_categories()]
+
+
 def servers(agent: Agent, task: Task) -> None:
     memory = PersistentMemory(
         url=["https://a:6333", "https://b:6333"],
