@@ -295,15 +295,19 @@ class TestOldWorkers:
         assert payload_schema(server, collection) == set(INDEXES)
 
 
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QdrantServer]:
+    """A server that takes tokens."""
+    folder = tmp_path_factory.mktemp("guarded")
+    started = QdrantServer(newest(), folder, settings={"SERVICE__JWT_RBAC": "true"}, key=KEY).start()
+    yield started
+    started.stop()
+
+
 class TestKeys:
-    @pytest.fixture(scope="class")
-    @classmethod
-    def server(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[QdrantServer]:
-        """A server that takes tokens."""
-        folder = tmp_path_factory.mktemp("guarded")
-        started = QdrantServer(newest(), folder, settings={"SERVICE__JWT_RBAC": "true"}, key=KEY).start()
-        yield started
-        started.stop()
+    @pytest.fixture
+    def server(self, guarded: QdrantServer) -> QdrantServer:
+        return guarded
 
     @pytest.fixture
     def old(self, server: QdrantServer, collection: str) -> str:
