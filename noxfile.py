@@ -1,15 +1,30 @@
-"""Everything that is checked, by name: ``nox`` runs all of it; ``nox -l`` lists it."""
+"""Everything that is checked, by name: ``nox`` runs all of it; ``nox -l`` lists it.
+
+At the end stands how long each session took, and above that each run's 25 slowest tests.
+"""
 
 from __future__ import annotations
 
+import atexit
+import functools
+import os
 import shutil
+import subprocess
 import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import nox
 
-nox.options.sessions = ["lint", "types", "tests", "suite", "crews", "mem0ai"]
+nox.options.sessions = ["lint", "types", "resolve", "tests", "suite", "crews", "mem0ai"]
 nox.options.stop_on_first_error = True
+
+PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
+"""Those that the package supports. The whole suite runs on each of them in ``.github/workflows``; types are checked and
+dependencies resolved for each of them everywhere."""
 
 CONTRACT_OF = {"0.203.2": "test_storage.py", "1.10.1": "test_backend.py"}
 """The first CrewAI with each of its storage contracts; the last ones have the whole suite."""
@@ -19,33 +34,91 @@ UNTIL_UNIFIED = "1.9.3"
 KNOWS_NO_CREWAI = [
     "tests/server",
     "tests/store",
-    "tests/contract/test_store.py",
-    "tests/contract/test_isolation.py",
+    "tests/io",
+    "tests/layouts",
+    "tests/contract/test_embed_later.py",
     "tests/cli/test_commands.py",
     "tests/cli/test_on_a_server.py",
     "tests/cli/test_terminals.py",
+    "tests/test_bridge.py",
     "tests/test_docs.py",
+    "tests/test_errors.py",
+    "tests/test_layers.py",
+    "tests/test_scope.py",
     "tests/test_scripts.py",
     "tests/test_server_config.py",
 ]
-MEM0_CONTRACTS = ["tests/contract/test_store.py", "tests/contract/test_isolation.py", "-k", "mem0"]
-"""Qdrant's clients and engines are the same beside every CrewAI: what tests them alone runs on the newest only."""
+"""Qdrant's clients and engines are the same beside every CrewAI: what tests them alone runs on the newest only. Of the
+contract, ``tests/contract/conftest.py`` leaves the same out."""
 
 CREWAI = ["0.203.2", "1.0.0", "1.6.1", "1.10.1", "1.12.2", "1.14.7"]
 """One of each shape that CrewAI's memory has had, each beside the newest mem0ai that installs with it; the newest of
 both are in the environment nox runs in."""
 
+FAST = [
+    *(
+        f"tests/test_{name}.py"
+        for name in ("scope", "use_scope", "errors", "config", "server_config", "layers", "docs")
+    ),
+    "tests/io",
+    "tests/store/test_both_ways.py",
+    "tests/contract/test_store.py",
+    "tests/crew/test_crews.py",
+]
+NOT_FAST = "(server or mem0 or processes or flow or web)"
+LEFT_OUT_OF_FAST = (
+    "left out: Qdrant servers and clusters, Mem0, crashes and damage, random operations, older layouts, the command "
+    "line, programs in processes of their own, most of what crews do, every CrewAI but the one installed here, types"
+)
+
 MEMORY_DISK, ENOUGH = Path("/dev/shm"), 6 * 2**30
 """A file system in memory is four times as fast for hundreds of stores, where there is room for them. What is about
 files on a disk (``tests/store``) stays on one."""
 
+COMPILED = {"PYTHONDONTWRITEBYTECODE": ""}
+"""``import crewai`` takes half as long if it was compiled before, and dozens of tests start a program that does it."""
 
-def pytest(where: str) -> list[str]:
+_took: list[tuple[str, float, float]] = []
+
+
+def _used() -> float:
+    """Seconds of CPU that this process and everything that it has waited for took."""
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system
+
+
+def timed(run: Callable[..., None]) -> Callable[..., None]:
+    """Has a session's time in the table at the end."""
+
+    @functools.wraps(run)
+    def session_of(session: nox.Session, *arguments: Any, **options: Any) -> None:
+        start, used = time.monotonic(), _used()
+        try:
+            run(session, *arguments, **options)
+        finally:
+            _took.append((session.name, time.monotonic() - start, _used() - used))
+
+    return session_of
+
+
+@atexit.register
+def tell_times() -> None:
+    if _took:
+        total = ("all of them", sum(wall for _, wall, _ in _took), sum(cpu for _, _, cpu in _took))
+        lines = [f"{name:26}{wall:8.0f} s{cpu:10.0f} s" for name, wall, cpu in (*_took, total)]
+        sys.stderr.write("\n".join([f"{'session':26}{'time':>10}{'CPU time':>12}", *lines, ""]))
+
+
+def pytest(session: nox.Session, where: str) -> list[str]:
     """The options of a run that is called ``where``."""
+    told = ["--durations=25", "--durations-min=0.5"]
     # Most tests wait for a server or a disk: more at a time than there are cores. What shares a cluster stays together.
-    if MEMORY_DISK.is_dir() and shutil.disk_usage(MEMORY_DISK).free >= ENOUGH:
-        return ["-n", "3", "--dist", "loadgroup", f"--basetemp={MEMORY_DISK / f'crewai-memory-{where}'}"]
-    return ["-n", "2", "--dist", "loadgroup"]
+    free = shutil.disk_usage(MEMORY_DISK).free if MEMORY_DISK.is_dir() else 0
+    if free >= ENOUGH:
+        session.log(f"temporary files: in memory ({MEMORY_DISK}, {free // 2**30} GiB free)")
+        return [*told, "-n", "3", "--dist", "loadgroup", f"--basetemp={MEMORY_DISK / f'crewai-memory-{where}'}"]
+    session.log(f"temporary files: on disk, which takes longer ({MEMORY_DISK} has {free / 2**30:.1f} GiB, not 6)")
+    return [*told, "-n", "2", "--dist", "loadgroup"]
 
 
 def clean_up(where: str) -> None:
@@ -55,7 +128,21 @@ def clean_up(where: str) -> None:
 
 def here(session: nox.Session, *command: str) -> None:
     """Run in the environment nox itself runs in, which is installed from ``constraints/newest.txt``."""
-    session.run(sys.executable, "-m", *command, external=True)
+    session.run(sys.executable, "-m", *command, external=True, env=COMPILED)
+
+
+def for_each_python(session: nox.Session, *command: str) -> None:
+    """Run a command with ``--python-version`` of each Python, two at a time."""
+
+    def run(python: str) -> subprocess.CompletedProcess[str]:
+        whole = [sys.executable, "-m", *command, "--python-version", python]
+        return subprocess.run(whole, capture_output=True, text=True)
+
+    with ThreadPoolExecutor(2) as pool:
+        for python, done in zip(PYTHONS, pool.map(run, PYTHONS), strict=True):
+            if done.returncode:
+                session.error(f"{' '.join(command)} for Python {python}:\n{done.stdout}{done.stderr}")
+            session.log(f"{command[0]} for Python {python}: {(done.stdout.strip() or 'fine').splitlines()[-1]}")
 
 
 def install(session: nox.Session, crewai: str, constraints: str) -> None:
@@ -63,51 +150,74 @@ def install(session: nox.Session, crewai: str, constraints: str) -> None:
 
 
 @nox.session(venv_backend="none")
+@timed
 def lint(session: nox.Session) -> None:
-    """Style and formatting, and the file that is generated."""
+    """Style and formatting."""
     here(session, "ruff", "check", ".")
     here(session, "ruff", "format", "--check", ".")
-    session.run(sys.executable, "scripts/option_types.py", "--check", external=True)
 
 
 @nox.session(venv_backend="none")
+@timed
 def types(session: nox.Session) -> None:
-    """Strict types of the package, and of its public names as a user writes them."""
-    here(session, "mypy")
+    """Strict types of the package, and of its public names as a user writes them, for each Python."""
+    for_each_python(session, "mypy")
 
 
 @nox.session(venv_backend="none")
+@timed
+def resolve(session: nox.Session) -> None:
+    """The dependencies have versions that fit together, and to those of the tests, on each Python."""
+    told = ["--quiet", "--constraint", "constraints/newest.txt", "--extra", "test", "--extra", "deployment"]
+    for_each_python(
+        session, "uv", "pip", "compile", "pyproject.toml", *told, "--no-header", "--output-file", os.devnull
+    )
+
+
+@nox.session(venv_backend="none")
+@timed
 def tests(session: nox.Session) -> None:
     """The whole suite on the newest CrewAI."""
-    here(session, "pytest", *pytest("newest"), *session.posargs)
+    here(session, "pytest", *pytest(session, "newest"), *session.posargs)
     clean_up("newest")
 
 
+@nox.session(venv_backend="none", default=False)
+@timed
+def fast(session: nox.Session) -> None:
+    """A choice of tests for working, in less than 90 seconds: nothing that needs a server."""
+    here(session, "pytest", *pytest(session, "fast"), *FAST, "-k", f"not {NOT_FAST}", *session.posargs)
+    clean_up("fast")
+    session.log(LEFT_OUT_OF_FAST)
+
+
 @nox.session(venv_backend="uv")
+@timed
 def suite(session: nox.Session) -> None:
-    """What knows CrewAI on the last one of the older generation."""
+    """What knows CrewAI on the last one of the older generation, and Mem0 beside it."""
     install(session, UNTIL_UNIFIED, f"crewai-{UNTIL_UNIFIED}")
     left_out = [f"--ignore={path}" for path in KNOWS_NO_CREWAI]
-    session.run("pytest", *pytest(UNTIL_UNIFIED), *left_out, *session.posargs)
-    session.run("pytest", *pytest(UNTIL_UNIFIED), *MEM0_CONTRACTS, *session.posargs)
+    session.run("pytest", *pytest(session, UNTIL_UNIFIED), *left_out, *session.posargs, env=COMPILED)
     clean_up(UNTIL_UNIFIED)
 
 
 @nox.session(venv_backend="uv")
 @nox.parametrize("crewai", CREWAI)
+@timed
 def crews(session: nox.Session, crewai: str) -> None:
     """Crews on every shape of CrewAI. What is long and the same in between is left to the two ends."""
     install(session, crewai, f"crewai-{crewai}")
-    session.run("pytest", *pytest(crewai), "-m", "crew and not ends", *session.posargs)
+    session.run("pytest", *pytest(session, crewai), "-m", "crew and not ends", *session.posargs, env=COMPILED)
     if crewai in CONTRACT_OF:
         contract = f"tests/contract/{CONTRACT_OF[crewai]}"
-        session.run("pytest", *pytest(crewai), contract, "-k", "embedded", *session.posargs)
+        session.run("pytest", "-q", contract, "-k", "embedded", *session.posargs, env=COMPILED)
     clean_up(crewai)
 
 
 @nox.session(venv_backend="uv")
+@timed
 def mem0ai(session: nox.Session) -> None:
     """Mem0's client and library as they were in 1.x; 0.1 and 2.x are beside the versions of CrewAI."""
     install(session, "1.10.1", "mem0ai-1.0.11")
-    session.run("pytest", *pytest("mem0ai"), "tests/mem0", *session.posargs)
+    session.run("pytest", *pytest(session, "mem0ai"), "tests/mem0", *session.posargs, env=COMPILED)
     clean_up("mem0ai")

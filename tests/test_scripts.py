@@ -64,6 +64,8 @@ def checkout(tmp_path: Path) -> Checkout:
         ([], "-m nox"),
         (["lint", "types"], "-m nox --session lint types"),
         (["tests", "--", "-k", "readme"], "-m nox --session tests -- -k readme"),
+        (["--fast"], "-m nox --session fast"),
+        (["--fast", "--", "-k", "scope"], "-m nox --session fast -- -k scope"),
         (["-l"], "-m nox -l"),
         (["-s", "lint"], "-m nox -s lint"),
     ],

@@ -4,12 +4,17 @@ from typing import Any
 
 import pytest
 
+from crewai_persistent_memory.adapters.version import is_unified
+
 from ..support.engines import VARIANTS
 
 REFUSED_BY_THE_STORE = ["TestBadEntries", "test_bad_ones_are_named", "test_bad_input_names_the_field"]
 AWAITS_BY_ITSELF = {"embedded", "server", "server-grpc", "mem0-cloud"}
 """The stores whose way of awaiting is their own: a thread, two clients of Qdrant's, one of Mem0's. The other ones await
 like one of these."""
+OF_AN_ENGINE = ["contract/test_store.py", "contract/test_isolation.py"]
+"""Engines are the same beside every CrewAI, and are tested beside the newest. Beside an older one there is an older
+Mem0."""
 FROM_THREADS = "TestScopes"
 """What may differ in another thread is whose memory it is."""
 
@@ -35,7 +40,8 @@ def is_left_out(test: str, params: dict[str, Any]) -> bool:
     store, way = str(params.get("open_any")), str(params.get("do") or getattr(params.get("way"), "__name__", ""))
     is_variant, in_mem0 = store in VARIANTS, store.startswith("mem0-")
     return (
-        (way == "thread" and (is_variant or in_mem0 or FROM_THREADS not in test))
+        (not is_unified() and not in_mem0 and any(name in test for name in OF_AN_ENGINE))
+        or (way == "thread" and (is_variant or in_mem0 or FROM_THREADS not in test))
         or (way in ("async", "Awaited") and store not in AWAITS_BY_ITSELF)
         or (is_variant and ("test_storage" in test or any(name in test for name in REFUSED_BY_THE_STORE)))
         or (in_mem0 and "test_backend" in test)
