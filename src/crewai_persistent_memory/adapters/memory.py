@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from .version import is_unified
 
-# Type checkers are shown the newer one, which has all that the older one has.
+# The public methods of both are those of ``memory_api``. Type checkers are shown one of them.
 if TYPE_CHECKING or is_unified():
     from .unified.memory import PersistentMemory
 else:
