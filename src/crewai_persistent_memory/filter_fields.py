@@ -36,12 +36,13 @@ class FilterField:
         store = open_store(user_id="john", filter_fields=[PRIORITY, DUE])
         store.search("what is urgent?", fields={"priority": [1, 2], "due": (None, tomorrow)})
 
-    Qdrant keeps the value beside the entry, with an index, and every save and change of an entry computes it anew.
-    Entries that were saved without the field (before it existed, or by a process that does not know it) get their value
-    when a filter first needs them: a filter looks for such entries in the reader's scope, and completes them before it
-    is applied. So it misses none, and costs one small request more. Completing costs about as much as saving the
-    entries without embedding them, once. Workers of a version of this package without filter fields leave the value as
-    it is when they change an entry.
+    Qdrant keeps the value beside the entry, with an index that is made when a store is opened with the field, and every
+    save and change of an entry computes it anew. Entries that were saved without the field (before it existed, or by a
+    process that does not know it) get their value when a filter needs them: a filter first looks for such entries in
+    the reader's scope, and completes them. So it misses none. The look is one request for each field; completing takes
+    0.2 to 0.5 ms an entry, once, and writes, also on behalf of a reader. A key that may not write gets an error where
+    there is something to complete. Workers of a version of this package without filter fields leave the value as it is
+    when they change an entry.
 
     Mem0, and a backend that does not say otherwise, computes the value of each entry that it reads.
 

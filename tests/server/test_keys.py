@@ -10,6 +10,7 @@ import jwt
 import pytest
 
 from crewai_persistent_memory import (
+    FilterField,
     MemoryStore,
     PersistentMemory,
     StorePermissionError,
@@ -95,6 +96,22 @@ def test_a_crew_recalls_with_a_read_only_key(
     assert [match.record.content for match in memory.recall("nuts")] == ["John is allergic to nuts"]
     memory.close()
     until(lambda: caplog.text, lambda text: "access times were not updated" in text)
+
+
+def test_a_filter_field_and_a_read_only_key(open_with: Any) -> None:
+    """It reads as before, and says what the filter lacks: first its index, then the values of an entry."""
+    priority = FilterField("priority", "integer", lambda entry: entry.metadata.get("priority"))
+    with open_with(KEY) as store:
+        store.add("the roof leaks", id="a", metadata={"priority": 1})
+    with open_with(token("r"), filter_fields=[priority]) as reader:
+        assert [entry.id for entry in reader.search("roof")] == ["a"]
+        with pytest.raises(StorePermissionError, match=r"no index for the filter fields \(priority\).*filter_fields="):
+            reader.list(fields={"priority": 1})
+        with open_with(KEY, filter_fields=[priority]) as writer:
+            with pytest.raises(StorePermissionError, match=r"entries without the filter field 'priority'.*may not write"):
+                reader.list(fields={"priority": 1})
+            assert writer.count(fields={"priority": 1}) == 1
+        assert [entry.id for entry in reader.list(fields={"priority": 1})] == ["a"]
 
 
 def test_a_key_for_one_collection_reads_and_writes_it(open_with: Any) -> None:

@@ -142,6 +142,21 @@ class SetPayload(Request[None]):
 
 
 @dataclass(frozen=True)
+class SetPayloads(Request[None]):
+    """Set keys on points: on each other ones. No point is created.
+
+    The ids must come from the caller's own scope, as for :class:`Change`.
+
+    Attributes:
+        where: the scope.
+        writes: ids, and the keys to set on these points; ``None`` removes a key.
+    """
+
+    where: Where
+    writes: Sequence[tuple[Sequence[str], Mapping[str, Any]]]
+
+
+@dataclass(frozen=True)
 class NoteAccess(Request[None]):
     """Set when entries were last read, some time soon. The caller does not wait for it, nor hears if it fails.
 

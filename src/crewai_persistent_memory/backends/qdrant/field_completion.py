@@ -23,7 +23,7 @@ from ...scope import Scope
 from .changes import MOST_LOOKS
 from .codec import field_values_to_set, to_entry
 from .collection import Collection
-from .engine_requests import Describe, HasId, Hit, Lacks, Retrieve, Scroll, SetPayload
+from .engine_requests import Describe, Hit, Lacks, Retrieve, Scroll, SetPayloads
 from .schema import FIELD_PREFIX, FILTER_FIELDS_KEY, checked, where_visible
 
 PAGE: Final = 256
@@ -64,11 +64,10 @@ def _complete(
     for _ in range(MOST_LOOKS):
         ours = checked(hits, reader, include_shared=include_shared)
         writes = yield from work(partial(_writes, ours, fields, before), long=bool(ours))
-        for ids, payload in writes:
-            yield from collection.ask(SetPayload((*visible, HasId(tuple(ids))), payload))
-        written = [id for ids, _ in writes for id in ids]
-        if not written:
+        if not writes:
             return
+        yield from collection.ask(SetPayloads(visible, writes))
+        written = [id for ids, _ in writes for id in ids]
         before = {str(hit.id): _without_fields(hit) for hit, _ in ours}
         hits = yield from collection.ask(Retrieve(written))
 

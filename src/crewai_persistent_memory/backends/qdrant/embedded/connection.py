@@ -14,7 +14,7 @@ from ....errors import StoreClosedError
 from ....filter_fields import FilterField
 from ....io.shared import Shared
 from ....io.steps import Steps, Work
-from ..engine_requests import Describe, NoteAccess, Profile, Request
+from ..engine_requests import Describe, HasId, NoteAccess, Profile, Request, SetPayload, SetPayloads
 from ..manifest import settle
 from ..schema import field_indexes
 from .directory import StoreDirectory
@@ -48,6 +48,12 @@ class EmbeddedConnection:
             return cast(T, None)
         if isinstance(request, Describe):
             return cast(T, Profile(self._engine.descriptor, self._embedder, self._encoder, self._filter_fields))
+        if isinstance(request, SetPayloads):
+            # One by one, so that reads and other writes come in between.
+            for ids, payload in request.writes:
+                each = SetPayload((*request.where, HasId(tuple(ids))), payload)
+                yield Work(partial(self._engine.execute, each))
+            return cast(T, None)
         return cast(T, (yield Work(partial(self._engine.execute, request))))
 
     def create_indexes(self) -> None:

@@ -43,6 +43,7 @@ from ..engine_requests import (
     Search,
     SearchMany,
     SetPayload,
+    SetPayloads,
     SetVectors,
     Unembedded,
     Upsert,
@@ -79,6 +80,7 @@ _DOING: Final[Mapping[type, str]] = {
     Unembedded: "a listing",
     Delete: "a delete",
     SetPayload: "a change",
+    SetPayloads: "a change",
     Search: "a search",
     SearchMany: "searches",
     Ordered: "a listing",
@@ -381,6 +383,7 @@ class ServerConnection:
 _NOTHING: Final[Mapping[type, Callable[[Any], Any]]] = {
     Delete: lambda request: 0,
     SetPayload: lambda request: None,
+    SetPayloads: lambda request: None,
     Search: lambda request: [],
     SearchMany: lambda request: [[] for _ in request.searches],
     Ordered: lambda request: [],

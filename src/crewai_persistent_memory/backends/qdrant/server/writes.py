@@ -18,6 +18,7 @@ from ..engine_requests import (
     NoDense,
     PointData,
     SetPayload,
+    SetPayloads,
     SetVectors,
     Upsert,
     Where,
@@ -162,6 +163,17 @@ def delete(request: Delete, place: Place) -> Steps[Any]:
         selector = models.FilterSelector(filter=server_filter(request.where))
         yield from place.write("delete", points_selector=selector, repeatable=False)
     return matching
+
+
+def set_payloads(request: SetPayloads, place: Place) -> Steps[Any]:
+    key: dict[str, Any] = {"shard_key": place.shard_key} if place.shard_key is not None else {}
+    operations = [
+        models.SetPayloadOperation(set_payload=models.SetPayload(payload=dict(payload), points=list(ids), **key))
+        for ids, payload in request.writes
+    ]
+    # Of a point that was deleted in between the server may say so, and stop there: whoever asked looks again.
+    with suppress(PointMissing):
+        yield from place.change(operations)
 
 
 def set_payload(request: SetPayload, place: Place) -> Steps[Any]:
