@@ -26,10 +26,10 @@ def opened(path: Path) -> MemoryStore:
 
 def writes_of(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What is written to the engine from here on."""
-    engine = store.backend.connection._engine  # type: ignore[attr-defined]
+    writer = store.backend.connection._engine._writer  # type: ignore[attr-defined]
     written: list[Any] = []
-    update = engine._set_on_matching
-    monkeypatch.setattr(engine, "_set_on_matching", lambda request: written.append(request) or update(request))
+    update = writer.set_on_matching
+    monkeypatch.setattr(writer, "set_on_matching", lambda request: written.append(request) or update(request))
     return written
 
 

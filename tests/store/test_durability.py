@@ -91,7 +91,7 @@ class Disk:
                         file = Path(folder) / name
                         sparse_copy(file, disk.image / file.relative_to(disk.path))
 
-        engine_shard, engine._shard = engine._shard, Shard()
+        engine_shard, engine._reader.shard = engine._shard, Shard()
 
 
 def sparse_copy(source: Path, target: Path) -> None:

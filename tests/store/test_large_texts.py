@@ -169,7 +169,7 @@ def test_an_event_loop_goes_on(tmp_path: Path, name: str) -> None:
 
 def test_a_kill_while_a_large_text_is_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its keywords are taken away before they are written; an entry that was left without gets them back."""
-    from crewai_persistent_memory.backends.qdrant.embedded import engine as edge
+    from crewai_persistent_memory.backends.qdrant.embedded import writer
 
     text = LARGE["all different words"]()
     with open_store(path=tmp_path / "s", user_id="john", embedder=None) as store:
@@ -179,7 +179,7 @@ def test_a_kill_while_a_large_text_is_written_again(tmp_path: Path, monkeypatch:
             raise OSError("killed here")
 
         with monkeypatch.context() as patched:
-            patched.setattr(edge, "edge_point", killed)
+            patched.setattr(writer, "edge_point", killed)
             with pytest.raises(Exception, match="killed here"):
                 store.add(text, id="a")
         assert store.search("aaab") == []

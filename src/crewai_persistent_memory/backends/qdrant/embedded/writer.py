@@ -1,0 +1,196 @@
+"""Writing to the embedded engine's shard. The caller holds the lock of the writes: no other write is under way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import qdrant_edge as edge
+
+from ....errors import DimensionMismatchError, EmbedderMismatchError
+from ..engine_requests import (
+    Change,
+    Count,
+    Delete,
+    NoDense,
+    Request,
+    Retrieve,
+    SetPayload,
+    SetVectors,
+    Upsert,
+    Where,
+)
+from ..manifest import KEYWORDS as KEYWORDS_ONLY
+from ..manifest import Descriptor
+from ..schema import DENSE
+from .changes import change, is_long_change, size_of_change
+from .directory import DELETE_RESERVE, WRITE_RESERVE, StoreDirectory
+from .ledger import Ledger
+from .long_texts import batches_of, is_long, make_way, one_by_one
+from .rebuild import ensure_dense
+from .salvage import all_ids
+from .translate import EdgeReader, edge_filter, edge_point
+
+
+class EdgeWriter:
+    """Answers the writing requests over one shard.
+
+    Args:
+        directory: the store's folder.
+        reader: of the same shard.
+        ledger: which entries there must be.
+        descriptor: what the store says of itself.
+        deleted: how many entries were deleted since the shard was written anew.
+    """
+
+    def __init__(
+        self, directory: StoreDirectory, reader: EdgeReader, ledger: Ledger, descriptor: Descriptor, deleted: int
+    ) -> None:
+        self.descriptor = descriptor
+        self.deleted = deleted
+        self._directory = directory
+        self._reader = reader
+        self._ledger = ledger
+        self._answers: Mapping[type, Callable[[Any], Any]] = {
+            Upsert: self.upsert,
+            Change: self.change,
+            Delete: self.delete,
+            SetPayload: self.set_payload,
+            SetVectors: self.set_vectors,
+        }
+
+    @property
+    def _shard(self) -> Any:
+        return self._reader.shard
+
+    def execute(self, request: Request[Any]) -> Any:
+        """Answer one request."""
+        return self._answers[type(request)](request)
+
+    def upsert(self, request: Upsert) -> None:
+        points = request.points
+        self._admit_vectors([point.dense for point in points])
+        self._admit_texts(any(map(is_long, points)))
+        for batch in batches_of(points):
+            self._ledger.doubt(point.id for point in batch)
+            make_way(self._shard, batch)
+            self._shard.update(edge.UpdateOperation.upsert_points([edge_point(point) for point in batch]))
+            self._ledger.add((point.id, point.payload) for point in batch)
+
+    def change(self, request: Change) -> bool:
+        # Other writes wait, so a point that is there now is there when it is changed.
+        if not self._shard.retrieve([request.id], with_payload=False, with_vector=False):
+            return False
+        self._admit_vectors([request.dense])
+        self._admit_texts(is_long_change(request))
+        self._ledger.doubt([request.id])
+        change(self._shard, request, has_dense=self.descriptor.dimensions is not None)
+        self._note_again([request.id])
+        return True
+
+    def delete(self, request: Delete) -> int:
+        where = edge_filter(request.where)
+        count: int = self._shard.count(edge.CountRequest(filter=where, exact=True))
+        if count:
+            self._ledger.remove(all_ids(self._shard, where))
+            self._shard.update(edge.UpdateOperation.delete_points_by_filter(where))
+            self.deleted += count
+        return count
+
+    def set_payload(self, request: SetPayload) -> None:
+        changed = [] if is_access_time(request) else list(all_ids(self._shard, edge_filter(request.where)))
+        self._ledger.doubt(changed)
+        self.set_on_matching(request)
+        self._note_again(changed)
+
+    def set_on_matching(self, request: SetPayload) -> None:
+        # By filter and never by ids alone: an id would reach another tenant's point.
+        set_payload = edge.UpdateOperation.set_payload_by_filter
+        for where in one_by_one(request.where) if self._reader.one_by_one else [request.where]:
+            self._shard.update(set_payload(edge_filter(where), dict(request.payload)))
+
+    def _note_again(self, points: Sequence[str]) -> None:
+        """Note the payloads of points that were changed in part."""
+        records = self._shard.retrieve(list(points), with_payload=True, with_vector=False) if points else []
+        self._ledger.add((str(record.id), record.payload) for record in records)
+
+    def set_vectors(self, request: SetVectors) -> int:
+        # Other writes wait, so what is read here is what is there when the vectors are written. A deleted point is
+        # not written to: the engine knows no "if it is there", and fails.
+        found = self._reader.retrieve(Retrieve([new.id for new in request.vectors]))
+        contents = {str(hit.id): hit.payload["content"] for hit in found}
+        valid = [new for new in request.vectors if contents.get(new.id) == new.content]
+        if not valid:
+            return 0
+        self._admit_vectors([new.dense for new in valid])
+        before = self._without_dense(request.where)
+        points = [edge.PointVectors(id=new.id, vector={DENSE: list(new.dense)}) for new in valid]
+        where = edge_filter((*request.where, NoDense()))
+        self._shard.update(edge.UpdateOperation.update_vectors(points, condition=where))
+        return before - self._without_dense(request.where)
+
+    def _without_dense(self, where: Where) -> int:
+        return self._reader.count(Count((*where, NoDense())))
+
+    def _admit_texts(self, any_is_long: bool) -> None:
+        """Note a long text before it is written: from then on the store is read entry by entry."""
+        if any_is_long and not self._reader.one_by_one:
+            self._directory.note_long_texts()
+            self._reader.one_by_one = True
+
+    def _admit_vectors(self, vectors: Sequence[Sequence[float] | None]) -> None:
+        """Check every vector's length before anything is written; the first one ever sets the store's."""
+        lengths = {len(vector) for vector in vectors if vector}
+        if not lengths:
+            return
+        if self.descriptor.vectors == KEYWORDS_ONLY:
+            raise keywords_only(self._directory.path)
+        dimensions = self.descriptor.dimensions
+        for length in sorted(lengths):
+            if dimensions is not None and length != dimensions:
+                raise DimensionMismatchError(dimensions, length)
+            dimensions = length
+        if self.descriptor.dimensions is None and dimensions is not None:
+            self._directory.write_descriptor(self.descriptor.with_dimensions(dimensions))
+            ensure_dense(self._shard, dimensions)
+            self.descriptor = self.descriptor.with_dimensions(dimensions)
+
+
+WRITES: Final = frozenset({Upsert, Change, Delete, SetPayload, SetVectors})
+"""The requests that a writer answers."""
+
+
+def is_access_time(request: Request[Any]) -> bool:
+    """Whether it says when an entry was read and nothing else: that is not worth waiting for a disk."""
+    return isinstance(request, SetPayload) and request.payload.keys() <= {"last_accessed"}
+
+
+def points_of(request: Request[Any]) -> list[str]:
+    """The points that a request writes whole or in part, where it names them."""
+    if isinstance(request, Upsert):
+        return [point.id for point in request.points]
+    return [request.id] if isinstance(request, Change) else []
+
+
+def room_for(request: Request[Any]) -> tuple[int, int]:
+    """About how many bytes the engine writes for a request, and how many must be left on the disk then.
+
+    The engine writes the payload to its log and to its storage, vectors likewise, and indexes.
+    """
+    if isinstance(request, Upsert):
+        points = request.points
+        size = sum(4 * len(p.payload["content"]) + 4 * len(p.payload["record"]) + 4096 for p in points)
+        return size + sum(12 * len(p.dense) for p in points if p.dense), WRITE_RESERVE
+    if isinstance(request, Change):
+        return size_of_change(request), WRITE_RESERVE
+    if isinstance(request, SetVectors):
+        return sum(12 * len(new.dense) for new in request.vectors), WRITE_RESERVE
+    return 0, DELETE_RESERVE
+
+
+def keywords_only(path: Path) -> EmbedderMismatchError:
+    """The error for a vector, where the store takes none."""
+    return EmbedderMismatchError(
+        f"the store at {path} was created with keywords only and takes no vectors: use another path for an embedder"
+    )
