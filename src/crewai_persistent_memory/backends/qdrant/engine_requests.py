@@ -143,7 +143,8 @@ class SetPayload(Request[None]):
 
 @dataclass(frozen=True)
 class SetPayloads(Request[None]):
-    """Set keys on points: on each other ones. No point is created.
+    """Set keys on points: on each other ones. No point is created. Where one was deleted, others may be left
+    out: look again.
 
     The ids must come from the caller's own scope, as for :class:`Change`.
 

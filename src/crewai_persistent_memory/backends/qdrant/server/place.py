@@ -43,13 +43,13 @@ class Place:
         arguments = {**self._common(), "wait": self.wait, **self.writing, **arguments}
         return self.client.call(method, arguments, repeatable=repeatable, large=large)
 
-    def change(self, operations: Sequence[Any]) -> Steps[Any]:
-        """Several writes to one point in one request. They are waited for, whatever ``wait`` says: what comes after
-        them looks at what is there."""
+    def change(self, operations: Sequence[Any], *, repeatable: bool = False) -> Steps[Any]:
+        """Several writes in one request. They are waited for, whatever ``wait`` says: what comes after them looks at
+        what is there. By default they are not repeated: doing them twice could undo a change of another process.
+        """
         arguments = {"collection_name": self.collection, "wait": True, **self.writing}
-        # Not repeatable: doing it twice could undo a change of another process in between.
         arguments["update_operations"] = list(operations)
-        return self.client.call("batch_update_points", arguments, repeatable=False)
+        return self.client.call("batch_update_points", arguments, repeatable=repeatable)
 
     def _common(self) -> dict[str, Any]:
         common: dict[str, Any] = {"collection_name": self.collection}

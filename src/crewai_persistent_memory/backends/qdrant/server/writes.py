@@ -171,9 +171,9 @@ def set_payloads(request: SetPayloads, place: Place) -> Steps[Any]:
         models.SetPayloadOperation(set_payload=models.SetPayload(payload=dict(payload), points=list(ids), **key))
         for ids, payload in request.writes
     ]
-    # Of a point that was deleted in between the server may say so, and stop there: whoever asked looks again.
+    # Whoever asks looks again afterwards. So it may be done twice, and the server may stop at a point that was deleted.
     with suppress(PointMissing):
-        yield from place.change(operations)
+        yield from place.change(operations, repeatable=True)
 
 
 def set_payload(request: SetPayload, place: Place) -> Steps[Any]:
