@@ -59,6 +59,7 @@ def test_a_store_in_use(tmp_path: Path) -> None:
 
 
 @pytest.mark.crew
+@pytest.mark.ends  # test_crews.py has two processes and two users on every CrewAI
 def test_the_demo(tmp_path: Path) -> None:
     report = json.loads(run("demo", "--json", "--path", str(tmp_path / "demo")))
     assert report["problems"] == []

@@ -110,7 +110,7 @@ def test_what_a_person_says_of_an_answer_is_kept(memory: PersistentMemory, monke
     assert entry.content == "User: What shall I drink?\nUser: no sugar, please\nAssistant: Tea it is."
 
 
-@pytest.mark.parametrize("ours", [True, False], ids=["ours", "crewais"])
+@pytest.mark.parametrize("ours", [True, pytest.param(False, marks=pytest.mark.ends)], ids=["ours", "crewais"])
 def test_no_folder_of_chroma_appears(tmp_path: Path, openai_server: OpenAIServer, ours: bool) -> None:
     """In a process of its own, since CrewAI chooses Chroma's folder when it is imported. CrewAI's own is seen."""
     program = (

@@ -95,7 +95,7 @@ def classic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / folder
 
 
-@pytest.mark.parametrize("given", ["crew_kwargs", "by default"])
+@pytest.mark.parametrize("given", [pytest.param("crew_kwargs", marks=pytest.mark.ends), "by default"])
 def test_a_classic_project_stores_request_and_answer_only(classic: Path, tmp_path: Path, given: str) -> None:
     crew_file = classic / "src" / "desk" / "crew.py"
     build = "from desk.crew import Desk\ncrew = Desk().crew()"
