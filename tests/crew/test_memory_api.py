@@ -14,6 +14,7 @@ import pytest
 
 from crewai_persistent_memory import ConfigurationError, MemoryStore, PersistentMemory, open_store
 from crewai_persistent_memory.adapters.memory_api import MemoryApi
+from crewai_persistent_memory.adapters.version import installed
 from crewai_persistent_memory.io.steps import Call, Steps
 from crewai_persistent_memory.store.operations import Search
 
@@ -212,6 +213,16 @@ class TestCrewsWithAView:
         assert {record.scope for record in memory.list_records()} == {"/work", "/diet"}
         assert "I am allergic to nuts" in memories_in(llm.prompts[-1])
         assert "nuts at work" not in memories_in(llm.prompts[-1])
+
+    @pytest.mark.skipif((1, 10) <= installed() < (1, 11), reason="root_scope: not in CrewAI 1.10")
+    def test_a_path_of_a_memory_with_a_root(self, tmp_path: Path) -> None:
+        """CrewAI puts an agent's own folder below the root that it sees, and a view would not find it there."""
+        llm = ScriptedLLM(final("noted"))
+        with PersistentMemory(path=tmp_path / "store", user_id="john", embedder=None, root_scope="/hotel") as memory:
+            for request in ("I am allergic to nuts", "allergic to which nuts?"):
+                one_agent_crew(llm, request, memory=memory.scope("/diet")).kickoff()
+            assert {record.scope for record in memory.list_records()} == {"/hotel/diet"}
+        assert "I am allergic to nuts" in memories_in(llm.prompts[-1])
 
     def test_a_slice_is_read_only(self, memory: PersistentMemory) -> None:
         for path in ("/diet", "/travel", "/work"):

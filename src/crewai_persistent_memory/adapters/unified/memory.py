@@ -57,6 +57,9 @@ class Bridge:
     keeps_store_open: bool = False
     """Another memory, or the caller, closes the store."""
     view: View | None = None
+    root: str | None = None
+    """Of a view: the ``root_scope`` of the memory. CrewAI sees none: it would save at a path of its own inside the root,
+    where the view does not look."""
     touches: bool | None = None
     """Whether reading is noted; ``None`` if that is so unless the memory is read-only."""
     share: Share | None = None
@@ -137,7 +140,7 @@ class PersistentMemory(MemoryApi, Memory):
             read_only=read_only,
             touches=not read_only if bridge.touches is None else bridge.touches,
             infers=bridge.infer and extracts,
-            paths=Paths(getattr(self, "root_scope", None), bridge.view),
+            paths=Paths(self._root, bridge.view),
             default_importance=self._config.default_importance,
             pipeline=LLMPipeline(self, bridge.infer and not extracts),
         )
@@ -149,7 +152,8 @@ class PersistentMemory(MemoryApi, Memory):
     def _viewing(self, view: View) -> Self:
         recipe = replace(cast(Recipe, self._bridge.backend.recipe), view=view.written())
         touches = self._operations.touches
-        seen = self._with(QdrantStorageBackend.over(self.store, recipe), view=view, touches=touches)
+        seen = self._with(QdrantStorageBackend.over(self.store, recipe), view=view, root=self._root, touches=touches)
+        seen._show_root(None)
         if view.read_only:
             # CrewAI asks for it, too: it then makes no tool that saves.
             setattr(seen, "read_only" if hasattr(seen, "read_only") else "_read_only", True)
@@ -178,7 +182,9 @@ class PersistentMemory(MemoryApi, Memory):
         """This memory fixed to the scope of this moment, for threads that may have no context."""
         if self._bridge.has_llm:
             _ = self._llm  # built once, here, and not in every copy
-        return self._with(self._bridge.backend.bound())
+        bound = self._with(self._bridge.backend.bound())
+        bound._show_root(self._root)  # CrewAI's own flows put it before the paths that they are given
+        return bound
 
     def _hold(self, share: Share | None) -> None:
         """Close the store that this memory was restored over, when this memory is closed."""
@@ -213,6 +219,15 @@ class PersistentMemory(MemoryApi, Memory):
             # CrewAI's default would send the text to OpenAI, which nobody asked for.
             raise ConfigurationError("this needs an LLM and the memory has none: pass llm= to PersistentMemory")
         return cast(Callable[[Any], Any], cast(property, Memory._llm).fget)(self)
+
+    @property
+    def _root(self) -> str | None:
+        root: str | None = self._bridge.root if self._bridge.view is not None else getattr(self, "root_scope", None)
+        return root
+
+    def _show_root(self, root: str | None) -> None:
+        if hasattr(self, "root_scope"):  # since 1.11
+            self.root_scope = root
 
     @property
     def _is_read_only(self) -> bool:
