@@ -36,7 +36,8 @@ def dedicate_project(
     if settings is None:
         raise ConfigurationError("dedicate_project works on a Qdrant cluster: give its url=")
     from .backends.qdrant.server.admin import move_to_own_shard
-    from .backends.qdrant.server.connection import open_server, project_name
+    from .backends.qdrant.server.connection import open_server
+    from .backends.qdrant.server.routes import project_name
 
     connection = open_server(settings, embedder=None)
     try:

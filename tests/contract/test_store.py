@@ -269,7 +269,8 @@ class TestFilters:
     def test_deleting_needs_a_criterion(self, open_any: OpenStore) -> None:
         store = open_any(user_id="john")
         store.add("x")
-        for nothing in ({}, {"path": None}, {"ids": None, "categories": None}):
+        empty = ({"metadata": {}}, {"categories": []}, {"path": ""}, {"metadata": {}, "reader": "agent"})
+        for nothing in ({}, {"path": None}, {"ids": None, "categories": None}, *empty):
             with pytest.raises(InvalidEntryError, match="reset"):
                 store.delete(**nothing)  # type: ignore[arg-type]
         assert store.count() == 1

@@ -27,7 +27,7 @@ from crewai_persistent_memory import (
 )
 from crewai_persistent_memory.backends.qdrant.schema import INDEXES, TENANT_KEY
 from crewai_persistent_memory.backends.qdrant.server import bootstrap as server_setup
-from crewai_persistent_memory.backends.qdrant.server.connection import project_name
+from crewai_persistent_memory.backends.qdrant.server.routes import project_name
 
 from ..support.crews import needs_unified
 from ..support.embedders import WordHashEmbedder

@@ -345,15 +345,16 @@ def _selection(id: str | None, filters: FilterArgs, known: Mapping[str, FilterFi
         if filters.get("ids") is not None:
             raise InvalidArgumentError("id and ids are both given: use one of them")
         filters = {**filters, "ids": [id]}
-    selective = {
-        **filters,
-        "reader": None,
-        "include_private": filters.get("include_private") is False or None,
-        "fields": filters.get("fields") or None,
-    }
-    # A filter that is None (a variable that was never set, say) must not come to mean "everything".
-    if all(value is None for value in selective.values()):
-        raise InvalidArgumentError("delete needs an id or a filter: use reset() to empty the scope")
+    # A filter that is None or empty (a variable that was never set, say) must not come to mean "everything".
+    selective = [
+        name == "ids" or bool(value)
+        for name, value in filters.items()
+        if value is not None and name not in ("reader", "include_private")
+    ]
+    if not any(selective) and filters.get("include_private") is not False:
+        raise InvalidArgumentError(
+            "delete needs an id or a filter, and one that is empty selects nothing: use reset() to empty the scope"
+        )
     return EntryFilter.of(filters, known)
 
 

@@ -1,24 +1,17 @@
-"""A Qdrant server as a connection of the store: collections, what they say of themselves, and requests to them."""
+"""A Qdrant server as a connection: what becomes of a request to it."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from functools import lru_cache
-from typing import Any, Final, NamedTuple, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 from qdrant_client import models
 
 from ....config.qdrant import ServerSettings
-from ....embedding import KeywordEncoder
 from ....errors import (
     StoreClosedError,
     StoreMissingError,
-    StorePermissionError,
     StoreUnavailableError,
 )
 from ....filter_fields import FilterField
@@ -33,7 +26,6 @@ from ..engine_requests import (
     Everything,
     Facet,
     Health,
-    Match,
     NoteAccess,
     Ordered,
     Profile,
@@ -47,28 +39,23 @@ from ..engine_requests import (
     SetVectors,
     Unembedded,
     Upsert,
-    Where,
 )
-from ..manifest import EXTERNAL, LAYOUT, Descriptor, settle
-from ..schema import access_write, field_indexes
+from ..manifest import Descriptor
+from ..schema import access_write
 from .bootstrap import (
     DEFAULT_SHARD_KEY,
-    DESCRIPTOR_ID,
-    Opening,
     admit,
     first_length,
-    read_descriptor,
-    server_version,
 )
 from .client import RetryingClient
+from .collections import Collections
 from .deadline import Deadline
 from .engine import ServerEngine, arelease, release, share
-from .indexes import create_indexes, uses_fields
 from .migrate import require_layout
 from .place import Place
 from .requests import answer
+from .routes import Route, route_of
 from .strict_mode import NO_LIMITS, StrictModeError, limits_of
-from .translate import server_filter
 
 T = TypeVar("T")
 
@@ -93,21 +80,6 @@ _DOING: Final[Mapping[type, str]] = {
 }
 
 
-class Route(NamedTuple):
-    """Where a call goes: a collection, and the project by which it may be sharded.
-
-    Attributes:
-        collection: its name.
-        project: the project's name as a shard key.
-        own: with a collection for each project, the name that it had in earlier versions, and what all of its entries
-            say of their project.
-    """
-
-    collection: str
-    project: str
-    own: tuple[str, Where] | None = None
-
-
 class ServerConnection:
     """One caller's share of an engine, and the embedder that this caller reads collections with."""
 
@@ -116,11 +88,7 @@ class ServerConnection:
     ) -> None:
         self._engine = engine
         self._settings = engine.settings
-        self._embedder = embedder
-        self._language = language
-        self._filter_fields = filter_fields
-        self._without_field_indexes: dict[str, StorePermissionError] = {}
-        self._profiles: dict[str, Profile] = {}
+        self._collections = Collections(engine, embedder, language, filter_fields)
         self._closed = False
 
     def __repr__(self) -> str:
@@ -129,7 +97,7 @@ class ServerConnection:
     # -- requests --------------------------------------------------------------------------------------------------
 
     def route(self, org_id: str | None, project_id: str) -> Route:
-        return _route(self._settings.collection, self._settings.collection_per_project, org_id, project_id)
+        return route_of(self._settings.collection, self._settings.collection_per_project, org_id, project_id)
 
     def ask(self, request: Request[T], route: Route) -> Steps[T]:
         if self._closed:
@@ -154,7 +122,7 @@ class ServerConnection:
         start = time.monotonic()
         client = self._engine.client("the start-up check", seconds, Deadline(seconds))
         try:
-            run(self._opened(client, route) if known else self._version(client))
+            run(self._open(client, route) if known else self._collections.version(client))
         except StoreUnavailableError as error:
             how = "gRPC" if self._settings.prefer_grpc else "REST"
             raise StoreUnavailableError(
@@ -187,27 +155,22 @@ class ServerConnection:
     # -- steps -----------------------------------------------------------------------------------------------------
 
     def _answered(self, client: RetryingClient, request: Request[Any], route: Route) -> Steps[Any]:
-        if route.own is not None:
-            route = yield from self._as_it_is_named(client, route, *route.own)
+        collections = self._collections
+        route = yield from collections.named(client, route)
         if isinstance(request, Health):
             return (yield from self._health(client, route))
-        profile = self._profiles.get(route.collection)
-        if profile is None:
-            profile = yield from self._open(client, route)
+        profile = yield from collections.profile(client, route)
         if isinstance(request, Describe):
             return profile
-        if route.collection not in self._profiles:
+        if route.collection not in collections.profiles:
             # Not created yet: the length of its vectors comes with the first one.
             if not isinstance(request, Upsert):
                 return _NOTHING[type(request)](request)
-            profile = yield from self._create(client, route, first_length(request.points))
+            profile = yield from collections.create(client, route, first_length(request.points))
         descriptor = profile.descriptor
         admit(request, descriptor, f"{self._settings.address} ({route.collection})")
         require_layout(request, descriptor, f"{self._settings.address} ({route.collection})")
-        if route.collection in self._without_field_indexes and uses_fields(request):
-            yield from self._index_fields(client, route.collection)
-            if refused := self._without_field_indexes.get(route.collection):
-                raise refused
+        yield from collections.require_field_indexes(client, route, request)
         place = self._place(client, route, descriptor)
         try:
             return (yield from answer(request, place))
@@ -217,6 +180,10 @@ class ServerConnection:
                 raise
             self._engine.limits[route.collection] = limits
         return (yield from answer(request, self._place(client, route, descriptor)))
+
+    def _open(self, client: RetryingClient, route: Route) -> Steps[Profile]:
+        route = yield from self._collections.named(client, route)
+        return (yield from self._collections.open(client, route))
 
     def _place(self, client: RetryingClient, route: Route, descriptor: Descriptor) -> Place:
         settings = self._settings
@@ -238,127 +205,9 @@ class ServerConnection:
             limits=self._engine.limits.get(route.collection, NO_LIMITS),
         )
 
-    def _version(self, client: RetryingClient) -> Steps[Any]:
-        if self._engine.version is None:
-            self._engine.version = yield from server_version(client, self._settings.address)
-        return self._engine.version
-
-    def _opened(self, client: RetryingClient, route: Route) -> Steps[Any]:
-        if route.own is not None:
-            route = yield from self._as_it_is_named(client, route, *route.own)
-        return (yield from self._open(client, route))
-
-    def _as_it_is_named(self, client: RetryingClient, route: Route, earlier: str, project: Where) -> Steps[Any]:
-        """The project's collection, which may have been created under its earlier name.
-
-        That name has a short digest, so that another project may have the same one. So the earlier collection is used
-        only if it holds entries of this project.
-        """
-        engine = self._engine
-        used = engine.names.get(route.collection)
-        if used in engine.descriptors:
-            return route._replace(collection=used)
-        refused: StorePermissionError | None = None
-        name = route.collection
-        try:
-            stored = yield from read_descriptor(client, name, self._settings.address)
-        except StoreMissingError:
-            stored = yield from self._descriptor_of_earlier(client, earlier, project, route.collection)
-            name = earlier if stored is not None else name
-        except StorePermissionError as error:
-            # A key for the collection under its earlier name alone.
-            stored, refused = (
-                (yield from self._descriptor_of_earlier(client, earlier, project, route.collection)),
-                error,
-            )
-            name = earlier
-        if stored is None:
-            if refused is not None:
-                raise refused
-            return route
-        yield from self._version(client)
-        engine.descriptors[name] = stored
-        engine.names[route.collection] = name
-        return route._replace(collection=name)
-
-    def _descriptor_of_earlier(self, client: RetryingClient, earlier: str, project: Where, name: str) -> Steps[Any]:
-        """The descriptor of the collection under the earlier name if it belongs to the project, which it says from
-        then on: it stays the project's when it is empty."""
-        arguments: dict[str, Any] = {"collection_name": earlier}
-        try:
-            found = yield from client.call("retrieve", {**arguments, "ids": [DESCRIPTOR_ID], "with_payload": True})
-            if not found:
-                return None
-            stored = Descriptor.from_json(found[0].payload, f"collection {earlier!r} at {self._settings.address}")
-            if (belongs_to := found[0].payload.get("project_collection")) is not None:
-                return stored if belongs_to == name else None
-            scroll = {**arguments, "scroll_filter": server_filter(project), "limit": 1, "with_payload": False}
-            records, _ = yield from client.call("scroll", scroll)
-        except (StoreMissingError, StorePermissionError):
-            return None
-        if not records:
-            return None
-        key = {"shard_key_selector": DEFAULT_SHARD_KEY} if stored.by_project else {}
-        claim = {"payload": {"project_collection": name}, "points": [DESCRIPTOR_ID], "wait": True}
-        with suppress(StorePermissionError):  # a key that may only read
-            yield from client.call("set_payload", {**arguments, **claim, **key})
-        return stored
-
-    def _open(self, client: RetryingClient, route: Route) -> Steps[Any]:
-        """The collection's profile, creating it if there is none."""
-        engine, collection = self._engine, route.collection
-        stored = engine.descriptors.get(collection)
-        exists = True
-        if stored is None:
-            try:
-                stored = yield from read_descriptor(client, collection, self._settings.address)
-            except StoreMissingError:
-                exists = False
-            yield from self._version(client)
-        if stored is None:
-            return (yield from self._create(client, route, exists=exists))
-        where = f"{self._settings.address} ({collection})"
-        known: Descriptor = yield from engine.migrations.open(client, collection, stored)
-        descriptor, built = yield client.work(lambda: settle(known, self._embedder, self._language, where))
-        return (yield from self._keep(client, collection, descriptor, built))
-
-    def _create(
-        self, client: RetryingClient, route: Route, dimensions: int | None = None, *, exists: bool = False
-    ) -> Steps[Any]:
-        version = yield from self._version(client)
-        opening = Opening(client, self._settings, route.collection, version, self._embedder, self._language)
-        descriptor, built = yield from opening.create(dimensions, exists=exists)
-        if descriptor.dimensions is None and descriptor.vectors == EXTERNAL:
-            return Profile(descriptor, None, KeywordEncoder(descriptor.language))
-        if descriptor.layout < LAYOUT:  # a worker of an older version was first
-            descriptor = yield from self._engine.migrations.open(client, route.collection, descriptor)
-        return (yield from self._keep(client, route.collection, descriptor, built))
-
-    def _keep(self, client: RetryingClient, collection: str, descriptor: Descriptor, built: Any) -> Steps[Any]:
-        if self._filter_fields:
-            yield from self._index_fields(client, collection)
-        self._engine.descriptors[collection] = descriptor
-        profile = Profile(descriptor, built, KeywordEncoder(descriptor.language), self._filter_fields)
-        self._profiles[collection] = profile
-        return profile
-
-    def _index_fields(self, client: RetryingClient, collection: str) -> Steps[Any]:
-        """Create the indexes of this caller's filter fields. Without them everything else works, so that a key that may
-        not create them hears of it when a filter needs one."""
-        try:
-            yield from create_indexes(client, collection, field_indexes(self._filter_fields), self._settings.address)
-        except StorePermissionError as error:
-            names = ", ".join(each.name for each in self._filter_fields)
-            self._without_field_indexes[collection] = StorePermissionError(
-                f"collection {collection!r} at {self._settings.address} has no index for the filter fields ({names}), "
-                f"and this key may not create one: open it once with filter_fields= and a key that may ({error})"
-            )
-        else:
-            self._without_field_indexes.pop(collection, None)
-
     def _health(self, client: RetryingClient, route: Route) -> Steps[Any]:
         info = yield from client.call("info")
-        profile = self._profiles.get(route.collection)
+        profile = self._collections.profiles.get(route.collection)
         health = {
             "engine": "server",
             "url": self._engine.clients.address,
@@ -397,31 +246,6 @@ _NOTHING: Final[Mapping[type, Callable[[Any], Any]]] = {
     SetVectors: lambda request: 0,
 }
 """What a collection answers that is not created yet."""
-
-
-@lru_cache(maxsize=4096)
-def _route(collection: str, per_project: bool, org_id: str | None, project_id: str) -> Route:
-    shard = project_name(org_id, project_id)
-    if not per_project:
-        return Route(collection, shard)
-    org = Match("org_id", () if org_id is None else (org_id,), or_missing=org_id is None)
-    earlier = f"{collection}_{shard}", (Match("project_id", (project_id,)), org)
-    return Route(f"{collection}_{project_name(org_id, project_id, size=COLLECTION_DIGEST)}", shard, earlier)
-
-
-COLLECTION_DIGEST: Final = 16
-"""Bytes of the digest in the name of a project's collection: nobody finds a second project with the same one."""
-
-SHARD_DIGEST: Final = 6
-"""Bytes of the digest in a shard key. Two projects may share a shard, where a filter keeps them apart; and shards that
-exist keep their names."""
-
-
-def project_name(org_id: str | None, project_id: str, *, size: int = SHARD_DIGEST) -> str:
-    """A project as part of a collection's name, or as a shard key: readable, with a digest of ``size`` bytes."""
-    readable = re.sub(r"[^a-z0-9]+", "-", project_id.lower()).strip("-")[:40]
-    digest = hashlib.blake2b(json.dumps([org_id, project_id]).encode(), digest_size=size).hexdigest()
-    return f"{readable}-{digest}" if readable else digest
 
 
 def open_server(

@@ -1,0 +1,189 @@
+"""The collections of a server as one caller uses them: opened, created or migrated when they are first asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from ....embedding import KeywordEncoder
+from ....errors import StoreMissingError, StorePermissionError
+from ....filter_fields import FilterField
+from ....io.steps import Steps
+from ..engine_requests import Profile, Request, Where
+from ..manifest import EXTERNAL, LAYOUT, Descriptor, settle
+from ..schema import field_indexes
+from .bootstrap import DEFAULT_SHARD_KEY, DESCRIPTOR_ID, Opening, read_descriptor, server_version
+from .client import RetryingClient
+from .engine import ServerEngine
+from .indexes import create_indexes, uses_fields
+from .routes import Route
+from .translate import server_filter
+
+
+class Collections:
+    """What one caller knows of a server's collections.
+
+    Attributes:
+        profiles: by name, those that are there.
+    """
+
+    def __init__(
+        self, engine: ServerEngine, embedder: Any, language: str | None, filter_fields: Sequence[FilterField]
+    ) -> None:
+        self.profiles: dict[str, Profile] = {}
+        self._engine = engine
+        self._settings = engine.settings
+        self._embedder = embedder
+        self._language = language
+        self._filter_fields = filter_fields
+        self._without_field_indexes: dict[str, StorePermissionError] = {}
+
+    def named(self, client: RetryingClient, route: Route) -> Steps[Route]:
+        """The route with the name that the collection has on the server."""
+        if route.own is None:
+            return route
+        named: Route = yield from self._as_it_is_named(client, route, *route.own)
+        return named
+
+    def profile(self, client: RetryingClient, route: Route) -> Steps[Profile]:
+        """The profile of a collection; it is opened, or created, if this caller has not used it yet."""
+        known = self.profiles.get(route.collection)
+        return known or (yield from self.open(client, route))
+
+    def require_field_indexes(self, client: RetryingClient, route: Route, request: Request[Any]) -> Steps[None]:
+        """Create the indexes that the filter fields of a request need, if they could not be created before.
+
+        Raises:
+            StorePermissionError: this key may not create them.
+        """
+        if route.collection in self._without_field_indexes and uses_fields(request):
+            yield from self._index_fields(client, route.collection)
+            if refused := self._without_field_indexes.get(route.collection):
+                raise refused
+
+    def version(self, client: RetryingClient) -> Steps[tuple[int, int]]:
+        """The server's version, asked for once.
+
+        Raises:
+            ServerVersionError: it is too old.
+        """
+        if self._engine.version is None:
+            self._engine.version = yield from server_version(client, self._settings.address)
+        return self._engine.version
+
+    def _as_it_is_named(self, client: RetryingClient, route: Route, earlier: str, project: Where) -> Steps[Any]:
+        """The project's collection, which may have been created under its earlier name.
+
+        That name has a short digest, so that another project may have the same one. So the earlier collection is used
+        only if it holds entries of this project.
+        """
+        engine = self._engine
+        used = engine.names.get(route.collection)
+        if used in engine.descriptors:
+            return route._replace(collection=used)
+        refused: StorePermissionError | None = None
+        name = route.collection
+        try:
+            stored = yield from read_descriptor(client, name, self._settings.address)
+        except StoreMissingError:
+            stored = yield from self._descriptor_of_earlier(client, earlier, project, route.collection)
+            name = earlier if stored is not None else name
+        except StorePermissionError as error:
+            # A key for the collection under its earlier name alone.
+            stored, refused = (
+                (yield from self._descriptor_of_earlier(client, earlier, project, route.collection)),
+                error,
+            )
+            name = earlier
+        if stored is None:
+            if refused is not None:
+                raise refused
+            return route
+        yield from self.version(client)
+        engine.descriptors[name] = stored
+        engine.names[route.collection] = name
+        return route._replace(collection=name)
+
+    def _descriptor_of_earlier(self, client: RetryingClient, earlier: str, project: Where, name: str) -> Steps[Any]:
+        """The descriptor of the collection under the earlier name if it belongs to the project, which it says from
+        then on: it stays the project's when it is empty."""
+        arguments: dict[str, Any] = {"collection_name": earlier}
+        try:
+            found = yield from client.call("retrieve", {**arguments, "ids": [DESCRIPTOR_ID], "with_payload": True})
+            if not found:
+                return None
+            stored = Descriptor.from_json(found[0].payload, f"collection {earlier!r} at {self._settings.address}")
+            if (belongs_to := found[0].payload.get("project_collection")) is not None:
+                return stored if belongs_to == name else None
+            scroll = {**arguments, "scroll_filter": server_filter(project), "limit": 1, "with_payload": False}
+            records, _ = yield from client.call("scroll", scroll)
+        except (StoreMissingError, StorePermissionError):
+            return None
+        if not records:
+            return None
+        key = {"shard_key_selector": DEFAULT_SHARD_KEY} if stored.by_project else {}
+        claim = {"payload": {"project_collection": name}, "points": [DESCRIPTOR_ID], "wait": True}
+        with suppress(StorePermissionError):  # a key that may only read
+            yield from client.call("set_payload", {**arguments, **claim, **key})
+        return stored
+
+    def open(self, client: RetryingClient, route: Route) -> Steps[Profile]:
+        """The collection's profile, creating it if there is none."""
+        engine, collection = self._engine, route.collection
+        stored = engine.descriptors.get(collection)
+        exists = True
+        if stored is None:
+            try:
+                stored = yield from read_descriptor(client, collection, self._settings.address)
+            except StoreMissingError:
+                exists = False
+            yield from self.version(client)
+        if stored is None:
+            return (yield from self.create(client, route, exists=exists))
+        where = f"{self._settings.address} ({collection})"
+        known: Descriptor = yield from engine.migrations.open(client, collection, stored)
+        descriptor, built = yield client.work(lambda: settle(known, self._embedder, self._language, where))
+        return (yield from self._keep(client, collection, descriptor, built))
+
+    def create(
+        self, client: RetryingClient, route: Route, dimensions: int | None = None, *, exists: bool = False
+    ) -> Steps[Profile]:
+        """The profile of a new collection. One of outside vectors is created when their length is known.
+
+        Args:
+            client: makes the calls.
+            route: which collection.
+            dimensions: of outside vectors.
+            exists: another worker is creating it: let it finish.
+        """
+        version = yield from self.version(client)
+        opening = Opening(client, self._settings, route.collection, version, self._embedder, self._language)
+        descriptor, built = yield from opening.create(dimensions, exists=exists)
+        if descriptor.dimensions is None and descriptor.vectors == EXTERNAL:
+            return Profile(descriptor, None, KeywordEncoder(descriptor.language))
+        if descriptor.layout < LAYOUT:  # a worker of an older version was first
+            descriptor = yield from self._engine.migrations.open(client, route.collection, descriptor)
+        return (yield from self._keep(client, route.collection, descriptor, built))
+
+    def _keep(self, client: RetryingClient, collection: str, descriptor: Descriptor, built: Any) -> Steps[Profile]:
+        if self._filter_fields:
+            yield from self._index_fields(client, collection)
+        self._engine.descriptors[collection] = descriptor
+        profile = Profile(descriptor, built, KeywordEncoder(descriptor.language), self._filter_fields)
+        self.profiles[collection] = profile
+        return profile
+
+    def _index_fields(self, client: RetryingClient, collection: str) -> Steps[Any]:
+        """Create the indexes of this caller's filter fields. Without them everything else works, so that a key that may
+        not create them hears of it when a filter needs one."""
+        try:
+            yield from create_indexes(client, collection, field_indexes(self._filter_fields), self._settings.address)
+        except StorePermissionError as error:
+            names = ", ".join(each.name for each in self._filter_fields)
+            self._without_field_indexes[collection] = StorePermissionError(
+                f"collection {collection!r} at {self._settings.address} has no index for the filter fields ({names}), "
+                f"and this key may not create one: open it once with filter_fields= and a key that may ({error})"
+            )
+        else:
+            self._without_field_indexes.pop(collection, None)
