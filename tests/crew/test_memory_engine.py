@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from crewai_persistent_memory import PersistentMemory, QdrantStorageBackend, StoreUnavailableError, use_scope
+from crewai_persistent_memory.adapters.version import installed
 from crewai_persistent_memory.store.scoped_operations import ScopedOperations
 
 from ..support.crews import ScriptedLLM, final, needs_unified, one_agent_crew
@@ -116,6 +118,22 @@ class TestPersistentMemory:
                         found = [m.record.content for m in memory.recall("wants a window seat", depth=depth)]
                         assert found[0] == f"{user} wants a window seat"
                         assert not [content for content in found if other in content]
+
+    @pytest.mark.skipif(installed() < (1, 11), reason="root_scope: not in CrewAI 1.10")
+    def test_crewais_flows_stay_in_a_view(self, tmp_path: Path) -> None:
+        """Saving by its LLM, at once and in the background, and a deep recall: below the root and the view's path."""
+        options: Any = {"path": tmp_path / "s", "user_id": "john", "llm": MemoryLLM(), "embedder": WordHashEmbedder()}
+        with PersistentMemory(**options, root_scope="/hotel") as memory:
+            memory.remember("John wants a window seat", "/travel")
+            view = memory.scope("/guests")
+            record = view.remember("John likes the window")
+            assert record is not None
+            assert record.scope == "/hotel/guests"
+            view.remember_many(["John hates the aisle"])
+            found = [match.record.content for match in view.recall("window aisle", depth="deep")]
+            assert sorted(found) == ["John hates the aisle", "John likes the window"]
+            assert {each.scope for each in view.list_records()} == {"/hotel/guests"}
+            assert len(asyncio.run(view.arecall("window", depth="deep"))) == len(view.recall("window", depth="deep"))
 
     def test_infer_false_with_an_llm_calls_none(self, tmp_path: Path) -> None:
         llm = MemoryLLM()

@@ -58,7 +58,7 @@ class Bridge:
     """Another memory, or the caller, closes the store."""
     view: View | None = None
     root: str | None = None
-    """Of a view: the ``root_scope`` of the memory. CrewAI sees none: it would save at a path of its own inside the root,
+    """Of a view: the ``root_scope`` of the memory. CrewAI sees none: it would save at a path of its own in the root,
     where the view does not look."""
     touches: bool | None = None
     """Whether reading is noted; ``None`` if that is so unless the memory is read-only."""
