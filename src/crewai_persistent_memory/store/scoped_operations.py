@@ -95,14 +95,9 @@ class ScopedOperations:
             # To add the same text again would make another id, and so a second entry.
             message = f"{error}. The entry has the id {entry.id!r}: give it as id= if you add it again"
             raise StoreUnavailableError(message, outcome=error.outcome, retry_after=error.retry_after) from error
-        return replace(
-            entry,
-            scope=scope,
-            path=normalize_path(entry.path),
-            categories=tuple(entry.categories),
-            metadata=dict(entry.metadata),
-            embedding=None,
-        )
+        stored = {"scope": scope, "path": normalize_path(entry.path), "embedding": None}
+        stored |= {"categories": tuple(entry.categories), "metadata": dict(entry.metadata)}
+        return MemoryEntry.trusted(**{**vars(entry), **stored})
 
     def put(self, entries: Sequence[MemoryEntry]) -> Steps[None]:
         scope = self.scope

@@ -68,7 +68,9 @@ def to_point(
     entry_id = check_id(entry.id)
     importance = check_importance(entry.importance)
     created = to_naive_utc("created_at", entry.created_at)
-    last_accessed = format_time(to_naive_utc("last_accessed", entry.last_accessed))
+    created_at = last_accessed = format_time(created)
+    if entry.last_accessed is not entry.created_at:
+        last_accessed = format_time(to_naive_utc("last_accessed", entry.last_accessed))
     source = None if entry.source is None else check_text("source", entry.source)
     categories = [check_text("a category", c) for c in text_tuple("categories", entry.categories)]
     kind = check_text("kind", entry.kind, allow_blank=False)
@@ -77,7 +79,7 @@ def to_point(
     payload: dict[str, Any] = {
         **scope_payload(owner),
         "content": content,
-        "created_at": format_time(created),
+        "created_at": created_at,
         POSITION_KEY: position_at(created),
     }
     if ancestors := path_ancestors(check_text("path", entry.path)):
