@@ -44,6 +44,7 @@ def tell(memory: Any, what: str, **crew: Any) -> str:
 
 
 class TestRemembering:
+    @pytest.mark.ends  # two users in one process are in test_whose_memory.py, on every CrewAI
     def test_across_two_processes_and_two_users(self, tmp_path: Path) -> None:
         code = (
             "import sys; from tests.crew.test_crews import tell; from tests.support.crews import memories_in; "

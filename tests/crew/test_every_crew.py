@@ -203,6 +203,7 @@ def in_project(project: Path, *command: str) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.ends  # a process of CrewAI's own command; the classic project is run in test_scaffold.py on every CrewAI
 def test_a_crewbase_project_and_crewais_command(project: Path, options: dict[str, Any]) -> None:
     """``@CrewBase`` and YAML, two processes; then ``crewai reset-memories``, which leaves other users alone."""
     run = textwrap.dedent(

@@ -452,6 +452,7 @@ class TestDefault:
         assert isinstance(crew.memory, PersistentMemory)
         assert isinstance(crew.agents[0].memory, PersistentMemory)
 
+    @pytest.mark.ends
     def test_in_a_program_of_its_own(self, tmp_path: Path) -> None:
         """Two processes; the program's crew says ``memory=True`` and nothing else."""
         program = (

@@ -105,7 +105,7 @@ def test_nothing_is_collected_where_it_is_switched_off(tmp_path: Path, environme
     ("environment", "options"),
     [
         pytest.param({"CREWAI_TRACING_ENABLED": "true"}, {}, marks=pytest.mark.ends),
-        ({}, {"tracing": True}),
+        pytest.param({}, {"tracing": True}, marks=pytest.mark.ends),
         pytest.param({"CREWAI_DISABLE_TELEMETRY": "false"}, {}, marks=pytest.mark.ends),
     ],
     ids=["CREWAI_TRACING_ENABLED=true", "Crew(tracing=True)", "CREWAI_DISABLE_TELEMETRY=false"],
