@@ -170,3 +170,35 @@ def test_an_entry_that_cannot_be_read_in_a_store_that_was_not_closed(
     assert lost == ["30"]
     assert found.keys() == {str(n) for n in range(ENTRIES)} - {"30"}
     assert kept == ENTRIES
+
+
+@pytest.mark.parametrize("empty", [True, False], ids=["empty", "with data"])
+def test_a_kill_while_the_engine_creates_a_page(tmp_path: Path, empty: bool) -> None:
+    """The engine creates a page file and registers it afterwards, and does not open with one that is not registered."""
+    path = tmp_path / "store"
+    program = (
+        "import os, signal, sys\n"
+        "from crewai_persistent_memory import open_store\n"
+        "store = open_store(path=sys.argv[1], user_id='john', embedder=None)\n"
+        "for number in range(5):\n"
+        "    store.add(f'tea {number}')\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    subprocess.run([sys.executable, "-c", program, str(path)], check=False)
+    pages = [page for page in path.glob("shard/segments/*/payload_storage/page_0.dat") if page.stat().st_size]
+    assert pages
+    for page in pages:
+        surplus = page.with_name("page_1.dat")
+        with open(surplus, "wb") as opened:
+            opened.truncate(page.stat().st_size)
+            if not empty:
+                opened.seek(4096)
+                opened.write(b"something")
+    if empty:
+        with open_store(path=path, user_id="john") as store:
+            assert sorted(entry.content for entry in store.list()) == [f"tea {number}" for number in range(5)]
+            assert store.health()["lost"] is None
+    else:
+        with pytest.raises(StoreCorruptedError, match="gridstore pages"):
+            open_store(path=path, user_id="john")
+        assert all(page.with_name("page_1.dat").exists() for page in pages)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 from ...embedding import Embedder
@@ -38,7 +39,8 @@ class QdrantBackend(Backend):
         return f"{type(self).__name__}({self.connection!r})"
 
     def execute(self, operation: op.Operation[Any], /) -> Steps[Any]:
-        collection = Collection.of(self.connection, *operation.project, self._backlog)
+        route = self.connection.route(*operation.project)
+        collection = Collection(partial(self.connection.ask, route=route), self._backlog)
         for filter in getattr(operation, "filters", None) or (getattr(operation, "filter", None),):
             if filter is not None and filter.fields:
                 return _with_complete_fields(operation, collection, filter)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from ...io.steps import Steps
@@ -50,8 +49,3 @@ class Collection:
 
     ask: Asks
     backlog: Backlog = field(repr=False)
-
-    @classmethod
-    def of(cls, connection: Connection, org_id: str | None, project_id: str, backlog: Backlog) -> Collection:
-        """The collection of a project."""
-        return cls(partial(connection.ask, route=connection.route(org_id, project_id)), backlog)

@@ -14,7 +14,6 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Final
 
 import qdrant_edge as edge
@@ -80,6 +79,7 @@ class EmbeddedEngine:
         deleted: int = 0,
     ) -> None:
         self._directory = directory
+        self.path: Final = directory.path
         self._reader = EdgeReader(shard, one_by_one=directory.has_long_texts)
         self._owner_pid = os.getpid()
         # Held for writes, whose steps belong together (count and delete, check and upsert); reads do not need it.
@@ -113,10 +113,6 @@ class EmbeddedEngine:
     @property
     def _shard(self) -> Any:
         return self._reader.shard
-
-    @property
-    def path(self) -> Path:
-        return self._directory.path
 
     def __repr__(self) -> str:
         return f"EmbeddedEngine({str(self.path)!r})"

@@ -10,6 +10,8 @@ found at the next opening says how far this came, see :func:`finish_swap`.
 
 from __future__ import annotations
 
+import logging
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -25,6 +27,8 @@ from .directory import StoreDirectory
 from .errors import is_not_allowed
 from .flushing import sync_tree
 from .ledger import content_of
+
+logger = logging.getLogger("crewai_persistent_memory")
 
 _PAGE: Final = 64
 _PAGE_OF_LONG_TEXTS: Final = 1
@@ -105,23 +109,59 @@ def all_points(shard: Any, *, long_texts: bool) -> Iterator[list[edge.Point]]:
             return
 
 
+_SURPLUS_PAGE: Final = re.compile(
+    r'Inconsistent number of gridstore pages at "([^"]+)": expected (\d+), but found (\d+)'
+)
+
+
 def load_shard(directory: StoreDirectory) -> Any:
     """Open the engine's files.
 
     Raises:
         StoreCorruptedError: the engine cannot read them.
     """
-    try:
-        return edge.EdgeShard.load(str(directory.shard))
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException as error:
-        if "WouldBlock" in str(error) or is_not_allowed(error):
+    while True:
+        try:
+            return edge.EdgeShard.load(str(directory.shard))
+        except (KeyboardInterrupt, SystemExit):
             raise
-        raise StoreCorruptedError(
-            f"the memory store at {directory.path} cannot be opened: {error}. Restore the folder from a backup, or "
-            "move it away to start with an empty one"
-        ) from error
+        except BaseException as error:
+            if "WouldBlock" in str(error) or is_not_allowed(error):
+                raise
+            if _remove_surplus_page(directory, str(error)):
+                continue
+            raise StoreCorruptedError(
+                f"the memory store at {directory.path} cannot be opened: {error}. Restore the folder from a backup, or "
+                "move it away to start with an empty one"
+            ) from error
+
+
+def _remove_surplus_page(directory: StoreDirectory, error: str) -> bool:
+    """Remove an empty page that the engine created and had not registered when the process was killed.
+
+    For every 32 MiB of payloads the engine creates a file, then registers it, then writes to it. It refuses to open with
+    a file that is not registered (qdrant-edge-py 0.9). A file that holds anything is kept.
+
+    Returns:
+        Whether one was removed.
+    """
+    match = _SURPLUS_PAGE.search(error)
+    if match is None or int(match[3]) <= int(match[2]):
+        return False
+    page = Path(match[1]) / f"page_{match[2]}.dat"
+    if not page.is_relative_to(directory.shard) or not page.is_file() or _has_data(page):
+        return False
+    page.unlink()
+    logger.warning("removed %s: the process was killed while the engine created it, and it is empty", page)
+    return True
+
+
+def _has_data(file: Path) -> bool:
+    with open(file, "rb") as opened:
+        while chunk := opened.read(1 << 20):
+            if chunk.count(0) != len(chunk):
+                return True
+    return False
 
 
 def rewrite(directory: StoreDirectory, shard: Any, descriptor: Descriptor) -> bytes:
