@@ -139,8 +139,8 @@ def load_shard(directory: StoreDirectory) -> Any:
 def _remove_surplus_page(directory: StoreDirectory, error: str) -> bool:
     """Remove an empty page that the engine created and had not registered when the process was killed.
 
-    For every 32 MiB of payloads the engine creates a file, then registers it, then writes to it. It refuses to open with
-    a file that is not registered (qdrant-edge-py 0.9). A file that holds anything is kept.
+    For every 32 MiB of payloads the engine creates a file, then registers it, then writes to it. It refuses to open
+    with a file that is not registered (qdrant-edge-py 0.9). A file that holds anything is kept.
 
     Returns:
         Whether one was removed.
