@@ -1,4 +1,4 @@
-"""What works across scopes: for whoever runs the server, never for an application on behalf of a user."""
+"""Operations across scopes: for the operator of the server, never for an application on behalf of a user."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ class FilterField:
             return ()
 
     def asked(self, given: Any) -> FieldCondition:
-        """What a caller asks of the field.
+        """Parse a caller's condition on the field.
 
         Raises:
             InvalidEntryError: it is not of the field's kind.
@@ -128,7 +128,7 @@ class FilterField:
 
 @dataclass(frozen=True)
 class FieldCondition:
-    """What a filter asks of one field.
+    """A filter's condition on one field.
 
     Attributes:
         field: the field.
@@ -148,7 +148,7 @@ class FieldCondition:
         return self.field.kind != "time" and not self.values
 
     def matches(self, entry: MemoryEntry) -> bool:
-        """Whether an entry has what is asked."""
+        """Whether an entry meets the condition."""
         found = self.field.readable_values_of(entry)
         if self.field.kind != "time":
             return not set(self.values).isdisjoint(found)

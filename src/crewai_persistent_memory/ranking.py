@@ -40,7 +40,7 @@ class RankingWeights:
 
 
 class Variable(Enum):
-    """What a formula takes from a candidate."""
+    """Inputs of a formula from one candidate."""
 
     FUSED_RANK = "the sum of 1 / (rank + k) over the lists"
     IMPORTANCE = "the entry's importance"

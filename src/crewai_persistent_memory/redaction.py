@@ -1,4 +1,4 @@
-"""What is not shown: keys in somebody else's error messages, and in options."""
+"""Redact API keys in other libraries' error messages and in options."""
 
 from __future__ import annotations
 

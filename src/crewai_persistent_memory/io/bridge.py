@@ -26,7 +26,7 @@ class _Step(greenlet.greenlet):
 
 
 class _Awaited:
-    """What a blocking function below a driven coroutine waits for."""
+    """The awaitable of a blocking function below a driven coroutine."""
 
     def __init__(self, awaitable: Awaitable[Any]) -> None:
         self.awaitable: Final = awaitable
@@ -80,7 +80,7 @@ class _Driven(Awaitable[T]):
 
 
 class _Returned:
-    """What a driven coroutine returned. As ``StopIteration`` it could not pass through a generator."""
+    """The return value of a driven coroutine. A ``StopIteration`` cannot pass through a generator."""
 
     def __init__(self, value: Any) -> None:
         self.value = value

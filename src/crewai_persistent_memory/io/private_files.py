@@ -20,7 +20,7 @@ def open_private(path: Path, flags: int) -> int:
 
     Raises:
         StorePathError: it is a link, or no plain file.
-        OSError: whatever else the system says.
+        OSError: any other error of the system.
     """
     if path.is_symlink():
         # Where O_NOFOLLOW exists it closes the gap between this look and the opening.

@@ -28,7 +28,7 @@ T = TypeVar("T")
 FIRST_PAUSE: Final = 0.1
 """Seconds before the second attempt; each further pause is twice as long."""
 LONGEST_PAUSE: Final = 2.0
-"""Seconds at most between two attempts, unless the server asks for more."""
+"""Seconds at most between two attempts, unless the server requests more."""
 JITTER: Final = 0.1
 """Seconds at most that are added by chance, so that many workers do not ask all at once."""
 
@@ -36,7 +36,7 @@ logger = logging.getLogger("crewai_persistent_memory")
 
 
 class Effect(Enum):
-    """What it does to send a request twice."""
+    """Effect of sending a request twice."""
 
     READ = "read"
     """It changes nothing."""
@@ -51,9 +51,9 @@ class Failure:
     """One attempt that failed.
 
     Attributes:
-        error: what the caller is told.
+        error: the error that the caller gets.
         outcome: what became of the request.
-        retry_after: seconds after which the server wants to be asked again.
+        retry_after: seconds that the server requests before a retry.
         cause: what the client raised.
     """
 
@@ -156,7 +156,7 @@ class _Backoff:
         self._state = RetryCallState(Retrying(), None, (), {})
 
     def pause_after(self, failure: Failure, effect: Effect) -> float | None:
-        """Seconds until the next attempt, ``None`` if there is none."""
+        """Seconds until the next attempt; ``None`` if no attempt is left."""
         passed = 0.0 if self._state.attempt_number == 1 else time.monotonic() - self._start
         left = self._retry_for - passed
         if left <= 0 or not failure.may_repeat(effect):

@@ -1,4 +1,4 @@
-"""What a process has once for each key, however many handles use it: an open shard, a server's sockets, a client."""
+"""Objects that all handles of a process share, one for each key: an open shard, a server's sockets, a client."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ from .retry import Effect, Failure
 REFUSED, NOT_DONE, UNKNOWN = Outcome.REFUSED, Outcome.NOT_DONE, Outcome.UNKNOWN
 
 NO_ROOM: Final = 507
-"""The status of a full disk, whatever status came with it."""
+"""The status of a full disk. It replaces the reported status."""
 
 _BY_STATUS: Final[Mapping[int, tuple[Outcome, type[PersistentMemoryError]]]] = {
     400: (REFUSED, RequestRefusedError),
@@ -105,7 +105,7 @@ def seconds_of(value: str) -> float | None:
 
 @dataclass(frozen=True)
 class RequestInfo:
-    """What was asked of whom, for messages.
+    """The request and its target, for messages.
 
     Attributes:
         server: such as ``Qdrant at http://localhost:6333``.

@@ -1,6 +1,6 @@
 """The one way of waiting. An operation is a generator of steps; a driver waits for each step, blocking or awaiting.
 
-So everything that decides anything is written once, and the two drivers below are the only code that knows how a caller
+So each decision is written once, and the two drivers below are the only code that knows how a caller
 waits (the idea is psycopg's ``waiting.py``).
 """
 
@@ -18,17 +18,17 @@ T = TypeVar("T")
 
 
 class Step(ABC, Generic[T]):
-    """Something that takes its time, and that a caller may wait for in two ways."""
+    """A slow call. A caller waits for it by blocking or by awaiting."""
 
     __slots__ = ()
 
     @abstractmethod
     def wait(self) -> T:
-        """Do it on the caller's thread."""
+        """Run on the caller's thread and block."""
 
     @abstractmethod
     async def awaited(self) -> T:
-        """Do it without stopping the event loop."""
+        """Run without blocking the event loop."""
 
 
 Steps = Generator[Step[Any], Any, T]
@@ -53,7 +53,7 @@ class Call(Step[T]):
 
 
 class Work(Step[T]):
-    """A blocking function. An event loop has it run in a thread."""
+    """A blocking function. Under an event loop it runs in a thread."""
 
     __slots__ = ("_function",)
 
@@ -68,7 +68,7 @@ class Work(Step[T]):
 
 
 class Pause(Step[None]):
-    """Some seconds without doing anything."""
+    """Sleep for some seconds."""
 
     __slots__ = ("_seconds",)
 

@@ -1,1 +1,1 @@
-"""Where memories are kept. A store knows scopes and entries; none knows CrewAI."""
+"""Stores for memories. A store works with scopes and entries and does not depend on CrewAI."""

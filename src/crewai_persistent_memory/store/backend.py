@@ -1,4 +1,4 @@
-"""What a store is made of: a backend answers operations, and says what it can do."""
+"""The backend interface: a backend executes operations and declares its capabilities."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a backend can do. Whoever needs to know asks here, and never what class a store is of.
+    """Features of a backend. Callers check these flags, never the class of a store.
 
     Attributes:
         extracts: it takes messages and decides itself what to remember of them (:class:`~.operations.AddMessages`).
@@ -38,7 +38,7 @@ class Capabilities:
 
 
 class Execute(Protocol):
-    """Answers an operation: a backend's own method, or that with middleware around it."""
+    """Executes an operation: a backend's own method, or that method wrapped in middleware."""
 
     def __call__(self, operation: Operation[T], /) -> Steps[T]: ...
 
@@ -46,15 +46,16 @@ class Execute(Protocol):
 class Backend(ABC):
     """Answers operations over one kind of store.
 
-    A backend applies the scope of an operation as a filter of its engine, and checks every result once more
-    (``DESIGN.md``, invariant 4). It waits for nothing: what takes time is a step that it yields.
+    A backend applies the scope of an operation as a filter of its engine. Every entry that it returns carries its
+    scope: one that the operation's scope must not see is dropped, whatever backend returned it. A backend never blocks:
+    it yields a step for each call that takes time.
     """
 
     capabilities: Capabilities
 
     @abstractmethod
     def execute(self, operation: Operation[Any], /) -> Steps[Any]:
-        """Answer one operation. Operations that its capabilities exclude are never given to it.
+        """Execute one operation. Callers never pass an operation that the capabilities exclude.
 
         Raises:
             StoreError, EmbedderError: see their subclasses.

@@ -1,4 +1,4 @@
-"""The public store: one handle, bound to a scope, whatever keeps the memories.
+"""The public store: one handle, bound to a scope, for every backend.
 
 Each method stands here twice, blocking and awaiting, over one generator of ``scoped_operations``.
 """
@@ -93,7 +93,7 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the store can do."""
+        """Capabilities of the store's backend."""
         return self.backend.capabilities
 
     @property
@@ -323,7 +323,7 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
         weights: RankingWeights | None = None,
         **filters: Unpack[FilterArgs],
     ) -> list[MemoryEntry]:
-        """What the scope remembers about ``query``, best first, each with its ``score`` (0…1).
+        """Entries of the scope that match ``query``, best first, each with its ``score`` (0…1).
 
         Dense and keyword search, fused, weighed by recency and importance; keywords alone where the store has no
         embedder. No LLM is called.
@@ -512,7 +512,7 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
         return await arun(self.steps.children(path))
 
     def info(self, path: str = "/") -> PathInfo:
-        """What is at ``path`` and below it."""
+        """Summarize ``path`` and the paths below it."""
         return run(self.steps.info(path))
 
     async def ainfo(self, path: str = "/") -> PathInfo:

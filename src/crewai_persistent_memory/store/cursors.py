@@ -1,4 +1,4 @@
-"""Cursors: texts that say where a page begins, for this process and every other one.
+"""Cursors: texts that hold the start of a page. They are valid in every process.
 
 A backend writes a :class:`Position` as text. The caller gets that text with a digest of it and of the scope, so that a
 cursor that was cut, changed, or made in another scope is refused. The digest needs no secret: a forged cursor can only
@@ -19,7 +19,7 @@ from ..errors import InvalidArgumentError
 from ..scope import Scope
 
 _DIGEST: Final = 8
-"""Bytes of the digest, which stands before the text."""
+"""Bytes of the digest, which precedes the text."""
 
 _LONGEST: Final = 1000
 """Characters of a cursor, at most."""
@@ -48,10 +48,10 @@ class Position(NamedTuple):
 
     @classmethod
     def of(cls, cursor: str, backend: str) -> Position:
-        """The position that a cursor says.
+        """Parse the position from a cursor.
 
         Raises:
-            InvalidArgumentError: no cursor of this backend.
+            InvalidArgumentError: the text is not a cursor of this backend.
         """
         found = _POSITION.fullmatch(cursor)
         if found is None or found[1] != backend:
@@ -63,13 +63,13 @@ class Position(NamedTuple):
 
 
 def sealed(cursor: str, reader: Scope) -> str:
-    """A backend's cursor as the caller gets it."""
+    """The cursor for the caller: the backend's cursor with its digest."""
     text = cursor.encode()
     return base64.urlsafe_b64encode(_digest(text, reader) + text).decode().rstrip("=")
 
 
 def opened(cursor: object, reader: Scope) -> str:
-    """The backend's cursor in what a caller gives.
+    """Check the caller's cursor and return the backend's cursor in it.
 
     Raises:
         InvalidArgumentError: ``page()`` gave no such cursor in this scope.

@@ -1,4 +1,4 @@
-"""Which store a configuration means, and opening it."""
+"""Select the store of a configuration and open it."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ def open_configured(
     Args:
         config: the options.
         external_vectors: vectors come from the caller (CrewAI's own engine), not from an embedder of the store.
-        by_words: do without the store's embedder: searches go by words, and what is saved has no vector yet.
+        by_words: do not use the store's embedder: searches match words, and new entries have no vector yet.
         existing: create no Qdrant store.
 
     Raises:
-        StoreMissingError: there is none, and ``existing`` is set. A server may report it at the first use.
+        StoreMissingError: the store does not exist and ``existing`` is set. A server may report it at the first use.
     """
     return MemoryStore(
         _open(config, external_vectors, by_words, existing),
@@ -112,10 +112,10 @@ def _open(config: MemoryConfig, external_vectors: bool, by_words: bool, existing
 def require_store(path: Path) -> None:
     """Raise if no embedded store is at ``path``, without creating anything.
 
-    A folder that cannot be looked into passes: opening it says why.
+    An unreadable folder passes this check: opening it raises the error with the reason.
 
     Raises:
-        StoreMissingError: there is none.
+        StoreMissingError: the store does not exist.
     """
     folder = Path(os.path.realpath(os.path.expanduser(path)))
     for part in ("store.json", "shard"):

@@ -1,6 +1,6 @@
-"""What stands around a backend and sees every operation.
+"""Middleware: functions that wrap a backend and see every operation.
 
-A middleware is a function: it is given an operation and whatever answers it, and is itself what answers it::
+A middleware takes an operation and the next ``execute``, and returns the result of the operation::
 
     def counting(operation, execute):
         counts[type(operation).__name__] += 1
@@ -27,7 +27,7 @@ logger = logging.getLogger("crewai_persistent_memory")
 
 
 class Middleware(Protocol):
-    """See the module. It may change the operation, answer it by itself, ask twice, or raise."""
+    """See the module. It may change the operation, return its own result, execute twice, or raise."""
 
     def __call__(self, operation: Operation[Any], execute: Execute, /) -> Steps[Any]: ...
 
@@ -47,7 +47,7 @@ def _around(middleware: Middleware, execute: Execute) -> Execute:
 
 
 def read_only(operation: Operation[Any], execute: Execute, /) -> Steps[Any]:
-    """Middleware that lets nothing be written. When an entry was read is then not noted.
+    """Middleware that refuses every write and skips updates of access times.
 
     Raises:
         StorePermissionError: the operation writes.
@@ -71,19 +71,19 @@ class Trace:
         scope: the reader's; ``None`` for an operation on the store itself.
         seconds: how long it took.
         found: how many entries were read or written, where that is known.
-        error: what it raised.
+        error: the class of what it raised; a message may quote a text.
     """
 
     operation: str
     scope: Scope | None
     seconds: float
     found: int | None = None
-    error: BaseException | None = None
+    error: type[BaseException] | None = None
 
 
 def log_at_debug(trace: Trace) -> None:
     """Write one line for a trace."""
-    ended = f"{trace.found} found" if trace.error is None else type(trace.error).__name__
+    ended = f"{trace.found} found" if trace.error is None else trace.error.__name__
     logger.debug("%s: %s in %.1f ms, for %s", trace.operation, ended, trace.seconds * 1000, trace.scope)
 
 
@@ -91,7 +91,8 @@ def tracing(report: Callable[[Trace], None] = log_at_debug) -> Middleware:
     """Middleware that reports every operation when it has ended, also one that failed.
 
     Args:
-        report: is given each :class:`Trace`. Left out: a line at DEBUG in the log ``crewai_persistent_memory``.
+        report: is given each :class:`Trace`; an error of it is logged. Left out: writes a line at DEBUG to the log
+            ``crewai_persistent_memory``.
     """
 
     def traced(operation: Operation[Any], execute: Execute, /) -> Steps[Any]:
@@ -101,12 +102,20 @@ def tracing(report: Callable[[Trace], None] = log_at_debug) -> Middleware:
         try:
             answer = yield from execute(operation)
         except BaseException as error:
-            report(Trace(name, scope, time.perf_counter() - start, error=error))
+            _give(report, Trace(name, scope, time.perf_counter() - start, error=type(error)))
             raise
-        report(Trace(name, scope, time.perf_counter() - start, _size_of(operation, answer)))
+        _give(report, Trace(name, scope, time.perf_counter() - start, _size_of(operation, answer)))
         return answer
 
     return traced
+
+
+def _give(report: Callable[[Trace], None], trace: Trace) -> None:
+    """A report that fails changes nothing about the operation, which may have been done."""
+    try:
+        report(trace)
+    except Exception:
+        logger.exception("the trace of %s was not reported", trace.operation)
 
 
 def _size_of(operation: Operation[Any], answer: Any) -> int | None:

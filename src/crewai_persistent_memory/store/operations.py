@@ -1,4 +1,4 @@
-"""What is asked of a store, as values. Each has the reader's scope in it, so no backend finds out a scope by itself.
+"""Store operations, as dataclasses. Each holds the reader's scope, so no backend resolves a scope itself.
 
 :class:`~.scoped_operations.ScopedOperations` makes them, middleware sees them, a backend answers them.
 """
@@ -84,7 +84,7 @@ class Replace(ScopedOperation[bool]):
 
     Attributes:
         entry: without an embedding, the stored vector stays while the content does.
-        create: if there is none, store it in the scope.
+        create: if the entry does not exist, store it in the scope.
         keep: names of fields of ``entry`` that say nothing: the stored ones stay.
     """
 
@@ -141,7 +141,7 @@ class Message(TypedDict):
 
 @dataclass(frozen=True)
 class AddedMessages:
-    """What became of messages.
+    """Result of adding messages.
 
     Attributes:
         entries: what was remembered, if that is known already. Nothing worth remembering leaves it empty.
@@ -240,7 +240,7 @@ class Page:
     """Entries, newest first, and where the next ones begin.
 
     Attributes:
-        entries: at most as many as were asked for.
+        entries: at most as many as requested.
         cursor: for the next page; ``None`` at the end.
     """
 
@@ -317,7 +317,7 @@ class ListChildren(ReadOperation[tuple[str, ...]]):
 
 @dataclass(frozen=True)
 class DescribePath(ReadOperation[PathInfo]):
-    """What is at the filter's path and below it."""
+    """Summarize the filter's path and the paths below it."""
 
     filter: EntryFilter
 
@@ -347,7 +347,7 @@ ScopeField = Literal["org_id", "project_id", "user_id", "run_id", "agent_id"]
 
 @dataclass(frozen=True)
 class CountScopes(StoreOperation[dict[str, int]]):
-    """Count entries by one field of their scopes, across scopes: for whoever runs the store.
+    """Count entries by one field of their scopes, across scopes: for the operator of the store.
 
     Attributes:
         field: entries without it are not counted.

@@ -1,4 +1,4 @@
-"""Where an operation is made: arguments are checked, the scope of the call is resolved, and a backend is asked.
+"""Build operations: check the arguments, resolve the scope of the call, and execute on the backend.
 
 Every method returns the steps of its operation; :class:`~.base.MemoryStore` waits for them, blocking or awaiting, and
 so do CrewAI's memories.
@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from typing_extensions import Unpack
 
@@ -50,6 +50,9 @@ from ..validation import (
 from . import operations as op
 from .backend import Capabilities, Execute
 from .cursors import opened, sealed
+from .visibility_check import only_visible
+
+T = TypeVar("T")
 
 
 class ScopedOperations:
@@ -196,17 +199,16 @@ class ScopedOperations:
         ]
         if not asked:
             return found
-        answers = yield from self._execute(
-            op.Search(
-                scope,
-                self.include_shared,
-                tuple(queries[index] for index in asked),
-                tuple(wanted[index] for index in asked),
-                limit,
-                min_score,
-                (weights or self.weights) if self._capabilities.ranking else None,
-            )
+        operation = op.Search(
+            scope,
+            self.include_shared,
+            tuple(queries[index] for index in asked),
+            tuple(wanted[index] for index in asked),
+            limit,
+            min_score,
+            (weights or self.weights) if self._capabilities.ranking else None,
         )
+        answers = only_visible(operation, (yield from self._execute(operation)))
         for index, entries in zip(asked, answers, strict=True):
             found[index] = entries
         return found
@@ -232,10 +234,10 @@ class ScopedOperations:
         if not (dense or text) or limit == 0 or filter.matches_nothing:
             return []
         asked = op.Nearest(scope, self.include_shared, dense, text, filter, limit, min_score)
-        return (yield from self._execute(asked))
+        return (yield from self._read_by(asked))
 
     def get(self, id: str) -> Steps[MemoryEntry | None]:
-        return self._execute(op.Get(self.scope, self.include_shared, check_id(id)))
+        return self._read_by(op.Get(self.scope, self.include_shared, check_id(id)))
 
     def list(
         self, *, limit: int = 200, offset: int = 0, **filters: Unpack[FilterArgs]
@@ -252,7 +254,7 @@ class ScopedOperations:
         start = None if cursor is None else opened(cursor, scope)
         if filter.matches_nothing:
             return op.Page((), None)
-        page = yield from self._execute(op.ListPage(scope, self.include_shared, filter, limit, start))
+        page = yield from self._read_by(op.ListPage(scope, self.include_shared, filter, limit, start))
         return page if page.cursor is None else replace(page, cursor=sealed(page.cursor, scope))
 
     def scan(
@@ -269,7 +271,7 @@ class ScopedOperations:
         def page_at(cursor: str | None) -> Steps[op.ScanPage]:
             if filter.matches_nothing:
                 return op.ScanPage((), None)
-            return (yield from self._execute(replace(first, cursor=cursor)))
+            return (yield from self._read_by(replace(first, cursor=cursor)))
 
         return page_at
 
@@ -290,7 +292,10 @@ class ScopedOperations:
         scope = self.scope
         if filter.matches_nothing:
             return nothing
-        return (yield from self._execute(make(scope, self.include_shared, filter)))
+        return (yield from self._read_by(make(scope, self.include_shared, filter)))
+
+    def _read_by(self, operation: op.ReadOperation[T]) -> Steps[T]:
+        return only_visible(operation, (yield from self._execute(operation)))  # type: ignore[no-any-return]
 
     # -- the store itself ------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""What a process knows about entries that have no dense vector."""
+"""A process's record of entries that have no dense vector."""
 
 from __future__ import annotations
 

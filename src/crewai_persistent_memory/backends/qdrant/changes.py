@@ -1,4 +1,4 @@
-"""Changing an entry that is there, beside others who change or delete it.
+"""Change an existing entry while other callers may change or delete it.
 
 A change writes the keys of the changed fields and nothing else, to a point that must be there. So two changes of
 two fields both hold, and a deleted entry is not created again. Two things belong to more than one write, and are

@@ -176,7 +176,7 @@ def to_changes(
 
 
 def audience_of(entry: MemoryEntry) -> str | None:
-    """What the payload key ``audience`` must say of an entry."""
+    """The value of the payload key ``audience`` for an entry."""
     return audience(entry.source) if entry.private else None
 
 

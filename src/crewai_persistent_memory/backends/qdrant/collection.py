@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Connection(Protocol):
-    """What answers requests: the embedded engine, or a server through its client."""
+    """Executes requests: the embedded engine, or a server through its client."""
 
     def route(self, org_id: str | None, project_id: str) -> Any:
         """Where the requests of a project go: among several collections, and to which shard."""

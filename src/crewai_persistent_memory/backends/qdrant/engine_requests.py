@@ -1,4 +1,4 @@
-"""What is asked of an engine, as values. The embedded engine and a server answer the same requests."""
+"""Engine requests, as dataclasses. The embedded engine and a server execute the same requests."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ class SetPayloads(Request[None]):
 
 @dataclass(frozen=True)
 class NoteAccess(Request[None]):
-    """Set when entries were last read, some time soon. The caller does not wait for it, nor hears if it fails.
+    """Set when entries were last read, soon, in the background. The caller does not wait and gets no error.
 
     Attributes:
         scope: the reader's.

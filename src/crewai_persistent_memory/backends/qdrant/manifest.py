@@ -1,4 +1,4 @@
-"""What a collection says about itself: its layout, its language, and the embedder that its vectors come from."""
+"""The manifest of a collection: its layout, its language, and the embedder that its vectors come from."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ FROM_STORE: Final = _FromStore()
 
 
 class _ByWords:
-    """Says that this caller does without the store's embedder: it reads and finds by words, whatever the store has."""
+    """This caller does not use the store's embedder: it reads, and searches by words, in every store."""
 
     def __repr__(self) -> str:
         return "BY_WORDS"

@@ -15,7 +15,7 @@ MIN_CANDIDATES: Final = 40
 """Candidates of each list that are fused and weighed: a multiple of the limit, and never fewer than this."""
 
 VARIABLES: Final = {Variable.FUSED_RANK: "$score", Variable.IMPORTANCE: "importance"}
-"""What a formula of Qdrant calls them."""
+"""Their names in a Qdrant formula."""
 
 DEFAULTS: Final = {"importance": DEFAULT_IMPORTANCE}
 """For points whose payload has no such key."""

@@ -220,7 +220,7 @@ def is_point_id(text: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def scope_payload(owner: Scope) -> Mapping[str, str]:
-    """What a point says of its owner."""
+    """Payload keys that identify a point's owner."""
     payload = {name: value for name in SCOPE_FIELDS if (value := getattr(owner, name)) is not None}
     payload["tenant"] = tenant_key(owner)
     if owner.run_id is not None or owner.agent_id is not None:

@@ -156,7 +156,7 @@ class EmbeddedEngine:
                 return self._execute[type(request)](request)
 
     def shut_down(self) -> None:
-        """Flush and close the shard, whoever still uses it."""
+        """Flush and close the shard, even if other handles still use it."""
         with self._lock:
             if self._closed:
                 return

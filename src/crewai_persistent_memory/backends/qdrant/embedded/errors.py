@@ -1,4 +1,4 @@
-"""What the embedded engine throws, as this package's errors."""
+"""Map errors of the embedded engine to this package's errors."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def is_not_allowed(error: BaseException) -> bool:
 
 @contextmanager
 def engine_errors(path: Path) -> Iterator[None]:
-    """Turn whatever the engine throws into this package's errors."""
+    """Convert every error of the engine to this package's errors."""
     try:
         yield
     except (PersistentMemoryError, KeyboardInterrupt, SystemExit, GeneratorExit):

@@ -1,4 +1,4 @@
-"""Work on a whole collection, across users: for whoever runs the server."""
+"""Work on a whole collection, across users: for the operator of the server."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ logger = logging.getLogger("crewai_persistent_memory")
 
 
 class Migrations:
-    """What the connections of a process do once for each collection of a server.
+    """Background work that a process does once for each collection of a server.
 
     Args:
         where: the server's address, for messages.

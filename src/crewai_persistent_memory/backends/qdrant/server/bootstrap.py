@@ -47,7 +47,7 @@ CREATION_TIMEOUT: Final = 60
 """Seconds the server gets for creating a collection or an index; in a cluster all nodes must agree."""
 
 WAIT_FOR_ANOTHER: Final = 10.0
-"""Seconds that another worker, who was first to create the collection, gets to finish it."""
+"""Seconds to wait for another worker that is already creating the collection."""
 
 
 def server_version(client: RetryingClient, where: str) -> Steps[Any]:
@@ -92,7 +92,7 @@ def read_descriptor(client: RetryingClient, collection: str, where: str) -> Step
 
 @dataclass(frozen=True)
 class Opening:
-    """Creating one collection, or letting another worker who is doing so finish."""
+    """Create one collection, or wait for another worker that is creating it."""
 
     client: RetryingClient
     settings: ServerSettings
@@ -107,7 +107,7 @@ class Opening:
         A descriptor of outside vectors without dimensions means that nothing was created yet: the first vector decides.
 
         Raises:
-            StoreMissingError: there is none, and none is to be created.
+            StoreMissingError: the collection does not exist and may not be created.
             ConfigurationError: something else has this name.
             StorePermissionError: the key may not create collections.
         """

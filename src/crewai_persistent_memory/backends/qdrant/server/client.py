@@ -24,7 +24,7 @@ _WRITES: Final = frozenset(
 
 
 class RetryingClient:
-    """What one request of a caller asks of a server: several calls, each as steps."""
+    """The server calls of one caller's request, each as steps."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class RetryingClient:
         Args:
             method: its name.
             arguments: by keyword.
-            repeatable: doing it twice has the outcome of doing it once. What only reads always is.
+            repeatable: the call is idempotent. A read always is.
             large: making its request takes longer than an event loop may be held up.
 
         Raises:

@@ -1,7 +1,7 @@
 """The clients of one server: pooled, kept alive and bounded; safe after ``fork`` and across event loops.
 
 A blocking client belongs to a process and an awaiting one to an event loop, so each is made where it is first used.
-Of several nodes one is used until it fails; then the next one's turn comes.
+The client uses one of several nodes until it fails, then switches to the next one.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Clients:
         return node, found.client
 
     def fail_over(self, node: int) -> None:
-        """Give the next node its turn, unless another thread has done so already."""
+        """Switch to the next node, unless another thread has already switched."""
         if self._current == node:
             self._current = (node + 1) % len(self.settings.urls)
 

@@ -22,7 +22,7 @@ from .translate import server_filter
 
 
 class Collections:
-    """What one caller knows of a server's collections.
+    """One caller's view of a server's collections.
 
     Attributes:
         profiles: by name, those that are there.
@@ -129,7 +129,7 @@ class Collections:
         return stored
 
     def open(self, client: RetryingClient, route: Route) -> Steps[Profile]:
-        """The collection's profile, creating it if there is none."""
+        """The collection's profile. Creates the collection if it does not exist."""
         engine, collection = self._engine, route.collection
         stored = engine.descriptors.get(collection)
         exists = True

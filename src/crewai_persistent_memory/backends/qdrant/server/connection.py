@@ -245,7 +245,7 @@ _NOTHING: Final[Mapping[type, Callable[[Any], Any]]] = {
     Change: lambda request: False,
     SetVectors: lambda request: 0,
 }
-"""What a collection answers that is not created yet."""
+"""Answers for a collection that is not created yet."""
 
 
 def open_server(

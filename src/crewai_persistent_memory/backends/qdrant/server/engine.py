@@ -29,7 +29,7 @@ logger = logging.getLogger("crewai_persistent_memory")
 
 
 class ServerEngine:
-    """What the connections of one process to one server share."""
+    """State that the connections of one process to one server share."""
 
     def __init__(self, settings: ServerSettings) -> None:
         self.settings = settings

@@ -35,11 +35,11 @@ from .strict_mode import StrictModeError
 
 
 class AlreadyExists(RequestRefusedError):
-    """What was to be created is there."""
+    """The object to create already exists."""
 
 
 class PointMissing(EngineError):
-    """What was to be changed is not there."""
+    """The object to change does not exist."""
 
     outcome = Outcome.REFUSED
 
@@ -61,7 +61,7 @@ def request_info(address: str, doing: str, effect: Effect) -> RequestInfo:
     """A call for messages.
 
     Args:
-        address: of the node that is asked.
+        address: of the node that receives the request.
         doing: what for, such as ``a search``.
         effect: what it does to make the call twice.
     """
@@ -69,7 +69,7 @@ def request_info(address: str, doing: str, effect: Effect) -> RequestInfo:
 
 
 def classify(error: Exception, request: RequestInfo) -> Failure:
-    """What a client's error means.
+    """Classify a client's error.
 
     Args:
         error: as the client raised it.

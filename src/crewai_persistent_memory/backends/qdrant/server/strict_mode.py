@@ -1,4 +1,4 @@
-"""What a collection's strict mode allows, so that requests keep to it.
+"""Limits of a collection's strict mode, so that requests respect them.
 
 Nobody asks for the limits before a request is refused: most collections have none that matter.
 """
