@@ -61,13 +61,13 @@ def make_private(store: Path, folder: Path) -> None:
 
 
 def check_owner(folder: Path) -> None:
-    """Refuse a folder that somebody else owns, who could read and change what is put there.
+    """Refuse a folder of another user, because its owner could read and change the files in it.
 
     Ours are folders of this process's user and of root. Root also takes a folder of another user where nobody but root
     could have put it, such as a container's volume under ``/``; in ``/tmp`` anybody could have.
 
     Raises:
-        StorePathError: it is somebody else's.
+        StorePathError: another user owns the folder.
     """
     if _POSIX and (owner := folder.stat().st_uid) not in _trusted(folder):
         raise _foreign(folder, owner)

@@ -198,9 +198,9 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
 
         Args:
             entry: the entry.
-            create: if there is none, store it in this scope. With ``False`` nothing is stored then, so that an entry
-                which was deleted since it was read stays deleted.
-            keep: names of fields of ``entry`` that say nothing: the stored ones stay.
+            create: if the entry does not exist, store it in this scope. With ``False`` nothing is stored then, so an
+                entry that was deleted after the read stays deleted.
+            keep: names of fields whose stored values stay; their values in ``entry`` are ignored.
 
         Returns:
             Whether it was stored.

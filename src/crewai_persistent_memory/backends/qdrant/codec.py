@@ -126,12 +126,12 @@ def to_field_values(fields: Iterable[FilterField], values_of: Callable[[FilterFi
 
 
 def field_values_to_set(hit: Hit, entry: MemoryEntry, fields: Sequence[FilterField]) -> dict[str, Any]:
-    """What must be set so that a stored point has the values of these fields; nothing where it has them.
+    """Payload to set so that a stored point has the values of these fields; empty if it already has them.
 
     Args:
         hit: the point.
         entry: the same as an entry.
-        fields: their values are computed. What the point has of other fields is left as it is.
+        fields: the fields to compute. Values of other fields in the point stay unchanged.
     """
     values = to_field_values(fields, lambda each: each.readable_values_of(entry))
     known = hit.payload.get(FILTER_FIELDS_KEY) or ()

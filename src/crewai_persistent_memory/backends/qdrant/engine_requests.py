@@ -178,7 +178,7 @@ class Search(Request["list[Hit]"]):
 
     With a ``ranking`` the answer is fused by reciprocal rank and weighed; without one it has the raw cosine or
     BM25 scores. ``min_score`` applies to the score returned. ``corpus`` is what a word's rarity (IDF) is counted over:
-    the caller's own entries, so that nobody's ranking tells what others' memories say.
+    the caller's own entries, so that a ranking reveals nothing about other users' memories.
     """
 
     where: Where

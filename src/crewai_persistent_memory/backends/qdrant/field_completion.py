@@ -1,4 +1,4 @@
-"""Giving entries the values of filter fields that they lack, when a filter needs them.
+"""Add missing values of filter fields to entries, when a filter needs them.
 
 An entry says for which fields it has values (``filter_fields`` in its payload). A process that does not know a field
 saves entries without it, and leaves its name out when it changes an entry. So a filter looks in the reader's scope for

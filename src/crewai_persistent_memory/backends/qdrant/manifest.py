@@ -49,7 +49,7 @@ FROM_STORE: Final = _FromStore()
 
 
 class _ByWords:
-    """This caller does not use the store's embedder: it reads, and searches by words, in every store."""
+    """This caller does not use the store's embedder: it reads, and searches by words, even if the store has one."""
 
     def __repr__(self) -> str:
         return "BY_WORDS"
@@ -146,7 +146,7 @@ def _version(data: Mapping[str, Any], name: str, where: str) -> int:
 def settle(
     stored: Descriptor | None, embedder: Any, language: str | None, where: str
 ) -> tuple[Descriptor, Embedder | None]:
-    """Bring together what the store says and what the caller asked for. The one place that decides on embedders.
+    """Reconcile the stored descriptor with the caller's options. Embedders are chosen only here.
 
     Args:
         stored: the collection's descriptor, ``None`` for a new collection.

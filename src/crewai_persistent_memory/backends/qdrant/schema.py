@@ -150,8 +150,8 @@ def field_key(name: str) -> str:
 
 
 def field_indexes(fields: Iterable[FilterField]) -> dict[str, Index]:
-    """The indexes that a collection needs for these filter fields. They are in no layout: whoever opens the collection
-    with a field makes its index."""
+    """The indexes that a collection needs for these filter fields. They belong to no layout: a worker that opens
+    the collection with a field creates its index."""
     indexes = {field_key(each.name): Index(_FIELD_INDEXES[each.kind]) for each in fields}
     return {FILTER_FIELDS_KEY: Index(IndexKind.KEYWORD), **indexes} if indexes else {}
 

@@ -1,7 +1,7 @@
 """The seal of an embedded store that was closed: checksums of its files, and spare copies of what holds it together.
 
-While a store is closed nobody changes its files, so any difference is damage, and is found before the engine reads
-it. ``store.seal`` has the size and a checksum of every file; ``store.spare`` (a zip) has copies of the files without
+The files of a closed store do not change, so any difference is damage. It is detected before the engine reads the
+files. ``store.seal`` has the size and a checksum of every file; ``store.spare`` (a zip) has copies of the files without
 which no entry can be read, small beside the texts. The seal is broken, durably, before a store is opened.
 """
 

@@ -11,7 +11,7 @@
 | ``store.lost``, ``damaged-N/`` | what damage has cost, and the damaged files, see ``salvage`` |
 | ``long-texts`` | empty; there if a long text was ever written |
 
-All of it is for its owner only (0700, 0600), whatever the umask, and tightened where an earlier version left it open.
+Only the owner has access (0700, 0600), independent of the umask. Wider modes of an earlier version are tightened.
 """
 
 from __future__ import annotations

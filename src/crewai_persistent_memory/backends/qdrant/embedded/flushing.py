@@ -55,7 +55,7 @@ class EdgeDisk:
         self._flush = flush
         self._ledger = ledger
         self._log = _Log(shard / "wal")
-        # One at a time: who waits for it finds that the write before it was synced with its own.
+        # One fsync at a time: a writer that waited may find its own write synced by the previous fsync.
         self._syncing = threading.Lock()
         self._written = self._synced = 0
         self._dirty = threading.Event()

@@ -99,7 +99,7 @@ def _check(directory: StoreDirectory, shard: Any, seal: Seal | None) -> None:
     ledger = Ledger(directory.path / LEDGER)
     content = ledger.read() if ledger.path.exists() else None
     if content is None or not content.whole:
-        # A store of an earlier version, or nobody can say any more what there was.
+        # A store of an earlier version, or a damaged ledger: earlier losses cannot be detected.
         if content is not None:
             logger.warning("%s was damaged: losses before now cannot be noticed", ledger.path)
         directory.write(LEDGER, content_of(_readable(shard, all_ids(shard))))

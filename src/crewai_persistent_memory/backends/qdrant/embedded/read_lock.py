@@ -1,4 +1,4 @@
-"""Reads of the embedded engine under way: the shard is exchanged when there is none."""
+"""Active reads of the embedded engine: the shard is replaced only while no read is active."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 class Reads:
-    """Reads under way, so that the shard can be exchanged when there is none."""
+    """Tracks active reads, so that the shard is replaced only while no read is active."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition(threading.Lock())

@@ -1,11 +1,11 @@
-"""Making an embedded store's shard anew from what is in it, and putting the new one in the old one's place.
+"""Rebuild an embedded store's shard from its current entries, and replace the old shard with the new one.
 
 The engine leaves the text of deleted entries in its log and in the free parts of its pages, where no call of it
-removes it. A shard that is written anew has only what is there now.
+removes it. A rebuilt shard holds only the current entries.
 
 A crash at any moment leaves one whole shard: the new one is made beside the old one (``shard.new``) and brought to the
-disk; then the old one is moved away (``shard.old``), the new one takes its place, and the old one is removed. What is
-found at the next opening says how far this came, see :func:`finish_swap`.
+disk; then the old one is moved away (``shard.old``), the new one takes its place, and the old one is removed. The
+next opening finds out from these folders which step was reached, see :func:`finish_swap`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A damaged embedded store: what can be read is served, what cannot is named.
+"""Salvage a damaged embedded store: keep the readable entries, and report the lost ones.
 
 Where a seal says which files were damaged (see ``checksums``), the engine is not trusted with them: the files that hold
 the store together are taken from their spare copies, what is made of the entries is made again, and each entry is
@@ -50,7 +50,7 @@ def mend(directory: StoreDirectory, seal: Seal, damaged: set[str], descriptor: D
     ledger = Ledger(directory.path / LEDGER)
     expected: Mapping[str, Known] = ledger.read().entries if ledger.path.exists() else {}
     if LEDGER in damaged:
-        # What it says of an entry may be what was so before.
+        # A damaged ledger may hold outdated checksums.
         expected = {point: known._replace(checksum=None) for point, known in expected.items()}
     try:
         shard = edge.EdgeShard.load(str(patched))

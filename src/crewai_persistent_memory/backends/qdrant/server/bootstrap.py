@@ -1,8 +1,8 @@
-"""Opening a collection on a server: which version it is, what the collection says of itself, and creating it.
+"""Open a collection on a server: check the server's version, read the descriptor, create the collection if needed.
 
-A collection describes itself in one point of its own, which has no tenant and so is in nobody's results: an
-ordinary read finds it, whatever the key may do, on every version since 1.15. Whoever creates the collection writes it
-last, so a collection that has it is complete.
+The descriptor is one point of the collection. It has no tenant, so no search result contains it. Every API key can
+read it with an ordinary read, on every version since 1.15. The creator of a collection writes the descriptor last, so
+a collection with a descriptor is complete.
 """
 
 from __future__ import annotations

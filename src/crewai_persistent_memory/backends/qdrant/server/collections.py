@@ -1,4 +1,4 @@
-"""The collections of a server as one caller uses them: opened, created or migrated when they are first asked."""
+"""The collections of a server as one caller uses them: opened, created or migrated at the first request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the connections of one process to one server share: clients, what is known of collections, a background thread.
+"""State that the connections of one process to one server share: clients, collection profiles, a background thread.
 
 Every connection of a process with the same settings shares one engine, and so its sockets; closing the last one
 closes them.

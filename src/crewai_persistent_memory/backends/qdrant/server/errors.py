@@ -1,7 +1,7 @@
-"""What ``qdrant-client`` raises, as a failure: the error for the caller, and what became of the request.
+"""Convert errors of ``qdrant-client`` to failures: the error for the caller, and the outcome of the request.
 
 Its errors come in families: ``UnexpectedResponse`` (an HTTP status), ``ResourceExhaustedResponse`` (429 with
-Retry-After), ``ResponseHandlingException`` (httpx, nothing or nonsense came back) and ``grpc.RpcError``. What a status
+Retry-After), ``ResponseHandlingException`` (httpx, no answer or a malformed one) and ``grpc.RpcError``. What a status
 means is decided in ``io/statuses.py``; here is only what Qdrant's own words add to it.
 """
 

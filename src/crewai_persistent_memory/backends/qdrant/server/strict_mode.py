@@ -1,6 +1,6 @@
 """Limits of a collection's strict mode, so that requests respect them.
 
-Nobody asks for the limits before a request is refused: most collections have none that matter.
+The limits are read only after the server refuses a request: most collections have no relevant limit.
 """
 
 from __future__ import annotations

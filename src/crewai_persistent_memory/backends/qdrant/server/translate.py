@@ -1,4 +1,4 @@
-"""Conditions, points and queries in the server's own terms, and its answers as hits. Nothing here asks anybody."""
+"""Conditions, points and queries in the server's types, and its answers as hits. No function here sends a request."""
 
 from __future__ import annotations
 

@@ -171,7 +171,7 @@ def set_payloads(request: SetPayloads, place: Place) -> Steps[Any]:
         models.SetPayloadOperation(set_payload=models.SetPayload(payload=dict(payload), points=list(ids), **key))
         for ids, payload in request.writes
     ]
-    # Whoever asks looks again afterwards. So it may be done twice, and the server may stop at a point that was deleted.
+    # The caller reads the entries again afterwards. So a retry is safe, and the server may stop at a deleted point.
     with suppress(PointMissing):
         yield from place.change(operations, repeatable=True)
 
