@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from crewai_persistent_memory import EntryNotFoundError, InvalidEntryError, MemoryStore, PersistentMemory, use_scope
+from crewai_persistent_memory import (
+    EntryNotFoundError,
+    InvalidEntryError,
+    MemoryEntry,
+    MemoryStore,
+    PersistentMemory,
+    Scope,
+    operations,
+    use_scope,
+)
+from crewai_persistent_memory.io.steps import Steps
+from crewai_persistent_memory.store.operations import Operation
 
 from ..support.crews import ScriptedLLM, final, one_agent_crew
 from .sqlite_backend import SqliteBackend
@@ -62,6 +74,33 @@ def test_a_scope_sees_its_own(store: MemoryStore, tmp_path: Path) -> None:
     open_to_all = MemoryStore.over(SqliteBackend(tmp_path / "memories.db"))
     with use_scope(user_id="john"):
         assert [entry.content for entry in open_to_all.list()] == ["john's secret"]
+
+
+def test_what_a_backend_returns_against_the_rule_is_dropped(
+    store: MemoryStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A backend, or a middleware, that answers with somebody else's entries."""
+    jane = Scope(user_id="jane")
+    secrets = [MemoryEntry(id=id, content="jane's secret", scope=jane) for id in ("a", "b")]
+    secrets.append(MemoryEntry(id="c", content="a secret of nobody"))
+
+    def lying(operation: Operation[Any], execute: Any) -> Steps[Any]:
+        answers = {
+            operations.Search: [secrets],
+            operations.List: secrets,
+            operations.Get: secrets[0],
+            operations.ListPage: operations.Page(tuple(secrets), None),
+            operations.Scan: operations.ScanPage(tuple(secrets), None),
+        }
+        if type(operation) in answers:
+            return answers[type(operation)]
+        return (yield from execute(operation))
+
+    liar = store.wrap(lying)
+    assert (liar.search("secret"), liar.list(), liar.get("a"), list(liar.scan())) == ([], [], None, [])
+    assert liar.page().entries == ()
+    assert asyncio.run(liar.asearch("secret")) == []
+    assert caplog.text.count("outside the scope of the call") == 16
 
 
 def test_awaited(store: MemoryStore) -> None:

@@ -111,9 +111,19 @@ class TestTracing:
         traces: list[Trace] = []
         with pytest.raises(StorePermissionError):
             any_store.wrap(tracing(traces.append), read_only).add("a secret")
-        assert isinstance(traces[0].error, StorePermissionError)
+        assert traces[0].error is StorePermissionError
         with caplog.at_level(logging.DEBUG, "crewai_persistent_memory"):
             any_store.wrap(tracing()).add("a secret")
         [line] = [record.getMessage() for record in caplog.records if "Put" in record.getMessage()]
         assert "1 found" in line
         assert "secret" not in line
+
+    def test_a_report_that_fails_changes_nothing(
+        self, any_store: MemoryStore, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def fail(trace: Trace) -> None:
+            raise RuntimeError("the collector is away")
+
+        any_store.wrap(tracing(fail)).add("John likes tea")
+        assert any_store.count() == 1
+        assert "was not reported" in caplog.text

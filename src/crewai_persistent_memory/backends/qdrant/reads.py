@@ -13,7 +13,7 @@ from ...scope import Scope, owners_visible_to
 from ...store import operations as op
 from ...store.cursors import Position, not_ours
 from ...validation import child_paths, utcnow
-from .changes import is_long
+from .changes import LONG
 from .codec import to_entry
 from .collection import Collection
 from .dense_vectors import vectors_to_search
@@ -32,7 +32,7 @@ def search(operation: op.Search, collection: Collection) -> Steps[list[list[Memo
     profile = yield from collection.ask(Describe())
     texts = list(dict.fromkeys(operation.queries))
     dense = dict(zip(texts, (yield from vectors_to_search(profile, texts)), strict=True))
-    searches = yield from work(partial(_searches, operation, profile, dense), long=is_long(texts))
+    searches = yield from work(partial(_searches, operation, profile, dense), long=sum(map(len, texts)) > LONG)
     if len(searches) == 1:
         answers = [(yield from collection.ask(searches[0]))]
     else:

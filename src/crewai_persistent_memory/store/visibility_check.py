@@ -1,0 +1,49 @@
+"""The last check of every result, whatever backend or middleware has answered: invariant 4 of the design."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from ..entry import MemoryEntry
+from ..scope import Scope, visible
+from .operations import Page, ReadOperation, ScanPage
+
+logger = logging.getLogger("crewai_persistent_memory")
+
+
+def only_visible(operation: ReadOperation[Any], answer: Any) -> Any:
+    """The answer without entries that the operation's scope must not see. Each one dropped is logged as an error.
+
+    An entry must carry its scope, and that must be visible by :func:`~..scope.visible`. Answers without entries
+    (counts, categories, paths) are returned as they are: only the backend can check those.
+    """
+    if isinstance(answer, list):
+        if answer and isinstance(answer[0], list):
+            answers = []
+            for entries in answer:
+                answers.append(_seen(operation, entries))
+            return answers
+        return _seen(operation, answer)
+    if isinstance(answer, MemoryEntry):
+        return next(iter(_seen(operation, [answer])), None)
+    if isinstance(answer, (Page, ScanPage)):
+        return replace(answer, entries=tuple(_seen(operation, answer.entries)))
+    return answer
+
+
+def _seen(operation: ReadOperation[Any], entries: Iterable[MemoryEntry]) -> list[MemoryEntry]:
+    kept: list[MemoryEntry] = []
+    owner: Scope | None = None
+    allowed = False
+    for entry in entries:
+        if entry.scope is not owner:  # most results of a call belong to one owner
+            owner = entry.scope
+            allowed = owner is not None and visible(owner, operation.scope, include_shared=operation.include_shared)
+        if allowed:
+            kept.append(entry)
+        else:
+            logger.error("dropped entry %s: it was returned outside the scope of the call", entry.id)
+    return kept
