@@ -1,6 +1,6 @@
-"""Copies of crews, agents and tasks without what runs have left in the originals.
+"""Copies of crews, agents and tasks without the state that runs have left in the originals.
 
-CrewAI's ``copy()`` takes descriptions with the inputs in them, and results (seen in 0.203.2 to 1.15.30).
+CrewAI's ``copy()`` copies results, and descriptions that contain the inputs (seen in 0.203.2 to 1.15.30).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _CLEAN: Final = "__copies_clean__"
 
 
 def install() -> None:
-    """Clean every copy of what has run. Idempotent."""
+    """Make ``copy()`` leave out the state of runs. Idempotent."""
     for owner in (crewai.Crew, BaseAgent, crewai.Task):
         method = vars(owner)["copy"]
         if not hasattr(method, _CLEAN):
@@ -37,7 +37,7 @@ def _copying_crew(copy: Callable[..., Any]) -> Callable[..., Any]:
     def copied(self: Any, *args: Any, **kwargs: Any) -> Any:
         with setting(_copying, True):
             made = copy(self, *args, **kwargs)
-        # Only now: CrewAI finds a copied task's agent by its role, as a run has left it.
+        # Not earlier: CrewAI finds the agent of a copied task by its role, with the inputs of the run in it.
         for original, each in [*zip(self.agents, made.agents, strict=False), (self, made)]:
             leftovers.clean_copy(original, each)
         return made

@@ -1,4 +1,4 @@
-"""One run of a crew, an agent or a flow: whose it is, and what failed in it."""
+"""One run of a crew, an agent or a flow: its owners, and its memory failures."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from ..errors import ConfigurationError, ScopeError
 from ..scope import Scope, ScopeBinding
 
 OnError = Literal["warn", "raise"]
-"""What a memory that fails inside a crew means for the crew: it goes on and the log says so, or it fails."""
+"""What a crew does when its memory fails: ``"warn"`` logs the failure and continues, ``"raise"`` fails the run."""
 
 
 Owner = tuple[str | None, str | None, str | None, str | None]
-"""Organisation, project, user and run: what objects must not carry from one run into another."""
+"""Organisation, project, user and run. Objects must not carry state from one owner to another."""
 
 
 class Run:
-    """A run that was started for these scopes, one for each memory that it uses, inside the run around the call."""
+    """A run for these scopes, one for each memory that it uses. Its parent is the run in which it was started."""
 
     def __init__(self, scopes: Iterable[Scope | ScopeBinding]) -> None:
         self.owners: Final[frozenset[Owner]] = frozenset(
@@ -26,11 +26,11 @@ class Run:
         )
         self.around: Final = current_run.get()
         self.objects: Sequence[Any] = ()
-        """CrewAI's objects that the run works with, once it does."""
+        """CrewAI's objects that the run has leased; empty before it starts to work."""
         self._fatal: list[Exception] = []
 
     def is_inside(self, other: Run) -> bool:
-        """Whether this run was started by the other one, or is it."""
+        """Whether this run is ``other``, or was started inside it."""
         run: Run | None = self
         while run is not None:
             if run is other:
@@ -39,22 +39,22 @@ class Run:
         return False
 
     def failed(self, error: Exception, on_error: OnError) -> None:
-        """Note that a memory failed. CrewAI catches the error and goes on; the run ends with it where it must."""
+        """Record a memory failure. CrewAI catches the error and continues; :meth:`check` raises the fatal ones."""
         if on_error == "raise" or isinstance(error, ScopeError):
             self._fatal.append(error)
 
     def check(self) -> None:
-        """Raise the first failure that the run must not survive."""
+        """Raise the first fatal failure, if there is one."""
         if self._fatal:
             raise self._fatal[0]
 
 
 current_run: Final[ContextVar[Run | None]] = ContextVar("crewai_persistent_memory_run", default=None)
-"""The run that this code belongs to, ``None`` outside of any."""
+"""The run that the current code belongs to; ``None`` outside a run."""
 
 
 def note_failure(error: Exception, memory: object) -> None:
-    """Tell the run around this call, if there is one, that a memory failed."""
+    """Record a memory failure in the current run, if there is one."""
     run = current_run.get()
     if run is not None:
         run.failed(error, getattr(memory, "on_error", "warn"))

@@ -1,4 +1,4 @@
-"""The request and the answer that CrewAI is saving at this moment, by CrewAI's own fields."""
+"""The request and the answer that CrewAI is saving, read from CrewAI's own objects."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class FinishedTask:
 
     Attributes:
         asked: the turns before the answer, oldest first.
-        output: the agent's output as CrewAI hands it over, with the agent's thoughts.
+        output: the agent's output as CrewAI passes it, with the agent's thoughts.
         answer: the output without the thoughts.
     """
 

@@ -1,8 +1,8 @@
-"""Knows which task CrewAI is saving: wraps the methods of CrewAI that save a task.
+"""Wraps the methods of CrewAI that save a task, to set ``finished_task`` while they run.
 
-A memory gets one text from CrewAI >= 1.10, and a value with metadata from an older one. In both the agent's output may
-imitate the request, and the request the output. The methods that write them have the task, the agent and the output as
-objects, so they are wrapped (seen in 0.203.2 to 1.15.30):
+A memory receives one text from CrewAI >= 1.10, and a value with metadata from an older one. In both, the agent's
+output may imitate the request, and the request the output. The methods that write them have the task, the agent and
+the output as objects, so they are wrapped (seen in 0.203.2 to 1.15.30):
 
 - ``_save_to_memory(output: AgentFinish)`` of the executor's base class, since 1.10; before, ``_create_external_memory``
   and ``_create_short_term_memory``;
@@ -80,7 +80,7 @@ def _of_executor(executor: Any, output: Any) -> FinishedTask | None:
     request = executor.task.description.strip()
     comments = feedback_in(executor.messages)
     asked = tuple(Message(role="user", content=text) for text in (request, *comments) if text)
-    # Where the agent writes thoughts, CrewAI has cut them off ``output``, up to the last "Final Answer:" in the text.
+    # CrewAI removes the agent's thoughts from ``output``, up to the last "Final Answer:" in the text.
     has_thoughts = isinstance(output.output, str) and output.output.strip() != output.text.strip()
     return FinishedTask(asked, output.text, answer_in(output.text, has_thoughts=has_thoughts))
 

@@ -1,8 +1,8 @@
-"""Answers are saved when their task's guardrails have accepted them, and what was refused is not saved.
+"""Saves an answer only after the guardrails of its task have accepted it.
 
-CrewAI saves inside the agent's step, before the guardrails of the task see the answer (seen in 0.203.2 to 1.15.30), so
-a refused answer would be remembered beside the accepted one. While a task with guardrails runs, saving waits. When the
-task has its result, the last attempt is saved, with the result as the guardrails have left it.
+CrewAI saves inside the agent's step, before the guardrails of the task check the answer (seen in 0.203.2 to 1.15.30).
+A refused answer would then be saved beside the accepted one. While a task with guardrails runs, saves are deferred.
+When the task has its result, the last attempt is saved, with the text that the guardrails returned.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _DEFERS: Final = "__waits_for_guardrails__"
 
 
 class _Waiting:
-    """What is to be saved of one task, by the method that saves it; a new attempt replaces the one before.
+    """The deferred saves of one task, by the saving method; a new attempt replaces the previous one.
 
-    ``judged`` is the task, or the standalone agent, whose answer the guardrails see. What others do meanwhile for its
-    agent (delegated work, say) is not theirs to judge.
+    ``judged`` is the task, or the standalone agent, whose answer the guardrails check. They do not check other work
+    of its agent during the task, such as delegated work.
     """
 
     def __init__(self, judged: Any) -> None:
@@ -49,7 +49,7 @@ _waiting: Final[ContextVar[_Waiting | None]] = ContextVar("answers_waiting_for_g
 
 
 _SAVING: Final = ("_save_to_memory", "_create_external_memory", "_create_short_term_memory", "_create_long_term_memory")
-"""Methods that save an answer: since 1.10 the first, of executors and of ``LiteAgent``; before, the others."""
+"""Methods that save an answer: the first since 1.10, in executors and ``LiteAgent``; the others before 1.10."""
 
 
 def install() -> None:
@@ -109,7 +109,7 @@ def _awaited(execute: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., 
     @functools.wraps(execute)
     async def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
         work = waits_for_guardrails(self, *args, **kwargs)
-        # A task may be an asyncio task of its own, in which its blocking saves and recalls are to be awaited too.
+        # A task may run as an asyncio task of its own. Its blocking saves and recalls must be awaited there too.
         return await (work if current_run.get() is None else drive(work))
 
     return guarded
@@ -117,8 +117,8 @@ def _awaited(execute: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., 
 
 @contextmanager
 def _saved_in_the_end(waiting: _Waiting | None) -> Iterator[list[Any]]:
-    """Save what the guardrails have accepted, also where a callback of the task fails after that. The block puts the
-    result into the list it is given."""
+    """Save the accepted answer, also if a callback of the task fails afterwards. The block appends the result to the
+    list that this yields."""
     results: list[Any] = []
     before = None if waiting is None else getattr(waiting.judged, "output", None)
     try:
@@ -131,20 +131,21 @@ def _saved_in_the_end(waiting: _Waiting | None) -> Iterator[list[Any]]:
 
 
 def _still_held() -> AbstractContextManager[None]:
-    """An asynchronous task may go on when its run has ended, because another task failed or nobody waits any more."""
+    """Hold the run's objects. An asynchronous task may outlive its run, if another task fails or the run is
+    cancelled."""
     run = current_run.get()
     return nullcontext() if run is None else leases.still_held(run)
 
 
 def _waits(executed: Any) -> bool:
-    """Whether guardrails will judge what this task, or this standalone agent, answers."""
+    """Whether guardrails will check the answer of this task or standalone agent."""
     if current_run.get() is None:
         return False
     return bool(getattr(executed, "guardrail", None) or getattr(executed, "_guardrails", None))
 
 
 def _as_accepted(output: Any, accepted: str | None) -> Any:
-    """The agent's output, with the text that the guardrails have made of it if they have changed it."""
+    """The agent's output, with the guardrails' text if they changed it."""
     if accepted is None or isinstance(output, str) or str(output.output) == accepted:
         return output if accepted is None or not isinstance(output, str) else accepted
     changed = copy.copy(output)

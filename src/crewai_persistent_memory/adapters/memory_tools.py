@@ -1,11 +1,11 @@
-"""CrewAI's memory tools over a memory of this package: never cached, and for the run that they were made in.
+"""CrewAI's memory tools over a memory of this package: never cached, and bound to the run that created them.
 
-The cache belongs to the crew and its agents and lives as long as they do. It would answer one user's search with what
-another one found, a search after a save with what was there before, and a save that was made before with "Saved"
+The tool cache belongs to the crew and its agents, and lives as long as they do. It would answer one user's search with
+another user's results, a search after a save with the results from before the save, and a repeated save with "Saved"
 (on by default until 1.14.7, with ``Crew(cache=True)`` in 1.15.30).
 
-CrewAI makes the tools at every kickoff, and calls them in threads, below ``akickoff`` without the caller's context
-(1.10.1 to 1.15.30). So they are given the memory of the moment they are made in.
+CrewAI creates the tools at every kickoff and calls them in threads, under ``akickoff`` without the caller's context
+(1.10.1 to 1.15.30). The tools are therefore bound to the scope in which they are created.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _UNCACHED: Final = "__uncached__"
 
 
 def install() -> None:
-    """Make the tools of our memories uncached. Idempotent."""
+    """Disable caching for the tools of this package's memories. Idempotent."""
     if not is_unified():
         return  # there are no memory tools
     from crewai.tools import memory_tools
@@ -53,9 +53,9 @@ def _uncached(create: Callable[[Any], list[Any]]) -> Callable[[Any], list[Any]]:
 
 
 class _AnswersAlways:
-    """A memory whose ``remember`` says what it was given where nothing was worth remembering.
+    """A memory whose ``remember`` returns a record of its input if nothing was saved.
 
-    CrewAI's save tool fails on ``None``, and the agent tries again.
+    CrewAI's save tool fails on ``None``, and the agent then tries again.
     """
 
     def __init__(self, memory: Any) -> None:
@@ -78,5 +78,5 @@ def _of_this_run(memory: Any) -> Any:
 
 
 def never(_arguments: Any = None, _result: Any = None) -> bool:
-    """A tool's ``cache_function``. A function of a module, because a checkpoint keeps tools by their dotted path."""
+    """A tool's ``cache_function``. Defined at module level, because a checkpoint stores it by its dotted path."""
     return False

@@ -1,8 +1,8 @@
-"""The one place where a crew, an agent or a flow with a memory of this package starts.
+"""Guards every start of a crew, an agent or a flow that has a memory of this package.
 
-A run belongs to whoever starts it: its scope is that of the call to ``kickoff``, checked before anything else happens,
-and carried to wherever CrewAI does the work, also when a stream is read later by somebody else. While it lasts, the
-objects it uses work for no other scope, and they are clean when it begins.
+A run has the scope of its call to ``kickoff``. The scope is checked first, and carried into every thread and task in
+which CrewAI does the work, including a stream that another caller reads later. During the run no other scope may use
+its objects. State of earlier runs is removed from them before the run begins.
 
 Contracts of CrewAI this relies on (seen in 0.203.2 to 1.15.30): every way of starting a crew ends in ``Crew.kickoff``,
 ``Crew.akickoff`` (since 1.7) or ``Crew.replay``, of a standalone agent in ``Agent.kickoff`` or ``kickoff_async``
@@ -43,13 +43,13 @@ Carried = Callable[[], AbstractContextManager[None]]
 Free = tuple[Any, Owners | None]
 
 _FLOW: Final = next(base for base in Flow.__mro__ if "kickoff_async" in vars(base))
-"""What every flow is. ``Flow`` itself is a generic class made from it since 1.15."""
+"""The base class of every flow. Since 1.15 ``Flow`` itself is a generic class derived from it."""
 
 _GUARDED: Final = "__guarded__"
 _BLOCKING: Final = ("kickoff", "kickoff_for_each", "replay", "resume", "stream_events", "astream")
 _AWAITED: Final = ("kickoff_async", "kickoff_for_each_async", "akickoff", "akickoff_for_each", "resume_async")
 _STEPS: Final = {"execute_task": False, "aexecute_task": True}
-"""An agent's part in a crew's run, and whether it is awaited. An application may call it without a crew."""
+"""Methods that run one task of a crew, and whether they are awaited. An application may call them without a crew."""
 
 
 def install() -> None:
@@ -95,7 +95,7 @@ def _blocking(start: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _awaited(start: Callable[..., Coroutine[Any, Any, T]]) -> Callable[..., Coroutine[Any, Any, T]]:
-    # Not async: the scope is that of the call, whoever awaits what it returns.
+    # Not async: the scope is taken at the call, and not where the coroutine is awaited.
     @functools.wraps(start)
     def guarded(self: Any, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, T]:
         run = _run_of(self)
@@ -117,7 +117,8 @@ def _unless_in_a_run(step: Callable[..., Any], guarded: Callable[..., Any]) -> C
 
 
 def _while_held(use: Callable[..., Any]) -> Callable[..., Any]:
-    """A tool in a thread goes on when its awaited run is cancelled, and puts its result into the agent."""
+    """Hold the run's objects during a tool call. A tool in a thread continues after its awaited run is cancelled, and
+    writes its result into the agent."""
 
     @functools.wraps(use)
     def used(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -131,7 +132,7 @@ def _while_held(use: Callable[..., Any]) -> Callable[..., Any]:
 
 
 async def _carried(scope: Carried, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """A flow, say, has no memory of its own, and starts crews that have one."""
+    """Run ``work`` in the scope. A flow, for example, may have no memory but start crews that have one."""
     with scope():
         return await work()
 
@@ -155,10 +156,10 @@ async def _finishing(self: Any, run: Run, work: Coroutine[Any, Any, T]) -> T:
 
 
 def _run_of(starting: Any) -> Run | None:
-    """The run that begins; ``None`` if no memory of this package is in it, and none was in a run of its objects before.
+    """The run that begins; ``None`` if neither it nor an earlier run of its objects uses a memory of this package.
 
-    An executor goes on with the crew that it was made for, and with that crew's memory. So a run without memory, of
-    objects that have worked with one, is a run for nobody: it waits its turn, and finds them clean.
+    An executor keeps the crew that it was made for, and that crew's memory. A run without memory, over objects that
+    have worked with a memory, is therefore a run without owner: its objects are leased and cleaned too.
 
     Raises:
         MissingScopeError: a memory has no user.
@@ -174,9 +175,9 @@ def _run_of(starting: Any) -> Run | None:
         return Run([store.scope for store in stores]) if stores else None
     except ScopeError as error:
         if isinstance(error, MissingScopeError) and isinstance(starting, _FLOW):
-            # It may never use the memory that it has, or name the user in one of its methods: using it asks again.
+            # The flow may never use its memory, or set the user in one of its methods. Each use checks the scope again.
             return None
-        # Also where the error is not seen: a crew is often started in a thread of its own.
+        # Logged as well, because the error is lost when a crew runs in a thread of its own.
         logger.error("a %s was not started: %s", type(starting).__name__, error)
         raise
 
@@ -190,29 +191,29 @@ def _memories_of(starting: Any) -> list[Any]:
 
 
 def _is_of_the_application(starting: Any) -> bool:
-    """Whether it is a flow that somebody wrote, which starts crews for whoever it is started for and keeps its state.
-    CrewAI's executors and memory engines are flows too."""
+    """Whether it is a flow of the application, which starts crews for its caller and keeps its own state. CrewAI's
+    executors and memory engines are flows too."""
     return isinstance(starting, _FLOW) and not type(starting).__module__.startswith("crewai.")
 
 
 def _is_for_others(name: str) -> bool:
-    """Whether the call starts copies, which are guarded themselves, or makes a stream of another call's events."""
+    """Whether the call starts copies, each guarded itself, or returns a stream of another call's events."""
     return "for_each" in name or "stream" in name
 
 
 def _makes_a_stream(starting: Any, name: str) -> bool:
-    """Whether the call returns a stream and leaves the work to whoever reads it. Only whoever holds the crew may ask:
-    CrewAI switches ``crew.stream`` off around the work of a stream."""
+    """Whether the call returns a stream, so that the work is done when the stream is read. Call this only while the
+    crew is held: CrewAI switches ``crew.stream`` off during the work of a stream."""
     return "kickoff" in name and getattr(starting, "stream", False) is True
 
 
 @contextmanager
 def _held(starting: Any, run: Run, name: str) -> Iterator[list[Free]]:
-    """Hold the objects of a run for it. Gives those that no other run holds, which are to be cleaned before they work.
+    """Lease the objects of a run. Yields the objects that no other run holds; they must be cleaned before the work.
 
     Raises:
-        CrewInUseError: another run has one of them; or it was another's run that is gone on with: that of a flow, whose
-            state is the application's, or of a crew that is replayed.
+        CrewInUseError: another run holds one of them; or the call would continue a run of another owner: a flow keeps
+            the application's state, and a replay continues the last run of a crew.
     """
     objects = _objects_of(starting)
     goes_on = [starting] if isinstance(starting, _FLOW) else objects if name == "replay" else []
@@ -233,7 +234,7 @@ def _held(starting: Any, run: Run, name: str) -> Iterator[list[Free]]:
 
 @contextmanager
 def _working(starting: Any, run: Run) -> Iterator[None]:
-    """Hold and clean the objects of a run for the work of a stream."""
+    """Lease and clean the objects of a run during the work of a stream."""
     with _held(starting, run, "kickoff") as free:
         _clean(starting, free, run)
         yield
@@ -247,7 +248,7 @@ def _objects_of(starting: Any) -> list[Any]:
 
 
 def _sources_of(crew: Any) -> list[Any]:
-    """Tasks of other crews, whose results are put into the prompts of this one."""
+    """Tasks of other crews whose results CrewAI puts into the prompts of this crew."""
     own = {id(task) for task in crew.tasks}
     contexts = [task.context for task in crew.tasks if isinstance(task.context, list)]
     return [task for context in contexts for task in context if id(task) not in own]
@@ -255,7 +256,7 @@ def _sources_of(crew: Any) -> list[Any]:
 
 def _clean(starting: Any, free: list[Free], run: Run) -> None:
     if getattr(starting, "checkpoint_kickoff_event_id", None) is not None:
-        return  # restored from a checkpoint, with what it is to go on with
+        return  # restored from a checkpoint, with the state that it continues from
     sources = {id(task) for task in _sources_of(starting)} if isinstance(starting, crewai.Crew) else set()
     for each, owners in free:
         if id(each) in sources:
@@ -266,7 +267,7 @@ def _clean(starting: Any, free: list[Free], run: Run) -> None:
 
 
 def _finish(starting: Any, run: Run) -> None:
-    """Wait for what is saved in the background, and raise what the run must not survive."""
+    """Wait for background saves, and raise the first fatal error of the run."""
     for memory in _memories_of(starting):
         if store_of(memory) is not None and hasattr(memory, "drain_writes"):
             memory.drain_writes()

@@ -1,8 +1,8 @@
-"""What CrewAI's objects keep of a run, and putting them back to what they were before it.
+"""Removes the state that a run leaves in CrewAI's objects.
 
 A kickoff leaves in its objects: the inputs, written into descriptions and roles in place; the executor with the whole
-conversation (``messages`` are sent again at the next kickoff on 1.9.3 to 1.12.2); results of tools, cached and not; the
-context of other tasks; what was found in knowledge. Seen in 0.203.2 to 1.15.30.
+conversation (1.9.3 to 1.12.2 send its ``messages`` again at the next kickoff); tool results, cached and not; the
+context of other tasks; results of knowledge searches. Seen in 0.203.2 to 1.15.30.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _EXECUTORS_STAY: Final = EXECUTORS_STAY_FROM <= installed() < EXECUTORS_STAY_UNT
 _TASK_TEXTS: Final = ("description", "expected_output", "output_file")
 _AGENT_TEXTS: Final = ("role", "goal", "backstory")
 _MADE_BY_A_CREW: Final = ("manager_agent",)
-"""A hierarchical crew makes a manager and keeps it; until 1.12.2 it refuses its own one at the next kickoff."""
+"""A hierarchical crew creates a manager and keeps it. Until 1.12.2 it refuses that manager at the next kickoff."""
 
 
 class _Written:
-    """What one object had before a run wrote into it, and what the run has left."""
+    """The texts of one object before a run wrote into them, and after it."""
 
     def __init__(self, each: Any, names: tuple[str, ...]) -> None:
-        # CrewAI's own notes come first: the object may have run before this package saw it.
+        # CrewAI's own copies take precedence: the object may have run before this package was imported.
         own = {name: getattr(each, f"_original_{name}", None) or getattr(each, name, None) for name in names}
         self.before: dict[str, Any] = own
         self.after: dict[str, Any] = {}
@@ -38,13 +38,13 @@ _written: Final[dict[int, tuple[weakref.ref[Any], _Written]]] = {}
 
 
 def before_runs(each: Any) -> Mapping[str, Any] | None:
-    """The fields of an object without what a run has written into them; ``None`` if no run of ours used it."""
+    """The fields of an object as they were before its runs; ``None`` if no guarded run has used it."""
     found = _written.get(id(each))
     return found[1].before if found is not None and found[0]() is each else None
 
 
 def clean(each: Any) -> None:
-    """Make an object that may have served another run as it was when it was built. Idempotent."""
+    """Restore an object to its state before any run. Idempotent."""
     if isinstance(each, Task):
         _restore(each, _TASK_TEXTS)
         _forget_task(each)
@@ -60,8 +60,8 @@ def clean(each: Any) -> None:
 
 
 def close(each: Any) -> None:
-    """After a run: note what it has written, and drop a conversation that a crew without memory would be given next.
-    Results stay readable until the next run."""
+    """After a run: record the texts that it wrote, and drop the conversation, which CrewAI would pass to a later crew
+    without memory. Results stay readable until the next run."""
     found = _written.get(id(each))
     if found is not None and found[0]() is each:
         found[1].after = {name: getattr(each, name, None) for name in found[1].before}
@@ -76,7 +76,7 @@ def close(each: Any) -> None:
 
 
 def clean_copy(original: Any, copied: Any, *, texts: bool = True) -> None:
-    """Take out of a copy what runs have left in the original: CrewAI's ``copy()`` takes everything as it is."""
+    """Remove from a copy the state that runs have left in the original. CrewAI's ``copy()`` copies it too."""
     before = before_runs(original)
     if before is None:
         return
@@ -100,7 +100,7 @@ def _restore(each: Any, names: tuple[str, ...]) -> None:
     for name, before in written.before.items():
         now = getattr(each, name, None)
         if name in written.after and now != written.after[name]:
-            written.before[name] = now  # the application has given it another text since
+            written.before[name] = now  # the application has changed the text since the run
         elif now != before:
             _set(each, name, before)
     written.after = {}
@@ -135,11 +135,11 @@ def _forget_results(cache: Any) -> None:
 
 
 def _is_resuming(agent: Any) -> bool:
-    """Whether a checkpoint was restored into the agent, whose executor then holds what it is to go on with."""
+    """Whether a checkpoint was restored into the agent. Its executor then holds the state to continue from."""
     return bool(getattr(agent.agent_executor, "_resuming", False))
 
 
 def _set(each: Any, name: str, value: Any) -> None:
-    """Set an attribute that only some versions, or some classes of agents, have."""
+    """Set an attribute if the object has it: some versions, and some classes of agents, do not."""
     if hasattr(each, name):
         setattr(each, name, value)

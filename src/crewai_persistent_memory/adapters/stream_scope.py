@@ -1,11 +1,11 @@
-"""The scope of a stream: that of the call which returned it, whoever reads it.
+"""Gives the work of a stream the scope of the call that returned the stream.
 
-CrewAI does the work of ``stream=True`` while the stream is read, in a thread or task with the reader's context, until
-1.10 in a thread with none (seen in 1.6.1 to 1.15.30). The generators that start that work are made when ``kickoff`` is
-called, so that is where the scope is taken.
+CrewAI does the work of ``stream=True`` while the stream is read, in a thread or task with the reader's context; until
+1.10 in a thread without a context (seen in 1.6.1 to 1.15.30). ``kickoff`` creates the generators that start that work,
+so the scope is taken there.
 
-Until 1.12.2 the stream of one crew also has the chunks of every other crew that streams in the process at that time.
-Each stream is given the chunks of its own work only, as CrewAI does since (by 1.14.7).
+Until 1.12.2 a stream also contains the chunks of every other crew that streams in the process at that time. This
+module restricts each stream to the chunks of its own work, as CrewAI itself does later (by 1.14.7).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Hold = Callable[[], AbstractContextManager[None]]
 _hold: Final[ContextVar[Hold | None]] = ContextVar("hold_for_a_stream", default=None)
 
 _working_for: Final[ContextVar[tuple[Callable[..., None], ...]]] = ContextVar("streams_worked_for", default=())
-"""The handlers of the streams that the code of this moment works for: more than one where a crew starts another one."""
+"""The handlers of the streams that the current code works for: several if one crew starts another."""
 
 _MODULE: Final = "crewai.utilities.streaming"
 _BLOCKING: Final = ("create_chunk_generator", "create_frame_generator")
@@ -38,7 +38,7 @@ _CARRIES: Final = "__carries_scope__"
 
 
 def install() -> None:
-    """Make every stream work in the scope it was made in. Idempotent."""
+    """Make every stream work in the scope in which it was created. Idempotent."""
     if find_spec(_MODULE) is None:
         return
     streaming: Any = import_module(_MODULE)
@@ -51,7 +51,7 @@ def install() -> None:
             continue
         carrying = _carrying(create, awaited=name in _AWAITED)
         setattr(carrying, _CARRIES, True)
-        # Modules that have imported the function hold it under its own name.
+        # Modules that import the function hold a reference under the same name.
         for module in [module for key, module in sys.modules.items() if key.partition(".")[0] == "crewai"]:
             if vars(module).get(name) is create:
                 setattr(module, name, carrying)
@@ -59,7 +59,7 @@ def install() -> None:
 
 @contextmanager
 def prepared(hold: Hold) -> Iterator[None]:
-    """Around the call that makes a stream: ``hold()`` is then around the work, while the stream is read."""
+    """Use around the call that creates a stream. The work then runs inside ``hold()`` while the stream is read."""
     with setting(_hold, hold):
         yield
 
@@ -112,9 +112,9 @@ def _for_own_chunks(create: Callable[..., Callable[..., None]]) -> Callable[...,
 
 
 def _tell_the_reader(state: Any, error: Exception, awaited: bool) -> None:
-    """A crew's own work tells the reader of its errors; this one came before that work."""
+    """Pass an error to the stream's reader. CrewAI does so for errors of the work; this one precedes the work."""
     streaming: Any = import_module(_MODULE)
     if not hasattr(state, "stream_id") and not hasattr(state, "handler"):
-        raise error  # a stream of events, whose generator tells
+        raise error  # a stream of events: its generator passes the error on
     streaming.signal_error(state, error, is_async=awaited)
     streaming.signal_end(state, is_async=awaited)
