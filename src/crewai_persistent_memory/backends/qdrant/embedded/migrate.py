@@ -1,8 +1,8 @@
 """Bringing an embedded store to the newest layout, when it is opened. The steps are listed in ``..migrations``.
 
-The store's folder is already locked, so no other process reads or writes. A crash at any moment leaves a store that can be
-opened: the descriptor has the older layout until all is on the disk, and each part is skipped if it was done before.
-While entries are changed, the ledger says of them that either state is right.
+The store's folder is already locked, so no other process reads or writes. A crash at any moment leaves a store that
+can be opened: the descriptor has the older layout until all is on the disk, and each part is skipped if it was done
+before. While entries are changed, the ledger accepts either state of them.
 """
 
 from __future__ import annotations
