@@ -77,6 +77,7 @@ class TestLoops:
     def test_one_handle_in_many_loops(self, server: QdrantServer, open_here: OpenHere, transport: Any) -> None:
         """A client of an earlier loop is closed with it: nothing is left to be complained about."""
         store = open_here(server.url, **transport)
+        gc.collect()  # what earlier tests left is not complained about here
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", ResourceWarning)
             for number in range(5):

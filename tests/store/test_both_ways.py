@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from crewai_persistent_memory import MemoryEntry, MemoryStore, PathInfo, StoreError, operations
+from crewai_persistent_memory import MemoryEntry, MemoryStore, PathInfo, Scope, StoreError, operations
 from crewai_persistent_memory.io.steps import Call, Steps
 from crewai_persistent_memory.store.backend import Backend, Capabilities
 
 NOON = datetime(2026, 5, 1, 12)
-SEEN = MemoryEntry(id="a", content="John likes tea", created_at=NOON, last_accessed=NOON)
+SEEN = MemoryEntry(id="a", content="John likes tea", scope=Scope(user_id="john"), created_at=NOON, last_accessed=NOON)
 ANSWERS: dict[str, Any] = {
     "Put": None,
     "Replace": True,
