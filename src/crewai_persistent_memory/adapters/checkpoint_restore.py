@@ -121,7 +121,7 @@ def reopened(
     """The store that was described, in its scope.
 
     Args:
-        place: what :func:`.dumping.described` returned.
+        place: what :func:`.checkpoint_recipe.described` returned.
         is_view: of a memory that is a view of another one; its share keeps no store open.
         vectors: vectors come from CrewAI.
 

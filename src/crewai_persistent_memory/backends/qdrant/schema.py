@@ -239,13 +239,8 @@ def where_visible(reader: Scope, *, include_shared: bool) -> Where:
     )
 
 
-def owner_of(payload: Mapping[str, Any]) -> Scope:
-    """Whose a point is, by its payload."""
-    get = payload.get
-    return _owner(get("user_id"), payload["project_id"], get("run_id"), get("agent_id"), get("org_id"))
-
-
 _owner = lru_cache(maxsize=4096)(Scope.trusted)
+"""Returns the same object for equal scopes, so that :func:`checked` can compare owners by identity."""
 
 
 def checked(hits: Iterable[Hit], reader: Scope, *, include_shared: bool) -> list[tuple[Hit, Scope]]:
@@ -253,7 +248,7 @@ def checked(hits: Iterable[Hit], reader: Scope, *, include_shared: bool) -> list
     kept: list[tuple[Hit, Scope]] = []
     owner, allowed = reader, True
     for hit in hits:
-        get = hit.payload.get  # as in owner_of, without a call for each of many results
+        get = hit.payload.get
         found = _owner(get("user_id"), hit.payload["project_id"], get("run_id"), get("agent_id"), get("org_id"))
         if found is not owner:  # most results of a call belong to one owner
             owner, allowed = found, visible(found, reader, include_shared=include_shared)
