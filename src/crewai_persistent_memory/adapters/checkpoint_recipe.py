@@ -1,9 +1,9 @@
-"""What a memory needs to be opened again in another process, as text without a secret.
+"""Writes a memory into a checkpoint: all options to open it again in another process, without secrets.
 
-CrewAI writes a crew, an agent or a flow into a checkpoint as JSON. A memory is written as a *spec*: one line in the
-place where CrewAI has the path of a storage. It opens with a sentence for the person who meets it, and goes on with
-JSON. A CrewAI that does not know this package takes a spec for a path, and fails on it: no file system has names that
-long. So a memory of ours is never silently replaced by an empty one of CrewAI's.
+CrewAI writes a crew, an agent or a flow into a checkpoint as JSON. This package writes a memory as a *spec*: one line
+in the field that holds the path of CrewAI's storage. The spec starts with a sentence for human readers, and JSON
+follows. A CrewAI without this package reads the spec as a path and fails, because no file system allows such a long
+name. It therefore never replaces a memory of this package silently by an empty one of its own.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _SENTENCE: Final = (
 _VERSION: Final = 1
 
 KEYS: Final = {"api_key": "QDRANT_API_KEY", "mem0.api_key": "MEM0_API_KEY"}
-"""Secrets that a process may have in its environment."""
+"""Secrets that the environment of a process may provide, with the names of the variables."""
 
 _ADDRESS: Final = frozenset({"url", "host", "port", "https", "prefix"})
 _SECRET: Final = frozenset({"api_key", "headers"})
@@ -46,10 +46,10 @@ class Recipe:
 
     Attributes:
         of: ``"memory"``, ``"external"`` (an ``ExternalMemory``), ``"storage"`` or ``"backend"`` (CrewAI's plug-in
-            points), or ``"foreign"`` (somebody else's storage).
-        infer: as the memory has it.
+            points), or ``"foreign"`` (a third-party storage).
+        infer: the memory's option.
         llm: a model's name, or an LLM object; an object is not written.
-        options: what else it was built with.
+        options: all other options of the memory.
         view: the paths of a view of the memory: ``{"root_path": ...}`` or ``{"scopes": ..., ...}``.
     """
 
@@ -64,8 +64,9 @@ class Recipe:
 
 
 def written_as(write: Callable[[Any], Any]) -> SchemaSerializer:
-    """A class's ``__pydantic_serializer__``: in JSON what ``write`` returns; in Python the object itself, which is what
-    CrewAI's ``copy()`` builds a copy of.
+    """A class's ``__pydantic_serializer__``. In JSON mode it returns the result of ``write``.
+
+    In Python mode it returns the object itself, because CrewAI's ``copy()`` builds the copy from that dump.
     """
 
     def serialize(value: Any, info: Any) -> Any:
@@ -80,14 +81,14 @@ def spec_of(recipe: Recipe, store: MemoryStore | None) -> str:
 
     Args:
         recipe: how the memory is built.
-        store: over what; ``None`` for somebody else's storage.
+        store: the memory's store; ``None`` for a third-party storage.
     """
     llm = recipe.llm if isinstance(recipe.llm, str) else None
     needs = ["llm"] if recipe.llm is not None and llm is None else []
     written = {item.name: getattr(recipe, item.name) for item in fields(recipe)} | {"llm": llm, "needs": needs}
     place = {"needs": ["storage"]} if store is None else described(store)
     text = json.dumps({"version": _VERSION, **written, "store": place}, sort_keys=True, default=str)
-    # "/" would end the name of a folder; JSON has another way of writing it.
+    # A "/" would split the spec into folder names, each short enough for a file system. JSON allows an escape for it.
     return f"{MARK}{_SENTENCE}{text}".replace("/", "\\u002f")
 
 
@@ -96,10 +97,10 @@ def is_spec(value: object) -> bool:
 
 
 def read_spec(spec: str) -> dict[str, Any]:
-    """What :func:`spec_of` wrote, as a dict.
+    """The JSON in a spec of :func:`spec_of`, as a dict.
 
     Raises:
-        ConfigurationError: it is damaged, or of a newer version of this package.
+        ConfigurationError: the spec is damaged, or a newer version of this package wrote it.
     """
     try:
         written: dict[str, Any] = json.loads(spec[spec.index("{") :])
@@ -114,7 +115,7 @@ def read_spec(spec: str) -> dict[str, Any]:
 
 
 def recipe_of(written: Mapping[str, Any], llm: Any) -> Recipe:
-    """The recipe in a spec that was read, with the LLM that was given in the place of one that is not written."""
+    """The recipe in a spec. ``llm`` replaces an LLM object, which a spec does not hold."""
     known = {item.name: written[item.name] for item in fields(Recipe) if item.name in written}
     return Recipe(**{**known, "llm": llm if "llm" in written["needs"] else written.get("llm")})
 
@@ -123,9 +124,9 @@ def described(store: MemoryStore) -> dict[str, Any]:
     """A store and a scope in it, without secrets.
 
     Returns:
-        ``options`` as :func:`open_store` takes them; ``scope``, the fields that are fixed; and ``needs``, the names of
-        what is not written: ``api_key``, ``headers``, ``embedder``, ``mem0.api_key``, ``mem0.local_mem0_config``, or
-        ``store`` where nothing is known of it.
+        A dict with ``options``, the arguments of :func:`open_store`; ``scope``, the fixed fields; and ``needs``, the
+        names of the values that are left out. Those are ``api_key``, ``headers``, ``embedder``, ``mem0.api_key``,
+        ``mem0.host``, ``mem0.local_mem0_config``, or ``store`` for a store with unknown options.
     """
     scope = asdict(store.binding)
     config = store.opened_with
@@ -156,7 +157,7 @@ def _of_qdrant(config: MemoryConfig) -> tuple[dict[str, Any], list[str]]:
 
 
 def _public_embedder(embedder: Any) -> Any:
-    """The embedder as it may be written; ``False`` if it cannot be made again from what may be written."""
+    """The embedder's spec without secrets; ``False`` if it cannot be built from such a spec."""
     if embedder is None:
         return None
     if not isinstance(embedder, Mapping):
@@ -166,7 +167,7 @@ def _public_embedder(embedder: Any) -> Any:
     if public is None:
         return False
     secrets = [value for name, value in spec["config"].items() if public["config"].get(name, ...) != value]
-    # A key that is in the environment is there in the other process, or its absence is reported there.
+    # A key from the environment may be left out: the other process reads its own environment, or reports a missing key.
     return public if all(value in os.environ.values() for value in secrets) else False
 
 
@@ -185,7 +186,7 @@ def _of_mem0(config: MemoryConfig, mem0: Mem0Options) -> tuple[dict[str, Any], l
 
 
 def _sorted_out(needs: list[str], keys: Mapping[str, Any]) -> list[str]:
-    """``needs``, with ``environment:`` before a key that came from there."""
+    """``needs``, with the prefix ``environment:`` for a key that came from the environment."""
 
     def source(name: str) -> str:
         if name not in keys:

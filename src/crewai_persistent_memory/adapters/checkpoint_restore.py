@@ -1,4 +1,4 @@
-"""Opening a memory again from what a checkpoint says of it: its store, and what the checkpoint must not hold."""
+"""Opens the store of a memory again from its spec in a checkpoint, and takes the secrets that a spec does not hold."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .version import require_unified
 
 
 class Withheld(TypedDict, total=False):
-    """What a checkpoint does not hold, as keyword arguments of :func:`restoring`."""
+    """The values that a checkpoint does not hold, as keyword arguments of :func:`restoring`."""
 
     api_key: str
     headers: Mapping[str, str]
@@ -40,16 +40,17 @@ _given: ContextVar[Withheld | None] = ContextVar("crewai_persistent_memory_resto
 
 @contextmanager
 def restoring(**withheld: Unpack[Withheld]) -> Iterator[None]:
-    """Give memories that are restored in the block what a checkpoint does not hold.
+    """Pass the values that a checkpoint does not hold to the memories that are restored in the block.
 
-    ``with restoring(embedder=embed): crew = Crew.from_checkpoint(config)``; around ``kickoff(from_checkpoint=config)``
-    as well. A memory whose checkpoint lacks something raises, and names it. Keys that came from the environment
-    (``QDRANT_API_KEY``, ``MEM0_API_KEY``, the embedder's own) come from there again, without this.
+    ``with restoring(embedder=embed): crew = Crew.from_checkpoint(config)``. It also works around
+    ``kickoff(from_checkpoint=config)``. If a value is missing, restoring the memory raises an error that names it.
+    Keys from the environment (``QDRANT_API_KEY``, ``MEM0_API_KEY``, the embedder's own) are read from the environment
+    again and need not be passed.
 
     Args:
-        withheld: ``api_key`` and ``headers`` of a server; ``embedder``, if it is a function, or a spec with a key; an
-            ``llm`` that is an object; ``mem0`` with ``api_key`` or ``local_mem0_config``; ``store``, where the memory
-            was built over a store of another package; ``storage`` for an ``ExternalMemory`` over such a storage.
+        withheld: ``api_key`` and ``headers`` of a server; ``embedder``, if it is a function, or a spec with a key;
+            ``llm``, if it is an object; ``mem0`` with ``api_key`` or ``local_mem0_config``; ``store``, if the memory
+            uses a store of another package; ``storage``, if an ``ExternalMemory`` uses a third-party storage.
 
     Raises:
         UnsupportedCrewAIError: CrewAI until 1.9.3 has no checkpoints.
@@ -63,10 +64,10 @@ def restoring(**withheld: Unpack[Withheld]) -> Iterator[None]:
 
 
 def withheld(name: str) -> Any:
-    """What was given by :func:`restoring`.
+    """The value that :func:`restoring` passes under this name; a dot reaches into a mapping.
 
     Raises:
-        ConfigurationError: nothing was given by this name.
+        ConfigurationError: no value has this name.
     """
     given: Any = _given.get()
     for part in name.split("."):
@@ -85,9 +86,9 @@ def withheld(name: str) -> Any:
 
 
 class Share:
-    """One restored memory's share in a store, which all memories that were restored from it have in common.
+    """The reference of one restored memory to its store, which all memories with the same spec share.
 
-    A restored crew has its memory several times: as the crew's, and as its agents'.
+    A restored crew holds its memory several times: in the crew and in each agent.
     """
 
     def __init__(self, opened: _Opened, *, is_view: bool) -> None:
@@ -95,7 +96,7 @@ class Share:
         self._is_view = is_view
 
     def close(self) -> None:
-        """Give the share back. With the last one of a memory that is no view, the store is closed."""
+        """Release the share. The store is closed when only shares of views are left."""
         with _lock:
             self._opened.shares.discard(self)
             if any(not share._is_view for share in self._opened.shares):
@@ -118,18 +119,18 @@ _opened: Final[dict[str, _Opened]] = {}
 def reopened(
     place: Mapping[str, Any], *, is_view: bool = False, vectors: bool = False
 ) -> tuple[MemoryStore, Share | None]:
-    """The store that was described, in its scope.
+    """Open the described store, bound to its scope.
 
     Args:
-        place: what :func:`.checkpoint_recipe.described` returned.
-        is_view: of a memory that is a view of another one; its share keeps no store open.
-        vectors: vectors come from CrewAI.
+        place: the result of :func:`.checkpoint_recipe.described`.
+        is_view: whether the memory is a view of another one. A view's share does not keep the store open.
+        vectors: whether CrewAI provides the vectors.
 
     Returns:
-        The store, and the share in it, which closes it; ``None`` for a store that was given.
+        The store, and the share that closes it. The share is ``None`` for a store passed to :func:`restoring`.
 
     Raises:
-        ConfigurationError: something is needed that was not given; the message names it.
+        ConfigurationError: a value is missing; the message names it.
         StoreError, EmbedderError: the store cannot be opened.
     """
     if "store" in place["needs"]:
@@ -161,13 +162,13 @@ def _in_environment(need: str) -> bool:
 def _open(options: Mapping[str, Any], needs: list[str], vectors: bool) -> MemoryStore:
     given: Any = {name: value for name, value in options.items() if value is not None or name == "embedder"}
     config = MemoryConfig.build(**given)
-    # The environment of this process fills in what was left out. It must not change whose memory it is, nor send a key
-    # to a server that was asked without one.
+    # The environment of this process provides the missing options. It must not change the memory's owner, and must not
+    # send a key to a server that was used without one.
     changed: dict[str, Any] = {"project_id": None, "org_id": None}
     if not {"api_key", "environment:api_key"} & set(needs):
         changed["api_key"] = None
     config = config.model_copy(update=changed)
-    vars(config).pop("server", None)  # which was worked out of what has changed
+    vars(config).pop("server", None)  # a cached property, computed from the old values
     try:
         return open_configured(config, external_vectors=vectors)
     except EmbedderUnavailableError as error:

@@ -1,9 +1,9 @@
-"""``use_scope`` in the threads that CrewAI starts.
+"""Carries ``use_scope`` into the threads that CrewAI starts.
 
-Below 1.12 CrewAI runs a task with ``async_execution=True``, and an agent with ``max_execution_time``, in a thread
-without the caller's context. Memory would refuse to work there, because nobody says whose it is. The methods that run
-in those threads are looked up by the thread that starts them; so a method that takes the context along when it is
-looked up closes the gap. 1.12 and later do the same themselves, but for tools below ``akickoff``.
+Before 1.12 CrewAI runs a task with ``async_execution=True``, and an agent with ``max_execution_time``, in a thread
+without the caller's context. A memory would raise ``MissingScopeError`` there. The starting thread looks up the
+methods that run in the new thread. A descriptor therefore captures the context at that lookup. CrewAI 1.12 and later
+carry the context themselves, except for tools below ``akickoff``.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ POOLS: Final = (
     "crewai.memory.recall_flow",
     "crewai.memory.unified_memory",
 )
-"""Modules that give work to pools, since 1.10: several calls of tools at once, and CrewAI's own memory."""
+"""Modules that submit work to thread pools since 1.10: concurrent tool calls, and CrewAI's own memory."""
 
 
 class _TakesItsContext:
-    """A method that runs in the context of the thread that looked it up, if another thread calls it."""
+    """A descriptor. If another thread calls the method, it runs in the context of the thread that looked it up."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
@@ -51,7 +51,7 @@ class _TakesItsContext:
 
 
 def carry_context() -> None:
-    """Make CrewAI's threads inherit the caller's context, where this version of it does not see to that. Idempotent."""
+    """Make CrewAI's threads inherit the caller's context, in versions that do not do so themselves. Idempotent."""
     _carry_into_tools()
     if installed() >= CONTEXT_FOLLOWS_SINCE:
         return
@@ -71,8 +71,11 @@ _CARRIES: Final = "__carries_context__"
 
 
 def _carry_into_tools() -> None:
-    """An awaited tool that is a blocking function runs in a thread of the loop's pool, without the caller's context
-    (``CrewStructuredTool.ainvoke``, 0.203.2 to 1.15.30)."""
+    """Carry the context into awaited tools.
+
+    ``CrewStructuredTool.ainvoke`` runs a blocking function in a thread of the loop's pool, without the caller's
+    context (0.203.2 to 1.15.30).
+    """
     from crewai.tools.structured_tool import CrewStructuredTool
 
     ainvoke = CrewStructuredTool.ainvoke
@@ -97,8 +100,8 @@ def _carry_into_tools() -> None:
 
 
 def _contexts_of(tool: Any) -> list[contextvars.Context]:
-    """The contexts in which the function of a tool is to be called next. A tool belongs to one run at a time, so calls
-    that are made at once may take each other's."""
+    """The contexts for the next calls of a tool's function. A tool belongs to one run at a time, so concurrent calls
+    may exchange their contexts."""
     function = tool.func
     contexts: list[contextvars.Context] | None = getattr(function, _CARRIES, None)
     if contexts is None:
@@ -121,7 +124,7 @@ def _in_contexts(function: Callable[..., Any], contexts: list[contextvars.Contex
 
 
 class _CarryingPool(ThreadPoolExecutor):
-    """A pool whose threads work in the context of whoever gives them the work."""
+    """A thread pool that runs each function in the context of the thread that submitted it."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         return super().submit(contextvars.copy_context().run, fn, *args, **kwargs)

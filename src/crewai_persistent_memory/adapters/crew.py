@@ -1,7 +1,7 @@
 """CrewAI's ``Crew`` with ``external_memory=``, on every version.
 
-From 1.10 on CrewAI drops that argument without a word. Until 1.9.3 it takes it, and with ``memory=True`` fills a local
-Chroma beside it.
+CrewAI 1.10 and later ignore that argument silently. CrewAI until 1.9.3 accepts it, and with ``memory=True`` also
+fills a local Chroma database.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from .version import is_unified
 class Crew(crewai.Crew):
     """A crew whose ``external_memory`` is its memory.
 
-    ``memory=True`` beside it means the same: all that CrewAI would remember itself is remembered there. On CrewAI
-    until 1.9.3 it takes the place of short-term and entity memory, and long-term memory stays CrewAI's; ``memory=`` may
-    be the memory itself, as it is from 1.10 on. A memory that is given by name (``entity_memory=``, ...) is used;
-    ``None`` is none.
+    ``memory=True`` in addition changes nothing: the external memory also replaces the memories that CrewAI would
+    create. On CrewAI until 1.9.3 it replaces short-term and entity memory; long-term memory stays CrewAI's. There,
+    ``memory=`` may also be the memory itself, as in 1.10 and later. A memory passed by name (``entity_memory=``, ...)
+    is used as it is, and ``None`` disables it.
 
     Raises:
-        ConfigurationError: ``external_memory`` is no memory, or ``memory`` is another one.
+        ConfigurationError: ``external_memory`` is not a memory, or ``memory`` is a different memory.
     """
 
     if is_unified():
@@ -41,12 +41,12 @@ class Crew(crewai.Crew):
     if not is_unified():
 
         def reset_memories(self, command_type: str) -> None:
-            """CrewAI's, and ``"memory"`` as CrewAI names it from 1.10 on."""
+            """CrewAI's method, which also accepts ``"memory"``, the name since 1.10."""
             super().reset_memories("external" if command_type == "memory" else command_type)
 
 
 def remembering_there(values: dict[str, Any]) -> dict[str, Any]:
-    """A crew's arguments, with ``external_memory`` as its memory in this CrewAI's terms. Idempotent."""
+    """A crew's arguments with ``external_memory`` moved to the arguments that this CrewAI reads. Idempotent."""
     return _unified(values) if is_unified() else _contextual(values)
 
 
@@ -79,7 +79,8 @@ def _contextual(values: dict[str, Any]) -> dict[str, Any]:
         return values
     _refuse_two(external, memory)
     if not isinstance(external, PersistentMemory):
-        # CrewAI's own class over a storage of ours: it would hold the crew, which then cannot be dumped or copied.
+        # CrewAI's own class over a storage of ours would hold a reference to the crew, and the crew could then be
+        # neither dumped nor copied.
         external = ExternalMemory(storage=storage)
     return {**replaced_memories(storage), **values, "external_memory": external, "memory": False}
 

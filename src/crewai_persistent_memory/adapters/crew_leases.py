@@ -1,4 +1,4 @@
-"""Which run CrewAI's objects work for at this moment, and whose run they worked for last."""
+"""Leases on CrewAI's objects: the runs that use an object now, and the owners of its last run."""
 
 from __future__ import annotations
 
@@ -28,21 +28,23 @@ class _Lease:
 
 
 class Leases:
-    """Objects by identity: CrewAI's are pydantic models, which are equal when their fields are, and not hashable."""
+    """Leases by object identity. CrewAI's objects are pydantic models: they compare by fields and are not hashable."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._leases: dict[int, _Lease] = {}
 
     def acquire(self, objects: Iterable[Any], run: Run) -> list[tuple[Any, Owners | None]]:
-        """Take objects for a run, all or none. A run that was started inside another one may share its objects if it is
-        for the same owners or for some of them. Runs without any owner, which use no memory, may share them too.
+        """Lease all objects for a run, or none.
+
+        A run started inside another run may share its objects if its owners are the same or a subset. Runs without
+        owners, which use no memory, may share objects too.
 
         Returns:
-            The objects that no other run holds, each with the owners of the run before.
+            The objects that no other run holds, each with the owners of its previous run.
 
         Raises:
-            CrewInUseError: another run has one of them.
+            CrewInUseError: another run holds one of them.
         """
         with self._lock:
             leases = [(each, self._lease(each)) for each in objects]
@@ -57,7 +59,7 @@ class Leases:
             return free
 
     def release(self, objects: Iterable[Any], run: Run) -> list[Any]:
-        """Give the objects of a run back. Returns those that no run holds any more."""
+        """Release the objects of a run. Returns the objects that no run holds any more."""
         with self._lock:
             leases = [(each, self._lease(each)) for each in objects]
             for _, lease in leases:
@@ -66,8 +68,8 @@ class Leases:
 
     @contextmanager
     def still_held(self, run: Run) -> Iterator[None]:
-        """Around a part of a run's work that may go on when the run has ended: a task in a thread, after another one
-        has failed."""
+        """Hold a run's objects in the block, also after the run has ended. A task in a thread continues, for example,
+        after another task has failed."""
         objects = list(run.objects)
         self.acquire(objects, run)
         try:
@@ -77,13 +79,13 @@ class Leases:
                 leftovers.close(each)
 
     def owners(self, each: Any) -> Owners | None:
-        """Whose run an object works for, or worked for last; ``None`` if it has worked for none."""
+        """The owners of an object's current or last run; ``None`` if no run has used it."""
         with self._lock:
             lease = self._leases.get(id(each))
             return None if lease is None or lease.reference() is not each else lease.owners
 
     def forget_all(self) -> None:
-        """Begin anew, in a process that has just been forked."""
+        """Drop all leases, in a forked child process."""
         self._lock = threading.RLock()
         self._leases = {}
 
@@ -107,12 +109,12 @@ def _may_share(run: Run, other: Run) -> bool:
 
 leases: Final = Leases()
 if hasattr(os, "register_at_fork"):
-    # No run goes on in a forked child, and a lock that another thread held is never released there.
+    # No run continues in a forked child. A lock that another thread held is never released there.
     os.register_at_fork(after_in_child=leases.forget_all)
 
 
 def refusal(each: Any) -> str:
-    """Why an object is refused, and what to use."""
+    """The text of the error for an object in use, with the remedy."""
     kind = next((base.__name__ for base in type(each).__mro__ if base.__module__.startswith("crewai.")), "object")
     about = str(getattr(each, "role", None) or getattr(each, "name", None) or "").strip()
     named = f"this {kind} ({about})" if about else f"this {kind}"

@@ -1,4 +1,4 @@
-"""Which memories of a crew, an agent or a flow are kept by this package."""
+"""Finds the memories of this package in a crew, an agent or a flow."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from .storage import PersistentStorage
 from .version import is_unified
 
 _OF_A_CREW: Final = ("_memory", "_external_memory", "_entity_memory", "_short_term_memory")
-"""Since 1.10 the first; until 1.9.3 the others."""
+"""Attributes of a crew: the first since 1.10, the others until 1.9.3."""
 
 
 def store_of(memory: Any) -> MemoryStore | None:
-    """The store below one of CrewAI's memories or views of one; ``None`` if it is not of this package."""
+    """The store of a memory or of a view; ``None`` if the memory is not from this package."""
     if not is_unified():
         storage = getattr(memory, "storage", None)
         return storage.store if isinstance(storage, PersistentStorage) else None

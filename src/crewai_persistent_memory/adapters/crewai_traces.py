@@ -1,10 +1,10 @@
-"""CrewAI's traces are collected only where somebody asked for them.
+"""Makes CrewAI collect traces only with explicit consent.
 
-CrewAI traces a machine's *first* execution without being asked: from the import, or the first crew or flow, on it
-buffers every event of the process, with the texts that were saved and recalled, to offer an upload at a prompt when a
-crew ends. An event outside a crew stays in the buffer for good (16 kB for each recall), and no switch ends it, not
-``CREWAI_DISABLE_TELEMETRY``, ``OTEL_SDK_DISABLED`` or ``CREWAI_TRACING_ENABLED=false`` (seen in 0.203.2 to 1.15.30).
-Here it ends: nothing is buffered, and no prompt is shown, unless tracing is asked for in words.
+CrewAI traces the *first* execution on a machine without consent. It buffers every event of the process, with the
+saved and recalled texts, and offers to upload them when a crew ends. Events outside a crew stay in the buffer until the
+process ends (16 kB for each recall). No setting stops it, not even ``CREWAI_DISABLE_TELEMETRY``, ``OTEL_SDK_DISABLED``
+or ``CREWAI_TRACING_ENABLED=false`` (seen in 0.203.2 to 1.15.30). With this module CrewAI buffers no event and shows
+no prompt unless the application or the user has enabled tracing.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _AUTOMATIC: Final = "should_auto_collect_first_time_traces"
 
 class _Asked:
     by_a_crew = False
-    """A crew or a flow was built with ``tracing=True``. CrewAI's listener then hears every event of the process."""
+    """Whether a crew or a flow was built with ``tracing=True``. CrewAI then traces every event of the process."""
 
 
 def install() -> None:
-    """Idempotent. What was buffered before this call, unasked, is dropped."""
+    """Disable traces without consent, and drop the events buffered so far. Idempotent."""
     listener: Any = trace_listener.TraceCollectionListener
     if getattr(listener.setup_listeners, "of_this_package", False):
         return
@@ -46,8 +46,11 @@ def install() -> None:
 
 
 def is_asked_for() -> bool:
-    """True if somebody asked for traces: ``CREWAI_TRACING_ENABLED=true``, ``tracing=True`` of a crew or a flow, consent
-    that CrewAI has stored, or telemetry that was left on in words, ``CREWAI_DISABLE_TELEMETRY=false``."""
+    """Whether traces are enabled explicitly.
+
+    That is one of ``CREWAI_TRACING_ENABLED=true``, ``tracing=True`` of a crew or a flow, consent stored by CrewAI, or
+    ``CREWAI_DISABLE_TELEMETRY=false``.
+    """
     return (
         _Asked.by_a_crew
         or _telemetry_is_wanted()
@@ -61,18 +64,18 @@ def _telemetry_is_wanted() -> bool:
 
 
 def _ask(*names: str) -> Any:
-    """The answer of CrewAI's function of the first of these names that this version has."""
+    """Call the first of these functions that this CrewAI has, and return its result."""
     found = next((getattr(utils, name) for name in names if hasattr(utils, name)), None)
     return found is not None and found()
 
 
 def _knows_context() -> bool:
-    """Whether CrewAI notes in a context variable that a crew is traced (1.6.1 does, 1.0.0 does not)."""
+    """Whether CrewAI has a context variable for "this crew is traced" (1.6.1 has it, 1.0.0 does not)."""
     return hasattr(utils, "is_tracing_enabled_in_context")
 
 
 def _replace_everywhere(automatic: Callable[[], bool]) -> None:
-    """Modules of CrewAI hold the function by its name."""
+    """Replace the function in every module of CrewAI that has imported it."""
 
     @functools.wraps(automatic)
     def unasked() -> bool:
@@ -86,7 +89,7 @@ def _replace_everywhere(automatic: Callable[[], bool]) -> None:
 def _only_if_asked(setup: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
     @functools.wraps(setup)
     def with_consent(self: Any, bus: Any) -> None:
-        # Until 1.0 a crew sets this up only if it is to be traced, and nothing else tells what it was built with.
+        # Until 1.0 a crew calls this only if it is to be traced. The arguments of the crew are not available here.
         if not _knows_context() or _ask("is_tracing_enabled_in_context"):
             _Asked.by_a_crew = True
         if is_asked_for() or _ask("is_tui_mode"):

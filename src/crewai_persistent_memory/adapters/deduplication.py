@@ -1,6 +1,6 @@
 """Texts as entries: the same text with the same fields is the same entry, on both generations of CrewAI.
 
-CrewAI hands over texts, fields and messages that a store may be unable to hold; they are made storable here.
+CrewAI passes texts, fields and messages that a store may be unable to hold. This module makes them storable.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ _PIECE: Final = 100_000
 
 
 def entries_of(contents: Sequence[str], about: EntryFields) -> list[MemoryEntry]:
-    """One entry per text. A text that is said again with the same fields is the same entry with a newer date, so a task
-    that runs every hour, or is retried, makes no copies.
+    """One entry per text. The same text with the same fields has the same id and a newer date.
+
+    A task that runs every hour, or is retried, therefore makes no copies.
 
     Raises:
         InvalidEntryError: a content or the metadata cannot be stored.
@@ -30,7 +31,7 @@ def entries_of(contents: Sequence[str], about: EntryFields) -> list[MemoryEntry]
     check_metadata(about["metadata"])
     now = utcnow()
     entries = {}
-    # A blank text beside others says nothing, and must not take the others with it.
+    # A blank text among others is dropped, so that it does not make the whole batch fail.
     said = [content for content in contents if not isinstance(content, str) or content.strip()] or contents
     for content in said:
         check_text("content", content, allow_blank=False)
@@ -40,8 +41,8 @@ def entries_of(contents: Sequence[str], about: EntryFields) -> list[MemoryEntry]
 
 
 def _id(content: str, about: EntryFields) -> str:
-    """The hash of the canonical JSON of ``[path, categories, metadata, source, private, content]``, and of the kind if
-    it is not the usual one."""
+    """The hash of the canonical JSON of ``[path, categories, metadata, source, private, content]``. A kind other than
+    the default is hashed too."""
     fields = [about["path"], about["categories"], about["metadata"], about["source"], about["private"]]
     kind = about.get("kind", MEMORY)
     digest = hashlib.blake2b(canonical_json(fields)[:-1].encode(), digest_size=16)
@@ -53,19 +54,19 @@ def _id(content: str, about: EntryFields) -> str:
 
 
 def accepted(text: str, about: EntryFields) -> MemoryEntry:
-    """The entry that stands for a text which a store has accepted and is still at work on.
+    """A placeholder entry for a text that the store has accepted and is still processing.
 
-    CrewAI's tool reads the fields of what ``remember`` returns, and takes ``None`` for a failure.
+    CrewAI's tool reads the fields of the result of ``remember``, and treats ``None`` as a failure.
 
     Returns:
-        The text and fields as they were given. Its id is of no entry of the store.
+        An entry with the given text and fields. No entry in the store has its id.
     """
     fields: Any = storable_fields(about)
     return MemoryEntry(id=str(uuid.uuid4()), content=storable_text(text), **fields)
 
 
 def storable_fields(about: EntryFields) -> EntryFields:
-    """The fields of what CrewAI hands over, with text in place of what a store cannot hold, so that a text is not lost
+    """The fields that CrewAI passes, with text in place of values that a store cannot hold. A text is thus not lost
     because of its fields."""
     storable = about.copy()
     storable["metadata"] = storable_metadata(about["metadata"])

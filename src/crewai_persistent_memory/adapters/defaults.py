@@ -1,6 +1,6 @@
 """The options that :func:`register` sets for the whole process, and the memory that stands for ``memory=True``.
 
-They hold for what is built by name or by default. A memory that is built from options of its own reads none of them.
+They apply to memories that CrewAI builds by name or by default. A memory with options of its own ignores them.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from .provider_config import NAME, ProviderConfig, parse_config
 
 @dataclass(frozen=True)
 class Defaults:
-    """What a process has registered.
+    """The registered options of a process.
 
     Attributes:
-        options: of :class:`MemoryConfig`, for what is built by name or by default.
-        on_error: what a memory that fails inside a crew means for the crew.
-        replace_crewais: whether they also stand for ``memory=True`` and every memory that CrewAI builds itself.
+        options: options of :class:`MemoryConfig`, for memories built by name or by default.
+        on_error: the crew's reaction when its memory fails.
+        replace_crewais: whether they also apply to ``memory=True`` and to every memory that CrewAI builds itself.
     """
 
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
@@ -43,16 +43,16 @@ _process: Final = _Process()
 
 
 def current() -> Defaults:
-    """What is registered at this moment."""
+    """The options that are registered now."""
     return _process.defaults
 
 
 def set_defaults(defaults: Defaults) -> Any:
-    """Register ``defaults`` in place of what was registered.
+    """Register ``defaults`` in place of the registered options.
 
     Returns:
-        The memory that stood for ``memory=True`` until now, ``None`` if nobody has asked for it. It stays open: crews
-        may have it.
+        The memory that stood for ``memory=True`` until now; ``None`` if none was built. It stays open, because crews
+        may use it.
     """
     with _process.lock:
         memory, _process.memory = _process.memory, None
@@ -74,8 +74,8 @@ def default_memory(build: Callable[..., Any]) -> Any:
 
 
 def with_defaults(options: Mapping[str, Any]) -> dict[str, Any]:
-    """``options`` over the registered ones. A store named in ``options`` replaces a registered store, with all that is
-    said about that one: its key is not for another server."""
+    """``options`` merged over the registered ones. A store named in ``options`` also drops all registered options of
+    the registered store, so that its key is never sent to another server."""
     registered = _process.defaults.options
     if _names_a_store(options) and _names_a_store(registered):
         registered = {name: value for name, value in registered.items() if name not in ABOUT_A_STORE}
@@ -83,8 +83,8 @@ def with_defaults(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def options_of(published: Mapping[str, Any]) -> dict[str, Any]:
-    """The keyword arguments of ``PersistentMemory`` for a published configuration. What ``"persistent"`` leaves out
-    comes from :func:`register`.
+    """The keyword arguments of ``PersistentMemory`` for a published configuration. For ``"persistent"``, missing
+    options come from :func:`register`.
 
     Raises:
         ConfigurationError: see :func:`.provider_config.parse_config`.

@@ -1,4 +1,4 @@
-"""Saves and recalls of ours on CrewAI's event bus and in the log, as CrewAI's own ``Memory`` reports its."""
+"""Reports saves and recalls on CrewAI's event bus and in the log, with the events of CrewAI's own ``Memory``."""
 
 from __future__ import annotations
 
@@ -29,8 +29,10 @@ logger = logging.getLogger("crewai_persistent_memory")
 
 @contextmanager
 def logged(what: str, memory: object) -> Iterator[None]:
-    """CrewAI goes on without memory when it fails (an event says so, few read it): say it in the log as well, and tell
-    the run, which fails where the memory says ``on_error="raise"``."""
+    """Log a failure of the memory, and record it in the run.
+
+    CrewAI emits an event for the failure and continues without memory. A run with ``on_error="raise"`` fails.
+    """
     try:
         yield
     except Exception as error:
@@ -67,7 +69,7 @@ def save_events(source: object, value: str, metadata: dict[str, Any] | None, age
 
 @contextmanager
 def query_events(source: object, query: str, limit: int) -> Iterator[list[Any]]:
-    """Report the recall done in the block, which puts what it found, CrewAI's matches, into the list it is given."""
+    """Report the recall done in the block. The block appends its matches to the list that this yields."""
     crewai_event_bus.emit(source, MemoryQueryStartedEvent(query=query, limit=limit, source_type=SOURCE_TYPE))
     start = time.perf_counter()
     results: list[Any] = []

@@ -1,4 +1,4 @@
-"""``ExternalMemory`` as CrewAI had it until 1.9.3, for code that was written for it, on every version."""
+"""``ExternalMemory`` with the arguments of CrewAI's class (until 1.9.3), on every version of CrewAI."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from .version import is_unified
 
 
 class ExternalMemory(PersistentMemory):
-    """A :class:`PersistentMemory`, by the arguments of CrewAI's class.
+    """A :class:`PersistentMemory` with the arguments of CrewAI's class.
 
     Args:
-        storage: a :class:`PersistentStorage`, or a store that is open already (:func:`open_store`). A storage of
-            somebody else's is used as CrewAI used it: what is built then is no memory of this package and has no scope.
-        embedder_config: ``{"provider": "mem0", "config": {...}}`` as Mem0 publishes it, or ``"persistent"`` (or
+        storage: a :class:`PersistentStorage`, or an open store (:func:`open_store`). With a third-party storage, the
+            result is not a memory of this package and has no scope; the storage is used as CrewAI used it.
+        embedder_config: ``{"provider": "mem0", "config": {...}}`` in Mem0's published form, or ``"persistent"`` (or
             ``"qdrant"``) with the options of :class:`PersistentMemory`.
 
     Raises:
-        ConfigurationError: not exactly one of them, or see :meth:`PersistentMemory.from_config`.
+        ConfigurationError: both or neither are given, or see :meth:`PersistentMemory.from_config`.
     """
 
     _recipe_of = "external"
@@ -67,7 +67,7 @@ def _options_of(storage: PersistentStorage) -> dict[str, Any]:
 
 
 def _is_foreign(storage: Any) -> bool:
-    """A storage by CrewAI's contract that is none of ours."""
+    """Whether it is a third-party storage with the methods of CrewAI's ``Storage``."""
     if isinstance(storage, (PersistentStorage, MemoryStore)):
         return False
     return all(callable(getattr(storage, name, None)) for name in ("save", "search", "reset"))

@@ -1,4 +1,4 @@
-"""What is asked of CrewAI's own LLM flows (>= 1.10). ``unified/llm_pipeline.py`` asks them."""
+"""The interface to CrewAI's own LLM flows (>= 1.10). ``unified/llm_pipeline.py`` implements it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Pipeline(Protocol):
 
     @property
     def extracts(self) -> bool:
-        """Whether CrewAI's LLM decides what is remembered."""
+        """Whether CrewAI's LLM extracts the memories from a text."""
 
     def bound(self) -> Pipeline:
-        """The same, fixed to the scope of this moment, for threads that may have no context."""
+        """This pipeline bound to the current scope, for threads without the caller's context."""
 
     def remember(self, content: str, **fields: Any) -> MemoryRecord | None: ...
 
@@ -33,13 +33,13 @@ class Pipeline(Protocol):
         """Save in the background."""
 
     def pending(self) -> list[Future[Any]]:
-        """The background saves that are not done."""
+        """The unfinished background saves."""
 
 
 async def awaited(saves: list[Future[Any]]) -> None:
     """Wait for background saves, on an event loop."""
     futures = [asyncio.wrap_future(save) for save in saves]
     for future in futures:
-        # Its error was reported when it came. Without this asyncio would report it again, as one that nobody saw.
+        # The error has been reported already. Without this, asyncio would report it again as never retrieved.
         future.add_done_callback(lambda done: done.cancelled() or done.exception())
     await asyncio.wait(futures)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from .version import is_unified
 
-# The public methods of both are those of ``memory_api``. Type checkers are shown one of them.
+# Both classes have the public methods of ``memory_api``. Type checkers see the first one.
 if TYPE_CHECKING or is_unified():
     from .unified.memory import PersistentMemory
 else:

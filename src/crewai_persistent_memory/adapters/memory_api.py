@@ -42,7 +42,7 @@ def blocking(steps: Callable[Concatenate[MemoryOperations, P], Steps[T]]) -> Cal
 def awaiting(
     steps: Callable[Concatenate[MemoryOperations, P], Steps[T]],
 ) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
-    """A method that awaits the operation: no thread is held meanwhile, except by CrewAI's own LLM flows."""
+    """A method that awaits the operation. It occupies no thread meanwhile, except in CrewAI's own LLM flows."""
 
     @functools.wraps(steps)
     async def method(self: Any, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -53,7 +53,7 @@ def awaiting(
 
 
 def _named(method: Any, steps: Callable[..., Any], name: str) -> Any:
-    """``method`` with the signature of the operation, whose result is that of its steps."""
+    """``method`` with the signature of the operation. Its return type is the result of the steps."""
     signature = inspect.signature(steps)
     result = str(signature.return_annotation).removeprefix("Steps[").removesuffix("]")
     method.__signature__ = signature.replace(return_annotation=result)
@@ -62,7 +62,7 @@ def _named(method: Any, steps: Callable[..., Any], name: str) -> Any:
 
 
 class MemoryApi:
-    """What a memory can do, on every CrewAI. The class for each generation adds how it lives inside CrewAI."""
+    """The public methods of a memory. A subclass for each generation of CrewAI adapts it to CrewAI's base class."""
 
     remember = blocking(MemoryOperations.remember)
     aremember = awaiting(MemoryOperations.remember)
@@ -98,7 +98,7 @@ class MemoryApi:
     drain_writes = blocking(MemoryOperations.drain_writes)
     adrain_writes = awaiting(MemoryOperations.drain_writes)
 
-    # By the names of CrewAI until 1.9.3.
+    # The names in CrewAI until 1.9.3.
 
     save = blocking(MemoryOperations.save)
     asave = awaiting(MemoryOperations.save)
@@ -136,28 +136,27 @@ class MemoryApi:
 
     @property
     def store(self) -> MemoryStore:
-        """The store handle, bound as this memory is."""
+        """The store handle, bound to this memory's scope."""
         raise NotImplementedError
 
     @property
     def on_error(self) -> OnError:
-        """What a failure inside a crew means for the crew: ``"warn"`` or ``"raise"``."""
+        """The crew's reaction when this memory fails: ``"warn"`` or ``"raise"``."""
         raise NotImplementedError
 
     def crew_kwargs(self, *, long_term: bool = True) -> dict[str, Any]:
-        """What to splat into a crew, whatever the version of CrewAI: ``Crew(..., **memory.crew_kwargs())``.
+        """Keyword arguments for a crew, on every version of CrewAI: ``Crew(..., **memory.crew_kwargs())``.
 
         Args:
-            long_term: on CrewAI until 1.9.3, with its own long-term memory, and so with its evaluation of each answer,
-                an LLM call, from which entities are learned. It is a SQLite file that knows no users. Newer ones have
-                none.
+            long_term: use CrewAI's own long-term memory too. Only CrewAI until 1.9.3 has one: a SQLite file without
+                users. CrewAI then evaluates each answer with an LLM call, and learns entities from the evaluation.
         """
         raise NotImplementedError
 
     def scoped(self, scope: Scope = NO_SCOPE, **fields: Unpack[ScopeFields]) -> Self:
-        """This memory with more of the scope fixed, over the same store.
+        """This memory over the same store, with more scope fields fixed.
 
-        For a specialist who keeps its own: ``Agent(memory=memory.scoped(agent_id="chef"))`` (CrewAI >= 1.10).
+        An agent with a memory of its own: ``Agent(memory=memory.scoped(agent_id="chef"))`` (CrewAI >= 1.10).
 
         Args:
             scope: a whole scope, in place of the fields.
@@ -170,7 +169,7 @@ class MemoryApi:
         return self._over(self.store.scoped(scope, **fields))
 
     def scope(self, path: str) -> Self:
-        """A view of one path and what is below it: a memory that saves and finds there only."""
+        """A view: a memory that saves and finds only at this path and below it."""
         return self._viewing(narrowed(self._operations.paths.view, path))
 
     subscope = scope
@@ -180,16 +179,19 @@ class MemoryApi:
 
         Args:
             scopes: the paths.
-            categories: only memories that share one of these, unless a recall names its own.
-            read_only: save nothing. Otherwise a save into several paths names one with ``scope=``.
+            categories: only memories that have one of these, unless a recall names its own.
+            read_only: save nothing. Otherwise a save names one of several paths with ``scope=``.
         """
         operations = self._operations
         read_only = read_only or operations.read_only
         return self._viewing(sliced(operations.paths.view, scopes, categories, read_only=read_only))
 
     def close(self) -> None:
-        """Wait for pending saves, then flush and close the store. A memory from :meth:`scoped`, :meth:`scope` or
-        :meth:`slice`, or over a store that was given, closes nothing."""
+        """Wait for pending saves, then flush and close the store.
+
+        The store stays open if this memory comes from :meth:`scoped`, :meth:`scope` or :meth:`slice`, or was built
+        with ``store=``.
+        """
         run(self._closing())
 
     async def aclose(self) -> None:
