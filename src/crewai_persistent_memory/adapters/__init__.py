@@ -1,17 +1,17 @@
-"""CrewAI's side: one module per generation of its memory API. None knows a store's inside."""
+"""The adapters to CrewAI, for each generation of its memory API. They use the public interface of a store only."""
 
 import os
 
-# Nothing leaves a self-hosted set-up: CrewAI's telemetry is off unless the environment says something about it.
-# Here, because it must be set before crewai is imported: it reports its installation while it is imported.
+# A self-hosted set-up must send no data out, so CrewAI's telemetry is off unless the environment sets the variable.
+# It is set here, before crewai is imported, because CrewAI reports its installation during the import.
 os.environ.setdefault("CREWAI_DISABLE_TELEMETRY", "true")
 
 from .version import installed, is_unified
 
 
 def _install() -> None:
-    """Make what this CrewAI does fit for memories that belong to somebody. Idempotent."""
-    # A CrewAI this package does not know gives one sentence, before anything of it is touched.
+    """Wrap the methods of CrewAI that would mix the memories of different owners. Idempotent."""
+    # An unsupported CrewAI gives one clear error, before any of its classes is changed.
     installed()
     from . import (
         clean_copies,
@@ -33,7 +33,7 @@ def _install() -> None:
     run_guard.install()
     clean_copies.install()
     if is_unified():
-        # Whoever restores a crew has this package imported: a spec of ours says so where it is not.
+        # Restoring a crew requires this import. Without it, the text of the spec tells the user to import this package.
         from .unified import memory_substitution
 
         memory_substitution.install()

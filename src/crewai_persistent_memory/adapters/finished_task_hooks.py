@@ -1,8 +1,8 @@
 """Wraps the methods of CrewAI that save a task, to set ``finished_task`` while they run.
 
-A memory receives one text from CrewAI >= 1.10, and a value with metadata from an older one. In both, the agent's
-output may imitate the request, and the request the output. The methods that write them have the task, the agent and
-the output as objects, so they are wrapped (seen in 0.203.2 to 1.15.30):
+CrewAI >= 1.10 passes one text to a memory; older versions pass a value with metadata. In both, the agent's output may
+imitate the request, and the request may imitate the output. CrewAI's saving methods have the task, the agent and the
+output as objects, so this module wraps them (seen in 0.203.2 to 1.15.30):
 
 - ``_save_to_memory(output: AgentFinish)`` of the executor's base class, since 1.10; before, ``_create_external_memory``
   and ``_create_short_term_memory``;

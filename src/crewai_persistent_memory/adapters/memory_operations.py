@@ -1,15 +1,15 @@
-"""What a memory does, on every CrewAI, as steps: where an entry goes, what is reported, what CrewAI gets back.
+"""The operations of a memory as steps, for every CrewAI: paths of entries, events, and results in CrewAI's types.
 
-Every method is a generator. ``memory_api`` waits for its steps, blocking or awaiting, so nothing is decided twice. What
-differs between the generations of CrewAI comes in as values: :class:`.record_conversion.ResultTypes`, and the
+Every method is a generator. ``memory_api`` waits for its steps, blocking or awaiting, so each decision is written once.
+Differences between the generations of CrewAI are passed in as values: :class:`.record_conversion.ResultTypes`, and the
 :class:`Pipeline` that CrewAI has since 1.10.
 
-Saving goes one of three ways:
+A text is saved in one of three ways:
 
-- Without ``infer`` a text is kept as it is, at once, by any store.
+- Without ``infer``, every store saves the text unchanged, before the call returns.
 - With ``infer`` on Qdrant, CrewAI's LLM extracts, analyses and consolidates, in the background.
-- With ``infer`` on a store that extracts (Mem0), that store is given the messages; CrewAI's LLM is not asked, for the
-  text would be interpreted twice. From CrewAI 1.10 on, ``remember_many`` does that in the background.
+- With ``infer`` on a store that extracts memories (Mem0), the store receives the messages. CrewAI's LLM is not called,
+  because the text would be interpreted twice. Since CrewAI 1.10, ``remember_many`` does this in the background.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger("crewai_persistent_memory")
 
 CREWAI_THRESHOLD: Final = 0.6
-"""The ``score_threshold`` that CrewAI passes where nobody gave one. It is meant for cosines; the scores here are fused
-ranks, so it means none."""
+"""CrewAI's default for ``score_threshold``. It is meant for cosines. The scores here are fused ranks, so this value is
+treated as "no threshold"."""
 
 _MOST_CHILDREN: Final = 20
-"""Children of one path in ``tree()``, as in CrewAI's."""
+"""Maximum number of children of one path in ``tree()``, as in CrewAI's method."""
 
 
 @dataclass(frozen=True)
@@ -55,16 +55,16 @@ class MemoryOperations:
     """The operations of one memory, or of a view of one.
 
     Attributes:
-        store: where entries are kept, in the memory's scope.
-        source: CrewAI's memory (or storage), named by events and failures.
-        results: the types of what is returned.
+        store: the store handle, bound to the memory's scope.
+        source: CrewAI's memory (or storage), the source of events and failures.
+        results: the types of the results.
         read_only: save nothing.
-        touches: note that entries were read.
-        infers: the store is given messages, and decides what to remember.
-        paths: where in the store entries are saved and found.
-        kind: of what :meth:`save` saves and :meth:`search` finds.
-        default_importance: of an entry without one, 0…1.
-        pipeline: CrewAI's own, where this CrewAI has one.
+        touches: whether a recall updates the access times of its results.
+        infers: whether the store receives messages and extracts memories itself.
+        paths: the paths of the store at which entries are saved and found.
+        kind: the kind of entries that :meth:`save` saves and :meth:`search` finds.
+        default_importance: importance of an entry without one, 0…1.
+        pipeline: CrewAI's LLM flows, if this CrewAI has them.
     """
 
     store: MemoryStore
@@ -92,23 +92,23 @@ class MemoryOperations:
         agent_role: str | None = None,
         root_scope: str | None = None,
     ) -> Steps[MemoryRecord | None]:
-        """Remember a text. When this returns, it is kept.
+        """Remember a text. When this returns, the text is stored.
 
         Args:
             content: the text.
             scope: a path.
             categories: tags.
-            metadata: anything JSON can hold.
+            metadata: a mapping that JSON can hold.
             importance: 0…1.
-            source: where it comes from.
-            private: only for recalls that name the same source.
+            source: the origin of the text.
+            private: only recalls that name the same source find it.
             agent_role: for CrewAI's events.
-            root_scope: a path, in place of the memory's own.
+            root_scope: a path that replaces the memory's own.
 
         Returns:
-            The memory; of several that a store made of it, the first. While the store is still at work on it (Mem0):
-            the text and the fields as they were given, under an id that no entry has. ``None`` if the memory is
-            read-only, or if the store has found nothing worth remembering.
+            The memory; the first one if the store extracted several. If the store is still processing the text (Mem0),
+            a placeholder with the given text and fields, under an id that no entry has. ``None`` if the memory is
+            read-only, or if the store extracted nothing.
 
         Raises:
             InvalidEntryError, ScopeError, StoreError, EmbedderError: nothing was stored.
@@ -136,8 +136,8 @@ class MemoryOperations:
     ) -> Steps[list[MemoryRecord]]:
         """Remember several texts, see :meth:`remember`.
 
-        Without ``infer`` they are kept when this returns. With it, from CrewAI 1.10 on, they are analysed and saved in
-        the background, and the list is empty; :meth:`recall` waits for it.
+        Without ``infer``, they are stored when this returns. With ``infer``, since CrewAI 1.10, they are analysed and
+        saved in the background, and the list is empty. :meth:`recall` waits for background saves.
         """
         fields = RecordFields(scope, categories, metadata, importance, source, private, agent_role, root_scope)
         if self.read_only or not contents:
@@ -153,19 +153,22 @@ class MemoryOperations:
             return (yield from work(partial(self.pipeline.bound().remember_many, texts, **self._given(fields))))
 
     def extract_memories(self, content: str) -> Steps[list[str]]:
-        """The memories in a text: by the LLM with ``infer``; without, the text itself, freed of prompt wrapping. For a
-        store that extracts them itself it stays whole."""
+        """The memories in a text.
+
+        With ``infer`` the LLM extracts them. Without it, the result is the text without CrewAI's prompt around it. For
+        a store that extracts memories itself, the result is the whole text.
+        """
         if self.pipeline is not None and self.pipeline.extracts:
             return (yield from work(partial(self.pipeline.extract_memories, storable_text(content))))
         return handed_over(content) if self.infers else memory_texts(content)
 
     def save(self, value: Any, metadata: Mapping[str, Any] | None = None) -> Steps[None]:
-        """Keep what was said, as CrewAI's memories until 1.9.3 save it. Nothing of ``metadata`` is changed.
+        """Save an answer, with the arguments of CrewAI's memories until 1.9.3. ``metadata`` is not changed.
 
         Args:
-            value: what was said; an agent's answer.
-            metadata: anything JSON can hold. ``messages``, the conversation that led to the answer, is kept with the
-                value, freed of CrewAI's prompt; see :func:`.transcript.conversation`.
+            value: the text; an agent's answer.
+            metadata: a mapping that JSON can hold. Its ``messages``, the conversation before the answer, are saved
+                with the value, without CrewAI's prompt; see :func:`.transcript.conversation`.
 
         Raises:
             InvalidEntryError, ScopeError, StoreError, EmbedderError: nothing was stored.
@@ -185,13 +188,13 @@ class MemoryOperations:
         metadata: dict[str, Any] | None = None,
         importance: float | None = None,
     ) -> Steps[MemoryRecord]:
-        """Change fields of a memory; new content is embedded anew. A read-only memory changes nothing.
+        """Change fields of a memory. New content is embedded again. A read-only memory changes nothing.
 
         Returns:
-            The memory as it is now.
+            The memory after the change.
 
         Raises:
-            ValueError: no memory with this id is in the scope (and in the view).
+            ValueError: the scope (or the view) has no memory with this id.
             InvalidEntryError: a field cannot be stored.
         """
         entry = yield from self.store.steps.get(record_id)
@@ -224,17 +227,17 @@ class MemoryOperations:
         source: str | None = None,
         include_private: bool = False,
     ) -> Steps[list[MemoryMatch]]:
-        """What is remembered about ``query``, best first, of every kind.
+        """Memories of every kind that match ``query``, best first.
 
         Args:
             query: text.
-            scope: a path; only what is there and below it.
-            categories: only entries that share one of these.
-            limit: most results.
-            depth: ``"shallow"`` (default) is one hybrid search and no LLM; ``"deep"`` is CrewAI's own flow (>= 1.10),
-                which needs ``llm``.
-            source: private entries of this source are included.
-            include_private: all private entries are included.
+            scope: a path; only entries at it or below it.
+            categories: only entries that have one of these.
+            limit: maximum number of results.
+            depth: ``"shallow"`` (default) is one hybrid search without an LLM; ``"deep"`` is CrewAI's own flow
+                (>= 1.10), which needs ``llm``.
+            source: include private entries of this source.
+            include_private: include all private entries.
 
         Raises:
             ConfigurationError: ``"deep"`` without ``llm``, or on CrewAI until 1.9.3.
@@ -262,14 +265,15 @@ class MemoryOperations:
         source: str | None = None,
         include_private: bool = False,
     ) -> Steps[list[list[MemoryMatch]]]:
-        """Several recalls in one round trip, each with ``limit`` results at most; the lists in the queries' order.
+        """Several recalls in one round trip. The result is one list for each query, in the order of the queries.
 
-        Not ``recall_many``: CrewAI is to have a method of that name (its pull request 7666) whose answer is one list.
+        The name is not ``recall_many``, because CrewAI's pull request 7666 adds a method of that name that returns one
+        list.
 
         Args:
             queries: texts.
             scopes: one path for each query.
-            categories, limit, source, include_private: for all of them, see :meth:`recall`.
+            categories, limit, source, include_private: for each query, see :meth:`recall`.
 
         Raises:
             ScopeError, StoreError, EmbedderError: the search failed.
@@ -299,13 +303,12 @@ class MemoryOperations:
     def search(
         self, query: str, limit: int = 5, score_threshold: float = CREWAI_THRESHOLD
     ) -> Steps[list[dict[str, Any]]]:
-        """What is remembered about ``query``, best first, as CrewAI's memories until 1.9.3 give it.
+        """Memories that match ``query``, best first, in the format of CrewAI's memories until 1.9.3.
 
         Args:
             query: text.
-            limit: most results.
-            score_threshold: only results with at least this score, 0…1; 0.6, which CrewAI passes where nobody asked for
-                one, asks for none.
+            limit: maximum number of results.
+            score_threshold: minimum score of a result, 0…1. CrewAI's default, 0.6, means no threshold.
 
         Returns:
             Dicts with ``content``, ``memory`` (the same), ``metadata``, ``score`` (0…1) and ``id``.
@@ -332,12 +335,12 @@ class MemoryOperations:
         return list(map(search_result, entries))
 
     def list_records(self, scope: str | None = None, limit: int = 200, offset: int = 0) -> Steps[list[MemoryRecord]]:
-        """What is remembered at a path and below it, newest first.
+        """The memories at a path and below it, newest first.
 
         Args:
-            scope: the path; all of it if left out.
-            limit: most records.
-            offset: how many to leave out, the newest first.
+            scope: the path; by default all paths.
+            limit: maximum number of records.
+            offset: number of newest records to skip.
         """
         paths = self.paths.of(scope)
         if len(paths) == 1:
@@ -353,7 +356,7 @@ class MemoryOperations:
     # -- paths -----------------------------------------------------------------------------------------------------
 
     def info(self, path: str | None = None) -> Steps[ScopeInfo]:
-        """How much is remembered at a path and below it, with which categories, since when, and the paths below."""
+        """A summary of the records at a path and below it: number, categories and times, and the child paths."""
         infos = []
         for each in self.paths.of(path):
             infos.append((yield from self.store.steps.info(each or "/")))
@@ -369,7 +372,7 @@ class MemoryOperations:
         )
 
     def tree(self, path: str | None = None, max_depth: int = 3) -> Steps[str]:
-        """The paths below one as text, a line for each with its number of records, ``max_depth`` levels deep."""
+        """The paths below a path as text, ``max_depth`` levels deep. Each line has a path and its number of records."""
         lines: list[str] = []
 
         def walk(at: str, depth: int) -> Steps[None]:
@@ -384,14 +387,14 @@ class MemoryOperations:
         return "\n".join(lines)
 
     def list_scopes(self, path: str | None = None) -> Steps[list[str]]:
-        """The paths directly below one."""
+        """The child paths of a path."""
         children: list[str] = []
         for each in self.paths.of(path):
             children += yield from self.store.steps.children(each or "/")
         return children if self.paths.view is None else sorted(set(children))
 
     def list_categories(self, path: str | None = None) -> Steps[dict[str, int]]:
-        """The categories at a path and below it, with how many memories have each."""
+        """The categories at a path and below it, with the number of memories in each."""
         counts: dict[str, int] = {}
         for each in self.paths.of(path):
             found = yield from self.store.steps.categories(each)
@@ -409,17 +412,17 @@ class MemoryOperations:
         metadata_filter: dict[str, Any] | None = None,
         record_ids: list[str] | None = None,
     ) -> Steps[int]:
-        """Delete what matches all that is given; with nothing given, everything in the scope.
+        """Delete the memories that match all given filters; without filters, everything in the scope.
 
         Args:
-            scope: a path; what is there and below it.
-            categories: what shares one of these.
-            older_than: what was created before (naive is UTC).
-            metadata_filter: what has each of these values in its metadata.
-            record_ids: what has one of these ids; an empty list deletes nothing.
+            scope: a path; memories at it or below it.
+            categories: memories that have one of these.
+            older_than: memories created before this time (naive is UTC).
+            metadata_filter: memories whose metadata has each of these values.
+            record_ids: memories with one of these ids; an empty list deletes nothing.
 
         Returns:
-            How many there were.
+            The number of deleted memories.
         """
         filters: FilterArgs = {}
         if categories:
@@ -446,18 +449,18 @@ class MemoryOperations:
             yield from self.store.steps.reset(path)
 
     def reset_kind(self) -> Steps[None]:
-        """Delete what :meth:`save` has kept in the scope, and nothing else."""
+        """Delete the entries in the scope that have this memory's kind, and nothing else."""
         with logged("reset", self.source):
             for path in self.paths.of(None):
                 yield from self.store.steps.delete(kind=self.kind, path=path)
 
     def reset_all(self) -> Steps[None]:
-        """Delete everything that is visible in the scope, whatever the memory's ``root_scope``; of a view, what is in
-        the view."""
+        """Delete everything that is visible in the scope, also outside the memory's ``root_scope``. A view deletes only
+        the entries in the view."""
         yield from (self.reset() if self.paths.view is not None else replace(self, paths=WHOLE).reset())
 
     def drain_writes(self) -> Steps[None]:
-        """Wait for background saves. A failed one was reported when it failed and does not fail this call."""
+        """Wait for background saves. A failed save was already reported, and does not raise here."""
         pending = [] if self.pipeline is None else self.pipeline.pending()
         if pending:
             yield Call(partial(wait, pending), partial(awaited, pending))
@@ -465,8 +468,8 @@ class MemoryOperations:
     # -- inside ----------------------------------------------------------------------------------------------------
 
     def _save(self, contents: list[str], fields: RecordFields) -> Steps[list[MemoryRecord]]:
-        messages = [message for content in contents for message in messages_of(content)]  # of the texts as handed over
-        # Before CrewAI's events see it: pydantic takes no unpaired surrogates, and no keys but text.
+        messages = [message for content in contents for message in messages_of(content)]  # before the texts are changed
+        # Before the values go into CrewAI's events: pydantic refuses unpaired surrogates, and keys that are not text.
         contents, about = list(map(storable_text, contents)), storable_fields(self._about(fields, MEMORY))
         value = contents[0] if len(contents) == 1 else f"{len(contents)} memories"
         metadata = fields.metadata and dict(about["metadata"])
@@ -475,10 +478,10 @@ class MemoryOperations:
         return list(map(self.results.record_of, entries))
 
     def _keep(self, texts: Sequence[str], messages: Sequence[Message], about: EntryFields) -> Steps[list[MemoryEntry]]:
-        """Keep the texts, one entry each; a store that infers is given the messages instead.
+        """Store the texts, one entry each. A store that infers receives the messages instead.
 
         Returns:
-            What was remembered. Where the store is still at work on it: the texts, see :func:`accepted`.
+            The stored entries. If the store is still processing the messages: placeholders, see :func:`accepted`.
         """
         about = storable_fields(about)
         texts = list(map(storable_text, texts))
@@ -490,11 +493,11 @@ class MemoryOperations:
         return entries
 
     def _touch(self, ids: Iterable[str]) -> Steps[None]:
-        """Note that entries were read, without waiting for a store that takes its time."""
+        """Update the access times of entries, without waiting for a slow store."""
         try:
             yield from self.store.steps.touch(list(dict.fromkeys(ids)), background=True)
         except PersistentMemoryError as error:
-            # What was found is worth more than the note that it was read.
+            # A failed update of access times must not lose the results of the recall.
             logger.warning("access times were not updated: %s", error)
 
     def _about(self, fields: RecordFields, kind: str) -> EntryFields:
@@ -510,5 +513,5 @@ class MemoryOperations:
         }
 
     def _given(self, fields: RecordFields) -> dict[str, Any]:
-        """The fields for CrewAI's pipeline, which puts its own root before the path."""
+        """The fields for CrewAI's pipeline, which prefixes the path with the root itself."""
         return replace(fields, scope=self.paths.inner_place(fields.scope)).given()

@@ -1,4 +1,4 @@
-"""What ``PersistentMemory`` takes besides the options of a store, on either generation."""
+"""The arguments of ``PersistentMemory`` in addition to the options of a store, on both generations of CrewAI."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OUR_OPTIONS = frozenset(MemoryConfig.model_fields)
 
 
 class PersistentMemoryOptions(MemoryOptions, total=False):
-    """What ``PersistentMemory`` takes besides: an open store, and what CrewAI's ``Memory`` (>= 1.10) takes."""
+    """Options of a store, an open store, and the options of CrewAI's ``Memory`` (>= 1.10)."""
 
     store: MemoryStore
     on_error: OnError
@@ -33,15 +33,16 @@ class PersistentMemoryOptions(MemoryOptions, total=False):
 
 
 def besides_a_store(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that are not about a store or a scope."""
+    """The options that belong to the memory, not to its store or scope."""
     return {name: value for name, value in options.items() if name not in OUR_OPTIONS and name != "store"}
 
 
 def open_from(options: Mapping[str, Any]) -> MemoryStore:
-    """The store that the options mean: one already open (``store=``), or a new handle.
+    """The store for these options: the open one (``store=``), or a new handle.
 
     Raises:
-        ConfigurationError: both, or not a store; else see :func:`open_store`.
+        ConfigurationError: ``store`` and options of a store are both given, or ``store`` is not a store. See also
+            :func:`open_store`.
     """
     ours = cast(MemoryOptions, {name: value for name, value in options.items() if name in OUR_OPTIONS})
     store = options.get("store")
@@ -51,5 +52,5 @@ def open_from(options: Mapping[str, Any]) -> MemoryStore:
         raise ConfigurationError(f"store is a {type(store).__name__}: pass what open_store() returned")
     if ours:
         raise ConfigurationError(f"store= and {', '.join(ours)}= are both given: the store has its own, leave them out")
-    # The environment is not asked: it may name another store than the one that is open.
+    # The environment is not read here, because it may name another store than the open one.
     return store

@@ -1,8 +1,8 @@
 """CrewAI's memory tools over a memory of this package: never cached, and bound to the run that created them.
 
-The tool cache belongs to the crew and its agents, and lives as long as they do. It would answer one user's search with
-another user's results, a search after a save with the results from before the save, and a repeated save with "Saved"
-(on by default until 1.14.7, with ``Crew(cache=True)`` in 1.15.30).
+The tool cache belongs to the crew and its agents, and lives as long as they do. It would return one user's results to
+another user, and results from before a save after the save. It would also answer a repeated save with "Saved", without
+saving. The cache is on by default until 1.14.7, and with ``Crew(cache=True)`` in 1.15.30.
 
 CrewAI creates the tools at every kickoff and calls them in threads, under ``akickoff`` without the caller's context
 (1.10.1 to 1.15.30). The tools are therefore bound to the scope in which they are created.

@@ -1,7 +1,6 @@
 """Configuration given as data: ``{"provider": ..., "config": {...}}``, and storage specs such as ``qdrant://host/name``.
 
-A pure parser: what a configuration means depends on the configuration alone. What :func:`register` set is added by
-:mod:`.defaults`.
+A pure parser: the result depends on the configuration alone. :mod:`.defaults` adds the options of :func:`register`.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from ..config.mem0 import Mem0Options
 from ..errors import ConfigurationError
 
 NAME: Final = "persistent"
-"""The provider's name, and the storage spec, that mean "where :func:`register` or the environment says"."""
+"""The provider's name, and the storage spec, for a store that :func:`register` or the environment names."""
 
 PROVIDERS: Final = ("qdrant", NAME, "mem0")
 SCHEME: Final = "qdrant"
@@ -36,20 +35,20 @@ _SECRETS: Final = ("api_key", "headers")
 
 
 class ProviderConfig(NamedTuple):
-    """A configuration that was read: the provider, and the keyword arguments of ``PersistentMemory``."""
+    """A parsed configuration: the provider, and the keyword arguments of ``PersistentMemory``."""
 
     provider: str
     options: dict[str, Any]
 
 
 def parse_config(published: Mapping[str, Any]) -> ProviderConfig:
-    """Read ``{"provider": ..., "config": {...}}``, the form that CrewAI and Mem0 publish.
+    """Parse ``{"provider": ..., "config": {...}}``, the form that CrewAI and Mem0 publish.
 
-    For ``"mem0"`` everything that is about Mem0 itself (``api_key``, ``host``, ``local_mem0_config``, ...) goes into
-    ``mem0=``; the scope, ``infer``, ``includes``, ``excludes`` and ``custom_categories`` stay as they are.
+    For ``"mem0"``, Mem0's own options (``api_key``, ``host``, ``local_mem0_config``, ...) are moved into ``mem0=``. The
+    scope, ``infer``, ``includes``, ``excludes`` and ``custom_categories`` stay at the top level.
 
     Raises:
-        ConfigurationError: unknown provider or key, or no mapping.
+        ConfigurationError: a provider or key is unknown, or the value is not a mapping.
     """
     if not isinstance(published, Mapping):
         raise ConfigurationError(f"a configuration is a dict with provider and config, got {type(published).__name__}")
@@ -68,15 +67,15 @@ def parse_config(published: Mapping[str, Any]) -> ProviderConfig:
 
 
 def parse_spec(spec: str) -> dict[str, Any] | None:
-    """The options in a storage spec; ``None`` if it is not one of this package's.
+    """The options in a storage spec; ``None`` if the spec is not for this package.
 
-    ``persistent`` is where the options of :func:`register` or the environment say; ``qdrant://host:port/collection`` is
-    a server. Both may be followed by ``?name=value&…`` with options of ``OF_A_SPEC``: whose memory it is within the
-    project, and how it is ranked. Values may come from a request (percent-encoded), so a spec names no store.
+    ``persistent`` is the store that :func:`register` or the environment names. ``qdrant://host:port/collection`` is a
+    server. Both may continue with ``?name=value&…``, with options from ``OF_A_SPEC`` for the scope and the ranking.
+    Values may come from a request (percent-encoded), so these options cannot name a store.
 
     Raises:
-        ConfigurationError: the spec is this package's and cannot be read, holds a secret, or has an option that is not
-            for a spec.
+        ConfigurationError: the spec is for this package and malformed, holds a secret, or has an option that a spec
+            may not set.
     """
     url = urlsplit(spec)
     if url.scheme == SCHEME:
@@ -136,5 +135,5 @@ def _server_of(url: SplitResult) -> dict[str, Any]:
 
 
 def _secret_in_spec() -> ConfigurationError:
-    # CrewAI keeps the spec in the memory, and shows it.
+    # CrewAI stores the spec in the memory, and logs it.
     return ConfigurationError("a storage spec is shown in logs: set QDRANT_API_KEY, or register(api_key=...), instead")

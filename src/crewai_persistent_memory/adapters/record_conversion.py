@@ -1,7 +1,7 @@
-"""Entries as what CrewAI calls them: records, matches and scope infos, and why an entry was found.
+"""Converts entries to CrewAI's records, matches and scope infos, with the reasons of a match.
 
-The types are CrewAI's own from 1.10 on; the older generation has none, and gets dataclasses with the same attributes
-(``contextual/results.py``). Both are made of the fields that are worked out here.
+Since 1.10 the types are CrewAI's own. The older generation has none and uses dataclasses with the same attributes
+(``contextual/results.py``). This module computes the fields for both.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ F = TypeVar("F")
 
 @dataclass(frozen=True)
 class ResultTypes:
-    """The types of a generation's results. They take the fields of :func:`record_fields` and so on by name."""
+    """The result types of a generation. Their keyword arguments are the fields computed in this module."""
 
     record: type[MemoryRecord]
     match: type[MemoryMatch]
@@ -34,12 +34,12 @@ class ResultTypes:
 
 
 AS_DICTS: Final[Any] = ResultTypes(*[cast(Any, dict)] * 3)
-"""For a storage, whose methods return none of them."""
+"""For a storage, whose methods return none of these types."""
 
 
 @dataclass(frozen=True)
 class RecordFields:
-    """The fields that ``remember`` takes with a text, by CrewAI's names."""
+    """The arguments of ``remember`` besides the text, with CrewAI's names."""
 
     scope: str | None = None
     categories: list[str] | None = None
@@ -51,7 +51,7 @@ class RecordFields:
     root_scope: str | None = None
 
     def given(self) -> dict[str, Any]:
-        """Only what was given: CrewAI 1.10 does not know ``root_scope``."""
+        """Only the fields with a value, because CrewAI 1.10 has no ``root_scope``."""
         given = {name: value for name, value in vars(self).items() if value is not None}
         if "metadata" in given:
             given["metadata"] = dict(storable_metadata(given["metadata"]))
@@ -59,7 +59,7 @@ class RecordFields:
 
 
 def record_fields(entry: MemoryEntry) -> dict[str, Any]:
-    """An entry by the names that CrewAI gives the parts of a memory."""
+    """The fields of an entry under CrewAI's names."""
     [fields] = fields_of_records([entry])
     return fields
 
@@ -85,7 +85,7 @@ def fields_of_records(entries: Iterable[MemoryEntry]) -> list[dict[str, Any]]:
 
 
 def scope_info_fields(info: PathInfo) -> dict[str, Any]:
-    """What a store knows about a path, by CrewAI's names."""
+    """A store's summary of a path, under CrewAI's names."""
     return {
         "path": info.path,
         "record_count": info.count,
@@ -97,12 +97,12 @@ def scope_info_fields(info: PathInfo) -> dict[str, Any]:
 
 
 def matches_of(found: list[list[MemoryEntry]], half_life_days: float, results: ResultTypes) -> list[list[MemoryMatch]]:
-    """The matches for what was found, list by list.
+    """Lists of entries as lists of matches.
 
     Args:
         found: entries with their scores.
-        half_life_days: of recency; a younger entry was found for that, too.
-        results: their types.
+        half_life_days: half-life of recency, in days. For a younger entry, recency is one of the reasons of the match.
+        results: the result types.
     """
     now, half_life = utcnow(), timedelta(days=half_life_days)
     matches = []
@@ -126,7 +126,7 @@ def merged(found: Sequence[list[MemoryMatch]], limit: int) -> list[MemoryMatch]:
 
 
 def best_of(found: Sequence[list[F]], id_and_score: Callable[[F], tuple[str, float]], limit: int) -> list[F]:
-    """The best of several lists, each id once; one list alone as it is."""
+    """The best items of several lists, each id once. A single list is returned unchanged."""
     if len(found) == 1:
         return found[0]
     unique: dict[str, F] = {}
@@ -136,7 +136,7 @@ def best_of(found: Sequence[list[F]], id_and_score: Callable[[F], tuple[str, flo
 
 
 def search_result(entry: MemoryEntry) -> dict[str, Any]:
-    """What was found, as CrewAI's memories until 1.9.3 give it."""
+    """A search result in the format of CrewAI's memories until 1.9.3."""
     return {
         "id": entry.id,
         "content": entry.content,

@@ -1,4 +1,4 @@
-"""``register()``: this package known to CrewAI by name and in place of CrewAI's own memory, for each generation."""
+"""``register()``: makes CrewAI use this package by name, and in place of CrewAI's own memory."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ logger = logging.getLogger("crewai_persistent_memory")
 
 
 class _Replaced:
-    """What was in CrewAI before this module put something in its place."""
+    """CrewAI's original functions, which this module has replaced."""
 
     storage_factory: Any = None
 
 
 def register(*, default: bool = False, on_error: OnError = "warn", **options: Unpack[MemoryOptions]) -> None:
-    """Make this package known to CrewAI by name. Call it once, when the program starts; again to change it.
+    """Register this package with CrewAI under a name. Call it once at program start; another call replaces the first.
 
     - CrewAI until 1.9.3: ``ExternalMemory(embedder_config={"provider": "persistent", "config": {...}})``.
     - CrewAI since 1.14.7: ``Memory(storage="persistent")`` and
-      ``Memory(storage="qdrant://host:6333/collection?user_id=...")``. Other specs go where they went before.
-    - In between CrewAI takes no storage by name, and a warning says so.
+      ``Memory(storage="qdrant://host:6333/collection?user_id=...")``. Other specs work as before.
+    - The versions in between accept no storage by name. A warning reports it.
 
     Args:
-        default: what CrewAI would remember in a store of its own is remembered here from now on, whatever the version:
-            in every crew and agent with ``memory=True`` (in JSON projects too), in every flow, and in a ``Memory()``
-            without ``storage=``. And ``external_memory=`` is to CrewAI's ``Crew`` what it is to ours. ``False``, which
-            is also what it is when left out, ends that; so does :func:`unregister`.
-        on_error: ``"raise"`` if a memory that fails inside a crew shall fail the crew; see :class:`PersistentMemory`.
-        options: the scope, the store, the embedder and the ranking (:class:`MemoryConfig`), for what is built by
-            name or by default; what is said there wins, and a store named there replaces one named here with all
-            that is about that store. Left out: the environment.
+        default: use this package in place of CrewAI's own stores, on every version: in every crew and agent with
+            ``memory=True`` (JSON projects too), in every flow, and in a ``Memory()`` without ``storage=``. CrewAI's
+            ``Crew`` then accepts ``external_memory=`` as this package's ``Crew`` does. ``False`` (the default) ends
+            this, as :func:`unregister` does.
+        on_error: ``"raise"`` makes a crew fail when its memory fails; see :class:`PersistentMemory`.
+        options: the scope, the store, the embedder and the ranking (:class:`MemoryConfig`) of memories built by name
+            or by default. Options given there take precedence. A store named there replaces the store named here,
+            with all options of that store. Missing options come from the environment.
 
     Raises:
-        ConfigurationError, ScopeError: about the options.
+        ConfigurationError, ScopeError: an option is wrong.
     """
     seal(options)
     MemoryConfig.build(**options)
@@ -70,9 +70,9 @@ def register(*, default: bool = False, on_error: OnError = "warn", **options: Un
 
 
 def unregister() -> None:
-    """Undo :func:`register`: CrewAI does as it did, and the memory that stood for ``memory=True`` is closed.
+    """Undo :func:`register`: restore CrewAI's behaviour, and close the memory that stood for ``memory=True``.
 
-    Crews that were built with it can no longer remember. Idempotent.
+    Crews built with that memory can no longer use it. Idempotent.
     """
     memory = set_defaults(Defaults())
     if not is_unified():
@@ -112,8 +112,8 @@ def _unregister_provider() -> None:
 def _storage_of(crew: Any, config: Mapping[str, Any]) -> PersistentStorage:
     external = getattr(crew, "external_memory", None)
     if external is not None:
-        # CrewAI's external memory holds the crew that holds it, and such a crew can be neither dumped nor copied. It
-        # needs the crew for nothing but this call.
+        # CrewAI's external memory holds a reference to its crew, and such a crew can be neither dumped nor copied. The
+        # memory needs the crew for this call only.
         external.crew = None
     config = sealed(config)
     return PersistentStorage(**{"on_error": current().on_error, **options_of({"provider": NAME, "config": config})})
@@ -133,14 +133,14 @@ def _register_factory() -> None:
 def _unregister_factory() -> None:
     from crewai.memory.storage import factory
 
-    # One that was set after ours stays; it asks ours, which then knows no options but those of the environment.
+    # A factory set after ours stays in place. It calls ours, which then takes its options from the environment.
     if factory._factory is _storage_for:
         factory.set_memory_storage_factory(_Replaced.storage_factory)
         _Replaced.storage_factory = None
 
 
 def _storage_for(spec: str) -> Any:
-    """CrewAI's storage factory: ours for our specs; others go to the factory that was set before."""
+    """CrewAI's storage factory. It handles this package's specs, and passes others to the previous factory."""
     options = parse_spec(spec)
     if options is None:
         previous_factory = _Replaced.storage_factory
@@ -169,8 +169,12 @@ def _replace_default() -> None:
 
 
 def _remembering(data: dict[str, Any]) -> dict[str, Any]:
-    """A crew's arguments, with ``memory=True`` meaning the registered memory, and ``external_memory=`` what it means to
-    our ``Crew``: CrewAI from 1.10 on would drop it and fill a LanceDB, until 1.9.3 a Chroma beside it."""
+    """A crew's arguments with the registered memory for ``memory=True``, and with ``external_memory=`` handled as in
+    this package's ``Crew``.
+
+    CrewAI since 1.10 would ignore ``external_memory=`` and fill a LanceDB. CrewAI until 1.9.3 would also fill a Chroma
+    database.
+    """
     data = remembering_there(data)
     if data.get("memory") is not True:
         return data
@@ -185,7 +189,7 @@ def _remembering(data: dict[str, Any]) -> dict[str, Any]:
     if given.get("external_memory") is None:
         given.pop("external_memory", None)
     else:
-        # Somebody else's, until 1.9.3: it stays, and the rest of what memory=True stands for is kept here.
+        # A third-party external memory (until 1.9.3) stays. The other memories of memory=True are stored here.
         from .contextual.companion_memories import replaced_memories
 
         memories.update(replaced_memories(default.storage, short_term=True))

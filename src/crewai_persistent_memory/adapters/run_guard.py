@@ -4,10 +4,12 @@ A run has the scope of its call to ``kickoff``. The scope is checked first, and 
 which CrewAI does the work, including a stream that another caller reads later. During the run no other scope may use
 its objects. State of earlier runs is removed from them before the run begins.
 
-Contracts of CrewAI this relies on (seen in 0.203.2 to 1.15.30): every way of starting a crew ends in ``Crew.kickoff``,
-``Crew.akickoff`` (since 1.7) or ``Crew.replay``, of a standalone agent in ``Agent.kickoff`` or ``kickoff_async``
-(``LiteAgent`` too), of a flow in ``Flow.kickoff_async``; with ``stream=True`` a first call returns the stream, and a
-second one, while it is read, does the work.
+Contracts of CrewAI this relies on (seen in 0.203.2 to 1.15.30):
+
+- Every way of starting a crew ends in ``Crew.kickoff``, ``Crew.akickoff`` (since 1.7) or ``Crew.replay``.
+- A standalone agent starts in ``Agent.kickoff`` or ``kickoff_async`` (``LiteAgent`` too), a flow in
+  ``Flow.kickoff_async``.
+- With ``stream=True`` the first call returns the stream. A second call does the work while the stream is read.
 """
 
 from __future__ import annotations
@@ -212,7 +214,7 @@ def _held(starting: Any, run: Run, name: str) -> Iterator[list[Free]]:
     """Lease the objects of a run. Yields the objects that no other run holds; they must be cleaned before the work.
 
     Raises:
-        CrewInUseError: another run holds one of them; or the call would continue a run of another owner: a flow keeps
+        CrewInUseError: another run holds one of them, or the call would continue a run of another owner. A flow keeps
             the application's state, and a replay continues the last run of a crew.
     """
     objects = _objects_of(starting)

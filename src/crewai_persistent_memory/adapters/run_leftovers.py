@@ -1,8 +1,12 @@
 """Removes the state that a run leaves in CrewAI's objects.
 
-A kickoff leaves in its objects: the inputs, written into descriptions and roles in place; the executor with the whole
-conversation (1.9.3 to 1.12.2 send its ``messages`` again at the next kickoff); tool results, cached and not; the
-context of other tasks; results of knowledge searches. Seen in 0.203.2 to 1.15.30.
+A kickoff leaves this state in its objects (seen in 0.203.2 to 1.15.30):
+
+- the inputs, written into descriptions and roles;
+- the executor with the whole conversation (1.9.3 to 1.12.2 send its ``messages`` again at the next kickoff);
+- tool results, both cached and uncached;
+- the context of other tasks;
+- results of knowledge searches.
 """
 
 from __future__ import annotations

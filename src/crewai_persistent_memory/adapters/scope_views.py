@@ -1,8 +1,8 @@
-"""Views of a memory: one path and what is below it, or several paths.
+"""Views of a memory: one path and all paths below it, or several paths.
 
-CrewAI's own (``MemoryScope``, ``MemorySlice``) are no memories: a checkpoint holds their paths only, and a restored one
-is bound to whatever memory is at hand. Here a view is a memory with one of these values in it, on both generations. It
-recalls by one search unless asked for more, where CrewAI's pass ``depth="deep"`` unasked.
+CrewAI's own views (``MemoryScope``, ``MemorySlice``) are not memories. A checkpoint holds only their paths, and CrewAI
+binds a restored view to any available memory. In this package a view is a memory with a :class:`View`, on both
+generations. Its recall is shallow by default; CrewAI's views default to ``depth="deep"``.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ class View:
     """The paths that a memory reaches.
 
     Attributes:
-        paths: inside the memory that this is a view of.
-        is_slice: made by ``slice()``: a path to save at is a path of the memory, not one below the view's.
-        categories: only entries that share one of these, unless a recall names its own.
+        paths: paths of the memory, below its root.
+        is_slice: whether ``slice()`` made it. A save then names a path of the memory, not one relative to the view.
+        categories: only entries that have one of these, unless a recall names its own.
         read_only: save nothing.
     """
 
@@ -36,10 +36,10 @@ class View:
         return [normalize_path(f"{root}/{path or ''}") for root in self.paths]
 
     def place(self, path: str | None) -> str:
-        """The path of the memory at which something new is saved.
+        """The path of the memory for a new entry.
 
         Raises:
-            ConfigurationError: the view has several paths, and none is given.
+            ConfigurationError: the view has several paths, and the caller names none.
         """
         if path is not None and self.is_slice:
             return normalize_path(path)
@@ -56,7 +56,7 @@ class View:
 
     @classmethod
     def read(cls, written: Mapping[str, Any]) -> View:
-        """What :meth:`written` wrote."""
+        """The view from the values of :meth:`written`."""
         read_only = bool(written.get("read_only"))
         if "root_path" in written:
             return cls((normalize_path(written["root_path"]),), read_only=read_only)
@@ -64,7 +64,7 @@ class View:
 
 
 def narrowed(view: View | None, path: str) -> View:
-    """A view of ``path`` and what is below it, inside ``view`` or the whole memory."""
+    """A view of ``path`` and all paths below it, inside ``view`` or the whole memory."""
     place = normalize_path(path) if view is None else view.place(path)
     return View((place,), read_only=view is not None and view.read_only)
 
@@ -84,11 +84,11 @@ def sliced(
 
 @dataclass(frozen=True)
 class Paths:
-    """The paths of a store for the paths that a caller of a memory names.
+    """Translates the paths that a caller of a memory names into paths of the store.
 
     Attributes:
-        root: the memory's ``root_scope``; everything is saved and found there and below.
-        view: the paths below ``root`` that are reached; ``None`` for all.
+        root: the memory's ``root_scope``. Entries are saved and found only at it and below it.
+        view: the visible paths below ``root``; ``None`` for all.
     """
 
     root: str | None = None
@@ -96,11 +96,11 @@ class Paths:
 
     @property
     def width(self) -> int:
-        """How many paths of the store one path of a caller is."""
+        """Number of store paths for one path of a caller."""
         return 1 if self.view is None else len(self.view.paths)
 
     def of(self, scope: str | None) -> list[str | None]:
-        """The paths of the store; ``None`` is all of it."""
+        """The paths of the store; ``None`` in the list stands for the whole store."""
         return [self._full(path, self.root) for path in self.inner(scope)]
 
     def inner(self, scope: str | None) -> list[str | None]:
@@ -108,7 +108,7 @@ class Paths:
         return [scope] if self.view is None else list(self.view.below(scope))
 
     def place(self, scope: str | None, root_scope: str | None = None) -> str:
-        """The path of the store at which something new is saved; ``root_scope`` is in place of ``root``."""
+        """The path of the store for a new entry; ``root_scope`` replaces ``root``."""
         return self._full(self.inner_place(scope), self.root if root_scope is None else root_scope) or "/"
 
     def inner_place(self, scope: str | None) -> str | None:
@@ -116,7 +116,7 @@ class Paths:
         return scope if self.view is None else self.view.place(scope)
 
     def reaches(self, path: str) -> bool:
-        """Whether an entry at a path of the store is in the view."""
+        """Whether the view contains this path of the store."""
         if self.view is None:
             return True
         return any(root in (None, "/", path) or path.startswith(f"{root}/") for root in self.of(None))

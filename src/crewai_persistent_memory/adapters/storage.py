@@ -1,9 +1,11 @@
-"""``PersistentStorage``: CrewAI's ``Storage`` (<= 1.9.3) over a store, every call inside the scope.
+"""``PersistentStorage``: CrewAI's ``Storage`` (<= 1.9.3) over a store. Every call is bound to the scope.
 
-Contracts of CrewAI this relies on (0.203.2 to 1.9.3): a memory calls ``save(value, metadata)`` and
-``search(query=, limit=, score_threshold=)``, since 1.7 also ``asearch`` where a crew is awaited, from the thread of the
-agent; what builds the prompt reads ``content`` of each result. Errors there are logged by CrewAI and the crew goes on
-without memory, so they are logged here as errors too.
+Contracts of CrewAI this relies on (0.203.2 to 1.9.3):
+
+- A memory calls ``save(value, metadata)`` and ``search(query=, limit=, score_threshold=)`` from the agent's thread.
+  Since 1.7 it also calls ``asearch``, if the crew is awaited.
+- The prompt is built from ``content`` of each result.
+- CrewAI logs errors of the storage and continues without memory, so this module logs them as errors too.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ from .version import RECALL_MAY_FAIL_SINCE, installed, is_unified
 if is_unified():
 
     class _Storage:
-        """CrewAI >= 1.10 has no such class; ``ExternalMemory(storage=...)`` of this package takes it all the same."""
+        """CrewAI >= 1.10 has no such class, but this package's ``ExternalMemory(storage=...)`` still accepts one."""
 else:
     from crewai.memory.storage.interface import Storage as _Storage  # type: ignore[import-not-found, no-redef]
 
@@ -44,19 +46,19 @@ class PersistentStorage(NotPickled, _Storage):
     """Storage for CrewAI's memories until 1.9.3: ``ExternalMemory(storage=PersistentStorage(user_id="john"))``.
 
     Args:
-        store: a store handle that is already open, in place of the options; closing it stays with whoever opened it.
-        kind: of what is saved here, and found: ``"memory"``, or ``"entity"`` below an ``EntityMemory``.
-        infer: let the store decide what to remember of what was said (Mem0). Left out: ``True`` on such a store.
+        store: an open store handle, in place of the options. The caller closes it.
+        kind: the kind of entries that are saved and found: ``"memory"``, or ``"entity"`` below an ``EntityMemory``.
+        infer: let the store extract memories from the text (Mem0). Default: ``True`` on such a store.
         read_only: save nothing.
-        root_scope: a path; everything is saved and found there and below.
-        on_error: what a memory that fails inside a crew means for it. ``"warn"``: it goes on, an event and the log
-            say so. ``"raise"``: it fails. A missing user always fails the crew, before its first LLM call.
+        root_scope: a path; entries are saved and found only at it and below it.
+        on_error: the crew's reaction when its memory fails. ``"warn"``: it continues, with an event and a log message.
+            ``"raise"``: it fails. A missing user always fails the crew, before its first LLM call.
         options: the scope, the store, the embedder and the ranking; see :class:`MemoryConfig`.
 
     Raises:
         ConfigurationError: an option is unknown, malformed, or contradicts another.
-        ScopeError: about the scope fields. That there is a user is checked at every call, because ``use_scope`` may
-            bring one.
+        ScopeError: a scope field is wrong. A missing user is reported at the first call, because ``use_scope`` may
+            set one.
         StoreError, EmbedderError: the store cannot be opened.
     """
 
@@ -100,7 +102,7 @@ class PersistentStorage(NotPickled, _Storage):
         return self._with(store=store)
 
     def viewing(self, view: View) -> PersistentStorage:
-        """Another storage over the same store, which reaches the paths of a view."""
+        """Another storage over the same store, restricted to the paths of a view."""
         return self._with(view=view)
 
     @property
@@ -116,12 +118,12 @@ class PersistentStorage(NotPickled, _Storage):
     # -- CrewAI's side ---------------------------------------------------------------------------------------------
 
     def save(self, value: Any, metadata: Mapping[str, Any] | None = None) -> None:
-        """Keep what was said. Nothing of ``metadata`` is changed.
+        """Save an answer. ``metadata`` is not changed.
 
         Args:
-            value: what was said; an agent's answer.
-            metadata: anything JSON can hold. ``messages``, the conversation that led to the answer, is kept with the
-                value, freed of CrewAI's prompt; see :func:`.transcript.conversation`.
+            value: the text; an agent's answer.
+            metadata: a mapping that JSON can hold. Its ``messages``, the conversation before the answer, are saved
+                with the value, without CrewAI's prompt; see :func:`.transcript.conversation`.
 
         Raises:
             InvalidEntryError, ScopeError, StoreError, EmbedderError: nothing was stored.
@@ -132,13 +134,12 @@ class PersistentStorage(NotPickled, _Storage):
         await arun(self._operations.save(value, metadata))
 
     def search(self, query: str, limit: int = 5, score_threshold: float = CREWAI_THRESHOLD) -> list[dict[str, Any]]:
-        """What is remembered about ``query``, best first.
+        """Memories that match ``query``, best first.
 
         Args:
             query: text.
-            limit: most results.
-            score_threshold: only results with at least this score, 0…1; 0.6, which CrewAI passes where nobody asked for
-                one, asks for none.
+            limit: maximum number of results.
+            score_threshold: minimum score of a result, 0…1. CrewAI's default, 0.6, means no threshold.
 
         Returns:
             Dicts with ``content``, ``memory`` (the same), ``metadata``, ``score`` (0…1) and ``id``.
@@ -149,7 +150,7 @@ class PersistentStorage(NotPickled, _Storage):
         try:
             return run(self._operations.search(query, limit, score_threshold))
         except PersistentMemoryError:
-            # Here CrewAI would not go on without memory, as it does later. What must end the run does so at its end.
+            # Before 1.7 this error would end the crew. The run itself raises the fatal errors at its end.
             if current_run.get() is None or installed() >= RECALL_MAY_FAIL_SINCE:
                 raise
             return []
@@ -160,11 +161,11 @@ class PersistentStorage(NotPickled, _Storage):
         return await arun(self._operations.search(query, limit, score_threshold))
 
     def reset(self) -> None:
-        """Delete what this storage has kept in the scope, and nothing outside it."""
+        """Delete the entries of this storage's kind in the scope, and nothing outside it."""
         run(self._operations.reset_kind())
 
     def close(self) -> None:
-        """Flush and close the store, if it was opened here."""
+        """Flush and close the store, if this storage opened it."""
         if self._owns_store:
             self.store.close()
 
@@ -175,10 +176,10 @@ class PersistentStorage(NotPickled, _Storage):
         self.close()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        # CrewAI deep-copies crews; a copy remembers in the same place.
+        # CrewAI deep-copies crews. A copy uses the same store.
         return self
 
-    # In the place of the storage, when an external memory is written as JSON.
+    # This value replaces the storage in the JSON of an external memory.
     __pydantic_serializer__ = written_as(lambda storage: spec_of(storage._recipe, storage.store))
 
     @property
@@ -201,8 +202,8 @@ class PersistentStorage(NotPickled, _Storage):
 
         Args:
             source: the memory, or the storage.
-            results: the types of what it returns.
-            kind: of what ``save`` saves and ``search`` finds.
+            results: the result types.
+            kind: the kind of entries that ``save`` saves and ``search`` finds.
         """
         return MemoryOperations(
             store=self.store,
@@ -217,8 +218,8 @@ class PersistentStorage(NotPickled, _Storage):
 
 
 def named_storage(external: Any) -> PersistentStorage | None:
-    """The storage of this package below one of CrewAI's external memories (<= 1.9.3), opened if the memory has it by
-    name only; ``None`` if it has another one."""
+    """The storage of this package in one of CrewAI's external memories (<= 1.9.3). It is opened if the memory only has
+    its name. ``None`` for another storage."""
     storage, spec = getattr(external, "storage", None), getattr(external, "embedder_config", None)
     if storage is None and isinstance(spec, Mapping) and spec.get("provider") == NAME:
         storage = external.storage = external.create_storage(None, spec)

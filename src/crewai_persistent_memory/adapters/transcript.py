@@ -1,11 +1,11 @@
 """The texts that CrewAI hands to a memory, as messages: the request is the user's, the answer is the assistant's.
 
-CrewAI writes a finished task into one text or into loosely filled metadata. The request and the answer may hold every
-mark that CrewAI puts between them, so the text alone does not say where the answer begins. While CrewAI saves a task,
-``finished_task`` holds the task's own fields, and they decide. A text from another caller is split only if one reading
-is possible. Otherwise it stays whole, as the user's.
+CrewAI writes a finished task into one text, or into metadata with varying keys. The request and the answer may contain
+the separators that CrewAI puts between them, so the text alone does not show where the answer begins. While CrewAI
+saves a task, ``finished_task`` holds the task's own fields, and they decide. A text from another caller is split only
+if exactly one reading is possible. Otherwise the whole text is one message of the user.
 
-All functions take linear time, and no step holds the interpreter lock for long: a request may be 1 MB of any text.
+All functions take linear time, and no step holds the interpreter lock for long. A request may be 1 MB of any text.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _FEEDBACK: Final = "User feedback: "
 _AFTER_THE_FEEDBACK: Final = (
     "\nInstructions: Use this feedback to enhance the next output iteration.\nNote: Do not respond or add commentary."
 )
-# This message replaces all others when they were too long for the model.
+# CrewAI replaces all messages with this one when they exceed the model's context.
 _SUMMARY: Final = "This is a summary of our conversation so far:"
 _REQUEST_AND_ANSWER: Final = ("user", "assistant")
 
@@ -56,7 +56,7 @@ class HandedOver(str):
 
 
 def memory_texts(content: str) -> list[str]:
-    """The memory in a text that CrewAI hands over: the request and the answer, as one text."""
+    """The memory in a text from CrewAI: the request and the answer, as one text."""
     messages = _turns_in(content)
     if messages is None:
         messages = [Message(role="user", content=content)] if content.strip() else []
@@ -64,8 +64,8 @@ def memory_texts(content: str) -> list[str]:
 
 
 def handed_over(content: str) -> list[str]:
-    """The text that CrewAI hands over, whole, for a store that extracts memories itself: :func:`messages_of` knows the
-    roles in it."""
+    """The whole text from CrewAI, for a store that extracts memories itself. :func:`messages_of` splits it into
+    messages with roles."""
     messages = _turns_in(content)
     if messages is None:
         return [content] if content.strip() else []
@@ -75,21 +75,22 @@ def handed_over(content: str) -> list[str]:
 
 
 def messages_of(content: str) -> list[Message]:
-    """The messages in a text from :func:`handed_over`. Any other text is one message, the user's: its words may look
-    like an answer and are not one."""
+    """The messages in a text from :func:`handed_over`. Any other text is one message of the user, even if it looks like
+    a request and an answer."""
     if isinstance(content, HandedOver):
         return content.messages
     return [{"role": "user", "content": content}]
 
 
 def conversation(value: Any, metadata: Mapping[str, Any]) -> tuple[list[Message], dict[str, Any]]:
-    """What CrewAI until 1.9.3 saves, as a conversation, and the rest of the metadata.
+    """The arguments of a save in CrewAI until 1.9.3, as a conversation and the rest of the metadata.
 
-    - An agent has finished a task: the task is the user's message, with a person's comments on the answer, and the
-      value is the assistant's. Messages between them, such as tool results, are not remembered. Such a call is known
-      by ``finished_task``, or by ``messages`` in which an agent is given ``description``, or by ``observation`` alone.
-    - Other ``messages``: those of user and assistant, and the value as the assistant's if the assistant said nothing.
-    - Else the value is the user's.
+    - If an agent has finished a task, the task and a person's comments on the answer are the user's messages, and the
+      value is the assistant's message. Messages between them, such as tool results, are not remembered. Such a call
+      has ``finished_task``, or ``messages`` that pass ``description`` to an agent, or only ``observation``.
+    - Other ``messages`` are reduced to those of user and assistant. The value is added as the assistant's message, if
+      there is none.
+    - Otherwise the value is the user's message.
     """
     rest = dict(metadata)
     messages = rest.pop("messages", None) or []
@@ -114,12 +115,12 @@ def conversation(value: Any, metadata: Mapping[str, Any]) -> tuple[list[Message]
 
 
 def storable_messages(messages: Sequence[Message]) -> list[Message]:
-    """The messages, with text in place of what a store cannot hold."""
+    """The messages, with text in place of values that a store cannot hold."""
     return [{"role": message["role"], "content": storable_text(message["content"])} for message in messages]
 
 
 def text_of(messages: Sequence[Message]) -> str:
-    """A conversation as one text, for a store that keeps texts."""
+    """A conversation as one text, for a store of texts."""
     if tuple(message["role"] for message in messages) == _REQUEST_AND_ANSWER:
         return f"{messages[0]['content']}\nResult: {messages[1]['content']}"
     if len(messages) == 1:
@@ -128,7 +129,7 @@ def text_of(messages: Sequence[Message]) -> str:
 
 
 def turns_of(messages: Sequence[Mapping[str, Any]]) -> list[Message]:
-    """The turns of user and assistant in messages that a caller gave an agent, word for word."""
+    """The messages of user and assistant among those that a caller passed to an agent, unchanged."""
     turns: list[Message] = []
     for message in messages:
         role, content = message.get("role"), _content(message).strip()
@@ -156,9 +157,9 @@ def answer_in(output: str, *, has_thoughts: bool = False) -> str:
     """An agent's answer without its thoughts, and without the end of a fence that began among them.
 
     Args:
-        output: all that the agent wrote.
-        has_thoughts: CrewAI has found a final answer in it. Otherwise only an output that begins with "Thought:" or
-            "Final Answer:" has thoughts; another one may be about final answers, and is kept whole.
+        output: the agent's whole output.
+        has_thoughts: whether CrewAI has found a final answer in it. If not, only an output that begins with "Thought:"
+            or "Final Answer:" has thoughts. Any other output is returned whole, because it may be about final answers.
     """
     begins = output.lstrip("` \t\r\n")
     if begins.startswith(_FINAL_ANSWER):
@@ -208,8 +209,8 @@ def _turns(request: str, comments: Sequence[str], answer: str) -> list[Message]:
 
 
 def _is_asked_in(messages: Sequence[Mapping[str, Any]], request: str) -> bool:
-    """Whether an agent was given the request in these messages. Other conversations may have a description as well,
-    even with the same words, and all of their messages are kept."""
+    """Whether these messages pass the request to an agent. Other conversations may have a description too, even with
+    the same words, and all their messages are remembered."""
     asked = [_content(message) for message in messages if message.get("role") == "user"]
     given = {f"{_CURRENT_TASK} {request}", f"{_CURRENT_TASK} {request.strip()}"}
     return not asked or any(task in text for text in asked for task in given) or asked[0].startswith(_SUMMARY)
@@ -224,7 +225,7 @@ def _turn(message: Mapping[str, Any]) -> Message:
 
 
 def _request(content: str) -> str:
-    """The user's words in a prompt, if it is certain where they begin and end; else all of the prompt."""
+    """The user's text in a prompt, if its beginning and end are certain; otherwise the whole prompt."""
     body = content.lstrip()
     if body.startswith(_USER_MESSAGE):
         return body[len(_USER_MESSAGE) :]
@@ -253,7 +254,7 @@ def _content(message: Mapping[str, Any]) -> str:
 def _line_that_begins_with_final_answer(output: str) -> int:
     end = 0
     for start in _occurrences(_FINAL_ANSWER, output):
-        before = output[end:start].rstrip(" \t")  # each character is looked at once, however often the mark occurs
+        before = output[end:start].rstrip(" \t")  # each character is read once, even if the mark occurs often
         if before.endswith("\n") or (not before and end == 0):
             return start
         end = start + len(_FINAL_ANSWER)

@@ -1,7 +1,7 @@
-"""Which of CrewAI's two memory generations is installed.
+"""The version of CrewAI, and the generation of its memory API.
 
-Until 1.9.3 a crew has short-term, long-term, entity and external memory, and an outside store is a ``Storage``. From
-1.10 it has one ``Memory`` over a ``StorageBackend``. The two have no class in common.
+Until 1.9.3 a crew has short-term, long-term, entity and external memory, and a custom store is a ``Storage``. Since
+1.10 it has one ``Memory`` over a ``StorageBackend``. The two generations share no class.
 """
 
 from __future__ import annotations
@@ -15,16 +15,17 @@ from ..errors import UnsupportedCrewAIError
 
 OLDEST: Final = (0, 203, 0)
 BEFORE: Final = (1, 16, 0)
-"""What this package was run with lies from ``OLDEST`` to below ``BEFORE``; the package's metadata says the same."""
+"""The supported versions are ``OLDEST`` up to, but not including, ``BEFORE``, as in the package's metadata."""
 
 UNIFIED_SINCE: Final = (1, 10, 0)
 CONTEXT_FOLLOWS_SINCE: Final = (1, 12, 0)
-"""From here on CrewAI starts its threads with the context of the caller."""
+"""Since this version CrewAI starts its threads with the caller's context."""
 RECALL_MAY_FAIL_SINCE: Final = (1, 7, 0)
-"""From here on a crew goes on when its memory cannot be searched; below, the error ends it."""
+"""Since this version a crew continues when the search of its memory fails. Earlier versions end with the error."""
 EXECUTORS_STAY_FROM: Final = (1, 7, 0)
 EXECUTORS_STAY_UNTIL: Final = (1, 14, 0)
-"""In between an agent's executor keeps its conversation from one kickoff to the next, and sends it again."""
+"""From ``EXECUTORS_STAY_FROM`` until this version, an agent's executor keeps its conversation from one kickoff to the
+next, and sends it again."""
 STORAGE_FACTORY_SINCE: Final = (1, 14, 7)
 
 Version = tuple[int, int, int]
@@ -35,7 +36,7 @@ def installed() -> Version:
     """The installed CrewAI's version.
 
     Raises:
-        UnsupportedCrewAIError: none is installed, or one that this package does not know.
+        UnsupportedCrewAIError: CrewAI is not installed, or its version is not supported.
     """
     needed = f"pip install 'crewai>={_text(OLDEST)},<{_text(BEFORE)}'"
     try:
@@ -64,10 +65,10 @@ def is_unified() -> bool:
 
 
 def require_unified(what: str, instead: str) -> None:
-    """Raise where only the older generation's classes exist.
+    """Require CrewAI >= 1.10.
 
     Raises:
-        UnsupportedCrewAIError: names what was asked for, and what to use.
+        UnsupportedCrewAIError: CrewAI is older. The message names the missing feature and the alternative.
     """
     if not is_unified():
         raise UnsupportedCrewAIError(

@@ -1,8 +1,8 @@
-"""CrewAI's memories until 1.9.3 so that crews, one after another, their copies, and several at once can share them.
+"""CrewAI's memories until 1.9.3 in a form that several crews and their copies can share, also at the same time.
 
-Contract of CrewAI this relies on (seen in 0.203.2, 1.0.0, 1.6.1, 1.9.3): ``Crew.copy()`` and ``kickoff_for_each`` copy
-memories deeply; a memory holds the agent and the task that used it last, for events only, and an external memory the
-crew; none of those can be copied.
+Contract of CrewAI this relies on (seen in 0.203.2, 1.0.0, 1.6.1, 1.9.3): ``Crew.copy()`` and ``kickoff_for_each``
+deep-copy memories. A memory holds the agent and the task that used it last, only for events. An external memory holds
+the crew. None of these objects can be copied.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..storage import PersistentStorage
 
 
 class _SharedOnCopy:
-    """Copies remember in the same place, each with its own agent and task of the moment."""
+    """Copies share the storage. Each copy has its own current agent and task."""
 
     __reduce_ex__ = refuse_pickling
 
@@ -32,11 +32,11 @@ class _SharedOnCopy:
 
 
 class SharedExternalMemory(_SharedOnCopy, ExternalMemory):  # type: ignore[misc]
-    """CrewAI's external memory over a storage that is there already."""
+    """CrewAI's external memory over an existing storage."""
 
     def set_crew(self, crew: Any) -> Self:
-        # CrewAI's keeps the crew, to make a storage for it. One memory serves many crews, and a crew that holds a
-        # memory that holds the crew can be neither dumped nor copied.
+        # CrewAI's method stores the crew in the memory, to create a storage. Many crews may share one memory, and with
+        # such a reference a crew could be neither dumped nor copied.
         return self
 
 
@@ -49,18 +49,19 @@ class _PersistentEntityMemory(_SharedOnCopy, EntityMemory):  # type: ignore[misc
 
 
 class _SharedLongTermMemory(_SharedOnCopy, LongTermMemory):  # type: ignore[misc]
-    """CrewAI's long-term memory, unchanged but for being copied."""
+    """CrewAI's long-term memory. Only copying differs."""
 
 
 def replaced_memories(
     storage: PersistentStorage, *, long_term: bool = True, short_term: bool = False
 ) -> dict[str, Any]:
-    """The memories that stand beside an external memory over ``storage``, as a crew's arguments.
+    """A crew's other memories besides an external memory over ``storage``, as keyword arguments.
 
     Args:
-        storage: of what was said.
-        long_term: CrewAI's own, with its evaluation of each answer, from which entities are learned.
-        short_term: a short-term memory over ``storage`` too, where the external memory is somebody else's.
+        storage: the storage of the external memory.
+        long_term: use CrewAI's own long-term memory. CrewAI then evaluates each answer, and learns entities from the
+            evaluation.
+        short_term: add a short-term memory over ``storage``, for a crew with a third-party external memory.
     """
     said = {"short_term_memory": _PersistentShortTermMemory(storage=storage)} if short_term else {}
     if not long_term:

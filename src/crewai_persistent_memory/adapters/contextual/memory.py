@@ -1,9 +1,12 @@
-"""``PersistentMemory`` for CrewAI until 1.9.3: a ``crewai`` ``ExternalMemory`` that also takes the place of short-term
-and entity memory.
+"""``PersistentMemory`` for CrewAI until 1.9.3: a ``crewai`` ``ExternalMemory`` that also replaces short-term and entity
+memory.
 
-Contract of CrewAI this relies on (seen in 0.203.2, 1.0.0, 1.6.1, 1.9.3): after each final answer the agent's executor
-has CrewAI evaluate it, if there are a long-term and an entity memory, saves what was found there, and then saves the
-answer in the external memory; a memory that is not given is not used.
+Contracts of CrewAI this relies on (seen in 0.203.2, 1.0.0, 1.6.1, 1.9.3):
+
+- If the crew has a long-term and an entity memory, the agent's executor evaluates each final answer with an LLM call,
+  and saves the results in both.
+- The executor then saves the answer in the external memory.
+- A memory that is not passed is not used.
 """
 
 from __future__ import annotations
@@ -33,22 +36,21 @@ _UNIFIED_ONLY = frozenset(PersistentMemoryOptions.__annotations__) - _STORAGE_OP
 
 
 class PersistentMemory(MemoryApi, SharedExternalMemory):
-    """A crew's memory that is kept; see its twin for CrewAI >= 1.10, which takes the same arguments.
+    """A persistent memory for a crew. The class for CrewAI >= 1.10 takes the same arguments.
 
     Args:
         llm: for CrewAI >= 1.10; refused here.
-        infer: let the store decide what to remember of what was said (Mem0). Left out: ``True`` on such a store.
-        store: a store handle that is already open, in place of ``path``, ``url`` and the scope fields; closing it
-            stays with whoever opened it.
-        on_error: what a memory that fails inside a crew means for it. ``"warn"``: it goes on, an event and the log
-            say so. ``"raise"``: it fails. A missing user always fails the crew, before its first LLM call.
+        infer: let the store extract memories from the text (Mem0). Default: ``True`` on such a store.
+        store: an open store handle, in place of ``path``, ``url`` and the scope fields. The caller closes it.
+        on_error: the crew's reaction when its memory fails. ``"warn"``: it continues, with an event and a log message.
+            ``"raise"``: it fails. A missing user always fails the crew, before its first LLM call.
         options: the scope, the store, the embedder and the ranking (:class:`MemoryConfig`), ``read_only``,
             ``root_scope``.
 
     Raises:
         ConfigurationError: an option is unknown, malformed, contradicts another, or needs CrewAI >= 1.10.
-        ScopeError: about the scope fields. That there is a user is checked at every call, because ``use_scope`` may
-            bring one.
+        ScopeError: a scope field is wrong. A missing user is reported at the first call, because ``use_scope`` may
+            set one.
         StoreError, EmbedderError: the store cannot be opened.
     """
 
@@ -103,15 +105,15 @@ class PersistentMemory(MemoryApi, SharedExternalMemory):
     # -- living inside CrewAI's class ------------------------------------------------------------------------------
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
-        return self._with(self.storage.over(self.store))  # which closes nothing
+        return self._with(self.storage.over(self.store))  # closing it closes nothing
 
     def __repr__(self) -> str:
         return f"PersistentMemory({self.store!r})"
 
     __str__ = __repr__
 
-    # CrewAI's own: they report to its event bus, with the agent and the task, and call the storage. Since 1.7 it has
-    # the awaited ones.
+    # CrewAI's own methods. They report to its event bus, with the agent and the task, and call the storage. Since 1.7
+    # the async ones exist too.
 
     def save(self, value: Any, metadata: Mapping[str, Any] | None = None) -> None:
         SharedExternalMemory.save(self, value, metadata)

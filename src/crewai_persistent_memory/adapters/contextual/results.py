@@ -1,4 +1,4 @@
-"""What the memory returns where CrewAI has no type for it: the attributes that CrewAI >= 1.10 gives them."""
+"""Result types for CrewAI until 1.9.3, which has none. Their attributes are those of the types in CrewAI >= 1.10."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..record_conversion import ResultTypes
 
 @dataclass(frozen=True)
 class MemoryRecord:
-    """A memory, by the names of CrewAI >= 1.10; ``scope`` is its path."""
+    """A memory, with the attribute names of CrewAI >= 1.10. ``scope`` is its path."""
 
     id: str
     content: str
@@ -28,7 +28,7 @@ class MemoryRecord:
 
 @dataclass(frozen=True)
 class MemoryMatch:
-    """A memory that was found, how well it fits (0…1), and by what."""
+    """A search result: a memory, its score (0…1), and the reasons of the match."""
 
     record: MemoryRecord
     score: float
@@ -37,7 +37,7 @@ class MemoryMatch:
 
 @dataclass(frozen=True)
 class ScopeInfo:
-    """What is remembered at a path and below it."""
+    """A summary of the memories at a path and below it."""
 
     path: str
     record_count: int
@@ -47,5 +47,5 @@ class ScopeInfo:
     child_scopes: list[str]
 
 
-# Type checkers are shown the types of the newer generation.
+# Type checkers see the types of the newer generation.
 RESULTS: Final = ResultTypes(*cast(Any, (MemoryRecord, MemoryMatch, ScopeInfo)))

@@ -1,4 +1,4 @@
-"""Somebody else's storage as a memory of CrewAI until 1.9.3; its twin for newer versions is in ``unified``."""
+"""A third-party storage as a memory of CrewAI until 1.9.3. ``unified`` has the module for newer versions."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from .companion_memories import SharedExternalMemory
 
 
 class ForeignMemory(SharedExternalMemory):
-    """CrewAI's external memory over ``storage``; what it keeps, and for whom, is the storage's business."""
+    """CrewAI's external memory over ``storage``. The storage decides which texts it saves, and for which user."""
 
     def __init__(self, storage: Any) -> None:
         super().__init__(storage=storage)
 
     def crew_kwargs(self, *, long_term: bool = True) -> dict[str, Any]:
-        """What to splat into a crew: ``Crew(..., **memory.crew_kwargs())``. It brings no other memory with it."""
+        """Keyword arguments for a crew: ``Crew(..., **memory.crew_kwargs())``. They contain no other memory."""
         return {"external_memory": self}

@@ -1,4 +1,4 @@
-"""What ``PersistentMemory`` takes: this package's options and CrewAI's own, told apart and checked."""
+"""Separates and checks the arguments of ``PersistentMemory``: this package's options, and CrewAI's own."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from ...embedding import redact
 from ...errors import ConfigurationError
 from ..memory_options import OUR_OPTIONS
 
-# What CrewAI's Memory takes differs by version; storage, embedder and llm are decided here.
+# The parameters of CrewAI's Memory differ by version. This package sets storage, embedder and llm itself.
 _CREWAI_OPTIONS: Final = frozenset(inspect.signature(Memory).parameters) - {"storage", "embedder", "llm", "memory_kind"}
 
 
 def check_options(options: Mapping[str, Any]) -> None:
-    """Refuse what neither side knows.
+    """Refuse unknown options.
 
     Raises:
-        ConfigurationError: names the option and the fix.
+        ConfigurationError: an option is unknown to this package and to CrewAI. The message names it and the fix.
     """
     refuse_unknown(options, set(OUR_OPTIONS | _CREWAI_OPTIONS | {"store", "llm", "infer", "on_error"}), "option")
 
 
 def crewai_options(options: Mapping[str, Any], llm: Any) -> dict[str, Any]:
-    """The options that go to CrewAI's ``Memory``.
+    """The arguments for CrewAI's ``Memory``.
 
     Raises:
         ConfigurationError: the LLM cannot be built.

@@ -1,8 +1,8 @@
-"""CrewAI's own flows of a memory: extracting, analysing, consolidating, deep recall, saving in the background.
+"""Runs CrewAI's own memory flows: extraction, analysis, consolidation, deep recall, and background saves.
 
-Contracts of CrewAI this relies on (seen in 1.10.1, 1.12.2, 1.14.7, 1.15.30): they are methods of ``Memory``, block, and
-run in threads of their own, in 1.10 without the caller's context. So the scope is resolved in the caller's thread, and
-they are given a memory that is bound to it.
+Contracts of CrewAI this relies on (seen in 1.10.1, 1.12.2, 1.14.7, 1.15.30): the flows are blocking methods of
+``Memory`` and start threads of their own, in 1.10 without the caller's context. The scope is therefore resolved in the
+caller's thread, and the flows run on a memory that is bound to it.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ class LLMPipeline:
 
     Attributes:
         memory: a ``PersistentMemory``.
-        extracts: whether CrewAI's LLM decides what is remembered.
+        extracts: whether CrewAI's LLM extracts the memories from a text.
     """
 
     memory: Any
     extracts: bool
 
     def bound(self) -> LLMPipeline:
-        """The same, fixed to the scope of this moment."""
+        """This pipeline bound to the current scope."""
         return LLMPipeline(self.memory._bound(), self.extracts)
 
-    # By the name of CrewAI's class: the memory's own methods of these names decide whether they are called.
+    # These call CrewAI's class by its name, because the memory overrides the methods of these names.
 
     def remember(self, content: str, **fields: Any) -> MemoryRecord | None:
         return Memory.remember(self.memory, content, **fields)
@@ -51,6 +51,6 @@ class LLMPipeline:
         self.memory._submit_save(save)
 
     def pending(self) -> list[Future[Any]]:
-        """The background saves that are not done."""
+        """The unfinished background saves."""
         with self.memory._pending_lock:
             return list(self.memory._pending_saves)

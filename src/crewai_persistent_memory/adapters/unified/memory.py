@@ -1,12 +1,12 @@
-"""``PersistentMemory`` for CrewAI >= 1.10: a ``crewai`` ``Memory`` that keeps what it is given in a store.
+"""``PersistentMemory`` for CrewAI >= 1.10: a ``crewai`` ``Memory`` over a store of this package.
 
 Contracts of CrewAI this relies on (seen in 1.10.1, 1.12.2, 1.14.7, 1.15.30):
 
-- Before a task an agent calls ``recall(query, limit=5)``, after it ``extract_memories(text)`` and then
-  ``remember_many(list)``; the memory tools call ``recall`` and ``remember``. CrewAI logs their errors and goes on
-  without memory, so they are logged here as errors too.
-- ``Memory`` is a plain class in 1.10 and a pydantic model later; both keep state in ``_storage``, ``_save_pool`` and
-  ``_pending_saves``, and ``copy.copy`` of either shares them.
+- Before a task an agent calls ``recall(query, limit=5)``. After it, the agent calls ``extract_memories(text)`` and then
+  ``remember_many(list)``. The memory tools call ``recall`` and ``remember``. CrewAI logs errors of these methods and
+  continues without memory, so this package logs them as errors too.
+- ``Memory`` is a plain class in 1.10 and a pydantic model later. Both keep their state in ``_storage``, ``_save_pool``
+  and ``_pending_saves``, and ``copy.copy`` shares that state.
 """
 
 from __future__ import annotations
@@ -48,46 +48,45 @@ RESULTS: Final = ResultTypes(MemoryRecord, MemoryMatch, ScopeInfo)
 
 @dataclass(frozen=True)
 class Bridge:
-    """What ``PersistentMemory`` holds besides CrewAI's own state, in one attribute that fits both kinds of class."""
+    """The state of ``PersistentMemory`` besides CrewAI's own. One attribute holds it, in both kinds of class."""
 
     backend: QdrantStorageBackend
     infer: bool
     has_llm: bool
     on_error: OnError = "warn"
     keeps_store_open: bool = False
-    """Another memory, or the caller, closes the store."""
+    """Whether another memory, or the caller, closes the store."""
     view: View | None = None
     root: str | None = None
-    """Of a view: the ``root_scope`` of the memory. CrewAI sees none: it would save at a path of its own in the root,
-    where the view does not look."""
+    """In a view: the ``root_scope`` of the memory. CrewAI must not see it, because it would save at a path of its own
+    below the root, outside the view."""
     touches: bool | None = None
-    """Whether reading is noted; ``None`` if that is so unless the memory is read-only."""
+    """Whether a recall updates access times; ``None``: only if the memory is not read-only."""
     share: Share | None = None
-    """The share in its store of a memory that was restored from a checkpoint."""
+    """The share in the store, if the memory was restored from a checkpoint."""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Bridge:
         return self
 
 
 class PersistentMemory(MemoryApi, Memory):
-    """A crew's memory that is kept: ``Crew(agents=..., tasks=..., memory=PersistentMemory(user_id="john"))``.
+    """A persistent memory for a crew: ``Crew(agents=..., tasks=..., memory=PersistentMemory(user_id="john"))``.
 
     Args:
         llm: a model name or CrewAI LLM, for ``infer`` and for ``recall(depth="deep")``.
-        infer: let the LLM extract facts from what was said, and analyse and consolidate what is saved (CrewAI's own
-            pipeline); Mem0 is given the messages and does that itself. ``False`` keeps texts as they are, with no LLM
-            call anywhere. Left out: ``True`` when ``llm`` is given or the store is Mem0, else ``False``.
-        store: a store handle that is already open, in place of ``path``, ``url`` and the scope fields; closing it
-            stays with whoever opened it.
-        on_error: what a memory that fails inside a crew means for it. ``"warn"``: it goes on, an event and the log
-            say so. ``"raise"``: it fails. A missing user always fails the crew, before its first LLM call.
-        options: the scope, the store, the embedder and the ranking (:class:`MemoryConfig`), and what CrewAI's
-            ``Memory`` takes (``read_only``, ``root_scope``, ``consolidation_threshold``, ...).
+        infer: let the LLM extract facts from texts, and analyse and consolidate saved entries (CrewAI's own pipeline).
+            Mem0 receives the messages and does this itself. ``False`` stores texts unchanged, without any LLM call.
+            Default: ``True`` if ``llm`` is given or the store is Mem0, otherwise ``False``.
+        store: an open store handle, in place of ``path``, ``url`` and the scope fields. The caller closes it.
+        on_error: the crew's reaction when its memory fails. ``"warn"``: it continues, with an event and a log message.
+            ``"raise"``: it fails. A missing user always fails the crew, before its first LLM call.
+        options: the scope, the store, the embedder and the ranking (:class:`MemoryConfig`), and the options of CrewAI's
+            ``Memory`` (``read_only``, ``root_scope``, ``consolidation_threshold``, ...).
 
     Raises:
         ConfigurationError: an option is unknown, malformed, or contradicts another.
-        ScopeError: about the scope fields. That there is a user is checked at every call, because ``use_scope`` may
-            bring one.
+        ScopeError: a scope field is wrong. A missing user is reported at the first call, because ``use_scope`` may
+            set one.
         StoreError, EmbedderError: the store cannot be opened.
     """
 
@@ -110,7 +109,7 @@ class PersistentMemory(MemoryApi, Memory):
         backend = QdrantStorageBackend.over(store, Recipe(self._recipe_of, infers, llm, besides_a_store(options)))
         super().__init__(storage=backend, embedder=TextEmbedder(store), **crewai_options(options, llm))
         if llm is not None and hasattr(self, "llm"):
-            # A field that is written as JSON: its name is enough there, its key is nobody's business.
+            # The field is written as JSON, so it holds the model's name only, and never the key.
             self.llm = llm if isinstance(llm, str) else str(getattr(llm, "model", type(llm).__name__))
         given = options.get("store") is not None
         self._bridge = Bridge(backend, infers, llm is not None, on_error, keeps_store_open=given)
@@ -155,7 +154,7 @@ class PersistentMemory(MemoryApi, Memory):
         seen = self._with(QdrantStorageBackend.over(self.store, recipe), view=view, root=self._root, touches=touches)
         seen._show_root(None)
         if view.read_only:
-            # CrewAI asks for it, too: it then makes no tool that saves.
+            # CrewAI reads this attribute too, and then creates no tool that saves.
             setattr(seen, "read_only" if hasattr(seen, "read_only") else "_read_only", True)
         return seen
 
@@ -172,28 +171,28 @@ class PersistentMemory(MemoryApi, Memory):
     def _with(self, backend: QdrantStorageBackend, **changed: Any) -> Self:
         view = copy.copy(self)
         view._storage = backend
-        if hasattr(view, "storage"):  # a field since it is a pydantic model; it is what is written as JSON
+        if hasattr(view, "storage"):  # a field of the pydantic model, written as JSON
             view.storage = backend
         view._embedder_instance = TextEmbedder(backend.store)
         view._bridge = replace(self._bridge, **changed, backend=backend, keeps_store_open=True, share=None)
         return view
 
     def _bound(self) -> Self:
-        """This memory fixed to the scope of this moment, for threads that may have no context."""
+        """This memory bound to the current scope, for threads without the caller's context."""
         if self._bridge.has_llm:
             _ = self._llm  # built once, here, and not in every copy
         bound = self._with(self._bridge.backend.bound())
-        bound._show_root(self._root)  # CrewAI's own flows put it before the paths that they are given
+        bound._show_root(self._root)  # CrewAI's own flows prefix paths with it
         return bound
 
     def _hold(self, share: Share | None) -> None:
-        """Close the store that this memory was restored over, when this memory is closed."""
+        """Release this share when the memory is closed. A memory restored from a checkpoint has one."""
         self._bridge = replace(self._bridge, share=share)
 
     __reduce_ex__ = refuse_pickling
 
     if not hasattr(Memory, "model_dump"):
-        # In 1.10 it is no pydantic model, and pydantic would not know how to write a crew that has one.
+        # In 1.10 it is not a pydantic model. Without this, pydantic could not serialize a crew with such a memory.
         __pydantic_serializer__ = written_as(
             lambda memory: {"memory_kind": "memory", "storage": spec_of(memory._bridge.backend.recipe, memory.store)}
         )
@@ -204,11 +203,11 @@ class PersistentMemory(MemoryApi, Memory):
             return copied  # type: ignore[no-any-return]
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
-        # A copied crew remembers in the same place; locks, threads and files cannot be copied anyway.
+        # A copied crew uses the same store. Locks, threads and files cannot be copied.
         return self
 
     def __repr__(self) -> str:
-        # CrewAI's would print the LLM and embedder, and their keys with them.
+        # CrewAI's ``__repr__`` would print the LLM and the embedder with their keys.
         return f"PersistentMemory({self.store!r})"
 
     __str__ = __repr__
@@ -216,7 +215,7 @@ class PersistentMemory(MemoryApi, Memory):
     @property
     def _llm(self) -> Any:
         if not self._bridge.has_llm:
-            # CrewAI's default would send the text to OpenAI, which nobody asked for.
+            # CrewAI's default LLM would send the text to OpenAI without the user's consent.
             raise ConfigurationError("this needs an LLM and the memory has none: pass llm= to PersistentMemory")
         return cast(Callable[[Any], Any], cast(property, Memory._llm).fget)(self)
 
@@ -231,14 +230,14 @@ class PersistentMemory(MemoryApi, Memory):
 
     @property
     def _is_read_only(self) -> bool:
-        # A field since it is a pydantic model, a private attribute in 1.10.
+        # A field of the pydantic model; a private attribute in 1.10.
         return bool(getattr(self, "read_only", False) or getattr(self, "_read_only", False))
 
     def _submit_save(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Future[Any]:
         run = current_run.get()
 
         def of_this_run(*args: Any, **kwargs: Any) -> Any:
-            # The pool's thread has another context, in 1.10 none: a failure is this run's all the same.
+            # The pool's thread has another context, in 1.10 none. A failure must still be recorded in this run.
             current_run.set(run)
             return fn(*args, **kwargs)
 

@@ -1,10 +1,11 @@
-"""A memory that CrewAI builds becomes ours where it stands for one of ours. Installed once, in CrewAI's ``Memory``.
+"""Turns a ``Memory`` that CrewAI builds into a ``PersistentMemory``, where one of this package is meant.
 
-CrewAI (>= 1.14) restores a checkpoint by building its own ``Memory`` of what was written, and copies an agent (>= 1.11)
-by building one of what was dumped. It builds one where nothing but ``memory=True`` was said, and for every flow. All of
-them are built in one place, whoever asks: ``Memory.model_post_init``, in 1.10 ``Memory.__init__``. There the new object
-becomes one of ours if its storage is ours (a spec of :mod:`..checkpoint_recipe`, or a backend of this package), or if
-it was given no storage and :func:`register` was called with ``default=True``.
+CrewAI builds a ``Memory`` itself in four cases: to restore a checkpoint (>= 1.14), to copy an agent (>= 1.11), for
+``memory=True``, and for every flow. Each of them runs ``Memory.model_post_init``, in 1.10 ``Memory.__init__``. This
+module wraps that method. It replaces the new object in two cases:
+
+- Its storage belongs to this package: a spec of :mod:`..checkpoint_recipe`, or a backend.
+- It has no storage, and :func:`register` was called with ``default=True``.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _STATE = ("__dict__", "__pydantic_fields_set__", "__pydantic_extra__", "__pydant
 
 
 def install() -> None:
-    """Idempotent."""
+    """Wrap CrewAI's methods. Idempotent."""
     if not hasattr(Memory, "model_post_init"):
         _install_in_class()
         return
@@ -62,8 +63,8 @@ def _install_in_model() -> None:
                 self.storage = _backend(self.storage)
         complete(self, context)
         if type(self) is Memory and isinstance(self._storage, QdrantStorageBackend):
-            # In the place of the name by which it was made: what is written then says where it is, and not only the
-            # name, which another process may not know.
+            # The storage replaces its name. A checkpoint then holds the location of the store, and not only a name that
+            # another process may not know.
             self.storage = self._storage
 
     with_ours.of_this_package = True  # type: ignore[attr-defined]
@@ -92,8 +93,10 @@ def _install_in_class() -> None:
 
 
 def _keep_in_agents() -> None:
-    """``Agent.copy()`` builds the copy of what ``model_dump()`` returns, and with it a memory of a dict: another one
-    than the agent's, and in 1.12 none, for CrewAI fails on it."""
+    """Make ``Agent.copy()`` keep the agent's memory.
+
+    CrewAI builds the copy from ``model_dump()``, and so a new memory from a dict. CrewAI 1.12 fails on that dict.
+    """
     dump = BaseAgent.model_dump
     if getattr(dump, "of_this_package", False):
         return
@@ -110,7 +113,8 @@ def _keep_in_agents() -> None:
 
 
 def _keep_in_flows() -> None:
-    """CrewAI (>= 1.14) restores a flow by building its class anew, and leaves the memory where it was written."""
+    """Restore a flow's memory. CrewAI (>= 1.14) builds a new object of its class, and ignores the memory in the
+    checkpoint."""
     restore: Any = Flow.from_checkpoint.__func__  # type: ignore[attr-defined]
     if getattr(restore, "of_this_package", False):
         return
@@ -129,7 +133,7 @@ def _keep_in_flows() -> None:
 
 
 def _memory_for(given: Mapping[str, Any]) -> Memory | None:
-    """The memory of ours that arguments of CrewAI's ``Memory`` stand for."""
+    """The memory of this package for these arguments of CrewAI's ``Memory``; ``None`` for CrewAI's own."""
     storage = given.get("storage")
     if storage is None:
         return _registered(given)
@@ -144,7 +148,7 @@ def _memory_for(given: Mapping[str, Any]) -> Memory | None:
 
 
 def _registered(given: Mapping[str, Any]) -> Memory | None:
-    """The memory that :func:`register` put in the place of CrewAI's own; ``None`` if CrewAI's shall be built."""
+    """The registered default memory; ``None`` if CrewAI's own is to be built."""
     if not current().replace_crewais:
         return None
     if given.get("embedder") is not None:
@@ -152,7 +156,7 @@ def _registered(given: Mapping[str, Any]) -> Memory | None:
             "the embedder= of a memory is not used: register(default=True) was called, and the store has an embedder "
             "of its own; give register(embedder=...) when it is created"
         )
-    # A copy: unregister() closes it, and a crew does not.
+    # A copy, so that unregister() closes the store, and a crew does not.
     default: PersistentMemory = default_memory(PersistentMemory)
     return default.scoped()
 
@@ -175,7 +179,7 @@ def _restored(written: Mapping[str, Any]) -> Memory:
 
 
 def build(recipe: Recipe, store: Any, share: Any = None) -> Memory:
-    """A memory over a store that is open, and the share in it that it gives back when it is closed."""
+    """A memory over an open store. It releases ``share`` when it is closed."""
     memory = PersistentMemory.__new__(_class_of(recipe))
     PersistentMemory.__init__(memory, store=store, llm=recipe.llm, infer=recipe.infer, **recipe.options)
     if recipe.view is not None:
@@ -189,7 +193,7 @@ def _class_of(recipe: Recipe) -> type[PersistentMemory]:
 
 
 def _become(new: Memory, ours: Memory) -> None:
-    """Make ``new``, which somebody is building, the same as ``ours``."""
+    """Give ``new``, which CrewAI is building, the class and the state of ``ours``."""
     object.__setattr__(new, "__class__", type(ours))
     for name in _STATE:
         if hasattr(ours, name):

@@ -1,4 +1,4 @@
-"""CrewAI's records (>= 1.10) and this package's entries, each as the other."""
+"""Converts CrewAI's records (>= 1.10) to this package's entries, and back."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def to_record(entry: MemoryEntry) -> MemoryRecord:
 
 
 class TextVector(list[float]):
-    """An embedding that remembers its text, for the way through CrewAI's flows.
+    """An embedding that carries its text through CrewAI's flows.
 
-    CrewAI's storage interface carries vectors only, and its flows skip whatever has an empty one. A store of
-    keywords searches by text; so its "vectors" are empty, count as true, and bring the text along. CrewAI's
-    ``embed_texts`` keeps what ``tolist()`` returns (1.10.1 to 1.15.30); a record that is saved gets a plain list.
+    CrewAI's storage interface passes only vectors, and its flows skip items with an empty vector. A store of keywords
+    searches by text. Its "vectors" are therefore empty, evaluate as true, and hold the text. CrewAI's ``embed_texts``
+    keeps the result of ``tolist()`` (1.10.1 to 1.15.30). A saved record gets a plain list.
     """
 
     def __init__(self, values: list[float], text: str) -> None:
@@ -54,13 +54,13 @@ class TextVector(list[float]):
 
 
 class TextEmbedder:
-    """The embedder that CrewAI's flows are given: the store's own, or the text itself, for a store of keywords and
-    while the embedder is away.
+    """The embedder for CrewAI's flows: the store's own. For a store of keywords, and while the embedder is
+    unavailable, it returns the text in place of a vector.
 
-    The store is asked when texts come: a server may not have been asked yet which embedder its collection has.
+    The store's embedder is looked up at each call, because the collection on a server may not have been read earlier.
     """
 
-    # Made of the store again; what is written as JSON names none.
+    # Restoring builds it from the store, so the JSON holds none.
     __pydantic_serializer__ = written_as(lambda embedder: None)
 
     def __init__(self, store: MemoryStore) -> None:
@@ -73,7 +73,7 @@ class TextEmbedder:
         try:
             vectors: list[list[float]] = embedder.embed(texts)
         except EmbedderError:
-            # Logged by the embedder. A record without a vector is kept by the store, which embeds it later.
+            # The embedder logs the error. The store saves a record without a vector and embeds it later.
             vectors = [[] for _ in texts]
         return [vector or TextVector([], text) for vector, text in zip(vectors, texts, strict=True)]
 

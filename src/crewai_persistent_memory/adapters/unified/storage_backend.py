@@ -1,9 +1,11 @@
-"""CrewAI's ``StorageBackend`` (>= 1.10) over a store: every call inside the scope.
+"""CrewAI's ``StorageBackend`` (>= 1.10) over a store. Every call is bound to the scope.
 
-Contracts of CrewAI this relies on (1.10.1 to 1.15.30): the backend is called from several threads, some of them
-without the caller's context (hence :meth:`QdrantStorageBackend.bound`); a missing id gives ``None``; timestamps
-are naive UTC; ``touch_records`` and ``close`` are used when present; a wrong dimension raises
-``EmbeddingDimensionMismatchError`` where CrewAI has it, which is no ``RuntimeError`` because those are swallowed.
+Contracts of CrewAI this relies on (1.10.1 to 1.15.30):
+
+- Several threads call the backend, some without the caller's context (see :meth:`QdrantStorageBackend.bound`).
+- A missing id gives ``None``. Timestamps are naive UTC. ``touch_records`` and ``close`` are called if they exist.
+- A wrong dimension raises ``EmbeddingDimensionMismatchError``, if CrewAI has that class. It is not a ``RuntimeError``,
+  because CrewAI swallows those.
 """
 
 from __future__ import annotations
@@ -34,17 +36,19 @@ from .records import to_entry, to_record
 
 logger = logging.getLogger("crewai_persistent_memory")
 
-# crewai 1.10 has no class of its own for this; ours then stands alone.
+# crewai 1.10 has no such class. Ours then has no base class of CrewAI's.
 _CrewAIMismatch: type[Exception] = getattr(crewai_backend, "EmbeddingDimensionMismatchError", ValueError)
 
 
 class EmbeddingDimensionMismatchError(DimensionMismatchError, _CrewAIMismatch):  # type: ignore[misc, valid-type]
-    """A vector of another length than the store's, as CrewAI and as this package name it."""
+    """A vector whose length differs from the store's. It is both CrewAI's and this package's error."""
 
 
 def _unsaid(record: MemoryRecord) -> set[str]:
-    """The fields that a record for ``update`` says nothing of. CrewAI's consolidation makes it anew, without the source
-    and the privacy that the memory has, and no record has a kind."""
+    """The fields that an update must keep from the stored entry.
+
+    CrewAI's consolidation builds a new record without the entry's source and privacy, and a record has no kind.
+    """
     return {"kind", *({"source", "private"} - record.model_fields_set)}
 
 
@@ -57,15 +61,15 @@ def _crewai_errors() -> Iterator[None]:
 
 
 class QdrantStorageBackend(NotPickled):
-    """A storage backend for people who build CrewAI's memory themselves: ``Memory(storage=QdrantStorageBackend(...))``.
+    """A storage backend for CrewAI's own ``Memory``: ``Memory(storage=QdrantStorageBackend(...))``.
 
-    CrewAI embeds and analyses; this keeps and finds, inside one scope. Filters are applied by the engine before the
-    limit, scores are the cosine cut to 0…1, ``/a`` never matches ``/ab``, and ``reset`` and ``delete`` reach
-    nothing outside the scope.
+    CrewAI embeds and analyses; the backend stores and searches inside one scope. The engine applies filters before the
+    limit. Scores are cosines, cut to 0…1. ``/a`` never matches ``/ab``. ``reset`` and ``delete`` never reach outside
+    the scope.
 
     Args:
-        options: the scope (``user_id`` and so on) and the store (``path`` or ``url``); see :class:`MemoryConfig`. No
-            ``embedder``: it is CrewAI's ``Memory`` that embeds.
+        options: the scope (``user_id`` and so on) and the store (``path`` or ``url``); see :class:`MemoryConfig`.
+            ``embedder`` is not allowed, because CrewAI's ``Memory`` embeds.
 
     Raises:
         ConfigurationError, ScopeError, StoreError: see :func:`open_store`.
@@ -76,14 +80,14 @@ class QdrantStorageBackend(NotPickled):
         config = MemoryConfig.build(**options)
         self._store = open_configured(config, external_vectors=True)
         self._takes_vectors = True
-        # Not part of the protocol: crewai 1.10's save flow holds it while it consolidates.
+        # Not part of the protocol. The save flow of crewai 1.10 holds it during consolidation.
         self.write_lock = threading.RLock()
 
     recipe: Recipe | None = None
-    """How the memory above it is built, where that is a ``PersistentMemory`` and not CrewAI's own ``Memory``."""
+    """How its ``PersistentMemory`` is built; ``None`` below CrewAI's own ``Memory``."""
 
     share: Share | None = None
-    """The share in its store of a backend that was restored from a checkpoint."""
+    """The share in the store, if the backend was restored from a checkpoint."""
 
     _takes_vectors = False
 
@@ -105,7 +109,7 @@ class QdrantStorageBackend(NotPickled):
         return self._store
 
     def bound(self) -> QdrantStorageBackend:
-        """This backend, fixed to the scope of this moment, for threads that do not carry the context."""
+        """This backend bound to the current scope, for threads without the caller's context."""
         bound = self.over(self._store.bound(), self.recipe, takes_vectors=self._takes_vectors)
         bound.write_lock = self.write_lock
         return bound
@@ -121,8 +125,11 @@ class QdrantStorageBackend(NotPickled):
             await self._store.aput([to_entry(record) for record in records])
 
     def update(self, record: MemoryRecord) -> None:
-        """Replace the record with the same id. If none is visible in this scope, nothing is stored: CrewAI updates
-        only what it has read before, so the record was deleted since, and what was deleted stays deleted."""
+        """Replace the record with the same id. If no such record is visible in this scope, nothing is stored.
+
+        CrewAI updates only records that it has read. A missing record was therefore deleted since, and must not be
+        created again.
+        """
         with _crewai_errors():
             self._told(self._store.replace(to_entry(record), create=False, keep=_unsaid(record)), record.id)
 
@@ -144,8 +151,10 @@ class QdrantStorageBackend(NotPickled):
         older_than: datetime | None = None,
         metadata_filter: dict[str, Any] | None = None,
     ) -> int:
-        """Delete what matches all of the criteria; with none, everything in the scope. Returns how many there were.
-        An empty list of ids deletes nothing."""
+        """Delete the records that match all criteria; without criteria, everything in the scope.
+
+        An empty list of ids deletes nothing. Returns the number of deleted records.
+        """
         criteria = _criteria(scope_prefix, categories, record_ids, older_than, metadata_filter)
         return self._store.delete(**criteria) if criteria else self._store.reset()
 
@@ -168,7 +177,7 @@ class QdrantStorageBackend(NotPickled):
         await self._store.areset(scope_prefix)
 
     def touch_records(self, record_ids: list[str]) -> None:
-        """Note that the records were read. On a server that is done in the background: a recall is one round trip."""
+        """Update the records' access times. On a server this runs in the background, so a recall is one round trip."""
         self._store.touch(record_ids, soon=True)
 
     # -- reading ---------------------------------------------------------------------------------------------------
@@ -240,7 +249,7 @@ class QdrantStorageBackend(NotPickled):
         else:
             self._store.close()
 
-    # In the place of CrewAI's storage, which is a path, when a memory is written as JSON.
+    # In the JSON of a memory, this value replaces the path of CrewAI's storage.
     __pydantic_serializer__ = written_as(
         lambda backend: spec_of(
             backend.recipe or Recipe("backend", options={"vectors": backend._takes_vectors}), backend.store

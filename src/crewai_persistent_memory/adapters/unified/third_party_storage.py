@@ -1,6 +1,6 @@
-"""A storage that was written for CrewAI until 1.9.3 as the memory of CrewAI >= 1.10.
+"""A third-party storage for CrewAI until 1.9.3, used as the memory of CrewAI >= 1.10.
 
-It keeps what it is given as it always did; nothing of this package's scopes applies to it.
+The storage works as before. This package's scopes do not apply to it.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from ..transcript import handed_over, messages_of, text_of
 
 
 class NoBackend:
-    """Stands where CrewAI's memory has its vectors. Whatever would need them says what is there instead."""
+    """A placeholder for the vector storage of CrewAI's memory. Methods that need vectors raise an error."""
 
-    # Nothing is known of the storage; who restores a crew gives it again.
+    # The storage's options are unknown. ``restoring(storage=...)`` passes it again.
     __pydantic_serializer__ = written_as(lambda backend: spec_of(Recipe("foreign"), None))
 
     def __init__(self, foreign: Any) -> None:
@@ -34,18 +34,19 @@ class NoBackend:
 
 
 class ForeignMemory(Memory):
-    """What ``ExternalMemory(storage=...)`` is for somebody else's ``save``, ``search`` and ``reset``.
+    """The result of ``ExternalMemory(storage=...)`` for a third-party storage.
 
     Args:
-        storage: saves ``(value, metadata)``, with ``description`` and ``messages`` in the metadata as CrewAI until
-            1.9.3 gave them, and searches by ``query``, ``limit`` and ``score_threshold`` for dicts with ``content``.
+        storage: has the methods ``save(value, metadata)``, ``search(query, limit, score_threshold)`` and ``reset()``.
+            The metadata has ``description`` and ``messages``, as in CrewAI until 1.9.3. A search returns dicts with
+            ``content``.
     """
 
     _foreign: Any
 
     def __init__(self, storage: Any) -> None:
         super().__init__(storage=NoBackend(storage), embedder=_no_vectors)
-        if hasattr(self, "embedder"):  # a field since it is a pydantic model; a function cannot be written as JSON
+        if hasattr(self, "embedder"):  # a field of the pydantic model; a function cannot be written as JSON
             self.embedder = None
         self._foreign = storage
 
@@ -97,7 +98,7 @@ class ForeignMemory(Memory):
     async def arecall(self, query: str, *args: Any, **kwargs: Any) -> list[MemoryMatch]:
         return await asyncio.to_thread(self.recall, query, *args, **kwargs)
 
-    # CrewAI has these until 1.9.3, and code that was written for it may call them.
+    # CrewAI has these until 1.9.3, and code for those versions may call them.
 
     def save(self, value: Any, metadata: dict[str, Any] | None = None) -> None:
         """As the storage does."""
@@ -114,7 +115,7 @@ class ForeignMemory(Memory):
         return await asyncio.to_thread(self.search, query, limit, score_threshold)
 
     def crew_kwargs(self, *, long_term: bool = True) -> dict[str, Any]:
-        """What to splat into a crew: ``Crew(..., **memory.crew_kwargs())``."""
+        """Keyword arguments for a crew: ``Crew(..., **memory.crew_kwargs())``."""
         return {"memory": self}
 
     __reduce_ex__ = refuse_pickling
