@@ -1,9 +1,9 @@
 """Change an existing entry while other callers may change or delete it.
 
-A change writes the keys of the changed fields and nothing else, to a point that must be there. So two changes of
-two fields both hold, and a deleted entry is not created again. Two things belong to more than one write, and are
-looked at again after it: the vectors, which must be those of the content, ``audience``, which the source and the
-privacy decide together, and an application's filter fields, which the whole entry decides.
+A change writes only the keys of the changed fields, and only to an existing point. Concurrent changes of different
+fields therefore both take effect, and a deleted entry is not created again. Some values depend on several fields, and
+are checked again after the write: the vectors (made from the content), ``audience`` (from the source and the privacy),
+and an application's filter fields (from the whole entry).
 """
 
 from __future__ import annotations
@@ -23,24 +23,25 @@ from .dense_vectors import vectors_to_save
 from .engine_requests import Change, PointData, Profile, Retrieve
 
 LONG: Final = 8_192
-"""Characters. Counting the words of longer texts takes so long that an event loop must not wait for it."""
+"""Characters. Counting the words of longer texts would block an event loop for too long."""
 
 MOST_LOOKS: Final = 20
-"""Times that a change is looked at again. Each one more needs another process that changes the same entry just then."""
+"""Maximum number of checks after a change. A further check is needed only if another process changed the entry during
+the previous one."""
 
 Vectors = Sequence[Sequence[float]]
-"""What the embedder made: an empty one where it is away or refuses, none where nothing was to be embedded."""
+"""The embedder's result: an empty vector if it is unavailable or refuses a text, no vector if no text was embedded."""
 
 logger = logging.getLogger("crewai_persistent_memory")
 
 
 def is_long(texts: Iterable[str]) -> bool:
-    """Whether these texts together are long."""
+    """Whether these texts together have more than ``LONG`` characters."""
     return sum(len(text) for text in texts if isinstance(text, str)) > LONG
 
 
 def with_vectors(profile: Profile, points: Sequence[PointData]) -> Steps[tuple[list[PointData], Vectors]]:
-    """Points with dense vectors, as far as there is an embedder, and the vectors that it made."""
+    """The points with dense vectors, if there is an embedder, and the embedder's vectors."""
     points = list(points)
     bare = [index for index, point in enumerate(points) if point.dense is None]
     if not bare or profile.embedder is None:
@@ -55,7 +56,7 @@ def with_vectors(profile: Profile, points: Sequence[PointData]) -> Steps[tuple[l
 def change_entry(
     collection: Collection, profile: Profile, changed: MemoryEntry, owner: Scope, fields: AnyOf[str]
 ) -> Steps[tuple[bool, Vectors]]:
-    """Write these fields of an entry. Returns whether the entry was there, and what the embedder made.
+    """Write these fields of an entry. Returns whether the entry exists, and the embedder's vectors.
 
     Raises:
         InvalidEntryError: a field cannot be stored.
@@ -77,7 +78,7 @@ def change_entry(
 def replace_entry(
     collection: Collection, profile: Profile, entry: MemoryEntry, owner: Scope
 ) -> Steps[tuple[bool, Vectors]]:
-    """Write a whole entry in place of the one that is there. Returns whether there was one, and what the embedder made.
+    """Replace an existing entry. Returns whether the entry exists, and the embedder's vectors.
 
     Raises:
         InvalidEntryError: a field cannot be stored.
@@ -97,15 +98,21 @@ def _point_of(profile: Profile, entry: MemoryEntry, owner: Scope) -> Steps[Point
 
 
 def _settle(collection: Collection, profile: Profile, id: str, owner: Scope, content: str | None = None) -> Steps[None]:
-    """Make the vectors, ``audience`` and filter fields fit what the entry says now. ``content``: what its vectors were
-    just made of.
+    """Update the vectors, ``audience`` and filter fields until they match the stored entry.
 
-    Whoever writes last also looks last, so it ends with what fits.
+    The last writer also makes the last check, so the entry ends in a consistent state.
+
+    Args:
+        collection: the entry's collection.
+        profile: its encoder, embedder and filter fields.
+        id: the entry's id.
+        owner: the scope of the entry.
+        content: the text from which the current vectors were made; ``None`` if this change made none.
     """
     for _ in range(MOST_LOOKS):
         found = [hit for hit in (yield from collection.ask(Retrieve([id]))) if str(hit.id) == id]
         if not found:
-            return  # deleted since
+            return  # deleted meanwhile
         entry = to_entry(found[0], owner)
         payload: dict[str, Any] = {}
         if found[0].payload.get("audience") != audience_of(entry):

@@ -1,4 +1,4 @@
-"""Dense vectors around an embedder that may be away: what is saved without one is embedded later."""
+"""Dense vectors from an embedder that may be unavailable. Entries saved without a vector are embedded later."""
 
 from __future__ import annotations
 
@@ -17,22 +17,23 @@ from .engine_requests import Hit, NewVector, Profile, SetVectors, Unembedded
 from .schema import checked, where_visible
 
 PER_SAVE: Final = 32
-"""Most entries that one save embeds besides its own."""
+"""Maximum number of entries without a vector that one save embeds besides its own."""
 
 PER_PAGE: Final = 128
-"""Entries that are embedded at once where all of a scope are."""
+"""Entries per step of :func:`embed_all`."""
 
 PER_SAVE_LENGTH: Final = 200_000
-"""Most characters that one save embeds besides its own, but for the first entry."""
+"""Maximum number of characters that one save embeds besides its own. The first entry may be longer."""
 
 QUERY_PIECES: Final = 8
-"""Most pieces of one long query that are embedded."""
+"""Maximum number of pieces of a long query that are embedded."""
 
 logger = logging.getLogger("crewai_persistent_memory")
 
 
 def vectors_to_save(profile: Profile, embedder: Embedder, texts: Sequence[str]) -> Steps[list[list[float]]]:
-    """One vector per text; empty ones where the embedder is away or refuses, which it logs: the entry is kept."""
+    """One vector per text. A vector is empty if the embedder is unavailable or refuses the text. The embedder logs
+    that, and the entry is saved anyway."""
     try:
         vectors = yield from _embedded(embedder, texts)
     except EmbedderError:
@@ -41,7 +42,8 @@ def vectors_to_save(profile: Profile, embedder: Embedder, texts: Sequence[str]) 
 
 
 def vectors_to_search(profile: Profile, texts: Sequence[str]) -> Steps[list[list[float]]]:
-    """One vector per query; empty ones where there is no embedder, or where it is away: keywords find alone then."""
+    """One vector per query. The vectors are empty if there is no embedder, or if it is unavailable. The search then
+    uses keywords only."""
     if profile.embedder is None:
         return [[] for _ in texts]
     try:
@@ -56,7 +58,8 @@ def _embedded(embedder: Embedder, texts: Sequence[str], most_pieces: int = MOST_
 
 
 def _of_one_length(profile: Profile, embedder: Embedder, vectors: list[list[float]]) -> list[list[float]]:
-    """Leave out vectors that the store cannot hold. The model behind an address was exchanged: what is said is kept."""
+    """Replace vectors of another length than the store's by empty ones, if the model behind an address was exchanged.
+    The entry is then saved without a vector."""
     length = profile.descriptor.dimensions or next(map(len, filter(None, vectors)), 0)
     others = {len(vector) for vector in vectors if vector} - {length}
     if not others:
@@ -72,9 +75,9 @@ def _of_one_length(profile: Profile, embedder: Embedder, vectors: list[list[floa
 
 
 def embed_some(collection: Collection, profile: Profile, embedder: Embedder, scope: Scope) -> Steps[None]:
-    """Embed a few entries of the scope that have no vector, after a save: the embedder answers.
+    """Embed a few entries of the scope that have no vector. Called after a save in which the embedder answered.
 
-    A failure is logged: the save itself is done.
+    A failure is only logged, because the save itself has succeeded.
     """
     try:
         page = yield from _page(collection, scope, PER_SAVE + 1)
@@ -90,10 +93,10 @@ def embed_some(collection: Collection, profile: Profile, embedder: Embedder, sco
 
 
 def embed_all(collection: Collection, profile: Profile, embedder: Embedder, scope: Scope) -> Steps[int]:
-    """Embed every entry of the scope that has no vector. Returns how many have got one.
+    """Embed every entry of the scope that has no vector. Returns the number of new vectors.
 
     Raises:
-        EmbedderUnavailableError: the embedder does not answer; entries embedded before that keep their vectors.
+        EmbedderUnavailableError: the embedder does not answer. Vectors written before that stay.
         StoreError: the store failed.
     """
     collection.backlog.ask_again()
@@ -106,7 +109,7 @@ def embed_all(collection: Collection, profile: Profile, embedder: Embedder, scop
         embedded = yield from _embed(collection, profile, embedder, scope, page)
         total += embedded
         if not embedded:
-            # All of them were refused, or changed or deleted by another process: leave those alone, look at the others.
+            # The embedder refused all of them, or another process changed or deleted them. Skip them from now on.
             collection.backlog.refuse(str(hit.id) for hit in page)
 
 
@@ -117,7 +120,7 @@ def _page(collection: Collection, scope: Scope, limit: int) -> Steps[list[Hit]]:
 
 
 def _few(hits: Sequence[Hit]) -> Sequence[Hit]:
-    """The first of them, as far as their texts together are not long."""
+    """The first hits whose texts together are at most ``PER_SAVE_LENGTH`` characters; at least one hit."""
     length = 0
     for index, hit in enumerate(hits):
         length += len(hit.payload["content"])

@@ -1,25 +1,25 @@
 """The versions of the layout, and the steps from each to the next.
 
-A migration adds indexes, and gives entries a key that they lack. Both are idempotent: an index that exists is left
-alone, and an entry that has the key is left alone. So a migration needs no lock and no record of how far it came. A
-crash leaves a part undone and the next opening does it; several workers that open a collection at once may all run it.
-``embedded/migrate.py`` and ``server/migrate.py`` run migrations, each in its engine's terms, when a store is opened.
+A migration adds indexes, and adds a missing key to entries. Both are idempotent: an existing index, or an entry with
+the key, is skipped. A migration therefore needs no lock and no record of its progress. After a crash, the next opening
+completes it. Several workers that open a collection at the same time may all run it. ``embedded/migrate.py`` and
+``server/migrate.py`` run migrations when a store is opened.
 
-A store says two numbers of itself (see ``manifest``):
+The descriptor of a store has two numbers (see ``manifest``):
 
-* the layout that it has;
+* the store's layout;
 * the oldest layout whose code may use it. Code of an older layout refuses the store with a ``SchemaVersionError``.
 
-Most migrations leave the second number as it is, because code that does not know a key passes over it. Then workers of
-both versions use one collection. What an older worker saves lacks the new key. For this reason each key has a meaning
-where it is missing, and every opening looks for entries without it and fills it in.
+Most migrations do not change the second number, because older code ignores unknown keys. Workers of both versions then
+use one collection, and entries saved by an older worker lack the new key. A missing key therefore has a defined
+meaning, and every opening adds it to the entries without it.
 
 To add a migration:
 
 1. describe the key in ``schema``, and add its index to ``schema.INDEXES`` with ``since=`` the new layout;
-2. write the key in ``codec.to_point``, and say what it means where it is missing;
+2. write the key in ``codec.to_point``, and document the meaning of a missing key;
 3. append a :class:`Migration` to :data:`MIGRATIONS`, and the layout to ``manifest.OLDEST_CODE``;
-4. keep stores of the layout before it: ``tests/layouts/layout-N``, with a ``make.py`` that says how they were made.
+4. add stores of the previous layout to ``tests/layouts/layout-N``, with the ``make.py`` that created them.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class Fill(NamedTuple):
 
     Attributes:
         key: the payload key. It has an index.
-        source: the payload key that the value is made of: a time, with an index, that every entry has.
-        value: makes the value of the source's. Entries with equal sources get equal values.
+        source: the payload key from which the value is computed: an indexed time that every entry has.
+        value: computes the value from the source. Entries with equal sources get equal values.
     """
 
     key: str
@@ -52,9 +52,9 @@ class Migration:
     Attributes:
         layout: the layout after the step.
         what: what the step adds, for messages.
-        fills: the keys that entries get. The indexes are those of ``schema.INDEXES`` with this layout.
-        optional: whether this code can use a store before the step. Then a key that may not migrate can go on with the
-            older layout, and only requests that need the new indexes fail.
+        fills: the keys to add to entries. The indexes are those of ``schema.INDEXES`` with this layout.
+        optional: whether this code can use a store before the step. An API key without the right to migrate can then
+            continue with the older layout. Only requests that need the new indexes fail.
     """
 
     layout: int
@@ -89,5 +89,5 @@ def migrations_from(layout: int) -> tuple[Migration, ...]:
 
 
 def fills_of(layout: int) -> tuple[Fill, ...]:
-    """The keys that every entry of a store of ``layout`` has, unless an older worker saved it."""
+    """The keys that every entry in a store of ``layout`` has, except entries saved by an older worker."""
     return tuple(fill for step in MIGRATIONS if step.layout <= layout for fill in step.fills)

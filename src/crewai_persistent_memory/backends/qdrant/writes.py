@@ -1,4 +1,4 @@
-"""How Qdrant answers the operations that write."""
+"""The operations that write, on Qdrant."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .schema import access_write, where_filter
 def put(operation: op.Put, collection: Collection) -> Steps[None]:
     entries, scope = operation.entries, operation.scope
     profile = yield from collection.ask(Describe())
-    # Everything is checked before the first embedding is paid for, and embedded before the first write.
+    # All entries are checked before the first (paid) embedding, and embedded before the first write.
     make = partial(to_points, entries, [scope] * len(entries), profile.encoder, profile.filter_fields)
     points = yield from work(make, long=is_long(entry.content for entry in entries))
     points, vectors = yield from with_vectors(profile, points)
@@ -88,7 +88,7 @@ def embed_missing(operation: op.EmbedMissing, collection: Collection) -> Steps[i
 def _after_saving(
     collection: Collection, profile: Profile, scope: Scope, vectors: Sequence[Sequence[float]]
 ) -> Steps[None]:
-    """Note what got no vector; embed some that got none earlier, now that the embedder answers."""
+    """Record the entries without a vector. If the embedder answered, embed some entries of earlier saves."""
     backlog = collection.backlog
     if not all(vectors):
         backlog.has_some(scope)

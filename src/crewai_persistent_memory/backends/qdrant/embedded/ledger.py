@@ -1,14 +1,14 @@
-"""Which entries an embedded store must have, so that a loss is noticed and named.
+"""The ledger: a list of the entries that an embedded store must have. It detects and names lost entries.
 
-The engine opens with what it finds: where its files were damaged, it has fewer entries and says nothing. This file is
-appended to at every write, one line for each entry:
+The engine opens a shard with damaged files silently, with fewer entries. Every write appends one line for each entry to
+the ledger:
 
-    ? <point>                    a write of it begins; until the next line about it, either state is right
-    + <point> <sum> <entry id>   it is there, with this checksum of its payload
-    - <point>                    it is about to be deleted
+    ? <point>                    a write begins; until the next line for this point, both states are valid
+    + <point> <sum> <entry id>   the point exists, with this checksum of its payload
+    - <point>                    a delete begins
 
-Every line ends with its own checksum, so a damaged line is left out and noticed. Like the engine's log, it survives
-``kill -9`` as soon as a write returns, and is brought to the disk together with it.
+Every line ends with its own checksum, so a damaged line is detected and skipped. When a write returns, its lines
+survive ``kill -9``, like the engine's log. Both are synced to disk together.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _to_json = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 class Known(NamedTuple):
-    """An entry that must be there: its id, and the checksum of its payload (``None``: either state is right)."""
+    """An entry that must exist: its id, and the checksum of its payload (``None``: both states are valid)."""
 
     entry_id: str
     checksum: str | None
@@ -35,12 +35,12 @@ class Known(NamedTuple):
 class LedgerContent(NamedTuple):
     entries: dict[str, Known]
     whole: bool
-    """No line was damaged."""
+    """Whether no line was damaged."""
     lines: int
 
 
 def checksum(payload: Mapping[str, Any]) -> str:
-    """Of all that makes an entry, but for when it was last read."""
+    """The checksum of a payload, without the access time."""
     return f"{zlib.crc32(_to_json({k: v for k, v in payload.items() if k != 'last_accessed'}).encode()):08x}"
 
 
@@ -49,7 +49,7 @@ def entry_id(payload: Mapping[str, Any]) -> str:
 
 
 class Ledger:
-    """The open file. Writes to it come one after the other, with the engine's."""
+    """The open ledger file. The caller serializes writes to it, together with the engine's writes."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -64,19 +64,19 @@ class Ledger:
             self._file = None
 
     def doubt(self, points: Iterable[str]) -> None:
-        """A write of these begins."""
+        """Record that a write of these points begins."""
         self._append(f"? {point}" for point in points)
 
     def add(self, points: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
-        """These are there, with these payloads."""
+        """Record that these points exist, with these payloads."""
         self._append(_there(point, payload) for point, payload in points)
 
     def remove(self, points: Iterable[str]) -> None:
-        """These are about to be deleted."""
+        """Record that a delete of these points begins."""
         self._append(f"- {point}" for point in points)
 
     def sync(self) -> None:
-        """Bring what was appended to the disk."""
+        """Sync the file to disk."""
         assert self._file is not None
         os.fsync(self._file)
 
@@ -87,7 +87,7 @@ class Ledger:
             data = data[os.write(self._file, data) :]
 
     def read(self) -> LedgerContent:
-        """What must be there."""
+        """The entries that must exist."""
         entries: dict[str, Known] = {}
         whole, count = True, 0
         for raw in self.path.read_bytes().splitlines():
@@ -106,7 +106,7 @@ class Ledger:
         return LedgerContent(entries, whole, count)
 
     def shortened(self) -> bytes:
-        """A new file's content that says the same in one line for each entry."""
+        """The same content with one line for each entry, for a new file."""
         lines = []
         for point, known in self.read().entries.items():
             lines.append(f"+ {point} {known.checksum or '?'} {json.dumps(known.entry_id)}")
@@ -116,7 +116,7 @@ class Ledger:
 
 
 def content_of(points: Iterable[tuple[str, Mapping[str, Any]]]) -> bytes:
-    """A ledger's content that says of these points that they are there, with these payloads."""
+    """The content of a ledger for these points and payloads."""
     return b"".join(_with_sum(_there(point, payload)) for point, payload in points)
 
 

@@ -1,8 +1,8 @@
-"""Bringing an embedded store to the newest layout, when it is opened. The steps are listed in ``..migrations``.
+"""Migrates an embedded store to the newest layout, when it is opened. ``..migrations`` lists the steps.
 
-The store's folder is already locked, so no other process reads or writes. A crash at any moment leaves a store that
-can be opened: the descriptor has the older layout until all is on the disk, and each part is skipped if it was done
-before. While entries are changed, the ledger accepts either state of them.
+The store's folder is already locked, so no other process reads or writes. After a crash at any moment the store can be
+opened: the descriptor keeps the older layout until all changes are on disk, and completed parts are skipped. While
+entries are changed, the ledger accepts both their old and their new state.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ logger = logging.getLogger("crewai_persistent_memory")
 
 
 def migrate(directory: StoreDirectory, shard: Any, descriptor: Descriptor) -> Descriptor:
-    """Add the indexes and keys that an open shard lacks. Its ledger must be checked, and not open.
+    """Add the missing indexes and keys to an open shard. Its ledger must have been checked, and must not be open.
 
-    An older version of this package may have written to a store of the newest layout. So it is looked at whatever its
-    descriptor says, which takes about half a millisecond at 100,000 entries.
+    An older version of this package may have written to a store of the newest layout. The store is therefore checked
+    regardless of its descriptor, which takes about half a millisecond at 100,000 entries.
 
     Returns:
-        The descriptor with the layout that the store now has.
+        The descriptor with the store's new layout.
 
     Raises:
-        StoreFullError: there is not enough room on the disk, and this code cannot use the older layout.
+        StoreFullError: the disk has not enough room, and this code cannot use the older layout.
     """
     steps = migrations_from(descriptor.layout)
     missing = {key: index for key, index in INDEXES.items() if key not in shard.info().payload_schema}
@@ -47,7 +47,7 @@ def migrate(directory: StoreDirectory, shard: Any, descriptor: Descriptor) -> De
     if not (steps or missing or lacking):
         return descriptor
     try:
-        # The engine writes each changed payload anew.
+        # The engine rewrites each changed payload completely.
         directory.require_space(directory.size() if lacking else 0, WRITE_RESERVE)
     except StoreFullError as error:
         if not all(step.optional for step in steps):
@@ -72,14 +72,14 @@ def _fill(directory: StoreDirectory, shard: Any, fills: list[Fill]) -> None:
         changed: dict[str, None] = {}
         for fill in fills:
             for page in _pages_without(shard, fill.key):
-                # One by one, so that an entry that cannot be read is left for ``salvage``.
+                # One by one, so that an unreadable entry does not stop the others. ``salvage`` handles it.
                 found = [(point, read) for point in page if (read := read_one(shard, point, dense=False))]
                 ledger.doubt(point for point, _ in found)
                 for point, (payload, _) in found:
                     value = fill.value(payload[fill.source])
                     shard.update(edge.UpdateOperation.set_payload([point], {fill.key: value}))
                     changed[point] = None
-        # The disk must have the ledger's doubt before it has the entries, and the entries before their new checksums.
+        # Order of syncs: the ledger's doubt lines first, then the entries, then their new checksums.
         ledger.sync()
         shard.flush()
         sync_tree(directory.shard)

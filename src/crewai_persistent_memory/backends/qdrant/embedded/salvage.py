@@ -1,9 +1,9 @@
 """Salvage a damaged embedded store: keep the readable entries, and report the lost ones.
 
-Where a seal says which files were damaged (see ``checksums``), the engine is not trusted with them: the files that hold
-the store together are taken from their spare copies, what is made of the entries is made again, and each entry is
-checked against the ledger (see ``ledger``). What is whole goes into a new shard. If anything was lost, the damaged
-folder is kept beside it, and ``store.lost`` says what.
+A seal shows which files are damaged (see ``checksums``). The engine must not open them. Structural files are restored
+from their spare copies, indexes are rebuilt from the entries, and each entry is checked against the ledger (see
+``ledger``). Intact entries are written into a new shard. If an entry was lost, the damaged folder is kept beside the
+new one, and ``store.lost`` lists the lost entries.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ _BATCH: Final = 64
 logger = logging.getLogger("crewai_persistent_memory")
 
 Lost = dict[str, str]
-"""Entries that are lost: the entry's id by its point's."""
+"""Lost entries: from a point's id to the entry's id."""
 
 
 def mend(directory: StoreDirectory, seal: Seal, damaged: set[str], descriptor: Descriptor) -> None:
-    """Make the shard anew from what is whole in a store with damaged files.
+    """Rebuild the shard from the intact entries of a store with damaged files.
 
     Raises:
-        StoreCorruptedError: nothing of it can be read; the folder is left as it is.
+        StoreCorruptedError: no entry can be read. The folder is not changed.
     """
     logger.warning("the memory store at %s has damaged files (%s): it is mended", directory.path, _some(damaged))
     patched = directory.path / "shard.mend"
@@ -66,9 +66,9 @@ def mend(directory: StoreDirectory, seal: Seal, damaged: set[str], descriptor: D
 
 
 def rewrite_whole(directory: StoreDirectory, shard: Any, descriptor: Descriptor, expected: Mapping[str, Known]) -> None:
-    """Write the entries of ``shard`` that are whole into the new shard, and put it in the old one's place.
+    """Write the intact entries of ``shard`` into a new shard, and replace the old one with it.
 
-    The directory's own shard must be closed by then, or be ``shard`` itself, which is closed here.
+    The directory's own shard must be closed, or be ``shard`` itself, which this function closes.
     """
     lost: Lost = {}
     lines = write_beside(directory, descriptor, _batches(_whole(shard, descriptor, expected, lost)))
@@ -83,7 +83,7 @@ def rewrite_whole(directory: StoreDirectory, shard: Any, descriptor: Descriptor,
 
 
 def note_lost(directory: StoreDirectory, lost: Lost, kept_at: Path | None) -> None:
-    """Say, and write down, what is lost."""
+    """Log the lost entries, and write them to a file."""
     if not lost:
         return
     logger.error(
@@ -101,7 +101,7 @@ def note_lost(directory: StoreDirectory, lost: Lost, kept_at: Path | None) -> No
 
 
 def read_lost(directory: StoreDirectory) -> dict[str, Any]:
-    """What was written down: the ids of the entries, when this was noticed, where the damaged files are."""
+    """The content of that file: ids of lost entries, time of detection, and the folder with the damaged files."""
     try:
         data: dict[str, Any] = json.loads((directory.path / LOST).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
@@ -110,7 +110,7 @@ def read_lost(directory: StoreDirectory) -> dict[str, Any]:
 
 
 def missing_of(shard: Any, expected: Mapping[str, Known]) -> tuple[Lost, set[str]]:
-    """Of a store that was not closed: what must be there and is not, and the points that are there unexpected."""
+    """Check a store that was not closed: the missing entries, and the unexpected points."""
     present = set(all_ids(shard))
     lost = {point: known.entry_id for point, known in expected.items() if known.checksum and point not in present}
     return lost, present - expected.keys()
@@ -126,7 +126,7 @@ def all_ids(shard: Any, where: edge.Filter | None = None) -> Iterator[str]:
 
 
 def read_one(shard: Any, point: str, *, dense: bool) -> tuple[dict[str, Any], list[float] | None] | None:
-    """One entry's payload and vector, ``None`` if it cannot be read."""
+    """One entry's payload and vector; ``None`` if it cannot be read."""
     try:
         [record] = shard.retrieve([point], with_payload=True, with_vector=[DENSE] if dense else False)
         payload = record.payload
@@ -136,7 +136,7 @@ def read_one(shard: Any, point: str, *, dense: bool) -> tuple[dict[str, Any], li
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException:  # noqa: BLE001
-        # Whatever the engine says or panics of: this entry is not readable, and its id goes on the list of the lost.
+        # Every error and panic of the engine means that this entry is not readable. Its id is reported as lost.
         return None
     return payload, vector
 
@@ -169,8 +169,10 @@ def _batches(items: Iterable[Any]) -> Iterator[list[Any]]:
 
 
 def _patch(directory: StoreDirectory, seal: Seal, damaged: set[str], target: Path) -> None:
-    """The files that the entries are read from: whole ones as they are, damaged ones from their spare copies, and where
-    there is none, as much of them as there is, at their right size."""
+    """Copy the files with the entries into ``target``.
+
+    Damaged files are replaced by their spare copies. A damaged file without a spare copy is padded to its right size.
+    """
     copies = spare_of(directory)
     for name, (size, _) in seal.files.items():
         path = Path(name)

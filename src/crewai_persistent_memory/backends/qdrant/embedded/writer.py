@@ -1,4 +1,4 @@
-"""Writing to the embedded engine's shard. The caller holds the lock of the writes: no other write is under way."""
+"""Writes to the embedded engine's shard. The caller holds the write lock, so no other write runs at the same time."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ from .translate import EdgeReader, edge_filter, edge_point
 
 
 class EdgeWriter:
-    """Answers the writing requests over one shard.
+    """Executes the write requests on one shard.
 
     Args:
         directory: the store's folder.
-        reader: of the same shard.
-        ledger: which entries there must be.
-        descriptor: what the store says of itself.
-        deleted: how many entries were deleted since the shard was written anew.
+        reader: reads the same shard.
+        ledger: the entries that must exist.
+        descriptor: the store's descriptor.
+        deleted: number of entries deleted since the shard was last rewritten.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class EdgeWriter:
         return self._reader.shard
 
     def execute(self, request: Request[Any]) -> Any:
-        """Answer one request."""
+        """Execute one request."""
         return self._answers[type(request)](request)
 
     def upsert(self, request: Upsert) -> None:
@@ -79,7 +79,7 @@ class EdgeWriter:
             self._ledger.add((point.id, point.payload) for point in batch)
 
     def change(self, request: Change) -> bool:
-        # Other writes wait, so a point that is there now is there when it is changed.
+        # Other writes wait, so a point that exists now still exists when it is changed.
         if not self._shard.retrieve([request.id], with_payload=False, with_vector=False):
             return False
         self._admit_vectors([request.dense])
@@ -105,19 +105,19 @@ class EdgeWriter:
         self._note_again(changed)
 
     def set_on_matching(self, request: SetPayload) -> None:
-        # By filter and never by ids alone: an id would reach another tenant's point.
+        # Select by filter, never by ids alone: an id could select another tenant's point.
         set_payload = edge.UpdateOperation.set_payload_by_filter
         for where in one_by_one(request.where) if self._reader.one_by_one else [request.where]:
             self._shard.update(set_payload(edge_filter(where), dict(request.payload)))
 
     def _note_again(self, points: Sequence[str]) -> None:
-        """Note the payloads of points that were changed in part."""
+        """Record the new payloads of partly changed points in the ledger."""
         records = self._shard.retrieve(list(points), with_payload=True, with_vector=False) if points else []
         self._ledger.add((str(record.id), record.payload) for record in records)
 
     def set_vectors(self, request: SetVectors) -> int:
-        # Other writes wait, so what is read here is what is there when the vectors are written. A deleted point is
-        # not written to: the engine knows no "if it is there", and fails.
+        # Other writes wait, so these points still exist when the vectors are written. Deleted points are left out,
+        # because the engine has no conditional write and would fail.
         found = self._reader.retrieve(Retrieve([new.id for new in request.vectors]))
         contents = {str(hit.id): hit.payload["content"] for hit in found}
         valid = [new for new in request.vectors if contents.get(new.id) == new.content]
@@ -134,13 +134,13 @@ class EdgeWriter:
         return self._reader.count(Count((*where, NoDense())))
 
     def _admit_texts(self, any_is_long: bool) -> None:
-        """Note a long text before it is written: from then on the store is read entry by entry."""
+        """Record that the store has long texts, before the first one is written. Reads then go entry by entry."""
         if any_is_long and not self._reader.one_by_one:
             self._directory.note_long_texts()
             self._reader.one_by_one = True
 
     def _admit_vectors(self, vectors: Sequence[Sequence[float] | None]) -> None:
-        """Check every vector's length before anything is written; the first one ever sets the store's."""
+        """Check the length of every vector before the write. The store's first vector sets the length."""
         lengths = {len(vector) for vector in vectors if vector}
         if not lengths:
             return
@@ -158,25 +158,25 @@ class EdgeWriter:
 
 
 WRITES: Final = frozenset({Upsert, Change, Delete, SetPayload, SetVectors})
-"""The requests that a writer answers."""
+"""The requests that a writer executes."""
 
 
 def is_access_time(request: Request[Any]) -> bool:
-    """Whether it says when an entry was read and nothing else: that is not worth waiting for a disk."""
+    """Whether the request only updates access times. Such a write does not wait for the disk."""
     return isinstance(request, SetPayload) and request.payload.keys() <= {"last_accessed"}
 
 
 def points_of(request: Request[Any]) -> list[str]:
-    """The points that a request writes whole or in part, where it names them."""
+    """The points that a request writes, completely or in part, if it names them."""
     if isinstance(request, Upsert):
         return [point.id for point in request.points]
     return [request.id] if isinstance(request, Change) else []
 
 
 def room_for(request: Request[Any]) -> tuple[int, int]:
-    """About how many bytes the engine writes for a request, and how many must be left on the disk then.
+    """An estimate of the bytes that the engine writes for a request, and the bytes that must stay free after it.
 
-    The engine writes the payload to its log and to its storage, vectors likewise, and indexes.
+    The engine writes payloads and vectors to its log and to its storage, and updates indexes.
     """
     if isinstance(request, Upsert):
         points = request.points
@@ -190,7 +190,7 @@ def room_for(request: Request[Any]) -> tuple[int, int]:
 
 
 def keywords_only(path: Path) -> EmbedderMismatchError:
-    """The error for a vector, where the store takes none."""
+    """The error for a vector in a store without vectors."""
     return EmbedderMismatchError(
         f"the store at {path} was created with keywords only and takes no vectors: use another path for an embedder"
     )

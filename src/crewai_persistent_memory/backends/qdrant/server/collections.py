@@ -1,4 +1,4 @@
-"""The collections of a server as one caller uses them: opened, created or migrated at the first request."""
+"""One caller's collections on a server. A collection is opened, created or migrated at its first request."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Collections:
     """One caller's view of a server's collections.
 
     Attributes:
-        profiles: by name, those that are there.
+        profiles: the profiles of opened collections, by name.
     """
 
     def __init__(
@@ -40,14 +40,14 @@ class Collections:
         self._without_field_indexes: dict[str, StorePermissionError] = {}
 
     def named(self, client: RetryingClient, route: Route) -> Steps[Route]:
-        """The route with the name that the collection has on the server."""
+        """The route with the collection's actual name on the server."""
         if route.own is None:
             return route
         named: Route = yield from self._as_it_is_named(client, route, *route.own)
         return named
 
     def profile(self, client: RetryingClient, route: Route) -> Steps[Profile]:
-        """The profile of a collection; it is opened, or created, if this caller has not used it yet."""
+        """The profile of a collection. The first use by this caller opens or creates the collection."""
         known = self.profiles.get(route.collection)
         return known or (yield from self.open(client, route))
 
@@ -55,7 +55,7 @@ class Collections:
         """Create the indexes that the filter fields of a request need, if they could not be created before.
 
         Raises:
-            StorePermissionError: this key may not create them.
+            StorePermissionError: this API key may not create them.
         """
         if route.collection in self._without_field_indexes and uses_fields(request):
             yield from self._index_fields(client, route.collection)
@@ -63,10 +63,10 @@ class Collections:
                 raise refused
 
     def version(self, client: RetryingClient) -> Steps[tuple[int, int]]:
-        """The server's version, asked for once.
+        """The server's version, requested once.
 
         Raises:
-            ServerVersionError: it is too old.
+            ServerVersionError: the server is too old.
         """
         if self._engine.version is None:
             self._engine.version = yield from server_version(client, self._settings.address)
@@ -75,8 +75,8 @@ class Collections:
     def _as_it_is_named(self, client: RetryingClient, route: Route, earlier: str, project: Where) -> Steps[Any]:
         """The project's collection, which may have been created under its earlier name.
 
-        That name has a short digest, so that another project may have the same one. So the earlier collection is used
-        only if it holds entries of this project.
+        The earlier name has a short digest, and another project may have the same digest. The earlier collection is
+        therefore used only if it holds entries of this project.
         """
         engine = self._engine
         used = engine.names.get(route.collection)
@@ -90,7 +90,7 @@ class Collections:
             stored = yield from self._descriptor_of_earlier(client, earlier, project, route.collection)
             name = earlier if stored is not None else name
         except StorePermissionError as error:
-            # A key for the collection under its earlier name alone.
+            # The API key may grant access only to the collection with the earlier name.
             stored, refused = (
                 (yield from self._descriptor_of_earlier(client, earlier, project, route.collection)),
                 error,
@@ -106,8 +106,10 @@ class Collections:
         return route._replace(collection=name)
 
     def _descriptor_of_earlier(self, client: RetryingClient, earlier: str, project: Where, name: str) -> Steps[Any]:
-        """The descriptor of the collection under the earlier name if it belongs to the project, which it says from
-        then on: it stays the project's when it is empty."""
+        """The descriptor of the collection with the earlier name, if it belongs to the project.
+
+        The project is then written into the descriptor, so that the collection stays the project's when it is empty.
+        """
         arguments: dict[str, Any] = {"collection_name": earlier}
         try:
             found = yield from client.call("retrieve", {**arguments, "ids": [DESCRIPTOR_ID], "with_payload": True})
@@ -149,13 +151,13 @@ class Collections:
     def create(
         self, client: RetryingClient, route: Route, dimensions: int | None = None, *, exists: bool = False
     ) -> Steps[Profile]:
-        """The profile of a new collection. One of outside vectors is created when their length is known.
+        """Create a collection, and return its profile. With external vectors, their length must be known.
 
         Args:
-            client: makes the calls.
-            route: which collection.
-            dimensions: of outside vectors.
-            exists: another worker is creating it: let it finish.
+            client: sends the requests.
+            route: the collection.
+            dimensions: length of external vectors.
+            exists: whether another worker is creating the collection; then wait for it.
         """
         version = yield from self.version(client)
         opening = Opening(client, self._settings, route.collection, version, self._embedder, self._language)
@@ -175,8 +177,11 @@ class Collections:
         return profile
 
     def _index_fields(self, client: RetryingClient, collection: str) -> Steps[Any]:
-        """Create the indexes of this caller's filter fields. Without them everything else works, so that a key that may
-        not create them hears of it when a filter needs one."""
+        """Create the indexes of this caller's filter fields.
+
+        Everything else works without them. An API key without the right to create them gets the error later, when a
+        filter needs one.
+        """
         try:
             yield from create_indexes(client, collection, field_indexes(self._filter_fields), self._settings.address)
         except StorePermissionError as error:

@@ -1,8 +1,8 @@
-"""Bringing a collection to the newest layout, when a worker first uses it. The steps are listed in ``..migrations``.
+"""Migrates a collection to the newest layout, when a worker first uses it. ``..migrations`` lists the steps.
 
-Several workers may do this at the same time, and workers of an older version may use the collection meanwhile. What a
-request waits for is short: the indexes, and a note in the descriptor. Entries get the keys that they lack afterwards,
-in the background (see ``background_fill``), because a key that is missing has a meaning.
+Several workers may do this at the same time, and workers of an older version may use the collection meanwhile. A
+request waits only for the indexes and the update of the descriptor. Missing keys are added to entries later, in the
+background (see ``background_fill``). This is correct because a missing key has a defined meaning.
 """
 
 from __future__ import annotations
@@ -40,12 +40,13 @@ logger = logging.getLogger("crewai_persistent_memory")
 def migrate(client: RetryingClient, collection: str, descriptor: Descriptor, where: str) -> Steps[Any]:
     """Run the steps that the collection lacks.
 
-    Returns the descriptor with the layout that the collection now has. It is an older one where this key may not
-    migrate, or the server cannot do it now, and this code can go on without.
+    Returns:
+        The descriptor with the collection's new layout. The layout stays older if this API key may not migrate, or if
+        the server cannot migrate now, and this code can use the older layout.
 
     Raises:
-        StorePermissionError: this key may not migrate, and this code cannot use the older layout.
-        ConfigurationError: something else has made an index of another kind on a key that is needed.
+        StorePermissionError: this API key may not migrate, and this code cannot use the older layout.
+        ConfigurationError: another program has created an index of another kind on a needed key.
     """
     for step in migrations_from(descriptor.layout):
         try:
@@ -71,7 +72,7 @@ def require_layout(request: Request[Any], descriptor: Descriptor, where: str) ->
     """Raise if the request needs an index that belongs to a layout which the collection does not have.
 
     Raises:
-        StorePermissionError: it does; the message says what to do.
+        StorePermissionError: the collection lacks the index; the message says what to do.
     """
     if descriptor.layout >= LAYOUT:
         return
@@ -86,15 +87,15 @@ def require_layout(request: Request[Any], descriptor: Descriptor, where: str) ->
 
 
 def fill_in(client: RetryingClient, collection: str, fill: Fill, stopped: Callable[[], bool]) -> Steps[Any]:
-    """Give every entry that lacks it the key of ``fill``. Returns how many entries were without it.
+    """Add the key of ``fill`` to every entry without it. Returns the number of such entries.
 
-    Every write is conditional: of the entries with a certain value of the source, those that still lack the key get it.
-    So it does not matter what other workers do meanwhile. (A write is never selected by ids, see ``requests``.)
+    Every write is conditional: it selects the entries with one value of the source that still lack the key. Concurrent
+    changes by other workers are therefore safe. (A write never selects by ids, see ``requests``.)
     """
     found, _ = yield from _without(client, collection, fill, limit=1)
     if not found:
         return 0
-    # Pages that begin anywhere, so that several workers share the work. Then what is left, in order.
+    # Start pages at random offsets, so that several workers share the work. Then read the rest in order.
     limits, filled = NO_LIMITS, 0
     anywhere = True
     offset: str | None = str(uuid.uuid4())
@@ -133,15 +134,15 @@ def _take(client: RetryingClient, step: Migration, collection: str, descriptor: 
 
 
 def _without(client: RetryingClient, collection: str, fill: Fill, limit: int, offset: Any = None) -> Steps[Any]:
-    """A page of entries that lack the key. The descriptor, which lacks it too, has no tenant."""
+    """A page of entries that lack the key. The descriptor lacks it too, but has no tenant and is not selected."""
     lacking = models.Filter(must=[_is_empty(fill.key)], must_not=[_is_empty(TENANT_KEY)])
     page = {"limit": limit, "offset": offset, "with_payload": [fill.source]}
     return (yield from client.call("scroll", {"collection_name": collection, "scroll_filter": lacking, **page}))
 
 
 def _give(client: RetryingClient, collection: str, fill: Fill, records: Sequence[Any]) -> Steps[Any]:
-    """Returns whether there was anything to give."""
-    # Where a collection is sharded by project, a write must say in which shard.
+    """Add the key to these entries. Returns whether there were any."""
+    # In a collection that is sharded by project, a write must name its shard.
     sources = dict.fromkeys((record.payload.get(fill.source), record.shard_key) for record in records)
     operations = [_give_all(fill, source, shard_key) for source, shard_key in sources if source]
     if operations:
@@ -151,8 +152,8 @@ def _give(client: RetryingClient, collection: str, fill: Fill, records: Sequence
 
 
 def _give_all(fill: Fill, source: str, shard_key: Any) -> models.SetPayloadOperation:
-    """To all entries with this value of the source that lack the key."""
-    moment: Any = source  # the client reads it as a time
+    """The write that adds the key to all entries with this value of the source that lack it."""
+    moment: Any = source  # the client parses it as a time
     same = models.FieldCondition(key=fill.source, range=models.DatetimeRange(gte=moment, lte=moment))
     where = models.Filter(must=[same, _is_empty(fill.key)])
     payload = models.SetPayload(payload={fill.key: fill.value(source)}, filter=where, shard_key=shard_key)

@@ -1,4 +1,4 @@
-"""Where the calls of a request go, what each of them carries, and reading all of something page by page."""
+"""The target of a request's calls, their common arguments, and reading all results page by page."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from .strict_mode import NO_LIMITS, Limits
 from .translate import server_filter
 
 PAGE: Final = 1000
-"""Points per request where all of something is read."""
+"""Points per request when all results are read."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a request goes, and what every call to there carries."""
+    """The target of a request, and the arguments of every call to it."""
 
     client: RetryingClient
     collection: str
@@ -44,8 +44,10 @@ class Place:
         return self.client.call(method, arguments, repeatable=repeatable, large=large)
 
     def change(self, operations: Sequence[Any], *, repeatable: bool = False) -> Steps[Any]:
-        """Several writes in one request. They are waited for, whatever ``wait`` says: what comes after them looks at
-        what is there. By default they are not repeated: doing them twice could undo a change of another process.
+        """Several writes in one request.
+
+        The call always waits for the writes, regardless of ``wait``, because the following step reads their result. By
+        default it is not retried, because a second write could undo a change by another process.
         """
         arguments = {"collection_name": self.collection, "wait": True, **self.writing}
         arguments["update_operations"] = list(operations)
@@ -85,7 +87,7 @@ def scroll(where: Where, place: Place, with_payload: bool | list[str], most: int
 
 
 def parts(where: Where, place: Place) -> Iterator[Where]:
-    """A filter by very many ids as several."""
+    """Split a filter with very many ids into several filters."""
     others = tuple(condition for condition in where if not isinstance(condition, HasId))
     ids = ids_in(where)
     most = place.limits.condition(PAGE)
