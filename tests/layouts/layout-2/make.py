@@ -19,7 +19,8 @@ HERE = Path(__file__).parent
 
 def main() -> None:
     spec = importlib.util.spec_from_file_location("make_layout_1", HERE.parent / "layout-1" / "make.py")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     first = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(first)
     first.HERE = HERE
