@@ -1,0 +1,28 @@
+"""What passes from stage to stage of a recall."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ..entry import MemoryEntry
+
+
+@dataclass(frozen=True)
+class Found:
+    """An entry that a search found, with what the stages of a recall add to it.
+
+    A stage takes a list, best first, and returns a list, best first. It may leave out entries and change their order.
+    The order decides what is shown; the score is reported as it is.
+
+    Attributes:
+        entry: the entry.
+        score: its score, 0…1.
+        times: the number of entries that say the same, this one included. It stands for all of them.
+        since: when the oldest of them was created (naive UTC); ``None`` if there is no other.
+    """
+
+    entry: MemoryEntry
+    score: float
+    times: int = 1
+    since: datetime | None = None
