@@ -1,1 +1,1 @@
-"""Rules about texts that know neither a store nor an embedder: normal forms, words, keywords."""
+"""Text processing without a store or an embedder: normal form, words, BM25 keywords."""

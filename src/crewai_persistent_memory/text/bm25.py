@@ -1,41 +1,55 @@
-"""BM25 keywords: texts as sparse vectors, by the engine's own tokenizer, in steps that hold up no other thread."""
+"""BM25 keywords: texts as sparse vectors, made by the engine's own tokenizer in steps that block no other thread."""
 
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final, Protocol
 
 from ..errors import ConfigurationError
 from .normal_form import normal_form
-from .words import Grouping, as_before, for_document, for_query, pieces_of, shorter_groups
+from .passages import LONGEST, is_one_passage, passages_of
+from .words import Grouping, Piece, as_before, for_document, for_query, shorter_groups
 
 K: Final = 1.2
 B: Final = 0.75
 AVERAGE_LENGTH: Final = 256.0
 
 MOST_QUERY_LENGTH: Final = 16_384
-"""Characters of a query that are looked for. Of a longer one the beginning and the end: there a task says what is to be
-done, and between them what it is to be done with."""
+"""Characters of a query that are used. For a longer query, its beginning and its end are used, because a task states
+its goal there and has its data in between."""
 
 MOST_QUERY_TERMS: Final = 4_096
 
 SHORTER_GROUPS: Final = (0.02, 0.002)
-"""The weights of shorter groups of characters in a query. A text that has the longer ones comes first."""
+"""The weights of shorter character groups in a query. A text with the longer groups ranks higher."""
 
 OLDER_FORM: Final = 0.02
-"""The weight of a query's terms in the form before the normal one, where that is another. It may be parts of words."""
+"""The weight of a query's terms in the form used before the normal form existed, if it differs. Such a term may be a
+part of a word."""
 
 MANY_TERMS: Final = 100_000
 MOST_TERMS: Final = 150_000
-"""Different terms of a document, from which on of scripts without blanks only the longest groups of characters are
-terms, and then only characters. The engine takes 0.15 ms for a thousand terms, with the interpreter's lock held."""
+"""Maximum number of different terms of a document. For scripts without blanks, the terms are first reduced to the
+longest character groups, and then to single characters. The engine needs 0.15 ms per thousand terms, and holds the
+interpreter lock."""
 
-# Saturates so late that the weight is nearly the number of occurrences, from which that number is computed back.
+CONTEXT: Final = 0.3
+"""What an occurrence of a term in each of the texts before counts, beside one in the text itself."""
+
+# Two terms of one vocabulary differ by just this only by chance, of one in four thousand million.
+_CONTEXT_MASK: Final = 0x5BD1E995
+
+_LONGER_THAN_A_PASSAGE: Final = re.compile(rf"[^\W_]{{{LONGEST + 1},}}")
+
+# With this k the weight is almost the number of occurrences, so that the number can be computed from it.
 _COUNTING_K: Final = 1e7
 
 
 class SparseVector(Protocol):
-    """Token ids and their weights, in whatever object the encoder made: the embedded engine takes it as it is."""
+    """Token ids and their weights. The embedded engine accepts the encoder's own object."""
 
     @property
     def indices(self) -> list[int]: ...
@@ -45,16 +59,18 @@ class SparseVector(Protocol):
 
 
 class KeywordEncoder:
-    """BM25 term weights as sparse vectors, the same numbers Qdrant's server computes for ``qdrant/bm25``.
+    """BM25 term weights as sparse vectors, with the numbers that Qdrant's server computes for ``qdrant/bm25``.
 
     ``k = 1.2``, ``b = 0.75``, an expected length of 256 tokens, lower case, accents folded, and the stop words
-    and stemmer of ``language`` (``"none"`` for neither). IDF is applied by the engine at query time.
+    and stemmer of ``language`` (``"none"`` for neither). The engine applies IDF at query time.
 
-    Every text is brought into one form first (:mod:`.normal_form`).
+    Every text is first converted to the normal form (:mod:`.normal_form`).
 
-    Three things differ from the server's numbers, because its tokenizer takes every run of letters for one word:
-    scripts without blanks (Chinese, Japanese, Thai, ...) become groups of characters; a Latin word is apart from the
-    Hangul, Arabic, Hebrew or Indic letters beside it; a word longer than 1,024 characters (Base64) becomes several.
+    The server's tokenizer treats every run of letters as one word. The numbers therefore differ in three cases:
+
+    - Scripts without blanks (Chinese, Japanese, Thai, ...) are split into character groups.
+    - A Latin word is separated from adjacent Hangul, Arabic, Hebrew or Indic letters.
+    - A word longer than 1,024 characters (Base64) is split.
     """
 
     def __init__(self, language: str = "english") -> None:
@@ -68,38 +84,72 @@ class KeywordEncoder:
                 options["language"] = language
             self._model = Bm25(Bm25Config(k=K, b=B, **options))
             self._counter = Bm25(Bm25Config(k=_COUNTING_K, b=0.0, **options))
+            # Each text is counted once as itself, and found here when it is one of those before the next two.
+            self._counts = lru_cache(maxsize=64)(self._count)
         except ValueError as error:
             raise ConfigurationError(
                 f"language {language!r} is not supported: {error}. Use a language such as 'english' or 'german', "
                 "or 'none' for no stop words and no stemming"
             ) from error
 
-    def document(self, text: str) -> SparseVector:
-        """The weights of a text's terms. It counts a long text piece by piece: the engine's tokenizer holds the
-        interpreter's lock, for 350 ms over 1 MB of Base64."""
-        pieces = pieces_of(normal_form(text))
-        if len(pieces) == 1:
-            return self._model.embed_document(for_document(pieces[0], Grouping.ALL))
-        from qdrant_edge import SparseVector as EngineVector
+    def document(self, text: str, before: Sequence[str] = ()) -> SparseVector:
+        """The weights of a text's terms, and of those of the texts before it in a conversation.
 
-        counts: dict[int, int] = {}
-        for piece in pieces:
-            found = self._counter.embed_document(for_document(piece, _grouping(len(counts))))
-            for term, weight in zip(found.indices, found.values, strict=True):
-                # weight = count × (k + 1) / (count + k)
-                count = round(weight * _COUNTING_K / (_COUNTING_K + 1.0 - weight))
-                counts[term] = counts.get(term, 0) + count
-        # As the model does it: weight = count × (k + 1) / (count + k × (1 - b + b × length / average length))
-        saturation = K * (1.0 - B + B * sum(counts.values()) / AVERAGE_LENGTH)
-        return EngineVector(list(counts), [count * (K + 1.0) / (count + saturation) for count in counts.values()])
+        A long text is weighed passage by passage (:mod:`.passages`): a term has the weight that it has in its best
+        passage. So a fact is found in a long report as it is found in a note, and no average over the text matters.
 
-    def query(self, text: str, *, older: bool = True) -> SparseVector:
-        """The terms to look for, each with weight 1, but for groups of few characters; of a long text those of its
-        beginning and its end.
+        The terms of ``before`` are in the vector under other ids (:func:`context_term`), so a query decides what they
+        count. Their weight is what the whole weighs more if they occur :data:`CONTEXT` times as often as they do.
 
         Args:
             text: in any form.
-            older: with the terms that entries have which were written before there was a normal form.
+            before: the texts before it, each one passage long.
+        """
+        if before and is_one_passage(text):
+            return self._in_context(text, before)
+        if is_one_passage(text):
+            return self._model.embed_document(for_document(Piece(normal_form(text)), Grouping.ALL))
+        from qdrant_edge import SparseVector as EngineVector
+
+        best: dict[int, float] = {}
+        for part in _parts(normal_form(text)):
+            found = self._model.embed_document(for_document(Piece(part), _grouping(len(best))))
+            for term, weight in zip(found.indices, found.values, strict=True):
+                if weight > best.get(term, 0.0):
+                    best[term] = weight
+        return EngineVector(list(best), list(best.values()))
+
+    def _in_context(self, text: str, before: Sequence[str]) -> SparseVector:
+        from qdrant_edge import SparseVector as EngineVector
+
+        own = self._counts(text)
+        together: dict[int, float] = dict(own)
+        for each in before:
+            for term, count in self._counts(each).items():
+                together[term] = together.get(term, 0.0) + CONTEXT * count
+        weights = _weights(own)
+        for term, weight in _weights(together).items():
+            # A term of the text itself weighs a little more or, because the whole is longer, a little less.
+            if (more := weight - weights.get(term, 0.0)) > 0.0:
+                weights[context_term(term)] = more
+        return EngineVector(list(weights), list(weights.values()))
+
+    def _count(self, text: str) -> Mapping[int, float]:
+        """How often each term occurs in a short text."""
+        found = self._counter.embed_document(for_document(Piece(normal_form(text)), Grouping.ALL))
+        # weight = count × (k + 1) / (count + k)
+        return {
+            term: float(round(weight * _COUNTING_K / (_COUNTING_K + 1.0 - weight)))
+            for term, weight in zip(found.indices, found.values, strict=True)
+        }
+
+    def query(self, text: str, *, older: bool = True) -> SparseVector:
+        """The terms of a query. Each has weight 1, except short character groups. A long query is reduced to its
+        beginning and its end.
+
+        Args:
+            text: the query, in any form.
+            older: whether to add the terms of entries that were written before the normal form existed.
         """
         kept = MOST_QUERY_LENGTH
         while True:
@@ -111,7 +161,7 @@ class KeywordEncoder:
                 return found
             kept = min(kept, len(text)) * 3 // 4
 
-    def _query(self, text: str, *, older: bool = True) -> SparseVector:
+    def _query(self, text: str, *, older: bool) -> SparseVector:
         form = normal_form(text)
         found = self._model.embed_query(for_query(form))
         others = list(zip(SHORTER_GROUPS, shorter_groups(form), strict=False))
@@ -128,15 +178,34 @@ class KeywordEncoder:
         return EngineVector(list(weights), list(weights.values()))
 
     def similarity(self, a: str, b: str) -> float:
-        """Cosine of the two texts' sets of terms, 0…1: how much they say with the same words."""
-        terms_a, terms_b = (set(self.query(text, older=False).indices) for text in (a, b))
+        """Cosine of the two texts' sets of terms, 0…1."""
+        terms_a, terms_b = (set(self._cut_query(text, older=False).indices) for text in (a, b))
         if not terms_a or not terms_b:
             return 0.0
         return len(terms_a & terms_b) / math.sqrt(len(terms_a) * len(terms_b))
 
 
 def _grouping(terms: int) -> Grouping:
-    """How characters are grouped in what follows, when there are so many terms."""
+    """The grouping of characters in the next pieces, given the number of terms so far."""
     if terms < MANY_TERMS:
         return Grouping.ALL
     return Grouping.LONGEST if terms < MOST_TERMS else Grouping.CHARACTERS
+
+
+def context_term(term: int) -> int:
+    """The id under which a vector has a term of what was said before. The mapping is its own inverse."""
+    return term ^ _CONTEXT_MASK
+
+
+def _weights(counts: Mapping[int, float]) -> dict[int, float]:
+    """BM25 weights, as the engine's model computes them."""
+    saturation = K * (1.0 - B + B * sum(counts.values()) / AVERAGE_LENGTH)
+    return {term: count * (K + 1.0) / (count + saturation) for term, count in counts.items()}
+
+
+def _parts(text: str) -> Iterator[str]:
+    """The passages of a text, and each word that is longer than a passage, whole."""
+    for start, end in passages_of(text):
+        yield text[start:end]
+    for word in _LONGER_THAN_A_PASSAGE.finditer(text):
+        yield word[0]

@@ -1,10 +1,10 @@
-"""The one form of a text that is indexed and looked for. What is stored is the text itself.
+"""The normal form of texts for indexing and search. The stored text itself is not changed.
 
-It is Unicode's NFKC ("ﬁ" is "fi", full width and half width are one, an accent is part of its letter) without what is
-not seen: soft hyphens, joiners, marks of direction and variation. So words are found however they were typed, pasted or
-set. A zero-width space may stand within a word or between two, so both readings are indexed. Marks that a language
-writes at will go too: Arabic and Hebrew vowel points, the Arabic tatweel, and accents that Unicode has no letter for
-(the stress in "за́мок"). Letter case is the tokenizer's business.
+The form is Unicode's NFKC: "ﬁ" becomes "fi", full width and half width become equal, and an accent is combined with its
+letter. Invisible characters are removed: soft hyphens, joiners, marks of direction and variation. Words are thus found
+in every spelling that looks the same. A zero-width space may be inside a word or between two words, so both readings
+are indexed. Optional marks are removed too: Arabic and Hebrew vowel points, the Arabic tatweel, and accents without a
+precomposed letter in Unicode (the stress in "за́мок"). The tokenizer handles letter case.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import unicodedata
 from typing import Final
 
 PIECE: Final = 4_096
-"""Characters that are brought into the form in one go, with the interpreter's lock held."""
+"""Characters per step of normalization. A step holds the interpreter lock."""
 
-# Unicode's Default_Ignorable_Code_Point, but for the Hangul fillers, which stand for a blank.
+# Unicode's Default_Ignorable_Code_Point, except the Hangul fillers, which stand for a blank.
 _UNSEEN: Final = (
     "\u00ad\u034f\u061c\u17b4\u17b5\u180b-\u180f\u200c-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff0-\ufff8"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
@@ -29,12 +29,12 @@ _LONGEST_JOINED: Final = 64
 _AROUND: Final = "[^\\s\u200b!-/:-@\\[-`{-~]+"
 _PERHAPS_ONE_WORD: Final = re.compile(f"{_AROUND}(?:\u200b+{_AROUND})+")
 _HIDDEN: Final = re.compile(f"[{_UNSEEN}]+")
-# What no character before it changes or absorbs, and what nearly every text has.
+# Characters that never combine with the character before them. Nearly every text has some.
 _BEGINS: Final = re.compile("[\x00-\x7f\u1100-\u115f\u2e80-\u3098\u309b-\ud7af\uf900-\ufaff]")
 
 
 def normal_form(text: str) -> str:
-    """``text`` as it is indexed, and looked for."""
+    """The normal form of ``text``."""
     if text.isascii():
         return text
     form = _normal(text) if len(text) <= PIECE else _by_pieces(text)
@@ -59,7 +59,7 @@ def _by_pieces(text: str) -> str:
 
 
 def _normal(text: str) -> str:
-    # First what is not seen, for it may stand between a letter and its accent.
+    # Invisible characters go first, because one may be between a letter and its accent.
     text = _HIDDEN.sub("", text)
     if not unicodedata.is_normalized("NFKC", text):
         text = unicodedata.normalize("NFKC", text)
@@ -67,7 +67,7 @@ def _normal(text: str) -> str:
 
 
 def _safe_end(text: str, start: int) -> int:
-    """Where a piece ends: before a character that is no part of the one before it, if there is one."""
+    """The end of a piece: before a character that does not combine with the previous one, if there is one."""
     end = start + PIECE
     if end >= len(text):
         return len(text)

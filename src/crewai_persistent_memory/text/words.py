@@ -1,6 +1,6 @@
-"""Where words begin and end, for the keyword search: what the engine's tokenizer does not know.
+"""Word boundaries for the keyword search, in the cases that the engine's tokenizer does not handle.
 
-The tokenizer takes every run of letters and digits for one word. That is right where words are written apart.
+The tokenizer treats every run of letters and digits as one word. That is correct only for scripts with blanks.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from enum import Enum
 from typing import Final, NamedTuple
 
 PIECE: Final = 16_384
-"""Characters that are tokenized in one go: 1 to 3 ms."""
+"""Characters per step of tokenization: 1 to 3 ms."""
 
 LONGEST_WORD: Final = 1_024
-"""Characters. Nobody looks for a longer word, and the stemmer takes a time that grows with it."""
+"""Characters. Nobody searches for a longer word, and the stemmer's time grows with the length."""
 
-# Scripts written without blanks between words: with an alphabet (Thai, Lao, Tibetan, Myanmar, Khmer), and others (kana,
-# bopomofo, Han), of which one character says about as much as two letters.
+# Scripts without blanks between words: those with an alphabet (Thai, Lao, Tibetan, Myanmar, Khmer), and others (kana,
+# bopomofo, Han). One character of the others has about the information of two letters.
 _LETTERS: Final = "\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff"
 _CHARACTERS: Final = (
     "\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3038-\u303b\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff"
@@ -27,26 +27,29 @@ _CHARACTERS: Final = (
 _UNSPACED: Final = _LETTERS + _CHARACTERS
 _RUN: Final = re.compile(f"(?P<letters>[{_LETTERS}]+)|[{_CHARACTERS}]+")
 _SIZES: Final = {"letters": (2, 3, 4), None: (1, 2)}
-"""How many characters of a run, one after the other, make a term."""
+"""The lengths of the character groups that are terms."""
 _MOST_GROUPED: Final = 4
-# Hebrew to Sinhala, and Hangul: written with blanks, but a Latin word gets endings and articles without one.
+# Hebrew to Sinhala, and Hangul: scripts with blanks, but endings and articles are attached to a Latin word without one.
 _SPACED: Final = "\u0590-\u0dff\u1100-\u11ff\uac00-\ud7af"
 _LATIN_BESIDE: Final = re.compile(f"(?<=[A-Za-z0-9])(?=[{_SPACED}])|(?<=[{_SPACED}])(?=[A-Za-z0-9])")
 _LONG_WORD: Final = re.compile(rf"(?<![^\W_])[^\W_]{{{LONGEST_WORD + 1},}}")
-# Every one of these ends a word: blanks, ASCII that is no letter or digit, and characters that are words by themselves.
+# Characters that end a word: blanks, ASCII other than letters and digits, and characters that are words themselves.
 _BOUNDARY: Final = re.compile(rf"[\x00-/:-@\[-`{{-\x7f\s{_UNSPACED}]")
 
 
 class Piece(NamedTuple):
-    """A part of a text. Its first ``repeated`` characters are the end of the piece before, where that ends within a run
-    of a script without blanks, so that each group of characters is in one of the two."""
+    """A part of a text.
+
+    If the previous piece ends inside a run of a script without blanks, the first ``repeated`` characters repeat its
+    end, so that no character group is lost at the boundary.
+    """
 
     text: str
     repeated: int = 0
 
 
 def pieces_of(text: str) -> list[Piece]:
-    """A text as pieces of bounded length, which together have the words of the whole."""
+    """Split a text into pieces of bounded length that together have all its words."""
     if len(text) <= PIECE:
         return [Piece(text)]
     pieces = []
@@ -60,7 +63,7 @@ def pieces_of(text: str) -> list[Piece]:
 
 
 def _within_run(text: str, end: int) -> int:
-    """How many characters before ``end`` belong to a run that goes on there, as far as they make terms with it."""
+    """Number of characters before ``end`` that form terms with the characters after it. 0 if no run continues there."""
     repeated = 0
     for length in range(1, _MOST_GROUPED):
         run = _RUN.match(text, end - length)
@@ -81,12 +84,12 @@ def _end_of_piece(text: str, start: int) -> int:
     for offset, character in enumerate(window[: PIECE - 2]):
         if unicodedata.category(character)[0] in "ZPSC":
             return end - offset
-    # A part of one word. PIECE is a multiple of LONGEST_WORD, so its parts are those that it has in a query.
+    # Inside one word. PIECE is a multiple of LONGEST_WORD, so the word is split at the same places as in a query.
     return end
 
 
 class Grouping(Enum):
-    """Which groups of characters of scripts without blanks are terms."""
+    """The character groups that are terms, in scripts without blanks."""
 
     ALL = "all"
     LONGEST = "longest"
@@ -94,7 +97,7 @@ class Grouping(Enum):
 
 
 def for_document(piece: Piece, grouping: Grouping) -> str:
-    """A piece of a document for the tokenizer, so that it finds the words in it."""
+    """Prepare a piece of a document for the tokenizer, so that it finds all words."""
 
     def terms(run: re.Match[str]) -> str:
         sizes = _SIZES[run.lastgroup]
@@ -105,19 +108,19 @@ def for_document(piece: Piece, grouping: Grouping) -> str:
 
 
 def for_query(text: str) -> str:
-    """A query for the tokenizer, to match texts prepared by :func:`for_document`."""
+    """Prepare a query for the tokenizer, to match texts prepared by :func:`for_document`."""
     return _prepared(text, _longest_groups)
 
 
 def as_before(text: str) -> str:
-    """A query in the form that texts were indexed in before there was a normal form."""
+    """A query in the form in which texts were indexed before the normal form existed."""
     return for_query(unicodedata.normalize("NFC", text))
 
 
 def shorter_groups(text: str) -> list[str]:
-    """Of the runs of scripts without blanks in a query, the groups one and two characters shorter than the longest.
+    """The character groups of a query that are one and two characters shorter than the longest groups.
 
-    They are in many texts, and say little where the longer ones match.
+    They occur in many texts, and add little if the longer groups match.
     """
     if text.isascii():
         return []
@@ -133,7 +136,7 @@ def shorter_groups(text: str) -> list[str]:
 
 def _longest_groups(run: re.Match[str]) -> str:
     size = min(len(run[0]), _SIZES[run.lastgroup][-1])
-    # Entries written by 0.1 have a run as one word.
+    # Version 0.1 indexed a run as one word.
     whole = run[0] if size < len(run[0]) <= 64 else ""
     return f"{_groups(run[0], [size])}{whole} "
 
@@ -150,8 +153,8 @@ def _in_parts(match: re.Match[str]) -> str:
 
 
 def _groups(run: str, sizes: Sequence[int], counted: int = 0) -> str:
-    """The groups of characters of a run, but for those within its first ``counted`` characters. A run shorter than the
-    shortest group is one."""
+    """The character groups of a run, except those within its first ``counted`` characters. A run shorter than the
+    shortest group is one group."""
     sizes = [size for size in sizes if size <= len(run)] or [len(run)]
     groups = [
         run[start : start + size] for size in sizes for start in range(max(0, counted - size + 1), len(run) - size + 1)
