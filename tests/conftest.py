@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from qdrant_client.embed.schema_parser import ModelSchemaParser
 
 from crewai_persistent_memory import MemoryStore
 from crewai_persistent_memory.adapters.version import is_unified
@@ -18,6 +19,10 @@ from .support.engines import NEWEST, STORES, Places, Servers, StoresOfOneKind, s
 from .support.mem0_platform import Mem0Platform
 from .support.openai_server import OpenAIServer
 from .support.qdrant_server import QdrantServer
+
+_SCHEMA = ModelSchemaParser().__dict__
+ModelSchemaParser.__init__ = lambda self: self.__dict__.update(_SCHEMA)  # type: ignore[method-assign]
+"""Each of Qdrant's clients copies the same large schema, which takes as long as fifteen requests."""
 
 
 @pytest.fixture(autouse=True)

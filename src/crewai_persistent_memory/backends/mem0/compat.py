@@ -82,6 +82,7 @@ def import_mem0(*, telemetry: bool) -> Any:
         ) from error
 
 
+@lru_cache(maxsize=1)
 def mem0_version() -> tuple[int, ...]:
     """Of the installed ``mem0ai``: ``(2, 2, 1)``."""
     try:
