@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from typing import Final
 
-RRF_K: Final = 2
-"""Reciprocal rank fusion: an entry scores the sum of 1 / (rank + k) over the lists it is in, ranks from 0.
-k = 2 is Qdrant's default and recalled more than the customary 60 on long conversations."""
-
 SECONDS_PER_DAY: Final = 86_400.0
+
+RARE_TERMS: Final = 2.5
+"""Matches of a term that one entry alone has, which together make a relevance of 1 - 1/e, or 0.63."""
+
+COSINE_SPREAD: Final = 6.0
+"""Standard deviations of an embedder's cosine between unrelated sentences that count as much as that."""
 
 
 @dataclass(frozen=True)
@@ -21,10 +23,15 @@ class RankingWeights:
 
     ``score = relevance × (semantic + recency × 0.5^(age / half life) + importance × entry importance)``
 
-    Relevance is the fused rank in the dense and the keyword search, 0…1: the sum of ``1 / (rank + 2)`` over both lists,
-    divided by the largest possible sum. With weights that sum to 1 the score is in 0…1. The formula multiplies and does
-    not add, so a new entry never outranks a much more relevant one: with the defaults, age costs an entry at most a
-    fifth of its score.
+    Relevance is 0…1, and means the same in every store: ``1 - exp(-x)``, where ``x`` is the sum of two numbers.
+
+    - The BM25 score of the query's words, in units of :data:`RARE_TERMS` matches of the rarest word that a store of
+      this size can have.
+    - How far the cosine of the two vectors is above that of unrelated sentences, in units of :data:`COSINE_SPREAD`
+      standard deviations. Both are measured once for each embedder.
+
+    With weights that sum to 1 the score is in 0…1. The formula multiplies and does not add, so a new entry never
+    outranks a much more relevant one: with the defaults, age costs an entry at most a fifth of its score.
 
     Attributes:
         semantic: weight of relevance alone.
@@ -39,10 +46,24 @@ class RankingWeights:
     half_life_days: float = 30.0
 
 
+@dataclass(frozen=True)
+class CosineSpread:
+    """The cosines that an embedder gives to unrelated sentences.
+
+    Attributes:
+        mean: their mean.
+        deviation: their standard deviation, more than 0.
+    """
+
+    mean: float
+    deviation: float
+
+
 class Variable(Enum):
     """Inputs of a formula from one candidate."""
 
-    FUSED_RANK = "the sum of 1 / (rank + k) over the lists"
+    KEYWORDS = "the BM25 score"
+    COSINE = "the cosine of the dense vectors"
     IMPORTANCE = "the entry's importance"
 
 
@@ -68,41 +89,62 @@ class Product:
     factors: tuple[Expression, ...]
 
 
-Expression = float | Variable | Decay | Sum | Product
+@dataclass(frozen=True)
+class Exponential:
+    """``e^power``."""
+
+    power: Expression
+
+
+Expression = float | Variable | Decay | Sum | Product | Exponential
+
+
+def rarest(entries: int) -> float:
+    """The weight (IDF) of a term that one of so many entries has, as Qdrant computes it, to one decimal place: engines
+    keep a formula that they have made."""
+    return round(math.log(1.0 + (max(entries, 1) - 0.5) / 1.5), 1)
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """How one search ranks: by which weights, and at which time (naive UTC)."""
+    """How one search ranks.
+
+    Attributes:
+        weights: the weights.
+        now: naive UTC.
+        spread: the embedder's; ``None`` where there is none.
+    """
 
     weights: RankingWeights
     now: datetime
+    spread: CosineSpread | None = None
 
-    def formula(self, lists: int) -> Product:
-        """The formula of :class:`RankingWeights`, for candidates of this many fused lists."""
-        best = lists / RRF_K  # the fused rank of an entry that is first in every list
+    def formula(self, *, keywords: bool, dense: bool, rarest: float) -> Product:
+        """The formula of :class:`RankingWeights`, for candidates of these lists.
+
+        Args:
+            keywords: whether there is a list by keywords.
+            dense: whether there is a list by dense vectors.
+            rarest: see :func:`rarest`.
+        """
+        terms: list[Expression] = []
+        if keywords:
+            terms.append(Product((-1.0 / (RARE_TERMS * rarest), Variable.KEYWORDS)))
+        if dense:
+            spread = self.spread or DEFAULT_SPREAD
+            weight = 1.0 / (COSINE_SPREAD * spread.deviation)
+            terms += [Product((-weight, Variable.COSINE)), weight * spread.mean]
+        relevance = Sum((1.0, Product((-1.0, Exponential(Sum(tuple(terms)))))))
         weights = self.weights
-        weight = Sum(
+        weight_of_entry = Sum(
             (
-                weights.semantic / best,
-                Product((weights.recency / best, Decay(self.now, weights.half_life_days))),
-                Product((weights.importance / best, Variable.IMPORTANCE)),
+                weights.semantic,
+                Product((weights.recency, Decay(self.now, weights.half_life_days))),
+                Product((weights.importance, Variable.IMPORTANCE)),
             )
         )
-        return Product((Variable.FUSED_RANK, weight))
+        return Product((relevance, weight_of_entry))
 
 
-def evaluate(expression: Expression, values: Mapping[Variable, float], created_at: datetime) -> float:
-    """The value of a formula for one candidate."""
-    if isinstance(expression, Variable):
-        return values[expression]
-    if isinstance(expression, Decay):
-        return expression.at(created_at)
-    if isinstance(expression, Sum):
-        return sum(evaluate(term, values, created_at) for term in expression.terms)
-    if isinstance(expression, Product):
-        product = 1.0
-        for factor in expression.factors:
-            product *= evaluate(factor, values, created_at)
-        return product
-    return expression
+DEFAULT_SPREAD: Final = CosineSpread(mean=0.1, deviation=0.08)
+"""Of a sentence transformer such as MiniLM."""

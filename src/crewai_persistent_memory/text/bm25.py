@@ -143,10 +143,24 @@ class KeywordEncoder:
             for term, weight in zip(found.indices, found.values, strict=True)
         }
 
-    def query(self, text: str, *, older: bool = True) -> SparseVector:
+    def query(self, text: str, *, context: bool = True) -> SparseVector:
         """The terms of a query. Each has weight 1, except short character groups. A long query is reduced to its
         beginning and its end.
 
+        Args:
+            text: the query, in any form.
+            context: whether to find the terms in what was said before an entry, too.
+        """
+        found = self._cut_query(text, older=True)
+        if not context or not found.indices:
+            return found
+        from qdrant_edge import SparseVector as EngineVector
+
+        terms, weights = found.indices, found.values
+        return EngineVector([*terms, *map(context_term, terms)], [*weights, *weights])
+
+    def _cut_query(self, text: str, *, older: bool) -> SparseVector:
+        """
         Args:
             text: the query, in any form.
             older: whether to add the terms of entries that were written before the normal form existed.

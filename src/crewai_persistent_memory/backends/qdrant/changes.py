@@ -19,8 +19,9 @@ from ...io.steps import Steps, work
 from ...scope import Scope
 from .codec import audience_of, field_values_to_set, to_changes, to_entry, to_point
 from .collection import Collection
+from .context import context_of, in_context
 from .dense_vectors import vectors_to_save
-from .engine_requests import Change, PointData, Profile, Retrieve
+from .engine_requests import Change, Hit, PointData, Profile, Retrieve
 
 LONG: Final = 8_192
 """Characters. Counting the words of longer texts would block an event loop for too long."""
@@ -54,14 +55,14 @@ def with_vectors(profile: Profile, points: Sequence[PointData]) -> Steps[tuple[l
 
 
 def change_entry(
-    collection: Collection, profile: Profile, changed: MemoryEntry, owner: Scope, fields: AnyOf[str]
+    collection: Collection, profile: Profile, changed: MemoryEntry, stored: Hit, owner: Scope, fields: AnyOf[str]
 ) -> Steps[tuple[bool, Vectors]]:
     """Write these fields of an entry. Returns whether the entry exists, and the embedder's vectors.
 
     Raises:
         InvalidEntryError: a field cannot be stored.
     """
-    point = yield from _point_of(profile, changed, owner)
+    point = yield from _point_of(collection, profile, changed, stored, owner)
     payload = to_changes(point.payload, changed, fields, profile.filter_fields)
     if "content" not in fields:
         there = yield from collection.ask(Change(point.id, payload))
@@ -76,14 +77,14 @@ def change_entry(
 
 
 def replace_entry(
-    collection: Collection, profile: Profile, entry: MemoryEntry, owner: Scope
+    collection: Collection, profile: Profile, entry: MemoryEntry, stored: Hit, owner: Scope
 ) -> Steps[tuple[bool, Vectors]]:
     """Replace an existing entry. Returns whether the entry exists, and the embedder's vectors.
 
     Raises:
         InvalidEntryError: a field cannot be stored.
     """
-    point = yield from _point_of(profile, entry, owner)
+    point = yield from _point_of(collection, profile, entry, stored, owner)
     [point], vectors = yield from with_vectors(profile, [point])
     whole = Change(point.id, point.payload, whole=True, keywords=point.keywords, dense=point.dense)
     there = yield from collection.ask(whole)
@@ -92,9 +93,14 @@ def replace_entry(
     return there, vectors
 
 
-def _point_of(profile: Profile, entry: MemoryEntry, owner: Scope) -> Steps[PointData]:
+def _point_of(
+    collection: Collection, profile: Profile, entry: MemoryEntry, stored: Hit, owner: Scope
+) -> Steps[PointData]:
+    """An entry as a point, in the context of the stored one."""
+    before = yield from context_of(collection, stored.payload)
     make = partial(to_point, entry, owner, profile.encoder, profile.filter_fields)
-    return (yield from work(make, long=is_long([entry.content])))
+    point = yield from work(make, long=is_long([entry.content]))
+    return in_context(point, before, profile.encoder)
 
 
 def _settle(collection: Collection, profile: Profile, id: str, owner: Scope, content: str | None = None) -> Steps[None]:
@@ -121,7 +127,7 @@ def _settle(collection: Collection, profile: Profile, id: str, owner: Scope, con
             payload |= field_values_to_set(found[0], entry, profile.filter_fields)
         if content is not None and entry.content != content:
             content = entry.content
-            point = yield from _point_of(profile, entry, owner)
+            point = yield from _point_of(collection, profile, entry, found[0], owner)
             [point], _ = yield from with_vectors(profile, [point])
             change = Change(id, payload, keywords=point.keywords, dense=point.dense)
         elif payload:

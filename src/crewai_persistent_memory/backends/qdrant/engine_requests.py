@@ -12,6 +12,7 @@ from ...filter_fields import FilterField
 from ...ranking import Ranking
 from ...scope import Scope
 from .manifest import Descriptor
+from .said_before import SaidBefore
 
 T = TypeVar("T")
 
@@ -86,6 +87,7 @@ class Profile(NamedTuple):
     descriptor: Descriptor
     embedder: Embedder | None
     encoder: KeywordEncoder
+    said_before: SaidBefore
     filter_fields: Sequence[FilterField] = ()
 
 
@@ -117,6 +119,7 @@ class Change(Request[bool]):
         keywords: new keywords; then ``dense`` takes the place of the dense vector, and ``None`` removes it. Left out:
             the vectors stay as they are.
         dense: see ``keywords``.
+        keeps_dense: the dense vector stays as it is, whatever the keywords.
     """
 
     id: str
@@ -124,6 +127,7 @@ class Change(Request[bool]):
     whole: bool = False
     keywords: SparseVector | None = None
     dense: Sequence[float] | None = None
+    keeps_dense: bool = False
 
 
 @dataclass(frozen=True)
@@ -176,7 +180,7 @@ class NoteAccess(Request[None]):
 class Search(Request["list[Hit]"]):
     """Nearest points by dense vector, keywords, or both fused.
 
-    With a ``ranking`` the answer is fused by reciprocal rank and weighed; without one it has the raw cosine or
+    With a ``ranking`` the answer has the scores of its formula; without one it has the raw cosine or
     BM25 scores. ``min_score`` applies to the score returned. ``corpus`` is what a word's rarity (IDF) is counted over:
     the caller's own entries, so that a ranking reveals nothing about other users' memories.
     """
@@ -188,6 +192,11 @@ class Search(Request["list[Hit]"]):
     keywords: SparseVector | None = None
     ranking: Ranking | None = None
     min_score: float | None = None
+
+    @property
+    def by_keywords(self) -> bool:
+        """Whether the query has a word to look for."""
+        return self.keywords is not None and bool(self.keywords.indices)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from ...errors import (
     SchemaVersionError,
     StoreCorruptedError,
 )
+from ...ranking import CosineSpread
 
 FORMAT: Final = "crewai-persistent-memory"
 
@@ -70,6 +71,7 @@ class Descriptor:
         shards: on a server, how many shards an entry may be in.
         by_project: on a server, whether shards are chosen by project.
         layout: the layout of its points and indexes, see ``migrations``.
+        spread: the embedder's cosines, once they were measured.
         oldest_code: the oldest layout whose code may use it. Its name in the JSON is ``schema_version``, which is what
             the first version of this package looks at.
     """
@@ -82,6 +84,7 @@ class Descriptor:
     by_project: bool = False
     layout: int = LAYOUT
     oldest_code: int = OLDEST_CODE[LAYOUT]
+    spread: CosineSpread | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -94,6 +97,7 @@ class Descriptor:
             "language": self.language,
             "shards": self.shards,
             "by_project": self.by_project,
+            "spread": None if self.spread is None else [self.spread.mean, self.spread.deviation],
         }
 
     @classmethod
@@ -125,12 +129,16 @@ class Descriptor:
                 by_project=data.get("by_project", False),
                 layout=layout,
                 oldest_code=oldest_code,
+                spread=CosineSpread(*spread) if (spread := data.get("spread")) else None,
             )
         except (KeyError, AttributeError, TypeError) as error:
             raise StoreCorruptedError(f"{where} is incomplete ({error!r}): restore it from a backup") from error
 
     def with_dimensions(self, dimensions: int) -> Descriptor:
         return replace(self, dimensions=dimensions)
+
+    def with_spread(self, spread: CosineSpread) -> Descriptor:
+        return replace(self, spread=spread)
 
     def with_layout(self, layout: int) -> Descriptor:
         return replace(self, layout=layout, oldest_code=OLDEST_CODE[layout])

@@ -1,24 +1,20 @@
-"""How deep a search looks, and the ranking formula where the engine does not compute it."""
+"""How deep a search looks, and the names of the ranking formula's variables in a query.
+
+A ranked search is one request. Each list (by keywords, by dense vector) is looked through to a depth. The candidates of
+all lists are then scored by each of them, exactly, and the formula makes one score of these.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from ...entry import DEFAULT_IMPORTANCE
-from ...ranking import Ranking, Variable, evaluate
-from .engine_requests import Hit
-from .schema import parse_time
+from ...ranking import DEFAULT_SPREAD, Ranking, Variable
 
-CANDIDATES_PER_RESULT: Final = 4
+CANDIDATES_PER_RESULT: Final = 2
 MIN_CANDIDATES: Final = 40
-"""Candidates of each list that are fused and weighed: a multiple of the limit, and never fewer than this."""
-
-VARIABLES: Final = {Variable.FUSED_RANK: "$score", Variable.IMPORTANCE: "importance"}
-"""Their names in a Qdrant formula."""
-
-DEFAULTS: Final = {"importance": DEFAULT_IMPORTANCE}
-"""For points whose payload has no such key."""
+"""Candidates of each list: a multiple of the limit, and never fewer than this."""
 
 
 def depth_for(limit: int) -> int:
@@ -26,18 +22,19 @@ def depth_for(limit: int) -> int:
     return max(MIN_CANDIDATES, CANDIDATES_PER_RESULT * limit)
 
 
-def weigh(hits: Sequence[Hit], ranking: Ranking, lists: int, limit: int, min_score: float | None) -> list[Hit]:
-    """The formula, for candidates that the engine fused by rank and did not weigh.
+def variables_of(lists: int) -> Mapping[Variable, str]:
+    """The formula's variables as a query names them. Of two lists, the first is by dense vector."""
+    scores = {Variable.KEYWORDS: "$score", Variable.COSINE: "$score"}
+    if lists > 1:
+        scores = {Variable.COSINE: "$score[0]", Variable.KEYWORDS: "$score[1]"}
+    return {**scores, Variable.IMPORTANCE: "importance"}
 
-    A collection of several shards fuses ranks of all of them only as the last step of a query (seen with Qdrant
-    1.17: a fusion that a formula follows ranks within each shard), so the formula is computed here.
-    """
-    formula = ranking.formula(lists)
 
-    def weighed(hit: Hit) -> float:
-        importance = hit.payload.get("importance", DEFAULT_IMPORTANCE)
-        values = {Variable.FUSED_RANK: hit.score or 0.0, Variable.IMPORTANCE: importance}
-        return evaluate(formula, values, parse_time(hit.payload["created_at"]))
-
-    scored = sorted((hit._replace(score=weighed(hit)) for hit in hits), key=lambda hit: -(hit.score or 0.0))
-    return [hit for hit in scored[:limit] if min_score is None or (hit.score or 0.0) >= min_score]
+def defaults_of(ranking: Ranking, lists: int) -> dict[str, Any]:
+    """The values of variables that a candidate lacks: a candidate of one list only counts as unrelated in the other."""
+    defaults: dict[str, Any] = {"importance": DEFAULT_IMPORTANCE}
+    if lists > 1:
+        names = variables_of(lists)
+        defaults[names[Variable.COSINE]] = (ranking.spread or DEFAULT_SPREAD).mean
+        defaults[names[Variable.KEYWORDS]] = 0.0
+    return defaults

@@ -45,7 +45,7 @@ def _searches(operation: op.Search, profile: Profile, dense: Mapping[str, Sequen
     weights = operation.weights
     assert weights is not None, "Qdrant has the capability to rank"
     # To the second: what is ranked in the same second is ranked by one formula, which an engine keeps.
-    ranking = Ranking(weights, utcnow().replace(microsecond=0))
+    ranking = Ranking(weights, utcnow().replace(microsecond=0), profile.descriptor.spread)
     corpus = where_visible(operation.scope, include_shared=operation.include_shared)
     return [
         Search(
@@ -71,7 +71,7 @@ def nearest(operation: op.Nearest, collection: Collection) -> Steps[list[MemoryE
             corpus=where_visible(operation.scope, include_shared=operation.include_shared),
             limit=operation.limit,
             dense=dense or None,
-            keywords=None if by_words is None else encoder.query(by_words),
+            keywords=None if by_words is None else encoder.query(by_words, context=False),
             min_score=operation.min_score if dense and operation.min_score > 0 else None,
         )
     )

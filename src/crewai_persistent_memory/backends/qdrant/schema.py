@@ -19,6 +19,8 @@ One collection holds all tenants. A tenant is an organisation, a project and a u
 | ``expires_at`` | datetime | the same, when the entry expires; missing: never |
 | ``position`` | integer | the entry's place among those of its run, see :func:`position_at`; missing: the one of its \
   ``created_at`` |
+| ``context`` | keyword list | ids of the points whose words the keyword vector has besides the entry's own, see \
+  ``context`` |
 | ``last_accessed`` | text | the same, of an entry that was read since it was written |
 | ``record`` | text | the rest of the entry as JSON text, so that metadata comes back exactly |
 | ``field_…`` | keyword, integer or datetime list | what the entry has of a filter field of the application, by the \
@@ -77,6 +79,7 @@ KEYWORDS: Final = "keywords"
 TENANT_KEY: Final = "tenant"
 EXPIRES_AT_KEY: Final = "expires_at"
 POSITION_KEY: Final = "position"
+CONTEXT_KEY: Final = "context"
 
 
 class IndexKind(Enum):
@@ -120,6 +123,7 @@ INDEXES: Final[Mapping[str, Index]] = {
     "importance": Index(IndexKind.FLOAT),
     EXPIRES_AT_KEY: Index(IndexKind.TIME, since=2),
     POSITION_KEY: Index(IndexKind.NUMBER, since=2),
+    CONTEXT_KEY: Index(IndexKind.KEYWORD, since=3),
 }
 """Every index of a collection. A new one needs a migration, see ``migrations``."""
 
@@ -236,6 +240,16 @@ def where_visible(reader: Scope, *, include_shared: bool) -> Where:
     return (
         Match(TENANT_KEY, tuple(dict.fromkeys(map(tenant_key, owners)))),
         Match("owner", tuple(narrow), or_missing=True),
+    )
+
+
+@lru_cache(maxsize=4096)
+def where_owner(owner: Scope) -> Where:
+    """The entries of exactly this scope."""
+    is_narrow = owner.run_id is not None or owner.agent_id is not None
+    return (
+        Match(TENANT_KEY, (tenant_key(owner),)),
+        Match("owner", (owner_key(owner),) if is_narrow else (), or_missing=not is_narrow),
     )
 
 

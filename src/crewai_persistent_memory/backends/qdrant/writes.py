@@ -15,8 +15,9 @@ from ...validation import utcnow
 from .changes import change_entry, is_long, replace_entry, with_vectors
 from .codec import to_entry, to_points
 from .collection import Collection
+from .context import contexts_of, in_context, note_saved, take_out
 from .dense_vectors import embed_all, embed_some
-from .engine_requests import Delete, Describe, NoteAccess, Profile, Upsert
+from .engine_requests import Delete, Describe, Everything, Hit, NoteAccess, Profile, Upsert
 from .reads import find
 from .schema import access_write, where_filter
 
@@ -24,11 +25,17 @@ from .schema import access_write, where_filter
 def put(operation: op.Put, collection: Collection) -> Steps[None]:
     entries, scope = operation.entries, operation.scope
     profile = yield from collection.ask(Describe())
-    # All entries are checked before the first (paid) embedding, and embedded before the first write.
+    since = profile.said_before.changes
+    # Everything is checked before the first embedding is paid for, and embedded before the first write.
     make = partial(to_points, entries, [scope] * len(entries), profile.encoder, profile.filter_fields)
     points = yield from work(make, long=is_long(entry.content for entry in entries))
+    contexts = yield from contexts_of(collection, profile, entries, scope)
+    points = [in_context(point, each.before, profile.encoder) for point, each in zip(points, contexts, strict=True)]
     points, vectors = yield from with_vectors(profile, points)
     yield from collection.ask(Upsert(points))
+    note_saved(profile, scope, contexts, since)
+    if not operation.new and (changed := profile.said_before.are_followed(point.id for point in points)):
+        yield from take_out(collection, profile, scope, changed, gone=False)
     yield from _after_saving(collection, profile, scope, vectors)
 
 
@@ -44,7 +51,8 @@ def replace_visible(operation: op.Replace, collection: Collection) -> Steps[bool
     if not entry.embedding and hit.payload["content"] == entry.content and hit.dense:
         entry = replace(entry, embedding=hit.dense)
     profile = yield from collection.ask(Describe())
-    there, vectors = yield from replace_entry(collection, profile, entry, owner)
+    there, vectors = yield from replace_entry(collection, profile, entry, hit, owner)
+    yield from _tell_followers(collection, profile, hit, owner, entry)
     yield from _after_saving(collection, profile, scope, vectors)
     return there
 
@@ -61,16 +69,26 @@ def update(operation: op.Update, collection: Collection) -> Steps[MemoryEntry | 
     if changed.content == entry.content:
         fields.discard("content")
     profile = yield from collection.ask(Describe())
-    there, vectors = yield from change_entry(collection, profile, changed, owner, fields)
+    there, vectors = yield from change_entry(collection, profile, changed, found[0], owner, fields)
     if not there:
         return None
+    yield from _tell_followers(collection, profile, found[0], owner, changed)
     yield from _after_saving(collection, profile, scope, vectors)
     return replace(changed, categories=tuple(changed.categories))
 
 
 def delete(operation: op.Delete, collection: Collection) -> Steps[int]:
     where = where_filter(operation.filter, operation.scope, include_shared=False)
-    return (yield from collection.ask(Delete(where)))
+    profile = yield from collection.ask(Describe())
+    if not operation.filter.selects:
+        profile.said_before.forget()
+        return (yield from collection.ask(Delete(where)))
+    # Before, so that a crash leaves no words of what is deleted; and after, for what was saved meanwhile.
+    ids = [str(hit.id) for hit in (yield from collection.ask(Everything(where, whole=False)))]
+    yield from take_out(collection, profile, operation.scope, ids, gone=True)
+    count = yield from collection.ask(Delete(where))
+    yield from take_out(collection, profile, operation.scope, ids, gone=True)
+    return count
 
 
 def touch(operation: op.Touch, collection: Collection) -> Steps[None]:
@@ -83,6 +101,16 @@ def embed_missing(operation: op.EmbedMissing, collection: Collection) -> Steps[i
     if profile.embedder is None:
         return 0
     return (yield from embed_all(collection, profile, profile.embedder, operation.scope))
+
+
+def _tell_followers(
+    collection: Collection, profile: Profile, before: Hit, owner: Scope, changed: MemoryEntry
+) -> Steps[None]:
+    """After a change of an entry: the entries that follow it have its words as they are now, if they may have them."""
+    was = to_entry(before, owner)
+    gone = (was.path, was.kind, was.private) != (changed.path, changed.kind, changed.private)
+    if gone or was.content != changed.content:
+        yield from take_out(collection, profile, owner, [str(before.id)], gone=gone)
 
 
 def _after_saving(

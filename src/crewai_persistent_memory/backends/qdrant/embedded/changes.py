@@ -32,7 +32,7 @@ def change(shard: Any, request: Change, *, has_dense: bool) -> None:
     if request.dense:
         vectors[DENSE] = list(request.dense)
     shard.update(operation.update_vectors([edge.PointVectors(id=request.id, vector=vectors)]))
-    if has_dense and not request.dense:
+    if has_dense and not request.dense and not request.keeps_dense:
         shard.update(operation.delete_vectors([request.id], [DENSE]))
 
 

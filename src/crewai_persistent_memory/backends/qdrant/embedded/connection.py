@@ -47,7 +47,9 @@ class EmbeddedConnection:
             self._engine.note_access(request)
             return cast(T, None)
         if isinstance(request, Describe):
-            return cast(T, Profile(self._engine.descriptor, self._embedder, self._encoder, self._filter_fields))
+            engine = self._engine
+            profile = Profile(engine.descriptor, self._embedder, self._encoder, engine.said_before, self._filter_fields)
+            return cast(T, profile)
         if isinstance(request, SetPayloads):
             # One by one, so that reads and other writes come in between.
             for ids, payload in request.writes:

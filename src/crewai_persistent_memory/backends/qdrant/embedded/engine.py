@@ -42,6 +42,7 @@ from ..engine_requests import (
 )
 from ..manifest import KEYWORDS as KEYWORDS_ONLY
 from ..manifest import Descriptor
+from ..said_before import SaidBefore
 from ..schema import Index, access_write
 from .access_times import AccessTimes
 from .checksums import LEDGER, seal
@@ -87,6 +88,7 @@ class EmbeddedEngine:
         self._closed = False
         self._reads = Reads()
         self._more_indexes: dict[str, Index] = {}
+        self.said_before: Final = SaidBefore()
         self._ledger = Ledger(directory.path / LEDGER)
         self._ledger.open()
         self._writer = EdgeWriter(directory, self._reader, self._ledger, descriptor, deleted)

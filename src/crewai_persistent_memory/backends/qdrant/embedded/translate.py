@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, cast
 
 import qdrant_edge as edge
 
-from ....ranking import RRF_K, SECONDS_PER_DAY, Decay, Expression, Product, Ranking, Sum, Variable
+from ....ranking import SECONDS_PER_DAY, Decay, Exponential, Expression, Product, Ranking, Sum, Variable, rarest
 from ....scope import SCOPE_FIELDS
 from ..engine_requests import (
     Condition,
@@ -28,11 +29,18 @@ from ..engine_requests import (
     Unembedded,
     Where,
 )
-from ..ranking import DEFAULTS, VARIABLES, depth_for
+from ..ranking import defaults_of, depth_for, variables_of
 from ..schema import DENSE, KEYWORDS, format_time
 
 MOST_CHARACTERS: Final = 4_000_000
 """Of texts in one page of a scan, about."""
+
+
+MOST_SIZES: Final = 10_000
+"""Scopes of which it is known how many entries they have."""
+
+COUNTED_FOR: Final = 0.01
+"""Seconds for each entry, until a scope is counted again. A ranking needs the logarithm of the number."""
 
 
 def edge_filter(where: Where) -> edge.Filter:
@@ -76,17 +84,21 @@ def _match(condition: Match) -> Any:
 
 
 @lru_cache(maxsize=256)
-def _formula(ranking: Ranking, lists: int) -> edge.Formula:
-    return edge.Formula(_expression(ranking.formula(lists)), DEFAULTS)
+def _formula(ranking: Ranking, rarest: float, keywords: bool, dense: bool) -> edge.Formula:
+    lists = keywords + dense
+    formula = ranking.formula(keywords=keywords, dense=dense, rarest=rarest)
+    return edge.Formula(_expression(formula, variables_of(lists)), defaults_of(ranking, lists))
 
 
-def _expression(value: Expression) -> edge.Expression:
+def _expression(value: Expression, names: Mapping[Variable, str]) -> edge.Expression:
     if isinstance(value, Variable):
-        return edge.Expression.Variable(VARIABLES[value])
+        return edge.Expression.Variable(names[value])
     if isinstance(value, Sum):
-        return edge.Expression.Sum([_expression(term) for term in value.terms])
+        return edge.Expression.Sum([_expression(term, names) for term in value.terms])
     if isinstance(value, Product):
-        return edge.Expression.Mult([_expression(factor) for factor in value.factors])
+        return edge.Expression.Mult([_expression(factor, names) for factor in value.factors])
+    if isinstance(value, Exponential):
+        return edge.Expression.Exp(_expression(value.power, names))
     if isinstance(value, Decay):
         return edge.Expression.Decay(
             edge.DecayKind.Exp,
@@ -112,6 +124,7 @@ class EdgeReader:
         self.shard = shard
         self.one_by_one = one_by_one
         """Read payloads each by itself. Ten texts of 1 MB in one answer hold the interpreter's lock for 70 ms."""
+        self._sizes: dict[Where, tuple[int, float]] = {}
 
     def search(self, request: Search) -> list[Hit]:
         lists = self._lists(request)
@@ -146,7 +159,7 @@ class EdgeReader:
         lists: list[tuple[Any, edge.SearchParams | None]] = []
         if request.dense:
             lists.append((edge.Query.Nearest(cast(Any, request.dense), using=DENSE), None))
-        if request.keywords is not None and request.keywords.indices:
+        if request.by_keywords:
             idf = edge.SearchParams(idf=edge.IdfParams(corpus=edge_filter(request.corpus)))
             lists.append((edge.Query.Nearest(cast(Any, request.keywords), using=KEYWORDS), idf))
         return lists
@@ -156,18 +169,32 @@ class EdgeReader:
     ) -> edge.QueryRequest:
         depth = depth_for(request.limit)
         where = edge_filter(request.where)
-        fused = edge.Prefetch(
-            prefetches=[edge.Prefetch(query=q, limit=depth, filter=where, params=params) for q, params in lists],
-            query=cast(edge.Fusion, edge.Fusion.Rrf(k=RRF_K)),
-            limit=depth,
-        )
+        candidates = [edge.Prefetch(query=q, limit=depth, filter=where, params=params) for q, params in lists]
+        if len(lists) > 1:
+            # The candidates of both lists, scored by each.
+            both = len(lists) * depth
+            candidates = [
+                edge.Prefetch(query=q, limit=both, filter=where, params=params, prefetches=candidates)
+                for q, params in lists
+            ]
         return edge.QueryRequest(
-            prefetches=[fused],
-            query=_formula(ranking, len(lists)),
+            prefetches=candidates,
+            query=_formula(ranking, rarest(self._size(request.corpus)), request.by_keywords, bool(request.dense)),
             limit=request.limit,
             with_payload=not self.one_by_one,
             score_threshold=request.min_score,
         )
+
+    def _size(self, corpus: Where) -> int:
+        """About how many entries a corpus has: a count, which is made again after a time that grows with it."""
+        now = time.monotonic()
+        size, until = self._sizes.get(corpus, (0, 0.0))
+        if now >= until:
+            size = self.shard.count(edge.CountRequest(filter=edge_filter(corpus), exact=True))
+            if len(self._sizes) >= MOST_SIZES:
+                self._sizes.clear()
+            self._sizes[corpus] = size, now + COUNTED_FOR * size
+        return size
 
     def ordered(self, request: Ordered) -> list[Hit]:
         direction = edge.Direction.Desc if request.newest_first else edge.Direction.Asc

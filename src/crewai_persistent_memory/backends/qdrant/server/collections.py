@@ -163,7 +163,9 @@ class Collections:
         opening = Opening(client, self._settings, route.collection, version, self._embedder, self._language)
         descriptor, built = yield from opening.create(dimensions, exists=exists)
         if descriptor.dimensions is None and descriptor.vectors == EXTERNAL:
-            return Profile(descriptor, None, KeywordEncoder(descriptor.language))
+            return Profile(
+                descriptor, None, KeywordEncoder(descriptor.language), self._engine.said_before(route.collection)
+            )
         if descriptor.layout < LAYOUT:  # a worker of an older version was first
             descriptor = yield from self._engine.migrations.open(client, route.collection, descriptor)
         return (yield from self._keep(client, route.collection, descriptor, built))
@@ -172,7 +174,8 @@ class Collections:
         if self._filter_fields:
             yield from self._index_fields(client, collection)
         self._engine.descriptors[collection] = descriptor
-        profile = Profile(descriptor, built, KeywordEncoder(descriptor.language), self._filter_fields)
+        said_before = self._engine.said_before(collection)
+        profile = Profile(descriptor, built, KeywordEncoder(descriptor.language), said_before, self._filter_fields)
         self.profiles[collection] = profile
         return profile
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections import defaultdict
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from ....config.qdrant import ServerSettings
 from ....io.shared import Shared
 from ....io.steps import Steps, run
 from ..manifest import Descriptor
+from ..said_before import SaidBefore
 from .background_fill import Migrations
 from .client import RetryingClient
 from .clients import Clients
@@ -38,6 +40,7 @@ class ServerEngine:
         self.descriptors: dict[str, Descriptor] = {}
         self.limits: dict[str, Limits] = {}
         self.names: dict[str, str] = {}
+        self._said_before: defaultdict[str, SaidBefore] = defaultdict(SaidBefore)
         self.migrations = Migrations(settings.address)
         self._background: ThreadPoolExecutor | None = None
         self._pending: set[Future[Any]] = set()
@@ -47,6 +50,10 @@ class ServerEngine:
         """What makes the calls of one request. ``retry_for``: other than the settings say."""
         retry_for = self.settings.retry_for if retry_for is None else retry_for
         return RetryingClient(self.clients, self._forget, doing, retry_for, deadline)
+
+    def said_before(self, collection: str) -> SaidBefore:
+        """What is known of the last entries in a collection."""
+        return self._said_before[collection]
 
     def _forget(self, collection: str) -> None:
         self.descriptors.pop(collection, None)

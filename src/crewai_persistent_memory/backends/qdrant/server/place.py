@@ -20,10 +20,17 @@ from .translate import server_filter
 PAGE: Final = 1000
 """Points per request when all results are read."""
 
+USUAL_SIZE: Final = 1_000
+"""Entries of a scope, where it is not known how many there are."""
+
 
 @dataclass(frozen=True)
 class Place:
-    """The target of a request, and the arguments of every call to it."""
+    """The target of a request, and the arguments of every call to it.
+
+    Attributes:
+        size: about how many entries the rarity of words is counted over.
+    """
 
     client: RetryingClient
     collection: str
@@ -34,6 +41,7 @@ class Place:
     writing: Mapping[str, Any] = field(default_factory=dict)
     shard_key: Any = None
     limits: Limits = NO_LIMITS
+    size: int = USUAL_SIZE
 
     def read(self, method: str, **arguments: Any) -> Steps[Any]:
         consistency = {} if method == "count" else self.reading

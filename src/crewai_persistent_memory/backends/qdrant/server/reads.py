@@ -36,7 +36,7 @@ _TENANT_IDF_SINCE: Final = (1, 19)
 
 def _query(request: Search, place: Place) -> dict[str, Any] | None:
     tenant_idf = place.version >= _TENANT_IDF_SINCE
-    return query_for(request, place.descriptor.shards, place.limits.results, tenant_idf=tenant_idf)
+    return query_for(request, place.limits.results, size=place.size, tenant_idf=tenant_idf)
 
 
 def search(request: Search, place: Place) -> Steps[Any]:
@@ -44,7 +44,7 @@ def search(request: Search, place: Place) -> Steps[Any]:
     if query is None:
         return []
     answer = yield from place.read("query_points", **query)
-    return ranked(request, answer.points, place.descriptor.shards)
+    return ranked(request, answer.points)
 
 
 def search_many(request: SearchMany, place: Place) -> Steps[Any]:
@@ -60,7 +60,7 @@ def search_many(request: SearchMany, place: Place) -> Steps[Any]:
         found += yield from place.client.call("query_batch_points", {**common, "requests": batch[start : start + most]})
     answers = iter(found)
     return [
-        [] if query is None else ranked(search, next(answers).points, place.descriptor.shards)
+        [] if query is None else ranked(search, next(answers).points)
         for search, query in zip(request.searches, queries, strict=True)
     ]
 

@@ -10,10 +10,10 @@ from typing import Any
 from qdrant_client import models
 
 from ....embedding import SparseVector
-from ....ranking import SECONDS_PER_DAY, Decay, Expression, Product, Ranking, Sum, Variable
+from ....ranking import SECONDS_PER_DAY, Decay, Exponential, Expression, Product, Ranking, Sum, Variable, rarest
 from ....validation import MOST_FOUND
 from ..engine_requests import Condition, HasId, Hit, Lacks, Match, NoDense, PointData, Search, Where
-from ..ranking import DEFAULTS, VARIABLES, depth_for, weigh
+from ..ranking import defaults_of, depth_for, variables_of
 from ..schema import DENSE, KEYWORDS, format_time
 
 # -- queries -------------------------------------------------------------------------------------------------------
@@ -26,8 +26,15 @@ def query_request(query: Mapping[str, Any], shard_key: Any) -> models.QueryReque
     return models.QueryRequest(**renamed, shard_key=shard_key)
 
 
-def query_for(request: Search, shards: int, most: int | None = None, *, tenant_idf: bool) -> dict[str, Any] | None:
-    """The arguments of ``query_points``; ``None`` where nothing is asked for. ``most``: results the server gives."""
+def query_for(request: Search, most: int | None = None, *, size: int, tenant_idf: bool) -> dict[str, Any] | None:
+    """The arguments of ``query_points``; ``None`` where nothing is asked for.
+
+    Args:
+        request: the search.
+        most: most results that the server gives.
+        size: about how many entries the words' rarity is counted over.
+        tenant_idf: whether the server can count it over one scope.
+    """
     most = MOST_FOUND if most is None else most
     request = replace(request, limit=min(request.limit, most))
     lists = _lists(request, tenant_idf)
@@ -50,39 +57,37 @@ def query_for(request: Search, shards: int, most: int | None = None, *, tenant_i
         models.Prefetch(query=query, using=using, filter=where, params=params, limit=depth)
         for query, using, params in lists
     ]
-    # Reciprocal rank fusion with k = 2 (RRF_K), which is what the server does when no k is given; naming it needs 1.16.
-    fusion = models.FusionQuery(fusion=models.Fusion.RRF)
-    if shards > 1:
-        return {"prefetch": prefetch, "query": fusion, "limit": depth, "with_payload": True}
+    if len(lists) > 1:
+        # The candidates of both lists, scored by each.
+        prefetch = [
+            models.Prefetch(
+                query=query, using=using, filter=where, params=params, limit=min(2 * depth, most), prefetch=prefetch
+            )
+            for query, using, params in lists
+        ]
     return {
-        "prefetch": [models.Prefetch(prefetch=prefetch, query=fusion, limit=depth)],
-        "query": _formula(request.ranking, len(lists)),
+        "prefetch": prefetch,
+        "query": _formula(request.ranking, rarest(size), keywords=request.by_keywords, dense=bool(request.dense)),
         "limit": request.limit,
         "with_payload": True,
         "score_threshold": request.min_score,
     }
 
 
-def ranked(request: Search, points: Sequence[Any], shards: int) -> list[Hit]:
+def ranked(request: Search, points: Sequence[Any]) -> list[Hit]:
     """The answer of a query as hits, best first."""
     hits = [Hit(point.id, point.payload or {}, score=point.score) for point in points]
-    if request.ranking is not None and shards > 1:
-        return weigh(hits, request.ranking, _list_count(request), request.limit, request.min_score)
     if request.min_score is None:
         return hits
     # Qdrant 1.16 does not apply the threshold to a formula's score.
     return [hit for hit in hits if hit.score is not None and hit.score >= request.min_score]
 
 
-def _list_count(request: Search) -> int:
-    return bool(request.dense) + bool(request.keywords is not None and request.keywords.indices)
-
-
 def _lists(request: Search, tenant_idf: bool) -> list[tuple[Any, str, models.SearchParams | None]]:
     lists: list[tuple[Any, str, models.SearchParams | None]] = []
     if request.dense:
         lists.append((list(request.dense), DENSE, None))
-    if request.keywords is not None and request.keywords.indices:
+    if request.by_keywords and request.keywords is not None:
         params = None
         if tenant_idf:
             params = models.SearchParams(idf=models.IdfCorpusParams(corpus=server_filter(request.corpus)))
@@ -91,17 +96,21 @@ def _lists(request: Search, tenant_idf: bool) -> list[tuple[Any, str, models.Sea
     return lists
 
 
-def _formula(ranking: Ranking, lists: int) -> models.FormulaQuery:
-    return models.FormulaQuery(formula=_expression(ranking.formula(lists)), defaults=DEFAULTS)
+def _formula(ranking: Ranking, rarest: float, *, keywords: bool, dense: bool) -> models.FormulaQuery:
+    lists = keywords + dense
+    formula = ranking.formula(keywords=keywords, dense=dense, rarest=rarest)
+    return models.FormulaQuery(formula=_expression(formula, variables_of(lists)), defaults=defaults_of(ranking, lists))
 
 
-def _expression(value: Expression) -> Any:
+def _expression(value: Expression, names: Mapping[Variable, str]) -> Any:
     if isinstance(value, Variable):
-        return VARIABLES[value]
+        return names[value]
     if isinstance(value, Sum):
-        return models.SumExpression(sum=[_expression(term) for term in value.terms])
+        return models.SumExpression(sum=[_expression(term, names) for term in value.terms])
     if isinstance(value, Product):
-        return models.MultExpression(mult=[_expression(factor) for factor in value.factors])
+        return models.MultExpression(mult=[_expression(factor, names) for factor in value.factors])
+    if isinstance(value, Exponential):
+        return models.ExpExpression(exp=_expression(value.power, names))
     if isinstance(value, Decay):
         return models.ExpDecayExpression(
             exp_decay=models.DecayParamsExpression(

@@ -82,7 +82,8 @@ def change(request: Change, place: Place) -> Steps[Any]:
         if vectors:
             new = models.PointVectors(id=request.id, vector=vectors)
             operations.append(models.UpdateVectorsOperation(update_vectors=models.UpdateVectors(points=[new], **key)))
-        known = [KEYWORDS] if place.descriptor.dimensions is None else [KEYWORDS, DENSE]
+        replaces_dense = place.descriptor.dimensions is not None and not request.keeps_dense
+        known = [KEYWORDS, DENSE] if replaces_dense else [KEYWORDS]
         if gone := [name for name in known if name not in vectors]:
             old = models.DeleteVectors(points=[request.id], vector=gone, **key)
             operations.append(models.DeleteVectorsOperation(delete_vectors=old))
