@@ -1,4 +1,4 @@
-"""Text to vectors: dense embedders (CrewAI's specs or any callable), BM25 keywords, and what identifies them."""
+"""Dense embedders (CrewAI's specs or any callable): calls within their limits, keys, and fingerprints."""
 
 from ..redaction import redact
 from ..text.bm25 import KeywordEncoder, SparseVector

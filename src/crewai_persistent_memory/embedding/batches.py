@@ -1,4 +1,4 @@
-"""Embedding many texts by calls that an embedder accepts, and finding the text that it does not accept."""
+"""Splits a list of texts into calls within an embedder's limits, and finds the texts that the embedder refuses."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from .fingerprint import PROBE_TEXT
 from .limits import Limits, cut, mean, size_of
 
 MOST_FAILURES: Final = 64
-"""Failed calls that one text or list of texts may cost while the refused ones are looked for."""
+"""Maximum number of failed calls in the search for refused texts in one list."""
 
 SMALLEST_PIECE: Final = 256
-"""Bytes. A shorter text that is refused is not refused for its length."""
+"""Bytes. If the embedder refuses a shorter text, its length is not the reason."""
 
 _TOO_LONG: Final = re.compile(
     r"context length|too (long|large|many tokens)|max\w*\W+(\w+\W+){0,3}(token|length|input|context)"
@@ -26,18 +26,18 @@ _AWAY_BY_NAME: Final = re.compile(r"timeout|connect|ratelimit|authenticat|permis
 
 
 class Verdict(Enum):
-    """What an embedder's error means."""
+    """The meaning of an embedder's error."""
 
     AWAY = "away"
-    """It answers no call at the moment, whatever the texts."""
+    """The embedder is unavailable for all texts."""
     TOO_LONG = "too long"
-    """It says that a text is too long."""
+    """The embedder reports that a text is too long."""
     UNCLEAR = "unclear"
-    """It may be about a text of this call, or about all calls."""
+    """The error may concern a text of this call, or all calls."""
 
 
 def verdict_on(error: BaseException) -> Verdict:
-    """What an embedder's error means, by its status, its class, and its words."""
+    """The meaning of an embedder's error, from its status, its class, and its text."""
     for each in _chain(error):
         status = _status(each)
         if status in (401, 403, 404, 408, 429) or (status is not None and status >= 500):
@@ -67,11 +67,11 @@ def _status(error: BaseException) -> int | None:
 
 
 class Batches:
-    """One list of texts on its way through an embedder.
+    """Embeds one list of texts in several calls.
 
     Attributes:
-        limits: what the embedder takes; lower after a call than before, if it refused a text for its length.
-        refusals: why texts, or pieces of them, have no vector.
+        limits: the embedder's limits. They are lowered when the embedder refuses a text because of its length.
+        refusals: the errors of the texts, or pieces of texts, without a vector.
     """
 
     def __init__(self, ask: Callable[[list[str]], list[list[float]]], limits: Limits, most_pieces: int) -> None:
@@ -83,10 +83,10 @@ class Batches:
         self._answers_others = False
 
     def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        """One vector per text, empty where none of its pieces has one.
+        """One vector per text; empty if none of its pieces has one.
 
         Raises:
-            Exception: the embedder's own, if it answers no call at all.
+            Exception: the embedder's own error, if it answers no call at all.
         """
         if self._are_one_call(texts):
             return self._vectors(list(texts))
@@ -99,7 +99,7 @@ class Batches:
         return [self._combined(pieces) for pieces in found]
 
     def _are_one_call(self, texts: Sequence[str]) -> bool:
-        """Whether these are so few and short texts that nothing needs to be counted. A character has up to 4 bytes."""
+        """Whether the texts certainly fit into one call, without counting bytes. A character has up to 4 bytes."""
         limits = self.limits
         longest = max(map(len, texts))
         return len(texts) <= limits.inputs and 4 * longest <= min(limits.text, limits.request // len(texts))
@@ -135,7 +135,7 @@ class Batches:
         return vectors
 
     def _cut_further(self, pieces: list[str]) -> list[list[float]]:
-        """The vectors of pieces that were cut before the limit was known."""
+        """The vectors of pieces that exceed the limit, because it was lowered after they were cut."""
         parts = [cut(piece, self.limits.text, self._most_pieces) for piece in pieces]
         flat = [part for each in parts for part in each]
         vectors: list[list[float]] = []
@@ -146,7 +146,7 @@ class Batches:
         return [self._combined([(size, vector) for size, vector in each if vector]) for each in of_parts]
 
     def _after(self, error: Exception, pieces: list[str]) -> list[list[float]]:
-        """The vectors of a call that failed: of its halves, if it failed because of a text in it."""
+        """The vectors after a failed call. If a text may be the cause, each half is embedded separately."""
         verdict = Verdict.UNCLEAR if isinstance(error, EmbedderError) else verdict_on(error)
         if verdict is Verdict.AWAY:
             raise error
@@ -168,12 +168,12 @@ class Batches:
         halves = cut(piece, smaller, self._most_pieces)
         vectors = [(size_of(half), vector) for half in halves for vector in self._vectors([half]) if vector]
         if verdict is Verdict.TOO_LONG and len(vectors) == len(halves):
-            # Known from now on: what follows is cut so before it is sent.
+            # The limit is known now. Later texts are cut to it before they are sent.
             self.limits = self.limits._replace(text=min(self.limits.text, smaller))
         return [self._combined(vectors)]
 
     def _require_an_answer(self, error: Exception) -> None:
-        """Raise ``error`` if the embedder embeds nothing else either: then it is not about these texts."""
+        """Raise ``error`` if the embedder refuses a probe text too. The error then does not concern these texts."""
         try:
             self._ask([PROBE_TEXT])
         except Exception:  # noqa: BLE001

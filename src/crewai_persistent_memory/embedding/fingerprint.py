@@ -1,4 +1,4 @@
-"""What identifies an embedder: a CrewAI spec without its secrets, or the vector of a fixed text."""
+"""The fingerprint of an embedder: a CrewAI spec without its secrets, or the vector of a fixed text."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from ..errors import ConfigurationError
 PROBE_TEXT = "The quick brown fox remembers 42 things."
 PROBE_LENGTH = 64
 PROBE_SIMILARITY = 0.98
-"""Two probes below this cosine come from different embedders; a remote model answers itself at > 0.999."""
+"""Two probes with a smaller cosine come from different embedders. Two probes of one remote model have > 0.999."""
 
 _SECRET = re.compile(r"key|token|secret|passw|credential|header|auth|session", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What identifies an embedder, kept with the store. It holds no secret.
+    """The identity of an embedder, saved in the store. It holds no secret.
 
     Attributes:
-        spec: CrewAI embedder spec without its secrets, or ``None`` for a custom function.
-        probe: the first components of a custom function's vector for a fixed text, unit length.
+        spec: CrewAI embedder spec without its secrets; ``None`` for a custom function.
+        probe: the first components of a custom function's vector for a fixed text, scaled to unit length.
     """
 
     spec: Mapping[str, Any] | None = None
@@ -40,7 +40,7 @@ class Fingerprint:
         return f"{self.spec['provider']}/{model}" if model else str(self.spec["provider"])
 
     def same_embedder(self, other: Fingerprint) -> bool:
-        """Whether vectors of the two may be compared with each other."""
+        """Whether the vectors of both embedders are comparable."""
         if self.spec is not None and other.spec is not None:
             return _identity(self.spec) == _identity(other.spec)
         if self.probe is not None and other.probe is not None:
@@ -76,7 +76,7 @@ def normalize_spec(spec: Mapping[str, Any]) -> dict[str, Any]:
             + (f", unknown key {', '.join(sorted(map(str, unknown)))}" if unknown else ", its provider is missing")
         )
     config = dict(spec.get("config") or {})
-    # crewai 1.15.30 documents "model" for OpenAI and then fails on it with a TypeError.
+    # crewai 1.15.30 documents "model" for OpenAI, but raises a TypeError for it.
     if spec["provider"] in ("openai", "azure") and "model" in config:
         config.setdefault("model_name", config.pop("model"))
         config.pop("model", None)
@@ -84,7 +84,7 @@ def normalize_spec(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def public_spec(spec: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The spec without secrets; ``None`` when it holds objects (a custom class), which cannot be kept as text."""
+    """The spec without secrets; ``None`` if it holds objects (a custom class), which cannot be written as text."""
     config: dict[str, Any] = {}
     for key, value in spec["config"].items():
         if _SECRET.search(key):
@@ -103,7 +103,7 @@ def _without_credentials(value: str) -> str:
 
 
 def _identity(spec: Mapping[str, Any]) -> str:
-    """What makes two specs the same embedder: provider, model and dimensions, not where it is reached."""
+    """The parts of a spec that identify the embedder: provider, model and dimensions, but not the address."""
     config = {
         key: value
         for key, value in (spec.get("config") or {}).items()

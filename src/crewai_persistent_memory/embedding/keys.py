@@ -1,4 +1,4 @@
-"""The keys of embedders: one from the environment goes to the address of the environment, and to no other."""
+"""The API keys of embedders. A key from the environment is sent only to the address from the environment."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from ..redaction import Sealed
 
 
 class _Provider(NamedTuple):
-    """The environment variables of a provider that can be sent to another address.
+    """The environment variables of a provider whose address can be configured.
 
     Attributes:
-        keys: of its key, the first one that is set counts.
-        addresses: of its address.
-        address: where it is if none of them is set; ``None`` if then the key is of no address in particular.
+        keys: variables for the key; the first one that is set applies.
+        addresses: variables for the address.
+        address: the default address; ``None`` if the key belongs to no particular address.
     """
 
     keys: Sequence[str]
@@ -45,13 +45,12 @@ _PROVIDERS: Final = {
 
 
 def with_key(spec: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The spec with the key of the environment, where it has none and the key belongs to its address.
+    """The spec with the key from the environment, if the spec has no key and the key belongs to its address.
 
-    CrewAI until 1.0 does not read ``OPENAI_API_KEY`` for its embedder by itself, and later versions send it to
-    whatever address a spec names.
+    CrewAI until 1.0 does not read ``OPENAI_API_KEY`` for its embedder. Later versions send it to any address in a spec.
 
     Raises:
-        EmbedderUnavailableError: the spec names another address than the environment's, and no key.
+        EmbedderUnavailableError: the spec names an address other than the environment's, and no key.
     """
     provider = _PROVIDERS.get(spec["provider"])
     if provider is None or spec["config"].get("api_key"):
@@ -73,7 +72,7 @@ def with_key(spec: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def missing_key(spec: Mapping[str, Any]) -> str | None:
-    """The variable that would give a spec its key, if it has none from anywhere."""
+    """The variable that could provide the key, if the spec has none; ``None`` if no key is missing."""
     provider = _PROVIDERS.get(spec["provider"])
     if provider is None or spec["config"].get("api_key") or any(os.environ.get(name) for name in provider.keys):
         return None

@@ -1,4 +1,4 @@
-"""What an embedder takes at once, by provider, and how texts are cut to it."""
+"""The limits of one call to an embedder, by provider, and functions that cut texts to them."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 MOST_PIECES: Final = 64
-"""Most pieces of one text that are embedded. Of a longer text (512 kB at OpenAI) the pieces are taken from all over it,
-at equal distances: the price of one text is bounded, and a mean over more pieces says no more."""
+"""Maximum number of embedded pieces of one text. For a longer text (above 512 kB at OpenAI) pieces at equal distances
+are embedded. This bounds the cost of one text, and a mean over more pieces would be no more precise."""
 
 
 class Limits(NamedTuple):
-    """What one call may hold.
+    """The limits of one call.
 
     Attributes:
-        text: UTF-8 bytes of one text. A byte-level tokenizer (OpenAI's, for one) never makes more tokens of a text than
-            it has bytes, whatever the text holds; so a limit in tokens is kept by the same number of bytes.
-        inputs: texts of one call.
-        request: UTF-8 bytes of all texts of one call.
+        text: UTF-8 bytes of one text. A byte-level tokenizer, such as OpenAI's, never makes more tokens than bytes. A
+            limit in tokens is therefore met by the same number of bytes.
+        inputs: number of texts.
+        request: UTF-8 bytes of all texts together.
     """
 
     text: int = 8_000
@@ -27,14 +27,14 @@ class Limits(NamedTuple):
 
 
 UNKNOWN: Final = Limits()
-"""For a callable, or a provider that is not listed: the text limit of the most common models."""
+"""For a callable, or an unlisted provider: the text limit of the most common models."""
 
-# As the providers document them, in 2026. Where a model cuts by itself (sentence-transformers, Cohere), pieces are
-# about as long as what it reads, so that nothing of a text is left out of its vector.
+# As documented by the providers in 2026. Some models truncate a text (sentence-transformers, Cohere). Their limit is
+# about as long as the part that they read, so that the whole text contributes to its vector.
 _BY_PROVIDER: Final[Mapping[str, Limits]] = {
     "openai": Limits(text=8_000, inputs=2_048, request=290_000),  # 8,192 tokens; 2,048 texts; 300,000 tokens
     "azure": Limits(text=8_000, inputs=2_048, request=290_000),
-    "amazon-bedrock": Limits(text=8_000),  # Titan: 8,192 tokens, one text a call, which CrewAI's function sees to
+    "amazon-bedrock": Limits(text=8_000),  # Titan: 8,192 tokens, one text a call, as CrewAI's function sends them
     "cohere": Limits(text=2_000, inputs=96),
     "google": Limits(text=2_000, inputs=100),  # 2,048 tokens
     "google-generativeai": Limits(text=2_000, inputs=100),
@@ -42,7 +42,7 @@ _BY_PROVIDER: Final[Mapping[str, Limits]] = {
     "huggingface": Limits(text=2_000, inputs=32),  # text-embeddings-inference: 32 texts a call
     "jina": Limits(text=8_000, inputs=512),
     "voyageai": Limits(text=8_000, inputs=128, request=100_000),
-    "watsonx": Limits(text=500, inputs=256),  # 512 tokens, and a refusal beyond
+    "watsonx": Limits(text=500, inputs=256),  # 512 tokens; longer texts are refused
     "onnx": Limits(text=1_000),
     "sentence-transformer": Limits(text=1_000),
     "instructor": Limits(text=2_000),
@@ -51,7 +51,7 @@ _BY_PROVIDER: Final[Mapping[str, Limits]] = {
 
 
 def limits_of(spec: Mapping[str, Any] | None) -> Limits:
-    """The limits of an embedder, by its CrewAI spec; ``None`` for a callable."""
+    """The limits of an embedder with this CrewAI spec; ``None`` stands for a callable."""
     return UNKNOWN if spec is None else _BY_PROVIDER.get(spec["provider"], UNKNOWN)
 
 
@@ -61,12 +61,12 @@ def size_of(text: str) -> int:
 
 
 def cut(text: str, limit: int, most: int = MOST_PIECES) -> list[str]:
-    """A text as pieces of at most ``limit`` UTF-8 bytes, cut at blanks where there are any.
+    """Cut a text into pieces of at most ``limit`` UTF-8 bytes, at blanks if possible.
 
     Args:
-        text: any length.
+        text: a text of any length.
         limit: bytes, at least 4.
-        most: most pieces; of a longer text, pieces at equal distances, the first and the last among them.
+        most: maximum number of pieces. For a longer text, pieces at equal distances, with the first and the last.
     """
     if size_of(text) <= limit:
         return [text]
@@ -82,7 +82,7 @@ def _pieces(text: str, limit: int) -> Iterator[str]:
     while start < len(text):
         end = start + _fitting(text, start, limit)
         if end < len(text):
-            # Not further back than half a piece: a text with one blank at its start is not cut there for ever.
+            # Search back no further than half a piece. Otherwise one blank at the start could make tiny pieces.
             blank = max(text.rfind(blank, start + (end - start) // 2, end) for blank in (" ", "\n"))
             if blank > start:
                 end = blank + 1
@@ -91,17 +91,17 @@ def _pieces(text: str, limit: int) -> Iterator[str]:
 
 
 def _fitting(text: str, start: int, limit: int) -> int:
-    """How many characters from ``start`` on have at most ``limit`` bytes; at least one."""
+    """Number of characters from ``start`` that fit into ``limit`` bytes; at least one."""
     window = text[start : start + limit]
     encoded = window.encode("utf-8", "replace")
     if len(encoded) <= limit:
         return len(window)
-    # A character that the limit falls into is left out.
+    # A character that is cut by the limit is left out.
     return max(1, len(encoded[:limit].decode("utf-8", "ignore")))
 
 
 def mean(vectors: Sequence[Sequence[float]], weights: Sequence[float]) -> list[float]:
-    """The weighted mean of vectors of one length, scaled to unit length; the first vector where they cancel out."""
+    """The weighted mean of vectors of one length, scaled to unit length. If they cancel out, the first vector."""
     if len(vectors) == 1:
         return list(vectors[0])
     total = [0.0] * len(vectors[0])

@@ -1,4 +1,4 @@
-"""Embedders by name: ``"provider/model"``, as ``llm=`` names a model, in place of a CrewAI spec."""
+"""Embedders by name: ``"provider/model"`` in place of a CrewAI spec, in the format of ``llm=``."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ _MODEL_KEY: Final = {
     "text2vec": "model_name",
     "voyageai": "model",
 }
-"""CrewAI's providers that need no more than a model and a key, and the key of a spec's config that names the model."""
+"""CrewAI's providers that need only a model and a key, with the field of a spec's config that names the model."""
 
 _OF_ONE_MODEL: Final = "onnx"
 _NEED_A_SPEC: Final = ("azure", "custom", "openclip", "oracle", "roboflow", "watsonx")
 
 
 def spec_of_name(name: str) -> Mapping[str, Any]:
-    """The CrewAI spec that ``"provider/model"`` stands for. A model's name may hold slashes.
+    """The CrewAI spec for ``"provider/model"``. A model's name may contain slashes.
 
     Raises:
-        ConfigurationError: the provider is unknown, takes more than a model, or no model is named.
+        ConfigurationError: the provider is unknown, needs more than a model, or no model is named.
     """
     provider, _, model = (part.strip() for part in name.partition("/"))
     if provider == _OF_ONE_MODEL and not model:
