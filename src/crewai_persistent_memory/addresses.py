@@ -1,4 +1,4 @@
-"""To whom a key is sent: the scheme, host and port of an address."""
+"""The origin of an address (scheme, host and port). An API key is sent to its own origin only."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ _PORTS: Final = {"http": 80, "https": 443, "grpc": 6334}
 
 
 def origin_of(url: str, *, default_port: int | None = None) -> tuple[str, str, int | None]:
-    """Scheme, host and port of an address; two of the same origin are the same server.
+    """Scheme, host and port of an address. Addresses with the same origin belong to the same server.
 
     Args:
         url: with a scheme.
-        default_port: of an address without one, in place of the scheme's.
+        default_port: the port for an address without one, in place of the scheme's default.
     """
     parts = urlsplit(url)
     try:

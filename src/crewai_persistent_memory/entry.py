@@ -16,12 +16,12 @@ ENTITY: Final = "entity"
 """Kinds of entries. Any other text is a kind as well."""
 
 DEFAULT_IMPORTANCE: Final = 0.5
-"""Stores do not write it down: another value here needs a migration of them."""
+"""Stores do not save this value, so a change of it needs a migration."""
 
 
 @dataclass(frozen=True)
 class MemoryEntry:
-    """One remembered thing, the same shape from every store.
+    """One memory, in the same form from every store.
 
     Attributes:
         id: unique within its scope; the same id in another scope is another entry.
@@ -29,14 +29,14 @@ class MemoryEntry:
         scope: the owner. The store sets it, never the caller.
         path: CrewAI's ``scope``, a path such as ``/crew/sales`` that organises entries inside one scope.
         categories: tags.
-        metadata: anything JSON can hold.
+        metadata: a mapping that JSON can hold.
         importance: 0…1.
         created_at: naive UTC.
         last_accessed: naive UTC.
-        source: where it came from.
+        source: the origin of the text.
         private: hidden from recalls that do not name the same source.
         kind: ``"memory"``, or ``"entity"`` for facts about a person or a thing.
-        embedding: the dense vector, from methods that return it; of unit length, as the engine keeps cosine vectors.
+        embedding: the dense vector, from methods that return it. It has unit length, as the engine normalizes vectors.
         score: 0…1, in search results only.
         found_by: in search results, by what the entry was looked for: ``"semantic"``, ``"keywords"``, or both.
     """

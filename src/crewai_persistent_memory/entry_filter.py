@@ -41,7 +41,7 @@ class FilterArgs(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class EntryFilter:
-    """Which entries of a scope a call is about; all conditions must hold.
+    """Selects entries of a scope. An entry must meet all conditions.
 
     Attributes:
         path: entries at this path and below it (``/a`` is not ``/ab``). ``None`` or ``/``: every path.
@@ -50,8 +50,8 @@ class EntryFilter:
         created_before: entries created before this time (naive is UTC), exclusive.
         created_after: entries created at or after this time.
         ids: entries with one of these ids.
-        include_private: ``False`` leaves out private entries, but for those whose source is ``reader``.
-        reader: who is reading, for ``include_private=False``.
+        include_private: ``False`` leaves out private entries, except those whose source is ``reader``.
+        reader: the source that reads, for ``include_private=False``.
         kind: entries of this kind.
         fields: what is asked of the fields that the store was opened with (``filter_fields=``), by their names: see
             :class:`FilterField`. An empty list of values selects no entry.
@@ -70,7 +70,7 @@ class EntryFilter:
 
     @classmethod
     def of(cls, args: FilterArgs, known: Mapping[str, FilterField] = {}) -> EntryFilter:
-        """Check and normalise what a caller gave.
+        """Check and normalise a caller's filters.
 
         Args:
             args: the filters.
@@ -98,7 +98,7 @@ class EntryFilter:
             check_metadata(metadata)
         return cls(
             path=None if path is None else normalize_path(path),
-            # CrewAI's backends take "no category" and "an empty list of categories" for the same.
+            # CrewAI's backends treat an empty list of categories as "no filter".
             categories=text_tuple("categories", categories) if categories else None,
             metadata=metadata or None,
             created_before=None
@@ -116,8 +116,7 @@ class EntryFilter:
 
     @property
     def matches_nothing(self) -> bool:
-        """True for an empty list of ids or of a field's values, which selects no entry. It must not come to select all
-        of them."""
+        """True for an empty list of ids or of a field's values. Such a filter must select no entry, and never all."""
         if self.ids is not None and not self.ids:
             return True
         return bool(self.fields) and any(condition.matches_nothing for condition in self.fields)

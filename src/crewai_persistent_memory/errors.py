@@ -11,9 +11,9 @@
     │   ├── MissingScopeError
     │   ├── ScopeConflictError
     │   └── CrewInUseError
-    ├── InvalidEntryError             what was given cannot be stored or applied
+    ├── InvalidEntryError             a value cannot be stored or applied
     │   ├── InvalidArgumentError      (ValueError) a limit, weights, a query, a filter
-    │   └── RequestRefusedError       also an EngineError: the engine found the request wrong
+    │   └── RequestRefusedError       also an EngineError: the engine refused the request as wrong
     ├── EntryNotFoundError
     ├── EmbedderError
     │   ├── EmbedderUnavailableError
@@ -26,7 +26,7 @@
         ├── StoreCorruptedError
         ├── StoreFullError
         ├── SchemaVersionError
-        ├── StoreUnavailableError     not done, or nobody knows
+        ├── StoreUnavailableError     not done, or unknown
         ├── StoreBusyError            not done, may be tried again
         ├── StorePermissionError
         ├── StoreMissingError
@@ -34,12 +34,11 @@
         └── EngineError
             └── RequestRefusedError
 
-Each error says by ``outcome``, ``retryable`` and ``retry_after`` what became of the call and whether the same call may
-be made again.
+``outcome``, ``retryable`` and ``retry_after`` of an error tell whether the call took effect, and whether the same call
+may be repeated.
 
-No class here is a ``RuntimeError``: CrewAI's background save pool treats every ``RuntimeError`` as "the
-interpreter is shutting down" and swallows it (seen in crewai 1.10.1 to 1.15.30), which would turn a refused
-write into silent forgetting.
+No class here is a ``RuntimeError``. CrewAI's background save pool treats every ``RuntimeError`` as "the interpreter is
+shutting down" and swallows it (seen in crewai 1.10.1 to 1.15.30). A refused write would then be lost silently.
 """
 
 from __future__ import annotations
@@ -49,25 +48,24 @@ from typing import Any
 
 
 class Outcome(str, Enum):
-    """What became of a call that failed. The members are texts: ``error.outcome == "unknown"``."""
+    """The effect of a failed call. The members are texts: ``error.outcome == "unknown"``."""
 
     REFUSED = "refused"
-    """Nothing was done, and the same call would be refused again."""
+    """The call had no effect, and the same call would be refused again."""
     NOT_DONE = "not_done"
-    """Nothing was done; the same call may succeed later."""
+    """The call had no effect, and the same call may succeed later."""
     UNKNOWN = "unknown"
-    """It may have been done: the answer is missing, or says that a part failed."""
+    """The call may have taken effect: the answer is missing, or reports that a part failed."""
 
 
 class PersistentMemoryError(Exception):
     """Base of every error raised by ``crewai_persistent_memory``.
 
     Attributes:
-        outcome: what became of the request that failed; ``None`` if the error is about no request. A call that needs
-            several requests (a ``put`` of thousands of entries) may have done a part of its work before that request.
-        retryable: the same call may be made again later: it may succeed, and doing it twice has the effect of doing it
-            once.
-        retry_after: seconds after which the server wants to be asked again, ``None`` if it did not say.
+        outcome: the effect of the failed request; ``None`` if the error concerns no request. A call with several
+            requests (a ``put`` of thousands of entries) may have done a part of its work before.
+        retryable: whether the same call may be repeated later. It is idempotent and may succeed.
+        retry_after: seconds to wait before the next request, as the server asked; ``None`` if it did not.
     """
 
     outcome: Outcome | None = None
@@ -82,7 +80,7 @@ class PersistentMemoryError(Exception):
         retry_after: float | None = None,
     ) -> None:
         super().__init__(*args)
-        # Only what differs from the class: the instance's dict is what pickle and copy carry beside ``args``.
+        # Set only values that differ from the class: pickle and copy carry ``args`` and the instance's dict.
         if outcome is not None:
             self.outcome = outcome
         if retryable is not None:
@@ -96,11 +94,11 @@ class ConfigurationError(PersistentMemoryError):
 
 
 class UnsupportedCrewAIError(PersistentMemoryError, ImportError):
-    """The installed CrewAI is not one this package works with, or lacks what was asked for."""
+    """This package does not support the installed CrewAI, or that CrewAI lacks a requested feature."""
 
 
 class NotPicklableError(PersistentMemoryError, TypeError):
-    """A memory or a store was pickled, for another process say. The message says what to do instead."""
+    """A memory or a store was pickled, for example for another process. The message names the alternative."""
 
 
 # -- whose memory it is --------------------------------------------------------------------------------------------
@@ -117,7 +115,7 @@ class InvalidScopeError(ScopeError):
 
 
 class MissingScopeError(ScopeError):
-    """No user was given, neither at construction nor by ``use_scope``: there is no memory without a user."""
+    """No user was given, neither at construction nor by ``use_scope``. Every memory needs a user."""
 
 
 class ScopeConflictError(ScopeError):
@@ -125,7 +123,7 @@ class ScopeConflictError(ScopeError):
 
 
 class CrewInUseError(ScopeError):
-    """A crew, agent, task or flow object was started while it runs, or a flow that has run for somebody else."""
+    """A crew, agent, task or flow object was started while it runs, or a flow after a run for another owner."""
 
 
 # -- what is remembered --------------------------------------------------------------------------------------------
@@ -138,9 +136,9 @@ class InvalidEntryError(PersistentMemoryError):
 
 
 class InvalidArgumentError(InvalidEntryError, ValueError):
-    """An argument that is no part of an entry is wrong: a limit, weights, a query, a filter. The message names it.
+    """A wrong argument outside an entry: a limit, weights, a query, a filter. The message names it.
 
-    ``except InvalidEntryError`` handles both, for a caller that hands on what somebody else gave.
+    ``except InvalidEntryError`` handles both, for a caller that passes on values from its own users.
     """
 
 
@@ -154,7 +152,7 @@ class EntryNotFoundError(PersistentMemoryError):
 
 
 class EmbedderError(PersistentMemoryError):
-    """Something is wrong with the embedder. Texts are embedded before they are stored: nothing was stored."""
+    """The embedder failed or does not fit. Texts are embedded before they are stored, so nothing was stored."""
 
     outcome = Outcome.REFUSED
 
@@ -181,7 +179,7 @@ class DimensionMismatchError(EmbedderError):
     def __init__(self, stored_dim: int, new_dim: int) -> None:
         self.stored_dim = stored_dim
         self.new_dim = new_dim
-        # Not super(): the CrewAI adapter joins this with CrewAI's own class, whose constructor takes other arguments.
+        # Not super(): the CrewAI adapter combines this with CrewAI's own class, which has other constructor arguments.
         Exception.__init__(
             self,
             f"the store holds vectors of {stored_dim} dimensions, this one has {new_dim}: use the embedder the store "
@@ -196,7 +194,7 @@ class DimensionMismatchError(EmbedderError):
 
 
 class StoreError(PersistentMemoryError):
-    """The store could not do what was asked."""
+    """The store could not execute the call."""
 
     outcome = Outcome.REFUSED
 
@@ -213,7 +211,7 @@ class StoreClosedError(StoreError):
 
 
 class StorePathError(StoreError):
-    """The path cannot hold a store: not writable, not a directory, or full of something else."""
+    """The path cannot hold a store: it is not writable, not a directory, or holds other files."""
 
 
 class StoreCorruptedError(StoreError):
@@ -223,8 +221,7 @@ class StoreCorruptedError(StoreError):
 
 
 class StoreFullError(StoreError):
-    """There is no room for the write, on the disk or in the plan. Nothing of it was stored; what was stored before is
-    intact."""
+    """The disk or the plan has no room for the write. The write had no effect, and earlier entries are intact."""
 
 
 class SchemaVersionError(StoreError):
@@ -232,14 +229,14 @@ class SchemaVersionError(StoreError):
 
 
 class StoreUnavailableError(StoreError):
-    """A server does not answer: it is down, unreachable or too slow. The message says what was tried, and ``outcome``
-    whether a write may have been done all the same."""
+    """A server does not answer: it is down, unreachable or too slow. The message names the attempts. ``outcome`` tells
+    whether a write may have taken effect."""
 
     outcome = Outcome.UNKNOWN
 
 
 class StoreBusyError(StoreError):
-    """A server refused because of too many requests, and went on refusing while it was asked again."""
+    """A server refused a request because of too many requests, also after retries."""
 
     outcome = Outcome.NOT_DONE
     retryable = True
@@ -256,28 +253,27 @@ class StoreBusyError(StoreError):
 
 
 class StorePermissionError(StoreError):
-    """The key is missing or wrong, or may not do this."""
+    """The API key is missing, wrong, or lacks the permission."""
 
 
 class StoreMissingError(StoreError):
-    """The collection does not exist (any more) and was not to be created, or the server does not have what was asked
-    for."""
+    """The collection does not exist (any more) and may not be created, or the server lacks the requested object."""
 
 
 class ServerVersionError(StoreError):
-    """The server is older than what is asked of it needs. The message names both versions."""
+    """The server is too old for the request. The message names both versions."""
 
 
 class EngineError(StoreError):
-    """The engine refused or failed an operation; the engine's own words are in the message."""
+    """The engine refused or failed an operation. The message has the engine's own text."""
 
     outcome = Outcome.UNKNOWN
 
 
 class RequestRefusedError(EngineError, InvalidEntryError):
-    """The engine found the request wrong (HTTP 400, 409 and 422). The engine's own words are in the message.
+    """The engine refused the request as wrong (HTTP 400, 409 and 422). The message has the engine's own text.
 
-    It is both errors, because only those words tell whether an entry or something else was wrong.
+    It belongs to both classes, because only that text tells whether an entry or something else was wrong.
     """
 
     outcome = Outcome.REFUSED

@@ -10,10 +10,10 @@ from .errors import NotPicklableError
 
 
 def refuse_pickling(holder: object, protocol: object = None) -> NoReturn:
-    """What ``__reduce_ex__`` is for such an object.
+    """The ``__reduce_ex__`` of such an object.
 
     Raises:
-        NotPicklableError: always; it says what to do instead.
+        NotPicklableError: always. The message names the alternative.
     """
     name = type(holder).__name__
     raise NotPicklableError(
@@ -28,7 +28,7 @@ class NotPickled:
     __reduce_ex__ = refuse_pickling
 
     def __copy__(self) -> Self:
-        # Python's own goes through __reduce_ex__.
+        # Python's own copy calls __reduce_ex__.
         copied: Any = object.__new__(type(self))
         vars(copied).update(vars(self))
         return copied  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""Whose memory it is: the scope, the visibility rule, and how a call finds its scope."""
+"""The scope (the owner of memories), the visibility rule, and the resolution of a call's scope."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _UNSEEN_AT_ENDS: Final = ("Cc", "Cf", "Zl", "Zp", "Zs")
 
 
 def check_field(name: str, value: object) -> str:
-    """One scope field as it was given: ids are compared, so they are never trimmed or folded.
+    """Check one scope field, and return it unchanged. Ids are compared, so they are never trimmed or case-folded.
 
     Raises:
-        InvalidScopeError: not text, blank, longer than 255 characters, with control characters, or with a character
-            at an end that nobody sees.
+        InvalidScopeError: not text, blank, longer than 255 characters, with control characters, or with an invisible
+            character at an end.
     """
     if not isinstance(value, str):
         raise InvalidScopeError(f"{name} must be text, got {type(value).__name__}: pass str({name})")
@@ -50,14 +50,13 @@ def check_field(name: str, value: object) -> str:
 
 @dataclass(frozen=True)
 class Scope:
-    """Whose memory it is. Equal scopes see the same memories.
+    """The owner of memories. Equal scopes see the same memories.
 
     Args:
-        user_id: the user. Required: without a user there is no memory. For memory that a team shares, see
-            :meth:`Scope.shared`.
+        user_id: the user. Required. For memory that a team shares, see :meth:`Scope.shared`.
         project_id: the project or deployment stage (``"staging"``, ``"production"``).
-        run_id: one run or session. What is stored with a run is seen only with that same run.
-        agent_id: one agent. What is stored with an agent is seen only by that agent.
+        run_id: one run or session. An entry stored with a run is visible only in that run.
+        agent_id: one agent. An entry stored with an agent is visible only to that agent.
         org_id: the organisation.
 
     Raises:
@@ -118,7 +117,7 @@ class Scope:
 
 
 def visible(owner: Scope, reader: Scope, *, include_shared: bool = False) -> bool:
-    """The visibility rule, the only place where it is decided.
+    """The visibility rule. No other code decides it.
 
     An entry is visible when its organisation, project and user are equal to the reader's, and its run and its
     agent are each unset or equal to the reader's.
@@ -126,7 +125,7 @@ def visible(owner: Scope, reader: Scope, *, include_shared: bool = False) -> boo
     Args:
         owner: the scope the entry was stored in.
         reader: the scope of the call.
-        include_shared: a *read* that also asked for the project's shared memory. Never set for a write.
+        include_shared: whether a *read* includes the project's shared memory. Never set for a write.
     """
     return (
         owner.org_id == reader.org_id
@@ -138,7 +137,7 @@ def visible(owner: Scope, reader: Scope, *, include_shared: bool = False) -> boo
 
 
 def owners_visible_to(reader: Scope, *, include_shared: bool) -> list[Scope]:
-    """Every scope whose entries the reader can see, the most specific first: :func:`visible`, the other way round."""
+    """Every scope whose entries the reader can see, the most specific first: the inverse of :func:`visible`."""
     users = [reader.user_id] + ([None] if include_shared and reader.user_id is not None else [])
     runs = [reader.run_id] + ([None] if reader.run_id is not None else [])
     agents = [reader.agent_id] + ([None] if reader.agent_id is not None else [])
@@ -200,7 +199,7 @@ class ScopeBinding:
         return self._resolved(current_binding.get())
 
     def resolve_project(self) -> tuple[str | None, str]:
-        """The organisation and the project of this call, for what concerns no user (a health check, say).
+        """The organisation and the project of this call, for operations without a user (such as a health check).
 
         Raises:
             ScopeConflictError: ``use_scope`` contradicts a fixed field.
@@ -231,7 +230,7 @@ class ScopeBinding:
         for name in SCOPE_FIELDS:
             mine, theirs = getattr(self, name), getattr(other, name)
             if name == "user_id" and self.is_shared:
-                # A team's memory stays the team's, whoever is asking: it was asked for in words.
+                # A binding to shared memory was explicit, so ``use_scope`` does not add a user to it.
                 values[name] = None
             elif mine is not None and theirs is not None and mine != theirs:
                 raise ScopeConflictError(
@@ -249,4 +248,4 @@ class ScopeBinding:
 
 
 current_binding: BlockVariable[ScopeBinding] = BlockVariable("crewai_persistent_memory_scope")
-"""What ``use_scope`` has set for the call that is being made."""
+"""The scope fields that ``use_scope`` has set for the current call."""

@@ -1,4 +1,4 @@
-"""How a call gets its scope from the code around it: ``use_scope``, and carrying it to where the work is done."""
+"""``use_scope`` sets the scope for a block of code, and ``carry_scope`` carries it to other threads and tasks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .errors import InvalidScopeError, MissingScopeError
 from .scope import SCOPE_FIELDS, Scope, ScopeBinding, current_binding
 
 NO_SCOPE: Final[Any] = object()
-"""No whole scope was given. Not ``None``, which is what a look-up that failed returns."""
+"""The default for "no whole scope given". It is not ``None``, because a failed look-up returns ``None``."""
 
 
 class ScopeFields(TypedDict, total=False):
@@ -26,10 +26,10 @@ class ScopeFields(TypedDict, total=False):
 
 
 def given_scope(scope: Scope | None, fields: ScopeFields) -> Scope | None:
-    """The whole scope that was given, ``None`` if none was. Refuses what was given and says nothing.
+    """The whole scope that was given; ``None`` if none was. Refuses fields with the value ``None``.
 
-    ``None`` is a value for a run and an agent: none. For the others it is an error, because it is what a look-up
-    that failed returns, and the outer block's value would be somebody else's.
+    For a run and an agent, ``None`` is allowed and means "none". For other fields it is an error: it probably comes
+    from a failed look-up, and the outer block's value could belong to another user.
 
     Raises:
         MissingScopeError: ``user_id`` or the whole scope is ``None``.
@@ -53,15 +53,15 @@ def given_scope(scope: Scope | None, fields: ScopeFields) -> Scope | None:
 
 
 def use_scope(scope: Scope = NO_SCOPE, **fields: Unpack[ScopeFields]) -> AbstractContextManager[None]:
-    """Set the scope for everything called inside the ``with`` block: one request, one job.
+    """Set the scope for all calls inside the ``with`` block, such as one request or one job.
 
-    Fields given when a memory was built are fixed and must not be contradicted; the others are filled from here.
-    Blocks nest: an inner block replaces the fields it names and keeps the rest, but a block that names another user
-    keeps neither run nor agent. ``run_id=None`` means no run, ``agent_id=None`` no agent.
+    Fields fixed when a memory was built stay, and the block must not contradict them. It sets the other fields. Blocks
+    nest: an inner block replaces the fields that it names and keeps the rest. A block that names another user keeps
+    neither run nor agent. ``run_id=None`` means no run, and ``agent_id=None`` no agent.
 
-    The scope follows asyncio tasks and threads started with a copied context (``contextvars.copy_context().run``); in
-    any other thread it is unset, and memory without a fixed user raises :class:`MissingScopeError` there. Around a
-    ``yield`` it holds in the generator, not in its consumer. A generator made by ``@contextmanager`` sets it for its
+    The scope follows asyncio tasks and threads started with a copied context (``contextvars.copy_context().run``). In
+    any other thread it is unset, and a memory without a fixed user raises :class:`MissingScopeError` there. Around a
+    ``yield`` it applies in the generator, not in its consumer. A generator made by ``@contextmanager`` sets it for its
     ``with`` block.
 
     Args:
@@ -79,7 +79,7 @@ def use_scope(scope: Scope = NO_SCOPE, **fields: Unpack[ScopeFields]) -> Abstrac
 
 
 def carry_scope() -> Callable[[], AbstractContextManager[None]]:
-    """The scope of this moment, to be set again elsewhere: a block for work that runs later, in any thread or task."""
+    """Capture the current scope. The result opens a block with that scope, later and in any thread or task."""
     binding = current_binding.get() or ScopeBinding()
     return lambda: current_binding.carried(binding)
 

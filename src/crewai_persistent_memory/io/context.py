@@ -1,4 +1,4 @@
-"""Context variables that are set for a block, wherever the block ends."""
+"""Context variables that are set for a block, even if the block ends in another context."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ T = TypeVar("T")
 def setting(variable: ContextVar[T], value: T) -> Iterator[None]:
     """Set a context variable inside a ``with`` block.
 
-    A coroutine that is never finished is closed in whatever context the garbage collector has, where
-    ``ContextVar.reset`` raises; there is nothing to restore there.
+    The garbage collector closes an unfinished coroutine in another context. ``ContextVar.reset`` raises there, and
+    nothing needs to be restored.
     """
     previous = variable.get()
     variable.set(value)
