@@ -1,13 +1,13 @@
-"""A value that holds inside a ``with`` block, and nowhere else: not in a generator's consumer, not on a thread that
-an unfinished generator has left behind.
+"""A value that applies only inside a ``with`` block: not in a generator's consumer, and not on a thread on which an
+unfinished generator was left.
 
 A :class:`contextvars.ContextVar` alone cannot do that. A generator has no context of its own (PEP 568 was never
-accepted), so a block around a ``yield`` sets the variable of whoever iterates, and resetting it fails where another
-thread takes the next item (``ValueError: <Token ...> was created in a different Context``).
+accepted), so a block around a ``yield`` also sets the variable for the consumer. The reset fails if another thread
+takes the next item (``ValueError: <Token ...> was created in a different Context``).
 
-So a block remembers the generator that holds it open. While any such block is open, the value of a call is that of
-the innermost block on its own call stack; the context variable decides for tasks and threads that were started inside
-a block, and these keep its value when it has ended.
+A block therefore stores the generator that holds it open. While such a block is open, a call has the value of the
+innermost block on its own call stack. Tasks and threads started inside a block get the value from the context
+variable, and keep it after the block has ended.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _DEEPEST: Final = 1000
 _AWAITING: Final = (CoroutineType, GeneratorType, AsyncGeneratorType)
 _GENERATOR: Final = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 _ENTERING: Final = ("contextlib", "_pytest", "pytest_asyncio")
-"""Packages that take the first item of a generator to enter a block for their caller: ``@contextmanager``, fixtures."""
+"""Packages that advance a generator to enter a block for their caller: ``@contextmanager``, fixtures."""
 
 
 class _Open(Generic[T]):
@@ -52,7 +52,7 @@ class _Open(Generic[T]):
         self.task = None if frame is None else _current_task()
 
     def is_in(self, context: Context | None) -> bool:
-        """Whether the block was entered in this context, which copies of it are not."""
+        """Whether the block was entered in this context, and not in the context of which this is a copy."""
         return self.context is not None and self.context() is context
 
 
@@ -67,9 +67,9 @@ class BlockVariable(Generic[T]):
             os.register_at_fork(after_in_child=self._renew_lock)
 
     def get(self) -> T | None:
-        """The value of the innermost block around this call, ``None`` outside of any."""
+        """The value of the innermost block around this call; ``None`` outside of all blocks."""
         if not self._in_generators and self._innermost.get() is None:
-            return None  # outside of any block: most calls of a program that fixes its scopes
+            return None  # outside of all blocks: the usual case in a program with fixed scopes
         found = self._current()
         return None if found is None else found.value
 
@@ -79,7 +79,7 @@ class BlockVariable(Generic[T]):
 
     @contextmanager
     def carried(self, value: T) -> Iterator[None]:
-        """A block around work that cannot be left in the midst, whoever resumes what it stands in."""
+        """A block around work that runs to its end without a ``yield``, so that no generator can suspend it."""
         opened = self.enter(value, None)
         try:
             yield
@@ -87,7 +87,7 @@ class BlockVariable(Generic[T]):
             self.leave(opened)
 
     def enter(self, value: T, frame: FrameType | None) -> _Open[T]:
-        """Open a block; ``frame`` is where, if a generator may be there."""
+        """Open a block. ``frame`` is the caller's frame, if it may belong to a generator."""
         opened = _Open(value, self._current(), None if frame is None else _generator_of(frame))
         self._innermost.set(opened)
         context = _current_context()
@@ -98,7 +98,7 @@ class BlockVariable(Generic[T]):
         return opened
 
     def leave(self, opened: _Open[T]) -> None:
-        """Close a block, in whatever thread, task or order."""
+        """Close a block, in any thread, task and order."""
         opened.closed = True
         if opened.frame is not None:
             with self._lock:
@@ -140,7 +140,7 @@ class _Block(AbstractContextManager[None], ContextDecorator, Generic[T]):
         return _Block(self._variable, self._change)
 
     def __call__(self, function: F) -> F:
-        """A function that runs in a block, also one that is awaited or iterated later."""
+        """A function that runs in a block, also if it is a coroutine function or a generator function."""
         again = self._recreate_cm
         if inspect.iscoroutinefunction(function):
 
@@ -180,7 +180,7 @@ class _Block(AbstractContextManager[None], ContextDecorator, Generic[T]):
         self._variable.leave(self._own(sys._getframe(1)))
 
     def _own(self, frame: FrameType) -> _Open[T]:
-        """What is left here. Several tasks, threads and generators may be in one object, and leave it in any order."""
+        """The block to close here. Several tasks, threads and generators may use one object, and exit in any order."""
         entered = list(self._entered)
         context = _current_context()
         here = [pair for pair in entered if pair[0] is frame] or [pair for pair in entered if pair[1].is_in(context)]
@@ -190,7 +190,7 @@ class _Block(AbstractContextManager[None], ContextDecorator, Generic[T]):
 
 
 def _open(block: _Open[T] | None) -> Iterator[_Open[T]]:
-    """The blocks from this one outwards that are still open here. Where its context was copied, a block never ends."""
+    """The open blocks, from this one outwards. In a copy of its context, a block never ends."""
     context = _current_context()
     while block is not None:
         if not (block.closed and block.is_in(context)):
@@ -199,10 +199,10 @@ def _open(block: _Open[T] | None) -> Iterator[_Open[T]]:
 
 
 def _inherited(innermost: _Open[T] | None, stack: set[int]) -> _Open[T] | None:
-    """The block of the context variable that holds for the call with this stack.
+    """The block of the context variable that applies to the call with this stack.
 
-    Past a block that does not hold, the one around it holds for the generator's consumer. In a copy of the context,
-    what the consumer started cannot be told from what the generator started: there none holds.
+    If a block does not apply, the call belongs to the generator's consumer, and the outer block applies. In a copy of
+    the context, work of the consumer cannot be distinguished from work of the generator, so no block applies.
     """
     context = _current_context()
     for block in _open(innermost):
@@ -214,7 +214,7 @@ def _inherited(innermost: _Open[T] | None, stack: set[int]) -> _Open[T] | None:
 
 
 def _generator_of(frame: FrameType | None) -> FrameType | None:
-    """The innermost generator that is running here and has items of its own, so that it may be left in the midst."""
+    """The innermost running generator that yields items, and may therefore be suspended inside the block."""
     while frame is not None:
         if frame.f_code.co_flags & _GENERATOR and not _is_entered(frame):
             return frame
@@ -228,11 +228,10 @@ def _is_entered(generator: FrameType) -> bool:
 
 
 def _holds_here(block: _Open[Any], stack: set[int]) -> bool:
-    """Whether a block of the context variable holds for the call with this stack.
+    """Whether a block of the context variable applies to the call with this stack.
 
-    One that a generator holds open holds in that generator, and in the tasks and threads that it waits for. The
-    generator's consumer, and what comes later on the thread or in the task that it was left in, have the same
-    context and are none of these.
+    A block held open by a generator applies in that generator, and in the tasks and threads that it waits for. It does
+    not apply to the generator's consumer, or to later work on the same thread or task, which have the same context.
     """
     if block.frame is None or id(block.frame) in stack:
         return True
@@ -245,11 +244,11 @@ def _holds_here(block: _Open[Any], stack: set[int]) -> bool:
 
 
 def _awaits(waiting: Any, wanted: FrameType) -> bool:
-    """Whether a suspended coroutine waits for what the frame does."""
+    """Whether a suspended coroutine waits for the frame."""
     for _ in range(_DEEPEST):
         kind = next((kind for kind in ("cr", "ag", "gi") if hasattr(waiting, f"{kind}_frame")), None)
         if kind is None:
-            # An asynchronous generator is awaited through objects that show it to the garbage collector only.
+            # The awaitable of an asynchronous generator exposes the generator only to the garbage collector.
             inner = [each for each in gc.get_referents(waiting) if isinstance(each, _AWAITING)]
         elif getattr(waiting, f"{kind}_frame") is wanted:
             return True
@@ -268,7 +267,7 @@ def _frames(frame: FrameType | None) -> Iterator[FrameType]:
 
 
 def _current_context() -> Context | None:
-    """The context itself: the standard library gives copies only."""
+    """The current context itself. The standard library returns only copies."""
     context: Context | None = greenlet.getcurrent().gr_context
     return context
 

@@ -22,8 +22,8 @@ _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 def storable_text(text: str) -> str:
     """``text`` with U+FFFD in place of characters that no store can hold: unpaired surrogates and NUL.
 
-    For an agent's words: one character must not lose the whole text. Two surrogates that are a pair become their
-    character.
+    Used for an agent's output, so that one bad character does not lose the whole text. A pair of surrogates becomes
+    its character.
     """
     if not isinstance(text, str) or _UNSTORABLE.search(text) is None:
         return text  # a value that is no text is refused where it is checked
@@ -43,9 +43,9 @@ def storable_text(text: str) -> str:
 def storable_metadata(metadata: Mapping[Any, Any]) -> Mapping[str, Any]:
     """``metadata`` with text in place of values that JSON cannot hold; the same object, if there are none.
 
-    For the metadata of an agent's words. Times become ISO 8601, pydantic models and dataclasses mappings, sets
-    lists, bytes text, numbers that are not finite their names, keys text. A value nested more than 64 levels deep, and
-    any after the first 10,000, becomes its ``str``, cut to 1,000 characters.
+    Used for the metadata of an agent's output. Times become ISO 8601. Pydantic models and dataclasses become mappings,
+    sets become lists, bytes and keys become text, and numbers that are not finite become their names. A value nested
+    more than 64 levels deep, and every value after the first 10,000, becomes its ``str``, cut to 1,000 characters.
 
     Raises:
         InvalidEntryError: it is not a mapping.

@@ -64,7 +64,7 @@ def text_tuple(name: str, values: Iterable[Any]) -> tuple[str, ...]:
     """A list of texts as a tuple.
 
     Raises:
-        InvalidEntryError: a bare text (a common slip that would mean its letters) or a member that is not text.
+        InvalidEntryError: a single text (its letters would become members), or a member that is not text.
     """
     if isinstance(values, str):
         raise InvalidEntryError(f"{name} must be a list of text, got the text {values!r}: write [{values!r}]")
@@ -122,7 +122,7 @@ def check_metadata(metadata: object) -> None:
     """Raise unless JSON can hold this mapping.
 
     Raises:
-        InvalidEntryError: a value JSON cannot hold; the message names where it is.
+        InvalidEntryError: JSON cannot hold a value; the message names its place.
     """
     if not isinstance(metadata, Mapping):
         raise InvalidEntryError(f"metadata must be a mapping, got {type(metadata).__name__}: pass a dict")
@@ -174,17 +174,17 @@ def canonical_json(value: Any) -> str:
 
 
 MOST_FOUND: Final = 10_000
-"""Most results of one search: an engine ranks them all in memory."""
+"""Maximum number of results of one search. An engine ranks them all in memory."""
 
 MOST_LISTED: Final = 2**31 - 1
-"""Most entries of one list, and its largest offset: lists are read page by page."""
+"""Maximum number of entries of one list, and its largest offset. Lists are read page by page."""
 
 
 def check_limit(value: int, name: str = "limit", most: int = MOST_LISTED) -> int:
     """``value`` if it is a whole number from 0 to ``most``.
 
     Raises:
-        InvalidArgumentError: it is not; the message says what to do.
+        InvalidArgumentError: it is not; the message names the remedy.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise InvalidArgumentError(f"{name} must be a whole number from 0 up, got {value!r}")
@@ -196,7 +196,7 @@ def check_limit(value: int, name: str = "limit", most: int = MOST_LISTED) -> int
 
 
 def check_search_limit(value: int) -> int:
-    """The same for the results of a search, of which there are at most :data:`MOST_FOUND`.
+    """``value`` if it is a whole number from 0 to :data:`MOST_FOUND`, the maximum for a search.
 
     Raises:
         InvalidArgumentError: see :func:`check_limit`.

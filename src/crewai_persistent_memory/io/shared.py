@@ -1,4 +1,4 @@
-"""Objects that all handles of a process share, one for each key: an open shard, a server's sockets, a client."""
+"""Objects that all handles in a process share, one per key: an open shard, a server's sockets, a client."""
 
 from __future__ import annotations
 
@@ -24,12 +24,13 @@ class _Entry(Generic[V]):
 
 
 class Shared(Generic[K, V]):
-    """A registry of values by key. A value is made for its first holder, and closed after its last one or at exit.
+    """A registry of values by key, with reference counts.
 
-    A forked child starts with an empty registry, and never closes or frees what its parent made: that could speak on
-    the parent's sockets. A value that can go on in the child says so by ``after_fork``.
+    A value is created for its first holder. It is closed when its last holder releases it, or at exit. A forked child
+    starts with an empty registry, and never closes or frees its parent's values, because that could send data on the
+    parent's sockets. ``after_fork`` decides whether a value stays usable in the child.
 
-    Make one as a module's global: it lives as long as the process.
+    Create instances as module globals. They live as long as the process.
     """
 
     def __init__(
@@ -42,9 +43,9 @@ class Shared(Generic[K, V]):
         """
         Args:
             close: closes a value, blocking.
-            exclusive: no two values of a key may exist at once, not even while one of them is being closed.
-            after_fork: is called in a forked child for each value of the parent; returns whether its holders go on
-                with it there, and are counted.
+            exclusive: whether only one value per key may exist at a time, also while one is being closed.
+            after_fork: called in a forked child for each value of the parent. Returns whether its holders keep it
+                there, and are counted.
         """
         self._close = close
         self._exclusive = exclusive
@@ -52,18 +53,18 @@ class Shared(Generic[K, V]):
         self._entries: dict[K, _Entry[V]] = {}
         self._abandoned: list[V] = []
         self.lock = threading.RLock()
-        """Held while a value is made, and while an exclusive one is closed; made anew in a forked child."""
+        """Held while a value is created, and while an exclusive one is closed. A forked child has a new lock."""
         atexit.register(self._close_all)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._forget_after_fork)
 
     def acquire(self, key: K, create: Callable[[], V], join: Callable[[V], Any] | None = None) -> V:
-        """The value of a key; each call is one holder, who gives it back with :meth:`release`.
+        """The value of a key. Each call adds one holder, which must call :meth:`release`.
 
         Args:
-            key: what tells values apart.
-            create: makes the value. No other value is made meanwhile.
-            join: is called with a value that exists; if it raises, the caller is no holder.
+            key: identifies the value.
+            create: creates the value. No other value is created at the same time.
+            join: called with an existing value. If it raises, the caller does not become a holder.
         """
         with self.lock:
             entry = self._entries.get(key)
@@ -75,7 +76,7 @@ class Shared(Generic[K, V]):
             return entry.value
 
     def release(self, key: K, value: V) -> None:
-        """Give a value back; the last holder closes it."""
+        """Release a value. The last release closes it."""
         with self.lock:
             is_last = self._leave(key, value)
             if is_last and self._exclusive:
@@ -87,9 +88,9 @@ class Shared(Generic[K, V]):
         """:meth:`release`, awaited.
 
         Args:
-            key: as in :meth:`acquire`.
-            value: as it was returned there.
-            aclose: closes a value that is not exclusive; left out: ``close`` does, in a thread.
+            key: the key passed to :meth:`acquire`.
+            value: the value that it returned.
+            aclose: closes a value that is not exclusive. Default: ``close``, in a thread.
         """
         if aclose is None:
             await asyncio.to_thread(self.release, key, value)
@@ -100,12 +101,12 @@ class Shared(Generic[K, V]):
         return key in self._entries
 
     def keys(self) -> list[K]:
-        """Of the values that are open."""
+        """The keys of the open values."""
         with self.lock:
             return list(self._entries)
 
     def _leave(self, key: K, value: V) -> bool:
-        """Whether the caller was the last holder, and is to close the value."""
+        """Whether the caller was the last holder, and must close the value."""
         with self.lock:
             entry = self._entries.get(key)
             if entry is None or entry.value is not value:
@@ -123,7 +124,7 @@ class Shared(Generic[K, V]):
             try:
                 self._close(entry.value)
             except Exception as error:  # noqa: BLE001 - the others are to be closed too
-                # A key may hold settings and secrets; the error names the store.
+                # The key is not logged, because it may hold secrets. The error names the store.
                 logger.error("closing %s at exit failed: %s", type(entry.value).__name__, error)
 
     def _forget_after_fork(self) -> None:

@@ -1,7 +1,7 @@
-"""What a server's answer means: the one table of HTTP statuses and gRPC codes, and the one reader of ``Retry-After``.
+"""Maps HTTP statuses and gRPC codes to errors, and parses ``Retry-After``.
 
-Both Qdrant and Mem0 are judged by it, so that a status means the same error everywhere. A backend overrides it where
-the answer's text says more.
+All backends use this table, so that a status gives the same error everywhere. A backend overrides it if the text of
+the answer is more precise.
 """
 
 from __future__ import annotations
@@ -63,25 +63,25 @@ _BY_GRPC_CODE: Final[Mapping[str, int]] = {
     "DEADLINE_EXCEEDED": 504,
     "CANCELLED": 504,
 }
-"""By the names of ``grpc.StatusCode``, which is not imported for this."""
+"""The keys are the names of ``grpc.StatusCode``, so that grpc need not be imported."""
 
 
 def meaning_of(status: int) -> tuple[Outcome, type[PersistentMemoryError]]:
-    """What became of the request, and the class of the error, by the HTTP status of an answer that is no success.
+    """The outcome of a request and the class of its error, from the HTTP status of a failed answer.
 
-    A status of 500 or more that is not in the table may come from a proxy, or from a cluster that did a part of it.
+    An unlisted status of 500 or more may come from a proxy, or from a cluster that executed a part of the request.
     """
     rest = (UNKNOWN, StoreUnavailableError) if status >= 500 else (REFUSED, EngineError)
     return _BY_STATUS.get(status, rest)
 
 
 def status_of_grpc(code: str | None) -> int:
-    """The HTTP status that means the same as a gRPC code, such as ``"NOT_FOUND"``."""
+    """The HTTP status that corresponds to a gRPC code, such as ``"NOT_FOUND"``."""
     return _BY_GRPC_CODE.get(code or "", 500)
 
 
 def retry_after(headers: Mapping[str, str] | None) -> float | None:
-    """Seconds to wait by the header ``Retry-After``, which has a number or a date; ``None`` if it says nothing."""
+    """Seconds to wait according to the header ``Retry-After`` (a number or a date); ``None`` without a valid value."""
     for name, value in (headers or {}).items():
         if name.lower() == "retry-after":
             return seconds_of(str(value))
@@ -110,8 +110,8 @@ class RequestInfo:
     Attributes:
         server: such as ``Qdrant at http://localhost:6333``.
         doing: such as ``a search``.
-        effect: what it does to send it twice.
-        key: what to do when the key is refused.
+        effect: the effect of sending it twice.
+        key: the remedy if the API key is refused.
     """
 
     server: str
@@ -120,7 +120,7 @@ class RequestInfo:
     key: str
 
     def answered(self, status: int, text: str, after: float | None, cause: BaseException) -> Failure:
-        """The failure that a status means, in the server's words."""
+        """The failure for a status, with the server's text."""
         outcome, kind = meaning_of(status)
         if kind is StoreBusyError:
             return self.busy(text, after, cause)
@@ -135,7 +135,7 @@ class RequestInfo:
         return Failure(kind(message), outcome, cause=cause)
 
     def busy(self, text: str, after: float | None, cause: BaseException) -> Failure:
-        """The server has too much to do, and did nothing."""
+        """The server is overloaded, and the request had no effect."""
         wish = "" if after is None else f" (it asks for {after:g} s of patience)"
         error = StoreBusyError(f"{self.server} is too busy for {self.doing}{wish}: {text}")
         return Failure(error, NOT_DONE, after, cause)
@@ -146,7 +146,7 @@ class RequestInfo:
         return Failure(error, NOT_DONE, cause=cause)
 
     def unanswered(self, text: str, cause: BaseException, after: float | None = None) -> Failure:
-        """The request may have arrived and been done; the answer is missing, or says that a part failed."""
+        """The request may have taken effect. The answer is missing, or reports that a part failed."""
         doubt = {
             Effect.READ: "",
             Effect.IDEMPOTENT: ". It may have been done all the same; doing it again is safe",
