@@ -53,7 +53,7 @@ def test_either_is_found_by_the_other(store: MemoryStore, case: str) -> None:
         own = store.scoped(user_id=f"{case} {number}")
         own.add(f"John: {text}.")
         own.add("Jane: something else.")
-        assert [entry.content for entry in own.search(query)] == [f"John: {text}."]
+        assert own.search(query)[0].content == f"John: {text}."  # the next one is found as what followed it
 
 
 def test_a_zero_width_space_may_stand_between_two_words(store: MemoryStore) -> None:

@@ -1,4 +1,4 @@
-"""Dense embedders: CrewAI's specs or any callable, called within what they take, and heard when they refuse."""
+"""Dense embedders: CrewAI's specs or any callable, with their limits and errors handled."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..errors import ConfigurationError, EmbedderError, EmbedderUnavailableError
+from ..ranking import CosineSpread
 from ..redaction import redact
 from ..storable import storable_text
 from .batches import Batches
@@ -17,7 +18,7 @@ from .limits import MOST_PIECES, limits_of
 from .names import spec_of_name
 
 EmbeddingFunction = Callable[[list[str]], Any]
-"""Takes texts, returns one sequence of floats (or numpy array) per text; an empty one means "no vector"."""
+"""Takes texts, returns one sequence of floats (or numpy array) per text. An empty sequence means "no vector"."""
 
 EMBEDDER_HELP = (
     'give "provider/model" such as "openai/text-embedding-3-small", a CrewAI spec such as {"provider": "openai", '
@@ -29,12 +30,13 @@ logger = logging.getLogger("crewai_persistent_memory")
 
 
 class Embedder:
-    """A dense embedder with an identity. Calling it embeds; its ``repr`` names the model and no secret."""
+    """A dense embedder with a fingerprint. A call embeds texts. Its ``repr`` names the model and no secret."""
 
     def __init__(self, function: EmbeddingFunction, fingerprint: Fingerprint, dimensions: int | None = None) -> None:
         self._function = function
         self.fingerprint = fingerprint
         self.dimensions = dimensions
+        self.spread: CosineSpread | None = None
         self._limits = limits_of(fingerprint.spec)
         self._is_away = False
 
@@ -42,11 +44,11 @@ class Embedder:
     def build(cls, embedder: Mapping[str, Any] | EmbeddingFunction | str) -> Embedder:
         """Build from ``"provider/model"``, a CrewAI spec (``{"provider": ..., "config": {...}}``) or a callable.
 
-        A callable is called once, with a short fixed text, to learn its dimensions and identity; a spec is not.
+        A callable is called once with a short fixed text, to learn its dimensions and fingerprint.
 
         Raises:
-            ConfigurationError: none of these.
-            EmbedderUnavailableError: it cannot be built or called.
+            ConfigurationError: the value is none of these.
+            EmbedderUnavailableError: the embedder cannot be built or called.
         """
         if isinstance(embedder, Embedder):
             return embedder
@@ -68,7 +70,7 @@ class Embedder:
         return cls(function, Fingerprint.of_probe(vector), dimensions=len(vector))
 
     def probe(self) -> list[float]:
-        """The vector of a short fixed text, which is a question about the embedder and not about a memory.
+        """The vector of a short fixed text, which identifies the embedder.
 
         Raises:
             EmbedderUnavailableError, EmbedderError: see :meth:`embed`.
@@ -82,20 +84,20 @@ class Embedder:
         return vector
 
     def embed(self, texts: Sequence[str], *, most_pieces: int = MOST_PIECES) -> list[list[float]]:
-        """One vector per text; empty for a blank text, and where the embedder gave none.
+        """One vector per text; empty for a blank text, and for a text without a vector from the embedder.
 
-        A text longer than the embedder takes is cut, and its vector is the mean of its pieces'. A call holds no more
-        texts than the embedder takes. If it refuses a call, the text that it refuses is looked for: the others get
-        their vectors all the same, and of a text that is too long smaller pieces are tried.
+        A text above the embedder's limit is cut into pieces, and its vector is the mean of their vectors. A call has at
+        most as many texts as the embedder accepts. If the embedder refuses a call, the refused text is searched for:
+        the other texts still get their vectors, and a text that is too long is cut into smaller pieces.
 
         Args:
-            texts: of any length.
-            most_pieces: most pieces of one text that are embedded; of a longer text some from all over it.
+            texts: texts of any length.
+            most_pieces: maximum number of embedded pieces of one text. For a longer text, pieces at equal distances.
 
         Raises:
-            EmbedderUnavailableError: the embedder does not answer, or answers nothing but errors.
-            EmbedderError: it refuses these texts, and no others; or it returns another number of vectors than there are
-                texts, or numbers that are not finite.
+            EmbedderUnavailableError: the embedder does not answer, or answers only with errors.
+            EmbedderError: the embedder refuses these texts but no others, returns a wrong number of vectors, or
+                returns numbers that are not finite.
         """
         wanted = [(index, storable_text(text)) for index, text in enumerate(texts) if text.strip()]
         vectors: list[list[float]] = [[] for _ in texts]
@@ -126,15 +128,15 @@ class Embedder:
         return f"Embedder({self.fingerprint.describe()})"
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Embedder:
-        # Clients inside hold sockets and locks; a copied crew shares the embedder.
+        # Its clients hold sockets and locks. A copied crew shares the embedder.
         return self
 
     def _ask(self, texts: list[str]) -> list[list[float]]:
         """One call of the function.
 
         Raises:
-            EmbedderError: the answer is no list of vectors.
-            Exception: the function's own.
+            EmbedderError: the answer is not a list of vectors.
+            Exception: the function's own error.
         """
         answer = list(self._function(texts))
         if len(answer) != len(texts):
@@ -145,13 +147,13 @@ class Embedder:
         return EmbedderUnavailableError(f"{self!r} failed: {type(error).__name__}: {redact(str(error))}")
 
     def _refused(self, error: Exception) -> EmbedderError:
-        """The error of a text that was refused while others are embedded."""
+        """The error for a refused text, while the embedder accepts others."""
         if isinstance(error, EmbedderError):
             return error
         return EmbedderError(f"{self!r} refused a text: {type(error).__name__}: {redact(str(error))}")
 
     def _note_outage(self, error: EmbedderError) -> None:
-        # Once per outage and not per call: a crew that goes on through it would fill the log.
+        # Log once per outage and not per call. A crew that continues would otherwise fill the log.
         if not self._is_away:
             self._is_away = True
             logger.warning("%s. Until it answers, memories are found by their words only", error)
@@ -166,11 +168,11 @@ def check_vector(name: str, vector: Any) -> list[float]:
     """A vector as a list of finite floats.
 
     Raises:
-        EmbedderError: not a sequence of finite numbers.
+        EmbedderError: it is not a sequence of finite numbers.
     """
     values: list[float] = list(vector.tolist() if hasattr(vector, "tolist") else _sequence(name, vector))
     try:
-        # One pass in C: a sum of finite floats is finite unless it overflows, which no embedding does.
+        # One pass in C: a sum of finite floats is finite unless it overflows, which does not happen for embeddings.
         finite = math.isfinite(math.fsum(values))
     except (TypeError, ValueError, OverflowError) as error:
         raise EmbedderError(f"{name} is not a sequence of numbers: {error}") from error

@@ -62,13 +62,14 @@ def change_entry(
     Raises:
         InvalidEntryError: a field cannot be stored.
     """
-    point = yield from _point_of(collection, profile, changed, stored, owner)
+    point = yield from _point_of(profile, changed, owner)
     payload = to_changes(point.payload, changed, fields, profile.filter_fields)
     if "content" not in fields:
         there = yield from collection.ask(Change(point.id, payload))
         if there and (profile.filter_fields or not {"source", "private"}.isdisjoint(fields)):
             yield from _settle(collection, profile, point.id, owner)
         return there, []
+    point = yield from _in_its_context(collection, profile, point, stored)
     [point], vectors = yield from with_vectors(profile, [point])
     there = yield from collection.ask(Change(point.id, payload, keywords=point.keywords, dense=point.dense))
     if there:
@@ -84,7 +85,7 @@ def replace_entry(
     Raises:
         InvalidEntryError: a field cannot be stored.
     """
-    point = yield from _point_of(collection, profile, entry, stored, owner)
+    point = yield from _in_its_context(collection, profile, (yield from _point_of(profile, entry, owner)), stored)
     [point], vectors = yield from with_vectors(profile, [point])
     whole = Change(point.id, point.payload, whole=True, keywords=point.keywords, dense=point.dense)
     there = yield from collection.ask(whole)
@@ -93,14 +94,14 @@ def replace_entry(
     return there, vectors
 
 
-def _point_of(
-    collection: Collection, profile: Profile, entry: MemoryEntry, stored: Hit, owner: Scope
-) -> Steps[PointData]:
-    """An entry as a point, in the context of the stored one."""
-    before = yield from context_of(collection, stored.payload)
+def _point_of(profile: Profile, entry: MemoryEntry, owner: Scope) -> Steps[PointData]:
     make = partial(to_point, entry, owner, profile.encoder, profile.filter_fields)
-    point = yield from work(make, long=is_long([entry.content]))
-    return in_context(point, before, profile.encoder)
+    return (yield from work(make, long=is_long([entry.content])))
+
+
+def _in_its_context(collection: Collection, profile: Profile, point: PointData, stored: Hit) -> Steps[PointData]:
+    """The point with the words of what was said before the stored one."""
+    return in_context(point, (yield from context_of(collection, stored.payload)), profile.encoder)
 
 
 def _settle(collection: Collection, profile: Profile, id: str, owner: Scope, content: str | None = None) -> Steps[None]:
@@ -127,7 +128,8 @@ def _settle(collection: Collection, profile: Profile, id: str, owner: Scope, con
             payload |= field_values_to_set(found[0], entry, profile.filter_fields)
         if content is not None and entry.content != content:
             content = entry.content
-            point = yield from _point_of(collection, profile, entry, found[0], owner)
+            point = yield from _point_of(profile, entry, owner)
+            point = yield from _in_its_context(collection, profile, point, found[0])
             [point], _ = yield from with_vectors(profile, [point])
             change = Change(id, payload, keywords=point.keywords, dense=point.dense)
         elif payload:

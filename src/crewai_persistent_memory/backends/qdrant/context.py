@@ -68,7 +68,7 @@ def contexts_of(
         return [InContext(None)] * len(entries)
     known, key = profile.said_before, owner_key(owner)
     last = known.last_of(key)
-    if last is None or any(each.created_at > first.created_at for each in last):
+    if last is None or any(each.created_at - first.created_at > NEAR for each in last):
         since = known.changes
         last = yield from _read(collection, owner, first)
         known.note(key, last, since)

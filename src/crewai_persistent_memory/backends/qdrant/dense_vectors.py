@@ -9,11 +9,12 @@ from typing import Final
 
 from ...embedding import Embedder
 from ...embedding.limits import MOST_PIECES
+from ...embedding.spread import SENTENCES, spread_of
 from ...errors import EmbedderError, EmbedderUnavailableError, PersistentMemoryError
 from ...io.steps import Steps, Work
 from ...scope import Scope
 from .collection import Collection
-from .engine_requests import Hit, NewVector, Profile, SetVectors, Unembedded
+from .engine_requests import Hit, KeepSpread, NewVector, Profile, SetVectors, Unembedded
 from .schema import checked, where_visible
 
 PER_SAVE: Final = 32
@@ -51,6 +52,24 @@ def vectors_to_search(profile: Profile, texts: Sequence[str]) -> Steps[list[list
     except EmbedderError:
         return [[] for _ in texts]
     return _of_one_length(profile, profile.embedder, vectors)
+
+
+def measure_spread(collection: Collection, profile: Profile) -> Steps[None]:
+    """Measure the spread of the embedder's cosines, and keep it with the store; if it has one, do nothing.
+
+    It is done with the first vectors that are saved. So a store is opened without its embedder, and a search asks the
+    store once.
+    """
+    embedder = profile.embedder
+    if embedder is None or profile.descriptor.spread is not None:
+        return
+    if embedder.spread is None:
+        try:
+            embedder.spread = spread_of((yield from _embedded(embedder, SENTENCES)))
+        except EmbedderError:
+            return  # logged by the embedder; the next save measures it
+    if embedder.spread is not None:
+        yield from collection.ask(KeepSpread(embedder.spread))
 
 
 def _embedded(embedder: Embedder, texts: Sequence[str], most_pieces: int = MOST_PIECES) -> Steps[list[list[float]]]:

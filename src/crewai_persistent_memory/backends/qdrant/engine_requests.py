@@ -9,7 +9,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from ...embedding import Embedder, KeywordEncoder, SparseVector
 from ...filter_fields import FilterField
-from ...ranking import Ranking
+from ...ranking import CosineSpread, Ranking
 from ...scope import Scope
 from .manifest import Descriptor
 from .said_before import SaidBefore
@@ -53,11 +53,23 @@ class Lacks(NamedTuple):
     value: str
 
 
+class InScopes(NamedTuple):
+    """The point belongs to one of some scopes.
+
+    Attributes:
+        keys: the scopes, as every point of layout 3 names its own. One condition is enough where all points have it.
+        before: the same as conditions that points of every layout meet.
+    """
+
+    keys: tuple[str, ...]
+    before: tuple[Match, ...]
+
+
 class NoDense(NamedTuple):
     """The point has no dense vector."""
 
 
-Condition = Match | Between | Lacks | HasId | NoDense
+Condition = Match | Between | Lacks | HasId | InScopes | NoDense
 Where = tuple[Condition, ...]
 
 # -- values --------------------------------------------------------------------------------------------------------
@@ -300,6 +312,13 @@ class Facet(Request["dict[str, int]"]):
 @dataclass(frozen=True)
 class Compact(Request[bool]):
     """Remove what deleted entries left in the files; whether the engine can be made to."""
+
+
+@dataclass(frozen=True)
+class KeepSpread(Request[None]):
+    """Keep the spread of the embedder's cosines with the collection. A key that may only read leaves it."""
+
+    spread: CosineSpread
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,12 @@ from ...ranking import CosineSpread
 
 FORMAT: Final = "crewai-persistent-memory"
 
-OLDEST_CODE: Final[Mapping[int, int]] = {1: 1, 2: 1}
-"""By layout: the oldest layout whose code may use a store that has it. Layout 2 adds keys and indexes that code of
-layout 1 passes over."""
+OLDEST_CODE: Final[Mapping[int, int]] = {1: 1, 2: 1, 3: 1}
+"""By layout: the oldest layout whose code may use a store that has it. Layouts 2 and 3 add keys, indexes and vectors
+that older code passes over."""
+
+OLDEST_EMBEDDED_CODE: Final[Mapping[int, int]] = {**OLDEST_CODE, 3: 3}
+"""The same for an embedded store. Code of layout 2 fails to open the vectors of layout 3."""
 
 LAYOUT: Final = max(OLDEST_CODE)
 """The layout that this code writes, see ``migrations``."""
@@ -140,8 +143,9 @@ class Descriptor:
     def with_spread(self, spread: CosineSpread) -> Descriptor:
         return replace(self, spread=spread)
 
-    def with_layout(self, layout: int) -> Descriptor:
-        return replace(self, layout=layout, oldest_code=OLDEST_CODE[layout])
+    def with_layout(self, layout: int, *, embedded: bool = False) -> Descriptor:
+        oldest = OLDEST_EMBEDDED_CODE if embedded else OLDEST_CODE
+        return replace(self, layout=layout, oldest_code=oldest[layout])
 
 
 def _version(data: Mapping[str, Any], name: str, where: str) -> int:

@@ -53,13 +53,17 @@ class Migration:
         layout: the layout after the step.
         what: what the step adds, for messages.
         fills: the keys to add to entries. The indexes are those of ``schema.INDEXES`` with this layout.
-        optional: whether this code can use a store before the step. An API key without the right to migrate can then
-            continue with the older layout. Only requests that need the new indexes fail.
+        encodes: whether entries get new keyword vectors, made of their content. The key ``scope`` marks those that have
+            them.
+        optional: whether this code can use a collection of a server before the step. An API key without the right to
+            migrate can then continue with the older layout. Only requests that need the new indexes fail. An embedded
+            store is always migrated.
     """
 
     layout: int
     what: str
     fills: tuple[Fill, ...] = ()
+    encodes: bool = False
     optional: bool = False
 
     @property
@@ -77,6 +81,12 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
         layout=2,
         what="an entry's expiry time, and its position in its run",
         fills=(Fill(POSITION_KEY, "created_at", _position_of),),
+        optional=True,
+    ),
+    Migration(
+        layout=3,
+        what="compact vectors, keywords by passage, and a key that names an entry's scope",
+        encodes=True,
         optional=True,
     ),
 )

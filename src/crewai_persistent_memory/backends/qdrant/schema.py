@@ -7,6 +7,7 @@ One collection holds all tenants. A tenant is an organisation, a project and a u
 | --- | --- | --- |
 | ``tenant`` | keyword, is_tenant | digest of organisation, project and user |
 | ``owner`` | keyword | where a run or an agent is set: digest of the whole scope |
+| ``scope`` | keyword | digest of the whole scope; an entry that lacks it was written before layout 3 |
 | ``org_id``, ``project_id``, ``user_id``, ``run_id``, ``agent_id`` | keyword | the scope's fields that are set |
 | ``content`` | text | the entry's content |
 | ``ancestors`` | keyword list | the path and those above it but ``/``: a prefix is an exact match |
@@ -71,12 +72,14 @@ from ...errors import InvalidEntryError
 from ...filter_fields import FieldCondition, FieldKind, FilterField
 from ...scope import SCOPE_FIELDS, Scope, owners_visible_to, visible
 from ...validation import canonical_json
-from .engine_requests import Between, Condition, HasId, Hit, Match, NoteAccess, SetPayload, Where
+from .engine_requests import Between, Condition, HasId, Hit, InScopes, Match, NoteAccess, SetPayload, Where
 
 DENSE: Final = "dense"
 KEYWORDS: Final = "keywords"
+PASSAGES: Final = "passages"
 
 TENANT_KEY: Final = "tenant"
+SCOPE_KEY: Final = "scope"
 EXPIRES_AT_KEY: Final = "expires_at"
 POSITION_KEY: Final = "position"
 CONTEXT_KEY: Final = "context"
@@ -124,6 +127,7 @@ INDEXES: Final[Mapping[str, Index]] = {
     EXPIRES_AT_KEY: Index(IndexKind.TIME, since=2),
     POSITION_KEY: Index(IndexKind.NUMBER, since=2),
     CONTEXT_KEY: Index(IndexKind.KEYWORD, since=3),
+    SCOPE_KEY: Index(IndexKind.KEYWORD, since=3),
 }
 """Every index of a collection. A new one needs a migration, see ``migrations``."""
 
@@ -226,7 +230,8 @@ def is_point_id(text: str) -> bool:
 def scope_payload(owner: Scope) -> Mapping[str, str]:
     """Payload keys that identify a point's owner."""
     payload = {name: value for name in SCOPE_FIELDS if (value := getattr(owner, name)) is not None}
-    payload["tenant"] = tenant_key(owner)
+    payload[TENANT_KEY] = tenant_key(owner)
+    payload[SCOPE_KEY] = owner_key(owner)
     if owner.run_id is not None or owner.agent_id is not None:
         payload["owner"] = owner_key(owner)
     return payload
@@ -237,20 +242,22 @@ def where_visible(reader: Scope, *, include_shared: bool) -> Where:
     """The visibility rule as conditions for the engine."""
     owners = owners_visible_to(reader, include_shared=include_shared)
     narrow = [owner_key(owner) for owner in owners if owner.run_id is not None or owner.agent_id is not None]
-    return (
+    before = (
         Match(TENANT_KEY, tuple(dict.fromkeys(map(tenant_key, owners)))),
         Match("owner", tuple(narrow), or_missing=True),
     )
+    return (InScopes(tuple(dict.fromkeys(map(owner_key, owners))), before),)
 
 
 @lru_cache(maxsize=4096)
 def where_owner(owner: Scope) -> Where:
     """The entries of exactly this scope."""
     is_narrow = owner.run_id is not None or owner.agent_id is not None
-    return (
+    before = (
         Match(TENANT_KEY, (tenant_key(owner),)),
         Match("owner", (owner_key(owner),) if is_narrow else (), or_missing=not is_narrow),
     )
+    return (InScopes((owner_key(owner),), before),)
 
 
 _owner = lru_cache(maxsize=4096)(Scope.trusted)
@@ -299,6 +306,11 @@ def where_filter(filter: EntryFilter, reader: Scope, *, include_shared: bool) ->
     if filter.fields:
         where += map(_where_field, filter.fields)
     return tuple(where)
+
+
+def points_named(where: Where) -> list[str]:
+    """The ids of the points to which a filter by ids is limited; none, if it is not."""
+    return [id for condition in where if isinstance(condition, HasId) for id in condition.ids]
 
 
 def access_write(note: NoteAccess) -> SetPayload:

@@ -16,10 +16,10 @@ from .changes import change_entry, is_long, replace_entry, with_vectors
 from .codec import to_entry, to_points
 from .collection import Collection
 from .context import contexts_of, in_context, note_saved, take_out
-from .dense_vectors import embed_all, embed_some
+from .dense_vectors import embed_all, embed_some, measure_spread
 from .engine_requests import Delete, Describe, Everything, Hit, NoteAccess, Profile, Upsert
 from .reads import find
-from .schema import access_write, where_filter
+from .schema import access_write, points_named, where_filter
 
 
 def put(operation: op.Put, collection: Collection) -> Steps[None]:
@@ -33,8 +33,9 @@ def put(operation: op.Put, collection: Collection) -> Steps[None]:
     points = [in_context(point, each.before, profile.encoder) for point, each in zip(points, contexts, strict=True)]
     points, vectors = yield from with_vectors(profile, points)
     yield from collection.ask(Upsert(points))
+    changed = [] if operation.new else profile.said_before.are_followed(point.id for point in points)
     note_saved(profile, scope, contexts, since)
-    if not operation.new and (changed := profile.said_before.are_followed(point.id for point in points)):
+    if changed:
         yield from take_out(collection, profile, scope, changed, gone=False)
     yield from _after_saving(collection, profile, scope, vectors)
 
@@ -84,7 +85,7 @@ def delete(operation: op.Delete, collection: Collection) -> Steps[int]:
         profile.said_before.forget()
         return (yield from collection.ask(Delete(where)))
     # Before, so that a crash leaves no words of what is deleted; and after, for what was saved meanwhile.
-    ids = [str(hit.id) for hit in (yield from collection.ask(Everything(where, whole=False)))]
+    ids = points_named(where) or [str(hit.id) for hit in (yield from collection.ask(Everything(where, whole=False)))]
     yield from take_out(collection, profile, operation.scope, ids, gone=True)
     count = yield from collection.ask(Delete(where))
     yield from take_out(collection, profile, operation.scope, ids, gone=True)
@@ -117,6 +118,8 @@ def _after_saving(
     collection: Collection, profile: Profile, scope: Scope, vectors: Sequence[Sequence[float]]
 ) -> Steps[None]:
     """Record the entries without a vector. If the embedder answered, embed some entries of earlier saves."""
+    if any(vectors):
+        yield from measure_spread(collection, profile)
     backlog = collection.backlog
     if not all(vectors):
         backlog.has_some(scope)

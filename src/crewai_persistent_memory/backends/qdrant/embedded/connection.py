@@ -15,7 +15,7 @@ from ....filter_fields import FilterField
 from ....io.shared import Shared
 from ....io.steps import Steps, Work
 from ..engine_requests import Describe, HasId, NoteAccess, Profile, Request, SetPayload, SetPayloads
-from ..manifest import settle
+from ..manifest import LAYOUT, settle
 from ..schema import field_indexes
 from .directory import StoreDirectory
 from .engine import EmbeddedEngine
@@ -103,6 +103,7 @@ def open_embedded(
             descriptor, built = settle(stored, embedder, language, str(real))
             with engine_errors(real):
                 if stored is None:
+                    descriptor = descriptor.with_layout(LAYOUT, embedded=True)
                     shard, deleted = create_shard(directory, descriptor), 0
                 else:
                     shard, descriptor, deleted = open_shard(directory, descriptor)

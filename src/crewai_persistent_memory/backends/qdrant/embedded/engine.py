@@ -31,6 +31,7 @@ from ..engine_requests import (
     Facet,
     Health,
     Hit,
+    KeepSpread,
     NoteAccess,
     Ordered,
     Request,
@@ -43,7 +44,7 @@ from ..engine_requests import (
 from ..manifest import KEYWORDS as KEYWORDS_ONLY
 from ..manifest import Descriptor
 from ..said_before import SaidBefore
-from ..schema import Index, access_write
+from ..schema import DENSE, Index, access_write
 from .access_times import AccessTimes
 from .checksums import LEDGER, seal
 from .directory import WRITE_RESERVE, StoreDirectory
@@ -91,7 +92,7 @@ class EmbeddedEngine:
         self.said_before: Final = SaidBefore()
         self._ledger = Ledger(directory.path / LEDGER)
         self._ledger.open()
-        self._writer = EdgeWriter(directory, self._reader, self._ledger, descriptor, deleted)
+        self._writer = EdgeWriter(directory, self._reader, self._ledger, descriptor, deleted, self._write_anew)
         self.disk = EdgeDisk(directory.shard, self._ledger.path, fsync, self._flush)
         self._access_times = AccessTimes(self._write_access_time, self._write_access_times)
         self._execute: dict[type, Callable[[Any], Any]] = {
@@ -104,6 +105,7 @@ class EmbeddedEngine:
             Count: self._reader.count,
             Facet: self._reader.facet,
             Unembedded: self._reader.unembedded,
+            KeepSpread: self._keep_spread,
             Health: self._health,
         }
 
@@ -206,6 +208,10 @@ class EmbeddedEngine:
             request = replace(request, with_vectors=False)
         return self._reader.retrieve(request)
 
+    def _keep_spread(self, request: KeepSpread) -> None:
+        with self._lock:
+            self._writer.keep_spread(request.spread)
+
     # -- writes ----------------------------------------------------------------------------------------------------
 
     def _write(self, request: Request[Any]) -> Any:
@@ -262,26 +268,35 @@ class EmbeddedEngine:
         with self._lock:
             if self._closed:
                 raise self._gone()
+            self._write_anew(self.descriptor)
+            self._directory.remove_damaged()
+            self._directory.make_private()
+        return True
+
+    def _write_anew(self, descriptor: Descriptor) -> None:
+        """Write the shard anew, with the vectors of this descriptor, which is the store's from now on."""
+        with self._lock:
             self._directory.require_space(self._directory.size(), WRITE_RESERVE)
-            ledger = rewrite(self._directory, self._shard, self.descriptor)
+            ledger = rewrite(self._directory, self._shard, descriptor)
+            if descriptor != self.descriptor:
+                # If the process dies before the exchange, the next opening writes the shard anew.
+                self._directory.write_descriptor(descriptor)
             with self._reads.none(), self.disk.paused():
                 self._shard.close()
                 self._reader.shard = swap(self._directory)
                 create_indexes(self._shard, self._more_indexes)
                 self._replace_ledger(ledger)
             self._writer.deleted = 0
-            self._directory.remove_damaged()
-            self._directory.make_private()
-        return True
+            self._writer.descriptor = descriptor
 
     def _mend(self) -> bool:
         """Write the shard anew without entries that cannot be read, if there are any. Their ids are kept."""
         with self._lock:
             if self._closed:
                 return False
-            dense = self.descriptor.dimensions is not None
+            vectors = [] if self.descriptor.dimensions is None else [DENSE]
             with engine_errors(self.path):
-                if all(read_one(self._shard, point, dense=dense) for point in all_ids(self._shard)):
+                if all(read_one(self._shard, point, vectors=vectors) for point in all_ids(self._shard)):
                     return False
             expected = self._ledger.read().entries
             with engine_errors(self.path), self._reads.none(), self.disk.paused():

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import qdrant_edge as edge
 
-from ....embedding import KeywordEncoder
+from ....embedding import SparseVector
 from ..engine_requests import HasId, PointData, Where
 from ..schema import KEYWORDS
 
@@ -41,7 +41,7 @@ def make_way(shard: Any, points: Sequence[PointData]) -> None:
         shard.update(edge.UpdateOperation.delete_vectors(existing, [KEYWORDS]))
 
 
-def complete_keywords(shard: Any, encoder: KeywordEncoder) -> None:
+def complete_keywords(shard: Any, keywords_of: Callable[[Mapping[str, Any]], SparseVector]) -> None:
     """Give their keywords to entries that have none, because the process died while they were written again."""
     without = edge.Filter(must_not=[edge.HasVectorCondition(KEYWORDS)])
     if not shard.count(edge.CountRequest(filter=without, exact=True)):
@@ -50,7 +50,7 @@ def complete_keywords(shard: Any, encoder: KeywordEncoder) -> None:
     while True:
         records, offset = shard.scroll(edge.ScrollRequest(limit=10, offset=offset, filter=without, with_payload=True))
         for record in records:
-            vector: dict[str, Any] = {KEYWORDS: encoder.document(record.payload["content"])}
+            vector: dict[str, Any] = {KEYWORDS: keywords_of(record.payload)}
             shard.update(edge.UpdateOperation.update_vectors([edge.PointVectors(id=record.id, vector=vector)]))
         if offset is None:
             return

@@ -1,108 +1,90 @@
-"""Migrates an embedded store to the newest layout, when it is opened. ``..migrations`` lists the steps.
+"""Bringing an embedded store to the newest layout, when it is opened. The steps are listed in ``..migrations``.
 
-The store's folder is already locked, so no other process reads or writes. After a crash at any moment the store can be
-opened: the descriptor keeps the older layout until all changes are on disk, and completed parts are skipped. While
-entries are changed, the ledger accepts both their old and their new state.
+The shard is written anew, with all that the newest layout adds, and put in the place of the old one (see ``rebuild``).
+The store's folder is already locked, so no other process reads or writes. A crash at any moment leaves a store that
+can be opened: the descriptor has the older layout until all is on the disk, and then the next opening begins again.
+While the shard is exchanged, the ledger accepts the old entries and the new ones.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from typing import Any, Final
+from functools import partial
+from typing import Any
 
-import qdrant_edge as edge
-
-from ....errors import StoreFullError
+from ....embedding import KeywordEncoder
+from ....errors import StoreError
+from ....scope import SCOPE_FIELDS, Scope
+from ..encoding import keywords_of
 from ..manifest import LAYOUT, Descriptor
-from ..migrations import Fill, fills_of, migrations_from
-from ..schema import INDEXES
+from ..migrations import fills_of, migrations_from
+from ..schema import INDEXES, KEYWORDS, SCOPE_KEY, owner_key
 from .checksums import LEDGER
 from .directory import WRITE_RESERVE, StoreDirectory
-from .flushing import sync_tree
 from .ledger import Ledger
-from .rebuild import create_indexes
-from .salvage import read_one
-
-_PAGE: Final = 256
+from .rebuild import Upgrade, create_missing_indexes, has_vectors, load_shard, rewrite, swap
+from .salvage import contents_of, rewrite_whole
 
 logger = logging.getLogger("crewai_persistent_memory")
 
 
-def migrate(directory: StoreDirectory, shard: Any, descriptor: Descriptor) -> Descriptor:
-    """Add the missing indexes and keys to an open shard. Its ledger must have been checked, and must not be open.
-
-    An older version of this package may have written to a store of the newest layout. The store is therefore checked
-    regardless of its descriptor, which takes about half a millisecond at 100,000 entries.
+def migrate(directory: StoreDirectory, shard: Any, descriptor: Descriptor) -> tuple[Any, Descriptor]:
+    """Write an open shard anew, if it is of an older layout. Its ledger must be checked, and not open.
 
     Returns:
-        The descriptor with the store's new layout.
+        The open shard, and the descriptor with the layout that the store now has.
 
     Raises:
-        StoreFullError: the disk has not enough room, and this code cannot use the older layout.
+        StoreFullError: there is not enough room on the disk for a second copy.
     """
     steps = migrations_from(descriptor.layout)
-    missing = {key: index for key, index in INDEXES.items() if key not in shard.info().payload_schema}
-    lacking = [fill for fill in fills_of(LAYOUT) if _count_without(shard, fill.key)]
-    if not (steps or missing or lacking):
-        return descriptor
-    try:
-        # The engine rewrites each changed payload completely.
-        directory.require_space(directory.size() if lacking else 0, WRITE_RESERVE)
-    except StoreFullError as error:
-        if not all(step.optional for step in steps):
-            raise
-        logger.warning("%s stays at layout %d until there is room: %s", directory.path, descriptor.layout, error)
-        return descriptor
+    if not steps and has_vectors(directory, descriptor):
+        create_missing_indexes(shard, INDEXES, directory.path)
+        return shard, descriptor
+    directory.require_space(directory.size(), WRITE_RESERVE)
     if steps:
-        added = " and ".join(step.what for step in steps)
+        added = "; ".join(step.what for step in steps)
         logger.info("the memory store at %s is migrated to layout %d: it gets %s", directory.path, LAYOUT, added)
-    create_indexes(shard, missing)
-    _fill(directory, shard, lacking)
-    if steps:
-        descriptor = descriptor.with_layout(LAYOUT)
-        directory.write_descriptor(descriptor)
-    return descriptor
+        descriptor = descriptor.with_layout(LAYOUT, embedded=True)
+    shard = _written_anew(directory, shard, descriptor)
+    directory.write_descriptor(descriptor)
+    return shard, descriptor
 
 
-def _fill(directory: StoreDirectory, shard: Any, fills: list[Fill]) -> None:
+def _written_anew(directory: StoreDirectory, shard: Any, descriptor: Descriptor) -> Any:
     ledger = Ledger(directory.path / LEDGER)
-    ledger.open()
+    expected = ledger.read().entries
+    upgrade = _upgrade(shard, KeywordEncoder(descriptor.language))
     try:
-        changed: dict[str, None] = {}
+        content = rewrite(directory, shard, descriptor, upgrade)
+    except (KeyboardInterrupt, SystemExit, StoreError):
+        raise
+    except BaseException as error:  # noqa: BLE001
+        # Errors and panics of the engine: one entry that cannot be read fails a whole page.
+        logger.warning("the memory store at %s is read entry by entry: %s", directory.path, error)
+        rewrite_whole(directory, shard, descriptor, expected, upgrade)
+        return load_shard(directory)
+    # The disk must have the ledger's doubt before it has the new entries, and these before their new checksums.
+    ledger.open()
+    ledger.doubt(expected)
+    ledger.sync()
+    ledger.close()
+    shard.close()
+    shard = swap(directory)
+    directory.write(LEDGER, content)
+    return shard
+
+
+def _upgrade(shard: Any, encoder: KeywordEncoder) -> Upgrade:
+    fills = fills_of(LAYOUT)
+    contents = partial(contents_of, shard)
+
+    def upgrade(payload: dict[str, Any], vectors: dict[str, Any]) -> None:
         for fill in fills:
-            for page in _pages_without(shard, fill.key):
-                # One by one, so that an unreadable entry does not stop the others. ``salvage`` handles it.
-                found = [(point, read) for point in page if (read := read_one(shard, point, dense=False))]
-                ledger.doubt(point for point, _ in found)
-                for point, (payload, _) in found:
-                    value = fill.value(payload[fill.source])
-                    shard.update(edge.UpdateOperation.set_payload([point], {fill.key: value}))
-                    changed[point] = None
-        # Order of syncs: the ledger's doubt lines first, then the entries, then their new checksums.
-        ledger.sync()
-        shard.flush()
-        sync_tree(directory.shard)
-        ledger.add((point, read[0]) for point in changed if (read := read_one(shard, point, dense=False)))
-    finally:
-        ledger.close()
+            if fill.key not in payload:
+                payload[fill.key] = fill.value(payload[fill.source])
+        if SCOPE_KEY not in payload:
+            payload[SCOPE_KEY] = owner_key(Scope.trusted(*(payload.get(name) for name in SCOPE_FIELDS)))
+            vectors[KEYWORDS] = keywords_of(payload, encoder, contents)
 
-
-def _without(key: str) -> edge.Filter:
-    return edge.Filter(must=[edge.IsEmptyCondition(key=key)])
-
-
-def _count_without(shard: Any, key: str) -> int:
-    count: int = shard.count(edge.CountRequest(filter=_without(key), exact=True))
-    return count
-
-
-def _pages_without(shard: Any, key: str) -> Iterator[list[str]]:
-    offset = None
-    while True:
-        records, offset = shard.scroll(
-            edge.ScrollRequest(limit=_PAGE, offset=offset, filter=_without(key), with_payload=False)
-        )
-        yield [str(record.id) for record in records]
-        if offset is None:
-            return
+    return upgrade

@@ -6,12 +6,14 @@ import contextlib
 import json
 import logging
 import shutil
+from functools import partial
 from typing import Any, Final
 
 import qdrant_edge as edge
 
 from ....embedding import KeywordEncoder
 from ....errors import StoreCorruptedError
+from ..encoding import keywords_of
 from ..manifest import Descriptor
 from .checksums import LEDGER, Seal, break_seal, read_seal, spare_of
 from .directory import WRITE_RESERVE, StoreDirectory
@@ -19,8 +21,8 @@ from .flushing import sync_tree
 from .ledger import Ledger, content_of
 from .long_texts import complete_keywords
 from .migrate import migrate
-from .rebuild import ensure_dense, load_shard, new_shard
-from .salvage import all_ids, mend, missing_of, note_lost, read_one
+from .rebuild import load_shard, new_shard
+from .salvage import all_ids, contents_of, mend, missing_of, note_lost, read_one
 
 _STATIC: Final = ("edge_config.json", "segment.json", "version.info")
 """Files without which the engine leaves a whole segment out, or does not open. They hardly change."""
@@ -88,7 +90,7 @@ def open_shard(directory: StoreDirectory, descriptor: Descriptor) -> tuple[Any, 
     shard = _load(directory, descriptor)
     try:
         _check(directory, shard, seal)
-        descriptor = migrate(directory, shard, descriptor)
+        shard, descriptor = migrate(directory, shard, descriptor)
     except BaseException:
         shard.close()
         raise
@@ -121,7 +123,7 @@ def _check(directory: StoreDirectory, shard: Any, seal: Seal | None) -> None:
 
 def _readable(shard: Any, points: Any) -> Any:
     for point in points:
-        found = read_one(shard, point, dense=False)
+        found = read_one(shard, point)
         if found is not None:
             yield point, found[0]
 
@@ -161,8 +163,6 @@ def _discard_unfinished(directory: StoreDirectory) -> None:
 
 def _load(directory: StoreDirectory, descriptor: Descriptor) -> Any:
     shard = load_shard(directory)
-    if descriptor.dimensions is not None:
-        # A kill between writing the descriptor and this step leaves the vector uncreated; doing it twice is harmless.
-        ensure_dense(shard, descriptor.dimensions)
-    complete_keywords(shard, KeywordEncoder(descriptor.language))
+    encoder, contents = KeywordEncoder(descriptor.language), partial(contents_of, shard)
+    complete_keywords(shard, lambda payload: keywords_of(payload, encoder, contents))
     return shard

@@ -10,10 +10,11 @@ next opening finds out from these folders which step was reached, see :func:`fin
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +22,7 @@ import qdrant_edge as edge
 
 from ....errors import ConfigurationError, StoreCorruptedError
 from ..manifest import Descriptor
-from ..schema import DENSE, INDEXES, KEYWORDS, Index, IndexKind
+from ..schema import DENSE, INDEXES, KEYWORDS, PASSAGES, Index, IndexKind
 from .checksums import break_seal
 from .directory import StoreDirectory
 from .errors import is_not_allowed
@@ -29,6 +30,9 @@ from .flushing import sync_tree
 from .ledger import content_of
 
 logger = logging.getLogger("crewai_persistent_memory")
+
+Upgrade = Callable[[dict[str, Any], dict[str, Any]], None]
+"""Changes the payload and the vectors of a point to those of the newest layout."""
 
 _PAGE: Final = 64
 _PAGE_OF_LONG_TEXTS: Final = 1
@@ -38,6 +42,7 @@ def new_shard(folder: Path, descriptor: Descriptor) -> Any:
     """Make an empty shard with its indexes."""
     folder.mkdir(mode=0o700)
     config = edge.EdgeConfig(
+        vectors=_dense_vectors(descriptor.dimensions) if descriptor.dimensions else None,
         sparse_vectors={KEYWORDS: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
         # m=0: no HNSW graph. A query is filtered to one user's entries and faster without (0.13 against 0.32 ms at
         # 10k records), and building the graph holds the GIL for minutes.
@@ -45,9 +50,34 @@ def new_shard(folder: Path, descriptor: Descriptor) -> Any:
     )
     shard = edge.EdgeShard.create(str(folder), config)
     create_indexes(shard, INDEXES)
-    if descriptor.dimensions is not None:
-        ensure_dense(shard, descriptor.dimensions)
     return shard
+
+
+def _dense_vectors(dimensions: int) -> dict[str, Any]:
+    """The vectors as ``float16``, and beside them in 4 bits for each dimension, which a search scans first.
+
+    Over 100,000 entries of one user with 384 dimensions (qdrant-edge-py 0.9): 12.7 ms with ``float32``, 2.7 ms with
+    these. The engine adds such vectors when it creates a shard, never later.
+    """
+    compact: dict[str, Any] = {
+        "size": dimensions,
+        "distance": edge.Distance.Cosine,
+        "datatype": edge.VectorStorageDatatype.Float16,
+        "quantization_config": edge.TurboQuantQuantizationConfig(bits=edge.TurboQuantBitSize.Bits4),
+    }
+    best_of = edge.MultiVectorConfig(edge.MultiVectorComparator.MaxSim)
+    return {
+        DENSE: edge.EdgeVectorParams(**compact),
+        PASSAGES: edge.EdgeVectorParams(**compact, multivector_config=best_of),
+    }
+
+
+def has_vectors(directory: StoreDirectory, descriptor: Descriptor) -> bool:
+    """Whether the store's shard has the vectors that the descriptor needs."""
+    if descriptor.dimensions is None:
+        return True
+    config = json.loads((directory.shard / "edge_config.json").read_text(encoding="utf-8"))
+    return {DENSE, PASSAGES} <= (config.get("vectors") or {}).keys()
 
 
 _INDEX_PARAMS: Final[Mapping[IndexKind, Any]] = {
@@ -90,13 +120,14 @@ def create_missing_indexes(shard: Any, indexes: Mapping[str, Index], path: Path)
     create_indexes(shard, {key: index for key, index in indexes.items() if key not in there})
 
 
-def ensure_dense(shard: Any, dimensions: int) -> None:
-    """Create the dense vector; harmless if it is there."""
-    shard.update(edge.UpdateOperation.create_dense_vector(DENSE, dimensions, edge.Distance.Cosine))
+def to_point(id: str, payload: dict[str, Any], vectors: dict[str, Any], upgrade: Upgrade | None) -> edge.Point:
+    if upgrade is not None:
+        upgrade(payload, vectors)
+    return edge.Point(id=id, vector=vectors, payload=payload)
 
 
-def all_points(shard: Any, *, long_texts: bool) -> Iterator[list[edge.Point]]:
-    """Every point of a shard, some at a time: a call keeps the interpreter's lock."""
+def all_points(shard: Any, *, long_texts: bool, upgrade: Upgrade | None = None) -> Iterator[list[edge.Point]]:
+    """Every point of a shard, in small pages, because a call holds the interpreter's lock."""
     offset = None
     page = _PAGE_OF_LONG_TEXTS if long_texts else _PAGE
     while True:
@@ -104,7 +135,7 @@ def all_points(shard: Any, *, long_texts: bool) -> Iterator[list[edge.Point]]:
             edge.ScrollRequest(limit=page, offset=offset, with_payload=True, with_vector=True)
         )
         if records:
-            yield [edge.Point(id=r.id, vector=r.vector or {}, payload=r.payload) for r in records]
+            yield [to_point(str(r.id), r.payload, r.vector or {}, upgrade) for r in records]
         if offset is None:
             return
 
@@ -164,13 +195,14 @@ def _has_data(file: Path) -> bool:
     return False
 
 
-def rewrite(directory: StoreDirectory, shard: Any, descriptor: Descriptor) -> bytes:
-    """Write what ``shard`` holds into a new one beside it, closed and on the disk. No write may happen meanwhile.
+def rewrite(directory: StoreDirectory, shard: Any, descriptor: Descriptor, upgrade: Upgrade | None = None) -> bytes:
+    """Write the points of ``shard`` into a new one beside it, closed and on the disk. No write may happen meanwhile.
 
     Returns:
         The content of a new ledger for it.
     """
-    return write_beside(directory, descriptor, all_points(shard, long_texts=directory.has_long_texts))
+    points = all_points(shard, long_texts=directory.has_long_texts, upgrade=upgrade)
+    return write_beside(directory, descriptor, points)
 
 
 def write_beside(directory: StoreDirectory, descriptor: Descriptor, batches: Iterable[Sequence[edge.Point]]) -> bytes:

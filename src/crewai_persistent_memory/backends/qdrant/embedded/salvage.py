@@ -14,6 +14,7 @@ import math
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,12 +22,13 @@ import qdrant_edge as edge
 
 from ....embedding import KeywordEncoder
 from ....errors import StoreCorruptedError
+from ..encoding import keywords_of
 from ..manifest import Descriptor
-from ..schema import DENSE, KEYWORDS
+from ..schema import DENSE, KEYWORDS, PASSAGES
 from .checksums import LEDGER, Seal, is_derived, spare_of
 from .directory import StoreDirectory
 from .ledger import Known, Ledger, checksum
-from .rebuild import swap, write_beside
+from .rebuild import Upgrade, swap, to_point, write_beside
 
 LOST: Final = "store.lost"
 _BATCH: Final = 64
@@ -65,13 +67,19 @@ def mend(directory: StoreDirectory, seal: Seal, damaged: set[str], descriptor: D
         shutil.rmtree(patched)
 
 
-def rewrite_whole(directory: StoreDirectory, shard: Any, descriptor: Descriptor, expected: Mapping[str, Known]) -> None:
+def rewrite_whole(
+    directory: StoreDirectory,
+    shard: Any,
+    descriptor: Descriptor,
+    expected: Mapping[str, Known],
+    upgrade: Upgrade | None = None,
+) -> None:
     """Write the intact entries of ``shard`` into a new shard, and replace the old one with it.
 
     The directory's own shard must be closed, or be ``shard`` itself, which this function closes.
     """
     lost: Lost = {}
-    lines = write_beside(directory, descriptor, _batches(_whole(shard, descriptor, expected, lost)))
+    lines = write_beside(directory, descriptor, _batches(_whole(shard, descriptor, expected, lost, upgrade)))
     if not lines and expected:
         shutil.rmtree(directory.new_shard)
         raise StoreCorruptedError(_nothing_left(directory, f"none of its {len(expected)} entries can be read"))
@@ -125,36 +133,54 @@ def all_ids(shard: Any, where: edge.Filter | None = None) -> Iterator[str]:
             return
 
 
-def read_one(shard: Any, point: str, *, dense: bool) -> tuple[dict[str, Any], list[float] | None] | None:
-    """One entry's payload and vector; ``None`` if it cannot be read."""
+def read_one(shard: Any, point: str, *, vectors: Sequence[str] = ()) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """One entry's payload, and those of the vectors that it has; ``None`` if it cannot be read."""
     try:
-        [record] = shard.retrieve([point], with_payload=True, with_vector=[DENSE] if dense else False)
+        [record] = shard.retrieve([point], with_payload=True, with_vector=list(vectors) or False)
         payload = record.payload
         if not isinstance(payload["content"], str) or not isinstance(json.loads(payload["record"])["id"], str):
             return None
-        vector = (record.vector or {}).get(DENSE)
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException:  # noqa: BLE001
         # Every error and panic of the engine means that this entry is not readable. Its id is reported as lost.
         return None
-    return payload, vector
+    return payload, record.vector or {}
 
 
-def _whole(shard: Any, descriptor: Descriptor, expected: Mapping[str, Known], lost: Lost) -> Iterator[edge.Point]:
+def _whole(
+    shard: Any, descriptor: Descriptor, expected: Mapping[str, Known], lost: Lost, upgrade: Upgrade | None
+) -> Iterator[edge.Point]:
     encoder = KeywordEncoder(descriptor.language)
+    contents = partial(contents_of, shard)
+    names = [] if descriptor.dimensions is None else [DENSE]
     for point in dict.fromkeys([*expected, *all_ids(shard)]):
         known = expected.get(point)
-        found = read_one(shard, point, dense=descriptor.dimensions is not None)
+        found = read_one(shard, point, vectors=names)
         if found is None or (known and known.checksum and checksum(found[0]) != known.checksum):
             if known is None or known.checksum:
                 lost[point] = known.entry_id if known else f"(unknown, point {point})"
             continue
-        payload, vector = found
-        vectors: dict[str, Any] = {KEYWORDS: encoder.document(payload["content"])}
-        if vector and all(map(math.isfinite, vector)) and any(vector):
-            vectors[DENSE] = vector
-        yield edge.Point(id=point, vector=vectors, payload=payload)
+        payload, vectors = found
+        if not _is_vector(vectors.get(DENSE)):
+            vectors = {}
+        elif (passages := read_one(shard, point, vectors=[PASSAGES])) and all(
+            map(_is_vector, passages[1].get(PASSAGES) or [()])
+        ):
+            # A shard of an older layout has none, and without them the entry is found by its dense vector.
+            vectors |= passages[1]
+        vectors[KEYWORDS] = keywords_of(payload, encoder, contents)
+        yield to_point(point, payload, vectors, upgrade)
+
+
+def _is_vector(values: Sequence[float] | None) -> bool:
+    return bool(values) and all(map(math.isfinite, values or ())) and any(values or ())
+
+
+def contents_of(shard: Any, ids: Sequence[str]) -> dict[str, str]:
+    """The contents of these points, as far as they can be read, by id."""
+    found = {id: read_one(shard, id) for id in ids}
+    return {id: read[0]["content"] for id, read in found.items() if read is not None}
 
 
 def _batches(items: Iterable[Any]) -> Iterator[list[Any]]:

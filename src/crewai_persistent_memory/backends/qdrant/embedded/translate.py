@@ -18,6 +18,7 @@ from ..engine_requests import (
     Facet,
     HasId,
     Hit,
+    InScopes,
     Lacks,
     Match,
     NoDense,
@@ -30,7 +31,7 @@ from ..engine_requests import (
     Where,
 )
 from ..ranking import defaults_of, depth_for, variables_of
-from ..schema import DENSE, KEYWORDS, format_time
+from ..schema import DENSE, KEYWORDS, SCOPE_KEY, format_time
 
 MOST_CHARACTERS: Final = 4_000_000
 """Of texts in one page of a scan, about."""
@@ -44,18 +45,26 @@ COUNTED_FOR: Final = 0.01
 
 
 def edge_filter(where: Where) -> edge.Filter:
-    # A scope without other conditions (two, see ``where_visible``) is in most requests: it is translated once.
+    # A scope without other conditions is in most requests: it is translated once.
     return _kept_filter(where) if len(where) <= 2 else _filter(where)
 
 
 def _filter(where: Where) -> edge.Filter:
-    return edge.Filter(must=[_match(each) if isinstance(each, Match) else _condition(each) for each in where])
+    scopes = where[0] if where and isinstance(where[0], InScopes) else None
+    if scopes is None or len(scopes.keys) == 1:
+        return edge.Filter(must=[_condition(condition) for condition in where])
+    # One condition for each scope, at the top: a list of values in one condition, or this nested, takes three times
+    # as long over a user's 100,000 entries (qdrant-edge-py 0.9).
+    others = [_condition(condition) for condition in where[1:]]
+    return edge.Filter(should=[_match(Match(SCOPE_KEY, (key,))) for key in scopes.keys], must=others or None)
 
 
 _kept_filter = lru_cache(maxsize=4096)(_filter)
 
 
 def _condition(condition: Condition) -> Any:
+    if isinstance(condition, InScopes):
+        return _match(Match(SCOPE_KEY, condition.keys))
     if isinstance(condition, NoDense):
         return edge.Filter(must_not=[edge.HasVectorCondition(DENSE)])
     if isinstance(condition, Match):

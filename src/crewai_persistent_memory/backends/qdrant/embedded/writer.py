@@ -9,6 +9,7 @@ from typing import Any, Final
 import qdrant_edge as edge
 
 from ....errors import DimensionMismatchError, EmbedderMismatchError
+from ....ranking import CosineSpread
 from ..engine_requests import (
     Change,
     Count,
@@ -28,7 +29,6 @@ from .changes import change, is_long_change, size_of_change
 from .directory import DELETE_RESERVE, WRITE_RESERVE, StoreDirectory
 from .ledger import Ledger
 from .long_texts import batches_of, is_long, make_way, one_by_one
-from .rebuild import ensure_dense
 from .salvage import all_ids
 from .translate import EdgeReader, edge_filter, edge_point
 
@@ -42,13 +42,21 @@ class EdgeWriter:
         ledger: the entries that must exist.
         descriptor: the store's descriptor.
         deleted: number of entries deleted since the shard was last rewritten.
+        add_vectors: writes the shard anew with the vectors of a descriptor, which becomes the store's.
     """
 
     def __init__(
-        self, directory: StoreDirectory, reader: EdgeReader, ledger: Ledger, descriptor: Descriptor, deleted: int
+        self,
+        directory: StoreDirectory,
+        reader: EdgeReader,
+        ledger: Ledger,
+        descriptor: Descriptor,
+        deleted: int,
+        add_vectors: Callable[[Descriptor], None],
     ) -> None:
         self.descriptor = descriptor
         self.deleted = deleted
+        self._add_vectors = add_vectors
         self._directory = directory
         self._reader = reader
         self._ledger = ledger
@@ -67,6 +75,12 @@ class EdgeWriter:
     def execute(self, request: Request[Any]) -> Any:
         """Execute one request."""
         return self._answers[type(request)](request)
+
+    def keep_spread(self, spread: CosineSpread) -> None:
+        """Keep the spread of the embedder's cosines in the descriptor."""
+        changed = self.descriptor.with_spread(spread)
+        self._directory.write_descriptor(changed)
+        self.descriptor = changed
 
     def upsert(self, request: Upsert) -> None:
         points = request.points
@@ -152,9 +166,7 @@ class EdgeWriter:
                 raise DimensionMismatchError(dimensions, length)
             dimensions = length
         if self.descriptor.dimensions is None and dimensions is not None:
-            self._directory.write_descriptor(self.descriptor.with_dimensions(dimensions))
-            ensure_dense(self._shard, dimensions)
-            self.descriptor = self.descriptor.with_dimensions(dimensions)
+            self._add_vectors(self.descriptor.with_dimensions(dimensions))
 
 
 WRITES: Final = frozenset({Upsert, Change, Delete, SetPayload, SetVectors})

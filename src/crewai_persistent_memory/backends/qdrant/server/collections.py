@@ -10,7 +10,7 @@ from ....embedding import KeywordEncoder
 from ....errors import StoreMissingError, StorePermissionError
 from ....filter_fields import FilterField
 from ....io.steps import Steps
-from ..engine_requests import Profile, Request, Where
+from ..engine_requests import KeepSpread, Profile, Request, Upsert, Where
 from ..manifest import EXTERNAL, LAYOUT, Descriptor, settle
 from ..schema import field_indexes
 from .bootstrap import DEFAULT_SHARD_KEY, DESCRIPTOR_ID, Opening, read_descriptor, server_version
@@ -146,6 +146,9 @@ class Collections:
         where = f"{self._settings.address} ({collection})"
         known: Descriptor = yield from engine.migrations.open(client, collection, stored)
         descriptor, built = yield client.work(lambda: settle(known, self._embedder, self._language, where))
+        if collection not in engine.sizes:
+            counted = yield from client.call("count", {"collection_name": collection, "exact": False})
+            engine.sizes[collection] = counted.count
         return (yield from self._keep(client, collection, descriptor, built))
 
     def create(
@@ -178,6 +181,17 @@ class Collections:
         profile = Profile(descriptor, built, KeywordEncoder(descriptor.language), said_before, self._filter_fields)
         self.profiles[collection] = profile
         return profile
+
+    def note(self, request: Request[Any], route: Route) -> None:
+        """What a request changes in what is known of its collection."""
+        if isinstance(request, Upsert):
+            sizes = self._engine.sizes
+            sizes[route.collection] = sizes.get(route.collection, 0) + len(request.points)
+        elif isinstance(request, KeepSpread):
+            profile = self.profiles[route.collection]
+            descriptor = profile.descriptor.with_spread(request.spread)
+            self.profiles[route.collection] = profile._replace(descriptor=descriptor)
+            self._engine.descriptors[route.collection] = descriptor
 
     def _index_fields(self, client: RetryingClient, collection: str) -> Steps[Any]:
         """Create the indexes of this caller's filter fields.

@@ -26,6 +26,7 @@ from ..engine_requests import (
     Everything,
     Facet,
     Health,
+    KeepSpread,
     NoteAccess,
     Ordered,
     Profile,
@@ -76,6 +77,7 @@ _DOING: Final[Mapping[type, str]] = {
     Retrieve: "a read by id",
     Count: "a count",
     Facet: "a summary",
+    KeepSpread: "a change",
     Health: "a health check",
 }
 
@@ -171,6 +173,7 @@ class ServerConnection:
         admit(request, descriptor, f"{self._settings.address} ({route.collection})")
         require_layout(request, descriptor, f"{self._settings.address} ({route.collection})")
         yield from collections.require_field_indexes(client, route, request)
+        collections.note(request, route)
         place = self._place(client, route, descriptor)
         try:
             return (yield from answer(request, place))
@@ -203,6 +206,7 @@ class ServerConnection:
             writing={} if settings.ordering is None else {"ordering": models.WriteOrdering(settings.ordering)},
             shard_key=key,
             limits=self._engine.limits.get(route.collection, NO_LIMITS),
+            size=self._engine.sizes.get(route.collection, 0),
         )
 
     def _health(self, client: RetryingClient, route: Route) -> Steps[Any]:

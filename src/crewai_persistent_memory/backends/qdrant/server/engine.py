@@ -31,7 +31,11 @@ logger = logging.getLogger("crewai_persistent_memory")
 
 
 class ServerEngine:
-    """State that the connections of one process to one server share."""
+    """State that the connections of one process to one server share.
+
+    Attributes:
+        sizes: about how many entries each collection has: those at its opening, and those that this process saved.
+    """
 
     def __init__(self, settings: ServerSettings) -> None:
         self.settings = settings
@@ -39,6 +43,7 @@ class ServerEngine:
         self.version: tuple[int, int] | None = None
         self.descriptors: dict[str, Descriptor] = {}
         self.limits: dict[str, Limits] = {}
+        self.sizes: dict[str, int] = {}
         self.names: dict[str, str] = {}
         self._said_before: defaultdict[str, SaidBefore] = defaultdict(SaidBefore)
         self.migrations = Migrations(settings.address)

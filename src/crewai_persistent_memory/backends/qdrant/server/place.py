@@ -12,7 +12,7 @@ from ..engine_requests import (
     Where,
 )
 from ..manifest import Descriptor
-from ..schema import DENSE
+from ..schema import DENSE, points_named
 from .client import RetryingClient
 from .strict_mode import NO_LIMITS, Limits
 from .translate import server_filter
@@ -20,16 +20,13 @@ from .translate import server_filter
 PAGE: Final = 1000
 """Points per request when all results are read."""
 
-USUAL_SIZE: Final = 1_000
-"""Entries of a scope, where it is not known how many there are."""
-
 
 @dataclass(frozen=True)
 class Place:
     """The target of a request, and the arguments of every call to it.
 
     Attributes:
-        size: about how many entries the rarity of words is counted over.
+        size: about how many entries the collection has.
     """
 
     client: RetryingClient
@@ -41,7 +38,7 @@ class Place:
     writing: Mapping[str, Any] = field(default_factory=dict)
     shard_key: Any = None
     limits: Limits = NO_LIMITS
-    size: int = USUAL_SIZE
+    size: int = 0
 
     def read(self, method: str, **arguments: Any) -> Steps[Any]:
         consistency = {} if method == "count" else self.reading
@@ -97,17 +94,13 @@ def scroll(where: Where, place: Place, with_payload: bool | list[str], most: int
 def parts(where: Where, place: Place) -> Iterator[Where]:
     """Split a filter with very many ids into several filters."""
     others = tuple(condition for condition in where if not isinstance(condition, HasId))
-    ids = ids_in(where)
+    ids = points_named(where)
     most = place.limits.condition(PAGE)
     if len(ids) <= most:
         yield where
         return
     for start in range(0, len(ids), most):
         yield (*others, HasId(tuple(ids[start : start + most])))
-
-
-def ids_in(where: Where) -> list[str]:
-    return [id for condition in where if isinstance(condition, HasId) for id in condition.ids]
 
 
 def dense_of(vector: Any) -> Sequence[float] | None:

@@ -27,16 +27,20 @@ from ..engine_requests import (
     Unembedded,
     Where,
 )
-from ..schema import DENSE, created_at, parse_time
-from .place import PAGE, Place, dense_of, ids_in, parts, scroll
+from ..schema import DENSE, created_at, parse_time, points_named
+from .place import PAGE, Place, dense_of, parts, scroll
 from .translate import query_for, query_request, ranked, server_filter
 
 _TENANT_IDF_SINCE: Final = (1, 19)
 
+_USUAL_SCOPE: Final = 1_000
+"""Entries of one scope. A count of each would be a request more for a recall."""
+
 
 def _query(request: Search, place: Place) -> dict[str, Any] | None:
     tenant_idf = place.version >= _TENANT_IDF_SINCE
-    return query_for(request, place.limits.results, size=place.size, tenant_idf=tenant_idf)
+    size = min(place.size, _USUAL_SCOPE) if tenant_idf else place.size
+    return query_for(request, place.limits.results, size=size, tenant_idf=tenant_idf)
 
 
 def search(request: Search, place: Place) -> Steps[Any]:
@@ -131,7 +135,7 @@ def scroll_page(request: Scroll, place: Place) -> Steps[Any]:
 
 def _part_from(where: Where, start: str | None, most: int) -> tuple[Where, str | None]:
     """A filter by very many ids as one by the first ``most`` of them from ``start`` on; and the id after those."""
-    ids = sorted(set(ids_in(where)))
+    ids = sorted(set(points_named(where)))
     if len(ids) <= most:
         return where, None
     ids = ids[bisect_left(ids, start or "") :]

@@ -15,6 +15,7 @@ from ..engine_requests import (
     Delete,
     Everything,
     Facet,
+    KeepSpread,
     Ordered,
     Request,
     Retrieve,
@@ -52,4 +53,5 @@ _HOW: Final[Mapping[type, Callable[[Any, Place], Steps[Any]]]] = {
     Facet: reads.facet,
     Unembedded: reads.unembedded,
     SetVectors: writes.set_vectors,
+    KeepSpread: writes.keep_spread,
 }

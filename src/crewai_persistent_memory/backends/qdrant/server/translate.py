@@ -12,7 +12,7 @@ from qdrant_client import models
 from ....embedding import SparseVector
 from ....ranking import SECONDS_PER_DAY, Decay, Exponential, Expression, Product, Ranking, Sum, Variable, rarest
 from ....validation import MOST_FOUND
-from ..engine_requests import Condition, HasId, Hit, Lacks, Match, NoDense, PointData, Search, Where
+from ..engine_requests import Between, HasId, Hit, InScopes, Lacks, Match, NoDense, PointData, Search, Where
 from ..ranking import defaults_of, depth_for, variables_of
 from ..schema import DENSE, KEYWORDS, format_time
 
@@ -127,10 +127,17 @@ def _expression(value: Expression, names: Mapping[Variable, str]) -> Any:
 
 
 def server_filter(where: Where) -> models.Filter:
-    return models.Filter(must=[_condition(condition) for condition in where])
+    must: list[Any] = []
+    for condition in where:
+        if isinstance(condition, InScopes):
+            # Workers of an older layout may use the collection, too, and what they save has no key ``scope``.
+            must += map(_match, condition.before)
+        else:
+            must.append(_condition(condition))
+    return models.Filter(must=must)
 
 
-def _condition(condition: Condition) -> Any:
+def _condition(condition: Between | HasId | Lacks | Match | NoDense) -> Any:
     if isinstance(condition, NoDense):
         return models.Filter(must_not=[models.HasVectorCondition(has_vector=DENSE)])
     if isinstance(condition, Match):

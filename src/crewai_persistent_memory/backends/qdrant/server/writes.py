@@ -10,11 +10,13 @@ from typing import Any, Final
 
 from qdrant_client import models
 
+from ....errors import StorePermissionError
 from ....io.steps import Steps, work
 from ..engine_requests import (
     Change,
     Count,
     Delete,
+    KeepSpread,
     NoDense,
     PointData,
     SetPayload,
@@ -24,6 +26,7 @@ from ..engine_requests import (
     Where,
 )
 from ..schema import DENSE, KEYWORDS
+from .bootstrap import DEFAULT_SHARD_KEY, DESCRIPTOR_ID
 from .errors import PointMissing
 from .place import PAGE, Place, dense_of, has_ids, scroll
 from .reads import count
@@ -192,3 +195,12 @@ def set_payload(request: SetPayload, place: Place) -> Steps[Any]:
             for id in batch:
                 with suppress(PointMissing):
                     yield from place.write("set_payload", payload=dict(request.payload), points=[id])
+
+
+def keep_spread(request: KeepSpread, place: Place) -> Steps[Any]:
+    """Write it into the descriptor's point."""
+    key = {"shard_key_selector": DEFAULT_SHARD_KEY} if place.descriptor.by_project else {}
+    spread = [request.spread.mean, request.spread.deviation]
+    arguments = {"collection_name": place.collection, "payload": {"spread": spread}, "points": [DESCRIPTOR_ID]}
+    with suppress(StorePermissionError):
+        yield from place.client.call("set_payload", {**arguments, "wait": True, **key})
