@@ -44,7 +44,7 @@ MODELS: list[tuple[type[BaseModel], str, str, str]] = [
     (CollectionSettings, "CollectionArgs", "TypedDict", "``collection_settings=``: how a new collection is laid out."),
     (ServerOptions, "ServerArgs", "TypedDict", "The options of a Qdrant server."),
     (Mem0Options, "Mem0Args", "TypedDict", "``mem0=``: the options of Mem0."),
-    (MemoryConfig, "MemoryOptions", "ServerArgs", "The options of :func:`open_store`: of a scope, a store, ranking."),
+    (MemoryConfig, "MemoryOptions", "ServerArgs", "The options of :func:`open_store`: scope, store, ranking, recall."),
 ]
 """Model, name of its type, what that type extends, docstring."""
 

@@ -26,6 +26,7 @@ LAYERS: Final = (
     {"store"},
     {"backends/qdrant", "backends/mem0"},
     {"composition"},
+    {"recall"},
     {"adapters"},
     {"package"},
     {"cli"},

@@ -7,12 +7,16 @@ from typing import Any, cast
 
 from ..config.arguments import MemoryOptions
 from ..config.options import MemoryConfig
+from ..config.recall import RecallOptions, RecallSettings
 from ..errors import ConfigurationError
 from ..store.base import MemoryStore
 from ..store.factory import open_configured
 from .current_run import OnError
 
 OUR_OPTIONS = frozenset(MemoryConfig.model_fields)
+
+_OF_A_RECALL = frozenset(RecallOptions.model_fields)
+_OF_A_STORE = OUR_OPTIONS - _OF_A_RECALL
 
 
 class PersistentMemoryOptions(MemoryOptions, total=False):
@@ -34,7 +38,21 @@ class PersistentMemoryOptions(MemoryOptions, total=False):
 
 def besides_a_store(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options that belong to the memory, not to its store or scope."""
-    return {name: value for name, value in options.items() if name not in OUR_OPTIONS and name != "store"}
+    return {name: value for name, value in options.items() if name not in _OF_A_STORE and name != "store"}
+
+
+def recall_options(options: Mapping[str, Any], store: MemoryStore) -> RecallOptions:
+    """What a recall of a memory over this store gives: by the memory's arguments, else by those of the store, else by
+    the environment.
+
+    Raises:
+        ConfigurationError: an option is malformed.
+    """
+    given = {name: options[name] for name in _OF_A_RECALL if options.get(name) is not None}
+    if store.opened_with is None:
+        return RecallSettings.build(given)
+    opened_with = {name: getattr(store.opened_with, name) for name in _OF_A_RECALL}
+    return RecallSettings.build({**opened_with, **given})
 
 
 def open_from(options: Mapping[str, Any]) -> MemoryStore:
@@ -44,8 +62,9 @@ def open_from(options: Mapping[str, Any]) -> MemoryStore:
         ConfigurationError: ``store`` and options of a store are both given, or ``store`` is not a store. See also
             :func:`open_store`.
     """
-    ours = cast(MemoryOptions, {name: value for name, value in options.items() if name in OUR_OPTIONS})
     store = options.get("store")
+    names = OUR_OPTIONS if store is None else _OF_A_STORE
+    ours = cast(MemoryOptions, {name: value for name, value in options.items() if name in names})
     if store is None:
         return open_configured(MemoryConfig.build(**ours))
     if not isinstance(store, MemoryStore):

@@ -122,8 +122,10 @@ class Mem0Args(TypedDict, total=False):
 
 
 class MemoryOptions(ServerArgs, total=False):
-    """The options of :func:`open_store`: of a scope, a store, ranking."""
+    """The options of :func:`open_store`: scope, store, ranking, recall."""
 
+    recall_budget: int
+    """Characters of memory in one prompt, dates and marks included; 0: whole texts, no bound."""
     includes: str | None
     """What to remember, in words."""
     excludes: str | None

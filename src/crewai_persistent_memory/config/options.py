@@ -26,6 +26,7 @@ from .arguments import MemoryOptions
 from .environment import PREFIX, ArgumentsAndEnvironment, default_path, explain, refuse_unknown, variable_of
 from .mem0 import ExtractionOptions, Mem0Options
 from .qdrant import ServerOptions, ServerSettings
+from .recall import RecallOptions
 
 logger = logging.getLogger("crewai_persistent_memory")
 
@@ -42,9 +43,9 @@ ABOUT_A_STORE = frozenset({*STORE_OPTIONS, "fsync", *ServerOptions.model_fields,
 """Options that say where memories are kept, or are about that one place."""
 
 
-class MemoryConfig(ServerOptions, ExtractionOptions, BaseSettings):
+class MemoryConfig(ServerOptions, ExtractionOptions, RecallOptions, BaseSettings):
     """The options of a memory. An unknown option is refused. The options of a server are in :class:`ServerOptions`,
-    those of Mem0 in :class:`Mem0Options` and :class:`ExtractionOptions`.
+    those of Mem0 in :class:`Mem0Options` and :class:`ExtractionOptions`, those of a recall in :class:`RecallOptions`.
 
     Environment variables, read when the option is left out:
 
@@ -58,6 +59,7 @@ class MemoryConfig(ServerOptions, ExtractionOptions, BaseSettings):
     | ``CREWAI_MEMORY_EMBEDDER`` | ``embedder``: ``provider/model``, a spec as JSON, or ``keywords`` |
     | ``CREWAI_MEMORY_LANGUAGE``, ``CREWAI_MEMORY_SEMANTIC_WEIGHT``, ``…_RECENCY_WEIGHT``, ``…_IMPORTANCE_WEIGHT``, \
 ``…_RECENCY_HALF_LIFE_DAYS`` | the options of these names |
+    | ``CREWAI_MEMORY_RECALL_BUDGET`` | ``recall_budget`` |
     | ``CREWAI_MEMORY_MEM0`` | ``mem0``: its options as JSON, ``{}`` for none; ``MEM0_API_KEY`` is the key |
     | ``CREWAI_STORAGE_DIR`` | the folder that holds the default ``path``, ``persistent-memory`` |
 

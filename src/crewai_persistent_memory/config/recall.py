@@ -1,0 +1,67 @@
+"""The options of a recall: what an agent is given of the memories that were found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError
+
+from ..errors import ConfigurationError
+from .environment import PREFIX, ArgumentsAndEnvironment, explain
+
+LEAST_BUDGET: Final = 200
+"""Characters. In fewer there is no room for a date, a passage and the marks of what is left out."""
+
+
+class RecallOptions(BaseModel):
+    """What a recall gives to an agent. These options belong to a memory, and not to its store."""
+
+    recall_budget: int = Field(
+        6_000, description="Characters of memory in one prompt, dates and marks included; 0: whole texts, no bound."
+    )
+
+    @field_validator("recall_budget", mode="before")
+    @classmethod
+    def _check_budget(cls, value: Any) -> Any:
+        if isinstance(value, bool):
+            raise ValueError("must be a number of characters, or 0 for whole texts without a bound")
+        return value
+
+    @field_validator("recall_budget")
+    @classmethod
+    def _check_size(cls, value: int) -> int:
+        if value != 0 and value < LEAST_BUDGET:
+            raise ValueError(f"must be {LEAST_BUDGET} characters or more, or 0 for whole texts without a bound")
+        return value
+
+
+class RecallSettings(RecallOptions, BaseSettings):
+    """The options of a recall alone, for a memory over a store that is already open."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    @classmethod
+    def build(cls, options: Mapping[str, Any]) -> RecallSettings:
+        """Check the options and fill in the environment.
+
+        Raises:
+            ConfigurationError: an option is malformed.
+        """
+        try:
+            return cls(**{name: value for name, value in options.items() if value is not None})
+        except (ValidationError, SettingsError) as error:
+            raise ConfigurationError(explain(error, cls)) from None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (ArgumentsAndEnvironment(settings_cls, init_settings),)
