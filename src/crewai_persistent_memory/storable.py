@@ -30,7 +30,7 @@ def storable_text(text: str) -> str:
     pieces = []
     start = 0
     while start < len(text):
-        # In pieces: 1 MB of surrogates in one step would hold up every other thread for 100 ms.
+        # In pieces: 1 MB of surrogates in one step would block all other threads for 100 ms.
         end = start + _REPAIRED_AT_ONCE
         if "\ud800" <= text[end - 1 : end] <= "\udbff":
             end += 1  # perhaps the first half of a pair

@@ -89,7 +89,7 @@ def retry_after(headers: Mapping[str, str] | None) -> float | None:
 
 
 def seconds_of(value: str) -> float | None:
-    """Seconds from now by a value of ``Retry-After``; 0 for a moment that has passed, ``None`` if it is neither."""
+    """Seconds from now for a value of ``Retry-After``; 0 for a time in the past, ``None`` if it is malformed."""
     try:
         seconds = float(value)
     except ValueError:
