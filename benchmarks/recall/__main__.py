@@ -18,6 +18,7 @@ from .cases import Cases
 from .embedders import embedder_of
 from .measuring import Setting, measure
 from .report import as_text
+from .sets import own_sets
 
 Result = dict[str, Any]
 
@@ -34,7 +35,7 @@ def main(
         list[str] | None, typer.Option(help="A part of recall to switch off; may be repeated.")
     ] = None,
     embedder: Annotated[str | None, typer.Option(help="A name, or onnx:/folder. Left out: keywords.")] = None,
-    sample: Annotated[int, typer.Option(help="Questions of each user that a crew asks in each wording; 0: all.")] = 20,
+    sample: Annotated[int, typer.Option(help="Questions of each set that a crew asks in each wording; 0: all.")] = 60,
     wordings: Annotated[str, typer.Option(help="Of the task, with commas; 'all'.")] = "all",
     moved: Annotated[bool, typer.Option(help="Store the memories as if they were new, not years old.")] = False,
     before: Annotated[
@@ -77,7 +78,7 @@ def main(
 
 
 def _sets(names: str, file: str | None) -> list[Cases]:
-    known: dict[str, Cases] = {}
+    known = {cases.name: cases for cases in own_sets()}
     if file:
         known |= {cases.name: cases for cases in conversations.load(Path(file))}
     if names == "all":

@@ -68,8 +68,9 @@ class Cases:
         return sum(len(o.memories) for o in self.owners), sum(len(o.questions) for o in self.owners)
 
     def sample(self, most: int) -> Cases:
-        """At most ``most`` questions of each owner, spread evenly; the memories stay."""
-        return replace(self, owners=tuple(replace(o, questions=tuple(_spread(o.questions, most))) for o in self.owners))
+        """At most about ``most`` questions, as many of each owner and spread evenly; 0: all. The memories stay."""
+        each = -(-most // len(self.owners))
+        return replace(self, owners=tuple(replace(o, questions=tuple(_spread(o.questions, each))) for o in self.owners))
 
     def half(self, which: int) -> Cases:
         """Every second question: the even ones (0) or the odd ones (1)."""

@@ -135,7 +135,7 @@ def measure(
     Args:
         cases: the set.
         setting: how the store is opened.
-        sample: at most so many questions of each owner are asked by a crew.
+        sample: about so many questions of the set are asked by a crew; 0: all.
         wordings: of the task.
     """
     with stored(cases, setting) as (store, folder, figures):
