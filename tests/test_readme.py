@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from .support.crews import ScriptedLLM, final, needs_unified, one_agent_crew
 from .support.embedders import WordHashEmbedder
 from .support.mem0_platform import DEFAULT_KEY, Mem0Platform
 from .support.memory_llm import MemoryLLM
+from .support.programs import run_program
 from .support.qdrant_server import QdrantServer
 
 ROOT = Path(__file__).parents[1]
@@ -195,7 +195,7 @@ def test_the_shell_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     shown = []
     for command in commands:
         program = str(Path(sys.executable).with_name(command[0]))
-        done = subprocess.run([program, *command[1:]], capture_output=True, text=True)
+        done = run_program([program, *command[1:]])
         assert done.returncode == 0, done.stderr
         shown.append(done.stdout)
     assert "allergic to nuts" in shown[1]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,8 @@ import pytest
 
 from crewai_persistent_memory import open_store
 from crewai_persistent_memory.cli.demo import MUST_RECALL, judge, why_it_failed
+
+from ..support.programs import run_program
 
 COMMAND = str(Path(sys.executable).with_name("crewai-memory"))
 
@@ -23,7 +24,7 @@ def own_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(*arguments: str, code: int = 0) -> str:
-    done = subprocess.run([COMMAND, *arguments], capture_output=True, text=True)
+    done = run_program([COMMAND, *arguments])
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout if code == 0 else done.stderr
 

@@ -16,6 +16,7 @@ from crewai_persistent_memory import __version__, open_store
 from crewai_persistent_memory.cli.short_ids import short_ids
 
 from ..support.embedders import WordHashEmbedder
+from ..support.programs import run_program
 from .conftest import Call
 
 JOHN = ("--user", "john")
@@ -326,7 +327,7 @@ def test_a_server_that_does_not_answer_is_no_list_of_tries(call: Call, monkeypat
     monkeypatch.setenv("CREWAI_MEMORY_STARTUP_TIMEOUT", "1")
     script = "import sys; from crewai_persistent_memory.cli import main; main()"
     asked = [sys.executable, "-c", script, "list", *JOHN, "--url", "http://127.0.0.1:1"]
-    done = subprocess.run(asked, capture_output=True, text=True, timeout=60)
+    done = run_program(asked, timeout=60)
     assert "cannot be reached" in done.stderr
     assert "stamina" not in done.stderr
 

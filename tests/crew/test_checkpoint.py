@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,8 @@ from typing import Any
 import pytest
 
 from crewai_persistent_memory.adapters.version import installed
+
+from ..support.programs import run_program
 
 pytestmark = [
     pytest.mark.crew,
@@ -27,7 +28,7 @@ SECRET = "sk-canary-4711"
 def program(act: str, folder: Path) -> Any:
     environment = {**os.environ, "CREWAI_STORAGE_DIR": str(folder.parent / "crewai"), "OPENAI_API_KEY": SECRET}
     command = [sys.executable, "-m", "tests.support.checkpoints", act, str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=environment, timeout=200)
+    done = run_program(command, cwd=ROOT, env=environment)
     assert done.returncode == 0, done.stderr[-4000:]
     return json.loads(done.stdout.splitlines()[-1])
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -27,6 +26,7 @@ from crewai_persistent_memory.adapters.version import installed, is_unified
 
 from ..support.crews import ScriptedLLM, final, memories_in, needs_unified, one_agent_crew
 from ..support.embedders import WordHashEmbedder
+from ..support.programs import run_program
 
 pytestmark = pytest.mark.crew
 
@@ -55,7 +55,7 @@ class TestRemembering:
 
         def run(user: str, what: str) -> str:
             command = [sys.executable, "-c", code, str(tmp_path / "s"), user, what]
-            done = subprocess.run(command, capture_output=True, text=True)
+            done = run_program(command)
             assert done.returncode == 0, done.stderr
             return next(line for line in done.stdout.splitlines() if line.startswith("PROMPT"))
 

@@ -7,7 +7,6 @@ import contextvars
 import json
 import logging
 import os
-import subprocess
 import sys
 import textwrap
 import threading
@@ -26,6 +25,7 @@ from crewai_persistent_memory.adapters.version import installed
 from ..conftest import OpenStore
 from ..support.crews import ScriptedLLM, final, memories_in, one_agent_crew
 from ..support.memories import ForeignStorage, no_local_vectors, told
+from ..support.programs import run_program
 
 pytestmark = pytest.mark.crew
 
@@ -196,9 +196,7 @@ ROOT = Path(__file__).parents[2]
 
 def in_project(project: Path, *command: str) -> str:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(project / "src")])}
-    done = subprocess.run(
-        command, cwd=project, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=180
-    )
+    done = run_program(command, cwd=project, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 

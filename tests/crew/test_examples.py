@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import runpy
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from crewai_persistent_memory import PersistentMemory
 from ..support.crews import ScriptedLLM, final, memories_in
 from ..support.memories import no_local_vectors
 from ..support.openai_server import OpenAIServer
+from ..support.programs import run_program
 
 pytestmark = pytest.mark.crew
 
@@ -70,15 +70,7 @@ def test_the_support_desk_in_processes_of_their_own(tmp_path: Path, openai_serve
         openai_server.prompts.clear()
         key = {"OPENAI_API_KEY": "sk-test", "OPENAI_BASE_URL": f"{openai_server.url}/v1", "OPENAI_API_BASE": ""}
         program = [sys.executable, str(EXAMPLES / "support_desk.py"), customer, request]
-        done = subprocess.run(
-            program,
-            cwd=tmp_path,
-            env={**os.environ, **key, "HOME": str(tmp_path)},
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=180,
-        )
+        done = run_program(program, cwd=tmp_path, env={**os.environ, **key, "HOME": str(tmp_path)})
         assert done.returncode == 0, done.stderr
         assert "Noted." in done.stdout
         assert len(openai_server.agent_prompts) == 2, "one answer of each agent"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from crewai_persistent_memory.adapters.version import installed
 from ..support.crews import ScriptedLLM, final, memories_in, needs_contextual, one_agent_crew
 from ..support.memories import EVALUATION, files_of_crewai, long_term_rows, no_local_vectors
 from ..support.openai_server import OpenAIServer
+from ..support.programs import run_program
 
 pytestmark = [pytest.mark.crew, needs_contextual]
 
@@ -130,7 +130,8 @@ def test_no_folder_of_chroma_appears(tmp_path: Path, openai_server: OpenAIServer
         "OPENAI_BASE_URL": f"{openai_server.url}/v1",
     }
     command = [sys.executable, "-c", program, str(tmp_path / "store"), str(ROOT), str(ours)]
-    subprocess.run(command, env={**os.environ, **environment}, check=True, capture_output=True, timeout=120)
+    done = run_program(command, env={**os.environ, **environment})
+    assert done.returncode == 0, done.stderr
     assert (folder / "long_term_memory_storage.db").exists()
     assert (not list(folder.rglob("chroma*"))) is ours, [str(path) for path in folder.rglob("*")]
 

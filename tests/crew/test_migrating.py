@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from ..support.crews import ScriptedLLM, final, memories_in, needs_contextual, n
 from ..support.mem0_platform import DEFAULT_KEY, Mem0Platform
 from ..support.memories import ENTITY, no_local_vectors
 from ..support.openai_server import OpenAIServer
+from ..support.programs import run_program
 
 pytestmark = pytest.mark.crew
 
@@ -219,7 +219,7 @@ def test_moving_from_chroma(
     folder = tmp_path / "crewai"
     environment = {**os.environ, "CREWAI_STORAGE_DIR": str(folder), "TEST_EMBEDDINGS": f"{openai_server.url}/v1"}
     theirs = [sys.executable, "-m", "tests.support.crewai_chroma", *REQUESTS]
-    done = subprocess.run(theirs, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+    done = run_program(theirs, cwd=ROOT, env=environment)
     assert done.returncode == 0, done.stderr
     program = Program("chromadb.PersistentClient", monkeypatch, capsys, tmp_path / "store")
     before = contents(folder)

@@ -6,7 +6,6 @@ import os
 import re
 import runpy
 import shlex
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +16,7 @@ from crewai_persistent_memory import open_store
 
 from ..support.crews import memories_in
 from ..support.openai_server import OpenAIServer
+from ..support.programs import run_program
 
 pytestmark = pytest.mark.crew
 
@@ -43,9 +43,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def in_a_process(command: list[str]) -> str:
     program = {"python": sys.executable, "crewai-memory": str(Path(sys.executable).with_name("crewai-memory"))}
-    done = subprocess.run(
-        [program[command[0]], *command[1:]], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=180
-    )
+    done = run_program([program[command[0]], *command[1:]])
     assert done.returncode == 0, done.stderr
     return done.stdout
 

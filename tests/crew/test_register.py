@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import json
 import logging
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +32,7 @@ from crewai_persistent_memory.adapters.version import STORAGE_FACTORY_SINCE, ins
 from ..support.crews import ScriptedLLM, final, memories_in, needs_contextual, needs_unified, one_agent_crew
 from ..support.embedders import WordHashEmbedder
 from ..support.memories import EVALUATION, ForeignStorage, files_of_crewai, no_local_vectors, told
+from ..support.programs import run_program
 from ..support.qdrant_server import QdrantServer
 
 pytestmark = pytest.mark.crew
@@ -472,7 +472,7 @@ class TestDefault:
 
         def run(request: str) -> str:
             command = [sys.executable, "-c", program, str(tmp_path / "store"), request, root]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            done = run_program(command)
             assert done.returncode == 0, done.stderr
             return next(line for line in done.stdout.splitlines() if line.startswith("FOUND"))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from importlib import import_module
 from importlib.util import find_spec
@@ -16,6 +15,7 @@ import pytest
 
 from crewai_persistent_memory import open_store
 
+from ..support.programs import run_program
 from ..support.qdrant_server import ROOT
 
 pytestmark = pytest.mark.crew
@@ -62,15 +62,7 @@ def run(folder: Path, store: Path, build: str) -> dict[str, Any]:
     program = RUN.format(build=build.format(path=str(store)), answer=ANSWER)
     paths = [str(ROOT), str(folder), str(folder / "src"), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OPENAI_API_KEY": "sk-test"}
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        timeout=180,
-    )
+    done = run_program([sys.executable, "-c", program], cwd=folder, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
     found: dict[str, Any] = json.loads((folder / "ran.json").read_text())
     with open_store(path=store, user_id="john", embedder=None) as opened:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import os
 import pty
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from ..support.programs import run_program
 
 pytestmark = pytest.mark.crew
 
@@ -66,9 +67,7 @@ def run(tmp_path: Path, *, environment: dict[str, str] | None = None, **options:
     command = [sys.executable, "-c", PROGRAM, str(tmp_path / "store"), str(ROOT), json.dumps(said)]
     ours, theirs = pty.openpty()
     try:
-        done = subprocess.run(
-            command, stdin=theirs, capture_output=True, text=True, check=False, env=kept, cwd=tmp_path, timeout=240
-        )
+        done = run_program(command, stdin=theirs, env=kept, cwd=tmp_path)
     finally:
         os.close(ours)
         os.close(theirs)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import os
-import subprocess
 import sys
 import time
 from datetime import datetime, timedelta, timezone
@@ -26,6 +25,7 @@ from crewai_persistent_memory.backends.mem0.compat import mem0_version
 from ..support.calling import until
 from ..support.mem0_platform import DEFAULT_KEY, Fault, Mem0Platform
 from ..support.openai_server import OpenAIServer
+from ..support.programs import Program, run_program
 from ..support.qdrant_server import QdrantServer
 from .conftest import OpenMem0, library_of
 
@@ -308,17 +308,15 @@ class TestLocalConfig:
         import json
 
         processes = [
-            subprocess.Popen(
+            Program(
                 [sys.executable, "-W", "ignore", "-c", program, json.dumps(oss_config), f"user{i}"],
                 env={**os.environ, "MEM0_DIR": str(tmp_path / f"mem0-{i}")},
-                stderr=subprocess.PIPE,
-                text=True,
             )
             for i in range(4)
         ]
         for process in processes:
-            _, errors = process.communicate(timeout=120)
-            assert process.returncode == 0, errors
+            done = process.wait()
+            assert done.returncode == 0, done.stderr
 
     def test_the_languages_llm_failing_is_told(self, oss: OpenMem0, openai_server: OpenAIServer) -> None:
         store = oss()
@@ -363,12 +361,9 @@ class TestTelemetry:
     def run(self, mem0: dict[str, Any], tmp_path: Path, before: str = "") -> str:
         environment = {k: v for k, v in os.environ.items() if k != "MEM0_TELEMETRY"}
         program = self.PROGRAM.replace("{before}", before).replace("{mem0!r}", repr(mem0))
-        result = subprocess.run(
+        result = run_program(
             [sys.executable, "-W", "ignore", "-c", program],
             env={**environment, "MEM0_DIR": str(tmp_path / "mem0")},
-            capture_output=True,
-            text=True,
-            timeout=120,
         )
         assert result.returncode == 0, result.stderr
         return result.stdout.strip().splitlines()[-1]

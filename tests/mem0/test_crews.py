@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from ..support.calling import until
 from ..support.crews import ScriptedLLM, final, needs_unified, one_agent_crew
 from ..support.mem0_platform import DEFAULT_KEY, Mem0Platform
 from ..support.openai_server import OpenAIServer
+from ..support.programs import run_program
 from ..support.qdrant_server import ROOT, QdrantServer
 
 pytestmark = pytest.mark.crew
@@ -26,7 +26,7 @@ ASKED = "What must the cook know about me and nuts?"
 
 def run_example(name: str, request: str, openai: OpenAIServer, folder: Path, **environment: str) -> None:
     """In a process of its own, with an agent LLM at the scripted server."""
-    subprocess.run(
+    done = run_program(
         [sys.executable, str(ROOT / "examples" / "crews" / name), request],
         cwd=folder,
         env={
@@ -38,9 +38,8 @@ def run_example(name: str, request: str, openai: OpenAIServer, folder: Path, **e
             "CREWAI_TRACING_ENABLED": "false",
             **environment,
         },
-        check=True,
-        timeout=120,
     )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.ends

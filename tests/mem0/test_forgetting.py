@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
@@ -20,6 +19,7 @@ from crewai_persistent_memory.backends.mem0 import history
 from crewai_persistent_memory.backends.mem0.compat import mem0_version
 
 from ..support.openai_server import OpenAIServer
+from ..support.programs import run_program
 from .conftest import OpenMem0, library_of
 
 with_entities = pytest.mark.skipif(mem0_version() < (2,), reason="mem0ai keeps entities from 2.0 on")
@@ -249,5 +249,5 @@ def test_opening_keeps_the_locks_of_this_process(tmp_path: Path) -> None:
         path.chmod(0o644)
         with history.opening(path):
             pass
-        found = subprocess.run([sys.executable, "-c", other, str(path)], capture_output=True, text=True, timeout=60)
+        found = run_program([sys.executable, "-c", other, str(path)])
         assert "database is locked" in found.stderr

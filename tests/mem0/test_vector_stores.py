@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from crewai_persistent_memory.backends.mem0 import vector_stores as providers
 from crewai_persistent_memory.backends.mem0.compat import mem0_version
 
 from ..support.engines import MORE_OF_MEM0
+from ..support.programs import run_program
 
 OLD, NEW = (1, 0, 11), (2, 2, 1)
 POSTGRES = {"host": "127.0.0.1", "port": 9, "user": "u", "password": "p"}
@@ -103,7 +103,7 @@ def test_refused_before_mem0_or_a_driver_is_imported() -> None:
         "except ConfigurationError as error:\n"
         "    print(sorted({'mem0', 'faiss'} & set(sys.modules)), 'faiss' in str(error))\n"
     )
-    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
+    found = run_program([sys.executable, "-c", program])
     assert found.stdout.strip() == "[] True"
 
 

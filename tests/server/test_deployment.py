@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import re
-import subprocess
 import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -37,6 +36,7 @@ from ..support.deployment import (
     wrong_in_kubernetes,
 )
 from ..support.engines import NEWEST, OLDER
+from ..support.programs import run_program
 from ..support.qdrant_server import QdrantServer
 from .conftest import OpenHere
 
@@ -47,7 +47,7 @@ COMMAND = str(Path(sys.executable).with_name("crewai-memory"))
 
 
 def run(*arguments: str, code: int = 0) -> str:
-    done = subprocess.run([COMMAND, *arguments], capture_output=True, text=True)
+    done = run_program([COMMAND, *arguments])
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout if code == 0 else done.stderr
 

@@ -18,6 +18,8 @@ from crewai_persistent_memory import MemoryEntry, PersistentMemoryError, open_st
 from crewai_persistent_memory.backends.qdrant.embedded import engine as edge
 from crewai_persistent_memory.backends.qdrant.embedded import rebuild as edge_rebuild
 
+from ..support.programs import run_program
+
 CANARY = "canary7c2e"
 
 
@@ -102,7 +104,7 @@ store.compact()
 print("done", left, flush=True)
 os._exit(0)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = run_program([sys.executable, "-c", code])
     assert done.returncode == (-signal.SIGKILL if step < 11 else 0), (done.stdout, done.stderr)
     with open_store(path=path, user_id="john") as store:
         assert sorted(int(entry.id) for entry in store.list(limit=1000)) == list(range(100))

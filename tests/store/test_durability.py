@@ -17,6 +17,8 @@ from crewai_persistent_memory import EngineError, PersistentMemoryError, open_st
 from crewai_persistent_memory.backends.qdrant.embedded import flushing as edge_disk
 from crewai_persistent_memory.backends.qdrant.embedded.engine import EmbeddedEngine
 
+from ..support.programs import run_program
+
 WRITER = [sys.executable, "-m", "tests.store.writer"]
 KILLS = 20
 
@@ -215,7 +217,7 @@ def test_a_process_that_ends_without_closing_flushes(tmp_path: Path) -> None:
         "import crewai_persistent_memory as m; "
         f"s = m.open_store(path={str(tmp_path / 's')!r}, user_id='john', embedder=None, fsync='close'); s.add('kept')"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = run_program([sys.executable, "-c", code])
     assert (done.returncode, done.stderr) == (0, "")
     with open_store(path=tmp_path / "s", user_id="john") as store:
         assert [entry.content for entry in store.list()] == ["kept"]

@@ -25,6 +25,7 @@ from crewai_persistent_memory import (
     open_store,
 )
 
+from ..support.programs import run_program
 from .conftest import opened
 
 
@@ -32,7 +33,7 @@ class TestOneProcess:
     def test_a_second_process_is_told_the_way_out(self, path: Path) -> None:
         code = f"import crewai_persistent_memory as m; m.open_store(path={str(path)!r}, user_id='jane')"
         with open_store(path=path, user_id="john"):
-            done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+            done = run_program([sys.executable, "-c", code])
         assert done.returncode == 1
         message = done.stderr.splitlines()[-1]
         assert "StoreInUseError" in message

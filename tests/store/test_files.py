@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 
 from crewai_persistent_memory import StoreCorruptedError, StorePathError, open_store
 
+from ..support.programs import run_program
 from .conftest import opened
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes, owners and links of POSIX")
@@ -120,7 +120,7 @@ class TestOwners:
             f"os.setuid({NOBODY}); "
             f"open_store(path={str(path)!r}, user_id='john')"
         )
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        done = run_program([sys.executable, "-c", code])
         message = done.stderr.splitlines()[-1]
         assert "StorePathError" in message
         assert "ermission denied" in message
@@ -142,7 +142,7 @@ def test_a_lock_file_that_was_removed_does_not_harm_the_owner(path: Path) -> Non
     code = f"import crewai_persistent_memory as m; m.open_store(path={str(path)!r}, user_id='jane')"
     with open_store(path=path, user_id="john") as store:
         (path / "store.lock").unlink()
-        other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        other = run_program([sys.executable, "-c", code])
         assert "StoreInUseError" in other.stderr.splitlines()[-1]
         store.add("more")
     assert sorted(opened(path)) == ["kept", "more"]

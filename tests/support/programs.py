@@ -1,0 +1,113 @@
+"""Programs in processes of their own, which start in no time: see ``fork_server.py``.
+
+What is about starting itself (what an import does, signals, terminals) starts a real interpreter.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+from .fork_server import NUMBER
+
+SERVER = Path(__file__).with_name("fork_server.py")
+
+
+class _ForkServer:
+    def __init__(self) -> None:
+        self.requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        command = [sys.executable, str(SERVER), str(theirs.fileno())]
+        self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], cwd=SERVER.parent)
+        theirs.close()
+
+    def stop(self) -> None:
+        self.requests.close()
+        self._process.wait()
+
+
+_running: list[_ForkServer] = []
+
+
+def _server() -> _ForkServer:
+    """One for each process of pytest, from the first program on."""
+    if not _running:
+        _running.append(_ForkServer())
+        atexit.register(_running[0].stop)
+    return _running[0]
+
+
+class Program:
+    """A program that runs. Its output is kept in files until it ends."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | str | None = None,
+        stdin: int | None = None,
+    ) -> None:
+        """``stdin`` is a file descriptor; there is nothing to read without it."""
+        arguments = [*command[1:]] if command[0] == sys.executable else [*command]
+        request = {
+            "arguments": arguments,
+            "environment": dict(os.environ if env is None else env),
+            "folder": str(cwd or Path.cwd()),
+        }
+        self.command = command
+        self._out, self._err = (tempfile.TemporaryFile() for _ in range(2))  # noqa: SIM115
+        self._ended, answer = socket.socketpair()
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        try:
+            files = [nothing if stdin is None else stdin, self._out.fileno(), self._err.fileno(), answer.fileno()]
+            socket.send_fds(_server().requests, [json.dumps(request).encode()], files)
+        finally:
+            os.close(nothing)
+            answer.close()
+        self.pid = self._number()
+
+    def wait(self, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+        """Its end. A program that takes longer is killed, and ``subprocess.TimeoutExpired`` raised."""
+        ready, _, _ = select.select([self._ended], [], [], timeout)
+        if not ready:
+            os.kill(self.pid, signal.SIGKILL)
+        code = self._number()
+        self._ended.close()
+        out, err = _text(self._out), _text(self._err)
+        if not ready:
+            raise subprocess.TimeoutExpired(self.command, timeout, out, err)
+        return subprocess.CompletedProcess(self.command, code, out, err)
+
+    def _number(self) -> int:
+        data = self._ended.recv(NUMBER.size)
+        assert data, "the fork server has ended: see its error above"
+        number: int = NUMBER.unpack(data)[0]
+        return number
+
+
+def run_program(
+    command: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | str | None = None,
+    stdin: int | None = None,
+    timeout: float = 240,
+) -> subprocess.CompletedProcess[str]:
+    """``subprocess.run`` of a Python program, with its output as text."""
+    return Program(command, env=env, cwd=cwd, stdin=stdin).wait(timeout)
+
+
+def _text(file: IO[bytes]) -> str:
+    with file:
+        file.seek(0)
+        return file.read().decode("utf-8", "backslashreplace")
