@@ -1,0 +1,83 @@
+"""What is said twice takes one place of a recall; what differs in the word that matters takes two."""
+
+from __future__ import annotations
+
+import random
+import time
+from datetime import datetime, timedelta
+from typing import Final
+
+import pytest
+
+from crewai_persistent_memory.entry import MemoryEntry
+from crewai_persistent_memory.recall.duplicates import each_once
+from crewai_persistent_memory.recall.found import Found
+
+FIRST_DAY: Final = datetime(2026, 3, 1)
+
+
+def found(*texts: str) -> list[Found]:
+    """Hits, best first, one said each day."""
+    return [
+        Found(MemoryEntry(id=str(at), content=text, created_at=FIRST_DAY + timedelta(days=at)), 1.0 - at / 1000)
+        for at, text in enumerate(texts)
+    ]
+
+
+def report(words: int, seed: int = 1) -> str:
+    chance = random.Random(seed)
+    vocabulary = ["".join(chance.choices("abcdefghiklmnoprstu", k=chance.randint(2, 9))) for _ in range(2_000)]
+    return " ".join(chance.choice(vocabulary) + ("." if chance.random() < 0.1 else "") for _ in range(words))
+
+
+def test_the_newest_stands_for_all_at_the_place_of_the_best() -> None:
+    hits = found("John likes tea.", "Jane likes coffee.", "john likes  TEA", "John likes tea!")
+
+    first, second = each_once(hits)
+
+    assert (first.entry.id, first.times, first.since, first.score) == ("3", 3, FIRST_DAY, 1.0)
+    assert (second.entry.id, second.times, second.since) == ("1", 1, None)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("X lives in Paris", "X lives in Rome"),
+        ("The meeting is in room 12.", "The meeting is in room 14."),
+        ("The deadline is 2026-03-01.", "The deadline is 2026-04-01."),
+        ("John likes tea", "John does not like tea"),
+        (f"Acme. {'The offer of this company was compared with the others. ' * 15}", "x"),
+        (
+            "Report on Acme.\n" + "\n".join(f"Line {word} of the form." for word in report(40).split()),
+            "Report on Globex.\n" + "\n".join(f"Line {word} of the form." for word in report(40).split()),
+        ),
+    ],
+)
+def test_facts_that_differ_in_a_word_or_a_number_are_two(one: str, other: str) -> None:
+    assert len(each_once(found(one, other))) == 2
+
+
+@pytest.mark.parametrize("words", [150, 600, 3_300])
+def test_daily_reports_that_differ_in_dates_and_numbers_take_one_place(words: int) -> None:
+    body = report(words)
+    days = [f"Daily report of 2026-03-{day:02d}.\n{body}\nOpen tickets: {day * 7}." for day in range(1, 21)]
+
+    [one] = each_once(found(*days), "What is John allergic to?")
+
+    assert (one.entry.id, one.times, one.since) == ("19", 20, FIRST_DAY)
+
+
+def test_a_report_with_the_word_that_is_asked_about_keeps_its_place() -> None:
+    body = report(3_300)
+    hits = found(f"Day 1. {body} John is allergic to nuts.", f"Day 2. {body} All is well today.")
+
+    assert len(each_once(hits, "What did the staff say?")) == 1
+    assert len(each_once(hits, "What is John allergic to?")) == 2
+
+
+def test_other_long_texts_are_kept_apart_and_sixty_take_milliseconds() -> None:
+    hits = found(*(report(3_300, seed) for seed in range(60)))
+
+    started = time.process_time()
+    assert len(each_once(hits, "What is John allergic to?")) == 60
+    assert time.process_time() - started < 0.1
