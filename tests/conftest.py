@@ -1,154 +1,23 @@
+"""Which tests there are. This module imports nothing that takes long: the process that deals tests out to the workers
+of pytest-xdist reads it too. What it has no use for is in ``fixtures.py``."""
+
 from __future__ import annotations
 
-import socket
-import sys
-import uuid
-from collections.abc import Callable, Iterator
 from importlib.metadata import version
-from pathlib import Path
-from typing import Any
 
 import pytest
-from qdrant_client.embed.schema_parser import ModelSchemaParser
 
-from crewai_persistent_memory import MemoryStore
-from crewai_persistent_memory.adapters.version import is_unified
-from crewai_persistent_memory.backends.qdrant.embedded import connection as embedded
-
-from .support.engines import NEWEST, STORES, Places, Servers, StoresOfOneKind, servers
-from .support.mem0_platform import Mem0Platform
-from .support.openai_server import OpenAIServer
-from .support.qdrant_server import QdrantServer
-
-_SCHEMA = ModelSchemaParser().__dict__
-ModelSchemaParser.__init__ = lambda self: self.__dict__.update(_SCHEMA)  # type: ignore[method-assign]
-"""Each of Qdrant's clients copies the same large schema, which takes as long as fifteen requests."""
-
-
-@pytest.fixture(autouse=True)
-def own_crewai_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CREWAI_STORAGE_DIR", str(tmp_path_factory.mktemp("crewai")))
-
-
-@pytest.fixture(autouse=True)
-def no_connection_leaves_this_machine(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Any attempt to connect elsewhere fails the call, and is on the list that is returned."""
-    attempts: list[Any] = []
-    connect = socket.socket.connect
-
-    def guarded(self: socket.socket, address: Any) -> None:
-        host = address[0] if isinstance(address, tuple) else address
-        local = self.family == socket.AF_UNIX or host in ("::1", "localhost") or str(host).startswith("127.")
-        if not local:
-            attempts.append(address)
-            raise ConnectionRefusedError(f"a test tried to reach {address}")
-        connect(self, address)
-
-    monkeypatch.setattr(socket.socket, "connect", guarded)
-    return attempts
-
-
-@pytest.fixture(scope="session", autouse=True)
-def no_event_waits_for_a_tree() -> None:
-    """CrewAI 1.6 lets the event of each task wait five seconds for a tree that only a verbose crew draws. Ten threads
-    handle all events, and a flow waits for its own, behind those of every crew that ran before it."""
-    if "crewai" not in sys.modules:
-        return
-    from crewai.events.event_listener import event_listener
-
-    if hasattr(event_listener, "_crew_tree_lock"):
-        from rich.tree import Tree
-
-        event_listener.formatter.current_crew_tree = Tree("")
-
-
-@pytest.fixture(scope="session")
-def places(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, qdrant_servers: Servers
-) -> Iterator[Places]:
-    """Where the stores are that the tests of this worker have one after the other."""
-    made = Places(request, tmp_path_factory.mktemp("places"))
-    yield made
-    made.close()
-
-
-@pytest.fixture(autouse=True)
-def every_store_is_closed(tmp_path: Path, places: Places) -> Iterator[None]:
-    """A store left open flushes into a folder that is gone by then, and logs that in the midst of another test."""
-    yield
-    left = set(embedded._engines.keys()) - places.held
-    if left:
-        places.drop_all()
-        embedded._engines._close_all()
-    assert not left, f"the test left stores open: {', '.join(map(str, left))}"
-
-
+IS_UNIFIED = tuple(map(int, version("crewai").split(".")[:2])) >= (1, 10)
 OF_UNIFIED_MEMORY = ["contract/test_backend.py", "crew/test_memory_engine.py"]
-collect_ignore = [] if is_unified() else OF_UNIFIED_MEMORY
+collect_ignore = [] if IS_UNIFIED else OF_UNIFIED_MEMORY
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
+        config.pluginmanager.import_plugin("tests.fixtures")
 
 
 def pytest_report_header() -> list[str]:
     versions = f"crewai {version('crewai')}, mem0ai {version('mem0ai')}, qdrant-client {version('qdrant-client')}"
     left = [f"not collected, for CrewAI since 1.10 only: {', '.join(collect_ignore)}"] if collect_ignore else []
     return [versions, *left]
-
-
-OpenStore = Callable[..., MemoryStore]
-
-
-@pytest.fixture(scope="session")
-def qdrant_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    """``qdrant_servers("1.17.0")`` is a running Qdrant server of that version."""
-    yield from servers(tmp_path_factory.mktemp("qdrant"))
-
-
-@pytest.fixture(scope="session")
-def served_mem0() -> Iterator[Mem0Platform]:
-    with Mem0Platform() as platform:
-        yield platform
-
-
-@pytest.fixture
-def mem0_platform(served_mem0: Mem0Platform) -> Iterator[Mem0Platform]:
-    """A fake Mem0 platform. What is against its published description fails the test."""
-    served_mem0.forget_everything()
-    yield served_mem0
-    violations, served_mem0.violations = served_mem0.violations, []
-    assert violations == []
-
-
-@pytest.fixture(scope="session")
-def openai_server() -> Iterator[OpenAIServer]:
-    """An OpenAI-compatible server with scripted answers."""
-    with OpenAIServer() as server:
-        yield server
-
-
-@pytest.fixture
-def server_version() -> str:
-    """Of ``server``; a test module may run on several."""
-    return NEWEST
-
-
-@pytest.fixture
-def server(qdrant_servers: Servers, server_version: str) -> QdrantServer:
-    """A server that tests share: do not kill it."""
-    return qdrant_servers(server_version)
-
-
-@pytest.fixture
-def collection(server: QdrantServer) -> Iterator[str]:
-    name = f"t-{uuid.uuid4().hex[:12]}"
-    yield name
-    with server.admin() as admin:
-        admin.delete(f"/collections/{name}")
-
-
-@pytest.fixture(params=sorted(STORES))
-def open_any(request: pytest.FixtureRequest, tmp_path: Path, places: Places) -> Iterator[StoresOfOneKind]:
-    """Opens an empty store of each kind; the same store again within one test. Closes it afterwards."""
-    if reason := STORES[request.param].gap(request.node.nodeid):
-        pytest.skip(f"not on {request.param}: {reason}")
-    stores = StoresOfOneKind(request.param, request, tmp_path, places)
-    yield stores
-    stores.close()

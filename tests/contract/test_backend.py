@@ -17,7 +17,7 @@ from crewai_persistent_memory import (
     use_scope,
 )
 
-from ..conftest import OpenStore
+from ..fixtures import OpenStore
 from ..support.calling import CALLS, until
 
 NOON = datetime(2026, 5, 1, 12)

@@ -10,7 +10,7 @@ import pytest
 from crewai_persistent_memory import EmbedderUnavailableError, MemoryEntry, MemoryStore, use_scope
 from crewai_persistent_memory.backends.qdrant.dense_vectors import PER_SAVE
 
-from ..conftest import OpenStore
+from ..fixtures import OpenStore
 from ..support.calling import CALLS
 from ..support.embedders import WordHashEmbedder
 

@@ -13,7 +13,7 @@ import pytest
 from crewai_persistent_memory import MemoryEntry, MemoryStore, open_store
 from crewai_persistent_memory.backends.qdrant.server.client import RetryingClient
 
-from ..conftest import OpenStore
+from ..fixtures import OpenStore
 
 NOON = datetime(2026, 5, 1, 12)
 LIMIT = 10

@@ -24,7 +24,7 @@ from crewai_persistent_memory.store.cursors import Position, opened, sealed
 from crewai_persistent_memory.store.middleware import Trace, tracing
 from crewai_persistent_memory.store.operations import Scan
 
-from ..conftest import OpenStore
+from ..fixtures import OpenStore
 from ..support.embedders import WordHashEmbedder
 
 NOON = datetime(2026, 5, 1, 12)

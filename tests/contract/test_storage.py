@@ -21,7 +21,7 @@ from crewai_persistent_memory import (
 )
 from crewai_persistent_memory.adapters.version import is_unified
 
-from ..conftest import OpenStore
+from ..fixtures import OpenStore
 
 OpenStorage = Callable[..., PersistentStorage]
 

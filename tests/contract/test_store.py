@@ -22,7 +22,7 @@ from crewai_persistent_memory import (
     use_scope,
 )
 
-from ..conftest import OpenStore
+from ..fixtures import OpenStore
 from ..support.calling import CALLS
 from ..support.embedders import WordHashEmbedder
 

@@ -22,7 +22,7 @@ from crewai import Agent, Process, Task
 from crewai_persistent_memory import Crew, ExternalMemory, PersistentMemory, open_store, use_scope
 from crewai_persistent_memory.adapters.version import installed
 
-from ..conftest import OpenStore
+from ..fixtures import OpenStore
 from ..support.crews import ScriptedLLM, final, memories_in, one_agent_crew
 from ..support.memories import ForeignStorage, no_local_vectors, told
 from ..support.programs import run_program
