@@ -1,0 +1,238 @@
+"""The best passages of the best entries, and what stands around them, in at most so many characters.
+
+A short text is shown whole or not at all. Of a long one, the passages are shown that have the words of the query, and
+the passages beside them; ``[…]`` stands for what is left out. If a text has none of the words (it was found by its
+meaning), its beginning is shown.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
+from typing import Final
+
+from ..text.passages import Passage, is_one_passage, passages_of
+from .words import QueryWords
+
+OMISSION: Final = "[…]"
+
+OWN: Final = 0.2
+"""The part of an entry's worth that a passage has without any word of the query."""
+
+BESIDE: Final = 0.6
+"""The worth of a passage beside a chosen one, as a part of the worth of that one."""
+
+LEAST_CUT: Final = 80
+"""Characters. A passage is not cut to fewer."""
+
+_BLOCK: Final = 700
+_MOST_SCANNED: Final = 1_500_000
+"""Characters that are looked through for words: 1 ms for 250,000. Of the texts after that, the beginning."""
+
+_MOST_SPLIT: Final = 30_000
+"""Characters that are split into passages: 1 ms for 30,000."""
+
+_LEAST_AROUND: Final = 400
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A text that may be shown.
+
+    Attributes:
+        text: the text.
+        worth: more than 0; how much it matters, compared with the others.
+        around: the number of characters that are shown with it.
+    """
+
+    text: str
+    worth: float
+    around: int = 0
+
+
+def fitted(candidates: Sequence[Candidate], query: str, budget: int) -> list[str | None]:
+    """What is shown of each text; ``None`` for nothing.
+
+    Args:
+        candidates: the texts, best first.
+        query: what is asked.
+        budget: the largest sum of the lengths of all shown texts, and of what is shown with them.
+    """
+    texts = [_Shown(each) for each in candidates]
+    queue = [(-each.worth, at, 0) for at, each in enumerate(candidates)]
+    if not all(is_one_passage(each.text) for each in candidates):
+        queue = _of_passages(texts, query, budget)
+        heapify(queue)
+    left = budget
+    while queue and left > 0:
+        worth, at, number = heappop(queue)
+        shown = texts[at]
+        price = shown.price_with(number)
+        if price is None:
+            continue
+        if price > left:
+            if left == budget and left - shown.candidate.around >= LEAST_CUT:
+                shown.cut(number, left - shown.candidate.around)
+                break
+            continue
+        left -= price
+        shown.choose(number)
+        for beside in (number - 1, number + 1):
+            if 0 <= beside < len(shown.passages) and not shown.is_chosen(beside):
+                heappush(queue, (worth * BESIDE, at, beside))
+    return [each.text for each in texts]
+
+
+@dataclass
+class _Shown:
+    """A text, and what is chosen of it."""
+
+    candidate: Candidate
+    passages: Sequence[Passage] = ()
+    chosen: list[int] = field(default_factory=list)
+    length: int = 0
+    text: str | None = None
+
+    def __post_init__(self) -> None:
+        if is_one_passage(self.candidate.text):
+            self.passages = (Passage(0, len(self.candidate.text)),)
+
+    def is_chosen(self, number: int) -> bool:
+        return number in self.chosen
+
+    def price_with(self, number: int) -> int | None:
+        """The number of characters that one more passage costs; ``None`` if it is chosen."""
+        if number in self.chosen:
+            return None
+        length = sum(map(len, self._parts(sorted([*self.chosen, number]))))
+        return length - self.length + (0 if self.chosen else self.candidate.around)
+
+    def choose(self, number: int) -> None:
+        self.chosen = sorted([*self.chosen, number])
+        self.text = "".join(self._parts(self.chosen))
+        self.length = len(self.text)
+
+    def cut(self, number: int, room: int) -> None:
+        """Show the beginning of one passage alone."""
+        whole, passage = self.candidate.text, self.passages[number]
+        before = f"{OMISSION} " if _says(whole, 0, passage.start) else ""
+        end = passage.start + room - len(before) - len(OMISSION) - 1
+        blank = whole.rfind(" ", passage.start + (end - passage.start) // 2, end)
+        self.text = f"{before}{whole[passage.start : end if blank < 0 else blank]} {OMISSION}"
+
+    def _parts(self, chosen: Sequence[int]) -> Iterator[str]:
+        whole, end = self.candidate.text, 0
+        for number in chosen:
+            passage = self.passages[number]
+            if _says(whole, end, passage.start):
+                yield f" {OMISSION} " if end else f"{OMISSION} "
+            elif end:
+                gap = whole[end : passage.start]
+                yield gap if len(gap) <= 2 else "\n\n" if "\n" in gap else " "
+            elif len(self.passages) == 1:
+                yield whole[: passage.start]
+            yield whole[passage.start : passage.end]
+            end = passage.end
+        if _says(whole, end, len(whole)):
+            yield f" {OMISSION}"
+
+
+def _says(text: str, start: int, end: int) -> bool:
+    """Whether there is more than blanks in a part of a text."""
+    return end - start > 1_000 or bool(text[start:end].strip())
+
+
+def _of_passages(texts: Sequence[_Shown], query: str, budget: int) -> list[tuple[float, int, int]]:
+    """Split the long texts where they have the words of the query.
+
+    Returns:
+        Every passage, as its negative worth, the number of its text, and its number in it.
+    """
+    words = QueryWords(query)
+    blocks = _Blocks(words)
+    for at, shown in enumerate(texts):
+        blocks.scan(at, shown.candidate.text)
+    for at, places in blocks.best([each.candidate.worth for each in texts]).items():
+        if not texts[at].passages:
+            around = min(budget, max(_LEAST_AROUND, _MOST_SPLIT // (2 * blocks.taken)))
+            texts[at].passages = list(_split(texts[at].candidate.text, places, around))
+    queue: list[tuple[float, int, int]] = []
+    for at, shown in enumerate(texts):
+        whole, worth = shown.candidate.text, shown.candidate.worth
+        for number, (start, end) in enumerate(shown.passages):
+            match = blocks.match(words.found_in(whole[start:end]))
+            if match or number == 0:
+                queue.append((-worth * (OWN + (1 - OWN) * match), at, number))
+    return queue
+
+
+class _Blocks:
+    """Parts of texts of equal length, and which words of the query each has."""
+
+    def __init__(self, words: QueryWords) -> None:
+        self._words = words
+        self._left = _MOST_SCANNED
+        self._found: list[tuple[int, int, list[int]]] = []
+        self._holding = [0] * len(words)
+        self._rarity: list[float] = []
+        self.taken = 0
+
+    def scan(self, number: int, text: str) -> None:
+        length = min(len(text), max(self._left, 2 * _BLOCK))
+        self._left -= length
+        for start in range(0, length, _BLOCK):
+            found = self._words.roughly_in(text[start : start + _BLOCK])
+            for word in found:
+                self._holding[word] += 1
+            self._found.append((number, start, found))
+
+    def best(self, worths: Sequence[float]) -> dict[int, list[int]]:
+        """Where the best blocks begin, by the numbers of their texts."""
+        count = len(self._found)
+        self._rarity = [math.log(1 + (count - held + 0.5) / (held + 0.5)) if held else 0.0 for held in self._holding]
+        ranked = sorted(
+            (
+                (-worths[number] * (OWN * (start == 0) + (1 - OWN) * self.match(found)), number, start)
+                for number, start, found in self._found
+                if found or start == 0
+            )
+        )
+        places: dict[int, list[int]] = {}
+        for _, number, start in ranked[: _MOST_SPLIT // (_BLOCK + 2 * _LEAST_AROUND)]:
+            places.setdefault(number, []).append(start)
+            self.taken += 1
+        return places
+
+    def match(self, found: Sequence[int]) -> float:
+        """How well these words match the query, 0…1: by how rare they are."""
+        total = sum(self._rarity)
+        return sum(self._rarity[word] for word in found) / total if total else 0.0
+
+
+def _split(text: str, places: list[int], around: int) -> Iterator[Passage]:
+    """The passages of a text around these places."""
+    end = 0
+    windows: list[tuple[int, int]] = []
+    for place in sorted(places):
+        start, end = max(0, place - around), min(len(text), place + _BLOCK + around)
+        if windows and start <= windows[-1][1]:
+            windows[-1] = (windows[-1][0], end)
+        else:
+            windows.append((start, end))
+    for start, end in windows:
+        start, end = _at_a_boundary(text, start), _at_a_boundary(text, end)
+        for passage in passages_of(text[start:end]):
+            yield Passage(start + passage.start, start + passage.end)
+
+
+def _at_a_boundary(text: str, at: int) -> int:
+    """The end of the line, the sentence or the word before a place; the place itself if there is none near it."""
+    if at in (0, len(text)):
+        return at
+    for mark in ("\n", ". ", " "):
+        found = text.rfind(mark, at - _LEAST_AROUND // 2, at)
+        if found >= 0:
+            return found + len(mark)
+    return at

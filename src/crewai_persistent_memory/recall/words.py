@@ -1,0 +1,92 @@
+"""Which words of a query a passage has: cheap enough for every passage of every entry that a search found.
+
+It is done here, on the entries that were found, and asks no engine. Words are compared in lower case and without
+accents. Of a long word only the beginning counts, in place of a stemmer.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final
+
+from ..text.words import for_query
+
+MOST_WORDS: Final = 32
+"""Words of a query that are looked for. Of a longer query, those at its beginning and at its end."""
+
+_MOST_QUERY: Final = 8_000
+_STEM: Final = 6
+_WHOLE: Final = 3
+"""Letters. A word of so few is compared whole."""
+
+_WORD: Final = re.compile(r"[^\W_]+")
+_BETWEEN: Final = re.compile(r"[\W_]+")
+_ACCENTS: Final = re.compile("[\u0300-\u036f]+")
+_PUNCTUATION: Final = {code: " " for code in range(128) if not chr(code).isalnum()}
+
+_COMMON: Final = """
+    a about after all also am an and any are as at be because been before being but by can could did do does doing done
+    down each else for from get give go had has have having he her here hers him his how i if in into is it its just let
+    many may me might more most much must my no not now of off on one only or other our out over please said say says
+    she should so some such than that the their them then there these they this those to too under until up us very was
+    we were what when where which while who whom whose why will with would you your yours
+"""
+_STOP_WORDS: Final = frozenset(_COMMON.split())
+
+
+class QueryWords:
+    """The words of a query that say something.
+
+    Args:
+        query: what is asked.
+    """
+
+    def __init__(self, query: str) -> None:
+        if len(query) > _MOST_QUERY:
+            query = f"{query[: _MOST_QUERY // 2]} {query[-_MOST_QUERY // 2 :]}"
+        words = _telling(_plain(query))
+        self.terms = tuple(map(_term, words))
+        forms = {word[:_STEM]: at for at, word in enumerate(words)}
+        if not query.isascii():
+            # As they are written, with accents: a long text is looked through without a normal form.
+            forms |= {word[:_STEM]: at for at, word in enumerate(_telling(query.lower())) if at < len(words)}
+        self._forms = tuple(forms.items())
+
+    def __len__(self) -> int:
+        return len(self.terms)
+
+    def found_in(self, passage: str) -> list[int]:
+        """The numbers of the words that the passage has."""
+        index = f" {_plain(passage)} "
+        return [at for at, term in enumerate(self.terms) if term in index]
+
+    def roughly_in(self, passage: str) -> list[int]:
+        """The same, in a fifth of the time where the passage is not ASCII, and with words inside of words."""
+        if passage.isascii():
+            return self.found_in(passage)
+        low = passage.lower()
+        return list({at: at for form, at in self._forms if form in low})
+
+
+def _telling(query: str) -> list[str]:
+    """The words of a query that say something, each once."""
+    words = list(dict.fromkeys(_WORD.findall(for_query(query))))
+    telling = [word for word in words if word not in _STOP_WORDS and (len(word) > 1 or not word.isascii())] or words
+    if len(telling) > MOST_WORDS:
+        telling = telling[: MOST_WORDS // 2] + telling[-MOST_WORDS // 2 :]
+    return telling
+
+
+def _term(word: str) -> str:
+    """A word as it stands in a text with one blank between words."""
+    if not word.isascii() and for_query(word) != word:
+        return word  # a group of characters, of a script without blanks
+    return f" {word} " if len(word) <= _WHOLE else f" {word[:_STEM]}"
+
+
+def _plain(text: str) -> str:
+    """A text in lower case, without accents, with one or more blanks between words."""
+    if text.isascii():
+        return text.lower().translate(_PUNCTUATION)
+    return _BETWEEN.sub(" ", _ACCENTS.sub("", unicodedata.normalize("NFKD", text)).lower())
