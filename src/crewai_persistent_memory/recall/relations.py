@@ -1,0 +1,132 @@
+"""Which words of a statement tell its relation ("lives in", "costs"), and which tell that something has changed.
+
+The lists are small on purpose. A relation that has no list is found by the words that two statements share.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+_RELATIONS: Final = {
+    "home": """live lives lived living reside resides resided residing resident move moves moved moving relocate
+        relocates relocated relocating settle settled home house address apartment flat based base residence emigrated
+        wohnt wohne wohnen wohnte lebt lebe leben lebte zieht ziehe zog gezogen umgezogen umzug adresse anschrift
+        wohnort wohnung zuhause""",
+    "work": """work works worked working job employ employed employer employs company hired hires joined joins join
+        joining career profession occupation position works started working arbeitet arbeite arbeiten arbeitete
+        arbeitgeber firma stelle beruf angestellt""",
+    "chief": """manager manages managed boss report reports reporting supervisor supervises leads lead leader led head
+        heads chef chefin vorgesetzte vorgesetzter leitet leiterin leiter berichtet""",
+    "owner": """owner owns owned own responsible responsibility charge handle handles handling handled maintain
+        maintains maintainer maintained assigned assignee takes taking took over contact runs looks verantwortlich
+        zuständig übernimmt übernommen besitzer besitzerin ansprechpartner ansprechpartnerin betreut gehört""",
+    "price": """price prices priced cost costs costing fee fees rate charge charges pay pays paying amount eur usd euro
+        euros dollar dollars preis preise kostet kosten gebühr""",
+    "date": """deadline due date when schedule scheduled rescheduled postponed delayed brought moved shifted
+        pushed appointment start starts starting begin begins launch launches release
+        released releases planned termin frist fällig verschoben verlegt vorgezogen abgabe beginnt findet statt
+        stattfindet""",
+    "phone": """phone number telephone mobile cell reach reached call called dial telefon telefonnummer nummer handy
+        handynummer rufnummer erreichbar erreicht erreiche""",
+    "mail": "email mail mails mailbox inbox address e-mail mailadresse",
+    "liking": """favourite favorite prefer prefers preferred preference likes like liked best love loves loved
+        fond enjoys enjoy rather bevorzugt mag mögen lieber liebsten liebste lieblings""",
+    "food": """vegetarian vegan eats eat eating diet meat pescatarian omnivore food drinks drink drinking coffee tea
+        isst essen trinkt trinken vegetarier vegetarierin veganer veganerin fleisch ernährt""",
+    "state": """status state phase stage progress open closed done finished complete completed blocked approved
+        rejected cancelled canceled active paused resolved broken fixed stand zustand offen geschlossen erledigt fertig
+        abgeschlossen genehmigt abgelehnt abgesagt""",
+    "car": "drive drives drove driving car vehicle fährt fahren auto wagen commute commutes rides cycles",
+    "family": """married single engaged divorced partner wife husband girlfriend boyfriend dating spouse separated
+        verheiratet ledig verlobt geschieden getrennt partnerin""",
+    "tool": """use uses used using tool version stack database runs hosted host hosting editor framework
+        language nutzt nutzen verwendet benutzt läuft setzt""",
+    "name": "name named called renamed rename title goes known heißt genannt nennt umbenannt",
+    "place": """where located location kept keep keeps stored store key keys parked lies sits held hold
+        venue room office desk floor seat sits liegt steht befindet aufbewahrt zimmer büro raum platz
+        sitzt""",
+    "secret": "password passcode code pin wifi passwort kennwort code",
+    "size": "team size headcount members employees people many count number seats anzahl mitarbeiter größe",
+    "study": "study studies studied studying major majors university school degree studiert studium hochschule uni",
+    "goal": "goal plan plans planning wants intends aim aims training target ziel plant will möchte",
+}
+
+_CHANGES: Final = """
+    now nowadays currently today anymore longer instead switch switched switches switching change changed changes
+    changing moved moves move relocated replaced replaces replace newly renamed became become becomes since recently
+    lately meanwhile updated update raised lowered increased decreased reduced dropped rose grew upgraded downgraded
+    migrated transferred transfers promoted postponed rescheduled brought pushed shifted delayed extended cut corrected
+    correction actually stopped stops quit gave given started starts begun takes took taken over handed swapped
+    traded sold bought left returned finally later henceforth onwards effective latest revised revision
+    turned converted went anew formerly previously former ex used latter
+    jetzt nun inzwischen mittlerweile mehr statt stattdessen seit neuerdings gewechselt
+    wechselt wechselte geändert ändert umgezogen gezogen verschoben verlegt ersetzt ab aktuell künftig zukünftig
+    umgestiegen steigt geworden wurde wurden gestiegen gesunken erhöht gesenkt übernimmt übernommen verkauft aufgehört
+    nachfolger nachfolgerin umbenannt aktualisiert doch wieder
+"""
+CHANGES: Final = frozenset(_CHANGES.split())
+"""Words of a statement that takes the place of an earlier one."""
+
+_ADDS: Final = "also too additionally besides moreover well both auch außerdem zusätzlich ebenfalls weitere"
+ADDS: Final = frozenset(_ADDS.split())
+"""Words of a statement that stands beside an earlier one."""
+
+_BEST: Final = "favourite favorite prefer prefers preferred best rather lieber liebsten liebste bevorzugt"
+BEST: Final = frozenset(_BEST.split())
+"""Words of a liking of which there is one."""
+
+_MANY: Final = """
+    like likes love loves enjoy enjoys visited visits visit speaks speak plays play knows know read reads watched
+    watches met meets bought has have owns mag liebt spricht spielt kennt besucht hat las gelesen went travelled
+    traveled
+    attended said told asked saw ate cooked
+"""
+MANY: Final = frozenset(_MANY.split())
+"""Verbs that hold of many things at once: who likes tea may like coffee."""
+
+_UNITS: Final = "euro euros dollars eur usd month year week day hours people percent items jahr monat woche tag"
+UNITS: Final = frozenset(_UNITS.split())
+"""Words that two statements have in common because both have a number."""
+
+_OTHERS: Final = """
+    brother sister mother father mum mom dad parents son daughter child children kids wife husband partner friend
+    girlfriend boyfriend uncle aunt cousin nephew niece grandmother grandfather grandma grandpa neighbour neighbor
+    colleague roommate flatmate assistant boss manager dog cat boyfriend twin fiancé fiancée ex
+    bruder schwester mutter vater eltern sohn tochter kind kinder frau mann partnerin freund freundin onkel tante
+    cousine neffe nichte oma opa großmutter großvater nachbar nachbarin kollege kollegin hund katze
+"""
+OTHERS: Final = frozenset(_OTHERS.split())
+"""Persons that are named by another one: where Anna's brother lives is not where Anna lives."""
+
+_SELF: Final = """
+    i me my mine myself i'm i've i'd user user's guest guest's customer customer's ich mir mich mein meine meinen meiner
+"""
+SELF: Final = frozenset(_SELF.split())
+"""Words for the one whose memory it is."""
+
+_STOP: Final = """
+    a an the and or but of in on at to for from with by about into onto as is are was were be been being am do does did
+    has have had having it its it's he she they them his her their him we us our you your this that these those there
+    here what which who whom whose where when why how much many can could will would shall should may might must not no
+    yes so if then than too very just please tell me i my mine i'm any some all one still yet only up out off own it
+    s t re ve ll d m let know also get got
+    der die das den dem des ein eine einen einem einer und oder aber von im in am an auf zu zum zur für mit bei aus nach
+    über um als ist sind war waren sein seine seiner seinen ihr ihre ihrem ihren er sie es wir ihr man was wer wen
+    wem wo
+    wohin woher wann warum wie viel welche welcher welches welchen nicht kein keine hat haben hatte wird werden dass ob
+    ich mein meine du dein deine bitte noch nur so denn mal gerade
+"""
+STOP: Final = frozenset(_STOP.split())
+"""Words that tell nothing about the subject or the relation."""
+
+
+def _by_word() -> dict[str, frozenset[str]]:
+    relations: dict[str, set[str]] = {}
+    for name, words in _RELATIONS.items():
+        for word in words.split():
+            relations.setdefault(word, set()).add(name)
+    return {word: frozenset(names) for word, names in relations.items()}
+
+
+RELATIONS: Final = _by_word()
+"""The relations that a word may tell."""

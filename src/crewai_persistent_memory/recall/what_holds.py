@@ -1,0 +1,223 @@
+"""Of entries that say the same of the same subject with another value, the newest comes first.
+
+"Anna lives in Rome", and later "Anna moved to Paris": asked where Anna lives, the later one goes to the place of the
+earlier one. Nothing is left out, and an entry that no newer one contradicts keeps its place among the others.
+
+There is no model in it. Two statements are taken as two values of one thing if
+
+- both are about the subject of the question: a name in it, or the one whose memory it is;
+- both are about its relation: they have its words, or words of the same relation (:mod:`.relations`); or the newer one
+  says that something has changed, or names the older value;
+- and neither says that it stands beside the other ("also").
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from functools import cached_property
+from typing import Final
+
+from .found import Found
+from .relations import ADDS, BEST, CHANGES, MANY, OTHERS, RELATIONS, SELF, STOP, UNITS
+
+MOST_COMPARED: Final = 40
+"""The best entries that are compared with each other."""
+
+MOST_BEFORE: Final = 3
+"""How many newer entries go before one entry. More of them are a list, and not a value that changes."""
+
+LONGEST: Final = 400
+"""Characters. Of a longer text, the sentences are compared that have the words of the question."""
+
+_MOST_SENTENCES: Final = 3
+_MOST_TEXT: Final = 20_000
+_SAME_TIME: Final = timedelta(seconds=1)
+
+_WORD: Final = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*")
+_SENTENCE: Final = re.compile(r"(?<=[.!?])\s+|\n+")
+_ENDINGS: Final = ((("ies", "s"), 3), (("ing", "en", "er", "ed"), 3), (("e", "y", "t", "n"), 4), (("e",), 3))
+_CHANGES: Final = re.compile(
+    r"\b(?:these days|no longer|not any ?more|as of|from (?:now|today|tomorrow|next)|up to|down to|anstelle von"
+    r"|ab sofort)\b",
+    re.IGNORECASE,
+)
+_CLOSES_NAME: Final = re.compile(r"['’](?:s)?$")
+
+
+def newest_first(found: Sequence[Found], query: str) -> list[Found]:
+    """The entries, each that a newer one contradicts behind that one.
+
+    Args:
+        found: the entries, best first.
+        query: what was asked.
+    """
+    compared = found[:MOST_COMPARED]
+    asked = _Question(query)
+    statements = [asked.statement_of(each.entry.content) for each in compared]
+    order: list[int] = []
+    placed: set[int] = set()
+    for at, each in enumerate(compared):
+        if at in placed:
+            continue
+        newer = []
+        for later in range(at + 1, len(compared)):
+            if later in placed or compared[later].entry.created_at - each.entry.created_at < _SAME_TIME:
+                continue
+            if strength := asked.replaces(statements[at], statements[later]):
+                newer.append((strength, later))
+        newer.sort(key=lambda one: (one[0], compared[one[1]].entry.created_at), reverse=True)
+        first = sorted(
+            (later for _, later in newer[:MOST_BEFORE]), key=lambda one: compared[one].entry.created_at, reverse=True
+        )
+        order += [*first, at]
+        placed.update(first, (at,))
+    return [compared[at] for at in order] + list(found[MOST_COMPARED:])
+
+
+class _Statement:
+    """The words of an entry that matter for a question."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.words = [_plain(word) for word in _WORD.findall(text)]
+        self.set = frozenset(self.words)
+        self.names = _names(text)
+
+    @cached_property
+    def stems(self) -> frozenset[str]:
+        """The words that tell something, without their endings."""
+        return frozenset(_stem(word) for word in self.set if word not in STOP)
+
+    @cached_property
+    def relations(self) -> frozenset[str]:
+        return _relations(self.set)
+
+    @cached_property
+    def is_about_itself(self) -> bool:
+        return not self.set.isdisjoint(SELF)
+
+    @cached_property
+    def changes(self) -> bool:
+        return not self.set.isdisjoint(CHANGES) or bool(_CHANGES.search(self.text))
+
+    def values(self, subject: Collection[str]) -> tuple[bool, bool]:
+        """Whether it has a name that is not its subject, and whether it has a number."""
+        return (
+            any(not name[0].isdigit() and _stem(name) not in subject for name in self.names),
+            any(character.isdigit() for word in self.set for character in word),
+        )
+
+    @cached_property
+    def others(self) -> frozenset[str]:
+        """The persons in it that are named by another one: "brother" in "Anna's brother"."""
+        return self.set & OTHERS
+
+
+class _Question:
+    def __init__(self, query: str) -> None:
+        self._whole = _Statement(query)
+        words = self._whole.words
+        self._names = {name for name in self._whole.names if name != (words[0] if words else "")}
+        self._stems = self._whole.stems
+        self._relations = self._whole.relations
+        self._name_stems = {_stem(name) for name in self._names}
+
+    def statement_of(self, text: str) -> _Statement:
+        if len(text) > LONGEST:
+            text = self._telling(text[:_MOST_TEXT])
+        return _Statement(text)
+
+    def _telling(self, text: str) -> str:
+        """The sentences of a long text that have most words of the question, in their order."""
+        sentences = [part for part in _SENTENCE.split(text) if part]
+        scored = []
+        for at, sentence in enumerate(sentences):
+            stems = {_stem(_plain(word)) for word in _WORD.findall(sentence)}
+            if common := len(stems & self._stems):
+                scored.append((-common, at))
+        return " ".join(sentences[at][:LONGEST] for at in sorted(at for _, at in sorted(scored)[:_MOST_SENTENCES]))
+
+    def replaces(self, older: _Statement, newer: _Statement) -> int:
+        """How surely the newer statement takes the place of the older one; 0: it does not."""
+        if older.stems == newer.stems or not newer.set.isdisjoint(ADDS):
+            return 0
+        subject = self._subject(older, newer)
+        if subject is None or self._is_of_another(older, newer, subject):
+            return 0
+        told = self._stems - subject
+        # Several words of the question in both tell more than the subject: "the budget of the team".
+        alike = len(self._stems & older.stems & newer.stems) > 1
+        of_words = alike or bool(told & older.stems), alike or bool(told & newer.stems)
+        relations = older.relations & newer.relations
+        shared = {word for word in older.set & newer.set if word not in STOP and _stem(word) not in subject}
+        is_single = newer.changes or shared.isdisjoint(MANY) or not newer.set.isdisjoint(BEST)
+        has_value = self._has_such_a_value(older, newer, subject)
+        if all(of_words) or (has_value and (self._relations & relations or (any(of_words) and relations))):
+            return 3 if is_single and not self._is_left_out(older, newer) else 0
+        is_asked = of_words[0] or not self._relations.isdisjoint(older.relations)
+        named = {_stem(word) for word in shared if word not in MANY and word not in UNITS} - self._stems
+        if (named and (newer.changes or is_asked)) and has_value:
+            return 2
+        if newer.changes and is_asked and has_value:
+            is_other = newer.relations and newer.relations.isdisjoint(self._relations | older.relations)
+            return 0 if is_other else 2
+        is_open = self._stems == subject
+        return 1 if is_open and is_single and (relations or shared) else 0
+
+    def _is_left_out(self, older: _Statement, newer: _Statement) -> bool:
+        """Whether the newer statement lacks the relation that is asked about, and says nothing of a change."""
+        asked = self._relations & older.relations
+        return bool(asked) and not newer.changes and asked.isdisjoint(newer.relations)
+
+    def _is_of_another(self, older: _Statement, newer: _Statement, subject: Collection[str]) -> bool:
+        """Whether one of the two is about somebody whom the subject has: "Anna's brother"."""
+        return any(
+            word not in self._whole.set
+            and _stem(word) not in subject
+            and self._relations.isdisjoint(RELATIONS.get(word, ()))
+            for word in older.others ^ newer.others
+        )
+
+    def _has_such_a_value(self, older: _Statement, newer: _Statement, subject: Collection[str]) -> bool:
+        """Whether the newer statement has a name where the older one has one, and a number where that has one."""
+        known = {*subject, *self._stems}
+        return all(it for had, it in zip(older.values(known), newer.values(known), strict=True) if had)
+
+    def _subject(self, older: _Statement, newer: _Statement) -> set[str] | None:
+        """The stems of the subject that the question and both statements have; ``None`` if there is none."""
+        common = self._name_stems & older.stems & newer.stems
+        if common:
+            return common
+        own = (self._whole.is_about_itself, older.is_about_itself, newer.is_about_itself)
+        if all(own) or (all(own[1:]) and not self._names):
+            return set()
+        if self._names and any(name in older.stems or name in newer.stems for name in self._name_stems):
+            return None
+        common = self._stems & older.stems & newer.stems
+        return common or None
+
+
+def _relations(words: frozenset[str]) -> frozenset[str]:
+    return frozenset(name for word in words if word in RELATIONS for name in RELATIONS[word])
+
+
+def _names(text: str) -> list[str]:
+    return [_plain(word) for word in _WORD.findall(text) if word[0].isupper() or word[0].isdigit()]
+
+
+def _plain(word: str) -> str:
+    return _CLOSES_NAME.sub("", word.lower())
+
+
+def _stem(word: str) -> str:
+    """A word without its endings, cheaply; two forms of one word mostly have the same."""
+    for endings, least in _ENDINGS:
+        for ending in endings:
+            if word.endswith(ending) and len(word) - len(ending) >= least:
+                word = word[: -len(ending)]
+                break
+    if len(word) > 3 and word[-1] == word[-2]:
+        word = word[:-1]
+    return word[:9]
