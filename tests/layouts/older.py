@@ -1,5 +1,5 @@
 """Stores of layout 1, of any size: made by its own code where a checkout of that is given, else by taking away what
-layout 2 added.
+later layouts added.
 
 ``LAYOUT_1_CODE=/tmp/before/src`` names the folder ``src`` of a checkout of commit 2b08bca.
 """
@@ -25,8 +25,8 @@ from crewai_persistent_memory.backends.qdrant.server.bootstrap import DESCRIPTOR
 from ..support.qdrant_server import QdrantServer
 
 CODE = os.environ.get("LAYOUT_1_CODE")
-ADDED = ("expires_at", "position")
-"""The keys and indexes of layout 2."""
+ADDED = ("expires_at", "position", "context", "scope")
+"""The keys and indexes of the later layouts."""
 
 MAKE = """
 import json, sys
@@ -79,6 +79,7 @@ def take_away_embedded(folder: Path) -> None:
     (folder / SEAL).unlink()
     descriptor = json.loads((folder / "store.json").read_text())
     del descriptor["layout"]
+    descriptor["schema_version"] = 1
     (folder / "store.json").write_text(json.dumps(descriptor))
 
 

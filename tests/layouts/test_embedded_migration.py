@@ -1,4 +1,4 @@
-"""The migration of an embedded store: killed at any moment, with a full disk, and after an older version was there.
+"""The migration of an embedded store: killed at any moment, with a full disk, and with an entry that is damaged.
 
 ``MIGRATION_KILLS=20 MIGRATION_ENTRIES=10000`` is the large form: that many kills, at random times, of so many entries.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -17,14 +18,14 @@ from collections import namedtuple
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from crewai_persistent_memory import SchemaVersionError, StoreFullError, open_store
-from crewai_persistent_memory.backends.qdrant import migrations
+from crewai_persistent_memory import QdrantStorageBackend, SchemaVersionError, StoreFullError, open_store, use_scope
 from crewai_persistent_memory.backends.qdrant.manifest import LAYOUT, Descriptor
 from crewai_persistent_memory.backends.qdrant.schema import position_at
+
+from crewai.memory.types import MemoryRecord  # isort: skip (after ours: no telemetry)
 
 from . import older
 from .test_layouts import look_into
@@ -166,27 +167,21 @@ def test_killed_at_random_times(old: Path, tmp_path: Path, migrating: Migrating)
     print(f"{killed} kills in the migration, {late} after it: nothing is lost")
 
 
-def test_an_older_version_was_there_afterwards(old: Path, tmp_path: Path) -> None:
-    """It drops the layout from the descriptor, and saves entries without a position."""
+def test_a_store_that_says_less_than_it_has(old: Path, tmp_path: Path) -> None:
+    """As after a crash just before the descriptor is written."""
     path = copy_of(old, tmp_path / "store")
     assert_whole(path)
     older.take_away_embedded(path)
     assert "layout" not in json.loads((path / "store.json").read_text())
     assert_whole(path)
-    # One that leaves the descriptor alone.
-    layout = (path / "store.json").read_bytes()
-    older.take_away_embedded(path)
-    (path / "store.json").write_bytes(layout)
-    assert_whole(path)
 
 
-def test_an_older_version_opens_a_migrated_store(old: Path, tmp_path: Path) -> None:
-    """It reads these keys of the descriptor, and refuses a schema version above 1."""
+def test_an_older_version_refuses_a_migrated_store(old: Path, tmp_path: Path) -> None:
+    """It refuses a schema version above its own. Otherwise it would fail at the vectors."""
     path = copy_of(old, tmp_path / "store")
     assert_whole(path)
     descriptor = json.loads((path / "store.json").read_text())
-    assert (descriptor["format"], descriptor["schema_version"]) == ("crewai-persistent-memory", 1)
-    assert descriptor.keys() >= {"vectors", "dimensions", "fingerprint", "language"}
+    assert (descriptor["format"], descriptor["schema_version"]) == ("crewai-persistent-memory", 3)
 
 
 @pytest.mark.skipif(older.CODE is None, reason="LAYOUT_1_CODE names the code of the older version")
@@ -194,24 +189,20 @@ def test_the_older_version_itself(old: Path, tmp_path: Path) -> None:
     path = copy_of(old, tmp_path / "store")
     assert_whole(path)
     program = (
-        "import sys; from crewai_persistent_memory import open_store\n"
-        "with open_store(path=sys.argv[1], user_id='john', embedder=None) as store:\n"
-        "    store.delete('0'); store.add('by the older version', id='added'); store.update('1', content='changed')\n"
-        "    print(store.count())"
+        "import sys; from crewai_persistent_memory import SchemaVersionError, open_store\n"
+        "try: open_store(path=sys.argv[1], user_id='john', embedder=None)\n"
+        "except SchemaVersionError as error: print(error)"
     )
     environment = {**os.environ, "PYTHONPATH": str(older.CODE)}
     done = subprocess.run([sys.executable, "-c", program, str(path)], env=environment, capture_output=True, text=True)
-    assert done.stdout.split() == [str(ENTRIES)], done.stderr
-    with open_store(path=path, user_id="john", embedder=None) as store:
-        assert store.count() == ENTRIES
-        assert store.search("changed")[0].id == "1"
-        assert store.health()["lost"] is None
-    assert all("position" in payload for payload in look_into(path))
+    assert "upgrade crewai-persistent-memory" in done.stdout, done.stderr
+    assert_whole(path)
 
 
 def test_a_newer_layout_that_this_code_may_use(old: Path, tmp_path: Path) -> None:
     """It stays what it is, though this code does not know it; and one that it may not use is refused."""
     path = copy_of(old, tmp_path / "store")
+    assert_whole(path)
     descriptor = json.loads((path / "store.json").read_text())
     newer = {**descriptor, "layout": LAYOUT + 5, "schema_version": LAYOUT}
     (path / "store.json").write_text(json.dumps(newer))
@@ -232,19 +223,7 @@ class TestFullDisk:
         monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 10**9, 0))
         return copy_of(old, tmp_path / "store")
 
-    def test_it_is_migrated_when_there_is_room(
-        self, path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        with open_store(path=path, user_id="john", embedder=None) as store:
-            assert store.count() == ENTRIES
-            assert store.health()["layout"] == 1
-        assert "stays at layout 1 until there is room" in caplog.text
-        monkeypatch.undo()
-        assert_whole(path)
-
-    def test_a_migration_that_cannot_wait_is_refused(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        needed = tuple(migrations.Migration(step.layout, step.what, step.fills) for step in migrations.MIGRATIONS)
-        monkeypatch.setattr(migrations, "MIGRATIONS", needed)
+    def test_it_is_migrated_when_there_is_room(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(StoreFullError, match="Make room"):
             open_store(path=path, user_id="john", embedder=None)
         monkeypatch.undo()
@@ -252,19 +231,35 @@ class TestFullDisk:
 
 
 def test_an_entry_that_cannot_be_read_does_not_stop_it(
-    old: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    old: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from crewai_persistent_memory.backends.qdrant.embedded import migrate
-
     path = copy_of(old, tmp_path / "store")
-    read_one, broken = migrate.read_one, []
-
-    def reading(shard: Any, point: str, *, dense: bool) -> Any:
-        broken[:] = broken or [point]
-        return None if point in broken else read_one(shard, point, dense=dense)
-
-    monkeypatch.setattr(migrate, "read_one", reading)
+    [page] = path.glob("shard/segments/*/payload_storage/page_0.dat")
+    with open(page, "r+b") as file:
+        for found in re.finditer(rb"fact 30 of many", page.read_bytes()):
+            file.seek(found.start() - 60)
+            file.write(b"\xff" * 90)
+    with suppress(FileNotFoundError):
+        (path / "store.seal").unlink()
     with open_store(path=path, user_id="john", embedder=None) as store:
-        assert store.count() == ENTRIES
-    monkeypatch.undo()
-    assert_whole(path)
+        assert store.health()["layout"] == LAYOUT
+        assert store.health()["lost"]["entries"] == ["30"]
+        assert {entry.id for entry in store.list(limit=ENTRIES)} == older.contents(ENTRIES).keys() - {"30"}
+    assert "their ids: 30" in caplog.text
+
+
+def test_the_first_vector_makes_room_for_vectors(tmp_path: Path) -> None:
+    """The engine adds them when it creates a shard. What was saved without a vector is kept."""
+
+    def record(id: str, content: str, embedding: list[float] | None = None) -> MemoryRecord:
+        return MemoryRecord(id=id, content=content, scope="/", embedding=embedding)
+
+    with use_scope(user_id="john"):
+        backend = QdrantStorageBackend(path=tmp_path / "s")
+        backend.save([record("tea", "john likes tea")])
+        backend.save([record("coffee", "john likes coffee", [1.0, 2.0, 2.0])])
+        backend.update(record("tea", "john likes tea", [2.0, 1.0, 2.0]))
+        backend.close()
+        backend = QdrantStorageBackend(path=tmp_path / "s")
+        assert [found.id for found, _ in backend.search([2.0, 1.0, 2.0], limit=2)] == ["tea", "coffee"]
+        backend.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 import qdrant_edge as edge
 
-from crewai_persistent_memory import MemoryEntry, MemoryStore, open_store
+from crewai_persistent_memory import MemoryEntry, MemoryStore, Scope, open_store
 from crewai_persistent_memory.backends.qdrant.manifest import LAYOUT
-from crewai_persistent_memory.backends.qdrant.schema import INDEXES, parse_time, position_at
+from crewai_persistent_memory.backends.qdrant.schema import INDEXES, owner_key, parse_time, position_at
 from crewai_persistent_memory.backends.qdrant.server.bootstrap import DESCRIPTOR_ID
+from crewai_persistent_memory.scope import SCOPE_FIELDS
 
 from ..support.calling import until
 from ..support.engines import NEWEST, OLDER
@@ -71,8 +72,7 @@ class TestEmbedded:
                 assert store.health()["lost"] is None
         points = look_into(folder)
         assert len(points) == len(expected(layout, name))
-        for payload in points:
-            assert payload["position"] == position_at(parse_time(payload["created_at"]))
+        assert_complete(points)
         with opened() as store:
             use(store)
         with opened() as store:
@@ -95,6 +95,15 @@ def look_into(folder: Path) -> list[dict[str, Any]]:
         return payloads
     finally:
         shard.close()
+
+
+def assert_complete(points: Sequence[Mapping[str, Any]]) -> None:
+    """Every entry has what each layout adds."""
+    for payload in points:
+        # Entries that code of layout 2 saved in one go have positions one after the other.
+        assert payload["position"] - position_at(parse_time(payload["created_at"])) in range(3)
+        owner = Scope.trusted(*(payload.get(name) for name in SCOPE_FIELDS))  # type: ignore[arg-type]
+        assert payload["scope"] == owner_key(owner)
 
 
 class TestServer:
@@ -132,8 +141,7 @@ class TestServer:
         assert payload_schema(server, collection) == set(INDEXES)
         points = all_points(server, collection)
         assert len(points) == len(expected(layout, name))
-        for payload in points:
-            assert payload["position"] == position_at(parse_time(payload["created_at"]))
+        assert_complete(points)
         with opened() as store:
             use(store)
 

@@ -51,6 +51,11 @@ def is_derived(name: str) -> bool:
     return any(part in _DERIVED for part in Path(name).parts)
 
 
+def _is_large(name: str) -> bool:
+    """Whether it is one of the files with texts or vectors, which are most of a store."""
+    return "/page_" in name or ("vector_storage" in name and not name.endswith(".json"))
+
+
 def seal(directory: StoreDirectory, deleted: int) -> None:
     """Seal a store whose engine is closed."""
     names = [
@@ -61,8 +66,7 @@ def seal(directory: StoreDirectory, deleted: int) -> None:
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as spare:
         for name in ["store.json", *names]:
-            # Not the texts and vectors, which are most of a store.
-            if not is_derived(name) and "/page_" not in name and "vector_storage" not in name:
+            if not is_derived(name) and not _is_large(name):
                 spare.write(directory.path / name, name)
     directory.write(SPARE, archive.getvalue())
     files = {name: _digest(directory.path / name) for name in [*names, LEDGER]}
