@@ -23,8 +23,8 @@ nox.options.sessions = ["lint", "types", "resolve", "tests", "suite", "crews", "
 nox.options.stop_on_first_error = True
 
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
-"""Those that the package supports. The whole suite runs on each of them in ``.github/workflows``; types are checked and
-dependencies resolved for each of them everywhere."""
+"""Those that the package supports. The whole suite runs on each of them in ``.github/workflows``, where types are
+checked for each; dependencies are resolved for each of them everywhere."""
 
 CONTRACT_OF = {"0.203.2": "test_storage.py", "1.10.1": "test_backend.py"}
 """The first CrewAI with each of its storage contracts; the last ones have the whole suite."""
@@ -109,14 +109,21 @@ def tell_times() -> None:
         sys.stderr.write("\n".join([f"{'session':26}{'time':>10}{'CPU time':>12}", *lines, ""]))
 
 
-def pytest(session: nox.Session, where: str) -> list[str]:
-    """The options of a run that is called ``where``."""
+def pytest(session: nox.Session, where: str, workers: int = 2) -> list[str]:
+    """The options of a run that is called ``where``. Each worker imports CrewAI and starts the servers it needs."""
     told = ["--durations=25", "--durations-min=0.5"]
-    # Most tests wait for a server or a disk: more at a time than there are cores. What shares a cluster stays together.
+    # What shares a cluster stays together.
     free = shutil.disk_usage(MEMORY_DISK).free if MEMORY_DISK.is_dir() else 0
     if free >= ENOUGH:
         session.log(f"temporary files: in memory ({MEMORY_DISK}, {free // 2**30} GiB free)")
-        return [*told, "-n", "3", "--dist", "loadgroup", f"--basetemp={MEMORY_DISK / f'crewai-memory-{where}'}"]
+        return [
+            *told,
+            "-n",
+            f"{workers}",
+            "--dist",
+            "loadgroup",
+            f"--basetemp={MEMORY_DISK / f'crewai-memory-{where}'}",
+        ]
     session.log(f"temporary files: on disk, which takes longer ({MEMORY_DISK} has {free / 2**30:.1f} GiB, not 6)")
     return [*told, "-n", "2", "--dist", "loadgroup"]
 
@@ -131,15 +138,15 @@ def here(session: nox.Session, *command: str) -> None:
     session.run(sys.executable, "-m", *command, external=True, env=COMPILED)
 
 
-def for_each_python(session: nox.Session, *command: str) -> None:
-    """Run a command with ``--python-version`` of each Python, two at a time."""
+def for_each_python(session: nox.Session, pythons: list[str], *command: str) -> None:
+    """Run a command with ``--python-version`` of each of ``pythons``, two at a time."""
 
     def run(python: str) -> subprocess.CompletedProcess[str]:
         whole = [sys.executable, "-m", *command, "--python-version", python]
         return subprocess.run(whole, capture_output=True, text=True)
 
     with ThreadPoolExecutor(2) as pool:
-        for python, done in zip(PYTHONS, pool.map(run, PYTHONS), strict=True):
+        for python, done in zip(pythons, pool.map(run, pythons), strict=True):
             if done.returncode:
                 session.error(f"{' '.join(command)} for Python {python}:\n{done.stdout}{done.stderr}")
             session.log(f"{command[0]} for Python {python}: {(done.stdout.strip() or 'fine').splitlines()[-1]}")
@@ -160,8 +167,11 @@ def lint(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 @timed
 def types(session: nox.Session) -> None:
-    """Strict types of the package, and of its public names as a user writes them, for each Python."""
-    for_each_python(session, "mypy")
+    """Strict types of the package, and of its public names as a user writes them, for the oldest Python and the newest.
+
+    With ``ALL_PYTHONS`` in the environment for those in between as well. Nothing in the package asks for a version.
+    """
+    for_each_python(session, PYTHONS if os.environ.get("ALL_PYTHONS") else [PYTHONS[0], PYTHONS[-1]], "mypy")
 
 
 @nox.session(venv_backend="none")
@@ -170,7 +180,7 @@ def resolve(session: nox.Session) -> None:
     """The dependencies have versions that fit together, and to those of the tests, on each Python."""
     told = ["--quiet", "--constraint", "constraints/newest.txt", "--extra", "test", "--extra", "deployment"]
     for_each_python(
-        session, "uv", "pip", "compile", "pyproject.toml", *told, "--no-header", "--output-file", os.devnull
+        session, PYTHONS, "uv", "pip", "compile", "pyproject.toml", *told, "--no-header", "--output-file", os.devnull
     )
 
 
@@ -178,7 +188,8 @@ def resolve(session: nox.Session) -> None:
 @timed
 def tests(session: nox.Session) -> None:
     """The whole suite on the newest CrewAI."""
-    here(session, "pytest", *pytest(session, "newest"), *session.posargs)
+    # Many of these wait for a server or a disk: more at a time than there are cores.
+    here(session, "pytest", *pytest(session, "newest", workers=3), *session.posargs)
     clean_up("newest")
 
 

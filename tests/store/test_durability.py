@@ -6,7 +6,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -17,10 +16,11 @@ from crewai_persistent_memory import EngineError, PersistentMemoryError, open_st
 from crewai_persistent_memory.backends.qdrant.embedded import flushing as edge_disk
 from crewai_persistent_memory.backends.qdrant.embedded.engine import EmbeddedEngine
 
-from ..support.programs import run_program
+from ..support.programs import run_program, started
+from ..support.qdrant_server import ROOT
 
 WRITER = [sys.executable, "-m", "tests.store.writer"]
-KILLS = 20
+KILLS = int(os.environ.get("KILLS", "10"))
 
 
 def test_nothing_acknowledged_is_lost_by_kill_9(tmp_path: Path) -> None:
@@ -29,14 +29,13 @@ def test_nothing_acknowledged_is_lost_by_kill_9(tmp_path: Path) -> None:
     chance = random.Random(20261121)
     for _ in range(KILLS):
         start = max(acknowledged, default=-1) + 1000
-        child = subprocess.Popen([*WRITER, str(path), "interval", str(start)], stdout=subprocess.PIPE, text=True)
-        assert child.stdout is not None
-        acknowledged.add(int(child.stdout.readline()))  # it writes: from here on any moment is the wrong one
-        killer = threading.Timer(chance.uniform(0, 0.4), child.kill)
-        killer.start()
-        # A line cut short by the kill was never reported as a whole.
-        acknowledged |= {int(line) for line in child.stdout if line.endswith("\n")}
-        assert child.wait() == -signal.SIGKILL
+        with started([*WRITER, str(path), "interval", str(start)], cwd=ROOT) as (child, lines):
+            acknowledged.add(int(next(lines)))  # it writes: from here on any moment is the wrong one
+            killer = threading.Timer(chance.uniform(0, 0.4), child.kill)
+            killer.start()
+            # A line cut short by the kill was never reported as a whole.
+            acknowledged |= {int(line) for line in lines if line.endswith("\n")}
+            assert child.wait().returncode == -signal.SIGKILL
         killer.join()
     with open_store(path=path, user_id="john") as store:
         found = {int(entry.id): entry.content for entry in store.list(limit=10_000_000)}
@@ -119,13 +118,13 @@ def found_in(image: Path) -> set[str]:
 def test_fsync_always_keeps_every_acknowledged_write_over_rotations_of_the_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = "a fact that is long " * 39_000
+    long = {"long": "x" * 780_000}  # in the content it would be cut into words, which takes longer
     with open_store(path=tmp_path / "s", user_id="john", embedder=None, fsync="always") as store:
         disk = Disk(tmp_path / "s", tmp_path / "image", monkeypatch)
         disk.watch(store)
         monkeypatch.setattr(edge_disk, "LONG_LOG", 2)
         for number in range(45):
-            store.add(text, id=str(number))
+            store.add("a fact", id=str(number), metadata=long)
         assert any(name.startswith("closed-") for name in os.listdir(tmp_path / "s/shard/wal")), "no log was rotated"
         shutil.copytree(tmp_path / "image", tmp_path / "cut")
     assert found_in(tmp_path / "cut") == {str(number) for number in range(45)}

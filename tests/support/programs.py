@@ -14,7 +14,8 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -56,8 +57,9 @@ class Program:
         env: Mapping[str, str] | None = None,
         cwd: Path | str | None = None,
         stdin: int | None = None,
+        stdout: int | None = None,
     ) -> None:
-        """``stdin`` is a file descriptor; there is nothing to read without it."""
+        """``stdin`` and ``stdout`` are file descriptors. Without the first there is nothing to read."""
         arguments = [*command[1:]] if command[0] == sys.executable else [*command]
         request = {
             "arguments": arguments,
@@ -69,7 +71,8 @@ class Program:
         self._ended, answer = socket.socketpair()
         nothing = os.open(os.devnull, os.O_RDONLY)
         try:
-            files = [nothing if stdin is None else stdin, self._out.fileno(), self._err.fileno(), answer.fileno()]
+            read, written = nothing if stdin is None else stdin, self._out.fileno() if stdout is None else stdout
+            files = [read, written, self._err.fileno(), answer.fileno()]
             socket.send_fds(_server().requests, [json.dumps(request).encode()], files)
         finally:
             os.close(nothing)
@@ -80,13 +83,16 @@ class Program:
         """Its end. A program that takes longer is killed, and ``subprocess.TimeoutExpired`` raised."""
         ready, _, _ = select.select([self._ended], [], [], timeout)
         if not ready:
-            os.kill(self.pid, signal.SIGKILL)
+            self.kill()
         code = self._number()
         self._ended.close()
         out, err = _text(self._out), _text(self._err)
         if not ready:
             raise subprocess.TimeoutExpired(self.command, timeout, out, err)
         return subprocess.CompletedProcess(self.command, code, out, err)
+
+    def kill(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
 
     def _number(self) -> int:
         data = self._ended.recv(NUMBER.size)
@@ -105,6 +111,18 @@ def run_program(
 ) -> subprocess.CompletedProcess[str]:
     """``subprocess.run`` of a Python program, with its output as text."""
     return Program(command, env=env, cwd=cwd, stdin=stdin).wait(timeout)
+
+
+@contextmanager
+def started(command: Sequence[str], *, cwd: Path | str | None = None) -> Iterator[tuple[Program, IO[str]]]:
+    """A program and what it prints, while it runs."""
+    reading, writing = os.pipe()
+    try:
+        program = Program(command, cwd=cwd, stdout=writing)
+    finally:
+        os.close(writing)
+    with open(reading, encoding="utf-8") as lines:
+        yield program, lines
 
 
 def _text(file: IO[bytes]) -> str:
