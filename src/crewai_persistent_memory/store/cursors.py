@@ -1,8 +1,8 @@
 """Cursors: texts that hold the start of a page. They are valid in every process.
 
-A backend writes a :class:`Position` as text. The caller gets that text with a digest of it and of the scope, so that a
-cursor that was cut, changed, or made in another scope is refused. The digest needs no secret: a forged cursor can only
-choose where a page begins, never in which scope.
+A backend writes a :class:`Position` as text. The caller gets that text with a digest of it, of the scope and of the
+filters. A cursor that was cut, changed, or made in another scope or with other filters is refused.
+The digest needs no secret: a forged cursor can only choose where a page begins, never in which scope.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from dataclasses import astuple
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from ..entry_filter import EntryFilter
 from ..errors import InvalidArgumentError
 from ..scope import Scope
+from ..validation import canonical_json
 
 _DIGEST: Final = 8
 """Bytes of the digest, which precedes the text."""
@@ -62,17 +64,17 @@ class Position(NamedTuple):
             raise not_ours() from error
 
 
-def sealed(cursor: str, reader: Scope) -> str:
+def sealed(cursor: str, reader: Scope, filter: EntryFilter) -> str:
     """The cursor for the caller: the backend's cursor with its digest."""
     text = cursor.encode()
-    return base64.urlsafe_b64encode(_digest(text, reader) + text).decode().rstrip("=")
+    return base64.urlsafe_b64encode(_digest(text, reader, filter) + text).decode().rstrip("=")
 
 
-def opened(cursor: object, reader: Scope) -> str:
+def opened(cursor: object, reader: Scope, filter: EntryFilter) -> str:
     """Check the caller's cursor and return the backend's cursor in it.
 
     Raises:
-        InvalidArgumentError: ``page()`` gave no such cursor in this scope.
+        InvalidArgumentError: ``page()`` gave no such cursor in this scope and with these filters.
     """
     if not isinstance(cursor, str):
         raise InvalidArgumentError(f"cursor must be text or None, got {type(cursor).__name__}: pass Page.cursor")
@@ -84,21 +86,31 @@ def opened(cursor: object, reader: Scope) -> str:
     except ValueError as error:
         raise not_ours() from error
     # Compared as text: two texts can decode to the same bytes.
-    if sealed(text, reader) != cursor:
+    if sealed(text, reader, filter) != cursor:
         raise not_ours()
     return text
 
 
 def not_ours() -> InvalidArgumentError:
     return InvalidArgumentError(
-        "cursor is not one that page() returned for this store and this scope: pass the cursor of the page before, "
-        "unchanged and in the same scope, or None for the first page"
+        "cursor is not one that page() returned for this store, this scope and these filters: pass the cursor of the "
+        "page before, unchanged, in the same scope and with the same filters, or None for the first page"
     )
 
 
-def _digest(text: bytes, reader: Scope) -> bytes:
-    return hashlib.blake2b(text, key=_key(reader), digest_size=_DIGEST).digest()
+def _digest(text: bytes, reader: Scope, filter: EntryFilter) -> bytes:
+    return hashlib.blake2b(text, key=_key(reader, filter), digest_size=_DIGEST).digest()
 
 
-def _key(reader: Scope) -> bytes:
-    return hashlib.blake2b(json.dumps(astuple(reader)).encode(), digest_size=32).digest()
+def _key(reader: Scope, filter: EntryFilter) -> bytes:
+    own_fields = sorted((each.field.name, repr((each.values, each.start, each.end))) for each in filter.fields)
+    asked = [
+        filter.path,
+        sorted(filter.categories or ()),
+        canonical_json(filter.metadata or {}),
+        repr((filter.created_before, filter.created_after)),
+        None if filter.ids is None else sorted(filter.ids),
+        [filter.include_private, filter.reader, filter.kind],
+        own_fields,
+    ]
+    return hashlib.blake2b(json.dumps([astuple(reader), asked]).encode(), digest_size=32).digest()

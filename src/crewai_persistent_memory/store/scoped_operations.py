@@ -251,11 +251,11 @@ class ScopedOperations:
         check_page_size(limit, "limit")
         filter = EntryFilter.of(filters, self.filter_fields)
         scope = self.scope
-        start = None if cursor is None else opened(cursor, scope)
+        start = None if cursor is None else opened(cursor, scope, filter)
         if filter.matches_nothing:
             return op.Page((), None)
         page = yield from self._read_by(op.ListPage(scope, self.include_shared, filter, limit, start))
-        return page if page.cursor is None else replace(page, cursor=sealed(page.cursor, scope))
+        return page if page.cursor is None else replace(page, cursor=sealed(page.cursor, scope, filter))
 
     def scan(
         self, *, with_vectors: bool = False, page_size: int = 200, **filters: Unpack[FilterArgs]
