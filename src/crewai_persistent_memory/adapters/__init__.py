@@ -20,6 +20,7 @@ def _install() -> None:
         finished_task_hooks,
         guardrails,
         memory_tools,
+        prompt_building,
         run_guard,
         stream_scope,
     )
@@ -29,6 +30,7 @@ def _install() -> None:
     finished_task_hooks.install()
     guardrails.install()
     memory_tools.install()
+    prompt_building.install()
     stream_scope.install()
     run_guard.install()
     clean_copies.install()

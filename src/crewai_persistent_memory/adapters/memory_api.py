@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from typing_extensions import Self, Unpack
@@ -22,6 +24,7 @@ from ..store.base import MemoryStore
 from .current_run import OnError
 from .defaults import options_of
 from .memory_operations import MemoryOperations
+from .prompt_building import builds_a_prompt
 from .scope_views import View, narrowed, sliced
 
 P = ParamSpec("P")
@@ -34,6 +37,22 @@ def blocking(steps: Callable[Concatenate[MemoryOperations, P], Steps[T]]) -> Cal
     @functools.wraps(steps)
     def method(self: Any, *args: P.args, **kwargs: P.kwargs) -> T:
         return run(steps(self._operations, *args, **kwargs))
+
+    named: Callable[Concatenate[Any, P], T] = _named(method, steps, steps.__name__)
+    return named
+
+
+def recalling(
+    steps: Callable[Concatenate[MemoryOperations, P], Steps[T]],
+) -> Callable[Concatenate[Any, P], T]:
+    """:func:`blocking`, for an operation that CrewAI calls to build a prompt."""
+
+    @functools.wraps(steps)
+    def method(self: Any, *args: P.args, **kwargs: P.kwargs) -> T:
+        operations = self._operations
+        if builds_a_prompt(sys._getframe(1)):
+            operations = replace(operations, for_a_prompt=True)
+        return run(steps(operations, *args, **kwargs))
 
     named: Callable[Concatenate[Any, P], T] = _named(method, steps, steps.__name__)
     return named
@@ -73,10 +92,11 @@ class MemoryApi:
     update = blocking(MemoryOperations.update)
     aupdate = awaiting(MemoryOperations.update)
 
-    recall = blocking(MemoryOperations.recall)
+    recall = recalling(MemoryOperations.recall)
     arecall = awaiting(MemoryOperations.recall)
     recall_each = blocking(MemoryOperations.recall_each)
     arecall_each = awaiting(MemoryOperations.recall_each)
+    _recall_together = blocking(MemoryOperations.recall_together)
     list_records = blocking(MemoryOperations.list_records)
     alist_records = awaiting(MemoryOperations.list_records)
 

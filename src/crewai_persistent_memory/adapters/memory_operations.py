@@ -18,7 +18,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import wait
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -26,13 +26,16 @@ from ..entry import DEFAULT_IMPORTANCE, MEMORY, EntryFields, MemoryEntry
 from ..entry_filter import FilterArgs
 from ..errors import ConfigurationError, PersistentMemoryError
 from ..io.steps import Call, Steps, run, work
+from ..recall.budget import Candidate, fitted
+from ..recall.pipeline import FETCHED, Bounds, given, ordered
 from ..storable import storable_metadata, storable_text
 from ..store.base import MemoryStore
 from ..store.operations import Message
-from ..validation import normalize_path, text_tuple, utcnow
+from ..validation import check_search_limit, normalize_path, text_tuple, to_naive_utc, utcnow
 from .deduplication import accepted, entries_of, storable_fields
 from .events import logged, query_events, save_events
 from .llm_pipeline import Pipeline, awaited
+from .prompt_building import HEADING, prompt_budget
 from .record_conversion import RecordFields, ResultTypes, best_of, matches_of, merged, scope_info_fields, search_result
 from .scope_views import WHOLE, Paths
 from .transcript import conversation, handed_over, memory_texts, messages_of, storable_messages, text_of
@@ -43,8 +46,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("crewai_persistent_memory")
 
 CREWAI_THRESHOLD: Final = 0.6
-"""CrewAI's default for ``score_threshold``. It is meant for cosines. The scores here are fused ranks, so this value is
-treated as "no threshold"."""
+"""CrewAI's default for ``score_threshold``. It is meant for cosines, and the scores here are something else, so this
+value is treated as "no threshold"."""
 
 _MOST_CHILDREN: Final = 20
 """Maximum number of children of one path in ``tree()``, as in CrewAI's method."""
@@ -65,6 +68,9 @@ class MemoryOperations:
         kind: the kind of entries that :meth:`save` saves and :meth:`search` finds.
         default_importance: importance of an entry without one, 0…1.
         pipeline: CrewAI's LLM flows, if this CrewAI has them.
+        budget: the characters that one recall gives; 0: whole texts, no bound.
+        for_a_prompt: CrewAI is building a prompt: the budget decides how many memories are given, not the limit, and
+            each says when it was said.
     """
 
     store: MemoryStore
@@ -77,6 +83,8 @@ class MemoryOperations:
     kind: str = MEMORY
     default_importance: float = DEFAULT_IMPORTANCE
     pipeline: Pipeline | None = None
+    budget: int = 0
+    for_a_prompt: bool = False
 
     # -- saving ----------------------------------------------------------------------------------------------------
 
@@ -226,35 +234,47 @@ class MemoryOperations:
         depth: Literal["shallow", "deep"] = "shallow",
         source: str | None = None,
         include_private: bool = False,
+        whole: bool = False,
+        as_of: datetime | None = None,
     ) -> Steps[list[MemoryMatch]]:
         """Memories of every kind that match ``query``, best first.
+
+        All texts together have at most ``recall_budget`` characters. The content of a record is then the best passages
+        of a long memory, with ``[…]`` for what is left out; its other fields are those of the memory.
 
         Args:
             query: text.
             scope: a path; only entries at it or below it.
             categories: only entries that have one of these.
-            limit: maximum number of results.
+            limit: maximum number of results. Where CrewAI builds a prompt, the budget decides.
             depth: ``"shallow"`` (default) is one hybrid search without an LLM; ``"deep"`` is CrewAI's own flow
                 (>= 1.10), which needs ``llm``.
             source: include private entries of this source.
             include_private: include all private entries.
+            whole: whole texts, of any length. Use it to change a memory by its id.
+            as_of: only what was said by then (naive is UTC).
 
         Raises:
             ConfigurationError: ``"deep"`` without ``llm``, or on CrewAI until 1.9.3.
+            InvalidArgumentError: ``limit`` or ``as_of`` is of the wrong type.
             ScopeError, StoreError, EmbedderError: the search failed.
         """
         if depth != "deep":
-            [matches] = yield from self.recall_each([query], [scope], categories, limit, source, include_private)
+            [matches] = yield from self.recall_each(
+                [query], [scope], categories, limit, source, include_private, whole, as_of
+            )
             return matches
         if self.pipeline is None:
             raise ConfigurationError('depth="deep" needs crewai >= 1.10, and an older one is installed: leave it out')
+        latest = None if as_of is None else to_naive_utc("as_of", as_of)
         found: list[list[MemoryMatch]] = []
         with logged("recall", self.source):
             recall, query = self.pipeline.bound().recall, storable_text(query)
             about = (self.paths.categories(categories), limit, depth, source, include_private)
             for path in self.paths.inner(scope):
                 found.append((yield from work(partial(recall, query, path, *about))))
-        return merged(found, limit)
+        matches = [each for each in merged(found, limit) if latest is None or each.record.created_at <= latest]
+        return matches if whole or not self.budget else _shortened(matches, query, self.budget - HEADING)
 
     def recall_each(
         self,
@@ -264,6 +284,8 @@ class MemoryOperations:
         limit: int = 10,
         source: str | None = None,
         include_private: bool = False,
+        whole: bool = False,
+        as_of: datetime | None = None,
     ) -> Steps[list[list[MemoryMatch]]]:
         """Several recalls in one round trip. The result is one list for each query, in the order of the queries.
 
@@ -273,41 +295,72 @@ class MemoryOperations:
         Args:
             queries: texts.
             scopes: one path for each query.
-            categories, limit, source, include_private: for each query, see :meth:`recall`.
+            categories, limit, source, include_private, whole, as_of: for each query, see :meth:`recall`.
 
         Raises:
-            ScopeError, StoreError, EmbedderError: the search failed.
+            InvalidArgumentError, ScopeError, StoreError, EmbedderError: the search failed.
         """
         yield from self.drain_writes()
         queries = list(map(storable_text, queries))
         paths = [self.paths.of(scope) for scope in scopes or [None] * len(queries)]
         width = self.paths.width
+        bounds = self._bounds(limit, whole=whole)
         with query_events(self.source, "; ".join(dict.fromkeys(map(str, queries))), limit) as results:
             found = yield from self.store.steps.search_many(
                 [query for query in queries for _ in range(width)],
-                limit=limit,
+                limit=_fetched(limit),
                 paths=[path for each in paths for path in each],
                 categories=self.paths.categories(categories),
                 include_private=include_private,
                 reader=source,
+                created_before=_after(as_of),
             )
-            matches = matches_of(found, self.store.weights.half_life_days, self.results)
-            for each in matches:
-                results += each
+            matches = []
+            for at, query in enumerate(queries):
+                entries = _best(found[at * width : (at + 1) * width])
+                shown = given(ordered(entries, query), query, bounds)
+                matches.append(matches_of(shown, self.store.weights.half_life_days, self.results))
+                results += matches[-1]
             if results and self.touches:
                 yield from self._touch(match.record.id for match in results)
-        if width == 1:
-            return matches
-        return [merged(matches[at * width : (at + 1) * width], limit) for at in range(len(queries))]
+        return matches
+
+    def recall_together(self, queries: Sequence[str], limit: int = 20) -> Steps[list[MemoryMatch]]:
+        """What several queries find, each memory once and within one budget, as an agent's tool needs it.
+
+        Args:
+            queries: texts.
+            limit: the number of results of each query, if there is no budget.
+        """
+        yield from self.drain_writes()
+        queries = list(dict.fromkeys(map(storable_text, queries)))
+        paths = self.paths.of(None)
+        with query_events(self.source, "; ".join(queries), limit) as results:
+            found = yield from self.store.steps.search_many(
+                [query for query in queries for _ in paths],
+                limit=_fetched(limit),
+                paths=paths * len(queries),
+                categories=self.paths.categories(None),
+                include_private=False,
+            )
+            asked = "\n".join(queries)
+            bounds = replace(self, for_a_prompt=True)._bounds(limit * len(queries))
+            shown = given(ordered(_best(found), asked), asked, bounds)
+            results += matches_of(shown, self.store.weights.half_life_days, self.results)
+            if results and self.touches:
+                yield from self._touch(match.record.id for match in results)
+        return results
 
     def search(
         self, query: str, limit: int = 5, score_threshold: float = CREWAI_THRESHOLD
     ) -> Steps[list[dict[str, Any]]]:
         """Memories that match ``query``, best first, in the format of CrewAI's memories until 1.9.3.
 
+        All texts together have at most ``recall_budget`` characters, see :meth:`recall`.
+
         Args:
             query: text.
-            limit: maximum number of results.
+            limit: maximum number of results. Where CrewAI builds a prompt, the budget decides.
             score_threshold: minimum score of a result, 0…1. CrewAI's default, 0.6, means no threshold.
 
         Returns:
@@ -317,22 +370,36 @@ class MemoryOperations:
             ScopeError, StoreError, EmbedderError: the search failed.
         """
         least = 0.0 if score_threshold == CREWAI_THRESHOLD else score_threshold
+        prompt = prompt_budget.get()
         with logged("search", self.source):
             yield from self.drain_writes()
-            paths = self.paths.of(None)
+            paths, query = self.paths.of(None), storable_text(query)
             found = yield from self.store.steps.search_many(
-                [storable_text(query)] * len(paths),
-                limit=limit,
+                [query] * len(paths),
+                limit=_fetched(limit),
                 min_score=least,
                 paths=paths,
                 categories=self.paths.categories(None),
                 kind=self.kind,
                 include_private=False,
             )
-            entries = best_of(found, lambda entry: (entry.id, entry.score or 0.0), limit)
-            if entries and self.touches:
-                yield from self._touch(entry.id for entry in entries)
-        return list(map(search_result, entries))
+            operations = self if prompt is None else replace(self, for_a_prompt=True)
+            if prompt is not None and self.budget:
+                operations = replace(operations, budget=max(1, prompt.of(self.kind, self.budget)))
+            bounds = operations._bounds(limit)
+            shown = given(ordered(_best(found), query), query, bounds)
+            if prompt is not None and shown:
+                around = self.results.around([each.found.entry for each in shown])
+                prompt.spend(HEADING + sum(around) + sum(len(each.text) for each in shown))
+            if shown and self.touches:
+                yield from self._touch(each.found.entry.id for each in shown)
+        return list(map(search_result, shown))
+
+    def _bounds(self, limit: int, *, whole: bool = False) -> Bounds:
+        if whole or not self.budget:
+            return Bounds(None, limit, self.for_a_prompt and not whole)
+        most = None if self.for_a_prompt else limit
+        return Bounds(self.budget - HEADING, most, self.for_a_prompt, self.results.around)
 
     def list_records(self, scope: str | None = None, limit: int = 200, offset: int = 0) -> Steps[list[MemoryRecord]]:
         """The memories at a path and below it, newest first.
@@ -515,3 +582,30 @@ class MemoryOperations:
     def _given(self, fields: RecordFields) -> dict[str, Any]:
         """The fields for CrewAI's pipeline, which prefixes the path with the root itself."""
         return replace(fields, scope=self.paths.inner_place(fields.scope)).given()
+
+
+def _fetched(limit: int) -> int:
+    """How many entries a recall of ``limit`` results asks for."""
+    return max(check_search_limit(limit), FETCHED) if limit else 0
+
+
+def _best(found: Sequence[list[MemoryEntry]]) -> list[MemoryEntry]:
+    return best_of(found, lambda entry: (entry.id, entry.score or 0.0))
+
+
+def _after(as_of: datetime | None) -> datetime | None:
+    """The first moment that is later."""
+    return None if as_of is None else to_naive_utc("as_of", as_of) + timedelta(microseconds=1)
+
+
+def _shortened(matches: Sequence[MemoryMatch], query: str, budget: int) -> list[MemoryMatch]:
+    """Matches of CrewAI's own flow, within a budget."""
+    candidates = [
+        Candidate(each.record.content, max(each.score, 1e-6), len(each.format()) - len(each.record.content) + 1)
+        for each in matches
+    ]
+    return [
+        match.model_copy(update={"record": match.record.model_copy(update={"content": text})})
+        for match, text in zip(matches, fitted(candidates, query, budget), strict=True)
+        if text is not None
+    ]

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from ..entry import DEFAULT_IMPORTANCE, MemoryEntry, PathInfo
+from ..recall.pipeline import Given
 from ..storable import storable_metadata
 from ..validation import utcnow
 
@@ -20,14 +21,23 @@ if TYPE_CHECKING:
 
 F = TypeVar("F")
 
+_BULLET: Final = "- \n"
+"""CrewAI until 1.9.3 shows each result as a line of a list."""
+
 
 @dataclass(frozen=True)
 class ResultTypes:
-    """The result types of a generation. Their keyword arguments are the fields computed in this module."""
+    """The result types of a generation. Their keyword arguments are the fields computed in this module.
+
+    Attributes:
+        record, match, scope_info: the types.
+        around: how many characters CrewAI puts around the text of each entry in a prompt.
+    """
 
     record: type[MemoryRecord]
     match: type[MemoryMatch]
     scope_info: type[ScopeInfo]
+    around: Callable[[Sequence[MemoryEntry]], list[int]] = lambda entries: [len(_BULLET)] * len(entries)
 
     def record_of(self, entry: MemoryEntry) -> MemoryRecord:
         return self.record(**record_fields(entry))
@@ -96,51 +106,49 @@ def scope_info_fields(info: PathInfo) -> dict[str, Any]:
     }
 
 
-def matches_of(found: list[list[MemoryEntry]], half_life_days: float, results: ResultTypes) -> list[list[MemoryMatch]]:
-    """Lists of entries as lists of matches.
+def matches_of(given: Sequence[Given], half_life_days: float, results: ResultTypes) -> list[MemoryMatch]:
+    """What a recall gives, as matches. The content of a record is the text that is shown.
 
     Args:
-        found: entries with their scores.
+        given: the entries, and what is shown of each.
         half_life_days: half-life of recency, in days. For a younger entry, recency is one of the reasons of the match.
         results: the result types.
     """
-    now, half_life = utcnow(), timedelta(days=half_life_days)
-    matches = []
-    for entries in found:
-        of_one: list[MemoryMatch] = []
-        matches.append(of_one)
-        for entry, fields in zip(entries, fields_of_records(entries), strict=True):
-            reasons = list(entry.found_by)
-            if now - entry.created_at < half_life:
-                reasons.append("recency")
-            if entry.importance > DEFAULT_IMPORTANCE:
-                reasons.append("importance")
-            record = results.record(**fields)
-            of_one.append(results.match(record=record, score=entry.score or 0.0, match_reasons=reasons))
+    youngest, matches = utcnow() - timedelta(days=half_life_days), []
+    for each, fields in zip(given, fields_of_records([each.found.entry for each in given]), strict=True):
+        entry = each.found.entry
+        reasons = list(entry.found_by)
+        if entry.created_at > youngest:
+            reasons.append("recency")
+        if entry.importance > DEFAULT_IMPORTANCE:
+            reasons.append("importance")
+        fields["content"] = each.text
+        matches.append(results.match(record=results.record(**fields), score=each.found.score, match_reasons=reasons))
     return matches
 
 
 def merged(found: Sequence[list[MemoryMatch]], limit: int) -> list[MemoryMatch]:
     """The best matches of several lists, each record once."""
-    return best_of(found, lambda match: (match.record.id, match.score), limit)
+    return best_of(found, lambda match: (match.record.id, match.score))[:limit]
 
 
-def best_of(found: Sequence[list[F]], id_and_score: Callable[[F], tuple[str, float]], limit: int) -> list[F]:
-    """The best items of several lists, each id once. A single list is returned unchanged."""
+def best_of(found: Sequence[list[F]], id_and_score: Callable[[F], tuple[str, float]]) -> list[F]:
+    """The items of several lists, best first, each id once. A single list is returned unchanged."""
     if len(found) == 1:
         return found[0]
     unique: dict[str, F] = {}
     for each in sorted((each for some in found for each in some), key=lambda each: -id_and_score(each)[1]):
         unique.setdefault(id_and_score(each)[0], each)
-    return list(unique.values())[:limit]
+    return list(unique.values())
 
 
-def search_result(entry: MemoryEntry) -> dict[str, Any]:
+def search_result(given: Given) -> dict[str, Any]:
     """A search result in the format of CrewAI's memories until 1.9.3."""
+    entry = given.found.entry
     return {
         "id": entry.id,
-        "content": entry.content,
-        "memory": entry.content,
+        "content": given.text,
+        "memory": given.text,
         "metadata": dict(entry.metadata),
-        "score": entry.score or 0.0,
+        "score": given.found.score,
     }

@@ -28,7 +28,7 @@ from ..validation import normalize_path
 from .checkpoint_recipe import Recipe, spec_of, written_as
 from .current_run import OnError, check_on_error, current_run
 from .memory_operations import CREWAI_THRESHOLD, MemoryOperations
-from .memory_options import OUR_OPTIONS, open_from
+from .memory_options import OUR_OPTIONS, open_from, recall_options
 from .provider_config import NAME
 from .record_conversion import AS_DICTS, ResultTypes
 from .scope_views import Paths, View
@@ -86,6 +86,7 @@ class PersistentStorage(NotPickled, _Storage):
                 "infer=True: this store keeps texts as they are; use Mem0 (mem0=...), or PersistentMemory with llm= on "
                 "crewai >= 1.10"
             )
+        self.recall_budget = recall_options(options, self.store).recall_budget
         self.kind = kind
         self.infers = extracts if infer is None else infer
         self.read_only = read_only
@@ -184,7 +185,12 @@ class PersistentStorage(NotPickled, _Storage):
 
     @property
     def _recipe(self) -> Recipe:
-        options = {"kind": self.kind, "read_only": self.read_only, "root_scope": self.path}
+        options = {
+            "kind": self.kind,
+            "read_only": self.read_only,
+            "root_scope": self.path,
+            "recall_budget": self.recall_budget,
+        }
         view = None if self.view is None else self.view.written()
         return Recipe("storage", self.infers, options=options, view=view)
 
@@ -214,6 +220,7 @@ class PersistentStorage(NotPickled, _Storage):
             infers=self.infers,
             paths=Paths(self.path, self.view),
             kind=kind,
+            budget=self.recall_budget,
         )
 
 

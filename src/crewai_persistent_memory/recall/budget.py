@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from typing import Final
 
-from ..text.passages import Passage, is_one_passage, passages_of
+from ..text.passages import LONGEST, Passage, passages_of
 from .words import QueryWords
 
 OMISSION: Final = "[…]"
@@ -52,19 +52,22 @@ class Candidate:
     around: int = 0
 
 
-def fitted(candidates: Sequence[Candidate], query: str, budget: int) -> list[str | None]:
+def fitted(candidates: Sequence[Candidate], query: str, budget: int, *, by_passage: bool = True) -> list[str | None]:
     """What is shown of each text; ``None`` for nothing.
 
     Args:
         candidates: the texts, best first.
         query: what is asked.
         budget: the largest sum of the lengths of all shown texts, and of what is shown with them.
+        by_passage: show passages of long texts; otherwise texts are shown whole as long as the best one fits.
     """
+    if not by_passage or max((len(each.text) for each in candidates), default=0) <= LONGEST:
+        shown = _whole(candidates, budget)
+        if shown is not None:
+            return shown
     texts = [_Shown(each) for each in candidates]
-    queue = [(-each.worth, at, 0) for at, each in enumerate(candidates)]
-    if not all(is_one_passage(each.text) for each in candidates):
-        queue = _of_passages(texts, query, budget)
-        heapify(queue)
+    queue = _of_passages(texts, query, budget)
+    heapify(queue)
     left = budget
     while queue and left > 0:
         worth, at, number = heappop(queue)
@@ -85,6 +88,18 @@ def fitted(candidates: Sequence[Candidate], query: str, budget: int) -> list[str
     return [each.text for each in texts]
 
 
+def _whole(candidates: Sequence[Candidate], budget: int) -> list[str | None] | None:
+    """The texts as they are, best first, as far as they fit; ``None`` if not even the first does."""
+    shown: list[str | None] = []
+    for each in candidates:
+        price = len(each.text) + each.around
+        if price > budget and not shown:
+            return None
+        shown.append(each.text if price <= budget else None)
+        budget -= price if price <= budget else 0
+    return shown
+
+
 @dataclass
 class _Shown:
     """A text, and what is chosen of it."""
@@ -96,7 +111,7 @@ class _Shown:
     text: str | None = None
 
     def __post_init__(self) -> None:
-        if is_one_passage(self.candidate.text):
+        if len(self.candidate.text) <= LONGEST:
             self.passages = (Passage(0, len(self.candidate.text)),)
 
     def is_chosen(self, number: int) -> bool:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar, Final, cast
 
-from crewai.memory.types import MemoryMatch, MemoryRecord, ScopeInfo
+from crewai.memory.types import MemoryRecord, ScopeInfo
 from crewai.memory.unified_memory import Memory
 from typing_extensions import Self, Unpack
 
@@ -33,17 +33,18 @@ from ..checkpoint_restore import Share
 from ..current_run import OnError, check_on_error, current_run
 from ..memory_api import MemoryApi
 from ..memory_operations import MemoryOperations
-from ..memory_options import PersistentMemoryOptions, besides_a_store, open_from
+from ..memory_options import PersistentMemoryOptions, besides_a_store, open_from, recall_options
 from ..record_conversion import ResultTypes
 from ..scope_views import Paths, View
 from .crewai_options import check_options, crewai_options
 from .llm_pipeline import LLMPipeline
+from .matches import BoundedMatch, around
 from .records import TextEmbedder
 from .storage_backend import QdrantStorageBackend
 
 logger = logging.getLogger("crewai_persistent_memory")
 
-RESULTS: Final = ResultTypes(MemoryRecord, MemoryMatch, ScopeInfo)
+RESULTS: Final = ResultTypes(MemoryRecord, BoundedMatch, ScopeInfo, around)
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ class Bridge:
     below the root, outside the view."""
     touches: bool | None = None
     """Whether a recall updates access times; ``None``: only if the memory is not read-only."""
+    recall_budget: int = 0
     share: Share | None = None
     """The share in the store, if the memory was restored from a checkpoint."""
 
@@ -81,7 +83,8 @@ class PersistentMemory(MemoryApi, Memory):
         on_error: the crew's reaction when its memory fails. ``"warn"``: it continues, with an event and a log message.
             ``"raise"``: it fails. A missing user always fails the crew, before its first LLM call.
         options: the scope, the store, the embedder and the ranking (:class:`MemoryConfig`), and the options of CrewAI's
-            ``Memory`` (``read_only``, ``root_scope``, ``consolidation_threshold``, ...).
+            ``Memory`` (``read_only``, ``root_scope``, ``consolidation_threshold``, ...). ``recall_budget`` bounds what
+            a recall gives.
 
     Raises:
         ConfigurationError: an option is unknown, malformed, or contradicts another.
@@ -112,7 +115,8 @@ class PersistentMemory(MemoryApi, Memory):
             # The field is written as JSON, so it holds the model's name only, and never the key.
             self.llm = llm if isinstance(llm, str) else str(getattr(llm, "model", type(llm).__name__))
         given = options.get("store") is not None
-        self._bridge = Bridge(backend, infers, llm is not None, on_error, keeps_store_open=given)
+        budget = recall_options(options, store).recall_budget
+        self._bridge = Bridge(backend, infers, llm is not None, on_error, keeps_store_open=given, recall_budget=budget)
 
     @property
     def store(self) -> MemoryStore:
@@ -142,6 +146,7 @@ class PersistentMemory(MemoryApi, Memory):
             paths=Paths(self._root, bridge.view),
             default_importance=self._config.default_importance,
             pipeline=LLMPipeline(self, bridge.infer and not extracts),
+            budget=bridge.recall_budget,
         )
 
     def _over(self, store: MemoryStore) -> Self:

@@ -1,0 +1,115 @@
+"""What an agent is given of the entries that a search found: the stages, in their order.
+
+Every stage takes a list and returns a list. :data:`parts` switches stages off, for measurements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Final
+
+from ..entry import MemoryEntry
+from .budget import Candidate, fitted
+from .duplicates import each_once
+from .empty import last_what_is_empty
+from .found import Found
+from .what_holds import newest_first
+
+FETCHED: Final = 40
+"""Entries that a recall asks the store for, at least: for the stages to choose from."""
+
+_LEAST_WORTH: Final = 1e-6
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Which stages are on.
+
+    Attributes:
+        each_once: entries that say the same take one place.
+        empty_last: what states nothing goes behind.
+        newest_first: of what says the same of the same subject with another value, the newest comes first.
+        passages: of a long text its best passages are shown; without it, a text is shown whole or not at all.
+        dates: an agent is told when each memory was said.
+    """
+
+    each_once: bool = True
+    empty_last: bool = True
+    newest_first: bool = True
+    passages: bool = True
+    dates: bool = True
+
+
+ALL: Final = Parts()
+
+parts: Final[ContextVar[Parts]] = ContextVar("crewai_persistent_memory_recall_parts", default=ALL)
+"""The stages of the current context. Only measurements change it."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What is given of one entry.
+
+    Attributes:
+        found: the entry, its score, and how often it was said.
+        text: what is shown of it; the whole content, or passages of it, with the date where the agent is told it.
+    """
+
+    found: Found
+    text: str
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How much is given.
+
+    Attributes:
+        budget: the largest sum of what is shown, in characters; ``None`` for whole texts without a bound.
+        limit: the largest number of entries; ``None`` for as many as the budget takes.
+        dated: each text begins with the date.
+        around: for entries, the number of characters that are shown around the text of each; ``None`` for none.
+    """
+
+    budget: int | None
+    limit: int | None
+    dated: bool = False
+    around: Callable[[Sequence[MemoryEntry]], list[int]] | None = None
+
+
+def ordered(entries: Sequence[MemoryEntry], query: str) -> list[Found]:
+    """The entries that a search found, in the order in which they matter to an agent."""
+    on = parts.get()
+    found = [Found(entry, entry.score or 0.0) for entry in entries]
+    if on.each_once:
+        found = each_once(found, query)
+    if on.empty_last:
+        found = last_what_is_empty(found)
+    return newest_first(found, query) if on.newest_first else found
+
+
+def given(found: Sequence[Found], query: str, bounds: Bounds) -> list[Given]:
+    """What is shown of the entries, in their order, within the bounds."""
+    found = found[: bounds.limit]
+    dates = [date_of(each) if bounds.dated and parts.get().dates else "" for each in found]
+    if bounds.budget is None:
+        return [Given(each, date + each.entry.content) for each, date in zip(found, dates, strict=True)]
+    # The order says what matters: the stages change it, and not the scores.
+    worths = sorted([each.score for each in found], reverse=True)
+    around = [0] * len(found) if bounds.around is None else bounds.around([each.entry for each in found])
+    candidates = [
+        Candidate(each.entry.content, max(worth, _LEAST_WORTH), len(date) + beside)
+        for each, date, worth, beside in zip(found, dates, worths, around, strict=True)
+    ]
+    texts = fitted(candidates, query, bounds.budget, by_passage=parts.get().passages)
+    return [Given(each, date + text) for each, date, text in zip(found, dates, texts, strict=True) if text is not None]
+
+
+def date_of(found: Found) -> str:
+    """When an entry was created, how often it was said, and since when; as the beginning of the text that is shown."""
+    created = f"{found.entry.created_at:%Y-%m-%d}"
+    if found.times < 2:
+        return f"[{created}] "
+    since = "" if found.since is None else f" since {found.since:%Y-%m-%d}"
+    return f"[{created}, {found.times} times{since}] "
