@@ -30,7 +30,7 @@ _RELATIONS: Final = {
         handynummer rufnummer erreichbar erreicht erreiche""",
     "mail": "email mail mails mailbox inbox address e-mail mailadresse",
     "liking": """favourite favorite prefer prefers preferred preference likes like liked best love loves loved
-        fond enjoys enjoy rather bevorzugt mag mögen lieber liebsten liebste lieblings""",
+ wants want fond enjoys enjoy rather bevorzugt mag mögen lieber liebsten liebste lieblings""",
     "food": """vegetarian vegan eats eat eating diet meat pescatarian omnivore food drinks drink drinking coffee tea
         isst essen trinkt trinken vegetarier vegetarierin veganer veganerin fleisch ernährt""",
     "state": """status state phase stage progress open closed done finished complete completed blocked approved
@@ -58,7 +58,7 @@ _CHANGES: Final = """
     migrated transferred transfers promoted postponed rescheduled brought pushed shifted delayed extended cut corrected
     correction actually stopped stops quit gave given started starts begun takes took taken over handed swapped
     traded sold bought left returned finally later henceforth onwards effective latest revised revision
-    turned converted went anew formerly previously former ex used latter
+    turned converted went got rewritten rebuilt redesigned reassigned rebranded elected appointed adopted hired cancelled canceled shipped slipped anew formerly previously former ex used latter
     jetzt nun inzwischen mittlerweile mehr statt stattdessen seit neuerdings gewechselt
     wechselt wechselte geändert ändert umgezogen gezogen verschoben verlegt ersetzt ab aktuell künftig zukünftig
     umgestiegen steigt geworden wurde wurden gestiegen gesunken erhöht gesenkt übernimmt übernommen verkauft aufgehört
@@ -92,7 +92,7 @@ _OTHERS: Final = """
     brother sister mother father mum mom dad parents son daughter child children kids wife husband partner friend
     girlfriend boyfriend uncle aunt cousin nephew niece grandmother grandfather grandma grandpa neighbour neighbor
     colleague roommate flatmate assistant boss manager dog cat boyfriend twin fiancé fiancée ex
-    bruder schwester mutter vater eltern sohn tochter kind kinder frau mann partnerin freund freundin onkel tante
+    bruder schwester mutter vater eltern sohn tochter kind kinder partnerin freund freundin onkel tante
     cousine neffe nichte oma opa großmutter großvater nachbar nachbarin kollege kollegin hund katze
 """
 OTHERS: Final = frozenset(_OTHERS.split())

@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Final
 
 from .found import Found
@@ -26,7 +26,17 @@ MOST_COMPARED: Final = 40
 """The best entries that are compared with each other."""
 
 MOST_BEFORE: Final = 3
-"""How many newer entries go before one entry. More of them are a list, and not a value that changes."""
+"""If more newer entries go before one entry, only short statements do: the others share a topic, not a value."""
+
+MOST_MORE: Final = 5
+"""Words that one of two statements may have beside those of the other, of the question and of its relation. A statement
+with more tells a story, and not a value."""
+
+MOST_MORE_OF_A_CHANGE: Final = 7
+"""The same, where the newer statement says that something has changed."""
+
+MOST_MORE_OF_MANY: Final = 2
+"""The same, where there are many newer ones."""
 
 LONGEST: Final = 400
 """Characters. Of a longer text, the sentences are compared that have the words of the question."""
@@ -39,11 +49,10 @@ _WORD: Final = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*")
 _SENTENCE: Final = re.compile(r"(?<=[.!?])\s+|\n+")
 _ENDINGS: Final = ((("ies", "s"), 3), (("ing", "en", "er", "ed"), 3), (("e", "y", "t", "n"), 4), (("e",), 3))
 _CHANGES: Final = re.compile(
-    r"\b(?:these days|no longer|not any ?more|as of|from (?:now|today|tomorrow|next)|up to|down to|anstelle von"
-    r"|ab sofort)\b",
+    r"\b(?:these days|no longer|not any ?more|as of|from (?:now|today|tomorrow|next)|ha[sd] been|up to|down to"
+    r"|anstelle von|ab sofort)\b",
     re.IGNORECASE,
 )
-_CLOSES_NAME: Final = re.compile(r"['’](?:s)?$")
 
 
 def newest_first(found: Sequence[Found], query: str) -> list[Found]:
@@ -56,21 +65,22 @@ def newest_first(found: Sequence[Found], query: str) -> list[Found]:
     compared = found[:MOST_COMPARED]
     asked = _Question(query)
     statements = [asked.statement_of(each.entry.content) for each in compared]
+    times = [each.entry.created_at for each in compared]
     order: list[int] = []
     placed: set[int] = set()
-    for at, each in enumerate(compared):
+    for at in range(len(compared)):
         if at in placed:
             continue
-        newer = []
-        for later in range(at + 1, len(compared)):
-            if later in placed or compared[later].entry.created_at - each.entry.created_at < _SAME_TIME:
-                continue
-            if strength := asked.replaces(statements[at], statements[later]):
-                newer.append((strength, later))
-        newer.sort(key=lambda one: (one[0], compared[one[1]].entry.created_at), reverse=True)
-        first = sorted(
-            (later for _, later in newer[:MOST_BEFORE]), key=lambda one: compared[one].entry.created_at, reverse=True
-        )
+        newer = [
+            later
+            for later in range(at + 1, len(compared))
+            if later not in placed
+            and times[later] - times[at] >= _SAME_TIME
+            and asked.replaces(statements[at], statements[later])
+        ]
+        if len(newer) > MOST_BEFORE:
+            newer = [later for later in newer if asked.is_short(statements[at], statements[later])]
+        first = sorted(newer, key=times.__getitem__, reverse=True)
         order += [*first, at]
         placed.update(first, (at,))
     return [compared[at] for at in order] + list(found[MOST_COMPARED:])
@@ -89,6 +99,13 @@ class _Statement:
     def stems(self) -> frozenset[str]:
         """The words that tell something, without their endings."""
         return frozenset(_stem(word) for word in self.set if word not in STOP)
+
+    @cached_property
+    def telling(self) -> frozenset[str]:
+        """Its stems, without the words of relations and changes."""
+        return frozenset(
+            _stem(word) for word in self.set if word not in STOP and word not in RELATIONS and word not in CHANGES
+        )
 
     @cached_property
     def relations(self) -> frozenset[str]:
@@ -139,13 +156,16 @@ class _Question:
                 scored.append((-common, at))
         return " ".join(sentences[at][:LONGEST] for at in sorted(at for _, at in sorted(scored)[:_MOST_SENTENCES]))
 
-    def replaces(self, older: _Statement, newer: _Statement) -> int:
-        """How surely the newer statement takes the place of the older one; 0: it does not."""
+    def replaces(self, older: _Statement, newer: _Statement) -> bool:
+        """Whether the newer statement takes the place of the older one."""
         if older.stems == newer.stems or not newer.set.isdisjoint(ADDS):
-            return 0
+            return False
         subject = self._subject(older, newer)
         if subject is None or self._is_of_another(older, newer, subject):
-            return 0
+            return False
+        most = MOST_MORE_OF_A_CHANGE if newer.changes else MOST_MORE
+        if self._most_more(older, newer) > most:
+            return False
         told = self._stems - subject
         # Several words of the question in both tell more than the subject: "the budget of the team".
         alike = len(self._stems & older.stems & newer.stems) > 1
@@ -155,16 +175,27 @@ class _Question:
         is_single = newer.changes or shared.isdisjoint(MANY) or not newer.set.isdisjoint(BEST)
         has_value = self._has_such_a_value(older, newer, subject)
         if all(of_words) or (has_value and (self._relations & relations or (any(of_words) and relations))):
-            return 3 if is_single and not self._is_left_out(older, newer) else 0
+            return is_single and not self._is_left_out(older, newer)
         is_asked = of_words[0] or not self._relations.isdisjoint(older.relations)
-        named = {_stem(word) for word in shared if word not in MANY and word not in UNITS} - self._stems
+        passing = {_stem(word) for word in shared if word in MANY or word in UNITS}
+        named = (older.stems & newer.stems) - subject - self._stems - passing
         if (named and (newer.changes or is_asked)) and has_value:
-            return 2
+            return True
+        if newer.changes and relations:
+            return True
         if newer.changes and is_asked and has_value:
             is_other = newer.relations and newer.relations.isdisjoint(self._relations | older.relations)
-            return 0 if is_other else 2
+            return not is_other
         is_open = self._stems == subject
-        return 1 if is_open and is_single and (relations or shared) else 0
+        return bool(is_open and is_single and (relations or shared))
+
+    def is_short(self, older: _Statement, newer: _Statement) -> bool:
+        """Whether two statements have little beside what they have in common and their values."""
+        return self._most_more(older, newer) <= MOST_MORE_OF_MANY
+
+    def _most_more(self, older: _Statement, newer: _Statement) -> int:
+        pairs = ((older, newer), (newer, older))
+        return max(len(one.telling - other.stems - self._stems) for one, other in pairs)
 
     def _is_left_out(self, older: _Statement, newer: _Statement) -> bool:
         """Whether the newer statement lacks the relation that is asked about, and says nothing of a change."""
@@ -208,9 +239,11 @@ def _names(text: str) -> list[str]:
 
 
 def _plain(word: str) -> str:
-    return _CLOSES_NAME.sub("", word.lower())
+    word = word.lower()
+    return word[:-2] if word.endswith(("'s", "’s")) else word
 
 
+@lru_cache(maxsize=8_192)
 def _stem(word: str) -> str:
     """A word without its endings, cheaply; two forms of one word mostly have the same."""
     for endings, least in _ENDINGS:

@@ -1,0 +1,126 @@
+"""The newest value first, found by rules; nothing is lost, and what is not in conflict is not moved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from benchmarks.recall.sets.changing_facts import Case, both_true, changing
+from crewai_persistent_memory import open_store
+from crewai_persistent_memory.entry import MemoryEntry
+from crewai_persistent_memory.recall.found import Found
+from crewai_persistent_memory.recall.what_holds import newest_first
+from crewai_persistent_memory.store.base import MemoryStore
+
+FIRST_DAY: Final = datetime(2026, 3, 1)
+
+
+def found(*texts: str, days: Sequence[int] | None = None) -> list[Found]:
+    """Hits, best first, each said on its day."""
+    return [
+        Found(MemoryEntry(id=text, content=text, created_at=FIRST_DAY + timedelta(days=day)), 1.0 - at / 1000)
+        for at, (text, day) in enumerate(zip(texts, days or range(len(texts)), strict=True))
+    ]
+
+
+def contents(hits: Sequence[Found]) -> list[str]:
+    return [hit.entry.content for hit in hits]
+
+
+def test_the_newer_value_goes_before_the_older_one_and_nothing_is_lost() -> None:
+    hits = found("Anna lives in Rome.", "Anna likes jazz.", "Bob moved to Oslo.", "Anna moved to Paris.")
+
+    assert contents(newest_first(hits, "Where does Anna live?")) == [
+        "Anna moved to Paris.",
+        "Anna lives in Rome.",
+        "Anna likes jazz.",
+        "Bob moved to Oslo.",
+    ]
+
+
+def test_the_newest_of_several_values_is_the_first() -> None:
+    hits = found("Tea costs 3 euros.", "Tea costs 5 euros now.", "Tea costs 4 euros.", days=(0, 2, 1))
+
+    assert contents(newest_first(hits, "What does tea cost?"))[0] == "Tea costs 5 euros now."
+
+
+def test_a_value_that_changed_many_times_comes_newest_first() -> None:
+    prices = [f"The Pro plan costs {price} euros." for price in range(20, 30)]
+
+    assert contents(newest_first(found(*prices), "What does the Pro plan cost?")) == prices[::-1]
+
+
+def test_an_older_value_stays_behind_the_newer_one() -> None:
+    hits = found("Anna moved to Paris.", "Anna lives in Rome.", days=(5, 0))
+
+    assert newest_first(hits, "Where does Anna live?") == hits
+
+
+@pytest.mark.parametrize(
+    ("question", "older", "newer"),
+    [
+        ("Where does Anna live?", "Anna lives in Rome.", "Bob lives in Paris now."),
+        ("Where does Anna live?", "Anna lives in Rome.", "Anna's brother moved to Paris."),
+        ("What does Anna like?", "Anna likes tea.", "Anna also likes coffee."),
+        ("Where does Anna live?", "Anna lives in Rome.", "Anna now works at Siemens."),
+        ("Which languages does Anna speak?", "Anna speaks Dutch.", "Anna speaks Danish."),
+    ],
+)
+def test_what_is_not_in_conflict_keeps_its_order(question: str, older: str, newer: str) -> None:
+    hits = found(older, newer)
+
+    assert newest_first(hits, question) == hits
+
+
+@pytest.mark.parametrize("half", ["choosing", "held_out"])
+def test_changing_facts_over_a_store(half: str, tmp_path: Path) -> None:
+    with open_store(path=tmp_path, user_id="john", embedder=None) as store:
+        cases = changing(half)
+        ranked = [_recalled(store, number, case) for number, case in enumerate(cases)]
+        right = sum(
+            texts.index(case.newer) < texts.index(case.older)
+            for case, texts in zip(cases, ranked, strict=True)
+            if case.newer in texts and case.older in texts
+        )
+        both = sum(case.newer in texts and case.older in texts for case, texts in zip(cases, ranked, strict=True))
+
+    assert both >= 190
+    assert right / both >= 0.95
+
+
+@pytest.mark.parametrize("half", ["choosing", "held_out"])
+def test_what_stays_true_stays_within_a_budget(half: str, tmp_path: Path) -> None:
+    with open_store(path=tmp_path, user_id="john", embedder=None) as store:
+        cases = both_true(half)
+        lost = sum(
+            case.older not in _within(6_000, _recalled(store, number, case)) for number, case in enumerate(cases)
+        )
+
+    assert lost <= 0.01 * len(cases)
+
+
+def _recalled(store: MemoryStore, number: int, case: Case) -> list[str]:
+    """What a search finds of one case, the newest value first."""
+    path = f"/{number}"
+    store.put(
+        [
+            MemoryEntry(id=f"{number}-{at}", content=text, path=path, created_at=FIRST_DAY + timedelta(days=at))
+            for at, text in enumerate(case.said)
+        ]
+    )
+    hits = [Found(entry, entry.score or 0.0) for entry in store.search(case.question, limit=40, path=path)]
+    return contents(newest_first(hits, case.question))
+
+
+def _within(budget: int, texts: Sequence[str]) -> list[str]:
+    shown = []
+    for text in texts:
+        budget -= len(text)
+        if budget < 0:
+            break
+        shown.append(text)
+    return shown
