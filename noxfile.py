@@ -116,14 +116,8 @@ def pytest(session: nox.Session, where: str, workers: int = 2) -> list[str]:
     free = shutil.disk_usage(MEMORY_DISK).free if MEMORY_DISK.is_dir() else 0
     if free >= ENOUGH:
         session.log(f"temporary files: in memory ({MEMORY_DISK}, {free // 2**30} GiB free)")
-        return [
-            *told,
-            "-n",
-            f"{workers}",
-            "--dist",
-            "loadgroup",
-            f"--basetemp={MEMORY_DISK / f'crewai-memory-{where}'}",
-        ]
+        folder = MEMORY_DISK / f"crewai-memory-{where}"
+        return [*told, "-n", f"{workers}", "--dist", "loadgroup", f"--basetemp={folder}"]
     session.log(f"temporary files: on disk, which takes longer ({MEMORY_DISK} has {free / 2**30:.1f} GiB, not 6)")
     return [*told, "-n", "2", "--dist", "loadgroup"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import itertools
+import os
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -34,6 +35,8 @@ def do(request: pytest.FixtureRequest) -> Any:
 
 DAY = timedelta(days=1)
 NOON = datetime(2026, 5, 1, 12)
+MANY = int(os.environ.get("MANY", "15"))
+"""Entries of each of eight threads."""
 
 
 def contents(entries: list[MemoryEntry]) -> list[str]:
@@ -457,7 +460,7 @@ class TestScopes:
 
         def work(user: str) -> list[str]:
             with use_scope(user_id=user):
-                for i in range(40):
+                for i in range(MANY):
                     store.add(f"{user} {i}", id=str(i))
                     assert all(e.content.startswith(f"{user} ") for e in store.search(f"{user} {i}"))
                 return contents(store.list())
@@ -465,7 +468,7 @@ class TestScopes:
         users = [f"user{i}" for i in range(8)]
         with ThreadPoolExecutor(8) as pool:
             for user, seen in zip(users, pool.map(work, users), strict=True):
-                assert sorted(seen) == sorted(f"{user} {i}" for i in range(40))
+                assert sorted(seen) == sorted(f"{user} {i}" for i in range(MANY))
 
 
 class TestBadEntries:

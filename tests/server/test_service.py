@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,7 @@ import httpx
 import pytest
 
 from ..support.calling import until
+from ..support.programs import Program
 from ..support.qdrant_server import ROOT, QdrantServer, free_ports
 
 USERS = [f"user{number}" for number in range(20)]
@@ -39,21 +39,14 @@ def gunicorn(server: QdrantServer, collection: str, folder: Path, *arguments: st
         "PYTHONPATH": str(ROOT),
     }
     command = [sys.executable, "-m", "gunicorn", "-k", "asgi", "-w", "4", "-b", f"127.0.0.1:{port}", "--timeout", "120"]
-    with (folder / "gunicorn.log").open("wb") as log:
-        master = subprocess.Popen(
-            [*command, *arguments, "tests.support.concierge_service:app"],
-            cwd=folder,
-            env=environment,
-            stdout=log,
-            stderr=log,
-        )
+    master = Program([*command, *arguments, "tests.support.concierge_service:app"], cwd=folder, env=environment)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120) as client:
             until(lambda: healthy(client), bool, 120)
             yield client
     finally:
-        master.terminate()
-        master.wait(60)
+        os.kill(master.pid, signal.SIGTERM)
+        sys.stdout.write(master.wait(60).stderr)
 
 
 def healthy(client: httpx.Client) -> bool:

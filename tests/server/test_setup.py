@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
+import os
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ from crewai_persistent_memory.backends.qdrant.server.routes import project_name
 
 from ..support.crews import needs_unified
 from ..support.embedders import WordHashEmbedder
+from ..support.programs import Program
 from ..support.qdrant_server import QdrantServer, free_ports
 from ..support.tcp_proxy import PASS, Fault, TcpProxy
 from .conftest import OpenHere
@@ -39,7 +41,7 @@ OPEN_AND_ADD = """
 import sys, crewai_persistent_memory as m
 url, collection, number = sys.argv[1:]
 print("ready", flush=True)
-sys.stdin.readline()
+sys.stdin.read()
 with m.open_store(url=url, user_id="john", collection=collection, embedder=None) as store:
     store.add(f"fact {number}")
 """
@@ -53,20 +55,17 @@ def info(server: QdrantServer, collection: str) -> dict[str, Any]:
 def start_at_once(server: QdrantServer, collection: str, count: int) -> None:
     """Run ``OPEN_AND_ADD`` in that many processes, all let go in the same moment."""
     program = [sys.executable, "-c", OPEN_AND_ADD, server.url, collection]
-    workers = [
-        subprocess.Popen([*program, str(i)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        for i in range(count)
-    ]
-    for worker in workers:
-        assert worker.stdout is not None
-        assert worker.stdout.readline() == b"ready\n"
-    for worker in workers:
-        assert worker.stdin is not None
-        worker.stdin.write(b"go\n")
-        worker.stdin.flush()
-    for worker in workers:
-        _, errors = worker.communicate(timeout=120)
-        assert worker.returncode == 0, errors.decode()
+    waiting, go = os.pipe()
+    reading, ready = os.pipe()
+    workers = [Program([*program, str(i)], stdin=waiting, stdout=ready) for i in range(count)]
+    os.close(waiting)
+    os.close(ready)
+    with open(reading, encoding="utf-8") as lines:
+        assert list(itertools.islice(lines, count)) == ["ready\n"] * count
+        os.close(go)  # what each of them waits for is the end of its input
+        for worker in workers:
+            done = worker.wait()
+            assert done.returncode == 0, done.stderr
 
 
 class TestCreation:
