@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import qdrant_edge as edge
 
-from crewai_persistent_memory import MemoryEntry, MemoryStore, Scope, open_store
+from crewai_persistent_memory import MemoryEntry, MemoryStore, open_store
 from crewai_persistent_memory.backends.qdrant.manifest import LAYOUT
-from crewai_persistent_memory.backends.qdrant.schema import INDEXES, owner_key, parse_time, position_at
+from crewai_persistent_memory.backends.qdrant.schema import INDEXES, parse_time, position_at, scope_of
 from crewai_persistent_memory.backends.qdrant.server.bootstrap import DESCRIPTOR_ID
-from crewai_persistent_memory.scope import SCOPE_FIELDS
+from crewai_persistent_memory.embedding import KeywordEncoder
 
 from ..support.calling import until
 from ..support.engines import NEWEST, OLDER
@@ -72,6 +72,11 @@ class TestEmbedded:
                 assert store.health()["lost"] is None
         points = look_into(folder)
         assert len(points) == len(expected(layout, name))
+        shard = edge.EdgeShard.load(str(folder / "shard"))
+        for record in shard.scroll(edge.ScrollRequest(limit=10_000, with_payload=True, with_vector=["keywords"]))[0]:
+            keywords = record.vector["keywords"]
+            assert_encoded(record.payload["content"], keywords.indices, keywords.values)
+        shard.close()
         assert_complete(points)
         with opened() as store:
             use(store)
@@ -102,8 +107,13 @@ def assert_complete(points: Sequence[Mapping[str, Any]]) -> None:
     for payload in points:
         # Entries that code of layout 2 saved in one go have positions one after the other.
         assert payload["position"] - position_at(parse_time(payload["created_at"])) in range(3)
-        owner = Scope.trusted(*(payload.get(name) for name in SCOPE_FIELDS))  # type: ignore[arg-type]
-        assert payload["scope"] == owner_key(owner)
+        assert payload["scope"] == scope_of(payload)
+
+
+def assert_encoded(content: str, terms: Sequence[int], weights: Sequence[float]) -> None:
+    """A stored keyword vector is the one that this code makes."""
+    made = KeywordEncoder().document(content)
+    assert dict(zip(terms, weights, strict=True)) == pytest.approx(dict(zip(made.indices, made.values, strict=True)))
 
 
 class TestServer:
@@ -136,12 +146,19 @@ class TestServer:
         for options in ({}, {"prefer_grpc": True, "grpc_port": server.grpc_port}):
             with opened(**options) as store:
                 assert_holds(store, expected(layout, name))
-                until(lambda: without_position(server, collection), lambda count: count == 0)
+                until(lambda: incomplete(server, collection), lambda count: count == 0)
         assert descriptor(server, collection)["layout"] == LAYOUT
         assert payload_schema(server, collection) == set(INDEXES)
         points = all_points(server, collection)
         assert len(points) == len(expected(layout, name))
         assert_complete(points)
+        with server.admin() as admin:
+            body = {"limit": 10_000, "with_vector": ["keywords"], "with_payload": ["content"]}
+            found = admin.post(f"/collections/{collection}/points/scroll", json=body).json()["result"]["points"]
+        for point in found:
+            if "content" in point["payload"]:
+                keywords = point["vector"].get("keywords", {"indices": [], "values": []})
+                assert_encoded(point["payload"]["content"], keywords["indices"], keywords["values"])
         with opened() as store:
             use(store)
 
@@ -163,9 +180,11 @@ def all_points(server: QdrantServer, collection: str) -> list[dict[str, Any]]:
     return payloads
 
 
-def without_position(server: QdrantServer, collection: str) -> int:
-    lacking = {"must": [{"is_empty": {"key": "position"}}], "must_not": [{"is_empty": {"key": "tenant"}}]}
-    return len(scroll(server, collection, filter=lacking))
+def incomplete(server: QdrantServer, collection: str) -> int:
+    """The number of entries that lack what a layout adds."""
+    lacking = [{"is_empty": {"key": key}} for key in ("position", "scope")]
+    entries = {"should": lacking, "must_not": [{"is_empty": {"key": "tenant"}}]}
+    return len(scroll(server, collection, filter=entries))
 
 
 def descriptor(server: QdrantServer, collection: str) -> dict[str, Any]:

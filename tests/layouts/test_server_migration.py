@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ from ..support.engines import NEWEST, OLDER
 from ..support.qdrant_server import QdrantServer, newest
 from . import older
 from .kept import HERE, expected, restore
-from .test_layouts import all_points, descriptor, payload_schema, without_position
+from .test_layouts import all_points, descriptor, incomplete, payload_schema
 
 KILLS = int(os.environ.get("MIGRATION_KILLS", "0"))
 ENTRIES = int(os.environ.get("MIGRATION_ENTRIES", "600"))
@@ -118,7 +119,7 @@ def open_one(server: QdrantServer, collection: str, **options: Any) -> MemorySto
 def assert_migrated(server: QdrantServer, collection: str, count: int = ENTRIES) -> None:
     """Every entry is there, with its position; both indexes are used."""
     with open_one(server, collection) as store:
-        until(lambda: without_position(server, collection), lambda left: left == 0, seconds=120)
+        until(lambda: incomplete(server, collection), lambda left: left == 0, seconds=120)
         found = {each.id: (each.content, each.created_at, each.metadata) for each in store.list(limit=count + 1)}
     assert found == older.contents(count)
     assert descriptor(server, collection)["layout"] == LAYOUT
@@ -137,7 +138,7 @@ class TestManyWorkers:
                 for _ in range(8):
                     workers.start()
                 until(lambda: payload_schema(server, collection), lambda keys: keys == set(INDEXES))
-                until(lambda: without_position(server, collection), lambda left: left == 0, seconds=120)
+                until(lambda: incomplete(server, collection), lambda left: left == 0, seconds=120)
                 print(f"\n8 processes migrate {ENTRIES} entries in {time.monotonic() - begin:.2f} s")
         else:
             ready = threading.Barrier(8)
@@ -177,7 +178,7 @@ class TestKilled:
         """What it has written is read back from its log: Qdrant 1.17 cannot do that for every kind of filter."""
         older.on_server(own_server, "c", ENTRIES)
         with open_one(own_server, "c", retry_for=0) as store:
-            until(lambda: without_position(own_server, "c"), lambda left: left < ENTRIES)
+            until(lambda: incomplete(own_server, "c"), lambda left: left < ENTRIES)
             own_server.kill()
             with pytest.raises(StoreUnavailableError):
                 store.count()
@@ -205,7 +206,7 @@ class TestKilled:
                 os.kill(worker, signal.SIGKILL)
                 workers.exit_code(worker)
                 migrated = "layout" in descriptor(own_server, "c")
-                left = without_position(own_server, "c") if migrated else ENTRIES
+                left = incomplete(own_server, "c") if migrated else ENTRIES
                 assert_migrated(own_server, "c")
                 if left:
                     left_behind.append(left)
@@ -233,16 +234,16 @@ class TestOldWorkers:
     def test_their_entries_are_found_and_completed(self, server: QdrantServer, collection: str) -> None:
         restore(1, "server-1.17.0-keywords", server, collection)
         with open_one(server, collection) as store:
-            until(lambda: without_position(server, collection), lambda left: left == 0)
+            until(lambda: incomplete(server, collection), lambda left: left == 0)
             replay(server, collection, *self.ALL)
             # Found by a worker that was there before.
             assert store.search("saved by an old worker")[0].id == "by an old worker"
             assert store.get("plain").content == "in place of it"  # type: ignore[union-attr]
             assert store.get("changed 1").content == "changed by an old worker"  # type: ignore[union-attr]
             assert store.get("changed 3") is None
-            assert without_position(server, collection) == 3, "two new entries, and one that was replaced"
+            assert incomplete(server, collection) == 3, "two new entries, and one that was replaced"
         with open_one(server, collection) as store:
-            until(lambda: without_position(server, collection), lambda left: left == 0)
+            until(lambda: incomplete(server, collection), lambda left: left == 0)
             assert store.count() == len([key for key in expected(1, "server-1.17.0-keywords") if key[:5] == "john/"])
         all_points(server, collection)
 
@@ -272,7 +273,7 @@ class TestOldWorkers:
         stop.set()
         thread.join()
         with open_one(server, collection) as store:
-            until(lambda: without_position(server, collection), lambda left: left == 0)
+            until(lambda: incomplete(server, collection), lambda left: left == 0)
             assert store.count() == ENTRIES + sent
         assert len(all_points(server, collection)) == ENTRIES + sent
 
@@ -337,22 +338,22 @@ class TestKeys:
         with open_one(server, old, api_key=key, create_collection=False) as store:
             assert store.count() == 1
             assert store.health()["layout"] == LAYOUT
-            until(lambda: without_position(server, old), lambda left: left == 0)
+            until(lambda: incomplete(server, old), lambda left: left == 0)
         assert descriptor(server, old)["layout"] == LAYOUT
         assert payload_schema(server, old) == set(INDEXES)
 
     def test_one_that_may_only_read_where_the_newest_layout_is_needed(
         self, server: QdrantServer, old: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        needed = tuple(migrations.Migration(step.layout, step.what, step.fills) for step in migrations.MIGRATIONS)
+        needed = tuple(replace(step, optional=False) for step in migrations.MIGRATIONS)
         monkeypatch.setattr(migrations, "MIGRATIONS", needed)
         with pytest.raises(StorePermissionError) as caught:
             open_one(server, old, api_key=self.token(old, "r"))
-        assert "has layout 1, this package needs layout 2, and this key may not migrate it" in str(caught.value)
+        assert f"has layout 1, this package needs layout {LAYOUT}, and this key may not migrate it" in str(caught.value)
         assert "Open the memory once with a key that may write to the collection" in str(caught.value)
         # One that may: the entries are completed before anybody goes on.
         with open_one(server, old, api_key=self.token(old, "rw")):
-            assert without_position(server, old) == 0
+            assert incomplete(server, old) == 0
         with open_one(server, old, api_key=self.token(old, "r")) as store:
             assert store.count() == 1
 
@@ -399,17 +400,17 @@ def test_a_collection_with_a_tight_strict_mode(server: QdrantServer, collection:
         change = {"strict_mode_config": tight}
         admin.patch(f"/collections/{collection}", json=change).raise_for_status()
 
-    def positions() -> int:
+    def completed() -> int:
         with server.admin() as admin:
             schema = admin.get(f"/collections/{collection}").json()["result"]["payload_schema"]
-        return int(schema["position"]["points"])
+        return min(int(schema[key]["points"]) for key in ("position", "scope"))
 
     with open_one(server, collection):
-        until(positions, lambda count: count == 30)
+        until(completed, lambda count: count == 30)
     with server.admin() as admin:
         loose = {"strict_mode_config": {"enabled": False, "max_query_limit": 10_000}}
         admin.patch(f"/collections/{collection}", json=loose).raise_for_status()
-    assert without_position(server, collection) == 0
+    assert incomplete(server, collection) == 0
 
 
 def test_a_collection_of_each_project_and_an_alias(server: QdrantServer, collection: str) -> None:
@@ -432,7 +433,7 @@ def test_a_collection_of_each_project_and_an_alias(server: QdrantServer, collect
         alias = {"create_alias": {"alias_name": collection, "collection_name": ours[0]}}
         admin.post("/collections/aliases", json={"actions": [alias]}).raise_for_status()
         with open_one(server, collection, project_id=None):
-            until(lambda: without_position(server, ours[0]), lambda left: left == 0)
+            until(lambda: incomplete(server, ours[0]), lambda left: left == 0)
         assert descriptor(server, ours[0])["layout"] == LAYOUT
         for name in ours:
             admin.delete(f"/collections/{name}")
@@ -457,7 +458,7 @@ def test_a_backup_of_an_older_layout_is_migrated_under_a_worker_that_goes_on(
         made = admin.post(f"/collections/{collection}/snapshots").raise_for_status().json()["result"]
         backup = admin.get(f"/collections/{collection}/snapshots/{made['name']}").raise_for_status().content
         with open_one(server, collection) as store:
-            until(lambda: without_position(server, collection), lambda left: left == 0)
+            until(lambda: incomplete(server, collection), lambda left: left == 0)
             admin.delete(f"/collections/{collection}").raise_for_status()
             with pytest.raises(StoreMissingError):
                 store.count()
@@ -466,7 +467,7 @@ def test_a_backup_of_an_older_layout_is_migrated_under_a_worker_that_goes_on(
             with open_one(server, collection) as another:
                 assert another.count() == store.count() == 3
             until(lambda: payload_schema(server, collection), lambda keys: keys == set(INDEXES))
-            until(lambda: without_position(server, collection), lambda left: left == 0)
+            until(lambda: incomplete(server, collection), lambda left: left == 0)
 
 
 def test_what_old_workers_save_later_is_completed_without_a_restart(
@@ -476,7 +477,7 @@ def test_what_old_workers_save_later_is_completed_without_a_restart(
     open_one(server, collection).close()
     with open_one(server, collection) as store:
         replay(server, collection, "saves", "saves in a run")
-        until(lambda: without_position(server, collection), lambda left: left == 0)
+        until(lambda: incomplete(server, collection), lambda left: left == 0)
         assert store.count() == 1
         assert len(all_points(server, collection)) == 2
 

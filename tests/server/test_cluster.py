@@ -16,7 +16,7 @@ from crewai_persistent_memory import MemoryEntry, MemoryStore, StoreUnavailableE
 from crewai_persistent_memory.admin import dedicate_project
 
 from ..layouts import older
-from ..layouts.test_layouts import all_points, without_position
+from ..layouts.test_layouts import all_points, incomplete
 from ..support.calling import until
 from ..support.qdrant_server import ROOT, QdrantCluster, newest
 
@@ -212,7 +212,7 @@ class TestShardByProject:
         for transport in ({}, {"url": node.url, "prefer_grpc": True, "grpc_port": node.grpc_port}):
             older.take_away(node, name, shard_keys=["default", own])
             with open_on(cluster, name, timeout=20, **transport) as opened:
-                until(lambda: without_position(node, name), lambda left: left == 0)
+                until(lambda: incomplete(node, name), lambda left: left == 0)
                 for project in ("large", "small"):
                     assert opened.scoped(project_id=project).count() == 10
             assert len(all_points(node, name)) == 20

@@ -237,6 +237,12 @@ def scope_payload(owner: Scope) -> Mapping[str, str]:
     return payload
 
 
+def scope_of(payload: Mapping[str, Any]) -> str:
+    """The value of the key ``scope`` for a point with this payload."""
+    get = payload.get
+    return owner_key(_owner(get("user_id"), payload["project_id"], get("run_id"), get("agent_id"), get("org_id")))
+
+
 @lru_cache(maxsize=4096)
 def where_visible(reader: Scope, *, include_shared: bool) -> Where:
     """The visibility rule as conditions for the engine."""

@@ -14,11 +14,10 @@ from typing import Any
 
 from ....embedding import KeywordEncoder
 from ....errors import StoreError
-from ....scope import SCOPE_FIELDS, Scope
 from ..encoding import keywords_of
 from ..manifest import LAYOUT, Descriptor
 from ..migrations import fills_of, migrations_from
-from ..schema import INDEXES, KEYWORDS, SCOPE_KEY, owner_key
+from ..schema import INDEXES, KEYWORDS, SCOPE_KEY, scope_of
 from .checksums import LEDGER
 from .directory import WRITE_RESERVE, StoreDirectory
 from .ledger import Ledger
@@ -84,7 +83,7 @@ def _upgrade(shard: Any, encoder: KeywordEncoder) -> Upgrade:
             if fill.key not in payload:
                 payload[fill.key] = fill.value(payload[fill.source])
         if SCOPE_KEY not in payload:
-            payload[SCOPE_KEY] = owner_key(Scope.trusted(*(payload.get(name) for name in SCOPE_FIELDS)))
+            payload[SCOPE_KEY] = scope_of(payload)
             vectors[KEYWORDS] = keywords_of(payload, encoder, contents)
 
     return upgrade

@@ -37,6 +37,10 @@ MOST_CHARACTERS: Final = 4_000_000
 """Of texts in one page of a scan, about."""
 
 
+_RESCORED: Final = edge.SearchParams(quantization=edge.QuantizationSearchParams(rescore=True, oversampling=2.0))
+"""Of the compact vectors, twice as many as asked for are looked at exactly: then the best ones are missed in 1 of 1,000
+cases, without it in 1 of 10, and the scores are exact."""
+
 MOST_SIZES: Final = 10_000
 """Scopes of which it is known how many entries they have."""
 
@@ -46,7 +50,7 @@ COUNTED_FOR: Final = 0.01
 
 def edge_filter(where: Where) -> edge.Filter:
     # A scope without other conditions is in most requests: it is translated once.
-    return _kept_filter(where) if len(where) <= 2 else _filter(where)
+    return _kept_filter(where) if len(where) <= 1 else _filter(where)
 
 
 def _filter(where: Where) -> edge.Filter:
@@ -167,7 +171,7 @@ class EdgeReader:
     def _lists(self, request: Search) -> list[tuple[Any, edge.SearchParams | None]]:
         lists: list[tuple[Any, edge.SearchParams | None]] = []
         if request.dense:
-            lists.append((edge.Query.Nearest(cast(Any, request.dense), using=DENSE), None))
+            lists.append((edge.Query.Nearest(cast(Any, request.dense), using=DENSE), _RESCORED))
         if request.by_keywords:
             idf = edge.SearchParams(idf=edge.IdfParams(corpus=edge_filter(request.corpus)))
             lists.append((edge.Query.Nearest(cast(Any, request.keywords), using=KEYWORDS), idf))
@@ -178,14 +182,21 @@ class EdgeReader:
     ) -> edge.QueryRequest:
         depth = depth_for(request.limit)
         where = edge_filter(request.where)
-        candidates = [edge.Prefetch(query=q, limit=depth, filter=where, params=params) for q, params in lists]
         if len(lists) > 1:
-            # The candidates of both lists, scored by each.
-            both = len(lists) * depth
-            candidates = [
-                edge.Prefetch(query=q, limit=both, filter=where, params=params, prefetches=candidates)
-                for q, params in lists
-            ]
+            # The candidates of all lists, scored by each. They are found by a request of their own: nested in this one,
+            # the engine would find them once for each list, which doubles the time (qdrant-edge-py 0.9).
+            found = self.shard.query_batch(
+                edge.QueryBatchRequest(
+                    [
+                        edge.QueryRequest(query=q, limit=depth, filter=where, params=params, with_payload=False)
+                        for q, params in lists
+                    ]
+                )
+            )
+            ids = tuple(str(point.id) for points in found for point in points)
+            where = edge_filter((*request.where, HasId(ids)))
+            depth = len(lists) * depth
+        candidates = [edge.Prefetch(query=q, limit=depth, filter=where, params=params) for q, params in lists]
         return edge.QueryRequest(
             prefetches=candidates,
             query=_formula(ranking, rarest(self._size(request.corpus)), request.by_keywords, bool(request.dense)),

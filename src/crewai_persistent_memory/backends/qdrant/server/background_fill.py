@@ -17,8 +17,9 @@ from typing import Any, Final
 from ....errors import PersistentMemoryError, StorePermissionError
 from ....io.steps import Steps, run
 from ..manifest import LAYOUT, Descriptor
-from ..migrations import fills_of
+from ..migrations import MIGRATIONS, fills_of
 from .client import RetryingClient
+from .encode import encode
 from .migrate import fill_in, migrate
 
 AGAIN_AFTER: Final = (60.0, 600.0, 3600.0)
@@ -55,7 +56,7 @@ class Migrations:
         descriptor = yield from migrate(client, collection, descriptor, self._where)
         self._opened[collection] = descriptor.layout
         if descriptor.layout >= LAYOUT:
-            self._fill_later(client.again("a migration"), collection)
+            self._fill_later(client.again("a migration"), collection, descriptor.language)
         return descriptor
 
     def close(self) -> None:
@@ -74,40 +75,44 @@ class Migrations:
 
     def _forget(self) -> None:
         self._closed = threading.Event()
-        self._new: queue.SimpleQueue[tuple[RetryingClient, str] | None] = queue.SimpleQueue()
+        self._new: queue.SimpleQueue[tuple[RetryingClient, str, str] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
-    def _fill_later(self, client: RetryingClient, collection: str) -> None:
+    def _fill_later(self, client: RetryingClient, collection: str, language: str) -> None:
         with self._lock:
             if self._closed.is_set():
                 return
-            self._new.put((client, collection))
+            self._new.put((client, collection, language))
             if self._thread is None:
                 # A daemon: the interpreter does not wait for it, but for close(), which stops it.
                 self._thread = threading.Thread(target=self._work, name="memory-migration", daemon=True)
                 self._thread.start()
 
     def _work(self) -> None:
-        due: list[tuple[float, str, int, RetryingClient]] = []
+        due: list[tuple[float, str, int, str, RetryingClient]] = []
         while True:
             try:
                 new = self._new.get(timeout=max(0.0, due[0][0] - time.monotonic()) if due else None)
             except queue.Empty:
-                _, collection, looks, client = heapq.heappop(due)
+                _, collection, looks, language, client = heapq.heappop(due)
             else:
                 if new is None:
                     return
-                (client, collection), looks = new, 0
-            self._fill(client, collection)
+                (client, collection, language), looks = new, 0
+            self._fill(client, collection, language)
             if looks < len(AGAIN_AFTER):
-                heapq.heappush(due, (time.monotonic() + AGAIN_AFTER[looks], collection, looks + 1, client))
+                heapq.heappush(due, (time.monotonic() + AGAIN_AFTER[looks], collection, looks + 1, language, client))
 
-    def _fill(self, client: RetryingClient, collection: str) -> None:
+    def _fill(self, client: RetryingClient, collection: str, language: str) -> None:
         try:
             for fill in fills_of(LAYOUT):
                 filled = run(fill_in(client, collection, fill, self._closed.is_set))
                 if filled:
                     logger.info("%d entries of collection %r now have %r", filled, collection, fill.key)
+            if any(step.encodes for step in MIGRATIONS):
+                encoded = run(encode(client, collection, language, self._closed.is_set))
+                if encoded:
+                    logger.info("%d entries of collection %r have new keywords", encoded, collection)
         except StorePermissionError:
             logger.info("this key may not complete the entries of %r: a worker whose key may will do it", collection)
         except PersistentMemoryError as error:

@@ -28,6 +28,7 @@ from ..migrations import Fill, Migration, migrations_from
 from ..schema import INDEXES, TENANT_KEY
 from .bootstrap import DEFAULT_SHARD_KEY, DESCRIPTOR_ID
 from .client import RetryingClient
+from .encode import encode
 from .indexes import create_indexes
 from .strict_mode import NO_LIMITS, StrictModeError, limits_of
 
@@ -125,6 +126,8 @@ def _take(client: RetryingClient, step: Migration, collection: str, descriptor: 
     if not step.optional:
         for fill in step.fills:
             yield from fill_in(client, collection, fill, lambda: False)
+        if step.encodes:
+            yield from encode(client, collection, descriptor.language, lambda: False)
     migrated = descriptor.with_layout(step.layout)
     stated = {name: migrated.to_json()[name] for name in ("schema_version", "layout")}
     key = {"shard_key_selector": DEFAULT_SHARD_KEY} if descriptor.by_project else {}

@@ -1,0 +1,141 @@
+"""Giving the entries of an older layout new keyword vectors, in the background.
+
+An entry that lacks the key ``scope`` was written by code of an older layout. It gets its keyword vector anew, made of
+its content, and after that the key. Other workers may change or delete the entry at any moment: the content is read
+again after the vector is written, and only an entry that still has it gets the key. The others' turn comes again.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+from qdrant_client import models
+
+from ....embedding import KeywordEncoder
+from ....io.steps import Steps
+from ....scope import SCOPE_FIELDS
+from ..encoding import keywords_of
+from ..schema import CONTEXT_KEY, KEYWORDS, SCOPE_KEY, TENANT_KEY, scope_of
+from .client import RetryingClient
+from .errors import PointMissing
+from .strict_mode import NO_LIMITS, StrictModeError, limits_of
+
+PAGE: Final = 128
+"""Entries that are read at once."""
+
+LENGTH: Final = 300_000
+"""Characters, about, whose keywords are written at once: about 3 MB."""
+
+MOST_ROUNDS: Final = 20
+"""Times that the collection is looked through. Each one more needs another worker that changes an entry just then."""
+
+
+def encode(client: RetryingClient, collection: str, language: str, stopped: Callable[[], bool]) -> Steps[int]:
+    """Encode every entry that lacks it. Returns how many entries were encoded."""
+    encoder = KeywordEncoder(language)
+    limits, encoded = NO_LIMITS, 0
+    # From anywhere to the end, so that several workers share the work. Then what is left, in order.
+    offset: str | None = str(uuid.uuid4())
+    for round in range(MOST_ROUNDS):
+        found = 0
+        while not stopped():
+            try:
+                records, following = yield from _without_scope(client, collection, limits.page(PAGE), offset)
+                for batch in _batches(records, limits.batch(PAGE)):
+                    encoded += yield from _encode(client, collection, encoder, batch)
+            except StrictModeError:
+                allowed = limits_of((yield from client.call("get_collection", {"collection_name": collection})))
+                if allowed == limits:
+                    raise
+                limits = allowed
+                continue
+            found += len(records)
+            offset = following
+            if offset is None:
+                break
+        if stopped() or (round and not found):
+            break
+        offset = None
+    return encoded
+
+
+def _without_scope(client: RetryingClient, collection: str, limit: int, offset: Any) -> Steps[Any]:
+    """A page of entries without the key. The descriptor, which has none either, has no tenant."""
+    lacking = models.Filter(must=[_is_empty(SCOPE_KEY)], must_not=[_is_empty(TENANT_KEY)])
+    page = {"limit": limit, "offset": offset, "with_payload": ["content", CONTEXT_KEY, *SCOPE_FIELDS]}
+    return (yield from client.call("scroll", {"collection_name": collection, "scroll_filter": lacking, **page}))
+
+
+def _batches(records: Sequence[Any], most: int) -> Iterator[list[Any]]:
+    batch: list[Any] = []
+    length = 0
+    for record in records:
+        size = len(record.payload["content"])
+        if batch and (len(batch) >= most or length + size > LENGTH):
+            yield batch
+            batch, length = [], 0
+        batch.append(record)
+        length += size
+    if batch:
+        yield batch
+
+
+def _encode(client: RetryingClient, collection: str, encoder: KeywordEncoder, records: Sequence[Any]) -> Steps[int]:
+    """Returns how many of these are encoded."""
+    ids = list(dict.fromkeys(id for record in records for id in record.payload.get(CONTEXT_KEY) or ()))
+    contents = (yield from _contents(client, collection, ids)) if ids else {}
+    vectors = {record.id: keywords_of(record.payload, encoder, lambda _: contents) for record in records}
+    # Where a collection is sharded by project, a write must say in which shard.
+    for shard_key, some in _by(records, lambda record: record.shard_key):
+        points = [
+            models.PointVectors(
+                id=record.id, vector={KEYWORDS: models.SparseVector(indices=v.indices, values=v.values)}
+            )
+            for record in some
+            if (v := vectors[record.id]).indices  # the server takes no empty vector here
+        ]
+        yield from _write_vectors(client, collection, points, shard_key)
+    now = yield from _contents(client, collection, list(vectors))
+    same = [record for record in records if now.get(str(record.id)) == record.payload["content"]]
+    for (shard_key, scope), some in _by(same, lambda record: (record.shard_key, scope_of(record.payload))):
+        arguments = {"collection_name": collection, "payload": {SCOPE_KEY: scope}, "wait": True, **_key(shard_key)}
+        with suppress(PointMissing):  # one was deleted since; the next round finds those that were left out
+            yield from client.call("set_payload", {**arguments, "points": [record.id for record in some]})
+    return len(same)
+
+
+def _write_vectors(client: RetryingClient, collection: str, points: Sequence[Any], shard_key: Any) -> Steps[None]:
+    arguments = {"collection_name": collection, "wait": True, **_key(shard_key)}
+    if not points:
+        return
+    try:
+        yield from client.call("update_vectors", {**arguments, "points": list(points)})
+    except PointMissing:
+        # One was deleted since it was read, and the server may have stopped there.
+        for point in points:
+            with suppress(PointMissing):
+                yield from client.call("update_vectors", {**arguments, "points": [point]})
+
+
+def _contents(client: RetryingClient, collection: str, ids: Sequence[Any]) -> Steps[dict[str, str]]:
+    arguments = {"collection_name": collection, "ids": list(ids), "with_payload": ["content"]}
+    records = yield from client.call("retrieve", arguments)
+    return {str(record.id): record.payload["content"] for record in records}
+
+
+def _by(records: Sequence[Any], key: Callable[[Any], Any]) -> list[tuple[Any, list[Any]]]:
+    groups: dict[Any, list[Any]] = {}
+    for record in records:
+        groups.setdefault(key(record), []).append(record)
+    return list(groups.items())
+
+
+def _key(shard_key: Any) -> dict[str, Any]:
+    return {} if shard_key is None else {"shard_key_selector": shard_key}
+
+
+def _is_empty(key: str) -> models.IsEmptyCondition:
+    return models.IsEmptyCondition(is_empty=models.PayloadField(key=key))
