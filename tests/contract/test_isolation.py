@@ -23,7 +23,7 @@ from ..support.engines import STORES, StoresOfOneKind
 
 OPERATIONS = 200
 MANY = os.environ.get("ISOLATION") == "all"
-EMBEDDED, SERVER, ON_A_VARIANT, IN_MEM0 = (51, 51, 51, 10) if MANY else (51, 10, 4, 3)
+EMBEDDED, SERVER, ON_A_VARIANT, IN_MEM0 = (51, 51, 51, 10) if MANY else (51, 10, 4, 2)
 EXAMPLES = {kind: IN_MEM0 if kind.startswith("mem0-") else ON_A_VARIANT for kind in STORES}
 EXAMPLES.update(embedded=EMBEDDED, server=SERVER)
 """How many times 200 operations on each store. 10,000 are on the engine in this process, which is the server's; the
