@@ -14,9 +14,12 @@ from typing import Annotated, Any
 import typer
 
 from . import conversations
+from .asking import WORDINGS
 from .cases import Cases
+from .document import document, parts_in_turn, weights_on_halves
 from .embedders import embedder_of
 from .measuring import Setting, measure
+from .parts import PARTS, without
 from .report import as_text
 from .sets import own_sets
 
@@ -42,39 +45,62 @@ def main(
         str | None, typer.Option(help="A checkout to compare with, by its own src: ratios are printed.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    write: Annotated[Path | None, typer.Option(help="Write the document with every table here.")] = None,
 ) -> None:
     """Measure recall on every set, bare and as a crew asks."""
     logging.getLogger("crewai").setLevel(logging.ERROR)
     start = time.process_time()
+    if unknown := [name for name in parts_off or [] if name not in PARTS]:
+        raise typer.BadParameter(f"there is no part {', '.join(unknown)}; there are {', '.join(PARTS)}")
     options = dict(map(_read, settings or []))
-    setting = Setting({**_embedder(embedder)}, options | _switches(parts_off or []), moved)
-    asked = None if wordings == "all" else wordings.split(",")
-    results: list[Result] = []
-    for cases in _sets(sets, conversations):
-        figures, rows = measure(cases, setting, sample, *([asked] if asked else []))
-        results.append(
-            {
-                "set": cases.name,
-                "about": cases.about,
-                "sizes": cases.sizes,
-                "figures": figures,
-                "asked": [
-                    {
-                        "wording": r.wording,
-                        "form": r.form,
-                        "evidence": r.evidence,
-                        "characters": sum(r.characters) / len(r.characters),
-                    }
-                    for r in rows
-                ],
-            }
-        )
+    chosen = _sets(sets, conversations)
+    asked = list(WORDINGS) if wordings == "all" else wordings.split(",")
+    setting = Setting(_embedder(embedder), options, moved)
+    if write is not None:
+        write.write_text(_document(chosen, setting, embedder, sample, asked, before), encoding="utf-8")
+        print(f"{write}: {time.process_time() - start:.0f} s of CPU")
+        return
+    with without(parts_off or []):
+        results = [_result(cases, setting, sample, asked) for cases in chosen]
     if as_json:
         print(json.dumps(results))
         return
-    earlier = _run_with(before) if before else None
-    print(as_text(results, earlier))
+    print(as_text(results, _run_with(before, embedder) if before else None))
     print(f"{time.process_time() - start:.0f} s of CPU")
+
+
+def _result(cases: Cases, setting: Setting, sample: int, wordings: list[str]) -> Result:
+    figures, rows = measure(cases, setting, sample, wordings)
+    asked = [
+        {
+            "wording": row.wording,
+            "form": row.form,
+            "evidence": row.evidence,
+            "characters": sum(row.characters) / len(row.characters),
+        }
+        for row in rows
+    ]
+    return {"set": cases.name, "about": cases.about, "sizes": cases.sizes, "figures": figures, "asked": asked}
+
+
+def _document(
+    sets: list[Cases], setting: Setting, embedder: str | None, sample: int, wordings: list[str], before: str | None
+) -> str:
+    """By keywords, and with the embedder if one is named."""
+    settings = {"keywords": Setting({}, setting.memory, setting.moved)}
+    if embedder:
+        settings[LABELS.get(embedder.partition(":")[0], embedder)] = setting
+    now = {name: [_result(cases, each, sample, wordings) for cases in sets] for name, each in settings.items()}
+    then: dict[str, list[Result]] = {}
+    if before:
+        for name, each in settings.items():
+            then[name] = _run_with(before, embedder if each.store else None)
+    few = [name for name in ("letter",) if name in wordings] or wordings[:1]
+    more = [parts_in_turn(sets, setting, sample // 2, few), weights_on_halves(sets, setting, sample // 2)]
+    return document(now, then, more)
+
+
+LABELS = {"onnx": "MiniLM (int8)"}
 
 
 def _sets(names: str, file: str | None) -> list[Cases]:
@@ -99,27 +125,26 @@ def _read(setting: str) -> tuple[str, Any]:
         return name, value
 
 
-def _switches(parts: list[str]) -> dict[str, Any]:
-    if parts:
-        raise typer.BadParameter("no part can be switched off yet")
-    return {}
-
-
 def _embedder(name: str | None) -> dict[str, Any]:
     embedder = embedder_of(name)
     return {} if embedder is None else {"embedder": embedder}
 
 
-def _run_with(checkout: str) -> list[Result]:
+_NOT_BEFORE = ("--before", "--settings", "--parts-off", "--write", "--embedder")
+
+
+def _run_with(checkout: str, embedder: str | None = None) -> list[Result]:
     """The same command over the source of another checkout, without options that it may not have."""
     arguments, skip = [], False
     for argument in sys.argv[1:]:
         if skip:
             skip = False
-        elif argument in ("--before", "--settings", "--parts-off"):
+        elif argument in _NOT_BEFORE:
             skip = True
         else:
             arguments.append(argument)
+    if embedder:
+        arguments += ["--embedder", embedder]
     environment = {**os.environ, "PYTHONPATH": str(Path(checkout) / "src")}
     command = [sys.executable, "-m", "benchmarks.recall", "--json", *arguments]
     made = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)

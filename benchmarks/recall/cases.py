@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from statistics import median
+from typing import Final, TypeVar
+
+LONGEST: Final = 700
+"""Characters of one passage."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +41,19 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Question:
+    """A question and its evidence.
+
+    Attributes:
+        text: the question.
+        evidence: the texts that answer it.
+        kind: for tables.
+        outdated: a text that was true before; it must not stand before the evidence.
+    """
+
     text: str
     evidence: tuple[Evidence, ...]
     kind: str = ""
+    outdated: str = ""
 
     @property
     def keys(self) -> frozenset[str]:
@@ -67,20 +82,35 @@ class Cases:
         """The number of memories, and of questions."""
         return sum(len(o.memories) for o in self.owners), sum(len(o.questions) for o in self.owners)
 
+    @property
+    def long(self) -> bool:
+        """Whether most memories are split into passages."""
+        lengths = [len(memory.text) for owner in self.owners for memory in owner.memories]
+        return median(lengths) > LONGEST
+
     def sample(self, most: int) -> Cases:
-        """At most about ``most`` questions, as many of each owner and spread evenly; 0: all. The memories stay."""
+        """At most about ``most`` questions, as many of each owner and spread evenly; 0: all."""
+        if not most:
+            return self
         each = -(-most // len(self.owners))
-        return replace(self, owners=tuple(replace(o, questions=tuple(_spread(o.questions, each))) for o in self.owners))
+        owners = [replace(o, questions=tuple(_spread(o.questions, each))) for o in _spread(self.owners, most)]
+        return replace(self, owners=tuple(owners))
 
     def half(self, which: int) -> Cases:
-        """Every second question: the even ones (0) or the odd ones (1)."""
+        """Every second question: the even ones (0) or the odd ones (1). Of users with one question, every second."""
+        if all(len(owner.questions) < 2 for owner in self.owners):
+            return replace(self, owners=self.owners[which::2])
         return replace(self, owners=tuple(replace(o, questions=o.questions[which::2]) for o in self.owners))
 
 
-def _spread(questions: Sequence[Question], most: int) -> list[Question]:
-    if not most or len(questions) <= most:
-        return list(questions)
-    return [questions[at * len(questions) // most] for at in range(most)]
+T = TypeVar("T")
+
+
+def _spread(items: Sequence[T], most: int) -> list[T]:
+    """At most ``most`` of them, evenly."""
+    if len(items) <= most:
+        return list(items)
+    return [items[at * len(items) // most] for at in range(most)]
 
 
 def moved_to_now(cases: Cases, now: datetime) -> Cases:

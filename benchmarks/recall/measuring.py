@@ -95,6 +95,7 @@ class Asked:
     form: str
     shares: list[float]
     characters: list[int]
+    in_order: list[bool]
 
     @property
     def evidence(self) -> float:
@@ -106,13 +107,15 @@ def as_a_crew(cases: Cases, memory: PersistentMemory, wordings: Iterable[str] = 
     rows = []
     for wording in wordings:
         for form in FORMS:
-            row = Asked(wording, form, [], [])
+            row = Asked(wording, form, [], [], [])
             for owner in cases.owners:
                 texts = [question.text for question in owner.questions]
                 blocks = ask_all(memory, owner.user, texts, wording, form)
                 for question, block in zip(owner.questions, blocks, strict=True):
                     row.shares.append(share_in(block, question))
                     row.characters.append(len(block))
+                    if question.outdated:
+                        row.in_order.append(newest_first(block, question))
             rows.append(row)
     return rows
 
@@ -121,6 +124,13 @@ def share_in(block: str, question: Question) -> float:
     """The part of a question's evidence whose text stands in a prompt. Blanks count as one."""
     held = plain(block)
     return sum(plain(each.text) in held for each in question.evidence) / len(question.evidence)
+
+
+def newest_first(block: str, question: Question) -> bool:
+    """Whether the evidence stands in a prompt, and before what was true earlier."""
+    held = plain(block)
+    at, before = held.find(plain(question.evidence[0].text)), held.find(plain(question.outdated))
+    return at >= 0 and (before < 0 or at < before)
 
 
 def plain(text: str) -> str:
@@ -150,12 +160,14 @@ def measure(
 def overall(asked: list[Asked]) -> Figures:
     """Over every wording and form."""
     characters = [each for row in asked for each in row.characters]
+    in_order = [each for row in asked for each in row.in_order]
     if not characters:
         return {}
     return {
         "evidence": _mean([share for row in asked for share in row.shares]),
         "characters": _mean(characters),
         "most characters": max(characters),
+        **({"newest first": _mean(in_order)} if in_order else {}),
     }
 
 

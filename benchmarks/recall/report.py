@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-COLUMNS = ("recall@5", "recall@10", "recall@20", "nDCG@10", "search ms", "evidence", "characters", "most characters")
+COLUMNS = (
+    "recall@5",
+    "recall@10",
+    "recall@20",
+    "nDCG@10",
+    "search ms",
+    "evidence",
+    "characters",
+    "most characters",
+    "newest first",
+)
 
 
 def as_text(results: list[dict[str, Any]], earlier: list[dict[str, Any]] | None = None) -> str:

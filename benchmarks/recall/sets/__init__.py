@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..cases import Cases
-from . import documents, languages, reworded, tasks
+from . import changes, documents, languages, reworded, tasks
 
 
 def own_sets() -> list[Cases]:
-    return [reworded.cases(), tasks.cases(), documents.cases(), languages.cases()]
+    return [reworded.cases(), tasks.cases(), documents.cases(), languages.cases(), *changes.cases()]

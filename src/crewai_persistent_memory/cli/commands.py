@@ -11,6 +11,7 @@ import typer
 from ..entry import DEFAULT_IMPORTANCE
 from ..errors import ConfigurationError, PersistentMemoryError
 from ..validation import MOST_FOUND, check_text
+from .evaluation.command import evaluate
 from .forgetting import everything_of, some_of
 from .hints import why_nothing
 from .output import as_json, note, one_line, show_entries, shown
@@ -135,6 +136,9 @@ def forget(
         note(f"no entry of this scope has the id {one_line(id)}")
     if unknown:
         raise typer.Exit(1)
+
+
+app.command(name="eval")(takes_target()(evaluate))
 
 
 @app.command()
