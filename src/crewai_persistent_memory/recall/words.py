@@ -1,13 +1,14 @@
 """Which words of a query a passage has: cheap enough for every passage of every entry that a search found.
 
 It is done here, on the entries that were found, and asks no engine. Words are compared in lower case and without
-accents. Of a long word only the beginning counts, in place of a stemmer.
+accents. Of a long word only the beginning counts, in place of a stemmer; a number or a code is compared whole.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from string import ascii_lowercase
 from typing import Final
 
 from ..text.words import for_query
@@ -47,10 +48,10 @@ class QueryWords:
             query = f"{query[: _MOST_QUERY // 2]} {query[-_MOST_QUERY // 2 :]}"
         words = _telling(_plain(query))
         self.terms = tuple(map(_term, words))
-        forms = {word[:_STEM]: at for at, word in enumerate(words)}
+        forms = {_beginning(word): at for at, word in enumerate(words)}
         if not query.isascii():
             # As they are written, with accents: a long text is looked through without a normal form.
-            forms |= {word[:_STEM]: at for at, word in enumerate(_telling(query.lower())) if at < len(words)}
+            forms |= {_beginning(word): at for at, word in enumerate(_telling(query.lower())) if at < len(words)}
         self._forms = tuple(forms.items())
 
     def __len__(self) -> int:
@@ -72,7 +73,7 @@ class QueryWords:
 def _telling(query: str) -> list[str]:
     """The words of a query that say something, each once."""
     words = list(dict.fromkeys(_WORD.findall(for_query(query))))
-    telling = [word for word in words if word not in _STOP_WORDS and (len(word) > 1 or not word.isascii())] or words
+    telling = [word for word in words if word not in _STOP_WORDS and word not in ascii_lowercase] or words
     if len(telling) > MOST_WORDS:
         telling = telling[: MOST_WORDS // 2] + telling[-MOST_WORDS // 2 :]
     return telling
@@ -82,7 +83,16 @@ def _term(word: str) -> str:
     """A word as it stands in a text with one blank between words."""
     if not word.isascii() and for_query(word) != word:
         return word  # a group of characters, of a script without blanks
-    return f" {word} " if len(word) <= _WHOLE else f" {word[:_STEM]}"
+    return f" {word} " if len(word) <= _WHOLE or _has_digit(word) else f" {word[:_STEM]}"
+
+
+def _beginning(word: str) -> str:
+    """What of a word is looked for: all of a number or a code, whose last digits make the difference."""
+    return word if _has_digit(word) else word[:_STEM]
+
+
+def _has_digit(word: str) -> bool:
+    return any(map(str.isdigit, word))
 
 
 def _plain(text: str) -> str:
