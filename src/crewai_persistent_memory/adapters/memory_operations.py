@@ -27,11 +27,12 @@ from ..entry_filter import FilterArgs
 from ..errors import ConfigurationError, PersistentMemoryError
 from ..io.steps import Call, Steps, run, work
 from ..recall.budget import Candidate, fitted
-from ..recall.pipeline import FETCHED, Bounds, given, ordered
+from ..recall.pipeline import FETCHED, Bounds, Given, date_of, given, ordered
 from ..storable import storable_metadata, storable_text
 from ..store.base import MemoryStore
 from ..store.operations import Message
 from ..validation import check_search_limit, normalize_path, text_tuple, to_naive_utc, utcnow
+from .asked_question import question_of
 from .deduplication import accepted, entries_of, storable_fields
 from .events import logged, query_events, save_events
 from .llm_pipeline import Pipeline, awaited
@@ -301,7 +302,7 @@ class MemoryOperations:
             InvalidArgumentError, ScopeError, StoreError, EmbedderError: the search failed.
         """
         yield from self.drain_writes()
-        queries = list(map(storable_text, queries))
+        queries = list(map(storable_text, map(question_of, queries) if self.for_a_prompt else queries))
         paths = [self.paths.of(scope) for scope in scopes or [None] * len(queries)]
         width = self.paths.width
         bounds = self._bounds(limit, whole=whole)
@@ -326,7 +327,9 @@ class MemoryOperations:
         return matches
 
     def recall_together(self, queries: Sequence[str], limit: int = 20) -> Steps[list[MemoryMatch]]:
-        """What several queries find, each memory once and within one budget, as an agent's tool needs it.
+        """What several queries find, within one budget, as an agent's tool needs it.
+
+        A memory that is shown whole is shown once. Of a long one each query may show other passages.
 
         Args:
             queries: texts.
@@ -334,7 +337,7 @@ class MemoryOperations:
         """
         yield from self.drain_writes()
         queries = list(dict.fromkeys(map(storable_text, queries)))
-        paths = self.paths.of(None)
+        paths, bounds = self.paths.of(None), replace(self, for_a_prompt=True)._bounds(limit)
         with query_events(self.source, "; ".join(queries), limit) as results:
             found = yield from self.store.steps.search_many(
                 [query for query in queries for _ in paths],
@@ -343,10 +346,18 @@ class MemoryOperations:
                 categories=self.paths.categories(None),
                 include_private=False,
             )
-            asked = "\n".join(queries)
-            bounds = replace(self, for_a_prompt=True)._bounds(limit * len(queries))
-            shown = given(ordered(_best(found), asked), asked, bounds)
-            results += matches_of(shown, self.store.weights.half_life_days, self.results)
+            left, known = bounds.budget, set[tuple[str, str]]()
+            for at, query in enumerate(queries):
+                entries = [
+                    entry
+                    for entry in _best(found[at * len(paths) : (at + 1) * len(paths)])
+                    if (entry.id, entry.content) not in known
+                ]
+                share = None if left is None else left // (len(queries) - at)
+                shown = given(ordered(entries, query), query, replace(bounds, budget=share))
+                left = None if left is None else left - self._length(shown)
+                known.update((each.found.entry.id, each.text.removeprefix(date_of(each.found))) for each in shown)
+                results += matches_of(shown, self.store.weights.half_life_days, self.results)
             if results and self.touches:
                 yield from self._touch(match.record.id for match in results)
         return results
@@ -373,7 +384,7 @@ class MemoryOperations:
         prompt = prompt_budget.get()
         with logged("search", self.source):
             yield from self.drain_writes()
-            paths, query = self.paths.of(None), storable_text(query)
+            paths, query = self.paths.of(None), storable_text(query if prompt is None else question_of(query))
             found = yield from self.store.steps.search_many(
                 [query] * len(paths),
                 limit=_fetched(limit),
@@ -389,11 +400,15 @@ class MemoryOperations:
             bounds = operations._bounds(limit)
             shown = given(ordered(_best(found), query), query, bounds)
             if prompt is not None and shown:
-                around = self.results.around([each.found.entry for each in shown])
-                prompt.spend(HEADING + sum(around) + sum(len(each.text) for each in shown))
+                prompt.spend(HEADING + self._length(shown))
             if shown and self.touches:
                 yield from self._touch(each.found.entry.id for each in shown)
         return list(map(search_result, shown))
+
+    def _length(self, shown: Sequence[Given]) -> int:
+        """The characters that CrewAI's prompt has of these."""
+        around = self.results.around([each.found.entry for each in shown])
+        return sum(around) + sum(len(each.text) for each in shown)
 
     def _bounds(self, limit: int, *, whole: bool = False) -> Bounds:
         if whole or not self.budget:

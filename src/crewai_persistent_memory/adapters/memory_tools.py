@@ -1,4 +1,5 @@
-"""CrewAI's memory tools over a memory of this package: never cached, and bound to the run that created them.
+"""CrewAI's memory tools over a memory of this package: never cached, bound to the run that created them, and within the
+memory's budget.
 
 The tool cache belongs to the crew and its agents, and lives as long as they do. It would return one user's results to
 another user, and results from before a save after the save. It would also answer a repeated save with "Saved", without
@@ -43,13 +44,24 @@ def _uncached(create: Callable[[Any], list[Any]]) -> Callable[[Any], list[Any]]:
     def tools_of(memory: Any) -> list[Any]:
         if store_of(memory) is None:
             return create(memory)
-        tools = create(_of_this_run(memory))
+        tools = [_bounded(tool) for tool in create(_of_this_run(memory))]
         for tool in tools:
             tool.cache_function = never
             tool.memory = _AnswersAlways(tool.memory)
         return tools
 
     return tools_of
+
+
+def _bounded(tool: Any) -> Any:
+    """The tool, within the memory's budget if it searches a ``PersistentMemory``."""
+    from crewai.tools.memory_tools import RecallMemoryTool
+
+    from .unified.recall_tool import BoundedRecallTool
+
+    if type(tool) is not RecallMemoryTool or not hasattr(tool.memory, "_recall_together"):
+        return tool
+    return BoundedRecallTool(memory=tool.memory, description=tool.description)
 
 
 class _AnswersAlways:

@@ -100,5 +100,5 @@ def _awaited(build: Callable[..., Coroutine[Any, Any, str]]) -> Callable[..., Co
 
 
 def _budget_of(contextual: Any) -> PromptBudget:
-    storages = [getattr(getattr(contextual, name, None), "storage", None) for name in ("stm", "em", "exm")]
+    storages: list[Any] = [getattr(getattr(contextual, name, None), "storage", None) for name in ("stm", "em", "exm")]
     return PromptBudget([storage.kind for storage in storages if hasattr(storage, "recall_budget")])

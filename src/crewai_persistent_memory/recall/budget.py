@@ -8,6 +8,7 @@ meaning), its beginning is shown.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
@@ -26,6 +27,12 @@ BESIDE: Final = 0.6
 
 LEAST_CUT: Final = 80
 """Characters. A passage is not cut to fewer."""
+
+MOST_NEW: Final = 0.1
+"""The part of a passage, in characters, that may be new in one that is left out because another text has said it."""
+
+_SENTENCE: Final = re.compile(r"(?<=[.!?])\s+|\n+")
+_DIGITS: Final = str.maketrans("123456789", "000000000")
 
 _BLOCK: Final = 700
 _MOST_SCANNED: Final = 1_500_000
@@ -62,12 +69,14 @@ def fitted(candidates: Sequence[Candidate], query: str, budget: int, *, by_passa
         by_passage: show passages of long texts; otherwise texts are shown whole as long as the best one fits.
     """
     if not by_passage or max((len(each.text) for each in candidates), default=0) <= LONGEST:
-        shown = _whole(candidates, budget)
-        if shown is not None:
-            return shown
+        whole = _whole(candidates, budget)
+        if whole is not None:
+            return whole
     texts = [_Shown(each) for each in candidates]
-    queue = _of_passages(texts, query, budget)
+    words = QueryWords(query)
+    queue = _of_passages(texts, words, budget)
     heapify(queue)
+    said = _Said(words)
     left = budget
     while queue and left > 0:
         worth, at, number = heappop(queue)
@@ -80,8 +89,11 @@ def fitted(candidates: Sequence[Candidate], query: str, budget: int, *, by_passa
                 shown.cut(number, left - shown.candidate.around)
                 break
             continue
+        if len(shown.passages) > 1 and said.before(at, shown.passage(number)):
+            continue
         left -= price
         shown.choose(number)
+        said.note(at, shown.passage(number))
         for beside in (number - 1, number + 1):
             if 0 <= beside < len(shown.passages) and not shown.is_chosen(beside):
                 heappush(queue, (worth * BESIDE, at, beside))
@@ -116,6 +128,10 @@ class _Shown:
 
     def is_chosen(self, number: int) -> bool:
         return number in self.chosen
+
+    def passage(self, number: int) -> str:
+        start, end = self.passages[number]
+        return self.candidate.text[start:end]
 
     def price_with(self, number: int) -> int | None:
         """The number of characters that one more passage costs; ``None`` if it is chosen."""
@@ -159,13 +175,12 @@ def _says(text: str, start: int, end: int) -> bool:
     return end - start > 1_000 or bool(text[start:end].strip())
 
 
-def _of_passages(texts: Sequence[_Shown], query: str, budget: int) -> list[tuple[float, int, int]]:
+def _of_passages(texts: Sequence[_Shown], words: QueryWords, budget: int) -> list[tuple[float, int, int]]:
     """Split the long texts where they have the words of the query.
 
     Returns:
         Every passage, as its negative worth, the number of its text, and its number in it.
     """
-    words = QueryWords(query)
     blocks = _Blocks(words)
     for at, shown in enumerate(texts):
         blocks.scan(at, shown.candidate.text)
@@ -181,6 +196,37 @@ def _of_passages(texts: Sequence[_Shown], query: str, budget: int) -> list[tuple
             if match or number == 0:
                 queue.append((-worth * (OWN + (1 - OWN) * match), at, number))
     return queue
+
+
+class _Said:
+    """The sentences that are shown, so that reports of one form do not repeat each other.
+
+    A sentence with words of the query is compared as it is, any other without its numbers.
+    """
+
+    def __init__(self, words: QueryWords) -> None:
+        self._words = words
+        self._by: dict[str, int] = {}
+
+    def before(self, number: int, passage: str) -> bool:
+        """Whether another text has shown nearly all of this passage, and everything in it that is asked about."""
+        if not self._by:
+            return False
+        new = 0
+        for sentence, key in self._keys(passage):
+            if self._by.get(key, number) == number:
+                new += len(sentence)
+                if key is sentence or new > MOST_NEW * len(passage):
+                    return False
+        return True
+
+    def note(self, number: int, passage: str) -> None:
+        for _, key in self._keys(passage):
+            self._by.setdefault(key, number)
+
+    def _keys(self, passage: str) -> Iterator[tuple[str, str]]:
+        for sentence in _SENTENCE.split(passage):
+            yield sentence, sentence if self._words.found_in(sentence) else sentence.translate(_DIGITS)
 
 
 class _Blocks:

@@ -20,9 +20,12 @@ class Found:
         score: its score, 0…1.
         times: the number of entries that say the same, this one included. It stands for all of them.
         since: when the oldest of them was created (naive UTC); ``None`` if there is no other.
+        repeats: it is a long text, and another entry says nearly the same and stands for it. A prompt has only those of
+            its passages that say something else.
     """
 
     entry: MemoryEntry
     score: float
     times: int = 1
     since: datetime | None = None
+    repeats: bool = False

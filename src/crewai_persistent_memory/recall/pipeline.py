@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from ..entry import MemoryEntry
+from ..text.passages import is_one_passage
 from .budget import Candidate, fitted
 from .duplicates import each_once
 from .empty import last_what_is_empty
@@ -33,6 +34,7 @@ class Parts:
         newest_first: of what says the same of the same subject with another value, the newest comes first.
         passages: of a long text its best passages are shown; without it, a text is shown whole or not at all.
         dates: an agent is told when each memory was said.
+        question: a crew searches for the question inside its task, and not for the whole description.
     """
 
     each_once: bool = True
@@ -40,6 +42,7 @@ class Parts:
     newest_first: bool = True
     passages: bool = True
     dates: bool = True
+    question: bool = True
 
 
 ALL: Final = Parts()
@@ -83,15 +86,29 @@ def ordered(entries: Sequence[MemoryEntry], query: str) -> list[Found]:
     on = parts.get()
     found = [Found(entry, entry.score or 0.0) for entry in entries]
     if on.each_once:
-        found = each_once(found, query)
+        found = _with_repeats(each_once(found, query), found)
     if on.empty_last:
         found = last_what_is_empty(found)
     return newest_first(found, query) if on.newest_first else found
 
 
+def _with_repeats(once: list[Found], found: Sequence[Found]) -> list[Found]:
+    """The entries, each once, and the long ones that say only nearly the same, at the places of their scores."""
+    if len(once) == len(found):
+        return once
+    kept = {each.entry.content for each in once}
+    repeats = [
+        replace(each, repeats=True)
+        for each in found
+        if not is_one_passage(each.entry.content) and each.entry.content not in kept
+    ]
+    return sorted([*once, *repeats], key=lambda each: -each.score) if repeats else once
+
+
 def given(found: Sequence[Found], query: str, bounds: Bounds) -> list[Given]:
     """What is shown of the entries, in their order, within the bounds."""
-    found = found[: bounds.limit]
+    if bounds.budget is None or bounds.limit is not None:
+        found = [each for each in found if not each.repeats][: bounds.limit]
     dates = [date_of(each) if bounds.dated and parts.get().dates else "" for each in found]
     if bounds.budget is None:
         return [Given(each, date + each.entry.content) for each, date in zip(found, dates, strict=True)]
