@@ -58,7 +58,8 @@ _CHANGES: Final = """
     migrated transferred transfers promoted postponed rescheduled brought pushed shifted delayed extended cut corrected
     correction actually stopped stops quit gave given started starts begun takes took taken over handed swapped
     traded sold bought left returned finally later henceforth onwards effective latest revised revision
-    turned converted went got rewritten rebuilt redesigned reassigned rebranded elected appointed adopted hired cancelled canceled shipped slipped anew formerly previously former ex used latter
+    turned converted went got rewritten rebuilt redesigned reassigned rebranded elected appointed adopted hired
+    cancelled canceled shipped slipped anew formerly previously former ex used latter
     jetzt nun inzwischen mittlerweile mehr statt stattdessen seit neuerdings gewechselt
     wechselt wechselte geändert ändert umgezogen gezogen verschoben verlegt ersetzt ab aktuell künftig zukünftig
     umgestiegen steigt geworden wurde wurden gestiegen gesunken erhöht gesenkt übernimmt übernommen verkauft aufgehört
