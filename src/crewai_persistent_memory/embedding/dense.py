@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from ..errors import ConfigurationError, EmbedderError, EmbedderUnavailableError
@@ -15,15 +16,15 @@ from .batches import Batches
 from .fingerprint import PROBE_TEXT, Fingerprint, normalize_spec, public_spec
 from .keys import missing_key, with_key
 from .limits import MOST_PIECES, limits_of
-from .names import spec_of_name
+from .names import LOCAL, spec_of_name
 
 EmbeddingFunction = Callable[[list[str]], Any]
 """Takes texts, returns one sequence of floats (or numpy array) per text. An empty sequence means "no vector"."""
 
 EMBEDDER_HELP = (
-    'give "provider/model" such as "openai/text-embedding-3-small", a CrewAI spec such as {"provider": "openai", '
-    '"config": {"model_name": "text-embedding-3-small"}}, a callable that takes a list of texts, or None for keywords '
-    "only"
+    'give "local", "provider/model" such as "openai/text-embedding-3-small", a CrewAI spec such as {"provider": '
+    '"openai", "config": {"model_name": "text-embedding-3-small"}}, a callable that takes a list of texts, or None for '
+    "keywords only"
 )
 
 logger = logging.getLogger("crewai_persistent_memory")
@@ -37,7 +38,8 @@ class Embedder:
         self.fingerprint = fingerprint
         self.dimensions = dimensions
         self.spread: CosineSpread | None = None
-        self._limits = limits_of(fingerprint.spec)
+        self._queries: EmbeddingFunction = getattr(function, "queries", function)
+        self._limits = getattr(function, "limits", None) or limits_of(fingerprint.spec)
         self._is_away = False
 
     @classmethod
@@ -56,6 +58,11 @@ class Embedder:
             embedder = spec_of_name(embedder)
         if isinstance(embedder, Mapping):
             spec = normalize_spec(embedder)
+            if spec["provider"] == LOCAL:
+                from .local import local_model  # numpy is imported where it is first needed
+
+                model = local_model(spec)
+                return cls(model, model.fingerprint, model.dimensions)
             public = public_spec(spec)
             function = _build_from_spec(spec)
             if public is not None:
@@ -83,7 +90,9 @@ class Embedder:
             raise self._unavailable(error) from error
         return vector
 
-    def embed(self, texts: Sequence[str], *, most_pieces: int = MOST_PIECES) -> list[list[float]]:
+    def embed(
+        self, texts: Sequence[str], *, most_pieces: int = MOST_PIECES, queries: bool = False
+    ) -> list[list[float]]:
         """One vector per text; empty for a blank text, and for a text without a vector from the embedder.
 
         A text above the embedder's limit is cut into pieces, and its vector is the mean of their vectors. A call has at
@@ -93,6 +102,7 @@ class Embedder:
         Args:
             texts: texts of any length.
             most_pieces: maximum number of embedded pieces of one text. For a longer text, pieces at equal distances.
+            queries: the texts are questions. Some models embed those in another way than what is stored.
 
         Raises:
             EmbedderUnavailableError: the embedder does not answer, or answers only with errors.
@@ -103,7 +113,7 @@ class Embedder:
         vectors: list[list[float]] = [[] for _ in texts]
         if not wanted:
             return vectors
-        batches = Batches(self._ask, self._limits, most_pieces)
+        batches = Batches(partial(self._ask, queries=queries), self._limits, most_pieces)
         try:
             found = batches.embed([text for _, text in wanted])
         except Exception as error:  # noqa: BLE001
@@ -131,14 +141,14 @@ class Embedder:
         # Its clients hold sockets and locks. A copied crew shares the embedder.
         return self
 
-    def _ask(self, texts: list[str]) -> list[list[float]]:
+    def _ask(self, texts: list[str], queries: bool = False) -> list[list[float]]:
         """One call of the function.
 
         Raises:
             EmbedderError: the answer is not a list of vectors.
             Exception: the function's own error.
         """
-        answer = list(self._function(texts))
+        answer = list((self._queries if queries else self._function)(texts))
         if len(answer) != len(texts):
             raise EmbedderError(f"{self!r} returned {len(answer)} vectors for {len(texts)} texts")
         return [check_vector("the embedder's vector", vector) for vector in answer]

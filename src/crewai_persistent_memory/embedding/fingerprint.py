@@ -104,6 +104,9 @@ def _without_credentials(value: str) -> str:
 
 def _identity(spec: Mapping[str, Any]) -> str:
     """The parts of a spec that identify the embedder: provider, model and dimensions, but not the address."""
+    digest = (spec.get("config") or {}).get("digest")
+    if digest is not None:  # of a local model: its folder may have any name
+        return json.dumps([spec["provider"], digest])
     config = {
         key: value
         for key, value in (spec.get("config") or {}).items()

@@ -27,6 +27,9 @@ _MODEL_KEY: Final = {
 """CrewAI's providers that need only a model and a key, with the field of a spec's config that names the model."""
 
 _OF_ONE_MODEL: Final = "onnx"
+LOCAL: Final = "local"
+"""The provider of models that run in this process, see ``local``."""
+
 _NEED_A_SPEC: Final = ("azure", "custom", "openclip", "oracle", "roboflow", "watsonx")
 
 
@@ -36,6 +39,9 @@ def spec_of_name(name: str) -> Mapping[str, Any]:
     Raises:
         ConfigurationError: the provider is unknown, needs more than a model, or no model is named.
     """
+    local = _local(name.strip())
+    if local is not None:
+        return local
     provider, _, model = (part.strip() for part in name.partition("/"))
     if provider == _OF_ONE_MODEL and not model:
         return {"provider": provider, "config": {}}
@@ -44,8 +50,8 @@ def spec_of_name(name: str) -> Mapping[str, Any]:
             f'embedder {provider!r} needs more than a model: give {{"provider": "{provider}", "config": {{...}}}}'
         )
     if provider not in _MODEL_KEY:
-        close = difflib.get_close_matches(provider, _MODEL_KEY, n=1)
-        hint = f"did you mean {close[0]}" if close else f"known are {', '.join([*_MODEL_KEY, _OF_ONE_MODEL])}"
+        close = difflib.get_close_matches(provider, [*_MODEL_KEY, LOCAL], n=1)
+        hint = f"did you mean {close[0]}" if close else f"known are {', '.join([*_MODEL_KEY, _OF_ONE_MODEL, LOCAL])}"
         raise ConfigurationError(
             f"embedder provider {provider[:40]!r} is not known: {hint}. Write 'openai/text-embedding-3-small', say, or "
             "'keywords' for keywords only"
@@ -53,3 +59,18 @@ def spec_of_name(name: str) -> Mapping[str, Any]:
     if not model:
         raise ConfigurationError(f"embedder {provider!r} names no model: write '{provider}/' and the model's name")
     return {"provider": provider, "config": {_MODEL_KEY[provider]: model}}
+
+
+def _local(name: str) -> Mapping[str, Any] | None:
+    """The spec of a model in this process: ``local``, ``local/<model>``, ``local:<folder>``; ``None`` for others.
+
+    Raises:
+        ConfigurationError: nothing stands behind the colon or the slash.
+    """
+    mark = name.removeprefix(LOCAL)[:1]
+    if not name.startswith(LOCAL) or mark not in ("", ":", "/"):
+        return None
+    rest = name[len(LOCAL) + 1 :].strip()
+    if mark and not rest:
+        raise ConfigurationError(f"{name!r} names no {'folder' if mark == ':' else 'model'}: 'local' alone is enough")
+    return {"provider": LOCAL, "config": {"folder": rest} if mark == ":" else {"model": rest} if rest else {}}
