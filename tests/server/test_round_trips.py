@@ -125,7 +125,7 @@ def test_several_recalls_are_one(server: QdrantServer, store: MemoryStore, do: A
         (1, ("nearest", WordHashEmbedder().vector("fact"))),
         (2, ("list",)),  # a second one where the page ends among equal times
         (2, ("update", "3")),
-        # Looks for entries that have its words, before and after; writes the two that have them; counts what it deletes.
+        # Looks for entries that have its words, before and after, and writes those two; counts what it deletes.
         (8, ("delete", "3")),
         (2, ("reset",)),
     ],

@@ -208,7 +208,7 @@ class TestFailures:
             store.embedder._function = broken  # type: ignore[attr-defined]
             store.add("John likes tea", id="a")
             store.add("John likes cake", id="b")
-            assert [entry.id for entry in store.search("tea")] == ["a"]
+            assert store.search("tea")[0].id == "a"
             assert store.get("a").embedding is None  # type: ignore[union-attr]
             warnings = [record.getMessage() for record in caplog.records]
             assert len(warnings) == 1, "once an outage"

@@ -17,9 +17,10 @@ import pytest
 from crewai_persistent_memory import MemoryEntry, PersistentMemory, PersistentStorage, open_store
 from crewai_persistent_memory.embedding import Embedder, Fingerprint, KeywordEncoder
 from crewai_persistent_memory.embedding.limits import cut, size_of
+from crewai_persistent_memory.embedding.spread import SENTENCES
 from crewai_persistent_memory.storable import storable_text
 from crewai_persistent_memory.text.normal_form import normal_form
-from crewai_persistent_memory.text.words import PIECE, Grouping, Piece, for_document, pieces_of
+from crewai_persistent_memory.text.words import PIECE, Grouping, Piece, for_document
 
 from ..support.awkward_texts import SHAPES, awkward_texts
 from ..support.embedders import WordHashEmbedder
@@ -67,13 +68,14 @@ def test_none_is_lost_and_each_is_found(tmp_path: Path, most_bytes: int | None) 
             for each in group:
                 number += 1
                 expected = storable_text(each.text)
-                found = [match.record.content for match in memory.recall(each.word)]
+                # These vectors say nothing, and count all the same: the one that has the word may not be the first.
+                found = [match.record.content for match in memory.recall(each.word, limit=100, whole=True)]
                 if size_of(expected) <= 8_192 or expected not in found:
                     lost.append(f"{number} {each.shape} {len(each.text)}")
         assert lost == []
         assert memory.store.count() == number == COUNT
         assert memory.store.embed_missing() == 0, "each has a vector"
-    assert embedder.refusals < 10, "what the embedder takes is known after the first refusals"
+    assert embedder.refusals <= 10, "what the embedder takes is known after the first refusals"
 
 
 def test_what_a_crew_saves_with_its_metadata(tmp_path: Path) -> None:
@@ -101,7 +103,9 @@ class TestOpenAI:
             memory.remember_many([f"fact number {number}" for number in range(5_000)])
             assert memory.store.count() == 5_000
             assert memory.store.embed_missing() == 0
-        assert [len(texts) for texts in openai_server.embedded] == [MOST_INPUTS, MOST_INPUTS, 5_000 - 2 * MOST_INPUTS]
+        calls = [len(texts) for texts in openai_server.embedded]
+        assert calls[:3] == [MOST_INPUTS, MOST_INPUTS, 5_000 - 2 * MOST_INPUTS]
+        assert calls[3:] == [len(SENTENCES)], "the spread of the embedder's cosines is measured once"
 
     def test_long_texts_and_a_long_query(
         self, tmp_path: Path, openai_server: OpenAIServer, spec: dict[str, Any]
@@ -219,19 +223,16 @@ class TestCutting:
 
 class TestKeywords:
     @pytest.mark.parametrize("shape", sorted(SHAPES))
-    def test_counted_in_pieces_as_at_once(self, shape: str) -> None:
+    def test_every_term_of_a_long_text_is_in_one_of_its_passages(self, shape: str) -> None:
         encoder = KeywordEncoder()
         made = awkward_texts(len(SHAPES), seed=4, shortest=3 * PIECE, longest=3 * PIECE + 1)
         text = storable_text(next(t.text for t in made if t.shape == shape))
-        assert len(pieces_of(text)) > 1
         at_once = encoder._model.embed_document(for_document(Piece(normal_form(text)), Grouping.ALL))
-        in_pieces = encoder.document(text)
-        expected = dict(zip(at_once.indices, at_once.values, strict=True))
-        found = dict(zip(in_pieces.indices, in_pieces.values, strict=True))
-        assert found.keys() == expected.keys()
-        others = [term for term in found if found[term] != pytest.approx(expected[term], rel=1e-4)]
-        # Of two different words with one id the model counts one, in pieces both: of 90,000 words two have one.
-        assert len(others) <= len(found) // 20_000
+        found = encoder.document(text)
+        # A cut at a mark that stands inside a word of an Indic script makes two words of it.
+        assert len(set(at_once.indices) - set(found.indices)) <= len(at_once.indices) / 400
+        # A word longer than a passage is there whole, and in parts.
+        assert len(found.indices) <= 1.01 * len(at_once.indices) + 200
 
     @pytest.mark.parametrize("offset", range(-3, 4))
     @pytest.mark.parametrize("unit", ["量子計算", "ชาเขียว", "word ", "wort。", "a" * 1_500 + " ", "가나 API를 "])
@@ -239,9 +240,18 @@ class TestKeywords:
         encoder = KeywordEncoder()
         text = "x" * (7 + offset) + unit * (2 * PIECE // len(unit) + 9)
         at_once = encoder._model.embed_document(for_document(Piece(text), Grouping.ALL))
-        in_pieces = encoder.document(text)
-        expected = dict(zip(at_once.indices, at_once.values, strict=True))
-        assert dict(zip(in_pieces.indices, in_pieces.values, strict=True)) == pytest.approx(expected, rel=1e-5)
+        assert set(encoder.document(text).indices) >= set(at_once.indices)
+
+    def test_a_fact_in_a_long_report_weighs_as_in_a_note(self) -> None:
+        encoder = KeywordEncoder()
+        note = "The staging database moved to Lisbon."
+        report = "Nothing of interest was reported on that day by anybody. " * 400
+        weights = [
+            dict(zip(vector.indices, vector.values, strict=True))
+            for vector in map(encoder.document, (note, f"{report}\n\n{note}\n\n{report}"))
+        ]
+        for term in encoder.query("Lisbon", context=False).indices:
+            assert weights[1][term] >= 0.8 * weights[0][term]
 
     @pytest.mark.parametrize(
         ("text", "query"),
@@ -269,7 +279,7 @@ class TestKeywords:
     def test_a_query_has_a_bounded_number_of_terms(self) -> None:
         encoder = KeywordEncoder()
         for text in (" ".join(f"w{n}" for n in range(200_000)), "".join(map(chr, range(0x4E00, 0x9FFF))) * 20):
-            assert 0 < len(encoder.query(f"tea {text} cake").indices) <= 4_096
+            assert 0 < len(encoder.query(f"tea {text} cake", context=False).indices) <= 4_096
             terms = set(encoder.query(f"tea {text} cake").indices)
             assert set(encoder.query("tea").indices) <= terms
             assert set(encoder.query("cake").indices) <= terms

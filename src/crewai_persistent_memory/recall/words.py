@@ -11,7 +11,7 @@ import unicodedata
 from string import ascii_lowercase
 from typing import Final
 
-from ..text.words import for_query
+from ..text.words import SPACED, UNSPACED, for_query
 
 MOST_WORDS: Final = 32
 """Words of a query that are looked for. Of a longer query, those at its beginning and at its end."""
@@ -23,6 +23,9 @@ _WHOLE: Final = 3
 
 _WORD: Final = re.compile(r"[^\W_]+")
 _BETWEEN: Final = re.compile(r"[\W_]+")
+_OTHER: Final = UNSPACED + SPACED
+_BESIDE: Final = re.compile(f"(?<=[a-z0-9])(?=[{_OTHER}])|(?<=[{_OTHER}])(?=[a-z0-9])")
+"""Between a Latin word and a character of a script that writes none apart from it."""
 _ACCENTS: Final = re.compile("[\u0300-\u036f]+")
 _PUNCTUATION: Final = {code: " " for code in range(128) if not chr(code).isalnum()}
 
@@ -99,4 +102,5 @@ def _plain(text: str) -> str:
     """A text in lower case, without accents, with one or more blanks between words."""
     if text.isascii():
         return text.lower().translate(_PUNCTUATION)
-    return _BETWEEN.sub(" ", _ACCENTS.sub("", unicodedata.normalize("NFKD", text)).lower())
+    plain = _ACCENTS.sub("", unicodedata.normalize("NFKD", text)).lower()
+    return _BETWEEN.sub(" ", _BESIDE.sub(" ", plain))

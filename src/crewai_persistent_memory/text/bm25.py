@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 from ..errors import ConfigurationError
 from .normal_form import normal_form
 from .passages import LONGEST, is_one_passage, passages_of
-from .words import Grouping, Piece, as_before, for_document, for_query, shorter_groups
+from .words import UNSPACED, Grouping, Piece, as_before, for_document, for_query, pieces_of, shorter_groups, within_run
 
 K: Final = 1.2
 B: Final = 0.75
@@ -42,7 +42,8 @@ CONTEXT: Final = 0.3
 # Two terms of one vocabulary differ by just this only by chance, of one in four thousand million.
 _CONTEXT_MASK: Final = 0x5BD1E995
 
-_LONGER_THAN_A_PASSAGE: Final = re.compile(rf"[^\W_]{{{LONGEST + 1},}}")
+_MAY_BE_CUT: Final = re.compile(rf"[^\W_{UNSPACED}]{{{LONGEST // 2},}}")
+"""A word that may be in two passages. Of scripts without blanks every group of characters is in one of them."""
 
 # With this k the weight is almost the number of occurrences, so that the number can be computed from it.
 _COUNTING_K: Final = 1e7
@@ -113,7 +114,7 @@ class KeywordEncoder:
 
         best: dict[int, float] = {}
         for part in _parts(normal_form(text)):
-            found = self._model.embed_document(for_document(Piece(part), _grouping(len(best))))
+            found = self._model.embed_document(for_document(part, _grouping(len(best))))
             for term, weight in zip(found.indices, found.values, strict=True):
                 if weight > best.get(term, 0.0):
                     best[term] = weight
@@ -217,9 +218,10 @@ def _weights(counts: Mapping[int, float]) -> dict[int, float]:
     return {term: count * (K + 1.0) / (count + saturation) for term, count in counts.items()}
 
 
-def _parts(text: str) -> Iterator[str]:
-    """The passages of a text, and each word that is longer than a passage, whole."""
+def _parts(text: str) -> Iterator[Piece]:
+    """The passages of a text, and each word that may be in two of them, whole."""
     for start, end in passages_of(text):
-        yield text[start:end]
-    for word in _LONGER_THAN_A_PASSAGE.finditer(text):
-        yield word[0]
+        repeated = within_run(text, start) if start else 0
+        yield Piece(text[start - repeated : end], repeated)
+    for word in _MAY_BE_CUT.finditer(text):
+        yield from pieces_of(word[0])

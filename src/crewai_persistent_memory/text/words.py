@@ -24,17 +24,17 @@ _CHARACTERS: Final = (
     "\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3038-\u303b\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff"
     "\u3105-\u312f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
 )
-_UNSPACED: Final = _LETTERS + _CHARACTERS
+UNSPACED: Final = _LETTERS + _CHARACTERS
 _RUN: Final = re.compile(f"(?P<letters>[{_LETTERS}]+)|[{_CHARACTERS}]+")
 _SIZES: Final = {"letters": (2, 3, 4), None: (1, 2)}
 """The lengths of the character groups that are terms."""
 _MOST_GROUPED: Final = 4
 # Hebrew to Sinhala, and Hangul: scripts with blanks, but endings and articles are attached to a Latin word without one.
-_SPACED: Final = "\u0590-\u0dff\u1100-\u11ff\uac00-\ud7af"
-_LATIN_BESIDE: Final = re.compile(f"(?<=[A-Za-z0-9])(?=[{_SPACED}])|(?<=[{_SPACED}])(?=[A-Za-z0-9])")
+SPACED: Final = "\u0590-\u0dff\u1100-\u11ff\uac00-\ud7af"
+_LATIN_BESIDE: Final = re.compile(f"(?<=[A-Za-z0-9])(?=[{SPACED}])|(?<=[{SPACED}])(?=[A-Za-z0-9])")
 _LONG_WORD: Final = re.compile(rf"(?<![^\W_])[^\W_]{{{LONGEST_WORD + 1},}}")
 # Characters that end a word: blanks, ASCII other than letters and digits, and characters that are words themselves.
-_BOUNDARY: Final = re.compile(rf"[\x00-/:-@\[-`{{-\x7f\s{_UNSPACED}]")
+_BOUNDARY: Final = re.compile(rf"[\x00-/:-@\[-`{{-\x7f\s{UNSPACED}]")
 
 
 class Piece(NamedTuple):
@@ -57,12 +57,12 @@ def pieces_of(text: str) -> list[Piece]:
     while start + repeated < len(text):
         end = _end_of_piece(text, start)
         pieces.append(Piece(text[start:end], repeated))
-        repeated = _within_run(text, end)
+        repeated = within_run(text, end)
         start = end - repeated
     return pieces
 
 
-def _within_run(text: str, end: int) -> int:
+def within_run(text: str, end: int) -> int:
     """Number of characters before ``end`` that form terms with the characters after it. 0 if no run continues there."""
     repeated = 0
     for length in range(1, _MOST_GROUPED):
