@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -57,7 +58,7 @@ def main(
     asked = list(WORDINGS) if wordings == "all" else wordings.split(",")
     setting = Setting(_embedder(embedder), options, moved)
     if write is not None:
-        write.write_text(_document(chosen, setting, embedder, sample, asked, before), encoding="utf-8")
+        _write(write, chosen, setting, embedder, sample, asked, before)
         print(f"{write}: {time.process_time() - start:.0f} s of CPU")
         return
     with without(parts_off or []):
@@ -83,22 +84,38 @@ def _result(cases: Cases, setting: Setting, sample: int, wordings: list[str]) ->
     return {"set": cases.name, "about": cases.about, "sizes": cases.sizes, "figures": figures, "asked": asked}
 
 
-def _document(
-    sets: list[Cases], setting: Setting, embedder: str | None, sample: int, wordings: list[str], before: str | None
-) -> str:
-    """By keywords, and with the embedder if one is named."""
+def _write(
+    file: Path,
+    sets: list[Cases],
+    setting: Setting,
+    embedder: str | None,
+    sample: int,
+    wordings: list[str],
+    before: str | None,
+) -> None:
+    """Write the document after each table: the results, the parts, the weights."""
     settings = {"keywords": Setting({}, setting.memory, setting.moved)}
     if embedder:
         settings[LABELS.get(embedder.partition(":")[0], embedder)] = setting
-    now = {name: [_result(cases, each, sample, wordings) for cases in sets] for name, each in settings.items()}
-    then: dict[str, list[Result]] = {}
-    if before:
-        for name, each in settings.items():
-            then[name] = _run_with(before, embedder if each.store else None)
+    with ThreadPoolExecutor(1) as beside:
+        running = {}
+        if before:
+            for name, each in settings.items():
+                running[name] = beside.submit(_run_with, before, embedder if each.store else None)
+        now = {name: [_result(cases, each, sample, wordings) for cases in sets] for name, each in settings.items()}
+        then = {name: each.result() for name, each in running.items()}
     few = [name for name in ("letter",) if name in wordings] or wordings[:1]
-    more = [parts_in_turn(sets, setting, sample // 2, few), weights_on_halves(sets, setting, sample // 2)]
-    return document(now, then, more)
+    of_parts = [cases for cases in sets if cases.name in OF_PARTS] or sets
+    more: list[str] = []
+    file.write_text(document(now, then, more), encoding="utf-8")
+    more.append(parts_in_turn(of_parts, setting, sample, few))
+    file.write_text(document(now, then, more), encoding="utf-8")
+    more.append(weights_on_halves(of_parts, setting, sample))
+    file.write_text(document(now, then, more), encoding="utf-8")
 
+
+OF_PARTS = ("turns", "sessions", "tasks", "reworded", "changing")
+"""The sets for the tables of parts and weights. In the other sets nothing is missed."""
 
 LABELS = {"onnx": "MiniLM (int8)"}
 

@@ -30,6 +30,7 @@ class Part:
 
 
 PARTS = {
+    "question": Part("a crew searches for the question inside its task", stage="question"),
     "context": Part("a short memory is also found by the words said before it", values=(("text.bm25.CONTEXT", 0.0),)),
     "passages": Part("of a long text, its best passages are shown", stage="passages"),
     "beside": Part("what stands beside a good passage is shown too", values=(("recall.budget.BESIDE", 0.0),)),
