@@ -71,11 +71,11 @@ def test_what_is_imported_is_declared() -> None:
                 imported.add(str(node.module).partition(".")[0])
     imported -= {*sys.stdlib_module_names, "crewai_persistent_memory"}
     distributions = packages_distributions()
-    needed = {name: {canonicalize_name(each) for each in distributions[name]} for name in imported}
+    needed = {name: {canonicalize_name(each) for each in distributions.get(name, [name])} for name in imported}
     # Not by importlib.metadata: of an editable installation that is what was declared when it was made.
     project = (Path(__file__).parents[1] / "pyproject.toml").read_text()
-    [dependencies] = re.findall(r"^dependencies = \[$(.*?)^\]$", project, re.MULTILINE | re.DOTALL)
-    declared = {canonicalize_name(Requirement(each).name) for each in re.findall('"(.+)"', dependencies)}
+    lists = re.findall(r"^(?:dependencies|local) = \[$(.*?)^\]$", project, re.MULTILINE | re.DOTALL)
+    declared = {canonicalize_name(Requirement(each).name) for each in re.findall('"(.+)"', "".join(lists))}
     assert {name: of for name, of in needed.items() if not of & declared} == {}
     # OpenAI's package is what CrewAI's and Mem0's own embedders and models of that name need.
     assert declared - set().union(*needed.values()) == {"openai"}

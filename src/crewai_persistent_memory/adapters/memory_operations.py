@@ -28,6 +28,7 @@ from ..errors import ConfigurationError, PersistentMemoryError
 from ..io.steps import Call, Steps, run, work
 from ..recall.budget import Candidate, fitted
 from ..recall.pipeline import FETCHED, Bounds, Given, date_of, given, ordered
+from ..recall.rerank import Reranker
 from ..storable import storable_metadata, storable_text
 from ..store.base import MemoryStore
 from ..store.operations import Message
@@ -70,6 +71,7 @@ class MemoryOperations:
         default_importance: importance of an entry without one, 0…1.
         pipeline: CrewAI's LLM flows, if this CrewAI has them.
         budget: the characters that one recall gives; 0: whole texts, no bound.
+        reranker: another order of what was found.
         for_a_prompt: CrewAI is building a prompt: the budget decides how many memories are given, not the limit, and
             each says when it was said.
     """
@@ -85,6 +87,7 @@ class MemoryOperations:
     default_importance: float = DEFAULT_IMPORTANCE
     pipeline: Pipeline | None = None
     budget: int = 0
+    reranker: Reranker | None = None
     for_a_prompt: bool = False
 
     # -- saving ----------------------------------------------------------------------------------------------------
@@ -319,6 +322,7 @@ class MemoryOperations:
             matches = []
             for at, query in enumerate(queries):
                 entries = _best(found[at * width : (at + 1) * width])
+                entries = yield from self._reranked(entries, query)
                 shown = given(ordered(entries, query), query, bounds)
                 matches.append(matches_of(shown, self.store.weights.half_life_days, self.results))
                 results += matches[-1]
@@ -353,6 +357,7 @@ class MemoryOperations:
                     for entry in _best(found[at * len(paths) : (at + 1) * len(paths)])
                     if (entry.id, entry.content) not in known
                 ]
+                entries = yield from self._reranked(entries, query)
                 share = None if left is None else left // (len(queries) - at)
                 shown = given(ordered(entries, query), query, replace(bounds, budget=share))
                 left = None if left is None else left - self._length(shown)
@@ -398,7 +403,8 @@ class MemoryOperations:
             if prompt is not None and self.budget:
                 operations = replace(operations, budget=max(1, prompt.of(self.kind, self.budget)))
             bounds = operations._bounds(limit)
-            shown = given(ordered(_best(found), query), query, bounds)
+            entries = yield from self._reranked(_best(found), query)
+            shown = given(ordered(entries, query), query, bounds)
             if prompt is not None and shown:
                 prompt.spend(HEADING + self._length(shown))
             if shown and self.touches:
@@ -409,6 +415,9 @@ class MemoryOperations:
         """The characters that CrewAI's prompt has of these."""
         around = self.results.around([each.found.entry for each in shown])
         return sum(around) + sum(len(each.text) for each in shown)
+
+    def _reranked(self, entries: list[MemoryEntry], query: str) -> Steps[list[MemoryEntry]]:
+        return entries if self.reranker is None else (yield from self.reranker.rerank(entries, query))
 
     def _bounds(self, limit: int, *, whole: bool = False) -> Bounds:
         if whole or not self.budget:

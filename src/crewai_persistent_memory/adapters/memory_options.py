@@ -9,6 +9,7 @@ from ..config.arguments import MemoryOptions
 from ..config.options import MemoryConfig
 from ..config.recall import RecallOptions, RecallSettings
 from ..errors import ConfigurationError
+from ..recall.rerank import Reranker
 from ..store.base import MemoryStore
 from ..store.factory import open_configured
 from .current_run import OnError
@@ -38,7 +39,12 @@ class PersistentMemoryOptions(MemoryOptions, total=False):
 
 def besides_a_store(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options that belong to the memory, not to its store or scope."""
-    return {name: value for name, value in options.items() if name not in _OF_A_STORE and name != "store"}
+    return {
+        name: value
+        for name, value in options.items()
+        # A reranker that is a function cannot be written down: a checkpoint is restored without it.
+        if name not in {*_OF_A_STORE, "store"} and (name != "reranker" or isinstance(value, str))
+    }
 
 
 def recall_options(options: Mapping[str, Any], store: MemoryStore) -> RecallOptions:
@@ -53,6 +59,21 @@ def recall_options(options: Mapping[str, Any], store: MemoryStore) -> RecallOpti
         return RecallSettings.build(given)
     opened_with = {name: getattr(store.opened_with, name) for name in _OF_A_RECALL}
     return RecallSettings.build({**opened_with, **given})
+
+
+def reranker_from(options: RecallOptions) -> Reranker | None:
+    """The reranker of a memory. A model is loaded here, and not in the first recall.
+
+    Raises:
+        ConfigurationError: the model is unknown.
+        EmbedderUnavailableError: it cannot be loaded.
+    """
+    scorer = options.reranker
+    if isinstance(scorer, str):
+        from ..embedding.cross_encoder import cross_encoder  # numpy is imported where it is first needed
+
+        scorer = cross_encoder(scorer)
+    return None if scorer is None else Reranker(scorer, options.reranker_timeout)
 
 
 def open_from(options: Mapping[str, Any]) -> MemoryStore:

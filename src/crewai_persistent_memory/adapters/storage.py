@@ -28,7 +28,7 @@ from ..validation import normalize_path
 from .checkpoint_recipe import Recipe, spec_of, written_as
 from .current_run import OnError, check_on_error, current_run
 from .memory_operations import CREWAI_THRESHOLD, MemoryOperations
-from .memory_options import OUR_OPTIONS, open_from, recall_options
+from .memory_options import OUR_OPTIONS, open_from, recall_options, reranker_from
 from .provider_config import NAME
 from .record_conversion import AS_DICTS, ResultTypes
 from .scope_views import Paths, View
@@ -86,7 +86,8 @@ class PersistentStorage(NotPickled, _Storage):
                 "infer=True: this store keeps texts as they are; use Mem0 (mem0=...), or PersistentMemory with llm= on "
                 "crewai >= 1.10"
             )
-        self.recall_budget = recall_options(options, self.store).recall_budget
+        recall = recall_options(options, self.store)
+        self.recall_budget, self.reranker = recall.recall_budget, reranker_from(recall)
         self.kind = kind
         self.infers = extracts if infer is None else infer
         self.read_only = read_only
@@ -221,6 +222,7 @@ class PersistentStorage(NotPickled, _Storage):
             paths=Paths(self.path, self.view),
             kind=kind,
             budget=self.recall_budget,
+            reranker=self.reranker,
         )
 
 

@@ -126,6 +126,10 @@ class MemoryOptions(ServerArgs, total=False):
 
     recall_budget: int
     """Characters of memory in one prompt, dates and marks included; 0: whole texts, no bound."""
+    reranker: Callable[[str, Sequence[str]], Any] | str | None
+    """A function (query, texts) -> scores, or a cross-encoder: 'local:/folder', 'local/<model>'."""
+    reranker_timeout: float
+    """Seconds after which memories keep the order that they have without the reranker."""
     includes: str | None
     """What to remember, in words."""
     excludes: str | None
@@ -153,7 +157,7 @@ class MemoryOptions(ServerArgs, total=False):
     mem0: Mem0Args | None
     """Keep memories in Mem0: a dict of its options, {} for none."""
     embedder: Mapping[str, Any] | Callable[[list[str]], Any] | str | None
-    """'provider/model', a spec {'provider': ..., 'config': {...}}, a function, or None: keywords only."""
+    """'local', 'provider/model', a spec {'provider': ..., ...}, a function, or None: keywords only."""
     language: str | None
     """Stop words and stemming of keywords; 'none' for neither."""
     semantic_weight: float

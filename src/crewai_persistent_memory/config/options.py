@@ -56,10 +56,10 @@ class MemoryConfig(ServerOptions, ExtractionOptions, RecallOptions, BaseSettings
     | ``CREWAI_MEMORY_PROJECT_ID``, ``CREWAI_MEMORY_ORG_ID`` | ``project_id``, ``org_id`` |
     | ``CREWAI_MEMORY_FSYNC`` | ``fsync`` |
     | ``CREWAI_MEMORY_HOST``, ``CREWAI_MEMORY_COLLECTION``, ``…_TIMEOUT``, … | the server's options of these names |
-    | ``CREWAI_MEMORY_EMBEDDER`` | ``embedder``: ``provider/model``, a spec as JSON, or ``keywords`` |
+    | ``CREWAI_MEMORY_EMBEDDER`` | ``embedder``: ``local``, ``provider/model``, a spec as JSON, or ``keywords`` |
     | ``CREWAI_MEMORY_LANGUAGE``, ``CREWAI_MEMORY_SEMANTIC_WEIGHT``, ``…_RECENCY_WEIGHT``, ``…_IMPORTANCE_WEIGHT``, \
 ``…_RECENCY_HALF_LIFE_DAYS`` | the options of these names |
-    | ``CREWAI_MEMORY_RECALL_BUDGET`` | ``recall_budget`` |
+    | ``CREWAI_MEMORY_RECALL_BUDGET``, ``…_RERANKER``, ``…_RERANKER_TIMEOUT`` | the options of these names |
     | ``CREWAI_MEMORY_MEM0`` | ``mem0``: its options as JSON, ``{}`` for none; ``MEM0_API_KEY`` is the key |
     | ``CREWAI_STORAGE_DIR`` | the folder that holds the default ``path``, ``persistent-memory`` |
 
@@ -109,7 +109,7 @@ class MemoryConfig(ServerOptions, ExtractionOptions, RecallOptions, BaseSettings
         None,
         repr=False,
         exclude=True,
-        description="'provider/model', a spec {'provider': ..., 'config': {...}}, a function, or None: keywords only.",
+        description="'local', 'provider/model', a spec {'provider': ..., ...}, a function, or None: keywords only.",
     )
     language: str | None = Field(None, description="Stop words and stemming of keywords; 'none' for neither.")
     semantic_weight: float = Field(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
+from ..embedding import spec_of_name
 from ..errors import ConfigurationError
+from . import Accepts
 from .environment import PREFIX, ArgumentsAndEnvironment, explain
 
 LEAST_BUDGET: Final = 200
@@ -22,6 +24,32 @@ class RecallOptions(BaseModel):
     recall_budget: int = Field(
         6_000, description="Characters of memory in one prompt, dates and marks included; 0: whole texts, no bound."
     )
+    reranker: Annotated[
+        Callable[..., Any] | str | None, NoDecode, Accepts("Callable[[str, Sequence[str]], Any] | str | None")
+    ] = Field(
+        None,
+        repr=False,
+        exclude=True,
+        description="A function (query, texts) -> scores, or a cross-encoder: 'local:/folder', 'local/<model>'.",
+    )
+    reranker_timeout: float = Field(
+        1.0, gt=0, description="Seconds after which memories keep the order that they have without the reranker."
+    )
+
+    @field_validator("reranker")
+    @classmethod
+    def _check_reranker(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            spec = spec_of_name(value)
+        except ConfigurationError:
+            spec = {"provider": None, "config": {}}
+        if spec["provider"] != "local" or not spec["config"]:
+            raise ValueError(
+                "give a function, 'local:/folder/of/a/cross-encoder', or 'local/Xenova/ms-marco-MiniLM-L-6-v2', say"
+            )
+        return value
 
     @field_validator("recall_budget", mode="before")
     @classmethod

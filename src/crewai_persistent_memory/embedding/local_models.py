@@ -106,7 +106,6 @@ def _downloaded(kind: Kind, name: str, *, known: bool) -> ModelFolder:
         import fastembed.rerank.cross_encoder
         from fastembed.common.model_description import DenseModelDescription, ModelSource
         from fastembed.common.model_management import ModelManagement
-        from loguru import logger as log_of_fastembed
     except ImportError as error:
         raise EmbedderUnavailableError(
             f"the {kind.what} {name} is not below {models_folder()}, and to download it the package fastembed is "
@@ -128,7 +127,6 @@ def _downloaded(kind: Kind, name: str, *, known: bool) -> ModelFolder:
         dim=entry.get("dim") or 0,
     )
     cache = models_folder() / "downloads"
-    log_of_fastembed.disable("fastembed")  # it writes to the terminal
     try:
         cache.mkdir(parents=True, exist_ok=True)
         try:
@@ -150,8 +148,6 @@ def _downloaded(kind: Kind, name: str, *, known: bool) -> ModelFolder:
             f"the {kind.what} {description.model} cannot be downloaded ({redact(str(error)).rstrip('. ')}). Is this "
             f"machine online, and does it reach the Hugging Face Hub? {_remedy(kind)}"
         ) from error
-    finally:
-        log_of_fastembed.enable("fastembed")
     return ModelFolder.read(folder, name=description.model, onnx_file=description.model_file)
 
 

@@ -26,6 +26,7 @@ from typing_extensions import Self, Unpack
 from ...errors import ConfigurationError
 from ...io.steps import Call, Steps, Work
 from ...pickling import refuse_pickling
+from ...recall.rerank import Reranker
 from ...redaction import redact, seal
 from ...store.base import MemoryStore
 from ..checkpoint_recipe import Recipe, spec_of, written_as
@@ -33,7 +34,7 @@ from ..checkpoint_restore import Share
 from ..current_run import OnError, check_on_error, current_run
 from ..memory_api import MemoryApi
 from ..memory_operations import MemoryOperations
-from ..memory_options import PersistentMemoryOptions, besides_a_store, open_from, recall_options
+from ..memory_options import PersistentMemoryOptions, besides_a_store, open_from, recall_options, reranker_from
 from ..record_conversion import ResultTypes
 from ..scope_views import Paths, View
 from .crewai_options import check_options, crewai_options
@@ -64,6 +65,7 @@ class Bridge:
     touches: bool | None = None
     """Whether a recall updates access times; ``None``: only if the memory is not read-only."""
     recall_budget: int = 0
+    reranker: Reranker | None = None
     share: Share | None = None
     """The share in the store, if the memory was restored from a checkpoint."""
 
@@ -115,8 +117,16 @@ class PersistentMemory(MemoryApi, Memory):
             # The field is written as JSON, so it holds the model's name only, and never the key.
             self.llm = llm if isinstance(llm, str) else str(getattr(llm, "model", type(llm).__name__))
         given = options.get("store") is not None
-        budget = recall_options(options, store).recall_budget
-        self._bridge = Bridge(backend, infers, llm is not None, on_error, keeps_store_open=given, recall_budget=budget)
+        recall = recall_options(options, store)
+        self._bridge = Bridge(
+            backend,
+            infers,
+            llm is not None,
+            on_error,
+            keeps_store_open=given,
+            recall_budget=recall.recall_budget,
+            reranker=reranker_from(recall),
+        )
 
     @property
     def store(self) -> MemoryStore:
@@ -147,6 +157,7 @@ class PersistentMemory(MemoryApi, Memory):
             default_importance=self._config.default_importance,
             pipeline=LLMPipeline(self, bridge.infer and not extracts),
             budget=bridge.recall_budget,
+            reranker=bridge.reranker,
         )
 
     def _over(self, store: MemoryStore) -> Self:

@@ -1,0 +1,150 @@
+"""Another order of the best entries, by a reranker: a function, or a cross-encoder in this process.
+
+It is off by default. A reranker that is late or fails changes nothing: the entries keep their order, and the log says
+so, once a minute at most.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import math
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Future
+from inspect import iscoroutine
+from threading import BoundedSemaphore, Thread
+from typing import Any, Final
+
+from ..entry import MemoryEntry
+from ..io.steps import Call, Steps
+from ..redaction import redact
+from ..text.passages import LONGEST
+from .budget import Candidate, fitted
+
+Scorer = Callable[[str, Sequence[str]], Any]
+"""Takes a query and texts, and returns one number for each text: more for what matters more. It may be ``async``."""
+
+MOST: Final = 20
+"""Entries that are reranked. Those behind them keep their places."""
+
+_AT_ONCE: Final = 8
+"""Calls of one reranker at a time. Late ones go on in their threads, because a thread cannot be stopped."""
+
+_LOGGED_EVERY: Final = 60.0
+"""Seconds."""
+
+logger = logging.getLogger("crewai_persistent_memory")
+
+
+class Reranker:
+    """A function that scores texts, with a deadline.
+
+    Args:
+        scorer: the function. It is called in a thread of its own, an ``async`` one on an event loop of its own.
+        timeout: seconds after which the entries keep their order.
+    """
+
+    def __init__(self, scorer: Scorer, timeout: float) -> None:
+        self._scorer = scorer
+        self._timeout = timeout
+        self._free = BoundedSemaphore(_AT_ONCE)
+        self._logged_at = -math.inf
+
+    def rerank(self, entries: Sequence[MemoryEntry], query: str) -> Steps[list[MemoryEntry]]:
+        """The entries in the reranker's order; in the order given, if it is late or fails.
+
+        Of a long text, the reranker gets the passages that have the words of the query.
+        """
+        best, others = list(entries[:MOST]), entries[MOST:]
+        if len(best) < 2:
+            return list(entries)
+        texts = [_shortened(entry.content, query) for entry in best]
+        try:
+            scores = _checked((yield self._asked(query, texts)), len(texts))
+        except (TimeoutError, asyncio.TimeoutError):
+            self._log(f"did not answer within {self._timeout} s (reranker_timeout)")
+            return list(entries)
+        except Exception as error:  # noqa: BLE001 - whatever the function raises, the agent gets its memories
+            self._log(f"failed: {type(error).__name__}: {redact(str(error))}")
+            return list(entries)
+        order = sorted(range(len(best)), key=lambda at: -scores[at])
+        return [*(best[at] for at in order), *others]
+
+    def _asked(self, query: str, texts: Sequence[str]) -> Call[Any]:
+        started = time.monotonic()
+
+        def left() -> float:
+            return max(0.0, self._timeout - (time.monotonic() - started))
+
+        async def awaiting() -> Any:
+            return await asyncio.wait_for(asyncio.wrap_future(self._start(query, texts)), left())
+
+        return Call(lambda: _result(self._start(query, texts), left()), awaiting)
+
+    def _start(self, query: str, texts: Sequence[str]) -> Future[Any]:
+        if not self._free.acquire(blocking=False):
+            raise TimeoutError
+        answer: Future[Any] = Future()
+        context = contextvars.copy_context()
+        # A daemon: a call that never ends does not keep the process from ending.
+        Thread(target=context.run, args=(self._score, query, texts, answer), daemon=True, name="reranker").start()
+        return answer
+
+    def _score(self, query: str, texts: Sequence[str], answer: Future[Any]) -> None:
+        answer.set_running_or_notify_cancel()
+        try:
+            answer.set_result(_awaited(self._scorer(query, list(texts))))
+        except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+            answer.set_exception(error)
+        finally:
+            self._free.release()
+
+    def _log(self, what: str) -> None:
+        if time.monotonic() - self._logged_at >= _LOGGED_EVERY:
+            self._logged_at = time.monotonic()
+            logger.warning("the reranker %s. The memories keep their order", what)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Reranker:
+        return self
+
+
+def _result(answer: Future[Any], timeout: float) -> Any:
+    try:
+        return answer.result(timeout)
+    except TimeoutError:
+        raise
+    except Exception as error:
+        # Until Python 3.10 the timeout of a future is another class.
+        if type(error).__name__ == "TimeoutError" and not answer.done():
+            raise TimeoutError from None
+        raise
+
+
+def _awaited(answer: Any) -> Any:
+    if not iscoroutine(answer):
+        return answer
+    coroutine: Coroutine[Any, Any, Any] = answer
+    return asyncio.run(coroutine)
+
+
+def _shortened(text: str, query: str) -> str:
+    if len(text) <= LONGEST:
+        return text
+    [shown] = fitted([Candidate(text, 1.0)], query, LONGEST)
+    return shown or text[:LONGEST]
+
+
+def _checked(scores: Any, count: int) -> list[float]:
+    """The scores as numbers.
+
+    Raises:
+        ValueError: another number of scores than texts, or a score that is not finite.
+    """
+    numbers = list(map(float, scores))
+    if len(numbers) != count:
+        raise ValueError(f"it returned {len(numbers)} scores for {count} texts")
+    if not all(map(math.isfinite, numbers)):
+        raise ValueError("a score is not a finite number")
+    return numbers

@@ -1,0 +1,81 @@
+"""``reranker=``: another order of what was found, and never an error or a long wait for the agent."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crewai_persistent_memory import ConfigurationError, EmbedderUnavailableError, PersistentMemory
+from crewai_persistent_memory.entry import MemoryEntry
+from crewai_persistent_memory.io.steps import arun, run
+from crewai_persistent_memory.recall.rerank import Reranker
+
+ENTRIES = [MemoryEntry(id=str(n), content=f"tea number {n}") for n in range(30)]
+
+
+def by_number(query: str, texts: Sequence[str]) -> list[float]:
+    return [float(text.rpartition(" ")[2]) for text in texts]
+
+
+async def later(query: str, texts: Sequence[str]) -> list[float]:
+    await asyncio.sleep(0)
+    return by_number(query, texts)
+
+
+@pytest.mark.parametrize("scorer", [by_number, later])
+@pytest.mark.parametrize("drive", [run, lambda steps: asyncio.run(arun(steps))])
+def test_the_best_are_ordered_anew_and_the_others_stay(scorer: Callable[..., Any], drive: Callable[..., Any]) -> None:
+    found = drive(Reranker(scorer, 5.0).rerank(ENTRIES, "tea"))
+    assert [entry.id for entry in found] == [str(n) for n in [*range(19, -1, -1), *range(20, 30)]]
+
+
+@pytest.mark.parametrize(
+    "scores", [[1.0], [float("nan")] * 20, ["much"] * 20, None], ids=["too few", "nan", "words", "none"]
+)
+def test_a_wrong_answer_changes_nothing(scores: Any, caplog: pytest.LogCaptureFixture) -> None:
+    reranker = Reranker(lambda query, texts: scores, 5.0)
+    with caplog.at_level(logging.WARNING, "crewai_persistent_memory"):
+        for _ in range(3):
+            assert run(reranker.rerank(ENTRIES, "tea")) == ENTRIES
+    assert len(caplog.records) == 1  # once a minute
+    assert "the reranker failed" in caplog.text
+
+
+@pytest.mark.parametrize("drive", [run, lambda steps: asyncio.run(arun(steps))])
+def test_a_late_answer_is_not_waited_for(drive: Callable[..., Any], caplog: pytest.LogCaptureFixture) -> None:
+    end = threading.Event()
+    reranker = Reranker(lambda query, texts: end.wait(60), 0.05)
+    started = time.monotonic()
+    try:
+        for _ in range(20):  # more than run at once: those are not started
+            assert drive(reranker.rerank(ENTRIES, "tea")) == ENTRIES
+    finally:
+        end.set()
+    assert time.monotonic() - started < 20
+    assert "did not answer within 0.05 s (reranker_timeout)" in caplog.text
+
+
+def test_in_a_recall(tmp_path: Path) -> None:
+    with PersistentMemory(path=tmp_path / "s", user_id="john", reranker=by_number) as memory:
+        for number in (1, 3, 2):
+            memory.remember(f"The tea of guest {'abc'[number - 1]} has the number {number}")
+        found = [match.record.content[-1] for match in memory.recall("tea of a guest")]
+    assert found == ["3", "2", "1"]
+
+
+@pytest.mark.parametrize("name", ["cohere/rerank-3", "local", "local:"])
+def test_a_wrong_name_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"reranker: .*give a function, 'local:/folder/of/a/cross-encoder'"):
+        PersistentMemory(path=tmp_path / "s", user_id="john", reranker=name)
+
+
+def test_a_model_of_another_kind_is_refused(tmp_path: Path, minilm: Path) -> None:
+    with pytest.raises(EmbedderUnavailableError, match="is not a cross-encoder"):
+        PersistentMemory(path=tmp_path / "s", user_id="john", reranker=f"local:{minilm}")
