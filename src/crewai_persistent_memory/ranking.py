@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -64,6 +65,7 @@ class Variable(Enum):
 
     KEYWORDS = "the BM25 score"
     COSINE = "the cosine of the dense vectors"
+    PASSAGES = "the best cosine of a long entry's passages"
     IMPORTANCE = "the entry's importance"
 
 
@@ -96,7 +98,15 @@ class Exponential:
     power: Expression
 
 
-Expression = float | Variable | Decay | Sum | Product | Exponential
+@dataclass(frozen=True)
+class Larger:
+    """The larger one of two numbers."""
+
+    one: Expression
+    other: Expression
+
+
+Expression = float | Variable | Decay | Sum | Product | Exponential | Larger
 
 
 def rarest(entries: int) -> float:
@@ -119,21 +129,24 @@ class Ranking:
     now: datetime
     spread: CosineSpread | None = None
 
-    def formula(self, *, keywords: bool, dense: bool, rarest: float) -> Product:
+    def formula(self, lists: Collection[Variable], rarest: float) -> Product:
         """The formula of :class:`RankingWeights`, for candidates of these lists.
 
         Args:
-            keywords: whether there is a list by keywords.
-            dense: whether there is a list by dense vectors.
+            lists: what they are found by: :data:`Variable.KEYWORDS`, :data:`Variable.COSINE`, and with the latter
+                :data:`Variable.PASSAGES`.
             rarest: see :func:`rarest`.
         """
         terms: list[Expression] = []
-        if keywords:
+        if Variable.KEYWORDS in lists:
             terms.append(Product((-1.0 / (RARE_TERMS * rarest), Variable.KEYWORDS)))
-        if dense:
+        if Variable.COSINE in lists:
             spread = self.spread or DEFAULT_SPREAD
             weight = 1.0 / (COSINE_SPREAD * spread.deviation)
-            terms += [Product((-weight, Variable.COSINE)), weight * spread.mean]
+            # A long text is as near as its best passage.
+            by_passages = Variable.PASSAGES in lists
+            cosine = Larger(Variable.COSINE, Variable.PASSAGES) if by_passages else Variable.COSINE
+            terms += [Product((-weight, cosine)), weight * spread.mean]
         relevance = Sum((1.0, Product((-1.0, Exponential(Sum(tuple(terms)))))))
         weights = self.weights
         weight_of_entry = Sum(

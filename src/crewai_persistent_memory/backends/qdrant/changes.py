@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection as AnyOf
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -50,8 +51,8 @@ def with_vectors(profile: Profile, points: Sequence[PointData]) -> Steps[tuple[l
     texts = [points[index].payload["content"] for index in bare]
     vectors = yield from vectors_to_save(profile, profile.embedder, texts)
     for index, vector in zip(bare, vectors, strict=True):
-        points[index] = points[index]._replace(dense=vector or None)
-    return points, vectors
+        points[index] = points[index]._replace(dense=vector.dense or None, passages=vector.passages)
+    return points, [vector.dense for vector in vectors]
 
 
 def change_entry(
@@ -71,27 +72,48 @@ def change_entry(
         return there, []
     point = yield from _in_its_context(collection, profile, point, stored)
     [point], vectors = yield from with_vectors(profile, [point])
-    there = yield from collection.ask(Change(point.id, payload, keywords=point.keywords, dense=point.dense))
+    there = yield from collection.ask(_change_of(point, payload))
     if there:
         yield from _settle(collection, profile, point.id, owner, changed.content)
     return there, vectors
 
 
 def replace_entry(
-    collection: Collection, profile: Profile, entry: MemoryEntry, stored: Hit, owner: Scope
+    collection: Collection,
+    profile: Profile,
+    entry: MemoryEntry,
+    stored: Hit,
+    owner: Scope,
+    *,
+    keeps_dense: bool = False,
 ) -> Steps[tuple[bool, Vectors]]:
     """Replace an existing entry. Returns whether the entry exists, and the embedder's vectors.
+
+    Args:
+        collection: the entry's collection.
+        profile: its encoder, embedder and filter fields.
+        entry: the new entry.
+        stored: the existing one.
+        owner: the scope of both.
+        keeps_dense: the content is the same, so its vectors stay as they are.
 
     Raises:
         InvalidEntryError: a field cannot be stored.
     """
     point = yield from _in_its_context(collection, profile, (yield from _point_of(profile, entry, owner)), stored)
-    [point], vectors = yield from with_vectors(profile, [point])
-    whole = Change(point.id, point.payload, whole=True, keywords=point.keywords, dense=point.dense)
+    if keeps_dense:
+        vectors: Vectors = []
+    else:
+        [point], vectors = yield from with_vectors(profile, [point])
+    whole = replace(_change_of(point, point.payload), whole=True, keeps_dense=keeps_dense)
     there = yield from collection.ask(whole)
     if there:
         yield from _settle(collection, profile, point.id, owner, entry.content)
     return there, vectors
+
+
+def _change_of(point: PointData, payload: Mapping[str, Any]) -> Change:
+    return Change(point.id, payload, keywords=point.keywords, dense=point.dense, passages=point.passages)
 
 
 def _point_of(profile: Profile, entry: MemoryEntry, owner: Scope) -> Steps[PointData]:
@@ -131,7 +153,7 @@ def _settle(collection: Collection, profile: Profile, id: str, owner: Scope, con
             point = yield from _point_of(profile, entry, owner)
             point = yield from _in_its_context(collection, profile, point, found[0])
             [point], _ = yield from with_vectors(profile, [point])
-            change = Change(id, payload, keywords=point.keywords, dense=point.dense)
+            change = _change_of(point, payload)
         elif payload:
             change = Change(id, payload)
         else:

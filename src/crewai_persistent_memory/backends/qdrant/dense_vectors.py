@@ -11,10 +11,11 @@ from ...embedding import Embedder
 from ...embedding.limits import MOST_PIECES
 from ...embedding.spread import SENTENCES, spread_of
 from ...errors import EmbedderError, EmbedderUnavailableError, PersistentMemoryError
-from ...io.steps import Steps, Work
+from ...io.steps import Steps, Work, work
 from ...scope import Scope
 from .collection import Collection
 from .engine_requests import Hit, KeepSpread, NewVector, Profile, SetVectors, Unembedded
+from .passage_vectors import LONG, NO_VECTORS, TextVectors, joined, parts_of
 from .schema import checked, where_visible
 
 PER_SAVE: Final = 32
@@ -32,14 +33,22 @@ QUERY_PIECES: Final = 8
 logger = logging.getLogger("crewai_persistent_memory")
 
 
-def vectors_to_save(profile: Profile, embedder: Embedder, texts: Sequence[str]) -> Steps[list[list[float]]]:
-    """One vector per text. A vector is empty if the embedder is unavailable or refuses the text. The embedder logs
+def vectors_to_save(profile: Profile, embedder: Embedder, texts: Sequence[str]) -> Steps[list[TextVectors]]:
+    """The vectors of each text. They are empty if the embedder is unavailable or refuses the text. The embedder logs
     that, and the entry is saved anyway."""
     try:
-        vectors = yield from _embedded(embedder, texts)
+        return (yield from _vectors_of(profile, embedder, texts))
     except EmbedderError:
-        return [[] for _ in texts]
-    return _of_one_length(profile, embedder, vectors)
+        return [NO_VECTORS for _ in texts]
+
+
+def _vectors_of(profile: Profile, embedder: Embedder, texts: Sequence[str]) -> Steps[list[TextVectors]]:
+    parts = [[text] for text in texts]
+    if profile.descriptor.passages:
+        long = sum(map(len, texts)) > LONG
+        parts = yield from work(lambda: [parts_of(text) for text in texts], long=long)
+    vectors = yield from _embedded(embedder, [part for some in parts for part in some])
+    return joined(parts, _of_one_length(profile, embedder, vectors))
 
 
 def vectors_to_search(profile: Profile, texts: Sequence[str]) -> Steps[list[list[float]]]:
@@ -48,7 +57,7 @@ def vectors_to_search(profile: Profile, texts: Sequence[str]) -> Steps[list[list
     if profile.embedder is None:
         return [[] for _ in texts]
     try:
-        vectors = yield from _embedded(profile.embedder, texts, QUERY_PIECES)
+        vectors = yield from _embedded(profile.embedder, texts, QUERY_PIECES, queries=True)
     except EmbedderError:
         return [[] for _ in texts]
     return _of_one_length(profile, profile.embedder, vectors)
@@ -72,8 +81,11 @@ def measure_spread(collection: Collection, profile: Profile) -> Steps[None]:
         yield from collection.ask(KeepSpread(embedder.spread))
 
 
-def _embedded(embedder: Embedder, texts: Sequence[str], most_pieces: int = MOST_PIECES) -> Steps[list[list[float]]]:
-    return (yield Work(partial(embedder.embed, texts, most_pieces=most_pieces)))  # type: ignore[no-any-return]
+def _embedded(
+    embedder: Embedder, texts: Sequence[str], most_pieces: int = MOST_PIECES, *, queries: bool = False
+) -> Steps[list[list[float]]]:
+    embed = partial(embedder.embed, texts, most_pieces=most_pieces, queries=queries)
+    return (yield Work(embed))  # type: ignore[no-any-return]
 
 
 def _of_one_length(profile: Profile, embedder: Embedder, vectors: list[list[float]]) -> list[list[float]]:
@@ -155,16 +167,17 @@ def _embed(
         return 0
     ids, contents = [str(hit.id) for hit in hits], [hit.payload["content"] for hit in hits]
     try:
-        vectors = yield from _embedded(embedder, contents)
+        vectors = yield from _vectors_of(profile, embedder, contents)
     except EmbedderUnavailableError:
         raise
     except EmbedderError:
-        vectors = [[] for _ in contents]
-    vectors = _of_one_length(profile, embedder, vectors)
+        vectors = [NO_VECTORS for _ in contents]
     made = [
-        NewVector(id, content, vector) for id, content, vector in zip(ids, contents, vectors, strict=True) if vector
+        NewVector(id, content, each.dense, each.passages)
+        for id, content, each in zip(ids, contents, vectors, strict=True)
+        if each.dense
     ]
-    collection.backlog.refuse(id for id, vector in zip(ids, vectors, strict=True) if not vector)
+    collection.backlog.refuse(id for id, each in zip(ids, vectors, strict=True) if not each.dense)
     if not made:
         return 0
     return (yield from collection.ask(SetVectors(where_visible(scope, include_shared=False), made)))

@@ -9,7 +9,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from ...embedding import Embedder, KeywordEncoder, SparseVector
 from ...filter_fields import FilterField
-from ...ranking import CosineSpread, Ranking
+from ...ranking import CosineSpread, Ranking, Variable
 from ...scope import Scope
 from .manifest import Descriptor
 from .said_before import SaidBefore
@@ -76,12 +76,13 @@ Where = tuple[Condition, ...]
 
 
 class PointData(NamedTuple):
-    """A point to write. ``dense`` is ``None`` where there is no vector."""
+    """A point to write. ``dense`` is ``None`` where there is no vector. ``passages`` are those of a long text."""
 
     id: str
     payload: dict[str, Any]
     keywords: SparseVector
     dense: Sequence[float] | None
+    passages: Sequence[Sequence[float]] = ()
 
 
 class Hit(NamedTuple):
@@ -131,7 +132,8 @@ class Change(Request[bool]):
         keywords: new keywords; then ``dense`` takes the place of the dense vector, and ``None`` removes it. Left out:
             the vectors stay as they are.
         dense: see ``keywords``.
-        keeps_dense: the dense vector stays as it is, whatever the keywords.
+        passages: the vectors of its passages, beside ``dense``.
+        keeps_dense: ``dense`` and ``passages`` stay as they are, whatever the keywords.
     """
 
     id: str
@@ -139,6 +141,7 @@ class Change(Request[bool]):
     whole: bool = False
     keywords: SparseVector | None = None
     dense: Sequence[float] | None = None
+    passages: Sequence[Sequence[float]] = ()
     keeps_dense: bool = False
 
 
@@ -194,7 +197,8 @@ class Search(Request["list[Hit]"]):
 
     With a ``ranking`` the answer has the scores of its formula; without one it has the raw cosine or
     BM25 scores. ``min_score`` applies to the score returned. ``corpus`` is what a word's rarity (IDF) is counted over:
-    the caller's own entries, so that a ranking reveals nothing about other users' memories.
+    the caller's own entries, so that a ranking reveals nothing about other users' memories. ``by_passages``: with
+    ``dense``, long entries are also found by their best passage.
     """
 
     where: Where
@@ -202,6 +206,7 @@ class Search(Request["list[Hit]"]):
     limit: int
     dense: Sequence[float] | None = None
     keywords: SparseVector | None = None
+    by_passages: bool = False
     ranking: Ranking | None = None
     min_score: float | None = None
 
@@ -209,6 +214,12 @@ class Search(Request["list[Hit]"]):
     def by_keywords(self) -> bool:
         """Whether the query has a word to look for."""
         return self.keywords is not None and bool(self.keywords.indices)
+
+    @property
+    def lists(self) -> tuple[Variable, ...]:
+        """The lists that are looked through, in this order."""
+        by_dense = (Variable.COSINE, Variable.PASSAGES) if self.by_passages else (Variable.COSINE,)
+        return (*(by_dense if self.dense else ()), *((Variable.KEYWORDS,) if self.by_keywords else ()))
 
 
 @dataclass(frozen=True)
@@ -261,11 +272,12 @@ class Retrieve(Request["list[Hit]"]):
 
 
 class NewVector(NamedTuple):
-    """A dense vector for the point with this id, made of this content."""
+    """A dense vector for the point with this id, and the vectors of its passages, made of this content."""
 
     id: str
     content: str
     dense: Sequence[float]
+    passages: Sequence[Sequence[float]] = ()
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,7 @@ class Descriptor:
         language: stop words and stemmer of the keyword vectors.
         shards: on a server, how many shards an entry may be in.
         by_project: on a server, whether shards are chosen by project.
+        passages: whether the passages of long texts have vectors of their own.
         layout: the layout of its points and indexes, see ``migrations``.
         spread: the embedder's cosines, once they were measured.
         oldest_code: the oldest layout whose code may use it. Its name in the JSON is ``schema_version``, which is what
@@ -85,6 +86,7 @@ class Descriptor:
     language: str = "english"
     shards: int = 1
     by_project: bool = False
+    passages: bool = False
     layout: int = LAYOUT
     oldest_code: int = OLDEST_CODE[LAYOUT]
     spread: CosineSpread | None = None
@@ -100,6 +102,7 @@ class Descriptor:
             "language": self.language,
             "shards": self.shards,
             "by_project": self.by_project,
+            "passages": self.passages,
             "spread": None if self.spread is None else [self.spread.mean, self.spread.deviation],
         }
 
@@ -130,6 +133,7 @@ class Descriptor:
                 language=data["language"],
                 shards=data.get("shards", 1),
                 by_project=data.get("by_project", False),
+                passages=data.get("passages", False),
                 layout=layout,
                 oldest_code=oldest_code,
                 spread=CosineSpread(*spread) if (spread := data.get("spread")) else None,
@@ -145,7 +149,7 @@ class Descriptor:
 
     def with_layout(self, layout: int, *, embedded: bool = False) -> Descriptor:
         oldest = OLDEST_EMBEDDED_CODE if embedded else OLDEST_CODE
-        return replace(self, layout=layout, oldest_code=oldest[layout])
+        return replace(self, layout=layout, oldest_code=oldest[layout], passages=self.passages or embedded)
 
 
 def _version(data: Mapping[str, Any], name: str, where: str) -> int:

@@ -6,7 +6,7 @@ all lists are then scored by each of them, exactly, and the formula makes one sc
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ...entry import DEFAULT_IMPORTANCE
@@ -22,19 +22,17 @@ def depth_for(limit: int) -> int:
     return max(MIN_CANDIDATES, CANDIDATES_PER_RESULT * limit)
 
 
-def variables_of(lists: int) -> Mapping[Variable, str]:
-    """The formula's variables as a query names them. Of two lists, the first is by dense vector."""
-    scores = {Variable.KEYWORDS: "$score", Variable.COSINE: "$score"}
-    if lists > 1:
-        scores = {Variable.COSINE: "$score[0]", Variable.KEYWORDS: "$score[1]"}
+def variables_of(lists: Sequence[Variable]) -> Mapping[Variable, str]:
+    """The formula's variables as a query names them, which has these lists in this order."""
+    scores = {each: f"$score[{number}]" if len(lists) > 1 else "$score" for number, each in enumerate(lists)}
     return {**scores, Variable.IMPORTANCE: "importance"}
 
 
-def defaults_of(ranking: Ranking, lists: int) -> dict[str, Any]:
-    """The values of variables that a candidate lacks: a candidate of one list only counts as unrelated in the other."""
+def defaults_of(ranking: Ranking, lists: Sequence[Variable]) -> dict[str, Any]:
+    """The values of variables that a candidate lacks: in a list that does not have it, it counts as unrelated."""
     defaults: dict[str, Any] = {"importance": DEFAULT_IMPORTANCE}
-    if lists > 1:
-        names = variables_of(lists)
-        defaults[names[Variable.COSINE]] = (ranking.spread or DEFAULT_SPREAD).mean
-        defaults[names[Variable.KEYWORDS]] = 0.0
+    if len(lists) > 1:
+        cosine = (ranking.spread or DEFAULT_SPREAD).mean
+        unrelated = {Variable.COSINE: cosine, Variable.PASSAGES: -1.0, Variable.KEYWORDS: 0.0}
+        defaults |= {name: unrelated[each] for each, name in variables_of(lists).items() if each in unrelated}
     return defaults

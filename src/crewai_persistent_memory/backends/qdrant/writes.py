@@ -49,10 +49,9 @@ def replace_visible(operation: op.Replace, collection: Collection) -> Steps[bool
         return operation.create
     hit, owner = found
     entry = entry.keeping(operation.keep, to_entry(hit, owner))
-    if not entry.embedding and hit.payload["content"] == entry.content and hit.dense:
-        entry = replace(entry, embedding=hit.dense)
+    keeps_dense = not entry.embedding and hit.payload["content"] == entry.content and bool(hit.dense)
     profile = yield from collection.ask(Describe())
-    there, vectors = yield from replace_entry(collection, profile, entry, hit, owner)
+    there, vectors = yield from replace_entry(collection, profile, entry, hit, owner, keeps_dense=keeps_dense)
     yield from _tell_followers(collection, profile, hit, owner, entry)
     yield from _after_saving(collection, profile, scope, vectors)
     return there

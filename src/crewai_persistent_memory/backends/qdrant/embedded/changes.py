@@ -7,7 +7,7 @@ from typing import Any
 import qdrant_edge as edge
 
 from ..engine_requests import Change, PointData
-from ..schema import DENSE, KEYWORDS
+from ..schema import DENSE, KEYWORDS, PASSAGES
 from .long_texts import LONG_TEXT, make_way
 
 
@@ -31,14 +31,16 @@ def change(shard: Any, request: Change, *, has_dense: bool) -> None:
     vectors: dict[str, Any] = {KEYWORDS: request.keywords}
     if request.dense:
         vectors[DENSE] = list(request.dense)
+    if request.passages:
+        vectors[PASSAGES] = list(request.passages)
     shard.update(operation.update_vectors([edge.PointVectors(id=request.id, vector=vectors)]))
-    if has_dense and not request.dense and not request.keeps_dense:
-        shard.update(operation.delete_vectors([request.id], [DENSE]))
+    if has_dense and not request.keeps_dense and (gone := [name for name in (DENSE, PASSAGES) if name not in vectors]):
+        shard.update(operation.delete_vectors([request.id], gone))
 
 
 def size_of_change(request: Change) -> int:
     """Bytes that the engine writes for it, about."""
-    return 4096 + 4 * _length(request) + 12 * len(request.dense or ())
+    return 4096 + 4 * _length(request) + 12 * len(request.dense or ()) * (1 + len(request.passages))
 
 
 def is_long_change(request: Change) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 
 import qdrant_edge as edge
 
-from ....ranking import SECONDS_PER_DAY, Decay, Exponential, Expression, Product, Ranking, Sum, Variable, rarest
+from ....ranking import SECONDS_PER_DAY, Decay, Exponential, Expression, Larger, Product, Ranking, Sum, Variable, rarest
 from ....scope import SCOPE_FIELDS
 from ..engine_requests import (
     Condition,
@@ -31,7 +31,7 @@ from ..engine_requests import (
     Where,
 )
 from ..ranking import defaults_of, depth_for, variables_of
-from ..schema import DENSE, KEYWORDS, SCOPE_KEY, format_time
+from ..schema import DENSE, KEYWORDS, PASSAGES, SCOPE_KEY, format_time
 
 MOST_CHARACTERS: Final = 4_000_000
 """Of texts in one page of a scan, about."""
@@ -97,9 +97,8 @@ def _match(condition: Match) -> Any:
 
 
 @lru_cache(maxsize=256)
-def _formula(ranking: Ranking, rarest: float, keywords: bool, dense: bool) -> edge.Formula:
-    lists = keywords + dense
-    formula = ranking.formula(keywords=keywords, dense=dense, rarest=rarest)
+def _formula(ranking: Ranking, rarest: float, lists: tuple[Variable, ...]) -> edge.Formula:
+    formula = ranking.formula(lists, rarest)
     return edge.Formula(_expression(formula, variables_of(lists)), defaults_of(ranking, lists))
 
 
@@ -110,6 +109,8 @@ def _expression(value: Expression, names: Mapping[Variable, str]) -> edge.Expres
         return edge.Expression.Sum([_expression(term, names) for term in value.terms])
     if isinstance(value, Product):
         return edge.Expression.Mult([_expression(factor, names) for factor in value.factors])
+    if isinstance(value, Larger):
+        return edge.Expression.Max([_expression(value.one, names), _expression(value.other, names)])
     if isinstance(value, Exponential):
         return edge.Expression.Exp(_expression(value.power, names))
     if isinstance(value, Decay):
@@ -127,6 +128,8 @@ def edge_point(point: PointData) -> edge.Point:
     vectors: dict[str, Any] = {KEYWORDS: point.keywords}
     if point.dense:
         vectors[DENSE] = point.dense
+    if point.passages:
+        vectors[PASSAGES] = point.passages
     return edge.Point(id=point.id, vector=vectors, payload=point.payload)
 
 
@@ -172,6 +175,8 @@ class EdgeReader:
         lists: list[tuple[Any, edge.SearchParams | None]] = []
         if request.dense:
             lists.append((edge.Query.Nearest(cast(Any, request.dense), using=DENSE), _RESCORED))
+            if request.by_passages:
+                lists.append((edge.Query.Nearest(cast(Any, request.dense), using=PASSAGES), _RESCORED))
         if request.by_keywords:
             idf = edge.SearchParams(idf=edge.IdfParams(corpus=edge_filter(request.corpus)))
             lists.append((edge.Query.Nearest(cast(Any, request.keywords), using=KEYWORDS), idf))
@@ -199,7 +204,7 @@ class EdgeReader:
         candidates = [edge.Prefetch(query=q, limit=depth, filter=where, params=params) for q, params in lists]
         return edge.QueryRequest(
             prefetches=candidates,
-            query=_formula(ranking, rarest(self._size(request.corpus)), request.by_keywords, bool(request.dense)),
+            query=_formula(ranking, rarest(self._size(request.corpus)), request.lists),
             limit=request.limit,
             with_payload=not self.one_by_one,
             score_threshold=request.min_score,

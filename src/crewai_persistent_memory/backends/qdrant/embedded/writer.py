@@ -14,6 +14,7 @@ from ..engine_requests import (
     Change,
     Count,
     Delete,
+    NewVector,
     NoDense,
     Request,
     Retrieve,
@@ -24,7 +25,7 @@ from ..engine_requests import (
 )
 from ..manifest import KEYWORDS as KEYWORDS_ONLY
 from ..manifest import Descriptor
-from ..schema import DENSE
+from ..schema import DENSE, PASSAGES
 from .changes import change, is_long_change, size_of_change
 from .directory import DELETE_RESERVE, WRITE_RESERVE, StoreDirectory
 from .ledger import Ledger
@@ -84,7 +85,7 @@ class EdgeWriter:
 
     def upsert(self, request: Upsert) -> None:
         points = request.points
-        self._admit_vectors([point.dense for point in points])
+        self._admit_vectors([vector for point in points for vector in (point.dense, *point.passages)])
         self._admit_texts(any(map(is_long, points)))
         for batch in batches_of(points):
             self._ledger.doubt(point.id for point in batch)
@@ -96,7 +97,7 @@ class EdgeWriter:
         # Other writes wait, so a point that exists now still exists when it is changed.
         if not self._shard.retrieve([request.id], with_payload=False, with_vector=False):
             return False
-        self._admit_vectors([request.dense])
+        self._admit_vectors([request.dense, *request.passages])
         self._admit_texts(is_long_change(request))
         self._ledger.doubt([request.id])
         change(self._shard, request, has_dense=self.descriptor.dimensions is not None)
@@ -137,9 +138,9 @@ class EdgeWriter:
         valid = [new for new in request.vectors if contents.get(new.id) == new.content]
         if not valid:
             return 0
-        self._admit_vectors([new.dense for new in valid])
+        self._admit_vectors([vector for new in valid for vector in (new.dense, *new.passages)])
         before = self._without_dense(request.where)
-        points = [edge.PointVectors(id=new.id, vector={DENSE: list(new.dense)}) for new in valid]
+        points = [edge.PointVectors(id=new.id, vector=_dense_vectors(new)) for new in valid]
         where = edge_filter((*request.where, NoDense()))
         self._shard.update(edge.UpdateOperation.update_vectors(points, condition=where))
         return before - self._without_dense(request.where)
@@ -169,6 +170,13 @@ class EdgeWriter:
             self._add_vectors(self.descriptor.with_dimensions(dimensions))
 
 
+def _dense_vectors(new: NewVector) -> dict[str, Any]:
+    vectors: dict[str, Any] = {DENSE: list(new.dense)}
+    if new.passages:
+        vectors[PASSAGES] = list(new.passages)
+    return vectors
+
+
 WRITES: Final = frozenset({Upsert, Change, Delete, SetPayload, SetVectors})
 """The requests that a writer executes."""
 
@@ -193,11 +201,11 @@ def room_for(request: Request[Any]) -> tuple[int, int]:
     if isinstance(request, Upsert):
         points = request.points
         size = sum(4 * len(p.payload["content"]) + 4 * len(p.payload["record"]) + 4096 for p in points)
-        return size + sum(12 * len(p.dense) for p in points if p.dense), WRITE_RESERVE
+        return size + sum(12 * len(p.dense) * (1 + len(p.passages)) for p in points if p.dense), WRITE_RESERVE
     if isinstance(request, Change):
         return size_of_change(request), WRITE_RESERVE
     if isinstance(request, SetVectors):
-        return sum(12 * len(new.dense) for new in request.vectors), WRITE_RESERVE
+        return sum(12 * len(new.dense) * (1 + len(new.passages)) for new in request.vectors), WRITE_RESERVE
     return 0, DELETE_RESERVE
 
 

@@ -10,11 +10,11 @@ from typing import Any
 from qdrant_client import models
 
 from ....embedding import SparseVector
-from ....ranking import SECONDS_PER_DAY, Decay, Exponential, Expression, Product, Ranking, Sum, Variable, rarest
+from ....ranking import SECONDS_PER_DAY, Decay, Exponential, Expression, Larger, Product, Ranking, Sum, Variable, rarest
 from ....validation import MOST_FOUND
 from ..engine_requests import Between, HasId, Hit, InScopes, Lacks, Match, NoDense, PointData, Search, Where
 from ..ranking import defaults_of, depth_for, variables_of
-from ..schema import DENSE, KEYWORDS, format_time
+from ..schema import DENSE, KEYWORDS, PASSAGES, format_time
 
 # -- queries -------------------------------------------------------------------------------------------------------
 
@@ -58,16 +58,15 @@ def query_for(request: Search, most: int | None = None, *, size: int, tenant_idf
         for query, using, params in lists
     ]
     if len(lists) > 1:
-        # The candidates of both lists, scored by each.
+        # The candidates of all lists, scored by each.
+        all_of_them = min(len(lists) * depth, most)
         prefetch = [
-            models.Prefetch(
-                query=query, using=using, filter=where, params=params, limit=min(2 * depth, most), prefetch=prefetch
-            )
+            models.Prefetch(query=query, using=using, filter=where, params=params, limit=all_of_them, prefetch=prefetch)
             for query, using, params in lists
         ]
     return {
         "prefetch": prefetch,
-        "query": _formula(request.ranking, rarest(size), keywords=request.by_keywords, dense=bool(request.dense)),
+        "query": _formula(request.ranking, rarest(size), request.lists),
         "limit": request.limit,
         "with_payload": True,
         "score_threshold": request.min_score,
@@ -87,6 +86,8 @@ def _lists(request: Search, tenant_idf: bool) -> list[tuple[Any, str, models.Sea
     lists: list[tuple[Any, str, models.SearchParams | None]] = []
     if request.dense:
         lists.append((list(request.dense), DENSE, None))
+        if request.by_passages:
+            lists.append((list(request.dense), PASSAGES, None))
     if request.by_keywords and request.keywords is not None:
         params = None
         if tenant_idf:
@@ -96,9 +97,8 @@ def _lists(request: Search, tenant_idf: bool) -> list[tuple[Any, str, models.Sea
     return lists
 
 
-def _formula(ranking: Ranking, rarest: float, *, keywords: bool, dense: bool) -> models.FormulaQuery:
-    lists = keywords + dense
-    formula = ranking.formula(keywords=keywords, dense=dense, rarest=rarest)
+def _formula(ranking: Ranking, rarest: float, lists: Sequence[Variable]) -> models.FormulaQuery:
+    formula = ranking.formula(lists, rarest)
     return models.FormulaQuery(formula=_expression(formula, variables_of(lists)), defaults=defaults_of(ranking, lists))
 
 
@@ -109,6 +109,11 @@ def _expression(value: Expression, names: Mapping[Variable, str]) -> Any:
         return models.SumExpression(sum=[_expression(term, names) for term in value.terms])
     if isinstance(value, Product):
         return models.MultExpression(mult=[_expression(factor, names) for factor in value.factors])
+    if isinstance(value, Larger):
+        # (a + b + |a - b|) / 2: the formulas of Qdrant 1.15 have no maximum.
+        one, other = _expression(value.one, names), _expression(value.other, names)
+        apart = models.AbsExpression(abs=models.SumExpression(sum=[one, models.NegExpression(neg=other)]))
+        return models.MultExpression(mult=[0.5, models.SumExpression(sum=[one, other, apart])])
     if isinstance(value, Exponential):
         return models.ExpExpression(exp=_expression(value.power, names))
     if isinstance(value, Decay):
@@ -166,11 +171,17 @@ def _match(condition: Match) -> Any:
 
 
 def server_point(point: PointData) -> models.PointStruct:
-    return models.PointStruct(id=point.id, vector=server_vectors(point.keywords, point.dense), payload=point.payload)
+    return models.PointStruct(
+        id=point.id, vector=server_vectors(point.keywords, point.dense, point.passages), payload=point.payload
+    )
 
 
-def server_vectors(keywords: SparseVector, dense: Sequence[float] | None) -> dict[str, Any]:
+def server_vectors(
+    keywords: SparseVector, dense: Sequence[float] | None, passages: Sequence[Sequence[float]]
+) -> dict[str, Any]:
     vectors: dict[str, Any] = {KEYWORDS: models.SparseVector(indices=keywords.indices, values=keywords.values)}
     if dense:
         vectors[DENSE] = list(dense)
+    if passages:
+        vectors[PASSAGES] = [list(vector) for vector in passages]
     return vectors

@@ -17,6 +17,7 @@ from ..engine_requests import (
     Count,
     Delete,
     KeepSpread,
+    NewVector,
     NoDense,
     PointData,
     SetPayload,
@@ -25,7 +26,7 @@ from ..engine_requests import (
     Upsert,
     Where,
 )
-from ..schema import DENSE, KEYWORDS
+from ..schema import DENSE, KEYWORDS, PASSAGES
 from .bootstrap import DEFAULT_SHARD_KEY, DESCRIPTOR_ID
 from .errors import PointMissing
 from .place import PAGE, Place, dense_of, has_ids, scroll
@@ -59,7 +60,7 @@ def _batches(points: Sequence[PointData], most: int) -> Iterator[tuple[Sequence[
     start = size = 0
     for index, point in enumerate(points):
         bytes_ = 4 * (len(point.payload["content"]) + len(point.payload["record"]))
-        bytes_ += 1024 + 12 * len(point.dense or ())
+        bytes_ += 1024 + 12 * len(point.dense or ()) * (1 + len(point.passages))
         if index > start and (index - start >= most or size + bytes_ > BATCH_BYTES):
             yield points[start:index], size
             start, size = index, 0
@@ -79,14 +80,14 @@ def change(request: Change, place: Place) -> Steps[Any]:
         )
     if request.keywords is not None:
         # The server takes no empty vector here.
-        vectors = server_vectors(request.keywords, request.dense)
+        vectors = server_vectors(request.keywords, request.dense, request.passages)
         if not request.keywords.indices:
             del vectors[KEYWORDS]
         if vectors:
             new = models.PointVectors(id=request.id, vector=vectors)
             operations.append(models.UpdateVectorsOperation(update_vectors=models.UpdateVectors(points=[new], **key)))
         replaces_dense = place.descriptor.dimensions is not None and not request.keeps_dense
-        known = [KEYWORDS, DENSE] if replaces_dense else [KEYWORDS]
+        known = [KEYWORDS, *_dense_names(place)] if replaces_dense else [KEYWORDS]
         if gone := [name for name in known if name not in vectors]:
             old = models.DeleteVectors(points=[request.id], vector=gone, **key)
             operations.append(models.DeleteVectorsOperation(delete_vectors=old))
@@ -107,7 +108,7 @@ def set_vectors(request: SetVectors, place: Place) -> Steps[Any]:
 def _set_some(request: SetVectors, place: Place) -> Steps[Any]:
     where = server_filter((*request.where, NoDense()))
     asked = {new.id: new for new in request.vectors}
-    points = [models.PointVectors(id=new.id, vector={DENSE: list(new.dense)}) for new in request.vectors]
+    points = [models.PointVectors(id=new.id, vector=_dense_vectors(new)) for new in request.vectors]
     given = set(asked)
     try:
         yield from place.write("update_vectors", points=points, update_filter=where)
@@ -134,8 +135,19 @@ def _set_some(request: SetVectors, place: Place) -> Steps[Any]:
             embedded += ours
     for id in stale:
         with suppress(PointMissing):  # deleted in between
-            yield from place.write("delete_vectors", points=[id], vectors=[DENSE])
+            yield from place.write("delete_vectors", points=[id], vectors=_dense_names(place))
     return embedded
+
+
+def _dense_vectors(new: NewVector) -> dict[str, Any]:
+    vectors: dict[str, Any] = {DENSE: list(new.dense)}
+    if new.passages:
+        vectors[PASSAGES] = [list(vector) for vector in new.passages]
+    return vectors
+
+
+def _dense_names(place: Place) -> list[str]:
+    return [DENSE, PASSAGES] if place.descriptor.passages else [DENSE]
 
 
 def _same_direction(a: Sequence[float], b: Sequence[float]) -> bool:
