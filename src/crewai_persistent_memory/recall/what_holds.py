@@ -226,8 +226,7 @@ class _Question:
             return set()
         if self._names and any(name in older.stems or name in newer.stems for name in self._name_stems):
             return None
-        common = self._stems & older.stems & newer.stems
-        return common or None
+        return set(self._stems & older.stems & newer.stems) or None
 
 
 def _relations(words: frozenset[str]) -> frozenset[str]:
