@@ -107,11 +107,11 @@ def _write(
     few = [name for name in ("letter",) if name in wordings] or wordings[:1]
     of_parts = [cases for cases in sets if cases.name in OF_PARTS] or sets
     more: list[str] = []
-    file.write_text(document(now, then, more), encoding="utf-8")
+    file.write_text(document(now, then, more, sample), encoding="utf-8")
     more.append(parts_in_turn(of_parts, setting, sample, few))
-    file.write_text(document(now, then, more), encoding="utf-8")
+    file.write_text(document(now, then, more, sample), encoding="utf-8")
     more.append(weights_on_halves(of_parts, setting, sample))
-    file.write_text(document(now, then, more), encoding="utf-8")
+    file.write_text(document(now, then, more, sample), encoding="utf-8")
 
 
 OF_PARTS = ("turns", "sessions", "tasks", "reworded", "changing")

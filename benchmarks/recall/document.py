@@ -22,6 +22,8 @@ and real crews whose LLM only keeps its prompt. CrewAI {crewai}, Python {python}
 - **in the prompt**: a crew asks. The question stands in the description of a task, in {wordings} wordings from the
   question alone to a page of instructions, put in by `kickoff(inputs=...)` and by an f-string. Counted is the part
   of the evidence whose text stands in the agent's prompt.
+- The crew asks about {sample} questions of each set in each wording, so a small difference there may be chance. The
+  tables of parts and weights are measured with the embedder, if there is one.
 - **newest first**: of facts that changed, the part whose newer statement stands in the prompt, and before the older
   one.
 - **characters**: of memory in that prompt, on average.
@@ -58,20 +60,27 @@ passage in the prompt is enough: for long texts, give words.
 """
 
 
-def document(now: dict[str, list[Result]], before: dict[str, list[Result]], more: Sequence[str]) -> str:
+def document(now: dict[str, list[Result]], before: dict[str, list[Result]], more: Sequence[str], sample: int) -> str:
     """The document.
 
     Args:
         now: the results, by the name of the embedder.
         before: those of the checkout that they are compared with; empty without one.
         more: further sections.
+        sample: questions of each set that a crew asks; 0: all.
     """
     any_result = next(iter(now.values()))
     wordings = len({row["wording"] for row in any_result[0]["asked"]})
     named = [name for name in now if name != "keywords"]
     dense = f"The embedder is {named[0]}." if named else "Without an embedder: keywords only."
     lines = [
-        _HEAD.format(crewai=version("crewai"), python=platform.python_version(), dense=dense, wordings=wordings),
+        _HEAD.format(
+            crewai=version("crewai"),
+            python=platform.python_version(),
+            dense=dense,
+            wordings=wordings,
+            sample=sample or "all",
+        ),
         "## Results\n",
     ]
     if before:
