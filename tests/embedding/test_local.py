@@ -207,7 +207,7 @@ class TestErrors:
     def test_unknown_model(self) -> None:
         pytest.importorskip("fastembed", reason="the package fastembed is not installed: it lists models")
         with pytest.raises(ConfigurationError, match=r"did you mean 'local/BAAI/bge-small-en-v1.5'"):
-            Embedder.build("local/BAAI/bge-small-en")
+            Embedder.build("local/BAAI/bge-small-en-v1.6")
 
 
 @pytest.mark.parametrize(

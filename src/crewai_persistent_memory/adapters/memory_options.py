@@ -8,7 +8,7 @@ from typing import Any, cast
 from ..config.arguments import MemoryOptions
 from ..config.options import MemoryConfig
 from ..config.recall import RecallOptions, RecallSettings
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, PersistentMemoryError
 from ..recall.rerank import Reranker
 from ..store.base import MemoryStore
 from ..store.factory import open_configured
@@ -61,8 +61,12 @@ def recall_options(options: Mapping[str, Any], store: MemoryStore) -> RecallOpti
     return RecallSettings.build({**opened_with, **given})
 
 
-def reranker_from(options: RecallOptions) -> Reranker | None:
+def reranker_from(options: RecallOptions, opened: MemoryStore | None) -> Reranker | None:
     """The reranker of a memory. A model is loaded here, and not in the first recall.
+
+    Args:
+        options: those of the memory.
+        opened: the store that was opened for the memory. It is closed if the reranker cannot be loaded.
 
     Raises:
         ConfigurationError: the model is unknown.
@@ -72,7 +76,12 @@ def reranker_from(options: RecallOptions) -> Reranker | None:
     if isinstance(scorer, str):
         from ..embedding.cross_encoder import cross_encoder  # numpy is imported where it is first needed
 
-        scorer = cross_encoder(scorer)
+        try:
+            scorer = cross_encoder(scorer)
+        except PersistentMemoryError:
+            if opened is not None:
+                opened.close()
+            raise
     return None if scorer is None else Reranker(scorer, options.reranker_timeout)
 
 

@@ -87,7 +87,8 @@ class PersistentStorage(NotPickled, _Storage):
                 "crewai >= 1.10"
             )
         recall = recall_options(options, self.store)
-        self.recall_budget, self.reranker = recall.recall_budget, reranker_from(recall)
+        self.recall_budget = recall.recall_budget
+        self.reranker = reranker_from(recall, self.store if store is None else None)
         self.kind = kind
         self.infers = extracts if infer is None else infer
         self.read_only = read_only

@@ -38,7 +38,6 @@ class Embedder:
         self.fingerprint = fingerprint
         self.dimensions = dimensions
         self.spread: CosineSpread | None = None
-        self._queries: EmbeddingFunction = getattr(function, "queries", function)
         self._limits = getattr(function, "limits", None) or limits_of(fingerprint.spec)
         self._is_away = False
 
@@ -148,7 +147,8 @@ class Embedder:
             EmbedderError: the answer is not a list of vectors.
             Exception: the function's own error.
         """
-        answer = list((self._queries if queries else self._function)(texts))
+        function = getattr(self._function, "queries", self._function) if queries else self._function
+        answer = list(function(texts))
         if len(answer) != len(texts):
             raise EmbedderError(f"{self!r} returned {len(answer)} vectors for {len(texts)} texts")
         return [check_vector("the embedder's vector", vector) for vector in answer]

@@ -125,7 +125,7 @@ class PersistentMemory(MemoryApi, Memory):
             on_error,
             keeps_store_open=given,
             recall_budget=recall.recall_budget,
-            reranker=reranker_from(recall),
+            reranker=reranker_from(recall, None if given else store),
         )
 
     @property
