@@ -81,7 +81,8 @@ def each_once(found: Sequence[Found], query: str = "") -> list[Found]:
                     reports.setdefault(mark, []).append(group)
         groups.setdefault(key, group := group or _Group())
         group.members.append(each)
-    return [group.together() for group in dict.fromkeys(groups.values())]
+    groups_in_order = dict.fromkeys(groups.values())
+    return [each.members[0] if len(each.members) == 1 else each.together() for each in groups_in_order]
 
 
 @dataclass(eq=False)
@@ -93,8 +94,6 @@ class _Group:
 
     def together(self) -> Found:
         best = self.members[0]
-        if len(self.members) == 1:
-            return best
         newest = max(self.members, key=lambda each: each.entry.created_at)
         return replace(
             best,

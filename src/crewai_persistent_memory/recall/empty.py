@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from .found import Found
@@ -25,7 +26,7 @@ _MOST_NEW_WORDS: Final = 3
 
 def last_what_is_empty(found: Sequence[Found]) -> list[Found]:
     """The entries, those that state nothing behind the others; otherwise in their order."""
-    empty = [says_nothing(each.entry.content) for each in found]
+    empty = [_says_nothing(text) if len(text := each.entry.content) <= _SHORT else says_nothing(text) for each in found]
     if not any(empty):
         return list(found)
     kept = [each for each, is_empty in zip(found, empty, strict=True) if not is_empty]
@@ -47,6 +48,11 @@ def says_nothing(content: str) -> bool:
         text = content.strip()
         return not text or _is_no_answer(text, "") or (text.endswith(_ASKS) and _only_asks(text))
     return _is_no_answer(answer, request) and _only_asks(request)
+
+
+_SHORT: Final = 1_000
+_says_nothing = lru_cache(maxsize=2_048)(says_nothing)
+"""Of a short text: crews are given the same memories again and again."""
 
 
 def _is_no_answer(answer: str, request: str) -> bool:

@@ -64,7 +64,8 @@ def newest_first(found: Sequence[Found], query: str) -> list[Found]:
     """
     compared = found[:MOST_COMPARED]
     asked = _Question(query)
-    statements = [asked.statement_of(each.entry.content) for each in compared]
+    texts = [each.entry.content for each in compared]
+    statements = [_statement(text if len(text) <= LONGEST else asked.told_in(text)) for text in texts]
     times = [each.entry.created_at for each in compared]
     order: list[int] = []
     placed: set[int] = set()
@@ -132,22 +133,22 @@ class _Statement:
         return self.set & OTHERS
 
 
+_statement = lru_cache(maxsize=2_048)(_Statement)
+"""Of a short text: crews are given the same memories again and again."""
+
+
 class _Question:
     def __init__(self, query: str) -> None:
-        self._whole = _Statement(query)
+        self._whole = _statement(query)
         words = self._whole.words
         self._names = {name for name in self._whole.names if name != (words[0] if words else "")}
         self._stems = self._whole.stems
         self._relations = self._whole.relations
         self._name_stems = {_stem(name) for name in self._names}
 
-    def statement_of(self, text: str) -> _Statement:
-        if len(text) > LONGEST:
-            text = self._telling(text[:_MOST_TEXT])
-        return _Statement(text)
-
-    def _telling(self, text: str) -> str:
+    def told_in(self, text: str) -> str:
         """The sentences of a long text that have most words of the question, in their order."""
+        text = text[:_MOST_TEXT]
         sentences = [part for part in _SENTENCE.split(text) if part]
         scored = []
         for at, sentence in enumerate(sentences):
