@@ -92,7 +92,9 @@ def test_a_later_save_embeds_some(open_any: OpenStore, do: Any, embedder: Switch
     for expected in (PER_SAVE + 10, 10, 0, 0):
         embedder.calls.clear()
         do(store, "add", "another fact")
-        assert sum(map(len, embedder.calls)) <= 1 + PER_SAVE, "bounded"
+        # With the first vectors the spread of the embedder's cosines is measured.
+        saved = [texts for texts in embedder.calls if list(texts) != list(SENTENCES)]
+        assert sum(map(len, saved)) <= 1 + PER_SAVE, "bounded"
         assert sum(not entry_has_vector for entry_has_vector in vectors(store, 2 * PER_SAVE + 10)) == expected
     embedder.calls.clear()
     do(store, "add", "and another")

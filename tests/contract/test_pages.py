@@ -20,6 +20,7 @@ from crewai_persistent_memory import (
     StoreClosedError,
     use_scope,
 )
+from crewai_persistent_memory.entry_filter import EntryFilter
 from crewai_persistent_memory.store.cursors import Position, opened, sealed
 from crewai_persistent_memory.store.middleware import Trace, tracing
 from crewai_persistent_memory.store.operations import Scan
@@ -277,8 +278,8 @@ class TestPage:
         cursor = (
             "NWeo_zv2DFVxZHJhbnQgMjAyNi0wNS0wMVQxMjowMDowMC4wMDAwMDAgMTQwMTYwMzctNDkyMS00Y2UxLTRkYWUtOWEwMmU0YmFjZjIw"
         )
-        assert sealed(position, Scope("john")) == cursor
-        assert opened(cursor, Scope("john")) == position
+        assert sealed(position, Scope("john"), EntryFilter()) == cursor
+        assert opened(cursor, Scope("john"), EntryFilter()) == position
 
     def test_a_malformed_cursor_is_named(self, open_any: OpenStore) -> None:
         store = open_any(user_id="john")
@@ -303,10 +304,10 @@ class TestPage:
                 store.page(cursor=bad)
         for text in ("", "mem0", "other 2026-05-01T12:00:00.000000 e1", "qdrant 2026-05-01T12:00:00.000000 e1"):
             with pytest.raises(InvalidArgumentError, match=WRONG):
-                store.page(cursor=sealed(text, store.scope))
+                store.page(cursor=sealed(text, store.scope, EntryFilter()))
         for backend in ("mem0", "qdrant"):
             with pytest.raises(InvalidArgumentError, match=WRONG):
-                store.page(cursor=sealed(f"{backend} 2026-13-01T12:00:00.000000 ", store.scope))
+                store.page(cursor=sealed(f"{backend} 2026-13-01T12:00:00.000000 ", store.scope, EntryFilter()))
         for value in (7, b"abc", ["x"]):
             with pytest.raises(InvalidArgumentError, match="cursor must be text or None, got"):
                 store.page(cursor=value)  # type: ignore[arg-type]

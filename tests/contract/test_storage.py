@@ -193,9 +193,11 @@ def test_a_conversation_that_somebody_describes_is_kept(storage_over: OpenStorag
     said = [{"role": "user", "content": "I am allergic to nuts"}, {"role": "assistant", "content": "Noted."}]
     for description in ("Booking a table", "nuts"):
         storage.save("Noted.", {"description": description, "messages": said})
-    found = storage.search("allergic to nuts")
-    assert [each["content"] for each in found] == ["I am allergic to nuts\nResult: Noted."] * 2
-    assert {each["metadata"]["description"] for each in found} == {"Booking a table", "nuts"}
+    found = storage.store.list()
+    assert [each.content for each in found] == ["I am allergic to nuts\nResult: Noted."] * 2
+    assert {each.metadata["description"] for each in found} == {"Booking a table", "nuts"}
+    [once] = storage.search("allergic to nuts")
+    assert "I am allergic to nuts\nResult: Noted." in once["content"], "what is said twice takes one place"
 
 
 def test_the_same_answer_is_stored_once(storage_over: OpenStorage, way: Any) -> None:

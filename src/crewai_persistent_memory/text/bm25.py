@@ -10,8 +10,8 @@ from typing import Any, Final, Protocol
 
 from ..errors import ConfigurationError
 from .normal_form import normal_form
-from .passages import LONGEST, is_one_passage, passages_of
-from .words import UNSPACED, Grouping, Piece, as_before, for_document, for_query, pieces_of, shorter_groups, within_run
+from .passages import is_one_passage, passages_of
+from .words import Grouping, Piece, as_before, for_document, for_query, pieces_of, shorter_groups, within_run
 
 K: Final = 1.2
 B: Final = 0.75
@@ -42,8 +42,7 @@ CONTEXT: Final = 0.3
 # Two terms of one vocabulary differ by just this only by chance, of one in four thousand million.
 _CONTEXT_MASK: Final = 0x5BD1E995
 
-_MAY_BE_CUT: Final = re.compile(rf"[^\W_{UNSPACED}]{{{LONGEST // 2},}}")
-"""A word that may be in two passages. Of scripts without blanks every group of characters is in one of them."""
+_FIRST_WORD: Final = re.compile(r"[^\W_]+")
 
 # With this k the weight is almost the number of occurrences, so that the number can be computed from it.
 _COUNTING_K: Final = 1e7
@@ -219,9 +218,16 @@ def _weights(counts: Mapping[int, float]) -> dict[int, float]:
 
 
 def _parts(text: str) -> Iterator[Piece]:
-    """The passages of a text, and each word that may be in two of them, whole."""
+    """The passages of a text, and each word that is in two of them, whole."""
+    whole = 0
     for start, end in passages_of(text):
         repeated = within_run(text, start) if start else 0
         yield Piece(text[start - repeated : end], repeated)
-    for word in _MAY_BE_CUT.finditer(text):
-        yield from pieces_of(word[0])
+        if start and not repeated and text[start - 1].isalnum() and text[start].isalnum():
+            first = start
+            while first and text[first - 1].isalnum():
+                first -= 1
+            if first >= whole:  # a word in several passages is taken once
+                after = _FIRST_WORD.match(text, start)
+                whole = after.end() if after else start
+                yield from pieces_of(text[first:whole])

@@ -24,8 +24,8 @@ _WINDOW: Final = 4_000
 """Characters that the splitter gets at once: up to 10 ms of work, during which it holds the interpreter's lock. A
 paragraph takes it quadratic time."""
 
-_UNBROKEN: Final = re.compile(r"\S{2000,}")
-"""A run without a blank: Base64, or a text in a script without blanks."""
+_UNBROKEN: Final = re.compile(r"\S{1000,}")
+"""A run without a blank: Base64, or a text in a script without blanks. The splitter takes long over it."""
 
 _ENDS: Final = tuple(re.compile(f".*[{mark}]", re.DOTALL) for mark in (".!?。！？｡।", r"\W_", UNSPACED))
 """Where a run is cut: after a sentence, else after a character that is no letter or digit, else after one of a script
@@ -60,38 +60,30 @@ def passages_of(text: str) -> list[Passage]:
 
 def _passages(text: str) -> Iterator[Passage]:
     splitter = _splitter()
-    for start, end, unbroken in _parts(text):
-        if unbroken:
+    for start, end in _windows(text):
+        if _UNBROKEN.search(text, start, end):
             yield from _cut(text, start, end)
         else:
             for offset, chunk in splitter.chunk_indices(text[start:end]):
                 yield Passage(start + offset, start + offset + len(chunk))
 
 
-def _parts(text: str) -> Iterator[tuple[int, int, bool]]:
-    """The text as parts for the splitter, and between them the runs without a blank."""
-    start = 0
-    for run in _UNBROKEN.finditer(text):
-        yield from _windows(text, start, run.start())
-        yield run.start(), run.end(), True
-        start = run.end()
-    yield from _windows(text, start, len(text))
-
-
-def _windows(text: str, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
+def _windows(text: str) -> Iterator[tuple[int, int]]:
+    """The text in parts for the splitter: no call takes long, for it holds the interpreter's lock."""
+    start, end = 0, len(text)
     while end - start > _WINDOW:
         middle, most = start + _WINDOW // 2, start + _WINDOW
         # The cut is after the mark, in the second half of the window.
         cuts = ((text.rfind(mark, middle, most), len(mark)) for mark in ("\n\n", "\n", ". ", " "))
         cut = next((at + length for at, length in cuts if at >= 0), most)
-        yield start, cut, False
+        yield start, cut
         start = cut
     if start < end:
-        yield start, end, False
+        yield start, end
 
 
 def _cut(text: str, start: int, end: int) -> Iterator[Passage]:
-    """A run without blanks, in passages."""
+    """A part of a text with hardly a blank, in passages."""
     longest = LONGEST_UNSPACED if _IN_UNSPACED.match(text, (start + end) // 2) else LONGEST
     while end - start > longest:
         middle, most = start + longest // 2, start + longest
