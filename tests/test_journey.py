@@ -51,8 +51,8 @@ def frames_of(memory: PersistentMemory) -> list[str]:
 
 
 def test_a_recall_of_ten_hits_enters_few_frames(memory: PersistentMemory) -> None:
-    """120 for what a recall was before it had stages, and those of the ten more entries that are looked at; and those of
-    the stages themselves (``recall/``)."""
+    """120 for a recall as it was before it had stages, those of the ten more entries that it looks at, and those of the
+    stages (``recall/``)."""
     # The first recall of a second makes the ranking formula, which the others of that second use.
     names = min((frames_of(memory) for _ in range(5)), key=len)
     stages = [name for name in names if name.startswith("recall/")]

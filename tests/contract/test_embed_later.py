@@ -9,6 +9,7 @@ import pytest
 
 from crewai_persistent_memory import EmbedderUnavailableError, MemoryEntry, MemoryStore, use_scope
 from crewai_persistent_memory.backends.qdrant.dense_vectors import PER_SAVE
+from crewai_persistent_memory.embedding.spread import SENTENCES
 
 from ..fixtures import OpenStore
 from ..support.calling import CALLS

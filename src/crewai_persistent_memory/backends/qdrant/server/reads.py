@@ -18,6 +18,7 @@ from ..engine_requests import (
     Facet,
     HasId,
     Hit,
+    Match,
     NoDense,
     Ordered,
     Retrieve,
@@ -119,6 +120,21 @@ def _some(request: Everything, place: Place, most: int | None) -> Steps[Any]:
 
 
 def scroll_page(request: Scroll, place: Place) -> Steps[Any]:
+    most = place.limits.condition(PAGE)
+    wide = next((each for each in request.where if isinstance(each, Match) and len(each.values) > most), None)
+    if wide is not None:
+        # More values than the server takes in one condition: all of the points, each once, in one page.
+        others = tuple(each for each in request.where if each is not wide)
+        found: dict[str, Hit] = {}
+        for start in range(0, len(wide.values), most):
+            part = replace(request, where=(*others, wide._replace(values=wide.values[start : start + most])))
+            offset = request.start
+            while True:
+                hits, offset = yield from scroll_page(replace(part, start=offset), place)
+                found.update((str(hit.id), hit) for hit in hits)
+                if offset is None:
+                    break
+        return list(found.values()), None
     where, next_part = _part_from(request.where, request.start, place.limits.condition(PAGE))
     records, next_id = yield from place.read(
         "scroll",
