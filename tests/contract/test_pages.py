@@ -276,7 +276,7 @@ class TestPage:
     def test_a_cursor_is_the_same_in_every_process(self) -> None:
         position = Position(NOON, "14016037-4921-4ce1-4dae-9a02e4bacf20").text("qdrant")
         cursor = (
-            "NWeo_zv2DFVxZHJhbnQgMjAyNi0wNS0wMVQxMjowMDowMC4wMDAwMDAgMTQwMTYwMzctNDkyMS00Y2UxLTRkYWUtOWEwMmU0YmFjZjIw"
+            "EbulNSI93nNxZHJhbnQgMjAyNi0wNS0wMVQxMjowMDowMC4wMDAwMDAgMTQwMTYwMzctNDkyMS00Y2UxLTRkYWUtOWEwMmU0YmFjZjIw"
         )
         assert sealed(position, Scope("john"), EntryFilter()) == cursor
         assert opened(cursor, Scope("john"), EntryFilter()) == position

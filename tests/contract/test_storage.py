@@ -189,11 +189,12 @@ def test_what_is_kept_of_a_conversation(
 
 def test_a_conversation_that_somebody_describes_is_kept(storage_over: OpenStorage, way: Any) -> None:
     """Its description is about it and not the request in it, and stays in the metadata."""
-    storage = way(storage_over(user_id="john"))
+    opened = storage_over(user_id="john")
+    storage = way(opened)
     said = [{"role": "user", "content": "I am allergic to nuts"}, {"role": "assistant", "content": "Noted."}]
     for description in ("Booking a table", "nuts"):
         storage.save("Noted.", {"description": description, "messages": said})
-    found = storage.store.list()
+    found = opened.store.list()
     assert [each.content for each in found] == ["I am allergic to nuts\nResult: Noted."] * 2
     assert {each.metadata["description"] for each in found} == {"Booking a table", "nuts"}
     [once] = storage.search("allergic to nuts")

@@ -38,9 +38,7 @@ def search(operation: op.Search, collection: Collection) -> Steps[list[list[Memo
     else:
         answers = yield from collection.ask(SearchMany(searches))
     found_by = BY_WORDS if profile.embedder is None else BY_BOTH
-    # What is no nearer than unrelated texts are, and has no word of the query, is no answer to it.
-    relevant = [[hit for hit in hits if hit.score is None or hit.score > 0.0] for hits in answers]
-    return [_entries(hits, operation, found_by) for hits in relevant]
+    return [_entries(hits, operation, found_by) for hits in answers]
 
 
 def _searches(operation: op.Search, profile: Profile, dense: Mapping[str, Sequence[float]]) -> list[Search]:
