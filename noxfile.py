@@ -120,7 +120,7 @@ def pytest(session: nox.Session, where: str, workers: int = 2) -> list[str]:
         folder = MEMORY_DISK / f"crewai-memory-{where}"
         return [*told, "-n", f"{workers}", "--dist", "loadgroup", f"--basetemp={folder}"]
     session.log(
-        f"temporary files: on disk, which takes longer ({MEMORY_DISK} has {free / 2**30:.1f} GiB, not {ENOUGH // 2**30})"
+        f"temporary files: on disk, which is slower ({MEMORY_DISK} has {free / 2**30:.1f} GiB, not {ENOUGH // 2**30})"
     )
     return [*told, "-n", "2", "--dist", "loadgroup"]
 
