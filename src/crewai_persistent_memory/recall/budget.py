@@ -25,6 +25,12 @@ OWN: Final = 0.2
 BESIDE: Final = 0.6
 """The worth of a passage beside a chosen one, as a part of the worth of that one."""
 
+MOST_OF_ONE: Final = 0.5
+"""The part of the budget after which other entries go before more passages of one."""
+
+AFTER_MOST: Final = 0.1
+"""The worth of these passages, as a part of what it would be."""
+
 LEAST_CUT: Final = 80
 """Characters. A passage is not cut to fewer."""
 
@@ -78,9 +84,14 @@ def fitted(candidates: Sequence[Candidate], query: str, budget: int, *, by_passa
     heapify(queue)
     said = _Said(words)
     left = budget
+    waiting: set[tuple[int, int]] = set()
     while queue and left > 0:
         worth, at, number = heappop(queue)
         shown = texts[at]
+        if shown.length > MOST_OF_ONE * budget and (at, number) not in waiting:
+            waiting.add((at, number))
+            heappush(queue, (worth * AFTER_MOST, at, number))
+            continue
         price = shown.price_with(number)
         if price is None:
             continue

@@ -22,6 +22,7 @@ class Found:
         since: when the oldest of them was created (naive UTC); ``None`` if there is no other.
         repeats: it is a long text, and another entry says nearly the same and stands for it. A prompt has only those of
             its passages that say something else.
+        is_empty: it states nothing. A prompt has it only where room is left.
     """
 
     entry: MemoryEntry
@@ -29,3 +30,4 @@ class Found:
     times: int = 1
     since: datetime | None = None
     repeats: bool = False
+    is_empty: bool = False

@@ -99,13 +99,13 @@ class _Statement:
     @cached_property
     def stems(self) -> frozenset[str]:
         """The words that tell something, without their endings."""
-        return frozenset(_stem(word) for word in self.set if word not in STOP)
+        return frozenset(stem(word) for word in self.set if word not in STOP)
 
     @cached_property
     def telling(self) -> frozenset[str]:
         """Its stems, without the words of relations and changes."""
         return frozenset(
-            _stem(word) for word in self.set if word not in STOP and word not in RELATIONS and word not in CHANGES
+            stem(word) for word in self.set if word not in STOP and word not in RELATIONS and word not in CHANGES
         )
 
     @cached_property
@@ -123,7 +123,7 @@ class _Statement:
     def values(self, subject: Collection[str]) -> tuple[bool, bool]:
         """Whether it has a name that is not its subject, and whether it has a number."""
         return (
-            any(not name[0].isdigit() and _stem(name) not in subject for name in self.names),
+            any(not name[0].isdigit() and stem(name) not in subject for name in self.names),
             any(character.isdigit() for word in self.set for character in word),
         )
 
@@ -144,7 +144,7 @@ class _Question:
         self._names = {name for name in self._whole.names if name != (words[0] if words else "")}
         self._stems = self._whole.stems
         self._relations = self._whole.relations
-        self._name_stems = {_stem(name) for name in self._names}
+        self._name_stems = {stem(name) for name in self._names}
 
     def told_in(self, text: str) -> str:
         """The sentences of a long text that have most words of the question, in their order."""
@@ -152,7 +152,7 @@ class _Question:
         sentences = [part for part in _SENTENCE.split(text) if part]
         scored = []
         for at, sentence in enumerate(sentences):
-            stems = {_stem(_plain(word)) for word in _WORD.findall(sentence)}
+            stems = {stem(_plain(word)) for word in _WORD.findall(sentence)}
             if common := len(stems & self._stems):
                 scored.append((-common, at))
         return " ".join(sentences[at][:LONGEST] for at in sorted(at for _, at in sorted(scored)[:_MOST_SENTENCES]))
@@ -172,13 +172,13 @@ class _Question:
         alike = len(self._stems & older.stems & newer.stems) > 1
         of_words = alike or bool(told & older.stems), alike or bool(told & newer.stems)
         relations = older.relations & newer.relations
-        shared = {word for word in older.set & newer.set if word not in STOP and _stem(word) not in subject}
+        shared = {word for word in older.set & newer.set if word not in STOP and stem(word) not in subject}
         is_single = newer.changes or shared.isdisjoint(MANY) or not newer.set.isdisjoint(BEST)
         has_value = self._has_such_a_value(older, newer, subject)
         if all(of_words) or (has_value and (self._relations & relations or (any(of_words) and relations))):
             return is_single and not self._is_left_out(older, newer)
         is_asked = of_words[0] or not self._relations.isdisjoint(older.relations)
-        passing = {_stem(word) for word in shared if word in MANY or word in UNITS}
+        passing = {stem(word) for word in shared if word in MANY or word in UNITS}
         named = (older.stems & newer.stems) - subject - self._stems - passing
         if (named and (newer.changes or is_asked)) and has_value:
             return True
@@ -207,7 +207,7 @@ class _Question:
         """Whether one of the two is about somebody whom the subject has: "Anna's brother"."""
         return any(
             word not in self._whole.set
-            and _stem(word) not in subject
+            and stem(word) not in subject
             and self._relations.isdisjoint(RELATIONS.get(word, ()))
             for word in older.others ^ newer.others
         )
@@ -244,7 +244,7 @@ def _plain(word: str) -> str:
 
 
 @lru_cache(maxsize=8_192)
-def _stem(word: str) -> str:
+def stem(word: str) -> str:
     """A word without its endings, cheaply; two forms of one word mostly have the same."""
     for endings, least in _ENDINGS:
         for ending in endings:
