@@ -25,6 +25,7 @@ class Capabilities:
         filters_first: filters are applied before the limit, however much is stored.
         counts_scopes: it can count across scopes (:class:`~.operations.CountScopes`).
         compacts: it can remove deleted text from its files on demand.
+        stores_fields: it stores the values of filter fields beside entries (:class:`~.operations.CompleteFields`).
     """
 
     extracts: bool = False
@@ -35,6 +36,7 @@ class Capabilities:
     filters_first: bool = False
     counts_scopes: bool = False
     compacts: bool = False
+    stores_fields: bool = False
 
 
 class Execute(Protocol):

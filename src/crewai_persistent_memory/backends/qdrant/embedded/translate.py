@@ -16,6 +16,7 @@ from ..engine_requests import (
     Count,
     Everything,
     Facet,
+    FieldHolds,
     HasId,
     Hit,
     InScopes,
@@ -77,6 +78,9 @@ def _condition(condition: Condition) -> Any:
         return edge.Filter(must_not=[_match(Match(condition.key, (condition.value,)))])
     if isinstance(condition, HasId):
         return edge.HasIdCondition(set(condition.ids))
+    if isinstance(condition, FieldHolds):
+        stored = edge.Filter(must=[_condition(condition.named), _condition(condition.condition)])
+        return edge.Filter(should=[stored, _condition(condition.others)])
     bounds = edge.RangeDateTime(
         gte=None if condition.start is None else format_time(condition.start),
         lt=None if condition.end is None else format_time(condition.end),

@@ -12,7 +12,7 @@ from qdrant_client import models
 from ....embedding import SparseVector
 from ....ranking import SECONDS_PER_DAY, Decay, Exponential, Expression, Larger, Product, Ranking, Sum, Variable, rarest
 from ....validation import MOST_FOUND
-from ..engine_requests import Between, HasId, Hit, InScopes, Lacks, Match, NoDense, PointData, Search, Where
+from ..engine_requests import Between, FieldHolds, HasId, Hit, InScopes, Lacks, Match, NoDense, PointData, Search, Where
 from ..ranking import defaults_of, depth_for, variables_of
 from ..schema import DENSE, KEYWORDS, PASSAGES, format_time
 
@@ -142,7 +142,7 @@ def server_filter(where: Where) -> models.Filter:
     return models.Filter(must=must)
 
 
-def _condition(condition: Between | HasId | Lacks | Match | NoDense) -> Any:
+def _condition(condition: Between | FieldHolds | HasId | Lacks | Match | NoDense) -> Any:
     if isinstance(condition, NoDense):
         return models.Filter(must_not=[models.HasVectorCondition(has_vector=DENSE)])
     if isinstance(condition, Match):
@@ -151,6 +151,9 @@ def _condition(condition: Between | HasId | Lacks | Match | NoDense) -> Any:
         return models.Filter(must_not=[_match(Match(condition.key, (condition.value,)))])
     if isinstance(condition, HasId):
         return models.HasIdCondition(has_id=list(condition.ids))
+    if isinstance(condition, FieldHolds):
+        stored = models.Filter(must=[_condition(condition.named), _condition(condition.condition)])
+        return models.Filter(should=[stored, _condition(condition.others)])
     bounds = models.DatetimeRange(gte=_time(condition.start), lt=_time(condition.end))
     return models.FieldCondition(key=condition.key, range=bounds)
 
