@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from heapq import nsmallest
 from typing import Final
@@ -95,8 +95,7 @@ class _Group:
     def together(self) -> Found:
         best = self.members[0]
         newest = max(self.members, key=lambda each: each.entry.created_at)
-        return replace(
-            best,
+        return best._replace(
             entry=newest.entry,
             times=sum(each.times for each in self.members),
             since=min(each.since or each.entry.created_at for each in self.members),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
@@ -31,7 +30,7 @@ def last_what_is_empty(found: Sequence[Found]) -> list[Found]:
     if not any(empty):
         return list(found)
     kept = [each for each, is_empty in zip(found, empty, strict=True) if not is_empty]
-    return kept + [replace(each, is_empty=True) for each, is_empty in zip(found, empty, strict=True) if is_empty]
+    return kept + [each._replace(is_empty=True) for each, is_empty in zip(found, empty, strict=True) if is_empty]
 
 
 def says_nothing(content: str) -> bool:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from ..entry import MemoryEntry
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """An entry that a search found, with what the stages of a recall add to it.
 
     A stage takes a list, best first, and returns a list, best first. It may leave out entries and change their order.

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 from ..entry import MemoryEntry
 from ..text.passages import is_one_passage
@@ -55,8 +55,7 @@ parts: Final[ContextVar[Parts]] = ContextVar("crewai_persistent_memory_recall_pa
 """The stages of the current context. Only measurements change it."""
 
 
-@dataclass(frozen=True)
-class Given:
+class Given(NamedTuple):
     """What is given of one entry.
 
     Attributes:
@@ -102,7 +101,7 @@ def _with_repeats(once: list[Found], found: Sequence[Found]) -> list[Found]:
         return once
     kept = {each.entry.content for each in once}
     repeats = [
-        replace(each, repeats=True)
+        each._replace(repeats=True)
         for each in found
         if not is_one_passage(each.entry.content) and each.entry.content not in kept
     ]
@@ -134,8 +133,8 @@ def _part(found: Found) -> float:
 
 def date_of(found: Found) -> str:
     """When an entry was created, how often it was said, and since when; as the beginning of the text that is shown."""
-    created = f"{found.entry.created_at:%Y-%m-%d}"
+    created = found.entry.created_at.isoformat()[:10]
     if found.times < 2:
         return f"[{created}] "
-    since = "" if found.since is None else f" since {found.since:%Y-%m-%d}"
+    since = "" if found.since is None else f" since {found.since.isoformat()[:10]}"
     return f"[{created}, {found.times} times{since}] "
