@@ -183,15 +183,15 @@ class _Question:
         text = text[:_MOST_TEXT]
         for mark in _ENDS:  # not a regular expression, which takes ten times as long
             text = text.replace(mark, ". ")
+        sentences, lowered = text.split(". "), text.lower()
+        # A stem is the beginning of its word.
+        stems = [each for each in self._stems if each in lowered]
+        parts = lowered.split(". ") if stems else []
         scored = []
-        sentences = text.split(". ")
-        for at, sentence in enumerate(sentences):
-            lowered = sentence.lower()
-            # A stem is the beginning of its word.
-            if any(each in lowered for each in self._stems):
-                sentences[at] = sentence[:LONGEST]
-                if common := len(_statement(sentences[at]).stems & self._stems):
-                    scored.append((-common, at))
+        for at in {at for each in stems for at, part in enumerate(parts) if each in part}:
+            sentences[at] = sentences[at][:LONGEST]
+            if common := len(_statement(sentences[at]).stems & self._stems):
+                scored.append((-common, at))
         return ". ".join(sentences[at] for at in sorted(at for _, at in sorted(scored)[:_MOST_SENTENCES]))
 
     def replaces(self, older: _Statement, newer: _Statement) -> bool:
