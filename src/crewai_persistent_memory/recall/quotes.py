@@ -17,7 +17,7 @@ from typing import Final
 from .empty import RESULT, asks, sentences_of
 from .found import Found
 from .relations import SELF, STOP
-from .what_holds import stem
+from .statements import stem
 
 LONGEST: Final = 4_000
 """Characters. A longer record is a memory of its own. Of a longer source, the sentences with the answer's words."""
