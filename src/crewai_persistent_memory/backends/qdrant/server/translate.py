@@ -12,6 +12,7 @@ from qdrant_client import models
 from ....embedding import SparseVector
 from ....ranking import SECONDS_PER_DAY, Decay, Exponential, Expression, Larger, Product, Ranking, Sum, Variable, rarest
 from ....validation import MOST_FOUND
+from ..codec import ENTRY_KEYS
 from ..engine_requests import Between, FieldHolds, HasId, Hit, InScopes, Lacks, Match, NoDense, PointData, Search, Where
 from ..ranking import defaults_of, depth_for, variables_of
 from ..schema import DENSE, KEYWORDS, PASSAGES, format_time
@@ -49,7 +50,7 @@ def query_for(request: Search, most: int | None = None, *, size: int, tenant_idf
             "query_filter": where,
             "search_params": params,
             "limit": request.limit,
-            "with_payload": True,
+            "with_payload": list(ENTRY_KEYS),
             "score_threshold": request.min_score,
         }
     depth = min(depth_for(request.limit), most) if most < MOST_FOUND else depth_for(request.limit)
@@ -68,7 +69,7 @@ def query_for(request: Search, most: int | None = None, *, size: int, tenant_idf
         "prefetch": prefetch,
         "query": _formula(request.ranking, rarest(size), request.lists),
         "limit": request.limit,
-        "with_payload": True,
+        "with_payload": list(ENTRY_KEYS),
         "score_threshold": request.min_score,
     }
 
