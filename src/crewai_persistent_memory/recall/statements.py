@@ -26,6 +26,13 @@ _CHANGES: Final = re.compile(
     r"|t(?:akes?|aken|ook) (?:over|up)|g[ai]ven? up|up to|down to|anstelle von|ab sofort)\b",
     re.IGNORECASE,
 )
+_CHANGES_TO: Final = re.compile(
+    r"\b(?:was|were|been|got|wurden?) \w+(?:ed|en|wn) (?:back |over |up |down )?(?:in)?to\b"
+)
+_PREPOSITIONS: Final = dict.fromkeys(
+    ["of", "on", "in", "at", "for", "from", "with", "by", "under", "above", "behind", "near"], "of"
+)
+_ALIKE: Final = _COPULA | _PREPOSITIONS
 
 
 class Statement:
@@ -71,7 +78,17 @@ class Statement:
 
     @cached_property
     def changes(self) -> bool:
-        return not self.set.isdisjoint(CHANGES) or bool(_CHANGES.search(self.text))
+        return self.changes_to or not self.set.isdisjoint(CHANGES) or bool(_CHANGES.search(self.text))
+
+    @cached_property
+    def changes_to(self) -> bool:
+        """Whether it says what became of its subject: "was moved to Oslo"."""
+        return bool(_CHANGES_TO.search(self.text))
+
+    @cached_property
+    def of_changes(self) -> frozenset[str]:
+        """The relations of its words that only tell that something has changed."""
+        return _relations(self.set & CHANGES)
 
     def values(self, subject: Collection[str]) -> tuple[bool, bool]:
         """Whether it has a name that is not its subject, and whether it has a number."""
@@ -90,10 +107,10 @@ class Statement:
     def has_in_place_of(self, word: str, other: Statement, names: Collection[str]) -> bool:
         """Whether it has a word of its own where the other statement has this one: "the large", "the small".
 
-        What follows a name or a pronoun is a verb, and may be any other one.
+        What follows a name or a pronoun is a verb, and may be any other one; so may "moved" in "was moved to".
         """
         before = other.place_of(word)
-        if before[-1] in _PRONOUNS or before[-1] in names:
+        if before[-1] in _PRONOUNS or before[-1] in names or (self.changes_to and before == ("is",)):
             return False
         own = (each for each in self.set - other.set if each not in STOP and (each not in CHANGES or each in NEW))
         return any(self.places[each] == before for each in own)
@@ -105,7 +122,7 @@ class Statement:
     def place_of(self, word: str) -> tuple[str, ...]:
         """The word before a word; before an article, that one too."""
         at = self.words.index(word)
-        before = [_COPULA.get(each, each) for each in ["", "", *map(str.lower, self.written)][at : at + 2]]
+        before = [_ALIKE.get(each, each) for each in ["", "", *map(str.lower, self.written)][at : at + 2]]
         return tuple(before) if before[1] in _ARTICLES else tuple(before[1:])
 
     @cached_property

@@ -141,7 +141,8 @@ class _Question:
         of_words = alike or have_one(older.stems, told), alike or have_one(newer.stems, told)
         relations = older.relations & newer.relations
         shared = {word for word in older.set & newer.set if word not in STOP and stem(word) not in subject}
-        is_single = newer.changes or not (older.is_of_many(shared) and newer.set.isdisjoint(BEST))
+        likings = {word for word in older.set & newer.set if "liking" in RELATIONS.get(word, ())}
+        is_single = newer.changes or not (older.is_of_many(shared | likings) and newer.set.isdisjoint(BEST))
         has_value = self._has_such_a_value(older, newer, subject)
         if all(of_words) or (has_value and (self._relations & relations or (any(of_words) and relations))):
             return is_single and not self._is_left_out(older, newer)
@@ -150,7 +151,7 @@ class _Question:
         named = (older.stems & newer.stems) - subject - self._stems - passing
         if (named and (newer.changes or is_asked)) and has_value:
             return True
-        if newer.changes and relations:
+        if newer.changes and (relations or (newer.changes_to and has_value and self._says_no_more(newer, subject))):
             return True
         if newer.changes and is_asked and has_value:
             is_other = newer.relations and newer.relations.isdisjoint(self._relations | older.relations)
@@ -167,6 +168,11 @@ class _Question:
         of_values = {stem(name) for name in older.names} | {each for each in older.stems if each[0].isdigit()}
         is_value = any(old and new for old, new in zip(had, has, strict=True))
         return is_value and older.stems - of_values <= (newer.stems | self._stems if newer.changes else newer.stems)
+
+    def _says_no_more(self, newer: Statement, subject: Collection[str]) -> bool:
+        """Whether a statement of a change ("was moved to") says of the subject only to what."""
+        verb, value = 1, 1
+        return len(newer.telling - self._stems - set(subject)) <= verb + value and newer.relations <= newer.of_changes
 
     def is_short(self, older: Statement, newer: Statement) -> bool:
         """Whether two statements have little beside what they have in common and their values."""
