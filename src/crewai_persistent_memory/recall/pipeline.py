@@ -92,7 +92,11 @@ def ordered(entries: Sequence[MemoryEntry], query: str) -> list[Found]:
         found = behind_their_sources(_with_repeats(each_once(found, query), found))
     if on.empty_last:
         found = last_what_is_empty(found)
-    return newest_first(found, query) if on.newest_first else found
+    if not on.newest_first:
+        return found
+    # A question that nobody answered says no newer value.
+    stated = [each for each in found if not each.is_empty]
+    return newest_first(stated, query) + found[len(stated) :]
 
 
 def _with_repeats(once: list[Found], found: Sequence[Found]) -> list[Found]:
@@ -106,6 +110,11 @@ def _with_repeats(once: list[Found], found: Sequence[Found]) -> list[Found]:
         if not is_one_passage(each.entry.content) and each.entry.content not in kept
     ]
     return sorted([*once, *repeats], key=lambda each: -each.score) if repeats else once
+
+
+def states_less_than(limit: int, found: Sequence[Found]) -> bool:
+    """Whether fewer of these entries than the limit state something of their own."""
+    return [each.is_empty or each.repeats for each in found].count(False) < limit
 
 
 def given(found: Sequence[Found], query: str, bounds: Bounds) -> list[Given]:
