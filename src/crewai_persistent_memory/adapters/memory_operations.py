@@ -74,6 +74,7 @@ class MemoryOperations:
         default_importance: importance of an entry without one, 0…1.
         pipeline: CrewAI's LLM flows, if this CrewAI has them.
         budget: the characters that one recall gives; 0: whole texts, no bound.
+        min_score: the least score of a memory that is given, 0…1.
         reranker: another order of what was found.
         for_a_prompt: CrewAI is building a prompt: the budget decides how many memories are given, not the limit, and
             each says when it was said.
@@ -90,6 +91,7 @@ class MemoryOperations:
     default_importance: float = DEFAULT_IMPORTANCE
     pipeline: Pipeline | None = None
     budget: int = 0
+    min_score: float = 0.0
     reranker: Reranker | None = None
     for_a_prompt: bool = False
 
@@ -315,6 +317,7 @@ class MemoryOperations:
         first_look = self._first_look(limit)
         look = partial(
             self.store.steps.search_many,
+            min_score=self.min_score,
             categories=self.paths.categories(categories),
             include_private=include_private,
             reader=source,
@@ -354,6 +357,7 @@ class MemoryOperations:
             found = yield from self.store.steps.search_many(
                 [query for query in queries for _ in paths],
                 limit=_fetched(limit),
+                min_score=self.min_score,
                 paths=paths * len(queries),
                 categories=self.paths.categories(None),
                 include_private=False,
@@ -393,7 +397,7 @@ class MemoryOperations:
         Raises:
             ScopeError, StoreError, EmbedderError: the search failed.
         """
-        least = 0.0 if score_threshold == CREWAI_THRESHOLD else score_threshold
+        least = self.min_score if score_threshold == CREWAI_THRESHOLD else score_threshold
         prompt = prompt_budget.get()
         with logged("search", self.source):
             yield from self.drain_writes()

@@ -128,16 +128,15 @@ def given(found: Sequence[Found], query: str, bounds: Bounds) -> list[Given]:
     worths = sorted([each.score for each in found], reverse=True)
     around = [0] * len(found) if bounds.around is None else bounds.around([each.entry for each in found])
     candidates = [
-        Candidate(each.entry.content, max(worth * _part(each), _LEAST_WORTH), len(date) + beside)
+        Candidate(
+            each.entry.content,
+            max(worth * (_EMPTY if each.is_empty else AFTER_MOST if each.repeats else 1.0), _LEAST_WORTH),
+            len(date) + beside,
+        )
         for each, date, worth, beside in zip(found, dates, worths, around, strict=True)
     ]
     texts = fitted(candidates, query, bounds.budget, by_passage=parts.get().passages)
     return [Given(each, date + text) for each, date, text in zip(found, dates, texts, strict=True) if text is not None]
-
-
-def _part(found: Found) -> float:
-    """The part of its place's worth that an entry has."""
-    return _EMPTY if found.is_empty else AFTER_MOST if found.repeats else 1.0
 
 
 def date_of(found: Found) -> str:
