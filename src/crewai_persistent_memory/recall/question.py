@@ -25,8 +25,8 @@ LEAST_QUERIES: Final = 5
 SHARE: Final = 0.8
 """The part of the queries that have a common word."""
 
-MOST_QUERIES: Final = 40
-"""The newest queries of a crew that are kept."""
+MOST_QUERIES: Final = 12
+"""The newest queries of a user's crew that are kept."""
 
 _MOST_WORDS: Final = 2_000
 _LONGEST_FOCUSED: Final = 4_000
@@ -75,13 +75,13 @@ _TELLS_HOW: Final = frozenset(_HOW.split())
 
 
 class EarlierQueries:
-    """The words of the newest queries of each crew: bounded, in memory, and never returned.
+    """The words of the newest queries of each user's crew: bounded, in memory, and never returned.
 
     Args:
-        crews: the largest number of crews that are remembered.
+        crews: the largest number of crews that are remembered, each user's for itself.
     """
 
-    def __init__(self, crews: int = 64) -> None:
+    def __init__(self, crews: int = 256) -> None:
         self._crews = crews
         self._lock = Lock()
         self._words: OrderedDict[object, OrderedDict[str, frozenset[str]]] = OrderedDict()
