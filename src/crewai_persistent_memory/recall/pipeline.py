@@ -18,6 +18,7 @@ from .empty import last_what_is_empty
 from .found import Found
 from .quotes import behind_their_sources
 from .what_holds import newest_first
+from .words import asked_by
 
 FETCHED: Final = 48
 """Entries that a recall asks the store for, at least: for the stages to choose from. A fact is among them behind 20
@@ -86,7 +87,7 @@ class Bounds:
 
 def ordered(entries: Sequence[MemoryEntry], query: str) -> list[Found]:
     """The entries that a search found, in the order in which they matter to an agent."""
-    on = parts.get()
+    on, query = parts.get(), asked_by(query)
     found = [Found(entry, entry.score or 0.0) for entry in entries]
     if on.each_once:
         found = behind_their_sources(_with_repeats(each_once(found, query), found))
