@@ -46,6 +46,12 @@ class HasId(NamedTuple):
     ids: tuple[str, ...]
 
 
+class HasNoId(NamedTuple):
+    """The point has none of these ids."""
+
+    ids: tuple[str, ...]
+
+
 class Lacks(NamedTuple):
     """The payload key does not have the value (nor its list), or is not there."""
 
@@ -83,7 +89,7 @@ class NoDense(NamedTuple):
     """The point has no dense vector."""
 
 
-Condition = Match | Between | Lacks | HasId | FieldHolds | InScopes | NoDense
+Condition = Match | Between | Lacks | HasId | HasNoId | FieldHolds | InScopes | NoDense
 Where = tuple[Condition, ...]
 
 # -- values --------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final, cast
 
@@ -19,6 +20,7 @@ from ..engine_requests import (
     Facet,
     FieldHolds,
     HasId,
+    HasNoId,
     Hit,
     InScopes,
     Lacks,
@@ -79,6 +81,8 @@ def _condition(condition: Condition) -> Any:
         return edge.Filter(must_not=[_match(Match(condition.key, (condition.value,)))])
     if isinstance(condition, HasId):
         return edge.HasIdCondition(set(condition.ids))
+    if isinstance(condition, HasNoId):
+        return edge.Filter(must_not=[edge.HasIdCondition(set(condition.ids))])
     if isinstance(condition, FieldHolds):
         stored = edge.Filter(must=[_condition(condition.named), _condition(condition.condition)])
         return edge.Filter(should=[stored, _condition(condition.others)])
@@ -146,8 +150,11 @@ class EdgeReader:
         self.one_by_one = one_by_one
         """Read payloads each by itself. Ten texts of 1 MB in one answer hold the interpreter's lock for 70 ms."""
         self._sizes: dict[Where, tuple[int, float]] = {}
+        self._passages = False
 
     def search(self, request: Search) -> list[Hit]:
+        if request.by_passages and request.dense and not self._has_passages(request.dense):
+            request = replace(request, by_passages=False)
         lists = self._lists(request)
         if not lists:
             return []
@@ -176,6 +183,14 @@ class EdgeReader:
             for record in self.shard.retrieve([hit.id], with_payload=True, with_vector=False):
                 whole.append(hit._replace(payload=record.payload))
         return whole
+
+    def _has_passages(self, dense: Sequence[float]) -> bool:
+        """Whether an entry has passages. To look for them in 100,000 entries takes 1.5 ms, and if there are none, without
+        a condition 0.07 ms."""
+        if not self._passages:
+            any_passage = edge.Query.Nearest(cast(Any, dense), using=PASSAGES)
+            self._passages = bool(self.shard.query(edge.QueryRequest(query=any_passage, limit=1, with_payload=False)))
+        return self._passages
 
     def _lists(self, request: Search) -> list[tuple[Any, edge.SearchParams | None]]:
         lists: list[tuple[Any, edge.SearchParams | None]] = []
