@@ -165,8 +165,9 @@ def weights_on_halves(sets: Iterable[Cases], setting: Setting, sample: int) -> s
     """A table: each weight chosen on every second question, and its figure on the other questions."""
     rows = [
         "## Weights chosen on one half of each set, on the other half\n",
-        "Several values of each weight were tried. One column has the value that is best on the even questions; the next "
-        "ones have the results on the odd questions: of that value, of the value in use, and of the best value there. "
+        "Several values of each weight were tried. One column has the value that is best on the even questions; the "
+        "next ones have the results on the odd questions: of that value, of the value in use, and of the best value "
+        "there. "
         "Results are recall@10. For the weights of `recall.budget` they are evidence in the prompt, on sets of long "
         "texts.\n",
         "| weight | set | tried | best on the even half | on the odd half: it | in use | best there |",
