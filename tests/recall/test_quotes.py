@@ -106,6 +106,14 @@ def test_an_answer_may_quote_several_entries_and_quotes_of_quotes_end_at_the_fir
     assert contents(behind_their_sources(hits)) == ["Anna likes tea.", "Ben likes milk."]
 
 
+def test_another_quote_of_the_source_is_no_news() -> None:
+    source = "Anna likes tea, coffee and jazz."
+    first = "What does Anna like?\nResult: Anna likes tea."
+    second = "Does Anna like jazz?\nResult: Yes, Anna likes jazz."
+
+    assert contents(behind_their_sources(found(source, first, second))) == [source, second, first]
+
+
 def test_a_source_that_was_said_later_is_none() -> None:
     hits = found("What does Anna like?\nResult: Anna likes tea.", "Anna likes tea.")
 
