@@ -258,12 +258,12 @@ class Ordered(Request["list[Hit]"]):
     limit: int
     newest_first: bool
     whole: bool
-    """The whole payload, or ``created_at`` alone."""
+    """The keys that an entry is read from, or ``created_at`` alone."""
 
 
 @dataclass(frozen=True)
 class Everything(Request["list[Hit]"]):
-    """All matching points, in no order."""
+    """All matching points, in no order. ``whole``: as in :class:`Ordered`."""
 
     where: Where
     whole: bool

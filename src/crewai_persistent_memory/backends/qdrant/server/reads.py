@@ -11,6 +11,7 @@ from qdrant_client import models
 
 from ....io.steps import Steps
 from ....scope import SCOPE_FIELDS
+from ..codec import ENTRY_KEYS
 from ..engine_requests import (
     Between,
     Condition,
@@ -106,7 +107,7 @@ def _first(request: Ordered, place: Place) -> Steps[Any]:
         scroll_filter=server_filter(request.where),
         limit=request.limit,
         order_by=models.OrderBy(key="created_at", direction=direction),
-        with_payload=True if request.whole else ["created_at"],
+        with_payload=list(ENTRY_KEYS) if request.whole else ["created_at"],
     )
     return [Hit(record.id, record.payload or {}) for record in records]
 
@@ -117,7 +118,7 @@ def everything(request: Everything, place: Place) -> Steps[Any]:
 
 def _some(request: Everything, place: Place, most: int | None) -> Steps[Any]:
     """The matching points, or the first ``most`` of them."""
-    records = yield from scroll(request.where, place, True if request.whole else ["created_at"], most)
+    records = yield from scroll(request.where, place, list(ENTRY_KEYS) if request.whole else ["created_at"], most)
     return [Hit(record.id, record.payload or {}) for record in records]
 
 
