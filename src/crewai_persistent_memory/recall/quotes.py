@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 
 from .empty import RESULT, asks, sentences_of
 from .found import Found
+from .phrases import NEGATION, OF_ANSWERS, OFFERS
 from .relations import SELF, STOP
 from .statements import marks_of, stem
 
@@ -37,28 +38,8 @@ _MOST_PLACES: Final = 20
 _MOST_SENTENCE: Final = 1_000
 
 _WORD: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_]+(?:[-'’][^\W_]+)*")
-_NEGATION: Final = re.compile(
-    r"\b(?:no|not|never|none|neither|nor|without|cannot|nicht|nie|niemals|kein\w*|ohne|ne|pas|jamais|sans|nunca|sin)\b"
-    r"|n['’]t\b|\bn['’]|[不没沒無非]|ない|ません",
-    re.IGNORECASE,
-)
-_OF_ANSWERS: Final = """
-    guest guests user users customer customers client you've you're you'd yes sure certainly course ok okay told
-    mentioned mention said say remember recall noted note memory memories based according previously earlier know
-    answer final thought they're
-    gast nutzer nutzerin kunde kundin sie ihnen ihre ihr ja gesagt erwähnt laut erinnerung erinnerungen antwort
-    le la les un une des du de et est es je j'ai il elle vous tu êtes suis as mon ma mes votre vos ton ta tes que qui se
-    en à client oui selon el los las y soy eres usted su sus mi mis tu tus una con para por sí según cliente
-    您 你 我 他 她 的 是
-"""
-_TELLS_NOTHING: Final = STOP | frozenset(_OF_ANSWERS.split())
-"""Words that an answer may have beside those of its source."""
-_OFFERS: Final = re.compile(
-    r"\W*(?:please|let me know|feel free|i hope|hope|enjoy|have a|happy to|i(?:'d| would) be happy|i can help|if you"
-    r"|thank|you(?:'re| are) welcome|sorry|gerne|bitte|ich hoffe|falls sie|wenn sie|viel spaß|je reste|n'hésitez|bonne"
-    r"|merci|espero|gracias|si necesita|disfrute)\b",
-    re.IGNORECASE,
-)
+_TELLS_NOTHING: Final = STOP | OF_ANSWERS
+_ISO_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def behind_their_sources(found: Sequence[Found]) -> list[Found]:
@@ -135,7 +116,7 @@ def _quote(
                 _Quote(number, statement.covers(sentence, record.asked))
                 for number in may_have
                 for sentence in _sentences_with(found[number].entry.content, statement)
-                if statement.stands_in(sentence, record.asked)
+                if statement.stands_in(sentence, record.asked, f"{found[number].entry.created_at:%Y-%m-%d}")
             ),
             None,
         )
@@ -173,7 +154,8 @@ class _Sentence:
         self._text = text
         self._written = _WORD.findall(text)
         telling = [(each, plain) for each in self._written if (plain := _plain(each)) not in _TELLS_NOTHING]
-        self._telling = [(each, stem(plain)) for each, plain in telling]
+        self.dates = frozenset(each for each, _ in telling if _ISO_DATE.fullmatch(each))
+        self._telling = [(each, stem(plain)) for each, plain in telling if each not in self.dates]
         self.words = frozenset(word for _, word in self._telling)
         self.marks = marks_of(self.words)
 
@@ -192,7 +174,7 @@ class _Sentence:
 
     @cached_property
     def negated(self) -> bool:
-        return bool(_NEGATION.search(self._text))
+        return bool(NEGATION.search(self._text))
 
     @cached_property
     def asks(self) -> bool:
@@ -202,11 +184,13 @@ class _Sentence:
     def longest(self) -> str:
         return max((each for each, _ in self._telling), key=len, default="").lower()
 
-    def stands_in(self, other: _Sentence, asked: frozenset[str] = frozenset()) -> bool:
+    def stands_in(self, other: _Sentence, asked: frozenset[str], said_on: str = "") -> bool:
         """Whether the other says all of it: its words, its names and numbers in their order, and no other "not".
 
-        Asked about John, an answer names John where he said "I".
+        Asked about John, an answer names John where he said "I". An answer may name the day when something was said.
         """
+        if not self.dates - other.dates <= {said_on}:
+            return False
         missing = self.words - other.words
         if missing and not (other.is_of_oneself and missing == {self.subject} and self.subject in asked):
             return False
@@ -250,7 +234,7 @@ def _record(content: str) -> _Record | None:
     statements = []
     for text in sentences_of(answer):
         sentence = _Sentence(text)
-        if sentence.asks or _OFFERS.match(text):
+        if sentence.asks or OFFERS.match(text):
             continue
         if sentence.words:
             statements.append(sentence)
