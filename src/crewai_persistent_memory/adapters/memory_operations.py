@@ -23,7 +23,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ..entry import DEFAULT_IMPORTANCE, MEMORY, EntryFields, MemoryEntry
-from ..entry_filter import FilterArgs
 from ..errors import ConfigurationError, PersistentMemoryError
 from ..io.steps import Call, Steps, run, work
 from ..recall.budget import Candidate, fitted
@@ -35,6 +34,7 @@ from ..store.operations import Message
 from ..validation import check_search_limit, normalize_path, text_tuple, to_naive_utc, utcnow
 from .asked_question import question_of
 from .deduplication import accepted, entries_of, storable_fields
+from .deletion_filters import deletion_filters
 from .events import logged, query_events, save_events
 from .llm_pipeline import Pipeline, awaited
 from .prompt_building import HEADING, prompt_budget
@@ -533,15 +533,7 @@ class MemoryOperations:
         Returns:
             The number of deleted memories.
         """
-        filters: FilterArgs = {}
-        if categories:
-            filters["categories"] = categories
-        if record_ids is not None:
-            filters["ids"] = record_ids
-        if older_than is not None:
-            filters["created_before"] = older_than
-        if metadata_filter:
-            filters["metadata"] = metadata_filter
+        filters = deletion_filters(None, categories, record_ids, older_than, metadata_filter)
         deleted = 0
         for path in self.paths.of(scope):
             if filters:

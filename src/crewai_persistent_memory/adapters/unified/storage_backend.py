@@ -31,6 +31,7 @@ from ...store.base import MemoryStore
 from ...store.factory import open_configured
 from ..checkpoint_recipe import Recipe, spec_of, written_as
 from ..checkpoint_restore import Share
+from ..deletion_filters import deletion_filters
 from ..record_conversion import scope_info_fields
 from .records import to_entry, to_record
 
@@ -155,7 +156,7 @@ class QdrantStorageBackend(NotPickled):
 
         An empty list of ids deletes nothing. Returns the number of deleted records.
         """
-        criteria = _criteria(scope_prefix, categories, record_ids, older_than, metadata_filter)
+        criteria = deletion_filters(scope_prefix, categories, record_ids, older_than, metadata_filter)
         return self._store.delete(**criteria) if criteria else self._store.reset()
 
     async def adelete(
@@ -166,7 +167,7 @@ class QdrantStorageBackend(NotPickled):
         older_than: datetime | None = None,
         metadata_filter: dict[str, Any] | None = None,
     ) -> int:
-        criteria = _criteria(scope_prefix, categories, record_ids, older_than, metadata_filter)
+        criteria = deletion_filters(scope_prefix, categories, record_ids, older_than, metadata_filter)
         return await (self._store.adelete(**criteria) if criteria else self._store.areset())
 
     def reset(self, scope_prefix: str | None = None) -> None:
@@ -267,24 +268,3 @@ def _filters(
     scope_prefix: str | None, categories: list[str] | None, metadata_filter: dict[str, Any] | None
 ) -> FilterArgs:
     return {"path": scope_prefix, "categories": categories, "metadata": metadata_filter}
-
-
-def _criteria(
-    scope_prefix: str | None,
-    categories: list[str] | None,
-    record_ids: list[str] | None,
-    older_than: datetime | None,
-    metadata_filter: dict[str, Any] | None,
-) -> FilterArgs:
-    filters: FilterArgs = {}
-    if scope_prefix is not None:
-        filters["path"] = scope_prefix
-    if categories:
-        filters["categories"] = categories
-    if record_ids is not None:
-        filters["ids"] = record_ids
-    if older_than is not None:
-        filters["created_before"] = older_than
-    if metadata_filter:
-        filters["metadata"] = metadata_filter
-    return filters
