@@ -29,6 +29,7 @@ class QdrantBackend(Backend):
         filters_first=True,
         counts_scopes=True,
         compacts=True,
+        repeatable=True,
     )
 
     def __init__(self, connection: Connection) -> None:

@@ -1,0 +1,364 @@
+"""The queue of accepted writes: what is accepted, delivered, refused, and erased."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from ..errors import StoreFullError
+from ..filter_fields import FilterField
+from ..redaction import redact
+from ..scope import Scope, visible
+from ..store import operations as op
+from ..validation import utcnow
+from .database import Database
+from .serialised import Writing, entry_of, from_text, kind_of, scope_of, scope_to_text, to_text
+
+MOST_WRITES: Final = 1_000_000
+"""Writes that are accepted at most, whatever their size."""
+
+_PARSED: Final = 10_000
+"""Accepted writes whose operations are kept in memory, so that each read does not parse them again."""
+
+_COLUMNS: Final = "seq, lane, scope, kind, body, client_id, accepted_at, attempts, doubt, tried_at, waits"
+
+
+@dataclass(frozen=True)
+class Write:
+    """An accepted write.
+
+    Attributes:
+        seq: its number, larger than those of all writes accepted before it.
+        lane: whose writes are delivered in order: those of one organisation, project and user.
+        operation: what was accepted.
+        client_id: names this write to a store that has no id for it.
+        accepted_at: naive UTC. Of a delete: later than every entry of the lane that was accepted before it.
+        attempts: how often it was sent.
+        doubt: an earlier attempt may have been done.
+        tried_at: when it was last sent, seconds since 1970.
+        waits: its caller waits for the answer.
+    """
+
+    seq: int
+    lane: str
+    operation: Writing
+    client_id: str
+    accepted_at: datetime
+    attempts: int = 0
+    doubt: bool = False
+    tried_at: float | None = None
+    waits: bool = False
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The result of accepting a write.
+
+    Attributes:
+        seq: its number.
+        removed: of a delete, how many entries left the queue that were never sent.
+    """
+
+    seq: int
+    removed: int = 0
+
+
+@dataclass(frozen=True)
+class Depth:
+    """How much is in a queue.
+
+    Attributes:
+        writes: accepted and not delivered.
+        dead: refused for good by the store.
+        bytes: of both.
+        oldest: when the oldest of the writes was accepted, naive UTC.
+        error: the error of the last attempt to deliver the oldest write that failed.
+    """
+
+    writes: int
+    dead: int
+    bytes: int
+    oldest: datetime | None = None
+    error: str | None = None
+
+
+def lane_of(scope: Scope) -> str:
+    """The lane of a scope's writes. A write of one lane neither changes nor deletes an entry of another."""
+    return json.dumps([scope.org_id, scope.project_id, scope.user_id], ensure_ascii=False)
+
+
+class Queue:
+    """The accepted writes for one store, shared by the processes of a host."""
+
+    def __init__(
+        self, folder: Path, *, durable: bool = False, most_bytes: int = 256 * 2**20, about: Mapping[str, str] = {}
+    ) -> None:
+        """
+        Args:
+            folder: see :class:`Database`.
+            durable: see :class:`Database`.
+            most_bytes: a write that would make the queue larger is refused.
+            about: which store it belongs to, without keys.
+
+        Raises:
+            ConfigurationError: the folder cannot hold a queue.
+        """
+        self._database = Database(folder, durable=durable)
+        self.folder = folder
+        self._most_bytes = most_bytes
+        self._parsed: OrderedDict[int, tuple[str, Writing]] = OrderedDict()
+        self.fields: dict[str, FilterField] = {}
+        """The filter fields of the handles that are open, by their names."""
+        with self._database.writing() as connection:
+            connection.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", list(about.items()))
+            month_ago = (utcnow() - timedelta(days=30)).isoformat()
+            connection.execute("DELETE FROM clocks WHERE latest < ?", (month_ago,))
+            connection.execute("DELETE FROM answers WHERE at < ?", (time.time() - 3600,))
+
+    def close(self) -> None:
+        self._database.close()
+
+    def after_fork(self) -> None:
+        self._parsed = OrderedDict()
+
+    # -- accepting -------------------------------------------------------------------------------------------------
+
+    def accept(self, operation: Writing, *, waits: bool = False) -> Accepted:
+        """Keep a write. When this returns, it survives the end of the process.
+
+        A delete also takes what it matches out of the writes and dead letters that wait.
+
+        Raises:
+            StoreFullError: the queue is full, or the disk is. Nothing was accepted.
+        """
+        lane, body, now = lane_of(operation.scope), to_text(operation), utcnow()
+        size = len(body.encode())
+        with self._database.writing() as connection:
+            [(writes, total)] = connection.execute("SELECT writes + dead, bytes FROM totals").fetchall()
+            removed, erased = 0, False
+            if isinstance(operation, op.Delete):
+                removed, erased = self._take_out(connection, lane, operation)
+                now = self._after_all_of(connection, lane, now)
+            elif writes >= MOST_WRITES or total + size > self._most_bytes:
+                raise StoreFullError(
+                    f"the outbox at {self.folder} is full: it holds {writes} writes ({total >> 20} MiB of "
+                    f"{self._most_bytes >> 20}) that the store has not taken. This write was not accepted. Look at "
+                    "crewai-memory outbox status, or give more outbox_max_mb"
+                )
+            if isinstance(operation, (op.Put, op.Replace)):
+                entries = operation.entries if isinstance(operation, op.Put) else [operation.entry]
+                self._note_clock(connection, lane, max(now, *(entry.created_at for entry in entries)))
+            cursor = connection.execute(
+                "INSERT INTO writes (lane, scope, kind, body, size, client_id, accepted_at, waits) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    lane,
+                    scope_to_text(operation.scope),
+                    kind_of(operation),
+                    body,
+                    size,
+                    uuid.uuid4().hex,
+                    now.isoformat(),
+                    waits,
+                ),
+            )
+            seq = int(cursor.lastrowid or 0)
+        if erased:
+            self._database.truncate_log()
+        return Accepted(seq, removed)
+
+    @staticmethod
+    def _note_clock(connection: Any, lane: str, latest: datetime) -> None:
+        connection.execute(
+            "INSERT INTO clocks VALUES (?, ?) ON CONFLICT (owner) DO UPDATE SET latest = max(latest, excluded.latest)",
+            (_digest(lane), latest.isoformat(timespec="microseconds")),
+        )
+
+    @staticmethod
+    def _after_all_of(connection: Any, lane: str, now: datetime) -> datetime:
+        """A time after all entries of the lane that were accepted here, also where the clock was set back."""
+        found = connection.execute("SELECT latest FROM clocks WHERE owner = ?", (_digest(lane),)).fetchone()
+        latest = now if found is None else max(now, datetime.fromisoformat(found[0]))
+        return latest + timedelta(microseconds=1)
+
+    @staticmethod
+    def _take_out(connection: Any, lane: str, delete: op.Delete) -> tuple[int, bool]:
+        """Remove what a delete matches from the waiting writes and dead letters.
+
+        Returns:
+            How many entries were removed that were never sent, and whether anything was removed.
+        """
+        removed, erased = 0, False
+        everything = not delete.filter.selects
+        for table, sent in (("writes", "doubt"), ("dead_letters", "0")):
+            rows = connection.execute(
+                f"SELECT seq, scope, kind, body, {sent} FROM {table} WHERE lane = ? ORDER BY seq", (lane,)
+            ).fetchall()
+            for seq, scope_text, kind, body, doubt in rows:
+                scope = scope_of(scope_text)
+                if not visible(scope, delete.scope):
+                    continue
+                entries = [entry_of(each) for each in json.loads(body)["entries"]] if kind == "put" else []
+                matching = [entry for entry in entries if delete.filter.matches(entry)]
+                kept = [entry for entry in entries if not delete.filter.matches(entry)]
+                if table == "writes" and not doubt:
+                    removed += len({entry.id for entry in matching})
+                if everything or (matching and not kept):
+                    connection.execute(f"DELETE FROM {table} WHERE seq = ?", (seq,))
+                    erased = True
+                elif matching:
+                    erased = True
+                    text = to_text(op.Put(scope, kept, json.loads(body)["new"]))
+                    connection.execute(
+                        f"UPDATE {table} SET body = ?, size = ? WHERE seq = ?", (text, len(text.encode()), seq)
+                    )
+        return removed, erased
+
+    # -- delivering ------------------------------------------------------------------------------------------------
+
+    def next_writes(self, limit: int, without: Collection[str] = ()) -> list[Write]:
+        """The oldest writes, in order.
+
+        Args:
+            limit: at most so many.
+            without: lanes that are left out.
+        """
+        marks = ", ".join("?" * len(without))
+        where = f"WHERE lane NOT IN ({marks})" if without else ""
+        rows = self._database.read(f"SELECT {_COLUMNS} FROM writes {where} ORDER BY seq LIMIT ?", (*without, limit))
+        return [self._write_of(row) for row in rows]
+
+    def begin(self, writes: Sequence[Write]) -> None:
+        """Note that writes are sent now: if this process ends before it knows the result, it is in doubt."""
+        with self._database.writing() as connection:
+            connection.execute(
+                f"UPDATE writes SET attempts = attempts + 1, doubt = 1, tried_at = ? WHERE seq IN ({_seqs(writes)})",
+                (time.time(),),
+            )
+
+    def done(self, writes: Sequence[Write], answer: Any = None) -> None:
+        """The store has taken them. The answer is kept for a caller that waits."""
+        with self._database.writing() as connection:
+            self._keep_answer(connection, writes, {"answer": answer})
+            connection.execute(f"DELETE FROM writes WHERE seq IN ({_seqs(writes)})")
+
+    def not_taken(self, writes: Sequence[Write], error: BaseException, *, doubt: bool) -> None:
+        """An attempt failed, and is to be repeated.
+
+        Args:
+            writes: what was sent.
+            error: why it failed.
+            doubt: it may have been done all the same.
+        """
+        text = redact(f"{type(error).__name__}: {error}")[:1000]
+        with self._database.writing() as connection:
+            for write in writes:
+                connection.execute(
+                    "UPDATE writes SET error = ?, doubt = ? WHERE seq = ?", (text, doubt or write.doubt, write.seq)
+                )
+
+    def refused(self, write: Write, error: BaseException) -> None:
+        """The store refuses it for good: it becomes a dead letter."""
+        with self._database.writing() as connection:
+            self._keep_answer(connection, [write], {"error": type(error).__name__, "message": str(error)})
+            connection.execute(
+                "INSERT INTO dead_letters SELECT seq, lane, scope, kind, body, size, client_id, accepted_at, attempts, "
+                "?, ?, ? FROM writes WHERE seq = ?",
+                (redact(str(error))[:1000], type(error).__name__, utcnow().isoformat(), write.seq),
+            )
+            connection.execute("DELETE FROM writes WHERE seq = ?", (write.seq,))
+
+    @staticmethod
+    def _keep_answer(connection: Any, writes: Sequence[Write], answer: Mapping[str, Any]) -> None:
+        connection.execute(
+            f"INSERT OR REPLACE INTO answers SELECT seq, ?, ? FROM writes WHERE waits AND seq IN ({_seqs(writes)})",
+            (json.dumps(answer), time.time()),
+        )
+
+    def take_answer(self, seq: int, *, give_up: bool = False) -> Mapping[str, Any] | None:
+        """What the store answered to a write; ``None`` while it has not. A refusal that is told leaves no dead letter.
+
+        Args:
+            seq: the write's number.
+            give_up: nobody waits for it from now on.
+        """
+        if not give_up and not self._database.read("SELECT 1 FROM answers WHERE seq = ?", (seq,)):
+            return None
+        with self._database.writing() as connection:
+            found = connection.execute("SELECT answer FROM answers WHERE seq = ?", (seq,)).fetchone()
+            if found is None:
+                connection.execute("UPDATE writes SET waits = 0 WHERE seq = ?", (seq,))
+                return None
+            connection.execute("DELETE FROM answers WHERE seq = ?", (seq,))
+            connection.execute("DELETE FROM dead_letters WHERE seq = ?", (seq,))
+        answer: Mapping[str, Any] = json.loads(found[0])
+        return answer
+
+    # -- looking ---------------------------------------------------------------------------------------------------
+
+    def pending(self, lanes: Sequence[str]) -> list[Write]:
+        """The accepted writes of these lanes that are not delivered, in order."""
+        marks = ", ".join("?" * len(lanes))
+        rows = self._database.read(f"SELECT {_COLUMNS} FROM writes WHERE lane IN ({marks}) ORDER BY seq", lanes)
+        return [self._write_of(row) for row in rows]
+
+    def count(self, lane: str | None = None, up_to: int | None = None) -> int:
+        """How many writes are not delivered: of a lane, up to a number."""
+        where = [text for text, value in (("lane = ?", lane), ("seq <= ?", up_to)) if value is not None]
+        values = [value for value in (lane, up_to) if value is not None]
+        clause = f" WHERE {' AND '.join(where)}" if where else ""
+        return int(self._database.read(f"SELECT count(*) FROM writes{clause}", values)[0][0])
+
+    def last(self) -> int:
+        """The number of the write that was accepted last."""
+        found = self._database.read("SELECT seq FROM sqlite_sequence WHERE name = 'writes'")
+        return int(found[0][0]) if found else 0
+
+    def depth(self) -> Depth:
+        """How much is in the queue."""
+        [(writes, dead, size)] = self._database.read("SELECT writes, dead, bytes FROM totals")
+        oldest = self._database.read("SELECT accepted_at FROM writes ORDER BY seq LIMIT 1")
+        failed = self._database.read("SELECT error FROM writes WHERE error IS NOT NULL ORDER BY seq LIMIT 1")
+        return Depth(
+            writes,
+            dead,
+            size,
+            datetime.fromisoformat(oldest[0][0]) if oldest else None,
+            failed[0][0] if failed else None,
+        )
+
+    def _write_of(self, row: Sequence[Any]) -> Write:
+        seq, lane, scope, kind, body, client_id, accepted_at, attempts, doubt, tried_at, waits = row
+        parsed = self._parsed.get(seq)
+        # An erasure makes a body shorter.
+        if parsed is None or parsed[0] != body:
+            parsed = self._parsed[seq] = (body, from_text(kind, body, scope_of(scope), self.fields))
+            while len(self._parsed) > _PARSED:
+                self._parsed.popitem(last=False)
+        return Write(
+            seq,
+            lane,
+            parsed[1],
+            client_id,
+            datetime.fromisoformat(accepted_at),
+            attempts,
+            bool(doubt),
+            tried_at,
+            bool(waits),
+        )
+
+
+def _digest(lane: str) -> bytes:
+    return hashlib.blake2b(lane.encode(), digest_size=16).digest()
+
+
+def _seqs(writes: Sequence[Write]) -> str:
+    return ", ".join(str(write.seq) for write in writes)
