@@ -98,8 +98,15 @@ class Reading:
     def _merged(
         self, operation: op.Search, query: str, filter: EntryFilter, stored: list[MemoryEntry], pending: Pending
     ) -> list[MemoryEntry]:
-        found = [entry for entry in pending.all_applied(stored) if filter.matches(entry)]
-        others = [entry for entry in [*pending.besides(stored), *pending.said()] if filter.matches(entry)]
+        found: list[MemoryEntry] = []
+        others = [*pending.besides(stored), *pending.said()]
+        for entry in stored:
+            now = pending.applied(entry)
+            if now is not None:
+                # With another text, the store's score says nothing about it.
+                (found if now.content == entry.content else others).append(now)
+        found = [entry for entry in found if filter.matches(entry)]
+        others = [entry for entry in others if filter.matches(entry)]
         if others:
             encoder = encoder_of(self._settings.language)
             others = scored(query, others, found, operation.weights, encoder)
