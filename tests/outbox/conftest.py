@@ -12,6 +12,7 @@ from crewai_persistent_memory.outbox.shared import OUTBOXES, OutboxSettings
 from crewai_persistent_memory.scope import ScopeBinding
 
 from ..support.faulty_store import FaultyStore
+from ..support.qdrant_server import QdrantServer, newest
 
 OpenOutbox = Callable[..., MemoryStore]
 
@@ -46,3 +47,11 @@ def open_outbox(tmp_path: Path, behind: FaultyStore) -> Iterator[OpenOutbox]:
     for store in opened:
         store.close()
     assert not OUTBOXES.keys()
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[QdrantServer]:
+    """A server of the test's own, to kill, pause and restart."""
+    started = QdrantServer(newest(), tmp_path / "qdrant").start()
+    yield started
+    started.stop()
