@@ -72,6 +72,8 @@ class OutboxBackend(Backend):
             return answer(self, operation)
         if isinstance(operation, op.ReadOperation):
             return self._reading.answer(operation)
+        if isinstance(operation, op.DescribeEmbedder):
+            return self._reading.ask(operation)
         return self.backend.execute(operation)
 
     def close(self) -> None:
@@ -187,6 +189,7 @@ class OutboxBackend(Backend):
             health = yield Within(ask, self.settings.recall_timeout, self.settings.store)
         except StoreUnavailableError as error:
             self.outbox.breaker.failed(error)
+            self.outbox.sender.wake()
             health = {"status": "unavailable", "error": str(error)}
         age = None if depth.oldest is None else max(0.0, (utcnow() - depth.oldest).total_seconds())
         return {
@@ -196,7 +199,7 @@ class OutboxBackend(Backend):
                 "dead_letters": depth.dead,
                 "bytes": depth.bytes,
                 "oldest_seconds": age,
-                "last_error": depth.error,
+                "last_error": depth.error or (self.outbox.breaker.error if self.outbox.breaker.is_open else None),
                 "is_sender": self.outbox.sender.is_sender,
                 "folder": str(self.outbox.queue.folder),
             },

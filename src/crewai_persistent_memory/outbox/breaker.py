@@ -17,9 +17,11 @@ logger = logging.getLogger("crewai_persistent_memory")
 
 
 class Breaker:
-    """One for each store and process. It opens with the first failure, and closes when a probe gets an answer.
+    """One for each store and process. It opens with the first failure.
 
-    The outbox's thread probes, never a caller.
+    The outbox's thread probes, never a caller. After a probe that got an answer the breaker is half open: the store is
+    used again, and the first use decides. So a store whose health check answers, and which does nothing else, is one
+    outage, with longer and longer pauses.
     """
 
     def __init__(self, store: str, clock: Callable[[], float] = time.monotonic) -> None:
@@ -32,6 +34,7 @@ class Breaker:
         self._clock = clock
         self._lock = threading.Lock()
         self._since: float | None = None
+        self._half_open = False
         self._next_probe = 0.0
         self._pause = FIRST_PROBE
         self.error: str | None = None
@@ -40,14 +43,22 @@ class Breaker:
     @property
     def is_open(self) -> bool:
         """Whether the store is away."""
-        return self._since is not None
+        return self._since is not None and not self._half_open
 
-    def failed(self, error: BaseException) -> bool:
-        """The store did not answer. Returns whether the outage began with it. The log has one line for an outage."""
+    def failed(self, error: BaseException, *, probed: bool = False) -> bool:
+        """The store did not answer. Returns whether the outage began with it. The log has one line for an outage.
+
+        Args:
+            error: why.
+            probed: it was asked by a probe. Others, who ask more often, do not put off the next probe.
+        """
         with self._lock:
             now = self._clock()
             self.error = f"{type(error).__name__}: {error}"
+            was_half_open, self._half_open = self._half_open, False
             if self._since is not None:
+                if not (probed or was_half_open):
+                    return False
                 self._pause = min(self._pause * 2, LONGEST_PAUSE)
                 self._next_probe = now + self._pause
                 return False
@@ -60,12 +71,17 @@ class Breaker:
         )
         return True
 
+    def half_open(self) -> None:
+        """A probe got an answer."""
+        with self._lock:
+            self._half_open = self._since is not None
+
     def answered(self) -> None:
-        """The store answered."""
+        """The store did what it was asked for."""
         if self._since is None:
             return
         with self._lock:
-            since, self._since = self._since, None
+            since, self._since, self._half_open = self._since, None, False
         if since is not None:
             logger.warning("%s answers again, after %.1f s", self._store, self._clock() - since)
 

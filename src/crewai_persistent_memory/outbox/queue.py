@@ -28,7 +28,7 @@ MOST_WRITES: Final = 1_000_000
 _PARSED: Final = 10_000
 """Accepted writes whose operations are kept in memory, so that each read does not parse them again."""
 
-_COLUMNS: Final = "seq, lane, scope, kind, body, client_id, accepted_at, attempts, doubt, tried_at, waits"
+_COLUMNS: Final = "seq, lane, scope, kind, body, size, client_id, accepted_at, attempts, doubt, tried_at, waits"
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Write:
         seq: its number, larger than those of all writes accepted before it.
         lane: whose writes are delivered in order: those of one organisation, project and user.
         operation: what was accepted.
+        size: bytes of the operation in the queue.
         client_id: names this write to a store that has no id for it.
         accepted_at: naive UTC. Of a delete: later than every entry of the lane that was accepted before it.
         attempts: how often it was sent.
@@ -50,6 +51,7 @@ class Write:
     seq: int
     lane: str
     operation: Writing
+    size: int
     client_id: str
     accepted_at: datetime
     attempts: int = 0
@@ -236,13 +238,23 @@ class Queue:
         rows = self._database.read(f"SELECT {_COLUMNS} FROM writes {where} ORDER BY seq LIMIT ?", (*without, limit))
         return [self._write_of(row) for row in rows]
 
-    def begin(self, writes: Sequence[Write]) -> None:
-        """Note that writes are sent now: if this process ends before it knows the result, it is in doubt."""
+    def begin(self, writes: Sequence[Write]) -> bool:
+        """Note that writes are sent now: if this process ends before it knows the result, it is in doubt.
+
+        Returns:
+            ``False`` if something was erased from them meanwhile: they have to be read again.
+        """
         with self._database.writing() as connection:
+            count, size = connection.execute(
+                f"SELECT count(*), sum(size) FROM writes WHERE seq IN ({_seqs(writes)})"
+            ).fetchone()
+            if count != len(writes) or size != sum(write.size for write in writes):
+                return False
             connection.execute(
                 f"UPDATE writes SET attempts = attempts + 1, doubt = 1, tried_at = ? WHERE seq IN ({_seqs(writes)})",
                 (time.time(),),
             )
+        return True
 
     def done(self, writes: Sequence[Write], answer: Any = None) -> None:
         """The store has taken them. The answer is kept for a caller that waits."""
@@ -336,7 +348,7 @@ class Queue:
         )
 
     def _write_of(self, row: Sequence[Any]) -> Write:
-        seq, lane, scope, kind, body, client_id, accepted_at, attempts, doubt, tried_at, waits = row
+        seq, lane, scope, kind, body, size, client_id, accepted_at, attempts, doubt, tried_at, waits = row
         parsed = self._parsed.get(seq)
         # An erasure makes a body shorter.
         if parsed is None or parsed[0] != body:
@@ -347,6 +359,7 @@ class Queue:
             seq,
             lane,
             parsed[1],
+            size,
             client_id,
             datetime.fromisoformat(accepted_at),
             attempts,

@@ -64,18 +64,25 @@ class Reading:
     def _pending_for(self, operation: op.ReadOperation[Any]) -> Steps[Pending]:
         return self.pending(operation.scope, include_shared=operation.include_shared)
 
-    def _ask(self, operation: op.ReadOperation[T]) -> Steps[T]:
+    def ask(self, operation: op.Operation[T]) -> Steps[T]:
+        """Ask the store alone, within the deadline.
+
+        Raises:
+            StoreUnavailableError: it is away.
+        """
         breaker, store = self._outbox.breaker, self._settings.store
         if breaker.is_open:
             raise StoreUnavailableError(
                 f"{store} is away ({breaker.error}), and only it can answer this", outcome=Outcome.NOT_DONE
             )
         try:
-            return (yield Within(partial(self._backend.execute, operation), self._settings.recall_timeout, store))  # type: ignore[no-any-return]
+            answer: T = yield Within(partial(self._backend.execute, operation), self._settings.recall_timeout, store)
         except StoreUnavailableError as error:
             breaker.failed(error)
             self._outbox.sender.wake()
             raise
+        breaker.answered()
+        return answer
 
     # -- recall ----------------------------------------------------------------------------------------------------
 
@@ -85,7 +92,7 @@ class Reading:
         if pending.hides:
             wanted = replace(operation, limit=min(operation.limit + SPARE, MOST_FOUND))
         try:
-            stored = yield from self._ask(wanted)
+            stored = yield from self.ask(wanted)
         except _AWAY:
             stored = [[] for _ in operation.queries]
         if not pending:
@@ -120,7 +127,7 @@ class Reading:
         if pending.hides:
             wanted = replace(operation, limit=min(operation.limit + SPARE, MOST_FOUND))
         try:
-            stored = yield from self._ask(wanted)
+            stored = yield from self.ask(wanted)
         except _AWAY:
             stored = []
         if not pending:
@@ -147,7 +154,7 @@ class Reading:
             return local
         if pending.is_deleted(operation.id):
             return None
-        found = yield from self._ask(operation)
+        found = yield from self.ask(operation)
         return None if found is None else pending.applied(found)
 
     def _exact(self, operation: _Exact) -> Steps[Any]:
@@ -159,7 +166,7 @@ class Reading:
             yield Work(partial(self._wait_for_delivery, operation))
             pending = yield from self._pending_for(operation)
         if not own_cursor and (started is not None or not pending.changes_entries):
-            answer = yield from self._ask(cast("op.ReadOperation[Any]", operation))
+            answer = yield from self.ask(cast("op.ReadOperation[Any]", operation))
             return _applied(answer, pending)
         stored = yield from self._everything(operation)
         return _answer_from(_all_seen(operation, stored, pending), operation)
@@ -183,7 +190,7 @@ class Reading:
         with_vectors = isinstance(operation, op.Scan) and operation.with_vectors
         page = op.Scan(operation.scope, operation.include_shared, EntryFilter(), PAGE, None, with_vectors)
         while True:
-            found: op.ScanPage = yield from self._ask(page)
+            found: op.ScanPage = yield from self.ask(page)
             entries += found.entries
             if found.cursor is None:
                 return entries

@@ -81,7 +81,7 @@ class Sender:
         """The open backends that can deliver; the last one is used."""
         self._thread: threading.Thread | None = None
         self._start = threading.Lock()
-        self._stopping = False
+        self._stop = threading.Event()
         self._lock: IO[bytes] | None = None
         self._changed = threading.Condition()
         self._changes = 0
@@ -103,7 +103,7 @@ class Sender:
         """Start the thread, unless it runs."""
         if self._thread is None:
             with self._start:
-                if self._thread is None and not self._stopping:
+                if self._thread is None and not self._stop.is_set():
                     self._thread = threading.Thread(target=self._live, name="memory-outbox", daemon=True)
                     self._thread.start()
 
@@ -137,7 +137,7 @@ class Sender:
             if found := look():
                 return found
             left = deadline - time.monotonic()
-            if left <= 0 or self._stopping or (self._breaker.is_open and not despite_outage):
+            if left <= 0 or self._stop.is_set() or (self._breaker.is_open and not despite_outage):
                 return found
             # Another process that delivers does not tell this one.
             longest = left if self.is_sender else min(left, 0.01)
@@ -151,12 +151,11 @@ class Sender:
         Args:
             seconds: how long to wait for what is being delivered.
         """
-        self._stopping = True
+        self._stop.set()
         self.bell.ring()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(seconds)
-        if self._thread is None or not self._thread.is_alive():
-            self._release()
+        if self._thread is None:
             self.bell.close()
 
     def after_fork(self, breaker: Breaker) -> None:
@@ -176,14 +175,18 @@ class Sender:
     # -- the thread ------------------------------------------------------------------------------------------------
 
     def _live(self) -> None:
-        while not self._stopping:
+        while not self._stop.is_set():
             try:
                 pause = self._turn()
             except Exception:  # a thread that ends delivers nothing any more
+                if self._stop.is_set():
+                    break  # the queue was closed before a store that is frozen has answered
                 logger.exception("the outbox of %s failed", self._store)
                 pause = STANDBY * 2
-            self.bell.wait(pause)
+            if not self._stop.is_set():
+                self.bell.wait(pause)
         self._release()
+        self.bell.close()
 
     def _turn(self) -> float:
         """Do what there is to do. Returns the seconds until something is due."""
@@ -208,9 +211,9 @@ class Sender:
             return  # closed meanwhile
         except Exception as error:  # noqa: BLE001 - its meaning decides
             if meaning_of(error) in (Meaning.AWAY, Meaning.ODD):
-                self._breaker.failed(error)
+                self._breaker.failed(error, probed=True)
                 return
-        self._breaker.answered()
+        self._breaker.half_open()
         self._tell()
 
     def _take_over(self) -> bool:
@@ -235,7 +238,7 @@ class Sender:
             lock.close()
 
     def _deliver(self) -> float:
-        while not self._stopping and self.targets:
+        while not self._stop.is_set() and self.targets:
             now = time.monotonic()
             if self._busy_until > now:
                 return self._busy_until - now
@@ -263,7 +266,7 @@ class Sender:
 
     def _deliver_lane(self, lane: str, writes: Sequence[Write]) -> None:
         one = False
-        while writes and not self._stopping and not self._breaker.is_open and self._busy_until <= time.monotonic():
+        while writes and not self._stop.is_set() and not self._breaker.is_open and self._busy_until <= time.monotonic():
             targets = self.targets
             if not targets:
                 return
@@ -276,7 +279,8 @@ class Sender:
                 self._later(lane, writes[:1], f"a delete asks for the filter field {names}: open the store with it")
                 return
             delivery = first_delivery(writes, target.capabilities, utcnow(), one=one)
-            self._queue.begin(delivery.writes)
+            if not self._queue.begin(delivery.writes):
+                return
             try:
                 answer = run(target.execute(delivery.operation))
             except Exception as error:  # noqa: BLE001 - its meaning decides
@@ -377,10 +381,15 @@ def _at_once(jobs: Sequence[Callable[[], None]]) -> None:
                 errors.append(error)
 
     helpers = [threading.Thread(target=work, daemon=True) for _ in range(min(AT_ONCE, len(jobs)) - 1)]
+    running = []
     for helper in helpers:
-        helper.start()
+        try:
+            helper.start()
+        except RuntimeError:  # the interpreter ends: this thread does it all
+            break
+        running.append(helper)
     work()
-    for helper in helpers:
+    for helper in running:
         helper.join()
     if errors:
         raise errors[0]
