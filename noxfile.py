@@ -71,7 +71,7 @@ LEFT_OUT_OF_FAST = (
     "line, programs in processes of their own, most of what crews do, every CrewAI but the one installed here, types"
 )
 
-MEMORY_DISK, ENOUGH = Path("/dev/shm"), 6 * 2**30
+MEMORY_DISK, ENOUGH = Path("/dev/shm"), 12 * 2**30
 """A file system in memory is four times as fast for hundreds of stores, where there is room for them. What is about
 files on a disk (``tests/store``) stays on one."""
 
@@ -111,6 +111,7 @@ def tell_times() -> None:
 
 def pytest(session: nox.Session, where: str, workers: int = 2) -> list[str]:
     """The options of a run that is called ``where``. Each worker imports CrewAI and starts the servers it needs."""
+    clean_up(where)  # of a run that failed or was stopped
     told = ["--durations=25", "--durations-min=0.5"]
     # What shares a cluster stays together.
     free = shutil.disk_usage(MEMORY_DISK).free if MEMORY_DISK.is_dir() else 0
@@ -118,12 +119,14 @@ def pytest(session: nox.Session, where: str, workers: int = 2) -> list[str]:
         session.log(f"temporary files: in memory ({MEMORY_DISK}, {free // 2**30} GiB free)")
         folder = MEMORY_DISK / f"crewai-memory-{where}"
         return [*told, "-n", f"{workers}", "--dist", "loadgroup", f"--basetemp={folder}"]
-    session.log(f"temporary files: on disk, which takes longer ({MEMORY_DISK} has {free / 2**30:.1f} GiB, not 6)")
+    session.log(
+        f"temporary files: on disk, which is slower ({MEMORY_DISK} has {free / 2**30:.1f} GiB, not {ENOUGH // 2**30})"
+    )
     return [*told, "-n", "2", "--dist", "loadgroup"]
 
 
 def clean_up(where: str) -> None:
-    """What a run that passed has left in memory."""
+    """What a run has left in memory."""
     shutil.rmtree(MEMORY_DISK / f"crewai-memory-{where}", ignore_errors=True)
 
 

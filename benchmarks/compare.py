@@ -35,29 +35,41 @@ def main(
     url: Annotated[str | None, typer.Option(help="A Qdrant server, in place of the embedded engine.")] = None,
 ) -> None:
     """Run both and print the ratios."""
+    print(f"{'server' if url else 'embedded'}, {entries:,} entries, {USERS} users, {rounds} rounds\n")
+    compare(before, rounds, __file__, str(entries), url or "")
+
+
+def compare(before: Path, rounds: int, script: str, *arguments: str) -> None:
+    """Run a script over both checkouts and print the ratios of what it prints.
+
+    Args:
+        before: a checkout of the other commit.
+        rounds: how often each is run.
+        script: it prints the seconds of what it measures as JSON, in its last line.
+        arguments: of the script, after ``--work`` and a folder.
+    """
     found: dict[str, dict[str, list[float]]] = {}
     sources = {"before": before / "src", "now": Path(__file__).parents[1] / "src"}
     for number in range(rounds):
         # Whoever is first in a round is last in the next one.
         for name in list(sources) if number % 2 else reversed(list(sources)):
-            for what, seconds in measured(sources[name], entries, url).items():
+            for what, seconds in measured(sources[name], script, *arguments).items():
                 found.setdefault(what, {}).setdefault(name, []).append(seconds * 1000)
-    print(f"{'server' if url else 'embedded'}, {entries:,} entries, {USERS} users, {rounds} rounds\n")
     print("| | before, ms | now, ms | before ÷ now |\n| --- | ---: | ---: | ---: |")
     for what, both in found.items():
         old, new = statistics.median(both["before"]), statistics.median(both["now"])
         print(f"| {what} | {old:.3f} | {new:.3f} | {old / new:.2f} |")
 
 
-def measured(source: Path, entries: int, url: str | None) -> dict[str, float]:
+def measured(source: Path, script: str, *arguments: str) -> dict[str, float]:
     """One run of one checkout in a process of its own."""
     folder = tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
     # CrewAI prints a panel for every save where it may, which takes longer than the save.
     quiet = {"CREWAI_DISABLE_TELEMETRY": "true", "CREWAI_TESTING": "true", "OTEL_SDK_DISABLED": "true"}
     try:
         done = subprocess.run(
-            [sys.executable, __file__, "--work", folder, str(entries), url or ""],
-            env={**os.environ, **quiet, "PYTHONPATH": str(source)},
+            [sys.executable, script, "--work", folder, *arguments],
+            env={**os.environ, **quiet, "PYTHONPATH": f"{source}{os.pathsep}{Path(__file__).parents[1]}"},
             capture_output=True,
             text=True,
             check=True,

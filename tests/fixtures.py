@@ -31,6 +31,12 @@ def own_crewai_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyt
 
 
 @pytest.fixture(autouse=True)
+def no_model_is_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mem0 downloads one where fastembed is installed, and waits 40 s for each of its memories if it cannot."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+@pytest.fixture(autouse=True)
 def no_connection_leaves_this_machine(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Any attempt to connect elsewhere fails the call, and is on the list that is returned."""
     attempts: list[Any] = []

@@ -6,6 +6,7 @@ import contextvars
 import itertools
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -64,6 +65,29 @@ class TestRoundTrip:
         assert read.metadata == {"nested": {"list": [1, 2.5, None, True], "ключ": "✈"}, "big": 2**80}
         assert read.scope == Scope(user_id="john")
         assert read.created_at == NOON
+
+    def test_a_search_gives_every_field(self, open_any: OpenStore, do: Any) -> None:
+        """Of an entry as it was saved, and of one whose fields were changed since."""
+        store = open_any(user_id="john", run_id="kickoff-1", agent_id="chef")
+        about: dict[str, Any] = {
+            "path": "/crew/travel",
+            "categories": ["travel"],
+            "metadata": {"trip": 7},
+            "importance": 0.9,
+            "source": "chat-7",
+            "private": True,
+            "kind": "entity",
+        }
+        store.add("John likes window seats", id="saved", created_at=NOON, **about)
+        store.add("John likes window blinds", id="changed", created_at=NOON)
+        store.update("changed", **about)
+        found = do(store, "search", "window", include_private=True)
+        assert len(found) == 2
+        for entry in found:
+            whole = store.get(entry.id)
+            assert whole is not None
+            assert entry.score is not None
+            assert replace(entry, score=None, embedding=None) == replace(whole, score=None, embedding=None)
 
     @pytest.mark.parametrize(
         "content", ["日本語 ✈ \u0000 \U0001f600", " spaces  kept \n", "x" * 1_000_000, "the of and"]

@@ -20,8 +20,16 @@ from crewai_persistent_memory import (
     MemoryEntry,
     MemoryStore,
     PersistentMemory,
+    Scope,
+    StorePermissionError,
+    Trace,
     open_store,
+    operations,
+    read_only,
+    tracing,
 )
+from crewai_persistent_memory.backends.qdrant import field_completion
+from crewai_persistent_memory.io.steps import Steps
 from crewai_persistent_memory.store.factory import open_configured
 
 from ..support.engines import STORES
@@ -147,6 +155,113 @@ def test_a_run_and_the_shared_memory(opened: Open) -> None:
     store.add("his", id="h", metadata={"priority": 1})
     assert ids(store.list(fields={"priority": 1})) == {"h"}
     assert ids(store.scoped(run_id="r").list(fields={"priority": 1})) == {"h", "r"}
+
+
+def refuses_writes(operation: operations.Operation[Any], execute: Any) -> Steps[Any]:
+    """A middleware of somebody else's."""
+    if operation.writes:
+        raise StorePermissionError("not here")
+    return (yield from execute(operation))
+
+
+def passes_over_completion(operation: operations.Operation[Any], execute: Any) -> Steps[Any]:
+    if isinstance(operation, operations.CompleteFields):
+        return None
+    return (yield from execute(operation))
+
+
+ALWAYS_SEVEN = FilterField("priority", "integer", lambda entry: 7)
+"""As somebody might define the field by mistake, or to mislead others."""
+
+NOT_WRITING = pytest.mark.parametrize("middleware", [read_only, refuses_writes, passes_over_completion])
+
+
+@NOT_WRITING
+def test_a_handle_that_may_not_write_filters_and_writes_nothing(opened: Open, middleware: Any) -> None:
+    fill(opened(fields=()))
+    reader = opened(fields=[ALWAYS_SEVEN]).wrap(middleware)
+    assert ids(reader.list(fields={"priority": 7})) == {"a", "b", "c", "d"}
+    assert ids(reader.list(fields={"priority": [1, 2, 3]})) == set()
+    assert asyncio.run(reader.acount(fields={"priority": 7})) == 4
+    store = opened(fields=[PRIORITY])
+    assert ids(store.list(fields={"priority": 7})) == set()
+    assert ids(store.list(fields={"priority": [1, 2, 3]})) == {"a", "b", "c"}
+
+
+@NOT_WRITING
+def test_every_read_of_a_handle_that_may_not_write(opened: Open, middleware: Any) -> None:
+    """Some entries have the values of both fields, some of one, some of none, and some those of before a change."""
+    store = opened(fields=[PRIORITY, DUE])
+    fill(store)
+    without = opened(fields=())
+    metadata = {"priority": 2, "due": "2026-03-04"}
+    without.update("a", metadata=metadata)
+    without.add("a page of the report", id="e", metadata=metadata, path="/sales/q1", categories=["late"])
+    opened(fields=[PRIORITY]).add("the report again", id="f", metadata=metadata)
+    reader = opened(fields=[PRIORITY, DUE]).wrap(middleware)
+    second = {"priority": 2}
+    both = {**second, "due": (MONDAY + 2 * DAY, None)}
+    assert ids(reader.list(fields=second)) == {"a", "b", "e", "f"}
+    assert ids(reader.list(fields=both)) == {"a", "e", "f"}
+    assert ids(reader.list(fields={"priority": 1})) == set(), "what it was before"
+    assert ids(reader.search("report", fields=second)) == {"a", "b", "e", "f"}
+    assert [ids(found) for found in reader.search_many(["report", "page"], paths=[None, "/sales"], fields=both)] == [
+        {"a", "e", "f"},
+        {"e"},
+    ]
+    assert ids(reader.scan(page_size=2, fields=both)) == {"a", "e", "f"}
+    first = reader.page(limit=2, fields=both)
+    rest = reader.page(limit=2, fields=both, cursor=first.cursor)
+    assert (len(first.entries), ids([*first.entries, *rest.entries])) == (2, {"a", "e", "f"})
+    assert reader.count(fields=both) == 3
+    assert (reader.count(fields={**both, "priority": []}), reader.count(ids=["e"], fields=both)) == (0, 1)
+
+
+@pytest.mark.parametrize("middleware", [passes_over_completion])
+def test_a_delete_misses_none_and_takes_no_other(opened: Open, middleware: Any) -> None:
+    fill(opened(fields=()))
+    assert opened(fields=[PRIORITY]).wrap(middleware).delete(fields={"priority": [1, 3]}) == 2
+    assert ids(opened().list()) == {"b", "d"}
+
+
+def test_a_user_writes_nothing_into_the_shared_memory(opened: Open) -> None:
+    """Each user's own function counts for this user, until one who may write there has filtered."""
+    shared = {"user_id": None, "scope": Scope.shared()}
+    opened(fields=(), **shared).add("the shared report", id="s", metadata={"priority": 1})
+    opened(fields=()).add("his report", id="h", metadata={"priority": 1})
+    john = opened(fields=[ALWAYS_SEVEN], include_shared=True)
+    assert ids(john.list(fields={"priority": 7})) == {"h", "s"}
+    assert ids(john.scoped(run_id="r").search("report", fields={"priority": 7})) == {"h", "s"}
+    jane = opened(fields=[PRIORITY], include_shared=True, user_id="jane")
+    assert ids(jane.list(fields={"priority": 1})) == {"s"}
+    assert ids(jane.list(fields={"priority": 7})) == set()
+    operator = opened(fields=[PRIORITY], **shared)
+    assert operator.count(fields={"priority": 1}) == 1
+    if operator.capabilities.stores_fields:
+        assert ids(john.list(fields={"priority": 7})) == {"h"}, "what is stored holds"
+
+
+def test_what_is_written_is_seen_by_middleware(opened: Open) -> None:
+    fill(opened(fields=()))
+    traces: list[Trace] = []
+    store = opened(fields=[PRIORITY]).wrap(tracing(traces.append))
+    assert store.count() == 4
+    assert store.count(fields={"priority": [1, 2]}) == 2
+    asked = ["CompleteFields", "Count"] if store.capabilities.stores_fields else ["Count"]
+    assert [trace.operation for trace in traces] == ["Count", *asked]
+    assert operations.CompleteFields.writes
+
+
+def test_too_many_entries_for_a_handle_that_may_not_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(field_completion, "MOST_COMPUTED", 3)
+    with open_store(path=tmp_path, user_id="john") as without:
+        fill(without)
+    with open_store(path=tmp_path, user_id="john", filter_fields=[PRIORITY]) as store:
+        reader = store.wrap(read_only)
+        with pytest.raises(StorePermissionError, match=r"more than 3 entries.*'priority'.*once.*may write"):
+            reader.count(fields={"priority": 1})
+        assert store.count(fields={"priority": 1}) == 1
+        assert reader.count(fields={"priority": 1}) == 1
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,12 @@ def is_shown_of(shown: str, whole: str) -> bool:
     return all(part in plain for part in parts)
 
 
+def test_one_text_does_not_take_the_budget_from_the_others() -> None:
+    report = " ".join(f"Point {number}: the vault was checked, and its code was not changed." for number in range(200))
+    shown = fitted([Candidate(report, 1.0), Candidate(long_text(), 0.2)], "vault code", BUDGET)
+    assert FACT in (shown[1] or "")
+
+
 def test_short_texts_are_shown_whole_best_first_as_far_as_they_fit() -> None:
     candidates = [Candidate(f"John likes tea number {number}", 1 - number / 100, 10) for number in range(100)]
     shown = fitted(candidates, "tea", 500)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Final
 
 import pytest
 
+from benchmarks.recall.sets import changing_facts
 from benchmarks.recall.sets.changing_facts import Case, both_true, changing
 from crewai_persistent_memory import open_store
 from crewai_persistent_memory.entry import MemoryEntry
@@ -16,6 +18,7 @@ from crewai_persistent_memory.recall.found import Found
 from crewai_persistent_memory.recall.what_holds import newest_first
 from crewai_persistent_memory.store.base import MemoryStore
 
+SETS: Final = Path(changing_facts.__file__).parent
 FIRST_DAY: Final = datetime(2026, 3, 1)
 
 
@@ -74,6 +77,29 @@ def test_what_is_not_in_conflict_keeps_its_order(question: str, older: str, newe
     hits = found(older, newer)
 
     assert newest_first(hits, question) == hits
+
+
+@pytest.mark.parametrize(
+    ("question", "older", "newer"),
+    [
+        ("What is the price of the small pizza?", "The small pizza costs 8 euros.", "The large pizza costs 12 euros."),
+        ("What is the code of the garage?", "The code of the garage is 1188.", "The code of the gate is 7722 now."),
+        ("How tall is Erik?", "Erik is 190 cm tall.", "Erik weighs 88 kg now."),
+        ("What did Ali open?", "Ali opened ticket 301.", "Ali opened ticket 317."),
+        ("What is Karl allergic to?", "Karl is allergic to cats.", "Karl is allergic to penicillin."),
+    ],
+)
+def test_what_is_said_of_another_thing_keeps_its_place(question: str, older: str, newer: str) -> None:
+    assert contents(newest_first(found(older, newer), question)) == [older, newer]
+
+
+@pytest.mark.parametrize(("kind", "first", "least"), [("changing", 2, 0.95), ("both_true", 1, 0.97)])
+def test_pairs_in_words_of_their_own(kind: str, first: int, least: float) -> None:
+    """Each pair was written on its own; a third of them after the rules."""
+    pairs = json.loads((SETS / "pairs.json").read_text(encoding="utf-8"))[kind]
+    right = sum(contents(newest_first(found(*pair[1:]), pair[0]))[0] == pair[first] for pair in pairs)
+
+    assert right >= least * len(pairs)
 
 
 @pytest.mark.parametrize("half", ["choosing", "held_out"])

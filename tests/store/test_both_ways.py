@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from crewai_persistent_memory import MemoryEntry, MemoryStore, PathInfo, Scope, StoreError, operations
+from crewai_persistent_memory import FilterField, MemoryEntry, MemoryStore, PathInfo, Scope, StoreError, operations
 from crewai_persistent_memory.io.steps import Call, Steps
 from crewai_persistent_memory.store.backend import Backend, Capabilities
 
@@ -27,6 +27,7 @@ ANSWERS: dict[str, Any] = {
     "Delete": 3,
     "Touch": None,
     "EmbedMissing": 2,
+    "CompleteFields": True,
     "AddMessages": operations.AddedMessages((SEEN,)),
     "Search": [[SEEN]],
     "Nearest": [SEEN],
@@ -61,7 +62,7 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "get": lambda call: call("a"),
     "list": lambda call: call(limit=3, categories=["drinks"]),
     "page": lambda call: call(limit=3),
-    "count": lambda call: call(kind="memory"),
+    "count": lambda call: call(kind="memory", fields={"length": 14}),
     "categories": lambda call: call("/a"),
     "children": lambda call: call("/a"),
     "info": lambda call: call("/a"),
@@ -110,7 +111,8 @@ def backend() -> Recording:
 
 @pytest.fixture
 def store(backend: Recording) -> MemoryStore:
-    return MemoryStore.over(backend, user_id="john")
+    fields = [FilterField("length", "integer", lambda entry: len(entry.content))]
+    return MemoryStore.over(backend, user_id="john", filter_fields=fields)
 
 
 def with_twins() -> set[str]:

@@ -39,6 +39,9 @@ LIBRARIES = [
     "rich.console",
 ]
 """What every CrewAI imports and what starts no thread: a forked process would not have it."""
+STARTS_THREADS = "fastembed"
+"""Qdrant's client imports it where it is installed, and it starts threads of ONNX Runtime, without which a forked
+process hangs at its end. A program that uses it imports it itself."""
 MOST = 512 * 1024
 NUMBER = struct.Struct("i")
 
@@ -121,8 +124,10 @@ def run(arguments: list[str], environment: dict[str, str], folder: str, base_pat
 if __name__ == "__main__":
     mine = {str(Path(__file__).resolve().parent), *os.environ.get("PYTHONPATH", "").split(os.pathsep)}
     base = [path for path in sys.path if path not in mine]
+    sys.modules[STARTS_THREADS] = None  # type: ignore[assignment]
     for name in LIBRARIES:
         importlib.import_module(name)
+    del sys.modules[STARTS_THREADS]
     gc.collect()
     gc.freeze()
     asked = serve(socket.socket(fileno=int(sys.argv[1])))

@@ -8,11 +8,11 @@ meaning), its beginning is shown.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from heapq import heapify, heappop, heappush
-from typing import Final
+from typing import Final, NamedTuple
 
 from ..text.passages import LONGEST, Passage, passages_of
 from .words import QueryWords
@@ -25,13 +25,19 @@ OWN: Final = 0.2
 BESIDE: Final = 0.6
 """The worth of a passage beside a chosen one, as a part of the worth of that one."""
 
+MOST_OF_ONE: Final = 0.5
+"""The part of the budget after which other entries go before more passages of one."""
+
+AFTER_MOST: Final = 0.1
+"""The worth of these passages, as a part of what it would be."""
+
 LEAST_CUT: Final = 80
 """Characters. A passage is not cut to fewer."""
 
 MOST_NEW: Final = 0.1
 """The part of a passage, in characters, that may be new in one that is left out because another text has said it."""
 
-_SENTENCE: Final = re.compile(r"(?<=[.!?])\s+|\n+")
+_ENDS: Final = ("! ", "? ", "\n")
 _DIGITS: Final = str.maketrans("123456789", "000000000")
 
 _BLOCK: Final = 700
@@ -42,10 +48,11 @@ _MOST_SPLIT: Final = 30_000
 """Characters that are split into passages: 1 ms for 30,000."""
 
 _LEAST_AROUND: Final = 400
+_SPLIT_WHOLE: Final = 1_500
+"""Characters. Of a longer text, what is around the best blocks is split."""
 
 
-@dataclass(frozen=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A text that may be shown.
 
     Attributes:
@@ -78,9 +85,14 @@ def fitted(candidates: Sequence[Candidate], query: str, budget: int, *, by_passa
     heapify(queue)
     said = _Said(words)
     left = budget
+    waiting: set[tuple[int, int]] = set()
     while queue and left > 0:
         worth, at, number = heappop(queue)
         shown = texts[at]
+        if shown.length > MOST_OF_ONE * budget and (at, number) not in waiting:
+            waiting.add((at, number))
+            heappush(queue, (worth * AFTER_MOST, at, number))
+            continue
         price = shown.price_with(number)
         if price is None:
             continue
@@ -89,11 +101,12 @@ def fitted(candidates: Sequence[Candidate], query: str, budget: int, *, by_passa
                 shown.cut(number, left - shown.candidate.around)
                 break
             continue
-        if len(shown.passages) > 1 and said.before(at, shown.passage(number)):
+        telling = shown.telling[number]
+        if len(shown.passages) > 1 and said.before(at, shown.passage(number), telling=telling):
             continue
         left -= price
         shown.choose(number)
-        said.note(at, shown.passage(number))
+        said.note(at, shown.passage(number), telling=telling)
         for beside in (number - 1, number + 1):
             if 0 <= beside < len(shown.passages) and not shown.is_chosen(beside):
                 heappush(queue, (worth * BESIDE, at, beside))
@@ -118,6 +131,8 @@ class _Shown:
 
     candidate: Candidate
     passages: Sequence[Passage] = ()
+    telling: list[bool] = field(default_factory=list)
+    """Of each passage, whether it has a word of the query."""
     chosen: list[int] = field(default_factory=list)
     length: int = 0
     text: str | None = None
@@ -186,13 +201,18 @@ def _of_passages(texts: Sequence[_Shown], words: QueryWords, budget: int) -> lis
         blocks.scan(at, shown.candidate.text)
     for at, places in blocks.best([each.candidate.worth for each in texts]).items():
         if not texts[at].passages:
+            text = texts[at].candidate.text
             around = min(budget, max(_LEAST_AROUND, _MOST_SPLIT // (2 * blocks.taken)))
-            texts[at].passages = list(_split(texts[at].candidate.text, places, around))
+            texts[at].passages = (
+                _kept_passages(text) if len(text) <= _SPLIT_WHOLE else list(_split(text, places, around))
+            )
     queue: list[tuple[float, int, int]] = []
     for at, shown in enumerate(texts):
         whole, worth = shown.candidate.text, shown.candidate.worth
         for number, (start, end) in enumerate(shown.passages):
-            match = blocks.match(words.found_in(whole[start:end]))
+            found = words.found_in(whole[start:end])
+            shown.telling.append(bool(found))
+            match = blocks.match(found)
             if match or number == 0:
                 queue.append((-worth * (OWN + (1 - OWN) * match), at, number))
     return queue
@@ -208,25 +228,35 @@ class _Said:
         self._words = words
         self._by: dict[str, int] = {}
 
-    def before(self, number: int, passage: str) -> bool:
-        """Whether another text has shown nearly all of this passage, and everything in it that is asked about."""
+    def before(self, number: int, passage: str, *, telling: bool) -> bool:
+        """Whether another text has shown nearly all of this passage, and everything in it that is asked about.
+
+        Args:
+            number: of the text.
+            passage: of it.
+            telling: the passage has a word of the query.
+        """
         if not self._by:
             return False
         new = 0
-        for sentence, key in self._keys(passage):
+        for length, key, is_asked in self._keys(passage, telling):
             if self._by.get(key, number) == number:
-                new += len(sentence)
-                if key is sentence or new > MOST_NEW * len(passage):
+                new += length
+                if is_asked or new > MOST_NEW * len(passage):
                     return False
         return True
 
-    def note(self, number: int, passage: str) -> None:
-        for _, key in self._keys(passage):
+    def note(self, number: int, passage: str, *, telling: bool) -> None:
+        for _, key, _ in self._keys(passage, telling):
             self._by.setdefault(key, number)
 
-    def _keys(self, passage: str) -> Iterator[tuple[str, str]]:
-        for sentence in _SENTENCE.split(passage):
-            yield sentence, sentence if self._words.found_in(sentence) else sentence.translate(_DIGITS)
+    def _keys(self, passage: str, telling: bool) -> Iterator[tuple[int, str, bool]]:
+        for mark in _ENDS:  # not a regular expression, which takes ten times as long
+            passage = passage.replace(mark, ". ")
+        for sentence in passage.split(". "):
+            if sentence:
+                is_asked = telling and bool(self._words.found_in(sentence))
+                yield len(sentence), sentence if is_asked else sentence.translate(_DIGITS), is_asked
 
 
 class _Blocks:
@@ -286,6 +316,10 @@ def _split(text: str, places: list[int], around: int) -> Iterator[Passage]:
         start, end = _at_a_boundary(text, start), _at_a_boundary(text, end)
         for passage in passages_of(text[start:end]):
             yield Passage(start + passage.start, start + passage.end)
+
+
+_kept_passages = lru_cache(maxsize=1_024)(passages_of)
+"""Of a text that is split whole: crews are given the same memories again and again."""
 
 
 def _at_a_boundary(text: str, at: int) -> int:

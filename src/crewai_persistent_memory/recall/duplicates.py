@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from heapq import nsmallest
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from typing import Final
 
 from .found import Found
@@ -69,10 +68,10 @@ def each_once(found: Sequence[Found], query: str = "") -> list[Found]:
     reports: dict[str, list[_Group]] = {}
     for each in found:
         text = each.entry.content
-        key = text if len(text) > REPORT else " ".join(_words(text)) or text
+        key = text if len(text) > REPORT else _key(text)
         group = groups.get(key)
         if group is None and len(text) > REPORT:
-            report = _Report(text)
+            report = _kept_report(text) if len(text) <= _MOST_KEPT else _Report(text)
             alike = (one for mark in report.marks for one in reports.get(mark, ()))
             group = next((one for one in alike if one.report is not None and one.report.says(report, asked)), None)
             if group is None:
@@ -85,7 +84,7 @@ def each_once(found: Sequence[Found], query: str = "") -> list[Found]:
     return [each.members[0] if len(each.members) == 1 else each.together() for each in groups_in_order]
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class _Group:
     """Entries that say the same, best first."""
 
@@ -95,8 +94,7 @@ class _Group:
     def together(self) -> Found:
         best = self.members[0]
         newest = max(self.members, key=lambda each: each.entry.created_at)
-        return replace(
-            best,
+        return best._replace(
             entry=newest.entry,
             times=sum(each.times for each in self.members),
             since=min(each.since or each.entry.created_at for each in self.members),
@@ -117,7 +115,7 @@ class _Report:
     @cached_property
     def marks(self) -> list[str]:
         """A few sentences. Texts that say the same have at least one of them in common."""
-        return nsmallest(_MARKS, self.shapes, key=hash)
+        return sorted(self.shapes, key=hash)[:_MARKS]
 
     def says(self, other: _Report, asked: frozenset[str]) -> bool:
         """Whether the two say the same."""
@@ -138,6 +136,17 @@ class _Report:
     def _words_beside(self, other: _Report) -> set[str]:
         """The words of the sentences that the other has not."""
         return set(_words(" ".join(self.sentences - other.sentences)))
+
+
+_MOST_KEPT: Final = 4_000
+_kept_report = lru_cache(maxsize=1_024)(_Report)
+"""Of a text that is not very long: crews are given the same memories again and again."""
+
+
+@lru_cache(maxsize=8_192)
+def _key(text: str) -> str:
+    """The words of a short text."""
+    return " ".join(_words(text)) or text
 
 
 def _sentences(text: str) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Final
 
 from .found import Found
 
-_RESULT: Final = "\nResult:"
+RESULT: Final = "\nResult:"
 """Between the request and the answer, in the record of a finished task."""
 
 LONGEST_ANSWER: Final = 600
@@ -30,7 +30,7 @@ def last_what_is_empty(found: Sequence[Found]) -> list[Found]:
     if not any(empty):
         return list(found)
     kept = [each for each, is_empty in zip(found, empty, strict=True) if not is_empty]
-    return kept + [each for each, is_empty in zip(found, empty, strict=True) if is_empty]
+    return kept + [each._replace(is_empty=True) for each, is_empty in zip(found, empty, strict=True) if is_empty]
 
 
 def says_nothing(content: str) -> bool:
@@ -43,11 +43,11 @@ def says_nothing(content: str) -> bool:
         Whether the request only asks, and the answer only says that there is none. A request that states a fact and
         asks too states something, and so does an answer that has information.
     """
-    request, mark, answer = content.partition(_RESULT)
+    request, mark, answer = content.partition(RESULT)
     if not mark:
         text = content.strip()
-        return not text or _is_no_answer(text, "") or (text.endswith(_ASKS) and _only_asks(text))
-    return _is_no_answer(answer, request) and _only_asks(request)
+        return not text or _is_no_answer(text, "") or (text.endswith(_ASKS) and only_asks(text))
+    return _is_no_answer(answer, request) and only_asks(request)
 
 
 _SHORT: Final = 1_000
@@ -82,14 +82,14 @@ def _is_no_answer(answer: str, request: str) -> bool:
     return not (new & capitalised) and len(new) <= _MOST_NEW_WORDS
 
 
-def _only_asks(request: str) -> bool:
+def only_asks(request: str) -> bool:
     request = request.strip().replace("’", "'")
     if len(request) > LONGEST_REQUEST:
         return False
-    return all(_asks(sentence) for sentence in _sentences(request))
+    return all(asks(sentence) for sentence in sentences_of(request))
 
 
-def _asks(sentence: str) -> bool:
+def asks(sentence: str) -> bool:
     """Whether a sentence is a question or an instruction, and states nothing beside it."""
     # "Question: ...", "The guest asks: ...", "1. ...".
     text = _LABEL.sub("", sentence.strip(" \t\"'“”„«»*-–•>#")).strip(" \"'“”„«»*")
@@ -99,7 +99,7 @@ def _asks(sentence: str) -> bool:
     if _STATES.search(lowered):
         return False
     is_question = lowered.endswith(_ASKS)
-    if is_question and (_OPENS_QUESTION.match(lowered) or "¿" in lowered):
+    if is_question and (_OPENS_QUESTION.match(lowered) or "¿" in lowered or _UNSPACED_QUESTION.fullmatch(lowered)):
         return True
     if _INSTRUCTS.match(lowered) or _ABOUT_THE_AGENT.match(lowered) or _GREETS.fullmatch(lowered.strip(" .!,")):
         return True
@@ -110,7 +110,7 @@ def _asks(sentence: str) -> bool:
     )
 
 
-def _sentences(text: str) -> list[str]:
+def sentences_of(text: str) -> list[str]:
     return [part for part in _SENTENCE.split(text) if part.strip(" \t.\"'“”*-")]
 
 
@@ -252,11 +252,14 @@ _OPENS_QUESTION: Final = re.compile(
     r"(?:who|whom|whose|what|what's|who's|where's|when's|how's|which|where|when|why|how|is|are|am|was|were|do"
     r"|does|did|"
     r"can|could|would|will|shall|should|has|have|had|may|might|isn't|aren't|don't|doesn't|didn't|any|anything|"
-    r"wer|wen|wem|wessen|was|welche[rsmn]?|wo|wohin|woher|wann|warum|wieso|weshalb|wie|womit|wofür|worüber|ist|sind|"
+    r"wer|wen|wem|wessen|was|welche[rsmn]?|wo|wo(?:hin|her|mit|für|gegen|zu|von|bei|nach|durch|r(?:an|auf|in|über|um))|wann|warum|wieso|weshalb|wie|ist|sind|"
     r"war|waren|hat|haben|habe|kann|kannst|können|könnte|könntest|soll|sollte|wird|weißt|weiss|wissen|gibt|mag|darf|"
     r"qui|que|quoi|quel(?:le)?s?|où|quand|pourquoi|comment|combien|est-ce|qu'|est-il|est-elle|peux-tu|pouvez-vous|"
     r"quién(?:es)?|qué|cuál(?:es)?|dónde|adónde|cuándo|cuánt[oa]s?|cómo|por qué)\b"
 )
+
+_UNSPACED_QUESTION: Final = re.compile(r"[\u3005-\u30ff\u3400-\u9fff][^，、；：。,;:]*[?？]")
+"""One clause in Chinese or Japanese, where nothing opens a question."""
 
 _INSTRUCTS: Final = re.compile(
     r"\W*(?:please |kindly |then |now |first |finally |always |also |bitte )*"

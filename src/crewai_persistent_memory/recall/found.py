@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from ..entry import MemoryEntry
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """An entry that a search found, with what the stages of a recall add to it.
 
     A stage takes a list, best first, and returns a list, best first. It may leave out entries and change their order.
@@ -22,6 +21,7 @@ class Found:
         since: when the oldest of them was created (naive UTC); ``None`` if there is no other.
         repeats: it is a long text, and another entry says nearly the same and stands for it. A prompt has only those of
             its passages that say something else.
+        is_empty: it states nothing. A prompt has it only where room is left.
     """
 
     entry: MemoryEntry
@@ -29,3 +29,4 @@ class Found:
     times: int = 1
     since: datetime | None = None
     repeats: bool = False
+    is_empty: bool = False

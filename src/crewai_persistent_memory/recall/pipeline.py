@@ -7,21 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 from ..entry import MemoryEntry
 from ..text.passages import is_one_passage
-from .budget import Candidate, fitted
+from .budget import AFTER_MOST, OWN, Candidate, fitted
 from .duplicates import each_once
 from .empty import last_what_is_empty
 from .found import Found
+from .quotes import behind_their_sources
 from .what_holds import newest_first
 
-FETCHED: Final = 40
-"""Entries that a recall asks the store for, at least: for the stages to choose from."""
+FETCHED: Final = 48
+"""Entries that a recall asks the store for, at least: for the stages to choose from. A fact is among them behind 20
+unanswered questions and 20 reports that have its words; each entry costs about 40 µs."""
 
 _LEAST_WORTH: Final = 1e-6
+_EMPTY: Final = OWN / 4
+"""The worth of an entry that states nothing: less than that of a passage without any word of the query."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class Parts:
     """Which stages are on.
 
     Attributes:
-        each_once: entries that say the same take one place.
+        each_once: entries that say the same take one place, and an answer that quotes others gives its place to them.
         empty_last: what states nothing goes behind.
         newest_first: of what says the same of the same subject with another value, the newest comes first.
         passages: of a long text its best passages are shown; without it, a text is shown whole or not at all.
@@ -51,8 +55,7 @@ parts: Final[ContextVar[Parts]] = ContextVar("crewai_persistent_memory_recall_pa
 """The stages of the current context. Only measurements change it."""
 
 
-@dataclass(frozen=True)
-class Given:
+class Given(NamedTuple):
     """What is given of one entry.
 
     Attributes:
@@ -86,7 +89,7 @@ def ordered(entries: Sequence[MemoryEntry], query: str) -> list[Found]:
     on = parts.get()
     found = [Found(entry, entry.score or 0.0) for entry in entries]
     if on.each_once:
-        found = _with_repeats(each_once(found, query), found)
+        found = behind_their_sources(_with_repeats(each_once(found, query), found))
     if on.empty_last:
         found = last_what_is_empty(found)
     return newest_first(found, query) if on.newest_first else found
@@ -98,7 +101,7 @@ def _with_repeats(once: list[Found], found: Sequence[Found]) -> list[Found]:
         return once
     kept = {each.entry.content for each in once}
     repeats = [
-        replace(each, repeats=True)
+        each._replace(repeats=True)
         for each in found
         if not is_one_passage(each.entry.content) and each.entry.content not in kept
     ]
@@ -116,17 +119,22 @@ def given(found: Sequence[Found], query: str, bounds: Bounds) -> list[Given]:
     worths = sorted([each.score for each in found], reverse=True)
     around = [0] * len(found) if bounds.around is None else bounds.around([each.entry for each in found])
     candidates = [
-        Candidate(each.entry.content, max(worth, _LEAST_WORTH), len(date) + beside)
+        Candidate(each.entry.content, max(worth * _part(each), _LEAST_WORTH), len(date) + beside)
         for each, date, worth, beside in zip(found, dates, worths, around, strict=True)
     ]
     texts = fitted(candidates, query, bounds.budget, by_passage=parts.get().passages)
     return [Given(each, date + text) for each, date, text in zip(found, dates, texts, strict=True) if text is not None]
 
 
+def _part(found: Found) -> float:
+    """The part of its place's worth that an entry has."""
+    return _EMPTY if found.is_empty else AFTER_MOST if found.repeats else 1.0
+
+
 def date_of(found: Found) -> str:
     """When an entry was created, how often it was said, and since when; as the beginning of the text that is shown."""
-    created = f"{found.entry.created_at:%Y-%m-%d}"
+    created = found.entry.created_at.isoformat()[:10]
     if found.times < 2:
         return f"[{created}] "
-    since = "" if found.since is None else f" since {found.since:%Y-%m-%d}"
+    since = "" if found.since is None else f" since {found.since.isoformat()[:10]}"
     return f"[{created}, {found.times} times{since}] "

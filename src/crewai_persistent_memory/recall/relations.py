@@ -11,17 +11,18 @@ _RELATIONS: Final = {
     "home": """live lives lived living reside resides resided residing resident move moves moved moving relocate
         relocates relocated relocating settle settled home house address apartment flat based base residence emigrated
         wohnt wohne wohnen wohnte lebt lebe leben lebte zieht ziehe zog gezogen umgezogen umzug adresse anschrift
-        wohnort wohnung zuhause""",
+        wohnort wohnung zuhause habite habiter vit déménagé réside adresse vive vivir reside mudó domicilio""",
     "work": """work works worked working job employ employed employer employs company hired hires joined joins join
         joining career profession occupation position works started working arbeitet arbeite arbeiten arbeitete
-        arbeitgeber firma stelle beruf angestellt""",
+        arbeitgeber firma stelle beruf angestellt gekündigt travaille travailler emploi poste entreprise trabaja
+        trabajar empleo empresa""",
     "chief": """manager manages managed boss report reports reporting supervisor supervises leads lead leader led head
-        heads chef chefin vorgesetzte vorgesetzter leitet leiterin leiter berichtet""",
+        heads heading headed chef chefin vorgesetzte vorgesetzter leitet leiterin leiter berichtet""",
     "owner": """owner owns owned own responsible responsibility charge handle handles handling handled maintain
-        maintains maintainer maintained assigned assignee takes taking took over contact runs looks verantwortlich
+        maintains maintainer maintained assigned assignee took contact look looks looking verantwortlich
         zuständig übernimmt übernommen besitzer besitzerin ansprechpartner ansprechpartnerin betreut gehört""",
     "price": """price prices priced cost costs costing fee fees rate charge charges pay pays paying amount eur usd euro
-        euros dollar dollars preis preise kostet kosten gebühr""",
+        euros dollar dollars preis preise kostet kosten gebühr prix coûte tarif cuesta precio""",
     "date": """deadline due date when schedule scheduled rescheduled postponed delayed brought moved shifted
         pushed appointment start starts starting begin begins launch launches release
         released releases planned termin frist fällig verschoben verlegt vorgezogen abgabe beginnt findet statt
@@ -31,12 +32,14 @@ _RELATIONS: Final = {
     "mail": "email mail mails mailbox inbox address e-mail mailadresse",
     "liking": """favourite favorite prefer prefers preferred preference likes like liked best love loves loved
  wants want fond enjoys enjoy rather bevorzugt mag mögen lieber liebsten liebste lieblings""",
-    "food": """vegetarian vegan eats eat eating diet meat pescatarian omnivore food drinks drink drinking coffee tea
-        isst essen trinkt trinken vegetarier vegetarierin veganer veganerin fleisch ernährt""",
+    "food": """vegetarian vegan eats eat eating diet meat pescatarian omnivore food isst essen vegetarier
+        vegetarierin veganer veganerin fleisch ernährt""",
+    "drink": "drinks drink drinking coffee tea trinkt trinken boit bebe",
     "state": """status state phase stage progress open closed done finished complete completed blocked approved
         rejected cancelled canceled active paused resolved broken fixed stand zustand offen geschlossen erledigt fertig
         abgeschlossen genehmigt abgelehnt abgesagt""",
-    "car": "drive drives drove driving car vehicle fährt fahren auto wagen commute commutes rides cycles",
+    "car": "drive drives drove driving car vehicle fährt fahren auto wagen conduit voiture conduce coche",
+    "commute": "commute commutes commuting bike bicycle bus train tram subway walks rides cycles fahrrad bahn zug",
     "family": """married single engaged divorced partner wife husband girlfriend boyfriend dating spouse separated
         verheiratet ledig verlobt geschieden getrennt partnerin""",
     "tool": """use uses used using tool version stack database runs hosted host hosting editor framework
@@ -46,7 +49,7 @@ _RELATIONS: Final = {
         venue room office desk floor seat sits liegt steht befindet aufbewahrt zimmer büro raum platz
         sitzt""",
     "secret": "password passcode code pin wifi passwort kennwort code",
-    "size": "team size headcount members employees people many count number seats anzahl mitarbeiter größe",
+    "size": "size headcount members employees people many count number seats anzahl mitarbeiter größe",
     "study": "study studies studied studying major majors university school degree studiert studium hochschule uni",
     "goal": "goal plan plans planning wants intends aim aims training target ziel plant will möchte",
 }
@@ -56,10 +59,13 @@ _CHANGES: Final = """
     changing moved moves move relocated replaced replaces replace newly renamed became become becomes since recently
     lately meanwhile updated update raised lowered increased decreased reduced dropped rose grew upgraded downgraded
     migrated transferred transfers promoted postponed rescheduled brought pushed shifted delayed extended cut corrected
-    correction actually stopped stops quit gave given started starts begun takes took taken over handed swapped
-    traded sold bought left returned finally later henceforth onwards effective latest revised revision
+    correction actually stopped stops quit gave given started starts begun handed swapped
+    traded sold bought left leaving returned finally later henceforth onwards effective latest revised revision
     turned converted went got rewritten rebuilt redesigned reassigned rebranded elected appointed adopted hired
     cancelled canceled shipped slipped anew formerly previously former ex used latter
+    again new neu neue neuen neuer instead rewrote overtook dyed improved picked closed finished
+    désormais maintenant nouveau nouvelle déménagé changé vendu quitté passé dejó ahora nuevo nueva cambió cambiado
+    mudó subido
     jetzt nun inzwischen mittlerweile mehr statt stattdessen seit neuerdings gewechselt
     wechselt wechselte geändert ändert umgezogen gezogen verschoben verlegt ersetzt ab aktuell künftig zukünftig
     umgestiegen steigt geworden wurde wurden gestiegen gesunken erhöht gesenkt übernimmt übernommen verkauft aufgehört
@@ -68,7 +74,7 @@ _CHANGES: Final = """
 CHANGES: Final = frozenset(_CHANGES.split())
 """Words of a statement that takes the place of an earlier one."""
 
-_ADDS: Final = "also too additionally besides moreover well both auch außerdem zusätzlich ebenfalls weitere"
+_ADDS: Final = "also too additionally besides moreover both auch außerdem zusätzlich ebenfalls weitere"
 ADDS: Final = frozenset(_ADDS.split())
 """Words of a statement that stands beside an earlier one."""
 
@@ -80,7 +86,8 @@ _MANY: Final = """
     like likes love loves enjoy enjoys visited visits visit speaks speak plays play knows know read reads watched
     watches met meets bought has have owns mag liebt spricht spielt kennt besucht hat las gelesen went travelled
     traveled
-    attended said told asked saw ate cooked
+    allergic good allergisch allergique alérgico alérgica take takes attended said told asked saw ate cooked
+    fait joue parle aime connaît visité habla juega gusta conoce
 """
 MANY: Final = frozenset(_MANY.split())
 """Verbs that hold of many things at once: who likes tea may like coffee."""
@@ -108,17 +115,25 @@ SELF: Final = frozenset(_SELF.split())
 _STOP: Final = """
     a an the and or but of in on at to for from with by about into onto as is are was were be been being am do does did
     has have had having it its it's he she they them his her their him we us our you your this that these those there
-    here what which who whom whose where when why how much many can could will would shall should may might must not no
-    yes so if then than too very just please tell me i my mine i'm any some all one still yet only up out off own it
+    here what which who whom whose where when why how much many can could over will would shall should may might must
+    not no yes so if then than too very just please tell me i my mine i'm any some all still yet only up out off own it
     s t re ve ll d m let know also get got
     der die das den dem des ein eine einen einem einer und oder aber von im in am an auf zu zum zur für mit bei aus nach
     über um als ist sind war waren sein seine seiner seinen ihr ihre ihrem ihren er sie es wir ihr man was wer wen
     wem wo
     wohin woher wann warum wie viel welche welcher welches welchen nicht kein keine hat haben hatte wird werden dass ob
     ich mein meine du dein deine bitte noch nur so denn mal gerade
+    le la les l un une des du de d et est sont était il elle je tu nous vous que qui quel quelle quels quelles où quand
+    combien comment a à au aux en dans sur pour par avec son sa ses mon ma mes ce cette se y
+    el los las lo una unos y o es son está están era al del con su sus mi mis tu tus qué quién quien cuál cuánto dónde
+    cuándo cómo ha han hay sé
 """
 STOP: Final = frozenset(_STOP.split())
 """Words that tell nothing about the subject or the relation."""
+
+
+NEW: Final = frozenset(["new", "neu", "neue", "neuen", "neuer", "nouveau", "nouvelle", "nuevo", "nueva"])
+"""Words of :data:`CHANGES` that stand before a thing."""
 
 
 def _by_word() -> dict[str, frozenset[str]]:

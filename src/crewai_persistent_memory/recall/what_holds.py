@@ -7,20 +7,20 @@ There is no model in it. Two statements are taken as two values of one thing if
 
 - both are about the subject of the question: a name in it, or the one whose memory it is;
 - both are about its relation: they have its words, or words of the same relation (:mod:`.relations`); or the newer one
-  says that something has changed, or names the older value;
+  says that something has changed, or names the older value; or the two differ in a name or a number only;
+- the newer one does not name another thing where the older one has the thing that is asked about: "the large pizza";
 - and neither says that it stands beside the other ("also").
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Sequence
-from datetime import timedelta
-from functools import cached_property, lru_cache
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime, timedelta
 from typing import Final
 
 from .found import Found
-from .relations import ADDS, BEST, CHANGES, MANY, OTHERS, RELATIONS, SELF, STOP, UNITS
+from .relations import BEST, MANY, RELATIONS, STOP, UNITS
+from .statements import Statement, have, have_one, marks_of, statement, stem
 
 MOST_COMPARED: Final = 40
 """The best entries that are compared with each other."""
@@ -44,15 +44,9 @@ LONGEST: Final = 400
 _MOST_SENTENCES: Final = 3
 _MOST_TEXT: Final = 20_000
 _SAME_TIME: Final = timedelta(seconds=1)
+_MOST: Final = max(MOST_MORE, MOST_MORE_OF_A_CHANGE)
 
-_WORD: Final = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*")
-_SENTENCE: Final = re.compile(r"(?<=[.!?])\s+|\n+")
-_ENDINGS: Final = ((("ies", "s"), 3), (("ing", "en", "er", "ed"), 3), (("e", "y", "t", "n"), 4), (("e",), 3))
-_CHANGES: Final = re.compile(
-    r"\b(?:these days|no longer|not any ?more|as of|from (?:now|today|tomorrow|next)|ha[sd] been|up to|down to"
-    r"|anstelle von|ab sofort)\b",
-    re.IGNORECASE,
-)
+_ENDS: Final = ("! ", "? ", "\n")
 
 
 def newest_first(found: Sequence[Found], query: str) -> list[Found]:
@@ -65,7 +59,7 @@ def newest_first(found: Sequence[Found], query: str) -> list[Found]:
     compared = found[:MOST_COMPARED]
     asked = _Question(query)
     texts = [each.entry.content for each in compared]
-    statements = [_statement(text if len(text) <= LONGEST else asked.told_in(text)) for text in texts]
+    statements = [statement(text if len(text) <= LONGEST else asked.told_in(text)) for text in texts]
     times = [each.entry.created_at for each in compared]
     order: list[int] = []
     placed: set[int] = set()
@@ -74,10 +68,8 @@ def newest_first(found: Sequence[Found], query: str) -> list[Found]:
             continue
         newer = [
             later
-            for later in range(at + 1, len(compared))
-            if later not in placed
-            and times[later] - times[at] >= _SAME_TIME
-            and asked.replaces(statements[at], statements[later])
+            for later in _comparable(at, statements, times, asked)
+            if later not in placed and asked.replaces(statements[at], statements[later])
         ]
         if len(newer) > MOST_BEFORE:
             newer = [later for later in newer if asked.is_short(statements[at], statements[later])]
@@ -87,137 +79,161 @@ def newest_first(found: Sequence[Found], query: str) -> list[Found]:
     return [compared[at] for at in order] + list(found[MOST_COMPARED:])
 
 
-class _Statement:
-    """The words of an entry that matter for a question."""
+def _comparable(at: int, statements: Sequence[Statement], times: Sequence[datetime], asked: _Question) -> Iterator[int]:
+    """The newer statements behind one that have something of the question in common with it, and not too much beside.
 
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.words = [_plain(word) for word in _WORD.findall(text)]
-        self.set = frozenset(self.words)
-        self.names = _names(text)
-
-    @cached_property
-    def stems(self) -> frozenset[str]:
-        """The words that tell something, without their endings."""
-        return frozenset(_stem(word) for word in self.set if word not in STOP)
-
-    @cached_property
-    def telling(self) -> frozenset[str]:
-        """Its stems, without the words of relations and changes."""
-        return frozenset(
-            _stem(word) for word in self.set if word not in STOP and word not in RELATIONS and word not in CHANGES
-        )
-
-    @cached_property
-    def relations(self) -> frozenset[str]:
-        return _relations(self.set)
-
-    @cached_property
-    def is_about_itself(self) -> bool:
-        return not self.set.isdisjoint(SELF)
-
-    @cached_property
-    def changes(self) -> bool:
-        return not self.set.isdisjoint(CHANGES) or bool(_CHANGES.search(self.text))
-
-    def values(self, subject: Collection[str]) -> tuple[bool, bool]:
-        """Whether it has a name that is not its subject, and whether it has a number."""
-        return (
-            any(not name[0].isdigit() and _stem(name) not in subject for name in self.names),
-            any(character.isdigit() for word in self.set for character in word),
-        )
-
-    @cached_property
-    def others(self) -> frozenset[str]:
-        """The persons in it that are named by another one: "brother" in "Anna's brother"."""
-        return self.set & OTHERS
-
-
-_statement = lru_cache(maxsize=2_048)(_Statement)
-"""Of a short text: crews are given the same memories again and again."""
+    All others fail in :meth:`_Question.replaces`, too, which takes ten times as long.
+    """
+    one, soonest = statements[at], times[at] + _SAME_TIME
+    told, said, subject = one.told_marks & ~asked.marks, one.marks | asked.marks, one.marks & asked.subject_marks
+    for later in range(at + 1, len(statements)):
+        if times[later] < soonest:
+            continue
+        other = statements[later]
+        if not subject & other.marks and not (one.is_about_itself and other.is_about_itself):
+            continue
+        if (told & ~other.marks).bit_count() > _MOST or (other.told_marks & ~said).bit_count() > _MOST:
+            continue
+        yield later
 
 
 class _Question:
     def __init__(self, query: str) -> None:
-        self._whole = _statement(query)
+        self._whole = statement(query)
         words = self._whole.words
         self._names = {name for name in self._whole.names if name != (words[0] if words else "")}
         self._stems = self._whole.stems
         self._relations = self._whole.relations
-        self._name_stems = {_stem(name) for name in self._names}
+        self._name_stems = {stem(name) for name in self._names}
+        self.marks = self._whole.marks
+        self.subject_marks = self.marks | marks_of(self._name_stems)
+        self._topic = {stem(word) for word in self._whole.set if word not in STOP and word not in RELATIONS}
 
     def told_in(self, text: str) -> str:
         """The sentences of a long text that have most words of the question, in their order."""
         text = text[:_MOST_TEXT]
-        sentences = [part for part in _SENTENCE.split(text) if part]
+        for mark in _ENDS:  # not a regular expression, which takes ten times as long
+            text = text.replace(mark, ". ")
+        sentences, lowered = text.split(". "), text.lower()
+        # A stem is the beginning of its word.
+        stems = [each for each in self._stems if each in lowered]
+        parts = lowered.split(". ") if stems else []
         scored = []
-        for at, sentence in enumerate(sentences):
-            stems = {_stem(_plain(word)) for word in _WORD.findall(sentence)}
-            if common := len(stems & self._stems):
+        for at in {at for each in stems for at, part in enumerate(parts) if each in part}:
+            sentences[at] = sentences[at][:LONGEST]
+            if common := len(statement(sentences[at]).stems & self._stems):
                 scored.append((-common, at))
-        return " ".join(sentences[at][:LONGEST] for at in sorted(at for _, at in sorted(scored)[:_MOST_SENTENCES]))
+        return ". ".join(sentences[at] for at in sorted(at for _, at in sorted(scored)[:_MOST_SENTENCES]))
 
-    def replaces(self, older: _Statement, newer: _Statement) -> bool:
+    def replaces(self, older: Statement, newer: Statement) -> bool:
         """Whether the newer statement takes the place of the older one."""
-        if older.stems == newer.stems or not newer.set.isdisjoint(ADDS):
+        if newer.adds or older.stems == newer.stems:
             return False
         subject = self._subject(older, newer)
         if subject is None or self._is_of_another(older, newer, subject):
             return False
         most = MOST_MORE_OF_A_CHANGE if newer.changes else MOST_MORE
-        if self._most_more(older, newer) > most:
+        if self._most_more(older, newer) > most or self._is_of_another_thing(older, newer, subject):
             return False
         told = self._stems - subject
         # Several words of the question in both tell more than the subject: "the budget of the team".
         alike = len(self._stems & older.stems & newer.stems) > 1
-        of_words = alike or bool(told & older.stems), alike or bool(told & newer.stems)
+        of_words = alike or have_one(older.stems, told), alike or have_one(newer.stems, told)
         relations = older.relations & newer.relations
-        shared = {word for word in older.set & newer.set if word not in STOP and _stem(word) not in subject}
-        is_single = newer.changes or shared.isdisjoint(MANY) or not newer.set.isdisjoint(BEST)
+        shared = {word for word in older.set & newer.set if word not in STOP and stem(word) not in subject}
+        likings = {word for word in older.set & newer.set if "liking" in RELATIONS.get(word, ())}
+        is_single = newer.changes or not (older.is_of_many(shared | likings) and newer.set.isdisjoint(BEST))
         has_value = self._has_such_a_value(older, newer, subject)
         if all(of_words) or (has_value and (self._relations & relations or (any(of_words) and relations))):
             return is_single and not self._is_left_out(older, newer)
         is_asked = of_words[0] or not self._relations.isdisjoint(older.relations)
-        passing = {_stem(word) for word in shared if word in MANY or word in UNITS}
+        passing = {stem(word) for word in shared if word in MANY or word in UNITS}
         named = (older.stems & newer.stems) - subject - self._stems - passing
         if (named and (newer.changes or is_asked)) and has_value:
             return True
-        if newer.changes and relations:
+        if newer.changes and (relations or (newer.changes_to and has_value and self._says_no_more(newer, subject))):
             return True
         if newer.changes and is_asked and has_value:
             is_other = newer.relations and newer.relations.isdisjoint(self._relations | older.relations)
             return not is_other
+        if not is_single:
+            return False
         is_open = self._stems == subject
-        return bool(is_open and is_single and (relations or shared))
+        return bool(is_open and (relations or shared)) or self._is_of_one_form(older, newer, subject)
 
-    def is_short(self, older: _Statement, newer: _Statement) -> bool:
+    def _is_of_one_form(self, older: Statement, newer: Statement, subject: Collection[str]) -> bool:
+        """Whether the older statement has only a value beside what the newer one, too, says of the subject."""
+        known = {*subject, *self._stems}
+        had, has = older.values(known), newer.values(known)
+        of_values = {stem(name) for name in older.names} | {each for each in older.stems if each[0].isdigit()}
+        is_value = any(old and new for old, new in zip(had, has, strict=True))
+        return is_value and older.stems - of_values <= (newer.stems | self._stems if newer.changes else newer.stems)
+
+    def _says_no_more(self, newer: Statement, subject: Collection[str]) -> bool:
+        """Whether a statement of a change ("was moved to") says of the subject only to what."""
+        verb, value = 1, 1
+        return len(newer.telling - self._stems - set(subject)) <= verb + value and newer.relations <= newer.of_changes
+
+    def is_short(self, older: Statement, newer: Statement) -> bool:
         """Whether two statements have little beside what they have in common and their values."""
         return self._most_more(older, newer) <= MOST_MORE_OF_MANY
 
-    def _most_more(self, older: _Statement, newer: _Statement) -> int:
+    def _most_more(self, older: Statement, newer: Statement) -> int:
         pairs = ((older, newer), (newer, older))
         return max(len(one.telling - other.stems - self._stems) for one, other in pairs)
 
-    def _is_left_out(self, older: _Statement, newer: _Statement) -> bool:
+    def _is_left_out(self, older: Statement, newer: Statement) -> bool:
         """Whether the newer statement lacks the relation that is asked about, and says nothing of a change."""
         asked = self._relations & older.relations
+        asked = asked - {"liking"} or asked
         return bool(asked) and not newer.changes and asked.isdisjoint(newer.relations)
 
-    def _is_of_another(self, older: _Statement, newer: _Statement, subject: Collection[str]) -> bool:
+    def _is_of_another(self, older: Statement, newer: Statement, subject: Collection[str]) -> bool:
         """Whether one of the two is about somebody whom the subject has: "Anna's brother"."""
         return any(
             word not in self._whole.set
-            and _stem(word) not in subject
+            and stem(word) not in subject
             and self._relations.isdisjoint(RELATIONS.get(word, ()))
             for word in older.others ^ newer.others
         )
 
-    def _has_such_a_value(self, older: _Statement, newer: _Statement, subject: Collection[str]) -> bool:
+    def _is_of_another_thing(self, older: Statement, newer: Statement, subject: Collection[str]) -> bool:
+        """Whether the newer statement lacks what is asked about: "the large pizza", asked about "the small pizza".
+
+        A newer statement that says that something has changed, or what was before, need not name the thing again. But
+        it must not name another thing in the same place.
+        """
+        missing = [
+            word
+            for word in older.words
+            if stem(word) in self._topic and stem(word) not in subject and not have(newer.stems, stem(word))
+        ]
+        if not missing:
+            return False
+        if any(newer.has_in_place_of(word, older, self._names) for word in missing):
+            return True
+        if self._names_the_value(older, newer, subject):
+            return False
+        relations = newer.relations & (self._relations | older.relations)
+        told = self._topic & newer.stems - set(subject)
+        if newer.changes:
+            is_other_number = older.units and newer.units and older.units.isdisjoint(newer.units)
+            return bool(is_other_number) or not (relations or told or any(older.values({*subject, *self._stems})))
+        return not (told or relations - {"liking"})
+
+    def _names_the_value(self, older: Statement, newer: Statement, subject: Collection[str]) -> bool:
+        """Whether the newer statement names what the older one says."""
+        known = self._stems | set(subject)
+        names = {each for name in older.names if (each := stem(name)) not in known}
+        value = names or older.telling - known
+        return bool(value) and value <= newer.stems
+
+    def _has_such_a_value(self, older: Statement, newer: Statement, subject: Collection[str]) -> bool:
         """Whether the newer statement has a name where the older one has one, and a number where that has one."""
         known = {*subject, *self._stems}
         return all(it for had, it in zip(older.values(known), newer.values(known), strict=True) if had)
 
-    def _subject(self, older: _Statement, newer: _Statement) -> set[str] | None:
+    def _subject(self, older: Statement, newer: Statement) -> set[str] | None:
         """The stems of the subject that the question and both statements have; ``None`` if there is none."""
         common = self._name_stems & older.stems & newer.stems
         if common:
@@ -228,29 +244,3 @@ class _Question:
         if self._names and any(name in older.stems or name in newer.stems for name in self._name_stems):
             return None
         return set(self._stems & older.stems & newer.stems) or None
-
-
-def _relations(words: frozenset[str]) -> frozenset[str]:
-    return frozenset(name for word in words if word in RELATIONS for name in RELATIONS[word])
-
-
-def _names(text: str) -> list[str]:
-    return [_plain(word) for word in _WORD.findall(text) if word[0].isupper() or word[0].isdigit()]
-
-
-def _plain(word: str) -> str:
-    word = word.lower()
-    return word[:-2] if word.endswith(("'s", "’s")) else word
-
-
-@lru_cache(maxsize=8_192)
-def _stem(word: str) -> str:
-    """A word without its endings, cheaply; two forms of one word mostly have the same."""
-    for endings, least in _ENDINGS:
-        for ending in endings:
-            if word.endswith(ending) and len(word) - len(ending) >= least:
-                word = word[: -len(ending)]
-                break
-    if len(word) > 3 and word[-1] == word[-2]:
-        word = word[:-1]
-    return word[:9]

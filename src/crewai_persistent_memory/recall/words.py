@@ -27,7 +27,8 @@ _OTHER: Final = UNSPACED + SPACED
 _BESIDE: Final = re.compile(f"(?<=[a-z0-9])(?=[{_OTHER}])|(?<=[{_OTHER}])(?=[a-z0-9])")
 """Between a Latin word and a character of a script that writes none apart from it."""
 _ACCENTS: Final = re.compile("[\u0300-\u036f]+")
-_PUNCTUATION: Final = {code: " " for code in range(128) if not chr(code).isalnum()}
+_ASCII: Final = bytes(ord(chr(code).lower() if code < 128 and chr(code).isalnum() else " ") for code in range(256))
+"""Letters in lower case, digits, and blanks for all else."""
 
 _COMMON: Final = """
     a about after all also am an and any are as at be because been before being but by can could did do does doing done
@@ -101,6 +102,6 @@ def _has_digit(word: str) -> bool:
 def _plain(text: str) -> str:
     """A text in lower case, without accents, with one or more blanks between words."""
     if text.isascii():
-        return text.lower().translate(_PUNCTUATION)
+        return text.encode().translate(_ASCII).decode()
     plain = _ACCENTS.sub("", unicodedata.normalize("NFKD", text)).lower()
     return _BETWEEN.sub(" ", _BESIDE.sub(" ", plain))

@@ -23,7 +23,7 @@ from ..ranking import RankingWeights
 from ..scope import Scope, ScopeBinding
 from ..scope_context import NO_SCOPE, ScopeFields, given_scope
 from .backend import Backend, Capabilities
-from .middleware import Middleware, wrapped
+from .middleware import Middleware, fields_first, wrapped
 from .operations import AddedMessages, Message, Page, ScanPage
 from .scoped_operations import ScopedOperations
 
@@ -55,8 +55,11 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
         self.middleware = tuple(middleware)
         self.opened_with = opened_with
         """The options it was opened with, to open it again elsewhere; ``None`` for a store of somebody else's."""
+        around = self.middleware
+        if filter_fields and backend.capabilities.stores_fields:
+            around = (fields_first, *around)
         self.steps = ScopedOperations(
-            wrapped(backend.execute, self.middleware),
+            wrapped(backend.execute, around),
             backend.capabilities,
             binding,
             include_shared=include_shared,

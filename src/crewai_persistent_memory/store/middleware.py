@@ -14,14 +14,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from ..errors import StorePermissionError
 from ..io.steps import Steps
 from ..scope import Scope
 from .backend import Execute
-from .operations import Operation, Page, ScanPage, Touch
+from .operations import CompleteFields, Operation, Page, ScanPage, Touch, fields_asked
 
 logger = logging.getLogger("crewai_persistent_memory")
 
@@ -47,12 +47,13 @@ def _around(middleware: Middleware, execute: Execute) -> Execute:
 
 
 def read_only(operation: Operation[Any], execute: Execute, /) -> Steps[Any]:
-    """Middleware that refuses every write and skips updates of access times.
+    """Middleware that refuses every write. It skips what reads write: access times, and values of filter fields, which
+    are computed for each filter while they are not stored.
 
     Raises:
         StorePermissionError: the operation writes.
     """
-    if isinstance(operation, Touch):
+    if isinstance(operation, (Touch, CompleteFields)):
         return None
     if operation.writes:
         raise StorePermissionError(
@@ -60,6 +61,25 @@ def read_only(operation: Operation[Any], execute: Execute, /) -> Steps[Any]:
             "read_only middleware"
         )
     return (yield from execute(operation))
+
+
+def fields_first(operation: Operation[Any], execute: Execute, /) -> Steps[Any]:
+    """Middleware that has the values of filter fields stored before an operation filters by them.
+
+    Around a backend with the capability ``stores_fields`` it is the outermost one, so that every other one sees this
+    write as an operation of its own, and may refuse it.
+    """
+    names = tuple(condition.field.name for condition in fields_asked(operation))
+    return _fields_first(operation, execute, names) if names else execute(operation)
+
+
+def _fields_first(operation: Any, execute: Execute, names: tuple[str, ...]) -> Steps[Any]:
+    completion = CompleteFields(operation.scope, names, getattr(operation, "include_shared", False))
+    try:
+        complete = yield from execute(completion)
+    except StorePermissionError:
+        complete = False  # the API key, or a middleware: the operation itself may be allowed
+    return (yield from execute(replace(operation, fields_complete=True) if complete else operation))
 
 
 @dataclass(frozen=True)

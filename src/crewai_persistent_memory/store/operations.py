@@ -7,15 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, Literal, TypedDict, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypedDict, TypeVar, cast
 
 from ..embedding import Embedder
 from ..entry import EntryChanges, EntryFields, MemoryEntry, PathInfo
 from ..entry_filter import EntryFilter
+from ..filter_fields import FieldCondition
 from ..ranking import RankingWeights
 from ..scope import Scope, ScopeBinding
 
 T = TypeVar("T")
+
+
+def fields_asked(operation: Operation[Any]) -> tuple[FieldCondition, ...]:
+    """What an operation asks of an application's filter fields."""
+    for filter in getattr(operation, "filters", None) or (getattr(operation, "filter", None),):
+        if filter is not None and filter.fields:
+            # The filters of one operation ask for the same fields: they differ in their paths.
+            return cast("tuple[FieldCondition, ...]", filter.fields)
+    return ()
 
 
 @dataclass(frozen=True)
@@ -105,10 +115,15 @@ class Update(ScopedOperation[MemoryEntry | None]):
 
 @dataclass(frozen=True)
 class Delete(ScopedOperation[int]):
-    """Delete the visible entries that match; the answer is how many there were."""
+    """Delete the visible entries that match; the answer is how many there were.
+
+    Attributes:
+        fields_complete: see :class:`ReadOperation`.
+    """
 
     writes = True
     filter: EntryFilter
+    fields_complete: bool = field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -146,6 +161,24 @@ class EmbedMissing(ScopedOperation[int]):
     """Embed the scope's entries that have no vector; the answer is how many have got one."""
 
     writes = True
+
+
+@dataclass(frozen=True)
+class CompleteFields(ScopedOperation[bool]):
+    """Store the values that entries lack of an application's filter fields, before an operation that filters by them.
+
+    For backends with the capability ``stores_fields``. Only entries that the scope may change are completed. The answer
+    is whether no entry that the operation sees lacks a value any more. Whoever does not execute this operation, or
+    refuses it, changes no result: values that are not stored are computed for the operation.
+
+    Attributes:
+        names: of the fields.
+        include_shared: of the operation.
+    """
+
+    writes = True
+    names: tuple[str, ...]
+    include_shared: bool = False
 
 
 class Message(TypedDict):
@@ -199,9 +232,12 @@ class ReadOperation(ScopedOperation[T]):
 
     Attributes:
         include_shared: a user's read finds the project's shared entries too.
+        fields_complete: every entry that it sees has the values of the filter fields in its filter, see
+            :class:`CompleteFields`.
     """
 
     include_shared: bool
+    fields_complete: bool = field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True)

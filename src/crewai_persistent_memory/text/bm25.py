@@ -223,11 +223,11 @@ def _parts(text: str) -> Iterator[Piece]:
     for start, end in passages_of(text):
         repeated = within_run(text, start) if start else 0
         yield Piece(text[start - repeated : end], repeated)
-        if start and not repeated and text[start - 1].isalnum() and text[start].isalnum():
+        # A word in several passages is taken once.
+        if start > whole and not repeated and text[start - 1].isalnum() and text[start].isalnum():
             first = start
             while first and text[first - 1].isalnum():
                 first -= 1
-            if first >= whole:  # a word in several passages is taken once
-                after = _FIRST_WORD.match(text, start)
-                whole = after.end() if after else start
-                yield from pieces_of(text[first:whole])
+            after = _FIRST_WORD.match(text, start)
+            whole = after.end() if after else start
+            yield from pieces_of(text[first:whole])

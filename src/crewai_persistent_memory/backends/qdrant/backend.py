@@ -7,15 +7,15 @@ from functools import partial
 from typing import Any, Final
 
 from ...embedding import Embedder
-from ...entry_filter import EntryFilter
 from ...io.steps import Steps
 from ...store import operations as op
 from ...store.backend import Backend, Capabilities
+from ...store.operations import fields_asked
 from . import reads, writes
 from .backlog import Backlog
 from .collection import Collection, Connection
 from .engine_requests import Compact, Describe, Facet, Health, Match
-from .field_completion import complete_fields
+from .field_completion import complete_fields, with_computed_values
 
 
 class QdrantBackend(Backend):
@@ -29,6 +29,7 @@ class QdrantBackend(Backend):
         filters_first=True,
         counts_scopes=True,
         compacts=True,
+        stores_fields=True,
         repeatable=True,
     )
 
@@ -39,12 +40,11 @@ class QdrantBackend(Backend):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.connection!r})"
 
-    def execute(self, operation: op.Operation[Any], /) -> Steps[Any]:
+    def execute(self, operation: Any, /) -> Steps[Any]:
         route = self.connection.route(*operation.project)
         collection = Collection(partial(self.connection.ask, route=route), self._backlog)
-        for filter in getattr(operation, "filters", None) or (getattr(operation, "filter", None),):
-            if filter is not None and filter.fields:
-                return _with_complete_fields(operation, collection, filter)
+        if fields_asked(operation) and not operation.fields_complete:
+            return _by_partly_stored_fields(operation, collection)
         return _ANSWERS[type(operation)](operation, collection)
 
     def close(self) -> None:
@@ -54,11 +54,8 @@ class QdrantBackend(Backend):
         await self.connection.aclose()
 
 
-def _with_complete_fields(operation: Any, collection: Collection, filter: EntryFilter) -> Steps[Any]:
-    # The filters of one operation ask for the same fields: they differ in their paths.
-    names = [condition.field.name for condition in filter.fields]
-    include_shared = getattr(operation, "include_shared", False)
-    yield from complete_fields(collection, operation.scope, names, include_shared=include_shared)
+def _by_partly_stored_fields(operation: Any, collection: Collection) -> Steps[Any]:
+    operation = yield from with_computed_values(operation, collection)
     return (yield from _ANSWERS[type(operation)](operation, collection))
 
 
@@ -89,6 +86,7 @@ _ANSWERS: Final[Mapping[type, Callable[[Any, Collection], Steps[Any]]]] = {
     op.Delete: writes.delete,
     op.Touch: writes.touch,
     op.EmbedMissing: writes.embed_missing,
+    op.CompleteFields: complete_fields,
     op.Search: reads.search,
     op.Nearest: reads.nearest,
     op.Get: reads.get,

@@ -11,7 +11,7 @@ from typing import Any, Final
 from ...embedding import KeywordEncoder, check_vector
 from ...entry import DEFAULT_IMPORTANCE, MEMORY, MemoryEntry
 from ...filter_fields import FilterField
-from ...scope import Scope
+from ...scope import SCOPE_FIELDS, Scope
 from ...validation import (
     check_id,
     check_importance,
@@ -153,6 +153,13 @@ _KEYS_OF: Final[Mapping[str, str]] = {
 
 _IN_RECORD: Final = ("path", "metadata", "source", "private")
 
+ENTRY_KEYS: Final = (
+    *SCOPE_FIELDS,
+    *("content", "created_at", "last_accessed", "categories", "importance", "kind", "record"),
+    *_IN_RECORD,
+)
+"""The payload keys that an entry is read from. A search asks for no others: half of a payload is for filters."""
+
 
 def to_changes(
     whole: Mapping[str, Any], changed: MemoryEntry, fields: Iterable[str], filter_fields: Iterable[FilterField] = ()
@@ -187,21 +194,22 @@ def to_entry(hit: Hit, owner: Scope, *, score: float | None = None, found_by: tu
     if not payload.keys().isdisjoint(_IN_RECORD):
         record.update({name: _from_json(payload[name])[0] for name in _IN_RECORD if name in payload})
     entry: MemoryEntry = object.__new__(MemoryEntry)  # as MemoryEntry.trusted, without a call for each of many results
-    entry.__dict__.update(
-        id=record["id"],
-        content=payload["content"],
-        scope=owner,
-        path=record["path"],
-        categories=tuple(payload.get("categories", ())),
-        metadata=record.get("metadata", {}),
-        importance=payload.get("importance", DEFAULT_IMPORTANCE),
-        created_at=_from_iso(payload["created_at"].removesuffix("Z")),
-        last_accessed=_from_iso((payload.get("last_accessed") or record["last_accessed"]).removesuffix("Z")),
-        source=record.get("source"),
-        private=record.get("private", False),
-        kind=payload.get("kind", MEMORY),
-        embedding=hit.dense,
-        score=score,
-        found_by=found_by,
-    )
+    fields = {
+        "id": record["id"],
+        "content": payload["content"],
+        "scope": owner,
+        "path": record["path"],
+        "categories": tuple(payload["categories"]) if "categories" in payload else (),
+        "metadata": record.get("metadata", {}),
+        "importance": payload.get("importance", DEFAULT_IMPORTANCE),
+        "created_at": _from_iso(payload["created_at"].removesuffix("Z")),
+        "last_accessed": _from_iso((payload.get("last_accessed") or record["last_accessed"]).removesuffix("Z")),
+        "source": record.get("source"),
+        "private": record.get("private", False),
+        "kind": payload.get("kind", MEMORY),
+        "embedding": hit.dense,
+        "score": score,
+        "found_by": found_by,
+    }
+    entry.__dict__.update(fields)
     return entry

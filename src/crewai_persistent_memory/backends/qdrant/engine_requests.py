@@ -53,6 +53,20 @@ class Lacks(NamedTuple):
     value: str
 
 
+class FieldHolds(NamedTuple):
+    """The point has the value of a filter field, and it meets a condition; or the point is one of some others.
+
+    Attributes:
+        named: the point names the field among those whose values it has.
+        condition: on the value.
+        others: the points that meet the condition by a value that is not stored.
+    """
+
+    named: Match
+    condition: Match | Between
+    others: HasId
+
+
 class InScopes(NamedTuple):
     """The point belongs to one of some scopes.
 
@@ -69,7 +83,7 @@ class NoDense(NamedTuple):
     """The point has no dense vector."""
 
 
-Condition = Match | Between | Lacks | HasId | InScopes | NoDense
+Condition = Match | Between | Lacks | HasId | FieldHolds | InScopes | NoDense
 Where = tuple[Condition, ...]
 
 # -- values --------------------------------------------------------------------------------------------------------
@@ -86,7 +100,8 @@ class PointData(NamedTuple):
 
 
 class Hit(NamedTuple):
-    """A point that was read. ``str(id)`` is the point's id; the embedded engine gives UUID objects."""
+    """A point that was read. ``str(id)`` is the point's id; the embedded engine gives UUID objects, and in the answer
+    of a search ``None``: each costs 1 µs."""
 
     id: object
     payload: Mapping[str, Any]

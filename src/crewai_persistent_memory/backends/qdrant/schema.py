@@ -61,6 +61,7 @@ import json
 import logging
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from functools import lru_cache
@@ -72,7 +73,7 @@ from ...errors import InvalidEntryError
 from ...filter_fields import FieldCondition, FieldKind, FilterField
 from ...scope import SCOPE_FIELDS, Scope, owners_visible_to, visible
 from ...validation import canonical_json
-from .engine_requests import Between, Condition, HasId, Hit, InScopes, Match, NoteAccess, SetPayload, Where
+from .engine_requests import Between, Condition, FieldHolds, HasId, Hit, InScopes, Match, NoteAccess, SetPayload, Where
 
 DENSE: Final = "dense"
 KEYWORDS: Final = "keywords"
@@ -164,11 +165,26 @@ def field_indexes(fields: Iterable[FilterField]) -> dict[str, Index]:
     return {FILTER_FIELDS_KEY: Index(IndexKind.KEYWORD), **indexes} if indexes else {}
 
 
+@dataclass(frozen=True)
+class PartlyStored(FieldCondition):
+    """A condition on a field whose values are not stored with all entries.
+
+    Attributes:
+        others: the points without a stored value that meet the condition.
+    """
+
+    others: tuple[str, ...] = ()
+
+
 def _where_field(condition: FieldCondition) -> Condition:
-    key = field_key(condition.field.name)
+    name = condition.field.name
+    key = field_key(name)
+    holds: Match | Between = Match(key, condition.values)
     if condition.field.kind == "time":
-        return Between(key, condition.start, condition.end)
-    return Match(key, condition.values)
+        holds = Between(key, condition.start, condition.end)
+    if isinstance(condition, PartlyStored):
+        return FieldHolds(Match(FILTER_FIELDS_KEY, (name,)), holds, HasId(condition.others))
+    return holds
 
 
 # -- times ------------------------------------------------------------------------------------------------------------

@@ -11,11 +11,13 @@ import qdrant_edge as edge
 
 from ....ranking import SECONDS_PER_DAY, Decay, Exponential, Expression, Larger, Product, Ranking, Sum, Variable, rarest
 from ....scope import SCOPE_FIELDS
+from ..codec import ENTRY_KEYS
 from ..engine_requests import (
     Condition,
     Count,
     Everything,
     Facet,
+    FieldHolds,
     HasId,
     Hit,
     InScopes,
@@ -77,6 +79,9 @@ def _condition(condition: Condition) -> Any:
         return edge.Filter(must_not=[_match(Match(condition.key, (condition.value,)))])
     if isinstance(condition, HasId):
         return edge.HasIdCondition(set(condition.ids))
+    if isinstance(condition, FieldHolds):
+        stored = edge.Filter(must=[_condition(condition.named), _condition(condition.condition)])
+        return edge.Filter(should=[stored, _condition(condition.others)])
     bounds = edge.RangeDateTime(
         gte=None if condition.start is None else format_time(condition.start),
         lt=None if condition.end is None else format_time(condition.end),
@@ -154,14 +159,15 @@ class EdgeReader:
                     limit=request.limit,
                     filter=edge_filter(request.where),
                     params=params,
-                    with_payload=not self.one_by_one,
+                    with_payload=False if self.one_by_one else list(ENTRY_KEYS),
                     score_threshold=request.min_score,
                 )
             )
         else:
             answer = self.shard.query(self._ranked(request, lists, request.ranking))
-        hits = [Hit(point.id, point.payload or {}, score=point.score) for point in answer]
-        return self._with_payloads(hits) if self.one_by_one else hits
+        if self.one_by_one:
+            return self._with_payloads([Hit(point.id, {}, score=point.score) for point in answer])
+        return [Hit(None, point.payload or {}, score=point.score) for point in answer]
 
     def _with_payloads(self, hits: list[Hit]) -> list[Hit]:
         whole = []
@@ -206,7 +212,7 @@ class EdgeReader:
             prefetches=candidates,
             query=_formula(ranking, rarest(self._size(request.corpus)), request.lists),
             limit=request.limit,
-            with_payload=not self.one_by_one,
+            with_payload=False if self.one_by_one else list(ENTRY_KEYS),
             score_threshold=request.min_score,
         )
 

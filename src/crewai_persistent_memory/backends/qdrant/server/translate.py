@@ -12,7 +12,8 @@ from qdrant_client import models
 from ....embedding import SparseVector
 from ....ranking import SECONDS_PER_DAY, Decay, Exponential, Expression, Larger, Product, Ranking, Sum, Variable, rarest
 from ....validation import MOST_FOUND
-from ..engine_requests import Between, HasId, Hit, InScopes, Lacks, Match, NoDense, PointData, Search, Where
+from ..codec import ENTRY_KEYS
+from ..engine_requests import Between, FieldHolds, HasId, Hit, InScopes, Lacks, Match, NoDense, PointData, Search, Where
 from ..ranking import defaults_of, depth_for, variables_of
 from ..schema import DENSE, KEYWORDS, PASSAGES, format_time
 
@@ -49,7 +50,7 @@ def query_for(request: Search, most: int | None = None, *, size: int, tenant_idf
             "query_filter": where,
             "search_params": params,
             "limit": request.limit,
-            "with_payload": True,
+            "with_payload": list(ENTRY_KEYS),
             "score_threshold": request.min_score,
         }
     depth = min(depth_for(request.limit), most) if most < MOST_FOUND else depth_for(request.limit)
@@ -68,7 +69,7 @@ def query_for(request: Search, most: int | None = None, *, size: int, tenant_idf
         "prefetch": prefetch,
         "query": _formula(request.ranking, rarest(size), request.lists),
         "limit": request.limit,
-        "with_payload": True,
+        "with_payload": list(ENTRY_KEYS),
         "score_threshold": request.min_score,
     }
 
@@ -142,7 +143,7 @@ def server_filter(where: Where) -> models.Filter:
     return models.Filter(must=must)
 
 
-def _condition(condition: Between | HasId | Lacks | Match | NoDense) -> Any:
+def _condition(condition: Between | FieldHolds | HasId | Lacks | Match | NoDense) -> Any:
     if isinstance(condition, NoDense):
         return models.Filter(must_not=[models.HasVectorCondition(has_vector=DENSE)])
     if isinstance(condition, Match):
@@ -151,6 +152,9 @@ def _condition(condition: Between | HasId | Lacks | Match | NoDense) -> Any:
         return models.Filter(must_not=[_match(Match(condition.key, (condition.value,)))])
     if isinstance(condition, HasId):
         return models.HasIdCondition(has_id=list(condition.ids))
+    if isinstance(condition, FieldHolds):
+        stored = models.Filter(must=[_condition(condition.named), _condition(condition.condition)])
+        return models.Filter(should=[stored, _condition(condition.others)])
     bounds = models.DatetimeRange(gte=_time(condition.start), lt=_time(condition.end))
     return models.FieldCondition(key=condition.key, range=bounds)
 

@@ -1,0 +1,192 @@
+"""The words of a statement: its subject and its relation, and whether it says that something has changed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from functools import cached_property, lru_cache
+from typing import Final
+
+from .relations import ADDS, CHANGES, MANY, NEW, OTHERS, RELATIONS, SELF, STOP
+
+_MARKS: Final = 512
+_WORD: Final = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*")
+_ENDINGS: Final = ((("ies", "s"), 3), (("ing", "en", "er", "ed"), 3), (("e", "y", "t", "n"), 4), (("e",), 3))
+_DETERMINERS: Final = """
+    the a an my our your his her der die das den dem ein eine le la les un une el los las
+"""
+_ARTICLES: Final = frozenset(_DETERMINERS.split())
+_PERSONS: Final = """
+    i you he she it we they ich du er sie es wir ihr je tu il elle nous vous
+"""
+_PRONOUNS: Final = frozenset(_PERSONS.split())
+_COPULA: Final = dict.fromkeys(["is", "are", "was", "were", "be", "been"], "is")
+_CHANGES: Final = re.compile(
+    r"\b(?:these days|no longer|any ?more|as of|from (?:now|today|tonight|tomorrow|next|this|\d{4})|ha[sd] been"
+    r"|t(?:akes?|aken|ook) (?:over|up)|g[ai]ven? up|up to|down to|anstelle von|ab sofort)\b",
+    re.IGNORECASE,
+)
+_CHANGES_TO: Final = re.compile(
+    r"\b(?:was|were|been|got|wurden?) \w+(?:ed|en|wn) (?:back |over |up |down )?(?:in)?to\b"
+)
+_PREPOSITIONS: Final = dict.fromkeys(
+    ["of", "on", "in", "at", "for", "from", "with", "by", "under", "above", "behind", "near"], "of"
+)
+_ALIKE: Final = _COPULA | _PREPOSITIONS
+
+
+class Statement:
+    """The words of an entry that matter for a question."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.written = _WORD.findall(text)
+        # A letter that is a name is not an article: "tower A".
+        self.words = [_plain(word) if word != "A" or not at else "=a" for at, word in enumerate(self.written)]
+        self.set = frozenset(self.words)
+        self.names = _names(text)
+        self.adds = not self.set.isdisjoint(ADDS) or "as well" in text
+
+    @cached_property
+    def stems(self) -> frozenset[str]:
+        """The words that tell something, without their endings."""
+        return frozenset(stem(word) for word in self.set if word not in STOP)
+
+    @cached_property
+    def telling(self) -> frozenset[str]:
+        """Its stems, without the words of relations and changes."""
+        return frozenset(
+            stem(word) for word in self.set if word not in STOP and word not in RELATIONS and word not in CHANGES
+        )
+
+    @cached_property
+    def marks(self) -> int:
+        """A bit for each stem. Two stems may have the same."""
+        return marks_of(self.stems)
+
+    @cached_property
+    def told_marks(self) -> int:
+        return marks_of(self.telling)
+
+    @cached_property
+    def relations(self) -> frozenset[str]:
+        return _relations(self.set)
+
+    @cached_property
+    def is_about_itself(self) -> bool:
+        return not self.set.isdisjoint(SELF)
+
+    @cached_property
+    def changes(self) -> bool:
+        return self.changes_to or not self.set.isdisjoint(CHANGES) or bool(_CHANGES.search(self.text))
+
+    @cached_property
+    def changes_to(self) -> bool:
+        """Whether it says what became of its subject: "was moved to Oslo"."""
+        return bool(_CHANGES_TO.search(self.text))
+
+    @cached_property
+    def of_changes(self) -> frozenset[str]:
+        """The relations of its words that only tell that something has changed."""
+        return _relations(self.set & CHANGES)
+
+    def values(self, subject: Collection[str]) -> tuple[bool, bool]:
+        """Whether it has a name that is not its subject, and whether it has a number."""
+        return (
+            any(not name[0].isdigit() and stem(name) not in subject for name in self.names),
+            any(character.isdigit() for word in self.set for character in word),
+        )
+
+    def is_of_many(self, words: Collection[str]) -> bool:
+        """Whether one of these words tells what may hold of many things at once: a liking, or what somebody did."""
+        return any(
+            word in MANY or (word.endswith("ed") and len(word) > 4 and _COPULA.get(self.place_of(word)[-1]) is None)
+            for word in words
+        )
+
+    def has_in_place_of(self, word: str, other: Statement, names: Collection[str]) -> bool:
+        """Whether it has a word of its own where the other statement has this one: "the large", "the small".
+
+        What follows a name or a pronoun is a verb, and may be any other one; so may "moved" in "was moved to".
+        """
+        before = other.place_of(word)
+        if before[-1] in _PRONOUNS or before[-1] in names or (self.changes_to and before == ("is",)):
+            return False
+        own = (each for each in self.set - other.set if each not in STOP and (each not in CHANGES or each in NEW))
+        return any(self.places[each] == before for each in own)
+
+    @cached_property
+    def places(self) -> dict[str, tuple[str, ...]]:
+        return {word: self.place_of(word) for word in self.set}
+
+    def place_of(self, word: str) -> tuple[str, ...]:
+        """The word before a word; before an article, that one too."""
+        at = self.words.index(word)
+        before = [_ALIKE.get(each, each) for each in ["", "", *map(str.lower, self.written)][at : at + 2]]
+        return tuple(before) if before[1] in _ARTICLES else tuple(before[1:])
+
+    @cached_property
+    def units(self) -> frozenset[str]:
+        """The words behind its numbers."""
+        pairs = zip(self.words, self.words[1:], strict=False)
+        return frozenset(
+            stem(unit) for number, unit in pairs if number[0].isdigit() and unit.isalpha() and unit not in STOP
+        )
+
+    @cached_property
+    def others(self) -> frozenset[str]:
+        """The persons in it that are named by another one: "brother" in "Anna's brother"."""
+        return self.set & OTHERS
+
+
+statement = lru_cache(maxsize=4_096)(Statement)
+"""Of a short text: crews are given the same memories again and again."""
+
+
+def have_one(stems: Collection[str], some: Collection[str]) -> bool:
+    """Whether there is one of these stems, or the beginning of one: "insured", "insurance"."""
+    return any(each in stems for each in some) or any(
+        len(one) > 4 and each.startswith(one) for each in some for one in stems
+    )
+
+
+def have(stems: Collection[str], one: str) -> bool:
+    """Whether there is this stem, or one that begins with it: "deploy", "deployment"."""
+    return one in stems or (len(one) > 4 and any(each.startswith(one) for each in stems))
+
+
+def _relations(words: frozenset[str]) -> frozenset[str]:
+    return frozenset().union(*(RELATIONS.get(word) or _BY_STEM.get(stem(word), frozenset()) for word in words))
+
+
+def marks_of(stems: Collection[str]) -> int:
+    """Fewer bits than stems, never more: what these have beside others is at least what their bits have."""
+    marks = 0
+    for each in stems:
+        marks |= 1 << hash(each) % _MARKS
+    return marks
+
+
+def _names(text: str) -> list[str]:
+    return [_plain(word) for word in _WORD.findall(text) if word[0].isupper() or word[0].isdigit()]
+
+
+def _plain(word: str) -> str:
+    word = word.lower()
+    return word[:-2] if word.endswith(("'s", "’s")) else word
+
+
+@lru_cache(maxsize=8_192)
+def stem(word: str) -> str:
+    """A word without its endings, cheaply; two forms of one word mostly have the same."""
+    for endings, least in _ENDINGS:
+        for ending in endings:
+            if word.endswith(ending) and len(word) - len(ending) >= least:
+                word = word[: -len(ending)]
+                break
+    if len(word) > 3 and word[-1] == word[-2]:
+        word = word[:-1]
+    return word[:9]
+
+
+_BY_STEM: Final = {each: names for word, names in RELATIONS.items() if len(each := stem(word)) > 4}

@@ -1,0 +1,130 @@
+"""A record whose answer only quotes earlier entries gives its place to them; any other record keeps its own."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+import pytest
+
+from crewai_persistent_memory.entry import MemoryEntry
+from crewai_persistent_memory.recall.found import Found
+from crewai_persistent_memory.recall.quotes import behind_their_sources
+
+FIRST_DAY: Final = datetime(2026, 3, 1)
+
+
+def found(*texts: str) -> list[Found]:
+    """Hits, said one each day, the last one best."""
+    return [
+        Found(MemoryEntry(id=text, content=text, created_at=FIRST_DAY + timedelta(days=at)), at / 100)
+        for at, text in enumerate(texts)
+    ][::-1]
+
+
+def contents(hits: list[Found]) -> list[str]:
+    return [hit.entry.content for hit in hits]
+
+
+QUOTES: Final = (
+    ("I like a window seat.", "Which seat do I like?", "You like a window seat."),
+    ("John likes a window seat", "Which seat does this guest like?", "The guest likes a window seat."),
+    ("John likes a window seat", "Which seat does John like?", "A window seat."),
+    ("John likes a window seat", "Which seat does John like?", "Window."),
+    ("I am allergic to nuts.\nResult: Noted.", "What am I allergic to?", "You are allergic to nuts."),
+    ("I am allergic to nuts.", "What is John allergic to?", "John is allergic to nuts. Let me know if you need more!"),
+    (
+        "The vault opens with 4711. The key is with Anna. The house is old.",
+        "How does the vault open?",
+        "Based on your memories, the vault opens with 4711.",
+    ),
+    ("Anna is taller than Ben.", "Who is taller?", "Anna is taller than Ben."),
+    ("Anna does not eat meat.", "Does Anna eat meat?", "Anna does not eat meat."),
+    ("Ich bin gegen Nüsse allergisch.", "Wogegen bin ich allergisch?", "Sie sind allergisch gegen Nüsse."),
+    ("Je suis allergique aux noix.", "À quoi suis-je allergique ?", "Vous êtes allergique aux noix."),
+    ("我对坚果过敏。", "我对什么过敏？", "您对坚果过敏。"),
+    ("私は窓側の席が好きです。", "私はどの席が好きですか？", "窓側の席が好きです。"),
+    (
+        f"{'The day was calm. ' * 900}The till was short by 37 crowns. {'All is well. ' * 900}",
+        "By how much was the till short?",
+        "The till was short by 37 crowns.",
+    ),
+    (
+        "Anna likes tea. Anna likes jazz.",
+        "You are a concierge. Answer the question.\nQuestion: What does Anna like?",
+        "Anna likes tea. Anna likes jazz.",
+    ),
+)
+
+NEWS: Final = (
+    ("I like a window seat.", "Which seat do I like?", "You like an aisle seat."),
+    ("Anna is taller than Ben.", "Who is taller?", "Ben is taller than Anna."),
+    ("Anna does not eat meat.", "Does Anna eat meat?", "Anna eats meat."),
+    ("Anna eats meat.", "Does Anna eat meat?", "No."),
+    ("Anna eats meat.", "Does Anna eat meat?", "Yes."),
+    ("The meeting is in room 12.", "Where is the meeting?", "The meeting is in room 14."),
+    ("Anna likes tea.", "What does Anna like?", "Anna likes tea and jazz."),
+    ("Anna likes tea.", "I moved to Rome. What does Anna like?", "Anna likes tea."),
+    ("Anna likes tea.", "What do Anna and Ben like?", "Anna likes tea. Ben likes milk."),
+    ("I am allergic to nuts.", "Is John allergic to cats?", "John is allergic to cats."),
+    ("Is Anna fond of tea?", "What does Anna like?", "Anna is fond of tea."),
+    ("John likes a window seat", "Which seat does John like?", "Noted"),
+    ("我对坚果过敏。", "我对花生过敏吗？", "您对花生过敏。"),
+)
+
+
+@pytest.mark.parametrize(("source", "request_", "answer"), QUOTES)
+def test_a_quoting_answer_gives_its_place_to_its_source(source: str, request_: str, answer: str) -> None:
+    hits = found(source, "Ben likes milk.", f"{request_}\nResult: {answer}")
+
+    assert contents(behind_their_sources(hits)) == [source, "Ben likes milk."]
+
+
+@pytest.mark.parametrize(("source", "request_", "answer"), NEWS)
+def test_an_answer_that_says_something_else_keeps_its_place(source: str, request_: str, answer: str) -> None:
+    hits = found(source, "Ben plays chess.", f"{request_}\nResult: {answer}")
+
+    assert behind_their_sources(hits) == hits
+
+
+def test_an_answer_with_a_part_of_its_source_stands_behind_it() -> None:
+    source = "Anna lives in Rome with two cats, three dogs and an old parrot."
+    record = "Where does Anna live?\nResult: Anna lives in Rome."
+    hits = found(source, "Ben likes milk.", record)
+
+    assert contents(behind_their_sources(hits)) == [source, record, "Ben likes milk."]
+
+
+def test_an_answer_may_quote_several_entries_and_quotes_of_quotes_end_at_the_first() -> None:
+    hits = found(
+        "Anna likes tea.",
+        "Ben likes milk.",
+        "What do they like?\nResult: Anna likes tea. Ben likes milk.",
+        "What does Anna like?\nResult: Anna likes tea.",
+    )
+
+    assert contents(behind_their_sources(hits)) == ["Anna likes tea.", "Ben likes milk."]
+
+
+def test_a_source_that_was_said_later_is_none() -> None:
+    hits = found("What does Anna like?\nResult: Anna likes tea.", "Anna likes tea.")
+
+    assert behind_their_sources(hits) == hits
+
+
+def test_a_value_that_came_back_is_news() -> None:
+    hits = found(
+        "Acme is on the Basic plan.",
+        "Acme is on the Gold plan.",
+        "Look up Acme's plan.\nResult: Acme is on the Basic plan.",
+    )
+
+    assert behind_their_sources(hits) == hits
+
+
+def test_an_old_value_that_is_quoted_does_not_become_new() -> None:
+    hits = found(
+        "Anna lives in Rome.", "Anna moved to Paris.", "Where did Anna live before?\nResult: Anna lived in Rome."
+    )
+
+    assert contents(behind_their_sources(hits)) == ["Anna lives in Rome.", "Anna moved to Paris."]
