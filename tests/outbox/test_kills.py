@@ -11,13 +11,12 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from crewai_persistent_memory import MemoryStore, open_store
+from crewai_persistent_memory import open_store
 
 from ..support.calling import until
 from ..support.mem0_platform import DEFAULT_KEY, Mem0Platform
@@ -55,7 +54,11 @@ class Writers:
         return [line for line in lines if line.startswith(f"{name} ")] if name else lines
 
     def wait_for_first(self, name: str) -> None:
-        until(lambda: self.accepted(name), bool, 60)
+        try:
+            until(lambda: self.accepted(name), bool, 60)
+        except AssertionError:
+            self._running[name].kill()
+            pytest.fail(f"{name} has accepted nothing: {self._running.pop(name).wait()}")
 
     def kill(self, name: str) -> None:
         process = self._running.pop(name)
@@ -74,7 +77,7 @@ class Writers:
 def writers(tmp_path: Path) -> Any:
     made: list[Writers] = []
 
-    def make(pause: float = 0.01, **options: Any) -> Writers:
+    def make(pause: float = 0.01 * AT_ONCE, **options: Any) -> Writers:
         outbox = {"durability": "outbox", "outbox_path": str(tmp_path / "outbox"), "user_id": "john"}
         made.append(Writers({**outbox, **options}, tmp_path / "accepted", pause))
         return made[-1]
@@ -84,10 +87,10 @@ def writers(tmp_path: Path) -> Any:
         each.close()
 
 
-def check(writers: Writers, read: Callable[[MemoryStore], list[str]] | None = None) -> int:
+def check(writers: Writers) -> int:
     """Deliver what is left, and compare. Returns how many facts were accepted."""
     with open_store(**writers.options) as store:
-        assert store.flush(90), store.health()
+        assert store.flush(90), store.health()["outbox"]
         stored = [(entry.id, entry.content) for entry in store.scan()]
     lines = writers.accepted()
     facts = [line for line in lines if " " in line and not line.startswith("counter")]
@@ -135,7 +138,7 @@ def test_on_qdrant(writers: Any, server: QdrantServer, collection: str) -> None:
 
 
 def test_on_mem0(writers: Any, mem0_platform: Mem0Platform) -> None:
-    made = writers(0.05, **mem0_options(mem0_platform))
+    made = writers(0.05 * AT_ONCE, **mem0_options(mem0_platform))
     let_live_and_die(made, KILLS, random.Random(14))
     assert check(made) > 0
 

@@ -156,7 +156,9 @@ class FaultyStore(Backend):
     def _health(self, operation: operations.Health) -> dict[str, Any]:
         return {"engine": "faulty", "status": "ok"}
 
-    def _visible(self, reader: Scope, matches: Callable[[MemoryEntry], bool], shared: bool = False) -> list[MemoryEntry]:
+    def _visible(
+        self, reader: Scope, matches: Callable[[MemoryEntry], bool], shared: bool = False
+    ) -> list[MemoryEntry]:
         return [
             entry
             for (owner, _), entry in self.entries.items()

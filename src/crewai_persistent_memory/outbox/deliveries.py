@@ -22,7 +22,7 @@ from ..store import operations as op
 from ..store.backend import Capabilities
 from .queue import Write
 
-MOST_ENTRIES: Final = 200
+MOST_ENTRIES: Final = 250
 """Entries of one delivery, at most, where several writes are delivered together."""
 
 FRESH: Final = timedelta(seconds=5)

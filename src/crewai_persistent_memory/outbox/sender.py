@@ -36,7 +36,7 @@ from .serialised import entry_to_json, scope_to_text, unknown_fields
 
 AT_ONCE: Final = 4
 """Lanes that are delivered at the same time."""
-LOOK_AHEAD: Final = 256
+LOOK_AHEAD: Final = 1_000
 """Writes that are read from the queue at once."""
 STANDBY: Final = 0.5
 """Seconds after which a process tries again to become the sender."""
