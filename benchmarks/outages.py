@@ -8,12 +8,13 @@ killed or stopped by signals, and the fake Mem0 platform of the tests. Keywords 
 
 from __future__ import annotations
 
+import io
 import logging
 import statistics
 import tempfile
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 from time import monotonic, perf_counter, sleep
 from typing import Annotated, Any, NamedTuple
@@ -113,7 +114,8 @@ def main(seconds: Annotated[float, typer.Option(help="How long an outage lasts."
                 options: dict[str, Any] = {"user_id": "john", "durability": durability}
                 if durability == "outbox":
                     options["outbox_path"] = Path(folder, "outbox")
-                cells.append(str(situation(options, seconds)))
+                with redirect_stdout(io.StringIO()):  # CrewAI draws each save
+                    cells.append(str(situation(options, seconds)))
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
