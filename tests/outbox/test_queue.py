@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -159,6 +159,10 @@ class TestErasure:
     def test_a_delete_is_later_than_all_it_deletes(self, queue: Queue) -> None:
         """Also where the clock was set back since, or an entry has a time in the future."""
         queue.accept(put("from the future", created_at=utcnow() + timedelta(days=300)))
+        queue.accept(put("of the last moment", Scope("jane"), created_at=datetime.max))
+        queue.done(queue.next_writes(2))
+        queue.accept(operations.Delete(Scope("jane"), EVERYTHING))
+        assert queue.next_writes(1)[0].accepted_at == datetime.max
         queue.done(queue.next_writes(1))
         queue.accept(operations.Delete(JOHN, EVERYTHING))
         queue.accept(operations.Delete(MARY, EVERYTHING))

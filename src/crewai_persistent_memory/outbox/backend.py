@@ -166,6 +166,12 @@ class OutboxBackend(Backend):
             raise _error_of(answer["error"], answer["message"])
         return answer["answer"]
 
+    def _embed_missing(self, operation: op.EmbedMissing) -> Steps[int]:
+        """What waits may have no vector either, so it is delivered first."""
+        yield Work(partial(self._reading.wait_for_delivery, operation.scope))
+        embedded: int = yield from self.backend.execute(operation)
+        return embedded
+
     def _complete_fields(self, operation: op.CompleteFields) -> Steps[bool]:
         """It spares work, and changes no result: while the store is away it is left out."""
         try:
@@ -220,6 +226,7 @@ class OutboxBackend(Backend):
         op.Delete: _delete,
         op.Touch: _touch,
         op.CompleteFields: _complete_fields,
+        op.EmbedMissing: _embed_missing,
         op.CountPending: _count_pending,
         op.Flush: _flush,
         op.Health: _health,

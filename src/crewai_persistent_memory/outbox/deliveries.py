@@ -141,7 +141,7 @@ def _delete(write: Write, operation: op.Delete, now: datetime) -> op.Delete:
     """
     filter = operation.filter
     is_fresh = not write.doubt and abs(now - write.accepted_at) < FRESH
-    if is_fresh or filter.ids is not None:
+    if is_fresh or filter.ids is not None or write.accepted_at == datetime.max:
         return operation
     before = write.accepted_at if filter.created_before is None else min(filter.created_before, write.accepted_at)
     return replace(operation, filter=replace(filter, created_before=before))

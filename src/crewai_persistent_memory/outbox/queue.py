@@ -25,6 +25,8 @@ from .serialised import Writing, entry_of, from_text, kind_of, scope_of, scope_t
 MOST_WRITES: Final = 1_000_000
 """Writes that are accepted at most, whatever their size."""
 
+TICK: Final = timedelta(microseconds=1)
+
 _PARSED: Final = 10_000
 """Accepted writes whose operations are kept in memory, so that each read does not parse them again."""
 
@@ -189,7 +191,7 @@ class Queue:
         """A time after all entries of the lane that were accepted here, also where the clock was set back."""
         found = connection.execute("SELECT latest FROM clocks WHERE owner = ?", (_digest(lane),)).fetchone()
         latest = now if found is None else max(now, datetime.fromisoformat(found[0]))
-        return latest + timedelta(microseconds=1)
+        return min(latest, datetime.max - TICK) + TICK
 
     @staticmethod
     def _take_out(connection: Any, lane: str, delete: op.Delete) -> tuple[int, bool]:

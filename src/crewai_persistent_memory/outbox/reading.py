@@ -30,7 +30,7 @@ SPARE: Final = 50
 """Results that a search asks for beyond its limit while deletes are pending."""
 PAGE: Final = 1_000
 """Entries of a page, where all are read."""
-EXACT_WAIT: Final = 1.0
+EXACT_WAIT: Final = 2.0
 """Seconds that a read of exact entries waits for pending writes, before it reads everything to apply them itself."""
 CURSOR: Final = "outbox"
 
@@ -163,7 +163,7 @@ class Reading:
         own_cursor = started is not None and str(started).startswith(f"{CURSOR} ")
         pending = yield from self._pending_for(operation)
         if pending.changes_entries and not self._outbox.breaker.is_open:
-            yield Work(partial(self._wait_for_delivery, operation))
+            yield Work(partial(self.wait_for_delivery, operation.scope, operation.include_shared))
             pending = yield from self._pending_for(operation)
         if not own_cursor and (started is not None or not pending.changes_entries):
             answer = yield from self.ask(cast("op.ReadOperation[Any]", operation))
@@ -179,9 +179,10 @@ class Reading:
             pending = yield from self._pending_for(operation)
             return _answer_from(_all_seen(operation, [], pending), operation)
 
-    def _wait_for_delivery(self, operation: op.ReadOperation[Any]) -> bool:
+    def wait_for_delivery(self, scope: Scope, include_shared: bool = False) -> bool:
+        """Wait for what is pending now, for a while. Returns whether it is delivered."""
         queue, sender = self._outbox.queue, self._outbox.sender
-        lanes, last = _lanes(operation.scope, operation.include_shared), queue.last()
+        lanes, last = _lanes(scope, include_shared), queue.last()
         seconds = min(EXACT_WAIT, self._settings.recall_timeout)
         return bool(sender.until(lambda: not any(queue.count(lane, last) for lane in lanes), seconds))
 
