@@ -184,8 +184,8 @@ def test_middleware(names: dict[str, Any], capsys: pytest.CaptureFixture[str]) -
 
 def test_every_snippet_is_run() -> None:
     """The first two in ``tests/crew/test_readme_first_screen.py``; those about many users, ``one_after_the_other`` and
-    ``stream``, in ``tests/crew/test_readme_users.py``."""
-    assert len(PYTHON) == 17
+    ``stream``, in ``tests/crew/test_readme_users.py``; what an agent gets in ``tests/crew/test_readme_given.py``."""
+    assert len(PYTHON) == 18
 
 
 def test_the_shell_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

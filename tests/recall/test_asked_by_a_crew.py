@@ -80,14 +80,16 @@ def test_what_the_queries_of_crews_built_for_each_request_share_is_left_out(
     assert searches.queries[-1] == "oars Oars"
 
 
-def test_words_of_one_project_do_not_tell_about_another(tmp_path: Path, searches: Searches) -> None:
+@pytest.mark.parametrize("theirs", [{"project_id": "theirs"}, {"user_id": "jane"}, {"org_id": "theirs"}])
+def test_what_others_ask_changes_nothing(tmp_path: Path, searches: Searches, theirs: dict[str, str]) -> None:
+    ours = {"user_id": "john", "project_id": "ours"}
     with open_store(path=tmp_path, embedder=None) as store:
         memory = PersistentMemory(store=store.wrap(searches))
         for number in range(12):
-            with use_scope(user_id="jane", project_id="theirs"):
+            with use_scope(**{**ours, **theirs}):
                 one_agent_crew(llm(), f"Look up item {number} of the secret merger", memory=memory).kickoff()
         searches.queries.clear()
-        with use_scope(user_id="john", project_id="ours"):
+        with use_scope(**ours):
             one_agent_crew(llm(), "Look up item 99 of the secret merger", memory=memory).kickoff()
 
     assert "secret merger" in searches.queries[0]

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import time
+from collections import Counter
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crewai_persistent_memory.entry import MemoryEntry
+from crewai_persistent_memory.recall import budget as budget_module
+from crewai_persistent_memory.recall import duplicates, pipeline, what_holds
 from crewai_persistent_memory.recall.budget import OMISSION, Candidate, fitted
+from crewai_persistent_memory.recall.words import QueryWords
+from crewai_persistent_memory.text.passages import Passage, passages_of
 
 FILLER = "The weather was fine and nothing happened that anybody would write down. "
 FACT = "The code of the vault is 4711."
@@ -156,17 +162,54 @@ def test_the_budget_holds_whatever_is_stored(texts: list[tuple[str, float, int]]
 
 
 @pytest.mark.parametrize(
-    ("text", "most"),
-    [
-        (FILLER * 14_000, 0.08),
-        ("Тишина и покой, ничего нового. " * 30_000, 0.12),
-        ("x" * 1_000_000, 0.08),
-        ("\n" * 1_000_000, 0.08),
-    ],
+    "text",
+    [FILLER * 14_000, "Тишина и покой, ничего нового. " * 30_000, "x" * 1_000_000, "\n" * 1_000_000],
     ids=["english", "russian", "one word", "blank"],
 )
-def test_a_text_of_a_megabyte_costs_little(text: str, most: float) -> None:
+def test_of_texts_of_a_megabyte_little_is_read(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: Counter[str] = Counter()
+    roughly_in, found_in = QueryWords.roughly_in, QueryWords.found_in
+
+    def looked_through(words: QueryWords, passage: str) -> list[int]:
+        read["roughly"] += len(passage)
+        return roughly_in(words, passage)
+
+    def compared(words: QueryWords, passage: str) -> list[int]:
+        read["by word"] += len(passage)
+        return found_in(words, passage)
+
+    def split(text: str) -> list[Passage]:
+        read["split"] += len(text)
+        return passages_of(text)
+
+    monkeypatch.setattr(QueryWords, "roughly_in", looked_through)
+    monkeypatch.setattr(QueryWords, "found_in", compared)
+    monkeypatch.setattr(budget_module, "passages_of", split)
     query = "what was the code of the vault in the house of the weather that nobody would write about"
-    start = time.process_time()
     fitted([Candidate(text, 1)] * 40, query, BUDGET)
-    assert time.process_time() - start < most, "seconds of CPU for forty of them"
+    # Of forty million characters.
+    assert read["roughly"] <= 1_600_000
+    assert read["by word"] <= 1_800_000
+    assert read["split"] <= 100_000
+
+
+def test_of_a_query_of_a_megabyte_the_beginning_and_the_end_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its words are looked for in one call, which would keep the interpreter's lock for 100 ms."""
+    read: list[str] = []
+    statement, words = what_holds.statement, duplicates._words
+
+    def stated(text: str) -> Any:
+        read.append(text)
+        return statement(text)
+
+    def said(text: str) -> list[str]:
+        read.append(text)
+        return words(text)
+
+    monkeypatch.setattr(what_holds, "statement", stated)
+    monkeypatch.setattr(duplicates, "_words", said)
+    entries = [MemoryEntry(id=text, content=text, score=0.5) for text in ("green tea", "black tea")]
+    query = "Which tea? " + "tea and coffee " * 70_000 + "Which tea?"
+    assert len(pipeline.ordered(entries, query)) == 2
+    assert read
+    assert max(map(len, read)) < 10_000

@@ -50,6 +50,15 @@ STATES_NOTHING: Final = (
     ),
     ("Quand arrive le train ?", "Aucune information disponible."),
     ("¿Qué come Luis?", "No se menciona qué come Luis."),
+    ("约翰对什么过敏？", "我不知道。"),
+    ("你是礼宾员。请回答客人的问题：约翰住在哪里？", "抱歉，我没有相关信息。"),
+    ("ジョンはどこに住んでいますか？", "申し訳ありませんが、その情報はありません。"),
+    ("Где живёт Анна?", "Я не знаю."),
+    ("안나는 어디에 살아요?", "모르겠습니다."),
+    ("Dove vive Anna?", "Non lo so."),
+    ("Onde mora a Ana?", "Não sei."),
+    ("Waar woont Anna?", "Dat weet ik niet."),
+    ("Wogegen ist Anna allergisch?", "Das weiß ich nicht."),
 )
 
 STATES_SOMETHING: Final = (
@@ -67,6 +76,10 @@ STATES_SOMETHING: Final = (
     ("My dog is called Rex, what should he eat?", "I don't know."),
     ("Ich bin Vegetarier. Was gibt es heute?", "Das weiß ich nicht."),
     ("What does Tom do?", "I do not know exactly, Tom works at Siemens."),
+    ("约翰对什么过敏？", "我不知道，但他不吃坚果。"),
+    ("我对坚果过敏，我能吃什么？", "我不知道。"),
+    ("Где живёт Анна?", "Я не знаю улицу, но она живёт в Париже."),
+    ("ジョンは何号室ですか？", "わかりませんが、302号室かもしれません。"),
     ("Book a table: I am vegan.", "I do not know."),
     ("Je suis végétarien, que puis-je manger ?", "Je ne sais pas."),
     ("Vivo en Madrid. ¿Dónde como?", "No lo sé."),

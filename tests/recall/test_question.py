@@ -28,6 +28,29 @@ def test_a_question_is_found_in_a_description_that_nobody_has_seen_before(descri
     assert question_in(description) == QUESTION
 
 
+@pytest.mark.parametrize(
+    ("description", "asked"),
+    [
+        ("Tu es un concierge. Réponds brièvement à la question du client : Où habite Marie ?", "Où habite Marie ?"),
+        ("Beantworte die Frage des Gastes kurz: Wo wohnt Anna?", "Wo wohnt Anna?"),
+        ("Responde al cliente con amabilidad. Pregunta: ¿Dónde vive Marta?", "¿Dónde vive Marta?"),
+        ("请用一句话回答客人的问题：约翰对什么过敏？", "约翰对什么过敏？"),
+        ("お客様の質問に一文で答えてください：ジョンは何が好きですか？", "ジョンは何が好きですか？"),
+        ("Ответь на вопрос гостя: где живёт Анна?", "где живёт Анна?"),
+        ("고객의 질문에 답하세요: 안나는 어디에 살고 있나요?", "안나는 어디에 살고 있나요?"),
+    ],
+)
+def test_a_question_in_another_language(description: str, asked: str) -> None:
+    assert question_in(description) == asked
+
+
+@pytest.mark.parametrize(
+    "description", ["", "?", " \n ", "42", "{", "{question}", "SELECT name FROM guests WHERE room = 2"]
+)
+def test_what_has_no_question_counts_as_it_is(description: str) -> None:
+    assert question_in(description) == description
+
+
 def test_what_is_told_beside_the_question_counts_too() -> None:
     asked = question_in("Bob is vegan and stays in room 12. What can he eat? Answer the guest in one sentence.")
 

@@ -26,8 +26,9 @@ _LEAST_QUESTION: Final = 3
 def question_of(query: str) -> str:
     """What a query asks that CrewAI makes from a task of the current run; any other query as it is.
 
-    The queries of one definition of a crew, in one organisation and project, are compared with each other. Crews are
-    often built anew for each request, so the objects do not say which crew it is.
+    The queries that one user has made with one definition of a crew are compared with each other. Crews are often built
+    anew for each request, so the objects do not say which crew it is. Queries of other users do not count: from the
+    words that are left out one could tell what others ask.
     """
     run = current_run.get()
     if run is None or not parts.get().question:
@@ -62,7 +63,7 @@ def _before_inputs(task: Any) -> str | None:
 
 
 def _crew_of(agents: Sequence[Any], run: Run) -> object:
-    """What all crews of one definition have in common."""
-    projects = frozenset((owner[0], owner[1]) for owner in run.owners)
+    """What all crews of one definition, run for one user, have in common."""
     roles = [(before_runs(agent) or vars(agent)).get("role") for agent in agents]
-    return projects, tuple(sorted(map(str, roles)))
+    users = frozenset(owner[:3] for owner in run.owners)
+    return users, tuple(sorted(map(str, roles)))

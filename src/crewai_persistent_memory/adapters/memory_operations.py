@@ -27,7 +27,7 @@ from ..entry_filter import FilterArgs
 from ..errors import ConfigurationError, PersistentMemoryError
 from ..io.steps import Call, Steps, run, work
 from ..recall.budget import Candidate, fitted
-from ..recall.pipeline import FETCHED, Bounds, Given, date_of, given, ordered
+from ..recall.pipeline import FETCHED, Bounds, Given, date_of, given, ordered, states_less_than
 from ..recall.rerank import Reranker
 from ..storable import storable_metadata, storable_text
 from ..store.base import MemoryStore
@@ -51,6 +51,9 @@ CREWAI_THRESHOLD: Final = 0.6
 """CrewAI's default for ``score_threshold``. It is meant for cosines, and the scores here are something else, so this
 value is treated as "no threshold"."""
 
+_LEAST_BESIDE: Final = 10
+"""Entries beside those that a recall may give: for what is said twice, or states nothing."""
+
 _MOST_CHILDREN: Final = 20
 """Maximum number of children of one path in ``tree()``, as in CrewAI's method."""
 
@@ -71,6 +74,7 @@ class MemoryOperations:
         default_importance: importance of an entry without one, 0…1.
         pipeline: CrewAI's LLM flows, if this CrewAI has them.
         budget: the characters that one recall gives; 0: whole texts, no bound.
+        min_score: the least score of a memory that is given, 0…1.
         reranker: another order of what was found.
         for_a_prompt: CrewAI is building a prompt: the budget decides how many memories are given, not the limit, and
             each says when it was said.
@@ -87,6 +91,7 @@ class MemoryOperations:
     default_importance: float = DEFAULT_IMPORTANCE
     pipeline: Pipeline | None = None
     budget: int = 0
+    min_score: float = 0.0
     reranker: Reranker | None = None
     for_a_prompt: bool = False
 
@@ -309,21 +314,27 @@ class MemoryOperations:
         paths = [self.paths.of(scope) for scope in scopes or [None] * len(queries)]
         width = self.paths.width
         bounds = self._bounds(limit, whole=whole)
+        first_look = self._first_look(limit)
+        look = partial(
+            self.store.steps.search_many,
+            min_score=self.min_score,
+            categories=self.paths.categories(categories),
+            include_private=include_private,
+            reader=source,
+            created_before=_after(as_of),
+        )
         with query_events(self.source, "; ".join(dict.fromkeys(map(str, queries))), limit) as results:
-            found = yield from self.store.steps.search_many(
-                [query for query in queries for _ in range(width)],
-                limit=_fetched(limit),
-                paths=[path for each in paths for path in each],
-                categories=self.paths.categories(categories),
-                include_private=include_private,
-                reader=source,
-                created_before=_after(as_of),
-            )
+            asked = [query for query in queries for _ in range(width)]
+            found = yield from look(asked, limit=first_look, paths=[path for each in paths for path in each])
             matches = []
             for at, query in enumerate(queries):
                 entries = _best(found[at * width : (at + 1) * width])
                 entries = yield from self._reranked(entries, query)
-                shown = given(ordered(entries, query), query, bounds)
+                in_order = ordered(entries, query)
+                if len(entries) >= first_look < FETCHED and states_less_than(limit, in_order):
+                    entries = _best((yield from look([query] * width, limit=FETCHED, paths=paths[at])))
+                    in_order = ordered(entries, query)
+                shown = given(in_order, query, bounds)
                 matches.append(matches_of(shown, self.store.weights.half_life_days, self.results))
                 results += matches[-1]
             if results and self.touches:
@@ -346,6 +357,7 @@ class MemoryOperations:
             found = yield from self.store.steps.search_many(
                 [query for query in queries for _ in paths],
                 limit=_fetched(limit),
+                min_score=self.min_score,
                 paths=paths * len(queries),
                 categories=self.paths.categories(None),
                 include_private=False,
@@ -385,7 +397,7 @@ class MemoryOperations:
         Raises:
             ScopeError, StoreError, EmbedderError: the search failed.
         """
-        least = 0.0 if score_threshold == CREWAI_THRESHOLD else score_threshold
+        least = self.min_score if score_threshold == CREWAI_THRESHOLD else score_threshold
         prompt = prompt_budget.get()
         with logged("search", self.source):
             yield from self.drain_writes()
@@ -418,6 +430,12 @@ class MemoryOperations:
 
     def _reranked(self, entries: list[MemoryEntry], query: str) -> Steps[list[MemoryEntry]]:
         return entries if self.reranker is None else (yield from self.reranker.rerank(entries, query))
+
+    def _first_look(self, limit: int) -> int:
+        """How many entries a recall asks for at first: all it looks at, unless the limit decides what is given."""
+        if self.for_a_prompt or self.reranker is not None or not limit:
+            return _fetched(limit)
+        return max(check_search_limit(limit), min(FETCHED, limit + max(limit, _LEAST_BESIDE)))
 
     def _bounds(self, limit: int, *, whole: bool = False) -> Bounds:
         if whole or not self.budget:

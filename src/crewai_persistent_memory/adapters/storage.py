@@ -88,6 +88,7 @@ class PersistentStorage(NotPickled, _Storage):
             )
         recall = recall_options(options, self.store)
         self.recall_budget = recall.recall_budget
+        self.min_score = recall.min_score
         self.reranker = reranker_from(recall, self.store if store is None else None)
         self.kind = kind
         self.infers = extracts if infer is None else infer
@@ -192,6 +193,7 @@ class PersistentStorage(NotPickled, _Storage):
             "read_only": self.read_only,
             "root_scope": self.path,
             "recall_budget": self.recall_budget,
+            "min_score": self.min_score,
         }
         view = None if self.view is None else self.view.written()
         return Recipe("storage", self.infers, options=options, view=view)
@@ -223,6 +225,7 @@ class PersistentStorage(NotPickled, _Storage):
             paths=Paths(self.path, self.view),
             kind=kind,
             budget=self.recall_budget,
+            min_score=self.min_score,
             reranker=self.reranker,
         )
 

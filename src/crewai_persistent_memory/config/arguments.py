@@ -136,6 +136,8 @@ class MemoryOptions(ServerArgs, total=False):
     """With an outbox: seconds that closing waits until what was accepted is delivered."""
     recall_budget: int
     """Characters of memory in one prompt, dates and marks included; 0: whole texts, no bound."""
+    min_score: float
+    """The least score of a memory that a recall gives, 0…1; 0: any that has a word."""
     reranker: Callable[[str, Sequence[str]], Any] | str | None
     """A function (query, texts) -> scores, or a cross-encoder: 'local:/folder', 'local/<model>'."""
     reranker_timeout: float

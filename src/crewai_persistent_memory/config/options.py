@@ -61,7 +61,7 @@ class MemoryConfig(ServerOptions, ExtractionOptions, RecallOptions, OutboxOption
     | ``CREWAI_MEMORY_EMBEDDER`` | ``embedder``: ``local``, ``provider/model``, a spec as JSON, or ``keywords`` |
     | ``CREWAI_MEMORY_LANGUAGE``, ``CREWAI_MEMORY_SEMANTIC_WEIGHT``, ``…_RECENCY_WEIGHT``, ``…_IMPORTANCE_WEIGHT``, \
 ``…_RECENCY_HALF_LIFE_DAYS`` | the options of these names |
-    | ``CREWAI_MEMORY_RECALL_BUDGET``, ``…_RERANKER``, ``…_RERANKER_TIMEOUT`` | the options of these names |
+    | ``CREWAI_MEMORY_RECALL_BUDGET``, ``…_MIN_SCORE``, ``…_RERANKER``, ``…_RERANKER_TIMEOUT`` | the same names |
     | ``CREWAI_MEMORY_DURABILITY``, ``…_OUTBOX_PATH``, ``…_OUTBOX_MAX_MB``, ``…_RECALL_TIMEOUT``, ``…_EXIT_WAIT`` | \
 the options of these names |
     | ``CREWAI_MEMORY_MEM0`` | ``mem0``: its options as JSON, ``{}`` for none; ``MEM0_API_KEY`` is the key |

@@ -18,6 +18,7 @@ from .empty import last_what_is_empty
 from .found import Found
 from .quotes import behind_their_sources
 from .what_holds import newest_first
+from .words import asked_by
 
 FETCHED: Final = 48
 """Entries that a recall asks the store for, at least: for the stages to choose from. A fact is among them behind 20
@@ -86,13 +87,17 @@ class Bounds:
 
 def ordered(entries: Sequence[MemoryEntry], query: str) -> list[Found]:
     """The entries that a search found, in the order in which they matter to an agent."""
-    on = parts.get()
+    on, query = parts.get(), asked_by(query)
     found = [Found(entry, entry.score or 0.0) for entry in entries]
     if on.each_once:
         found = behind_their_sources(_with_repeats(each_once(found, query), found))
     if on.empty_last:
         found = last_what_is_empty(found)
-    return newest_first(found, query) if on.newest_first else found
+    if not on.newest_first:
+        return found
+    # A question that nobody answered says no newer value.
+    stated = [each for each in found if not each.is_empty]
+    return newest_first(stated, query) + found[len(stated) :]
 
 
 def _with_repeats(once: list[Found], found: Sequence[Found]) -> list[Found]:
@@ -108,6 +113,11 @@ def _with_repeats(once: list[Found], found: Sequence[Found]) -> list[Found]:
     return sorted([*once, *repeats], key=lambda each: -each.score) if repeats else once
 
 
+def states_less_than(limit: int, found: Sequence[Found]) -> bool:
+    """Whether fewer of these entries than the limit state something of their own."""
+    return [each.is_empty or each.repeats for each in found].count(False) < limit
+
+
 def given(found: Sequence[Found], query: str, bounds: Bounds) -> list[Given]:
     """What is shown of the entries, in their order, within the bounds."""
     if bounds.budget is None or bounds.limit is not None:
@@ -119,16 +129,15 @@ def given(found: Sequence[Found], query: str, bounds: Bounds) -> list[Given]:
     worths = sorted([each.score for each in found], reverse=True)
     around = [0] * len(found) if bounds.around is None else bounds.around([each.entry for each in found])
     candidates = [
-        Candidate(each.entry.content, max(worth * _part(each), _LEAST_WORTH), len(date) + beside)
+        Candidate(
+            each.entry.content,
+            max(worth * (_EMPTY if each.is_empty else AFTER_MOST if each.repeats else 1.0), _LEAST_WORTH),
+            len(date) + beside,
+        )
         for each, date, worth, beside in zip(found, dates, worths, around, strict=True)
     ]
     texts = fitted(candidates, query, bounds.budget, by_passage=parts.get().passages)
     return [Given(each, date + text) for each, date, text in zip(found, dates, texts, strict=True) if text is not None]
-
-
-def _part(found: Found) -> float:
-    """The part of its place's worth that an entry has."""
-    return _EMPTY if found.is_empty else AFTER_MOST if found.repeats else 1.0
 
 
 def date_of(found: Found) -> str:

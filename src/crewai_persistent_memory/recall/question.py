@@ -25,8 +25,8 @@ LEAST_QUERIES: Final = 5
 SHARE: Final = 0.8
 """The part of the queries that have a common word."""
 
-MOST_QUERIES: Final = 40
-"""The newest queries of a crew that are kept."""
+MOST_QUERIES: Final = 12
+"""The newest queries of a user's crew that are kept."""
 
 _MOST_WORDS: Final = 2_000
 _LONGEST_FOCUSED: Final = 4_000
@@ -38,9 +38,10 @@ _PARAMETER: Final = 4
 """Words. Inputs of fewer words, none of them a question, are parameters of the request, and not the request."""
 
 _WORD: Final = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
+_UNSPACED: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
 _PLACEHOLDER: Final = re.compile(r"\{[A-Za-z_][A-Za-z0-9_\-]*\}")
-_SENTENCE: Final = re.compile(r"(?<=[.!?？])[\"'“”»*]*\s+|\n+")
-_QUESTION_END: Final = re.compile(r"[?？][\"'“”»*)\s]*$")
+_SENTENCE: Final = re.compile(r"(?<=[.!?？؟])[\"'“”»*]*\s+|(?<=[。！？])|\n+")
+_QUESTION_END: Final = re.compile(r"[?？؟][\"'“”»*)\s]*$")
 _QUOTED: Final = re.compile(r"[\"“„«»]([^\"“”„«»]{8,1000})[\"”“»«]|(?<!\w)'([^'\n]{8,1000})'(?!\w)")
 _LABEL: Final = re.compile(
     r"(?:^|\n)\W*(?:(?:the |current |new )*(?:user|guest|customer|client)?(?:'s)? ?"
@@ -67,6 +68,9 @@ _HOW: Final = """
     word words use using used everything anything user user's users customer customers guest guests client please find
     invent make keep give given tell write written based context information relevant task tasks final expected tone
     openly say above below look through check assistant agent report paragraph paragraphs statement details detail
+    gast gastes gäste gästen kunde kunden concierge
+    tu es vous êtes réponds répondez réponse brièvement poliment question client clients
+    eres responde contesta pregunta cliente clientes amabilidad brevemente huésped
     du dein deine sie ihr ihre beantworte antworte antwort antworten folgende folgenden frage fragen nutzer nutzers
     nutze kurz freundlich erfinde gespräch gespräche gesprächen früheren erinnerung erinnerungen weißt aufgabe
 """
@@ -75,13 +79,13 @@ _TELLS_HOW: Final = frozenset(_HOW.split())
 
 
 class EarlierQueries:
-    """The words of the newest queries of each crew: bounded, in memory, and never returned.
+    """The words of the newest queries of each user's crew: bounded, in memory, and never returned.
 
     Args:
-        crews: the largest number of crews that are remembered.
+        crews: the largest number of crews that are remembered, each user's for itself.
     """
 
-    def __init__(self, crews: int = 64) -> None:
+    def __init__(self, crews: int = 256) -> None:
         self._crews = crews
         self._lock = Lock()
         self._words: OrderedDict[object, OrderedDict[str, frozenset[str]]] = OrderedDict()
@@ -188,11 +192,11 @@ def _questions(text: str) -> list[str]:
     found += [quoted for match in _QUOTED.finditer(text) if len((quoted := match[1] or match[2]).split()) > 2]
     for sentence in _SENTENCE.split(text):
         if _QUESTION_END.search(sentence):
-            _, mark, after = sentence.rpartition(": ")
-            question = (after if mark and len(after.split()) > 2 else sentence).strip()
+            _, mark, after = sentence.replace("：", ": ").rpartition(": ")
+            question = (after if mark and _length(after) > _LEAST_WORDS else sentence).strip()
             if not any(question in each or each in question for each in found):
                 found.append(question)
-    return [each for each in dict.fromkeys(found) if len(_words(each)) >= _LEAST_WORDS]
+    return [each for each in dict.fromkeys(found) if _length(each) >= _LEAST_WORDS]
 
 
 def _told_beside(sentence: str) -> str:
@@ -200,10 +204,17 @@ def _told_beside(sentence: str) -> str:
     words = _WORD.findall(sentence)
     if not any(word[0].isalpha() for word in words):
         return ""  # the number of a step
-    if _OWN.search(sentence) or _TELLS_HOW.isdisjoint(word.lower() for word in words):
+    leads = sentence.rstrip().endswith((":", "："))
+    if _OWN.search(sentence) or (not leads and _TELLS_HOW.isdisjoint(word.lower() for word in words)):
         return sentence.strip()
-    return " ".join(word for word in words[1:] if not word.islower() and word.lower() not in _TELLS_HOW)
+    named = (word for word in words[1:] if word != word.lower() or any(map(str.isdigit, word)))
+    return " ".join(word for word in named if word.lower() not in _TELLS_HOW)
 
 
 def _words(text: str) -> list[str]:
     return [word.lower() for word in _WORD.findall(text)]
+
+
+def _length(text: str) -> int:
+    """The number of words; in Chinese and Japanese, two characters count as one."""
+    return len(_words(text)) + len(_UNSPACED.findall(text)) // 2

@@ -48,8 +48,7 @@ class QueryWords:
     """
 
     def __init__(self, query: str) -> None:
-        if len(query) > _MOST_QUERY:
-            query = f"{query[: _MOST_QUERY // 2]} {query[-_MOST_QUERY // 2 :]}"
+        query = asked_by(query)
         words = _telling(_plain(query))
         self.terms = tuple(map(_term, words))
         forms = {_beginning(word): at for at, word in enumerate(words)}
@@ -72,6 +71,12 @@ class QueryWords:
             return self.found_in(passage)
         low = passage.lower()
         return list({at: at for form, at in self._forms if form in low})
+
+
+def asked_by(query: str) -> str:
+    """The part of a query whose words are compared: of a long one its beginning and its end."""
+    half = _MOST_QUERY // 2
+    return query if len(query) <= _MOST_QUERY else f"{query[:half]} {query[-half:]}"
 
 
 def _telling(query: str) -> list[str]:

@@ -65,6 +65,7 @@ class Bridge:
     touches: bool | None = None
     """Whether a recall updates access times; ``None``: only if the memory is not read-only."""
     recall_budget: int = 0
+    min_score: float = 0.0
     reranker: Reranker | None = None
     share: Share | None = None
     """The share in the store, if the memory was restored from a checkpoint."""
@@ -125,6 +126,7 @@ class PersistentMemory(MemoryApi, Memory):
             on_error,
             keeps_store_open=given,
             recall_budget=recall.recall_budget,
+            min_score=recall.min_score,
             reranker=reranker_from(recall, None if given else store),
         )
 
@@ -157,6 +159,7 @@ class PersistentMemory(MemoryApi, Memory):
             default_importance=self._config.default_importance,
             pipeline=LLMPipeline(self, bridge.infer and not extracts),
             budget=bridge.recall_budget,
+            min_score=bridge.min_score,
             reranker=bridge.reranker,
         )
 

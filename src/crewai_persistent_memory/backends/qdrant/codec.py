@@ -187,29 +187,45 @@ def audience_of(entry: MemoryEntry) -> str | None:
     return audience(entry.source) if entry.private else None
 
 
-def to_entry(hit: Hit, owner: Scope, *, score: float | None = None, found_by: tuple[str, ...] = ()) -> MemoryEntry:
+def to_entry(hit: Hit, owner: Scope) -> MemoryEntry:
     """A point read back as the entry it was made from."""
-    payload = hit.payload
-    record, _ = _from_json(payload["record"])
-    if not payload.keys().isdisjoint(_IN_RECORD):
-        record.update({name: _from_json(payload[name])[0] for name in _IN_RECORD if name in payload})
-    entry: MemoryEntry = object.__new__(MemoryEntry)  # as MemoryEntry.trusted, without a call for each of many results
-    fields = {
-        "id": record["id"],
-        "content": payload["content"],
-        "scope": owner,
-        "path": record["path"],
-        "categories": tuple(payload["categories"]) if "categories" in payload else (),
-        "metadata": record.get("metadata", {}),
-        "importance": payload.get("importance", DEFAULT_IMPORTANCE),
-        "created_at": _from_iso(payload["created_at"].removesuffix("Z")),
-        "last_accessed": _from_iso((payload.get("last_accessed") or record["last_accessed"]).removesuffix("Z")),
-        "source": record.get("source"),
-        "private": record.get("private", False),
-        "kind": payload.get("kind", MEMORY),
-        "embedding": hit.dense,
-        "score": score,
-        "found_by": found_by,
-    }
-    entry.__dict__.update(fields)
+    [entry] = to_entries([(hit, owner)])
     return entry
+
+
+def to_entries(hits: Iterable[tuple[Hit, Scope]], found_by: tuple[str, ...] = ()) -> list[MemoryEntry]:
+    """Points, with their owners, read back as entries; the scores in 0…1.
+
+    Args:
+        hits: the points.
+        found_by: see :class:`MemoryEntry`.
+    """
+    entries = []
+    for hit, owner in hits:
+        payload, score = hit.payload, hit.score
+        record, _ = _from_json(payload["record"])
+        if not payload.keys().isdisjoint(_IN_RECORD):
+            record.update({name: _from_json(payload[name])[0] for name in _IN_RECORD if name in payload})
+        # As MemoryEntry.trusted, without a call for each of many results.
+        entry: MemoryEntry = object.__new__(MemoryEntry)
+        entry.__dict__.update(
+            {
+                "id": record["id"],
+                "content": payload["content"],
+                "scope": owner,
+                "path": record["path"],
+                "categories": tuple(payload["categories"]) if "categories" in payload else (),
+                "metadata": record.get("metadata", {}),
+                "importance": payload.get("importance", DEFAULT_IMPORTANCE),
+                "created_at": _from_iso(payload["created_at"].removesuffix("Z")),
+                "last_accessed": _from_iso((payload.get("last_accessed") or record["last_accessed"]).removesuffix("Z")),
+                "source": record.get("source"),
+                "private": record.get("private", False),
+                "kind": payload.get("kind", MEMORY),
+                "embedding": hit.dense,
+                "score": None if score is None else min(1.0, max(0.0, score)),
+                "found_by": found_by,
+            }
+        )
+        entries.append(entry)
+    return entries

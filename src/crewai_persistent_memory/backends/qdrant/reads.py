@@ -14,7 +14,7 @@ from ...store import operations as op
 from ...store.cursors import Position, not_ours
 from ...validation import child_paths, utcnow
 from .changes import LONG
-from .codec import to_entry
+from .codec import to_entries, to_entry
 from .collection import Collection
 from .dense_vectors import vectors_to_search
 from .engine_requests import Count, Describe, Facet, Hit, Profile, Retrieve, Scroll, Search, SearchMany, Where
@@ -163,7 +163,4 @@ def _where(
 
 def _entries(hits: list[Hit], operation: op.ReadOperation[Any], found_by: tuple[str, ...] = ()) -> list[MemoryEntry]:
     """Hits as entries, after the second check of the scope."""
-    return [
-        to_entry(hit, owner, score=None if hit.score is None else min(1.0, max(0.0, hit.score)), found_by=found_by)
-        for hit, owner in checked(hits, operation.scope, include_shared=operation.include_shared)
-    ]
+    return to_entries(checked(hits, operation.scope, include_shared=operation.include_shared), found_by)
