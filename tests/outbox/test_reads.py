@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from crewai_persistent_memory import EntryNotFoundError, MemoryEntry, StoreUnavailableError
+from crewai_persistent_memory.outbox.lanes import Lanes
 
 from ..support.calling import CALLS, until
 from ..support.faulty_store import FaultyStore
@@ -115,9 +116,7 @@ class TestWhileTheStoreAnswers:
 
     @pytest.fixture(autouse=True)
     def held(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        from crewai_persistent_memory.outbox.sender import Sender
-
-        monkeypatch.setattr(Sender, "_deliver", lambda self: 0.01)
+        monkeypatch.setattr(Lanes, "deliver", lambda self: 0.01)
         monkeypatch.setattr("crewai_persistent_memory.outbox.reading.EXACT_WAIT", 0.05)
 
     def fill(self, open_outbox: OpenOutbox, behind: FaultyStore) -> Any:
@@ -183,9 +182,7 @@ class TestWhoSeesIt:
 
     @pytest.fixture(autouse=True)
     def held(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        from crewai_persistent_memory.outbox.sender import Sender
-
-        monkeypatch.setattr(Sender, "_deliver", lambda self: 0.01)
+        monkeypatch.setattr(Lanes, "deliver", lambda self: 0.01)
         monkeypatch.setattr("crewai_persistent_memory.outbox.reading.EXACT_WAIT", 0.01)
 
     @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from crewai_persistent_memory import InvalidEntryError, MemoryEntry, StoreBusyError, StorePermissionError, operations
-from crewai_persistent_memory.outbox import deliveries, sender
+from crewai_persistent_memory.outbox import access_times, deliveries, lanes
 from crewai_persistent_memory.outbox.deliveries import FRESH
 from crewai_persistent_memory.outbox.shared import OUTBOXES
 from crewai_persistent_memory.validation import utcnow
@@ -106,7 +106,7 @@ class TestRefusals:
     def test_an_error_that_means_nothing_is_tried_a_few_times(
         self, open_outbox: OpenOutbox, behind: FaultyStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(sender, "FIRST_PAUSE", 0.01)
+        monkeypatch.setattr(lanes, "FIRST_PAUSE", 0.01)
         store = open_outbox()
         behind.fails = ZeroDivisionError("a fault of the backend")
         store.add("tea")
@@ -176,7 +176,7 @@ class TestThread:
     def test_touches_are_collected(
         self, open_outbox: OpenOutbox, behind: FaultyStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(sender, "TOUCHES_EVERY", 0.2)
+        monkeypatch.setattr(access_times, "EVERY", 0.2)
         store = open_outbox()
         entry = store.add("tea")
         assert store.flush()

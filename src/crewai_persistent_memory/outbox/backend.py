@@ -30,8 +30,8 @@ from ..scope import Scope
 from ..store import operations as op
 from ..store.backend import Backend
 from ..validation import utcnow
-from .queue import lane_of
 from .reading import Reading
+from .records import lane_of
 from .serialised import Writing, entry_of
 from .shared import OutboxSettings, leave_outbox, open_outbox
 
@@ -136,7 +136,7 @@ class OutboxBackend(Backend):
 
     def _touch(self, operation: op.Touch) -> Steps[None]:
         yield from ()
-        self.outbox.sender.note_touched(operation)
+        self.outbox.sender.access_times.note(operation)
         self.outbox.sender.start()
 
     def _accept(self, operation: Writing, *, waits: bool = False, removed: list[int] | None = None) -> Steps[Any]:

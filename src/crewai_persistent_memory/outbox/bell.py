@@ -26,6 +26,7 @@ class Bell:
     def __init__(self, folder: Path) -> None:
         self._path = folder / "bell"
         self._event = threading.Event()
+        self._lock = threading.Lock()  # the number of a closed pipe may belong to another file by then
         self._near: tuple[int, int] | None = None
         self._far: int | None = None
         self._to_far: int | None = None
@@ -43,13 +44,19 @@ class Bell:
     def ring(self) -> None:
         """Wake the thread of this process."""
         self._event.set()
-        if self._near is not None:
-            _put_byte(self._near[1])
+        with self._lock:
+            if self._near is not None:
+                _put_byte(self._near[1])
 
     def ring_far(self) -> None:
         """Wake the sender, which is in another process. Without one, nothing happens."""
-        if not _HAS_PIPES:
-            return
+        if _HAS_PIPES:
+            with self._lock:
+                self._ring_far()
+
+    def _ring_far(self) -> None:
+        if self._near is None:
+            return  # closed
         for _ in range(2):
             try:
                 if self._to_far is None:
@@ -80,11 +87,18 @@ class Bell:
                 os.read(each, 65536)
 
     def close(self) -> None:
-        near, self._near = self._near, None
-        for each in (*(near or ()), self._far, self._to_far):
-            if each is not None:
-                os.close(each)
-        self._far = self._to_far = None
+        """For the thread that waits, or when there is none."""
+        with self._lock:
+            near, self._near = self._near, None
+            for each in (*(near or ()), self._far, self._to_far):
+                if each is not None:
+                    os.close(each)
+            self._far = self._to_far = None
+
+    def forget(self) -> None:
+        """In a forked child: close the parent's pipes here."""
+        self._lock = threading.Lock()  # another thread of the parent may have held it
+        self.close()
 
 
 def _pipe() -> tuple[int, int]:

@@ -20,7 +20,7 @@ from ..errors import (
 )
 from ..store import operations as op
 from ..store.backend import Capabilities
-from .queue import Write
+from .records import Write
 
 MOST_ENTRIES: Final = 250
 """Entries of one delivery, at most, where several writes are delivered together."""

@@ -11,7 +11,8 @@ from typing import Any, Final
 from ..scope import SCOPE_FIELDS
 from ..validation import utcnow
 from .database import FILE, Database
-from .queue import Depth, Queue
+from .queue import Queue
+from .records import Depth
 
 _KEPT: Final = "lane, scope, kind, body, size, client_id, accepted_at"
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 from ..entry import MemoryEntry
 from ..scope import Scope, owners_visible_to, visible
 from ..store import operations as op
-from .queue import Write
+from .records import Write
 from .serialised import Writing
 
 _Key = tuple[Scope, str]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -16,87 +14,20 @@ from typing import Any, Final
 from ..errors import StoreFullError
 from ..filter_fields import FilterField
 from ..redaction import redact
-from ..scope import Scope, visible
 from ..store import operations as op
 from ..validation import utcnow
 from .database import Database
-from .serialised import Writing, entry_of, from_text, kind_of, scope_of, scope_to_text, to_text
+from .erasure import after_all_of, note_clock, take_out
+from .records import Accepted, Depth, Write, lane_of
+from .serialised import Writing, from_text, kind_of, scope_of, scope_to_text, to_text
 
 MOST_WRITES: Final = 1_000_000
 """Writes that are accepted at most, whatever their size."""
-
-TICK: Final = timedelta(microseconds=1)
 
 _PARSED: Final = 10_000
 """Accepted writes whose operations are kept in memory, so that each read does not parse them again."""
 
 _COLUMNS: Final = "seq, lane, scope, kind, body, size, client_id, accepted_at, attempts, doubt, tried_at, waits"
-
-
-@dataclass(frozen=True)
-class Write:
-    """An accepted write.
-
-    Attributes:
-        seq: its number, larger than those of all writes accepted before it.
-        lane: whose writes are delivered in order: those of one organisation, project and user.
-        operation: what was accepted.
-        size: bytes of the operation in the queue.
-        client_id: names this write to a store that has no id for it.
-        accepted_at: naive UTC. Of a delete: later than every entry of the lane that was accepted before it.
-        attempts: how often it was sent.
-        doubt: an earlier attempt may have been done.
-        tried_at: when it was last sent, seconds since 1970.
-        waits: its caller waits for the answer.
-    """
-
-    seq: int
-    lane: str
-    operation: Writing
-    size: int
-    client_id: str
-    accepted_at: datetime
-    attempts: int = 0
-    doubt: bool = False
-    tried_at: float | None = None
-    waits: bool = False
-
-
-@dataclass(frozen=True)
-class Accepted:
-    """The result of accepting a write.
-
-    Attributes:
-        seq: its number.
-        removed: of a delete, how many entries left the queue that were never sent.
-    """
-
-    seq: int
-    removed: int = 0
-
-
-@dataclass(frozen=True)
-class Depth:
-    """How much is in a queue.
-
-    Attributes:
-        writes: accepted and not delivered.
-        dead: refused for good by the store.
-        bytes: of both.
-        oldest: when the oldest of the writes was accepted, naive UTC.
-        error: the error of the last attempt to deliver the oldest write that failed.
-    """
-
-    writes: int
-    dead: int
-    bytes: int
-    oldest: datetime | None = None
-    error: str | None = None
-
-
-def lane_of(scope: Scope) -> str:
-    """The lane of a scope's writes. A write of one lane neither changes nor deletes an entry of another."""
-    return json.dumps([scope.org_id, scope.project_id, scope.user_id], ensure_ascii=False)
 
 
 class Queue:
@@ -149,8 +80,8 @@ class Queue:
             [(writes, total)] = connection.execute("SELECT writes + dead, bytes FROM totals").fetchall()
             removed, erased = 0, False
             if isinstance(operation, op.Delete):
-                removed, erased = self._take_out(connection, lane, operation)
-                now = self._after_all_of(connection, lane, now)
+                removed, erased = take_out(connection, lane, operation)
+                now = after_all_of(connection, lane, now)
             elif writes >= MOST_WRITES or total + size > self._most_bytes:
                 raise StoreFullError(
                     f"the outbox at {self.folder} is full: it holds {writes} writes ({total >> 20} MiB of "
@@ -159,7 +90,7 @@ class Queue:
                 )
             if isinstance(operation, (op.Put, op.Replace)):
                 entries = operation.entries if isinstance(operation, op.Put) else [operation.entry]
-                self._note_clock(connection, lane, max(now, *(entry.created_at for entry in entries)))
+                note_clock(connection, lane, max(now, *(entry.created_at for entry in entries)))
             cursor = connection.execute(
                 "INSERT INTO writes (lane, scope, kind, body, size, client_id, accepted_at, waits) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -178,53 +109,6 @@ class Queue:
         if erased:
             self._database.truncate_log()
         return Accepted(seq, removed)
-
-    @staticmethod
-    def _note_clock(connection: Any, lane: str, latest: datetime) -> None:
-        connection.execute(
-            "INSERT INTO clocks VALUES (?, ?) ON CONFLICT (owner) DO UPDATE SET latest = max(latest, excluded.latest)",
-            (_digest(lane), latest.isoformat(timespec="microseconds")),
-        )
-
-    @staticmethod
-    def _after_all_of(connection: Any, lane: str, now: datetime) -> datetime:
-        """A time after all entries of the lane that were accepted here, also where the clock was set back."""
-        found = connection.execute("SELECT latest FROM clocks WHERE owner = ?", (_digest(lane),)).fetchone()
-        latest = now if found is None else max(now, datetime.fromisoformat(found[0]))
-        return min(latest, datetime.max - TICK) + TICK
-
-    @staticmethod
-    def _take_out(connection: Any, lane: str, delete: op.Delete) -> tuple[int, bool]:
-        """Remove what a delete matches from the waiting writes and dead letters.
-
-        Returns:
-            How many entries were removed that were never sent, and whether anything was removed.
-        """
-        removed, erased = 0, False
-        everything = not delete.filter.selects
-        for table, sent in (("writes", "doubt"), ("dead_letters", "0")):
-            rows = connection.execute(
-                f"SELECT seq, scope, kind, body, {sent} FROM {table} WHERE lane = ? ORDER BY seq", (lane,)
-            ).fetchall()
-            for seq, scope_text, kind, body, doubt in rows:
-                scope = scope_of(scope_text)
-                if not visible(scope, delete.scope):
-                    continue
-                entries = [entry_of(each) for each in json.loads(body)["entries"]] if kind == "put" else []
-                matching = [entry for entry in entries if delete.filter.matches(entry)]
-                kept = [entry for entry in entries if not delete.filter.matches(entry)]
-                if table == "writes" and not doubt:
-                    removed += len({entry.id for entry in matching})
-                if everything or (matching and not kept):
-                    connection.execute(f"DELETE FROM {table} WHERE seq = ?", (seq,))
-                    erased = True
-                elif matching:
-                    erased = True
-                    text = to_text(op.Put(scope, kept, json.loads(body)["new"]))
-                    connection.execute(
-                        f"UPDATE {table} SET body = ?, size = ? WHERE seq = ?", (text, len(text.encode()), seq)
-                    )
-        return removed, erased
 
     # -- delivering ------------------------------------------------------------------------------------------------
 
@@ -369,10 +253,6 @@ class Queue:
             tried_at,
             bool(waits),
         )
-
-
-def _digest(lane: str) -> bytes:
-    return hashlib.blake2b(lane.encode(), digest_size=16).digest()
 
 
 def _seqs(writes: Sequence[Write]) -> str:

@@ -20,7 +20,7 @@ from ..store.cursors import Position
 from ..store.summaries import categories_of, children_of, path_info
 from ..validation import MOST_FOUND
 from .pending import Pending
-from .queue import lane_of
+from .records import lane_of
 from .scoring import cosine, encoder_of, scored
 from .shared import Outbox, OutboxSettings
 
