@@ -6,19 +6,23 @@ import asyncio
 import threading
 from collections.abc import Callable
 from contextvars import copy_context
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from ..errors import Outcome, StoreUnavailableError
 from .steps import Step, Steps, arun, run
 
 T = TypeVar("T")
 
+_LATE: Final[set[asyncio.Future[Any]]] = set()
+"""Tasks that nobody waits for. A loop does not hold its tasks."""
+
 
 class Within(Step[T]):
     """Steps that are waited for during a limited time.
 
-    Blocking, they run in a thread of their own. After the deadline the thread goes on, and its answer is dropped. It is
-    a daemon, so that it does not hold up the end of the process. Awaiting, they are cancelled.
+    Blocking, they run in a thread of their own; awaiting, in a task. After the deadline they go on, and their answer is
+    dropped: what takes long once, such as opening a large collection, gets done. The thread is a daemon, so that it does
+    not hold up the end of the process. A caller that is cancelled cancels the task.
 
     Raises:
         StoreUnavailableError: the time has passed.
@@ -64,7 +68,8 @@ class Within(Step[T]):
             task.cancel()
             raise
         if not ended:
-            task.cancel()
+            _LATE.add(task)
+            task.add_done_callback(_drop)
             raise self._too_late()
         return task.result()
 
@@ -72,3 +77,9 @@ class Within(Step[T]):
         return StoreUnavailableError(
             f"{self._what} did not answer within {self._seconds:g} s (recall_timeout)", outcome=Outcome.NOT_DONE
         )
+
+
+def _drop(task: asyncio.Future[Any]) -> None:
+    _LATE.discard(task)
+    if not task.cancelled():
+        task.exception()  # asyncio would log one that nobody has looked at
