@@ -21,8 +21,8 @@ class Within(Step[T]):
     """Steps that are waited for during a limited time.
 
     Blocking, they run in a thread of their own; awaiting, in a task. After the deadline they go on, and their answer is
-    dropped: what takes long once, such as opening a large collection, gets done. The thread is a daemon, so that it does
-    not hold up the end of the process. A caller that is cancelled cancels the task.
+    dropped: what takes long once, such as opening a large collection, gets done. The thread is a daemon, and does not
+    hold up the end of the process. A caller that is cancelled cancels the task.
 
     Raises:
         StoreUnavailableError: the time has passed.
