@@ -151,6 +151,19 @@ class TestErasure:
         assert waiting(queue) == ["plain"]
         assert not on_disk(queue, "secret")
 
+    def test_a_forgotten_entry_leaves_no_change_of_it(self, queue: Queue) -> None:
+        queue.accept(put("a"))
+        queue.accept(operations.Update(JOHN, "a", {"content": "secret"}))
+        queue.accept(operations.Replace(JOHN, MemoryEntry("a", "secret too")))
+        assert queue.accept(operations.Delete(JOHN, EntryFilter(ids=("a",)))).removed == 1
+        assert not on_disk(queue, "secret")
+
+    def test_an_entry_that_was_moved_away_is_not_deleted_with_its_old_path(self, queue: Queue) -> None:
+        queue.accept(put("a", path="/old"))
+        queue.accept(operations.Update(JOHN, "a", {"path": "/new"}))
+        assert queue.accept(operations.Delete(JOHN, EntryFilter(path="/old"))).removed == 0
+        assert waiting(queue) == ["a"]
+
     def test_what_may_be_in_the_store_is_not_counted_twice(self, queue: Queue) -> None:
         queue.accept(put("a"))
         queue.begin(queue.next_writes(1))
