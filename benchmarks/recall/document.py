@@ -15,48 +15,53 @@ Result = dict[str, Any]
 
 _HEAD = """# Recall
 
-Measured by `python -m benchmarks.recall --write docs/recall.md`, through the product: an embedded store on disk,
-and real crews whose LLM only keeps its prompt. CrewAI {crewai}, Python {python}. {dense}
+How many of the memories that answer a question are found, and how many of them an agent is given. Measured by
+`python -m benchmarks.recall --write docs/recall.md`, on an embedded store on disk. Real crews ask, with an LLM that
+only keeps its prompt. CrewAI {crewai}, Python {python}. {dense}
 
-- **recall@10**: the question alone, by `open_store().search`; the part of the evidence among the ten best entries.
-- **in the prompt**: a crew asks. The question stands in the description of a task, in {wordings} wordings from the
-  question alone to a page of instructions, put in by `kickoff(inputs=...)` and by an f-string. Counted is the part
-  of the evidence whose text stands in the agent's prompt.
-- The crew asks about {sample} questions of each set in each wording, so a small difference there may be chance. The
-  tables of parts and weights are measured with the embedder, if there is one.
-- **newest first**: of facts that changed, the part whose newer statement stands in the prompt, and before the older
-  one.
-- **characters**: of memory in that prompt, on average.
+- **recall@5**, **recall@10**: the share of the evidence among the first 5 or 10 results of `open_store().search`.
+  The evidence of a question is the turn, the fact or the sentence that answers it.
+- **nDCG@10**: the same, but evidence at a higher place counts more.
+- **in the prompt**: the share of the evidence whose text stands in the prompt of a crew's agent. The question is a
+  part of the task's description. Each question is asked in {wordings} descriptions, from the question alone to a
+  page of instructions. Either `kickoff(inputs=...)` or an f-string writes the question into the description.
+- **newest first**: the share of changed facts whose newer statement stands in the prompt, before the older one.
+- **characters**, **most**: the characters of memory in that prompt, on average and at most.
 
-The evidence of a question is the turn, the fact or the sentence that answers it. The sets `turns` and `sessions`
-are five conversations of LoCoMo (Maharana et al., 2024; CC BY-NC 4.0), which are not part of this project:
-`--conversations` names the file. All other sets are in `benchmarks/recall/sets`.
+The crew asks about {sample} questions of each set in each description, so a small difference there may be chance.
+The tables of parts and weights are measured with the embedder, if there is one.
+
+The sets `turns` and `sessions` are five conversations of LoCoMo (Maharana et al., 2024; CC BY-NC 4.0). They are not
+part of this project; `--conversations` names the file. All other sets are in `benchmarks/recall/sets`.
 """
 
 _EVAL = """## Evaluate your own memories
 
-Figures of other people's memories say little about yours. `crewai-memory eval` asks your own questions:
+`crewai-memory eval` measures the same with your own questions, on your own memories:
 
 ```bash
 crewai-memory eval questions.jsonl --user john --chart recall.svg
 ```
 
-Each line of the file is a question, with the words or the ids of memories that should be found for it. `.json` (a
-list) and `.csv` (columns `question`, `words`, `ids`, with `;` between several) are read as well.
+Each line of the file is a question, with the words or the ids of the memories that should be found. The file may
+also be `.json` (a list) or `.csv` (columns `question`, `words`, `ids`; `;` separates several).
 
 ```json
 {"question": "What must the cook know?", "words": ["nuts"]}
 {"question": "Which seat does John like?", "ids": ["c1eb0069"]}
 ```
 
-A search asks each question alone; then a crew asks it, inside the description of a task. `--task` gives a
-description of yours, with `{question}` in it. The table shows the part of what should be found that is among the 5
-and 10 best results, and the part that stands in the agent's prompt; the characters and tokens of memory there (a
-token is estimated as four characters); and what these tokens cost by model (`--price` gives another price). It does
-so for the memory as it is, for other budgets (`--budget`), and by keywords only if the store has an embedder.
-`--json` prints all figures, `--chart` writes a picture, and `--at-least 0.8` ends with exit code 1 if less than
-that stands in the prompt. Nothing is written to the store, access times neither. Of an entry named by its id, one
-passage in the prompt is enough: for long texts, give words.
+The command searches for each question alone. Then a crew asks it in the description of a task; `--task` gives your
+own description, with `{question}` in it. The table has these columns:
+
+- the share of the expected memories among the first 5 and 10 results, and in the agent's prompt;
+- the characters and tokens of memory in that prompt (a token is estimated as four characters);
+- the price of these tokens by model (`--price` sets another price).
+
+Its rows are the memory as it is, other budgets (`--budget`), and keywords only, if the store has an embedder.
+`--json` prints all figures. `--chart` writes a picture. `--at-least 0.8` ends with exit code 1 if a smaller share
+stands in the prompt. The command writes nothing to the store, access times neither. For an entry that is named by
+its id, one passage in the prompt is enough; for long texts, give words.
 """
 
 
@@ -84,9 +89,7 @@ def document(now: dict[str, list[Result]], before: dict[str, list[Result]], more
         "## Results\n",
     ]
     if before:
-        lines.append(
-            "In brackets: the same run over version d43c102, which ranked by fused ranks and gave five whole texts.\n"
-        )
+        lines.append("In brackets: the same run over version d43c102, which fused ranks and gave five whole texts.\n")
     for name, results in now.items():
         title = "Keywords only" if name == "keywords" else f"With {name}"
         lines += [f"### {title}\n", _results(results, before.get(name, [])), ""]
@@ -162,9 +165,11 @@ def weights_on_halves(sets: Iterable[Cases], setting: Setting, sample: int) -> s
     """A table: each weight chosen on every second question, and its figure on the other questions."""
     rows = [
         "## Weights chosen on one half of each set, on the other half\n",
-        "The best of the values that were tried, by the even questions; and what it gives on the odd ones, beside the "
-        "value in use and the best value there. Figures are recall@10 of the question alone; for weights that decide "
-        "what is shown, evidence in the prompt, on sets of long texts.\n",
+        "Several values of each weight were tried. One column has the value that is best on the even questions; the "
+        "next ones have the results on the odd questions: of that value, of the value in use, and of the best value "
+        "there. "
+        "Results are recall@10. For the weights of `recall.budget` they are evidence in the prompt, on sets of long "
+        "texts.\n",
         "| weight | set | tried | best on the even half | on the odd half: it | in use | best there |",
         "| --- | --- | --- | ---: | ---: | ---: | ---: |",
     ]

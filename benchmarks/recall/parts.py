@@ -30,13 +30,15 @@ class Part:
 
 
 PARTS = {
-    "question": Part("a crew searches for the question inside its task", stage="question"),
-    "context": Part("a short memory is also found by the words said before it", values=(("text.bm25.CONTEXT", 0.0),)),
-    "passages": Part("of a long text, its best passages are shown", stage="passages"),
-    "beside": Part("what stands beside a good passage is shown too", values=(("recall.budget.BESIDE", 0.0),)),
+    "question": Part("a crew searches for the question in its task, not for the whole task", stage="question"),
+    "context": Part(
+        "a short memory is also found by the words of the memories before it", values=(("text.bm25.CONTEXT", 0.0),)
+    ),
+    "passages": Part("a long text is shown by its best passages", stage="passages"),
+    "beside": Part("the passages beside a good one are shown too", values=(("recall.budget.BESIDE", 0.0),)),
     "each_once": Part("memories that say the same take one place", stage="each_once"),
-    "empty_last": Part("what states nothing goes behind", stage="empty_last"),
-    "newest_first": Part("of what has changed, the newest comes first", stage="newest_first"),
+    "empty_last": Part("an entry that states nothing is placed last", stage="empty_last"),
+    "newest_first": Part("the newest value of a fact comes first", stage="newest_first"),
     "dates": Part("each memory is shown with its date", stage="dates"),
 }
 

@@ -85,6 +85,8 @@ def check_text(name: str, value: object, *, allow_blank: bool = True) -> str:
         raise InvalidEntryError(f"{name} must be text, got {type(value).__name__}: convert it to str first")
     if not allow_blank and not value.strip():
         raise InvalidEntryError(f"{name} is blank: give some text to remember")
+    if value.isascii():
+        return value
     try:
         value.encode("utf-8")
     except UnicodeEncodeError as error:

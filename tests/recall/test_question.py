@@ -59,6 +59,13 @@ def test_what_is_told_beside_the_question_counts_too() -> None:
     assert "one sentence" not in asked
 
 
+def test_a_question_about_the_task_itself_does_not_stand_for_it() -> None:
+    asked = question_in("Draft a letter to Anna about the late delivery of the sofa. Is it polite?")
+
+    assert "late delivery" in asked
+    assert "sofa" in asked
+
+
 def test_a_question_without_a_question_mark_loses_the_words_that_tell_how_to_work() -> None:
     assert question_in("Find out the following for the user: the seat that Anna likes. Use your memory.") == (
         "out the for the the seat that Anna likes."

@@ -39,6 +39,7 @@ QUOTES: Final = (
         "Based on your memories, the vault opens with 4711.",
     ),
     ("Anna is taller than Ben.", "Who is taller?", "Anna is taller than Ben."),
+    ("I like a window seat.", "Which seat do I like?", "As you said on 2026-03-01, you like a window seat."),
     ("Anna does not eat meat.", "Does Anna eat meat?", "Anna does not eat meat."),
     ("Ich bin gegen Nüsse allergisch.", "Wogegen bin ich allergisch?", "Sie sind allergisch gegen Nüsse."),
     ("Je suis allergique aux noix.", "À quoi suis-je allergique ?", "Vous êtes allergique aux noix."),
@@ -63,6 +64,7 @@ NEWS: Final = (
     ("Anna eats meat.", "Does Anna eat meat?", "No."),
     ("Anna eats meat.", "Does Anna eat meat?", "Yes."),
     ("The meeting is in room 12.", "Where is the meeting?", "The meeting is in room 14."),
+    ("The deadline is 2026-03-09.", "What is the deadline?", "The deadline is 2026-04-01."),
     ("Anna likes tea.", "What does Anna like?", "Anna likes tea and jazz."),
     ("Anna likes tea.", "I moved to Rome. What does Anna like?", "Anna likes tea."),
     ("Anna likes tea.", "What do Anna and Ben like?", "Anna likes tea. Ben likes milk."),
@@ -104,6 +106,14 @@ def test_an_answer_may_quote_several_entries_and_quotes_of_quotes_end_at_the_fir
     )
 
     assert contents(behind_their_sources(hits)) == ["Anna likes tea.", "Ben likes milk."]
+
+
+def test_another_quote_of_the_source_is_no_news() -> None:
+    source = "Anna likes tea, coffee and jazz."
+    first = "What does Anna like?\nResult: Anna likes tea."
+    second = "Does Anna like jazz?\nResult: Yes, Anna likes jazz."
+
+    assert contents(behind_their_sources(found(source, first, second))) == [source, second, first]
 
 
 def test_a_source_that_was_said_later_is_none() -> None:

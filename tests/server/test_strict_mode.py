@@ -43,6 +43,7 @@ def everything(store: MemoryStore) -> dict[str, Any]:
     # Five share a time, more than a page may hold.
     store.put([entry(f"a{n}", n + 1, categories=(f"c{n % 5}",), path=f"/p{n % 4}") for n in range(8)])
     store.put([entry(f"b{n}", 20) for n in range(5)])
+    store.put([entry(f"b{n}", 20, path="/p4") for n in range(5)])
     ids = [f"a{n}" for n in range(8)]
     store.touch(ids)
     return {

@@ -184,3 +184,30 @@ OTHER_NO_ANSWER: Final = re.compile(
     re.IGNORECASE,
 )
 """Of languages without lists of their own."""
+
+# -- answers that quote ------------------------------------------------------------------------------------------------
+
+NEGATION: Final = re.compile(
+    r"\b(?:no|not|never|none|neither|nor|without|cannot|nicht|nie|niemals|kein\w*|ohne|ne|pas|jamais|sans|nunca|sin)\b"
+    r"|n['’]t\b|\bn['’]|[不没沒無非]|ない|ません",
+    re.IGNORECASE,
+)
+_OF_ANSWERS: Final = """
+    guest guests user users customer customers client you've you're you'd yes sure certainly course ok okay told
+    mentioned mention said say remember recall noted note memory memories based according previously earlier know
+    recorded stated
+    answer final thought they're
+    gast nutzer nutzerin kunde kundin sie ihnen ihre ihr ja gesagt erwähnt laut erinnerung erinnerungen antwort
+    le la les un une des du de et est es je j'ai il elle vous tu êtes suis as mon ma mes votre vos ton ta tes que qui se
+    en à client oui selon el los las y soy eres usted su sus mi mis tu tus una con para por sí según cliente
+    您 你 我 他 她 的 是
+"""
+OF_ANSWERS: Final = frozenset(_OF_ANSWERS.split())
+"""Words that an answer may have beside those of what it quotes."""
+
+OFFERS: Final = re.compile(
+    r"\W*(?:please|let me know|feel free|i hope|hope|enjoy|have a|happy to|i(?:'d| would) be happy|i can help|if you"
+    r"|thank|you(?:'re| are) welcome|sorry|gerne|bitte|ich hoffe|falls sie|wenn sie|viel spaß|je reste|n'hésitez|bonne"
+    r"|merci|espero|gracias|si necesita|disfrute)\b",
+    re.IGNORECASE,
+)

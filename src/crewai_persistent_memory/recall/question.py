@@ -61,6 +61,7 @@ _WORDING: Final = (
 )
 """CrewAI's own sentences around a task (0.203 to 1.15)."""
 _OWN: Final = re.compile(r"\b(?:i|i'm|i've|my|me|mine|ich|mein\w*|mir|mich|je|mon|ma|mes|yo|mi|mis)\b", re.IGNORECASE)
+_REFERRING: Final = frozenset({"it", "they", "them", "es"})
 _HOW: Final = """
     you your yourself answer answers answering question questions following follows reply replies respond response
     responses request requests message remember remembered memory memories past earlier previous conversation
@@ -170,6 +171,8 @@ def _focused(text: str, common: Collection[str]) -> str:
     work.
     """
     picked = [] if len(text) > _LONGEST_FOCUSED or _is_bare(text) else _questions(text)
+    if all(map(_refers_to_the_text, picked)):
+        picked = []
     if not picked or len(picked) > _MOST_QUESTIONS:
         if common and (rest := _without(text, common)):
             return rest
@@ -197,6 +200,13 @@ def _questions(text: str) -> list[str]:
             if not any(question in each or each in question for each in found):
                 found.append(question)
     return [each for each in dict.fromkeys(found) if _length(each) >= _LEAST_WORDS]
+
+
+def _refers_to_the_text(question: str) -> bool:
+    """Whether a question asks about something that stands before it: "Write to Anna about the delay. Is it polite?"."""
+    words = _WORD.findall(question)
+    names = any(word != word.lower() or any(map(str.isdigit, word)) for word in words[1:])
+    return not names and not _REFERRING.isdisjoint(word.lower() for word in words)
 
 
 def _told_beside(sentence: str) -> str:

@@ -9,15 +9,18 @@ In doubt an answer is a memory of its own: nothing is deleted, and a search give
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Final
+from functools import cached_property, lru_cache, reduce
+from operator import or_
+from typing import Final, NamedTuple
 
 from .empty import RESULT, asks, sentences_of
 from .found import Found
+from .phrases import NEGATION, OF_ANSWERS, OFFERS
 from .relations import SELF, STOP
-from .statements import stem
+from .statements import marks_of, stem
 
 LONGEST: Final = 4_000
 """Characters. A longer record is a memory of its own. Of a longer source, the sentences with the answer's words."""
@@ -28,33 +31,15 @@ smaller part it is shown behind its source."""
 
 _NEAR: Final = 0.5
 """The part of an answer's words in a statement that speaks of the same thing."""
+_EVERY: Final = -1
+"""The bits of an entry that may have any word."""
 _MOST_TEXT: Final = 100_000
 _MOST_PLACES: Final = 20
 _MOST_SENTENCE: Final = 1_000
 
 _WORD: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_]+(?:[-'’][^\W_]+)*")
-_NEGATION: Final = re.compile(
-    r"\b(?:no|not|never|none|neither|nor|without|cannot|nicht|nie|niemals|kein\w*|ohne|ne|pas|jamais|sans|nunca|sin)\b"
-    r"|n['’]t\b|\bn['’]|[不没沒無非]|ない|ません",
-    re.IGNORECASE,
-)
-_OF_ANSWERS: Final = """
-    guest guests user users customer customers client you've you're you'd yes sure certainly course ok okay told
-    mentioned mention said say remember recall noted note memory memories based according previously earlier know
-    answer final thought they're
-    gast nutzer nutzerin kunde kundin sie ihnen ihre ihr ja gesagt erwähnt laut erinnerung erinnerungen antwort
-    le la les un une des du de et est es je j'ai il elle vous tu êtes suis as mon ma mes votre vos ton ta tes que qui se
-    en à client oui selon el los las y soy eres usted su sus mi mis tu tus una con para por sí según cliente
-    您 你 我 他 她 的 是
-"""
-_TELLS_NOTHING: Final = STOP | frozenset(_OF_ANSWERS.split())
-"""Words that an answer may have beside those of its source."""
-_OFFERS: Final = re.compile(
-    r"\W*(?:please|let me know|feel free|i hope|hope|enjoy|have a|happy to|i(?:'d| would) be happy|i can help|if you"
-    r"|thank|you(?:'re| are) welcome|sorry|gerne|bitte|ich hoffe|falls sie|wenn sie|viel spaß|je reste|n'hésitez|bonne"
-    r"|merci|espero|gracias|si necesita|disfrute)\b",
-    re.IGNORECASE,
-)
+_TELLS_NOTHING: Final = STOP | OF_ANSWERS
+_ISO_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def behind_their_sources(found: Sequence[Found]) -> list[Found]:
@@ -71,8 +56,15 @@ def behind_their_sources(found: Sequence[Found]) -> list[Found]:
     records = [
         at for at, each in enumerate(found) if RESULT in each.entry.content and len(each.entry.content) <= LONGEST
     ]
-    for at in sorted(records, key=lambda record: found[record].entry.created_at):
-        if (quote := _quote(found, at)) is not None:
+    if not records:
+        return list(found)
+    marks = [_parsed(text).marks if len(text := each.entry.content) <= LONGEST else _EVERY for each in found]
+    times = [each.entry.created_at for each in found]
+    by_time = sorted(range(len(found)), key=times.__getitem__)
+    in_order = [times[number] for number in by_time]
+    for at in sorted(records, key=times.__getitem__):
+        earlier = by_time[: bisect_left(in_order, times[at])]
+        if (quote := _quote(found, at, earlier, marks, sources)) is not None:
             sources[at] = sources[quote.source] if quote.source in sources and quote.says_the_same else quote
     if not sources:
         return list(found)
@@ -99,25 +91,36 @@ def _with_followers(at: int, followers: dict[int, list[int]]) -> Iterator[int]:
         yield from _with_followers(follower, followers)
 
 
-def _quote(found: Sequence[Found], at: int) -> _Quote | None:
-    """Which entry a record quotes, if it states nothing else."""
+def _quote(
+    found: Sequence[Found], at: int, earlier: Sequence[int], marks: Sequence[int], known: Collection[int]
+) -> _Quote | None:
+    """Which entry a record quotes, if it states nothing else.
+
+    Args:
+        found: the entries.
+        at: the number of the record.
+        earlier: the numbers of the entries that were said before, oldest first.
+        marks: of each entry, a bit for each of its words.
+        known: the numbers of earlier records that quote.
+    """
     record = _record(found[at].entry.content)
     if record is None:
         return None
-    said_at = found[at].entry.created_at
-    earlier = [number for number, each in enumerate(found) if each.entry.created_at < said_at]
     quoted: list[_Quote] = []
     for statement in record.answered:
+        # The name of the one who speaks may be missing.
+        bits = statement.marks
+        may_have = [number for number in earlier if (bits & ~marks[number]).bit_count() <= 1]
         quote = next(
             (
                 _Quote(number, statement.covers(sentence, record.asked))
-                for number in earlier
+                for number in may_have
                 for sentence in _sentences_with(found[number].entry.content, statement)
-                if statement.stands_in(sentence, record.asked)
+                if statement.stands_in(sentence, record.asked, f"{found[number].entry.created_at:%Y-%m-%d}")
             ),
             None,
         )
-        if quote is None or _is_told_otherwise(found, statement, quote.source, at, record.asked):
+        if quote is None or _is_told_otherwise(found, statement, quote.source, at, record.asked, known):
             return None
         quoted.append(quote)
     if not all(any(told in found[number].entry.content for number in earlier) for told in record.told):
@@ -126,15 +129,20 @@ def _quote(found: Sequence[Found], at: int) -> _Quote | None:
 
 
 def _is_told_otherwise(
-    found: Sequence[Found], statement: _Sentence, source: int, record: int, asked: frozenset[str]
+    found: Sequence[Found],
+    statement: _Sentence,
+    source: int,
+    record: int,
+    asked: frozenset[str],
+    known: Collection[int],
 ) -> bool:
     """Whether something else was said of the same thing after the source. The answer is news then."""
     since, until = found[source].entry.created_at, found[record].entry.created_at
     return any(
         len(statement.words & sentence.words) >= _NEAR * len(statement.words)
-        for each in found
-        if since < each.entry.created_at < until and len(each.entry.content) <= LONGEST
-        for sentence in _parsed(each.entry.content)
+        for number, each in enumerate(found)
+        if number not in known and since < each.entry.created_at < until and len(each.entry.content) <= LONGEST
+        for sentence in _parsed(each.entry.content).sentences
         if not statement.stands_in(sentence, asked) and not sentence.asks
     )
 
@@ -143,20 +151,46 @@ class _Sentence:
     """The words of a sentence that tell something, and those whose order matters."""
 
     def __init__(self, text: str) -> None:
-        written = [(word, stem(plain)) for word in _WORD.findall(text) if (plain := _plain(word)) not in _TELLS_NOTHING]
-        self.words = frozenset(word for _, word in written)
-        self.ordered = [word for each, word in written if not each.islower()]
-        self.subject = written[0][1] if written and written[0][0][0].isupper() else ""
-        self.is_of_oneself = not SELF.isdisjoint(map(_plain, _WORD.findall(text)))
-        self.negated = bool(_NEGATION.search(text))
-        self.asks = text.rstrip(" \"'”“*").endswith(("?", "？"))
-        self.longest = max((each for each, _ in written), key=len, default="").lower()
+        self._text = text
+        self._written = _WORD.findall(text)
+        telling = [(each, plain) for each in self._written if (plain := _plain(each)) not in _TELLS_NOTHING]
+        self.dates = frozenset(each for each, _ in telling if _ISO_DATE.fullmatch(each))
+        self._telling = [(each, stem(plain)) for each, plain in telling if each not in self.dates]
+        self.words = frozenset(word for _, word in self._telling)
+        self.marks = marks_of(self.words)
 
-    def stands_in(self, other: _Sentence, asked: frozenset[str] = frozenset()) -> bool:
+    @cached_property
+    def ordered(self) -> list[str]:
+        return [word for each, word in self._telling if not each.islower()]
+
+    @cached_property
+    def subject(self) -> str:
+        first = self._telling[:1]
+        return first[0][1] if first and first[0][0][0].isupper() else ""
+
+    @cached_property
+    def is_of_oneself(self) -> bool:
+        return not SELF.isdisjoint(map(_plain, self._written))
+
+    @cached_property
+    def negated(self) -> bool:
+        return bool(NEGATION.search(self._text))
+
+    @cached_property
+    def asks(self) -> bool:
+        return self._text.rstrip(" \"'”“*").endswith(("?", "？"))
+
+    @cached_property
+    def longest(self) -> str:
+        return max((each for each, _ in self._telling), key=len, default="").lower()
+
+    def stands_in(self, other: _Sentence, asked: frozenset[str], said_on: str = "") -> bool:
         """Whether the other says all of it: its words, its names and numbers in their order, and no other "not".
 
-        Asked about John, an answer names John where he said "I".
+        Asked about John, an answer names John where he said "I". An answer may name the day when something was said.
         """
+        if not self.dates - other.dates <= {said_on}:
+            return False
         missing = self.words - other.words
         if missing and not (other.is_of_oneself and missing == {self.subject} and self.subject in asked):
             return False
@@ -171,48 +205,65 @@ class _Sentence:
         return len(other.words & (self.words | asked)) >= SAYS_THE_SAME * len(other.words)
 
 
-@dataclass(frozen=True)
 class _Record:
     """A request and an answer.
 
     Attributes:
-        told: the sentences of the request that do not ask.
-        asked: the words of the request.
         answered: the statements of the answer, at least one.
     """
 
-    told: tuple[str, ...]
-    asked: frozenset[str]
-    answered: tuple[_Sentence, ...]
+    def __init__(self, request: str, answered: Sequence[_Sentence]) -> None:
+        self._request = request
+        self.answered = answered
+
+    @cached_property
+    def told(self) -> list[str]:
+        """The sentences of the request that do not ask."""
+        return [each.strip() for each in sentences_of(self._request) if not asks(each.replace("’", "'"))]
+
+    @cached_property
+    def asked(self) -> frozenset[str]:
+        """The words of the request."""
+        return _Sentence(self._request).words
 
 
 @lru_cache(maxsize=2_048)
 def _record(content: str) -> _Record | None:
     """``None`` for a record whose answer states nothing that can be compared."""
     request, _, answer = content.partition(RESULT)
-    told = tuple(sentence.strip() for sentence in sentences_of(request) if not asks(sentence.replace("’", "'")))
     statements = []
     for text in sentences_of(answer):
         sentence = _Sentence(text)
-        if sentence.asks or _OFFERS.match(text):
+        if sentence.asks or OFFERS.match(text):
             continue
         if sentence.words:
             statements.append(sentence)
         elif sentence.negated:
             return None
-    return _Record(told, _Sentence(request).words, tuple(statements)) if statements else None
+    return _Record(request, statements) if statements else None
 
 
 def _sentences_with(content: str, statement: _Sentence) -> Sequence[_Sentence]:
     """The sentences of an entry that may have this statement."""
-    if len(content) <= LONGEST:
-        return _parsed(content)
-    return [_Sentence(text) for text in _around(content[:_MOST_TEXT], statement.longest)]
+    if len(content) > LONGEST:
+        return [_Sentence(text) for text in _around(content[:_MOST_TEXT], statement.longest)]
+    return _parsed(content).sentences
+
+
+class _Parsed(NamedTuple):
+    sentences: tuple[_Sentence, ...]
+    marks: int
+
+
+@lru_cache(maxsize=2_048)
+def _parsed(content: str) -> _Parsed:
+    sentences = tuple(map(_Sentence, sentences_of(content.replace(RESULT, "\n"))))
+    return _Parsed(sentences, reduce(or_, (each.marks for each in sentences), 0))
 
 
 def _around(text: str, word: str) -> Iterator[str]:
     """The sentences of a long text that have a word."""
-    at, lowered = 0, text.lower()
+    at, lowered = 0, _lowered(text)
     for _ in range(_MOST_PLACES):
         at = lowered.find(word, at) if word else -1
         if at < 0 or len(lowered) != len(text):
@@ -224,9 +275,7 @@ def _around(text: str, word: str) -> Iterator[str]:
         at = end
 
 
-@lru_cache(maxsize=2_048)
-def _parsed(content: str) -> tuple[_Sentence, ...]:
-    return tuple(map(_Sentence, sentences_of(content.replace(RESULT, "\n"))))
+_lowered = lru_cache(maxsize=64)(str.lower)
 
 
 def _plain(word: str) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from ..errors import ConfigurationError
 from .normal_form import normal_form
@@ -15,6 +15,7 @@ from .words import Grouping, Piece, as_before, for_document, for_query, pieces_o
 
 K: Final = 1.2
 B: Final = 0.75
+_TIMES: Final = K + 1.0
 AVERAGE_LENGTH: Final = 256.0
 
 MOST_QUERY_LENGTH: Final = 16_384
@@ -58,6 +59,34 @@ class SparseVector(Protocol):
     def values(self) -> list[float]: ...
 
 
+class _Counts(NamedTuple):
+    """How often terms occur in a text.
+
+    Attributes:
+        terms: the terms.
+        counts: the occurrences of each.
+        length: the occurrences of all.
+        by_context_term: the same by the ids that the terms have in the texts after this one.
+    """
+
+    terms: list[int]
+    counts: list[float]
+    length: float
+    by_context_term: dict[int, float]
+
+
+class _CountOf(dict[float, float]):
+    """The number of occurrences by the weight of the counting model. There are few: they are kept."""
+
+    def __missing__(self, weight: float) -> float:
+        # weight = count × (k + 1) / (count + k)
+        self[weight] = count = float(round(weight * _COUNTING_K / (_COUNTING_K + 1.0 - weight)))
+        return count
+
+
+_count_of: Final = _CountOf()
+
+
 class KeywordEncoder:
     """BM25 term weights as sparse vectors, with the numbers that Qdrant's server computes for ``qdrant/bm25``.
 
@@ -75,6 +104,7 @@ class KeywordEncoder:
 
     def __init__(self, language: str = "english") -> None:
         from qdrant_edge import Bm25, Bm25Config, DisabledStemmer, StopwordsSet
+        from qdrant_edge import SparseVector as EngineVector
 
         try:
             options: dict[str, Any] = {"ascii_folding": True, "avg_len": AVERAGE_LENGTH}
@@ -84,6 +114,7 @@ class KeywordEncoder:
                 options["language"] = language
             self._model = Bm25(Bm25Config(k=K, b=B, **options))
             self._counter = Bm25(Bm25Config(k=_COUNTING_K, b=0.0, **options))
+            self._vector: Callable[[list[int], list[float]], SparseVector] = EngineVector
             # Each text is counted once as itself, and found here when it is one of those before the next two.
             self._counts = lru_cache(maxsize=64)(self._count)
         except ValueError as error:
@@ -109,39 +140,44 @@ class KeywordEncoder:
             return self._in_context(text, before)
         if is_one_passage(text):
             return self._model.embed_document(for_document(Piece(normal_form(text)), Grouping.ALL))
-        from qdrant_edge import SparseVector as EngineVector
-
         best: dict[int, float] = {}
         for part in _parts(normal_form(text)):
             found = self._model.embed_document(for_document(part, _grouping(len(best))))
             for term, weight in zip(found.indices, found.values, strict=True):
                 if weight > best.get(term, 0.0):
                     best[term] = weight
-        return EngineVector(list(best), list(best.values()))
+        return self._vector(list(best), list(best.values()))
 
     def _in_context(self, text: str, before: Sequence[str]) -> SparseVector:
-        from qdrant_edge import SparseVector as EngineVector
-
         own = self._counts(text)
-        together: dict[int, float] = dict(own)
-        for each in before:
-            for term, count in self._counts(each).items():
-                together[term] = together.get(term, 0.0) + CONTEXT * count
-        weights = _weights(own)
-        for term, weight in _weights(together).items():
+        occurrences: dict[int, float] = {}
+        length = own.length
+        for each in map(self._counts, before):
+            length += CONTEXT * each.length
+            in_both = {
+                term: occurrences[term] + each.by_context_term[term]
+                for term in occurrences.keys() & each.by_context_term.keys()
+            }
+            occurrences.update(each.by_context_term)
+            occurrences.update(in_both)
+        alone, together = _saturation(own.length), _saturation(length)
+        weights = [count * _TIMES / (count + alone) for count in own.counts]
+        more = {term: CONTEXT * count * _TIMES / (CONTEXT * count + together) for term, count in occurrences.items()}
+        for term in own.by_context_term.keys() & more.keys():
             # A term of the text itself weighs a little more or, because the whole is longer, a little less.
-            if (more := weight - weights.get(term, 0.0)) > 0.0:
-                weights[context_term(term)] = more
-        return EngineVector(list(weights), list(weights.values()))
+            count = own.by_context_term[term]
+            whole = count + CONTEXT * occurrences[term]
+            more[term] = whole * _TIMES / (whole + together) - count * _TIMES / (count + alone)
+            if more[term] <= 0.0:
+                del more[term]
+        return self._vector([*own.terms, *more], [*weights, *more.values()])
 
-    def _count(self, text: str) -> Mapping[int, float]:
+    def _count(self, text: str) -> _Counts:
         """How often each term occurs in a short text."""
         found = self._counter.embed_document(for_document(Piece(normal_form(text)), Grouping.ALL))
-        # weight = count × (k + 1) / (count + k)
-        return {
-            term: float(round(weight * _COUNTING_K / (_COUNTING_K + 1.0 - weight)))
-            for term, weight in zip(found.indices, found.values, strict=True)
-        }
+        terms, counts = found.indices, [_count_of[weight] for weight in found.values]
+        in_context = [term ^ _CONTEXT_MASK for term in terms]
+        return _Counts(terms, counts, sum(counts), dict(zip(in_context, counts, strict=True)))
 
     def query(self, text: str, *, context: bool = True) -> SparseVector:
         """The terms of a query. Each has weight 1, except short character groups. A long query is reduced to its
@@ -154,10 +190,8 @@ class KeywordEncoder:
         found = self._cut_query(text, older=True)
         if not context or not found.indices:
             return found
-        from qdrant_edge import SparseVector as EngineVector
-
         terms, weights = found.indices, found.values
-        return EngineVector([*terms, *map(context_term, terms)], [*weights, *weights])
+        return self._vector([*terms, *map(context_term, terms)], [*weights, *weights])
 
     def _cut_query(self, text: str, *, older: bool) -> SparseVector:
         """
@@ -183,13 +217,11 @@ class KeywordEncoder:
             others.append((OLDER_FORM, before))
         if not others:
             return found
-        from qdrant_edge import SparseVector as EngineVector
-
         weights = dict.fromkeys(found.indices, 1.0)
         for weight, terms in others:
             for term in self._model.embed_query(terms).indices:
                 weights.setdefault(term, weight)
-        return EngineVector(list(weights), list(weights.values()))
+        return self._vector(list(weights), list(weights.values()))
 
     def similarity(self, a: str, b: str) -> float:
         """Cosine of the two texts' sets of terms, 0…1."""
@@ -211,10 +243,9 @@ def context_term(term: int) -> int:
     return term ^ _CONTEXT_MASK
 
 
-def _weights(counts: Mapping[int, float]) -> dict[int, float]:
-    """BM25 weights, as the engine's model computes them."""
-    saturation = K * (1.0 - B + B * sum(counts.values()) / AVERAGE_LENGTH)
-    return {term: count * (K + 1.0) / (count + saturation) for term, count in counts.items()}
+def _saturation(length: float) -> float:
+    """Of a text with so many terms. The model weighs a term by count × (k + 1) / (count + saturation)."""
+    return K * (1.0 - B + B * length / AVERAGE_LENGTH)
 
 
 def _parts(text: str) -> Iterator[Piece]:

@@ -18,9 +18,9 @@ from typing import Any, Final
 from ...entry import MemoryEntry
 from ...io.steps import Steps, work
 from ...scope import Scope
-from .codec import audience_of, field_values_to_set, to_changes, to_entry, to_point
+from .codec import Draft, audience_of, field_values_to_set, to_changes, to_draft, to_entry
 from .collection import Collection
-from .context import context_of, in_context
+from .context import context_of, to_point
 from .dense_vectors import vectors_to_save
 from .engine_requests import Change, Hit, PointData, Profile, Retrieve
 
@@ -63,14 +63,14 @@ def change_entry(
     Raises:
         InvalidEntryError: a field cannot be stored.
     """
-    point = yield from _point_of(profile, changed, owner)
-    payload = to_changes(point.payload, changed, fields, profile.filter_fields)
+    draft = yield from _draft_of(changed, owner, profile)
+    payload = to_changes(draft.payload, changed, fields, profile.filter_fields)
     if "content" not in fields:
-        there = yield from collection.ask(Change(point.id, payload))
+        there = yield from collection.ask(Change(draft.id, payload))
         if there and (profile.filter_fields or not {"source", "private"}.isdisjoint(fields)):
-            yield from _settle(collection, profile, point.id, owner)
+            yield from _settle(collection, profile, draft.id, owner)
         return there, []
-    point = yield from _in_its_context(collection, profile, point, stored)
+    point = yield from _in_its_context(collection, profile, draft, stored)
     [point], vectors = yield from with_vectors(profile, [point])
     there = yield from collection.ask(_change_of(point, payload))
     if there:
@@ -100,7 +100,8 @@ def replace_entry(
     Raises:
         InvalidEntryError: a field cannot be stored.
     """
-    point = yield from _in_its_context(collection, profile, (yield from _point_of(profile, entry, owner)), stored)
+    draft = yield from _draft_of(entry, owner, profile)
+    point = yield from _in_its_context(collection, profile, draft, stored)
     if keeps_dense:
         vectors: Vectors = []
     else:
@@ -116,14 +117,15 @@ def _change_of(point: PointData, payload: Mapping[str, Any]) -> Change:
     return Change(point.id, payload, keywords=point.keywords, dense=point.dense, passages=point.passages)
 
 
-def _point_of(profile: Profile, entry: MemoryEntry, owner: Scope) -> Steps[PointData]:
-    make = partial(to_point, entry, owner, profile.encoder, profile.filter_fields)
-    return (yield from work(make, long=is_long([entry.content])))
+def _draft_of(entry: MemoryEntry, owner: Scope, profile: Profile) -> Steps[Draft]:
+    return work(partial(to_draft, entry, owner, profile.filter_fields), long=is_long([entry.content]))
 
 
-def _in_its_context(collection: Collection, profile: Profile, point: PointData, stored: Hit) -> Steps[PointData]:
-    """The point with the words of what was said before the stored one."""
-    return in_context(point, (yield from context_of(collection, stored.payload)), profile.encoder)
+def _in_its_context(collection: Collection, profile: Profile, draft: Draft, stored: Hit) -> Steps[PointData]:
+    """The point with its own words, and with those of what was said before the stored one."""
+    before = yield from context_of(collection, stored.payload)
+    make = partial(to_point, draft, before, profile.encoder)
+    return (yield from work(make, long=is_long([draft.payload["content"]])))
 
 
 def _settle(collection: Collection, profile: Profile, id: str, owner: Scope, content: str | None = None) -> Steps[None]:
@@ -150,8 +152,8 @@ def _settle(collection: Collection, profile: Profile, id: str, owner: Scope, con
             payload |= field_values_to_set(found[0], entry, profile.filter_fields)
         if content is not None and entry.content != content:
             content = entry.content
-            point = yield from _point_of(profile, entry, owner)
-            point = yield from _in_its_context(collection, profile, point, found[0])
+            draft = yield from _draft_of(entry, owner, profile)
+            point = yield from _in_its_context(collection, profile, draft, found[0])
             [point], _ = yield from with_vectors(profile, [point])
             change = _change_of(point, payload)
         elif payload:

@@ -6,9 +6,9 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from ...embedding import KeywordEncoder, check_vector
+from ...embedding import check_vector
 from ...entry import DEFAULT_IMPORTANCE, MEMORY, MemoryEntry
 from ...filter_fields import FilterField
 from ...scope import SCOPE_FIELDS, Scope
@@ -21,7 +21,7 @@ from ...validation import (
     text_tuple,
     to_naive_utc,
 )
-from .engine_requests import Hit, PointData
+from .engine_requests import Hit
 from .schema import (
     FILTER_FIELDS_KEY,
     POSITION_KEY,
@@ -39,27 +39,28 @@ _from_json = json.JSONDecoder().raw_decode
 _from_iso = datetime.fromisoformat  # :func:`~.schema.parse_time`, without a call for each of many results
 
 
-def to_points(
-    entries: Sequence[MemoryEntry],
-    owners: Sequence[Scope],
-    encoder: KeywordEncoder,
-    filter_fields: Sequence[FilterField] = (),
-) -> list[PointData]:
-    """Entries as points; see :func:`to_point`. Entries of one time keep the order in which they are given."""
-    points = [to_point(entry, owner, encoder, filter_fields) for entry, owner in zip(entries, owners, strict=True)]
-    if len(points) > 1:
+class Draft(NamedTuple):
+    """A point whose keywords are not made yet. ``dense`` is ``None`` if the entry brings no vector."""
+
+    id: str
+    payload: dict[str, Any]
+    dense: Sequence[float] | None
+
+
+def to_drafts(entries: Sequence[MemoryEntry], owner: Scope, filter_fields: Sequence[FilterField] = ()) -> list[Draft]:
+    """Entries as drafts; see :func:`to_draft`. Entries of one time keep the order in which they are given."""
+    drafts = [to_draft(entry, owner, filter_fields) for entry in entries]
+    if len(drafts) > 1:
         earlier: Counter[int] = Counter()
-        for point in points:
-            position = point.payload[POSITION_KEY]
-            point.payload[POSITION_KEY] = position + earlier[position]
+        for draft in drafts:
+            position = draft.payload[POSITION_KEY]
+            draft.payload[POSITION_KEY] = position + earlier[position]
             earlier[position] += 1
-    return points
+    return drafts
 
 
-def to_point(
-    entry: MemoryEntry, owner: Scope, encoder: KeywordEncoder, filter_fields: Sequence[FilterField] = ()
-) -> PointData:
-    """An entry as a point that belongs to ``owner``, without a dense vector if the entry brings none.
+def to_draft(entry: MemoryEntry, owner: Scope, filter_fields: Sequence[FilterField] = ()) -> Draft:
+    """An entry as a point that belongs to ``owner``.
 
     Raises:
         InvalidEntryError: a field cannot be stored; the message names it.
@@ -73,7 +74,7 @@ def to_point(
         last_accessed = format_time(to_naive_utc("last_accessed", entry.last_accessed))
     source = None if entry.source is None else check_text("source", entry.source)
     categories = [check_text("a category", c) for c in text_tuple("categories", entry.categories)]
-    kind = check_text("kind", entry.kind, allow_blank=False)
+    kind = MEMORY if entry.kind == MEMORY else check_text("kind", entry.kind, allow_blank=False)
     check_metadata(entry.metadata)
 
     payload: dict[str, Any] = {
@@ -110,7 +111,7 @@ def to_point(
         payload |= {key: value for key, value in values.items() if value is not None}
 
     dense = None if entry.embedding is None else check_vector("embedding", entry.embedding)
-    return PointData(point_id(owner, entry_id), payload, encoder.document(content), dense or None)
+    return Draft(point_id(owner, entry_id), payload, dense or None)
 
 
 def to_field_values(fields: Iterable[FilterField], values_of: Callable[[FilterField], Sequence[Any]]) -> dict[str, Any]:

@@ -22,11 +22,11 @@ from ...entry import MemoryEntry
 from ...io.steps import Steps
 from ...scope import Scope
 from ...validation import normalize_path, to_naive_utc
-from .codec import to_entry
+from .codec import Draft, to_entry
 from .collection import Collection
-from .engine_requests import Between, Change, Hit, Match, Ordered, PointData, Profile, Retrieve, Scroll
+from .engine_requests import Between, Change, HasNoId, Hit, Match, Ordered, PointData, Profile, Retrieve, Scroll
 from .said_before import BEFORE, NEAR, Said
-from .schema import CONTEXT_KEY, TENANT_KEY, owner_key, parse_time, point_id, tenant_key, where_owner
+from .schema import CONTEXT_KEY, TENANT_KEY, owner_key, parse_time, tenant_key, where_owner
 
 SHORT: Final = 400
 """Characters. A longer text says by itself what it is about: with the words of others it was found less well."""
@@ -49,20 +49,21 @@ class InContext(NamedTuple):
     before: Sequence[Said] = ()
 
 
-def said_in(entry: MemoryEntry, owner: Scope) -> Said | None:
-    """The entry as others may follow it; see :class:`InContext`."""
+def said_in(entry: MemoryEntry, point: str) -> Said | None:
+    """The entry of a point as others may follow it; see :class:`InContext`."""
     if len(entry.content) > SHORT or entry.private:
         return None
     created_at = to_naive_utc("created_at", entry.created_at)
     names = [entry.metadata.get(key) for key in CONVERSATION_KEYS] if entry.metadata else ()
-    return Said(point_id(owner, entry.id), entry.content, created_at, (normalize_path(entry.path), entry.kind, *names))
+    return Said(point, entry.content, created_at, (normalize_path(entry.path), entry.kind, *names))
 
 
 def contexts_of(
-    collection: Collection, profile: Profile, entries: Sequence[MemoryEntry], owner: Scope
+    collection: Collection, profile: Profile, entries: Sequence[MemoryEntry], drafts: Sequence[Draft], owner: Scope
 ) -> Steps[list[InContext]]:
-    """Each of these checked entries of one owner, which are about to be saved, in its context."""
-    said = [said_in(entry, owner) for entry in entries]
+    """Each of these entries of one owner, which are about to be saved, in its context. Their drafts were made, so they
+    are checked."""
+    said = [said_in(entry, draft.id) for entry, draft in zip(entries, drafts, strict=True)]
     first = next((each for each in said if each is not None), None)
     if first is None:
         return [InContext(None)] * len(entries)
@@ -83,13 +84,12 @@ def contexts_of(
     return contexts
 
 
-def in_context(point: PointData, before: Sequence[Said], encoder: KeywordEncoder) -> PointData:
-    """The point with the words of what was said before it."""
-    if not before:
-        return point
-    point.payload[CONTEXT_KEY] = [each.point for each in before]
-    keywords = encoder.document(point.payload["content"], [each.content for each in before])
-    return point._replace(keywords=keywords)
+def to_point(draft: Draft, before: Sequence[Said], encoder: KeywordEncoder) -> PointData:
+    """The point of a draft, with the words of its content and of what was said before it."""
+    if before:
+        draft.payload[CONTEXT_KEY] = [each.point for each in before]
+    keywords = encoder.document(draft.payload["content"], [each.content for each in before])
+    return PointData(draft.id, draft.payload, keywords, draft.dense)
 
 
 def note_saved(profile: Profile, owner: Scope, contexts: Sequence[InContext], since: int) -> None:
@@ -105,7 +105,7 @@ def _read(collection: Collection, owner: Scope, first: Said) -> Steps[tuple[Said
     end = first.created_at + timedelta(microseconds=1) if first.created_at < datetime.max else None
     where = (*where_owner(owner), Between("created_at", start, end))
     hits: list[Hit] = yield from collection.ask(Ordered(where, BEFORE, newest_first=True, whole=True))
-    found = [said_in(to_entry(hit, owner), owner) for hit in reversed(hits)]
+    found = [said_in(to_entry(hit, owner), str(hit.id)) for hit in reversed(hits)]
     return tuple(each for each in found if each is not None)
 
 
@@ -128,12 +128,24 @@ def _said(collection: Collection, ids: Sequence[str]) -> Steps[list[Said]]:
     ]
 
 
-def take_out(collection: Collection, profile: Profile, owner: Scope, ids: Sequence[str], *, gone: bool) -> Steps[None]:
-    """Make the entries that follow these anew, without their words or, if they are not ``gone``, with those of now."""
+def take_out(
+    collection: Collection, profile: Profile, owner: Scope, ids: Sequence[str], *, gone: bool, but: Sequence[str] = ()
+) -> Steps[None]:
+    """Make the entries that follow these anew, without their words or, if they are not ``gone``, with those of now.
+
+    Args:
+        collection: of the entries.
+        profile: what is known of it.
+        owner: of the entries.
+        ids: their points.
+        gone: whether they are deleted, or no longer seen by every reader of those that follow.
+        but: points that were made with the words of now.
+    """
     profile.said_before.forget()
+    made = (HasNoId(tuple(but)),) if but else ()
     for start in range(0, len(ids), _PAGE):
         some = tuple(ids[start : start + _PAGE])
-        where = (Match(TENANT_KEY, (tenant_key(owner),)), Match(CONTEXT_KEY, some))
+        where = (Match(TENANT_KEY, (tenant_key(owner),)), Match(CONTEXT_KEY, some), *made)
         offset: str | None = None
         while True:
             hits, offset = yield from collection.ask(Scroll(where, _PAGE, offset))

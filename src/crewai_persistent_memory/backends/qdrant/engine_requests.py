@@ -46,6 +46,12 @@ class HasId(NamedTuple):
     ids: tuple[str, ...]
 
 
+class HasNoId(NamedTuple):
+    """The point has none of these ids."""
+
+    ids: tuple[str, ...]
+
+
 class Lacks(NamedTuple):
     """The payload key does not have the value (nor its list), or is not there."""
 
@@ -83,7 +89,7 @@ class NoDense(NamedTuple):
     """The point has no dense vector."""
 
 
-Condition = Match | Between | Lacks | HasId | FieldHolds | InScopes | NoDense
+Condition = Match | Between | Lacks | HasId | HasNoId | FieldHolds | InScopes | NoDense
 Where = tuple[Condition, ...]
 
 # -- values --------------------------------------------------------------------------------------------------------
@@ -252,12 +258,12 @@ class Ordered(Request["list[Hit]"]):
     limit: int
     newest_first: bool
     whole: bool
-    """The whole payload, or ``created_at`` alone."""
+    """The keys that an entry is read from, or ``created_at`` alone."""
 
 
 @dataclass(frozen=True)
 class Everything(Request["list[Hit]"]):
-    """All matching points, in no order."""
+    """All matching points, in no order. ``whole``: as in :class:`Ordered`."""
 
     where: Where
     whole: bool

@@ -17,7 +17,7 @@ meaning, and every opening adds it to the entries without it.
 To add a migration:
 
 1. describe the key in ``schema``, and add its index to ``schema.INDEXES`` with ``since=`` the new layout;
-2. write the key in ``codec.to_point``, and document the meaning of a missing key;
+2. write the key in ``codec.to_draft``, and document the meaning of a missing key;
 3. append a :class:`Migration` to :data:`MIGRATIONS`, and the layout to ``manifest.OLDEST_CODE``;
 4. add stores of the previous layout to ``tests/layouts/layout-N``, with the ``make.py`` that created them.
 """

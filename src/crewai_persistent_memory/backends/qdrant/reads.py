@@ -85,9 +85,8 @@ def nearest(operation: op.Nearest, collection: Collection) -> Steps[list[MemoryE
 
 
 def get(operation: op.Get, collection: Collection) -> Steps[MemoryEntry | None]:
-    found = yield from find(
-        collection, operation.id, operation.scope, include_shared=operation.include_shared, with_vectors=True
-    )
+    scope, include_shared = operation.scope, operation.include_shared
+    found = yield from find(collection, operation.id, scope, include_shared=include_shared, with_vectors=True)
     return None if found is None else to_entry(*found)
 
 
@@ -96,10 +95,9 @@ def find(
 ) -> Steps[tuple[Hit, Scope] | None]:
     """The visible entry with this id, and its owner; of several, the one whose run and agent are the most specific."""
     ids = [point_id(owner, id) for owner in owners_visible_to(scope, include_shared=include_shared)]
-    hits = yield from collection.ask(Retrieve(ids, with_vectors=with_vectors))
-    asked_for = [hit for hit in hits if str(hit.id) in ids]
-    found = checked(asked_for, scope, include_shared=include_shared)
-    return min(found, key=lambda pair: ids.index(str(pair[0].id)), default=None)
+    hits = {str(hit.id): hit for hit in (yield from collection.ask(Retrieve(ids, with_vectors)))}
+    found = checked([hits[id] for id in ids if id in hits], scope, include_shared=include_shared)
+    return found[0] if found else None
 
 
 def list_entries(operation: op.List, collection: Collection) -> Steps[list[MemoryEntry]]:

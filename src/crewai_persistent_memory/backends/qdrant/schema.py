@@ -46,7 +46,7 @@ A new filter of the package touches these places:
 | ``entry`` | the field, in ``MemoryEntry`` and in ``EntryFields`` |
 | ``entry_filter`` | the filter: ``FilterArgs``, ``EntryFilter`` with its check, ``EntryFilter.matches`` |
 | this one | the key in the table above and in :data:`INDEXES`; the condition in :func:`where_filter` |
-| ``codec`` | the key in ``to_point`` and ``to_entry``; in ``_KEYS_OF``, so that an update changes it |
+| ``codec`` | the key in ``to_draft`` and ``to_entry``; in ``_KEYS_OF``, so that an update changes it |
 | ``migrations`` | a ``Migration`` with the index, and a ``Fill`` if a missing key does not say enough |
 | ``backends.mem0.codec`` | the field in ``metadata_of`` and in ``record_of`` |
 | ``tests/contract`` | the filter, over every store |
@@ -143,6 +143,7 @@ _FIELD_INDEXES: Final[Mapping[FieldKind, IndexKind]] = {
     "time": IndexKind.TIME,
 }
 
+_json_of = json.JSONEncoder().encode
 _POINT_ID: Final = re.compile("-".join(f"[0-9a-f]{{{size}}}" for size in (8, 4, 4, 4, 12)))
 _EPOCH: Final = datetime(1970, 1, 1)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -233,7 +234,9 @@ def owner_key(scope: Scope) -> str:
 
 def point_id(owner: Scope, entry_id: str) -> str:
     """The engine's id: the same entry id in two scopes is two points."""
-    key = _digest(owner_key(owner), entry_id).hex()
+    # As ``_digest(owner_key(owner), entry_id)``, at half of its time.
+    parts = f'["{owner_key(owner)}", {_json_of(entry_id)}]'
+    key = hashlib.blake2b(parts.encode(), digest_size=16).hexdigest()
     return f"{key[:8]}-{key[8:12]}-{key[12:16]}-{key[16:20]}-{key[20:]}"  # a UUID's form, at a third of uuid's time
 
 

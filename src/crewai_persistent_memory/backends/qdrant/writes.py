@@ -7,17 +7,18 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
+from ...embedding import KeywordEncoder
 from ...entry import MemoryEntry
 from ...io.steps import Steps, work
 from ...scope import Scope
 from ...store import operations as op
 from ...validation import utcnow
 from .changes import change_entry, is_long, replace_entry, with_vectors
-from .codec import to_entry, to_points
+from .codec import Draft, to_drafts, to_entry
 from .collection import Collection
-from .context import contexts_of, in_context, note_saved, take_out
+from .context import InContext, contexts_of, note_saved, take_out, to_point
 from .dense_vectors import embed_all, embed_some, measure_spread
-from .engine_requests import Delete, Describe, Everything, Hit, NoteAccess, Profile, Upsert
+from .engine_requests import Delete, Describe, Everything, Hit, NoteAccess, PointData, Profile, Upsert
 from .reads import find
 from .schema import access_write, points_named, where_filter
 
@@ -27,17 +28,21 @@ def put(operation: op.Put, collection: Collection) -> Steps[None]:
     profile = yield from collection.ask(Describe())
     since = profile.said_before.changes
     # Everything is checked before the first embedding is paid for, and embedded before the first write.
-    make = partial(to_points, entries, [scope] * len(entries), profile.encoder, profile.filter_fields)
-    points = yield from work(make, long=is_long(entry.content for entry in entries))
-    contexts = yield from contexts_of(collection, profile, entries, scope)
-    points = [in_context(point, each.before, profile.encoder) for point, each in zip(points, contexts, strict=True)]
+    long = is_long(entry.content for entry in entries)
+    drafts = yield from work(partial(to_drafts, entries, scope, profile.filter_fields), long=long)
+    contexts = yield from contexts_of(collection, profile, entries, drafts, scope)
+    points = yield from work(partial(_to_points, drafts, contexts, profile.encoder), long=long)
     points, vectors = yield from with_vectors(profile, points)
     yield from collection.ask(Upsert(points))
     changed = [] if operation.new else profile.said_before.are_followed(point.id for point in points)
     note_saved(profile, scope, contexts, since)
     if changed:
-        yield from take_out(collection, profile, scope, changed, gone=False)
+        yield from take_out(collection, profile, scope, changed, gone=False, but=[point.id for point in points])
     yield from _after_saving(collection, profile, scope, vectors)
+
+
+def _to_points(drafts: Sequence[Draft], contexts: Sequence[InContext], encoder: KeywordEncoder) -> list[PointData]:
+    return [to_point(draft, each.before, encoder) for draft, each in zip(drafts, contexts, strict=True)]
 
 
 def replace_visible(operation: op.Replace, collection: Collection) -> Steps[bool]:

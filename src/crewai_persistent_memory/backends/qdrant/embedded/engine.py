@@ -204,8 +204,8 @@ class EmbeddedEngine:
         return self._reader.scroll(request)
 
     def _retrieve(self, request: Retrieve) -> list[Hit]:
-        if self.descriptor.dimensions is None:
-            request = replace(request, with_vectors=False)
+        if self.descriptor.dimensions is None and request.with_vectors:
+            request = Retrieve(request.ids)
         return self._reader.retrieve(request)
 
     def _keep_spread(self, request: KeepSpread) -> None:

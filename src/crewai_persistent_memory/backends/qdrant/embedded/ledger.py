@@ -16,13 +16,15 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from ....io.private_files import open_private
 
 _to_json = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+_decode = json.JSONDecoder().raw_decode
+_ID_FIRST: Final = '{"id":'
 
 
 class Known(NamedTuple):
@@ -41,11 +43,9 @@ class LedgerContent(NamedTuple):
 
 def checksum(payload: Mapping[str, Any]) -> str:
     """The checksum of a payload, without the access time."""
-    return f"{zlib.crc32(_to_json({k: v for k, v in payload.items() if k != 'last_accessed'}).encode()):08x}"
-
-
-def entry_id(payload: Mapping[str, Any]) -> str:
-    return str(json.loads(payload["record"])["id"])
+    if "last_accessed" in payload:
+        payload = {key: value for key, value in payload.items() if key != "last_accessed"}
+    return f"{zlib.crc32(_to_json(payload).encode()):08x}"
 
 
 class Ledger:
@@ -65,23 +65,23 @@ class Ledger:
 
     def doubt(self, points: Iterable[str]) -> None:
         """Record that a write of these points begins."""
-        self._append(f"? {point}" for point in points)
+        self._append([f"? {point}" for point in points])
 
     def add(self, points: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
         """Record that these points exist, with these payloads."""
-        self._append(_there(point, payload) for point, payload in points)
+        self._append([_there(point, payload) for point, payload in points])
 
     def remove(self, points: Iterable[str]) -> None:
         """Record that a delete of these points begins."""
-        self._append(f"- {point}" for point in points)
+        self._append([f"- {point}" for point in points])
 
     def sync(self) -> None:
         """Sync the file to disk."""
         assert self._file is not None
         os.fsync(self._file)
 
-    def _append(self, lines: Iterable[str]) -> None:
-        data = b"".join(_with_sum(line) for line in lines)
+    def _append(self, lines: Sequence[str]) -> None:
+        data = b"".join([_with_sum(line) for line in lines])
         assert self._file is not None
         while data:
             data = data[os.write(self._file, data) :]
@@ -121,7 +121,15 @@ def content_of(points: Iterable[tuple[str, Mapping[str, Any]]]) -> bytes:
 
 
 def _there(point: str, payload: Mapping[str, Any]) -> str:
-    return f"+ {point} {checksum(payload)} {json.dumps(entry_id(payload))}"
+    return f"+ {point} {checksum(payload)} {_entry_id(payload['record'])}"
+
+
+def _entry_id(record: str) -> str:
+    """The entry's id in a record, as JSON."""
+    if record.startswith(_ID_FIRST):
+        _, end = _decode(record, len(_ID_FIRST))
+        return record[len(_ID_FIRST) : end]
+    return json.dumps(json.loads(record)["id"])
 
 
 def _sum(line: bytes) -> bytes:
@@ -130,4 +138,4 @@ def _sum(line: bytes) -> bytes:
 
 def _with_sum(line: str) -> bytes:
     data = line.encode()
-    return data + b" " + _sum(data) + b"\n"
+    return b"%b %08x\n" % (data, zlib.crc32(data))

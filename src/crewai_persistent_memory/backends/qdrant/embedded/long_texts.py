@@ -32,7 +32,7 @@ def make_way(shard: Any, points: Sequence[PointData]) -> None:
     without its keywords, and gets them when the store is opened; see :func:`complete_keywords`.
     """
     # A term takes two characters or more.
-    long = [point for point in points if _length(point) > 2 * MANY_TERMS]
+    long = [point for point in points if length_of(point.payload) > 2 * MANY_TERMS]
     ids = [point.id for point in long if len(point.keywords.indices) > MANY_TERMS]
     if not ids:
         return
@@ -63,21 +63,22 @@ def one_by_one(where: Where) -> Iterator[Where]:
     return ((*others, HasId((id,))) for id in ids) if ids else iter([where])
 
 
-def is_long(point: PointData) -> bool:
-    """Whether a store that holds this point is read entry by entry."""
-    return _length(point) > LONG_TEXT
+def length_of(payload: Mapping[str, Any]) -> int:
+    """The characters of an entry."""
+    return len(payload["content"]) + len(payload["record"])
 
 
-def _length(point: PointData) -> int:
-    return len(point.payload["content"]) + len(point.payload["record"])
+def batches_of(points: Sequence[PointData], lengths: Sequence[int]) -> Iterator[Sequence[PointData]]:
+    """Points of one write each: not too many, and not too long together, for a write holds the interpreter's lock.
 
-
-def batches_of(points: Sequence[PointData]) -> Iterator[Sequence[PointData]]:
-    """Points of one write each: not too many, and not too long together, for a write holds the interpreter's lock."""
-    start = length = 0
-    for index, point in enumerate(points):
-        if index > start and (index - start >= BATCH or length + _length(point) > BATCH_LENGTH):
+    Args:
+        points: all of them.
+        lengths: the characters of each.
+    """
+    start = total = 0
+    for index, length in enumerate(lengths):
+        if index > start and (index - start >= BATCH or total + length > BATCH_LENGTH):
             yield points[start:index]
-            start, length = index, 0
-        length += _length(point)
+            start, total = index, 0
+        total += length
     yield points[start:]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final, cast
 
@@ -19,6 +20,7 @@ from ..engine_requests import (
     Facet,
     FieldHolds,
     HasId,
+    HasNoId,
     Hit,
     InScopes,
     Lacks,
@@ -42,6 +44,8 @@ MOST_CHARACTERS: Final = 4_000_000
 _RESCORED: Final = edge.SearchParams(quantization=edge.QuantizationSearchParams(rescore=True, oversampling=2.0))
 """Of the compact vectors, twice as many as asked for are looked at exactly: then the best ones are missed in 1 of 1,000
 cases, without it in 1 of 10, and the scores are exact."""
+
+_ENTRY: Final = cast(Any, edge.PayloadSelector.Include(list(ENTRY_KEYS)))
 
 MOST_SIZES: Final = 10_000
 """Scopes of which it is known how many entries they have."""
@@ -79,6 +83,8 @@ def _condition(condition: Condition) -> Any:
         return edge.Filter(must_not=[_match(Match(condition.key, (condition.value,)))])
     if isinstance(condition, HasId):
         return edge.HasIdCondition(set(condition.ids))
+    if isinstance(condition, HasNoId):
+        return edge.Filter(must_not=[edge.HasIdCondition(set(condition.ids))])
     if isinstance(condition, FieldHolds):
         stored = edge.Filter(must=[_condition(condition.named), _condition(condition.condition)])
         return edge.Filter(should=[stored, _condition(condition.others)])
@@ -146,8 +152,11 @@ class EdgeReader:
         self.one_by_one = one_by_one
         """Read payloads each by itself. Ten texts of 1 MB in one answer hold the interpreter's lock for 70 ms."""
         self._sizes: dict[Where, tuple[int, float]] = {}
+        self._passages = False
 
     def search(self, request: Search) -> list[Hit]:
+        if request.by_passages and request.dense and not self._has_passages(request.dense):
+            request = replace(request, by_passages=False)
         lists = self._lists(request)
         if not lists:
             return []
@@ -159,7 +168,7 @@ class EdgeReader:
                     limit=request.limit,
                     filter=edge_filter(request.where),
                     params=params,
-                    with_payload=False if self.one_by_one else list(ENTRY_KEYS),
+                    with_payload=False if self.one_by_one else _ENTRY,
                     score_threshold=request.min_score,
                 )
             )
@@ -176,6 +185,14 @@ class EdgeReader:
             for record in self.shard.retrieve([hit.id], with_payload=True, with_vector=False):
                 whole.append(hit._replace(payload=record.payload))
         return whole
+
+    def _has_passages(self, dense: Sequence[float]) -> bool:
+        """Whether an entry has passages. To look for them among 100,000 entries takes 1.5 ms; if there are none, and
+        without a condition, 0.07 ms."""
+        if not self._passages:
+            any_passage = edge.Query.Nearest(cast(Any, dense), using=PASSAGES)
+            self._passages = bool(self.shard.query(edge.QueryRequest(query=any_passage, limit=1, with_payload=False)))
+        return self._passages
 
     def _lists(self, request: Search) -> list[tuple[Any, edge.SearchParams | None]]:
         lists: list[tuple[Any, edge.SearchParams | None]] = []
@@ -212,7 +229,7 @@ class EdgeReader:
             prefetches=candidates,
             query=_formula(ranking, rarest(self._size(request.corpus)), request.lists),
             limit=request.limit,
-            with_payload=False if self.one_by_one else list(ENTRY_KEYS),
+            with_payload=False if self.one_by_one else _ENTRY,
             score_threshold=request.min_score,
         )
 
@@ -234,7 +251,7 @@ class EdgeReader:
             edge.ScrollRequest(
                 limit=request.limit,
                 filter=edge_filter(request.where),
-                with_payload=False if one_by_one else True if request.whole else ["created_at"],
+                with_payload=False if one_by_one else _ENTRY if request.whole else ["created_at"],
                 order_by=edge.OrderBy(key="created_at", direction=direction),
             )
         )
@@ -250,7 +267,7 @@ class EdgeReader:
                     limit=1000,
                     offset=offset,
                     filter=edge_filter(request.where),
-                    with_payload=True if request.whole else ["created_at"],
+                    with_payload=_ENTRY if request.whole else ["created_at"],
                 )
             )
             hits += [Hit(record.id, record.payload) for record in records]
@@ -303,11 +320,9 @@ class EdgeReader:
 
     def retrieve(self, request: Retrieve) -> list[Hit]:
         with_vector = [DENSE] if request.with_vectors else False
-        ids = list(request.ids)
-        groups = [[id] for id in ids] if self.one_by_one else [ids]
-        records = [
-            r for group in groups for r in self.shard.retrieve(group, with_payload=True, with_vector=with_vector)
-        ]
+        records = []
+        for ids in [[id] for id in request.ids] if self.one_by_one else [list(request.ids)]:
+            records += self.shard.retrieve(ids, with_payload=True, with_vector=with_vector)
         return [Hit(r.id, r.payload, dense=(r.vector or {}).get(DENSE)) for r in records]
 
     def count(self, request: Count) -> int:

@@ -29,7 +29,7 @@ from ..schema import DENSE, PASSAGES
 from .changes import change, is_long_change, size_of_change
 from .directory import DELETE_RESERVE, WRITE_RESERVE, StoreDirectory
 from .ledger import Ledger
-from .long_texts import batches_of, is_long, make_way, one_by_one
+from .long_texts import LONG_TEXT, batches_of, length_of, make_way, one_by_one
 from .salvage import all_ids
 from .translate import EdgeReader, edge_filter, edge_point
 
@@ -86,8 +86,9 @@ class EdgeWriter:
     def upsert(self, request: Upsert) -> None:
         points = request.points
         self._admit_vectors([vector for point in points for vector in (point.dense, *point.passages)])
-        self._admit_texts(any(map(is_long, points)))
-        for batch in batches_of(points):
+        lengths = [length_of(point.payload) for point in points]
+        self._admit_texts(max(lengths, default=0) > LONG_TEXT)
+        for batch in batches_of(points, lengths):
             self._ledger.doubt(point.id for point in batch)
             make_way(self._shard, batch)
             self._shard.update(edge.UpdateOperation.upsert_points([edge_point(point) for point in batch]))

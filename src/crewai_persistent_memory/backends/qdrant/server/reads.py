@@ -11,12 +11,15 @@ from qdrant_client import models
 
 from ....io.steps import Steps
 from ....scope import SCOPE_FIELDS
+from ..codec import ENTRY_KEYS
 from ..engine_requests import (
     Between,
+    Condition,
     Count,
     Everything,
     Facet,
     HasId,
+    HasNoId,
     Hit,
     Match,
     NoDense,
@@ -104,7 +107,7 @@ def _first(request: Ordered, place: Place) -> Steps[Any]:
         scroll_filter=server_filter(request.where),
         limit=request.limit,
         order_by=models.OrderBy(key="created_at", direction=direction),
-        with_payload=True if request.whole else ["created_at"],
+        with_payload=list(ENTRY_KEYS) if request.whole else ["created_at"],
     )
     return [Hit(record.id, record.payload or {}) for record in records]
 
@@ -115,7 +118,7 @@ def everything(request: Everything, place: Place) -> Steps[Any]:
 
 def _some(request: Everything, place: Place, most: int | None) -> Steps[Any]:
     """The matching points, or the first ``most`` of them."""
-    records = yield from scroll(request.where, place, True if request.whole else ["created_at"], most)
+    records = yield from scroll(request.where, place, list(ENTRY_KEYS) if request.whole else ["created_at"], most)
     return [Hit(record.id, record.payload or {}) for record in records]
 
 
@@ -135,7 +138,7 @@ def scroll_page(request: Scroll, place: Place) -> Steps[Any]:
                 if offset is None:
                     break
         return list(found.values()), None
-    where, next_part = _part_from(request.where, request.start, place.limits.condition(PAGE))
+    where, next_part = _part_from(_left_out_in_parts(request.where, most), request.start, most)
     records, next_id = yield from place.read(
         "scroll",
         scroll_filter=server_filter(where),
@@ -147,6 +150,17 @@ def scroll_page(request: Scroll, place: Place) -> Steps[Any]:
     hits = [Hit(record.id, record.payload or {}, dense=dense_of(record.vector)) for record in records]
     next_id = next_part if next_id is None else next_id
     return hits, None if next_id is None else str(next_id)
+
+
+def _left_out_in_parts(where: Where, most: int) -> Where:
+    """A filter that leaves points out, with at most so many of them in one condition."""
+    narrow: list[Condition] = []
+    for each in where:
+        if isinstance(each, HasNoId):
+            narrow += [HasNoId(each.ids[start : start + most]) for start in range(0, len(each.ids), most)]
+        else:
+            narrow.append(each)
+    return tuple(narrow)
 
 
 def _part_from(where: Where, start: str | None, most: int) -> tuple[Where, str | None]:

@@ -13,7 +13,20 @@ from ....embedding import SparseVector
 from ....ranking import SECONDS_PER_DAY, Decay, Exponential, Expression, Larger, Product, Ranking, Sum, Variable, rarest
 from ....validation import MOST_FOUND
 from ..codec import ENTRY_KEYS
-from ..engine_requests import Between, FieldHolds, HasId, Hit, InScopes, Lacks, Match, NoDense, PointData, Search, Where
+from ..engine_requests import (
+    Between,
+    FieldHolds,
+    HasId,
+    HasNoId,
+    Hit,
+    InScopes,
+    Lacks,
+    Match,
+    NoDense,
+    PointData,
+    Search,
+    Where,
+)
 from ..ranking import defaults_of, depth_for, variables_of
 from ..schema import DENSE, KEYWORDS, PASSAGES, format_time
 
@@ -143,7 +156,7 @@ def server_filter(where: Where) -> models.Filter:
     return models.Filter(must=must)
 
 
-def _condition(condition: Between | FieldHolds | HasId | Lacks | Match | NoDense) -> Any:
+def _condition(condition: Between | FieldHolds | HasId | HasNoId | Lacks | Match | NoDense) -> Any:
     if isinstance(condition, NoDense):
         return models.Filter(must_not=[models.HasVectorCondition(has_vector=DENSE)])
     if isinstance(condition, Match):
@@ -152,6 +165,8 @@ def _condition(condition: Between | FieldHolds | HasId | Lacks | Match | NoDense
         return models.Filter(must_not=[_match(Match(condition.key, (condition.value,)))])
     if isinstance(condition, HasId):
         return models.HasIdCondition(has_id=list(condition.ids))
+    if isinstance(condition, HasNoId):
+        return models.Filter(must_not=[models.HasIdCondition(has_id=list(condition.ids))])
     if isinstance(condition, FieldHolds):
         stored = models.Filter(must=[_condition(condition.named), _condition(condition.condition)])
         return models.Filter(should=[stored, _condition(condition.others)])
