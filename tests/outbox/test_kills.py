@@ -90,7 +90,7 @@ def writers(tmp_path: Path) -> Any:
 def check(writers: Writers) -> int:
     """Deliver what is left, and compare. Returns how many facts were accepted."""
     with open_store(**writers.options) as store:
-        assert store.flush(90), store.health()["outbox"]
+        assert store.flush(240), store.health()["outbox"]
         stored = [(entry.id, entry.content) for entry in store.scan()]
     lines = writers.accepted()
     facts = [line for line in lines if " " in line and not line.startswith("counter")]
@@ -138,7 +138,7 @@ def test_on_qdrant(writers: Any, server: QdrantServer, collection: str) -> None:
 
 
 def test_on_mem0(writers: Any, mem0_platform: Mem0Platform) -> None:
-    made = writers(0.05 * AT_ONCE, **mem0_options(mem0_platform))
+    made = writers(0.1 * AT_ONCE, **mem0_options(mem0_platform))
     let_live_and_die(made, KILLS, random.Random(14))
     assert check(made) > 0
 
