@@ -16,6 +16,7 @@ from crewai_persistent_memory import (
     MemoryEntry,
     MemoryStore,
     PersistentMemory,
+    Scope,
     StorePermissionError,
     Trace,
     operations,
@@ -37,7 +38,7 @@ def test_one_of_somebody_else_counts_and_changes(any_store: MemoryStore) -> None
         return (yield from execute(operation))
 
     wrapped = any_store.wrap(in_capitals)
-    wrapped.add("John likes tea", id="a")
+    assert wrapped.add("John likes tea", id="a").content == "JOHN LIKES TEA", "as it is stored"
     assert wrapped.scoped(run_id="r").get("a") is not None
     found = asyncio.run(wrapped.aget("a"))
     assert found is not None
@@ -61,6 +62,23 @@ def test_the_first_is_the_outermost(any_store: MemoryStore) -> None:
 
     any_store.wrap(noting("inner")).wrap(noting("first"), noting("second")).count()
     assert order == ["first in", "second in", "inner in", "inner out", "second out", "first out"]
+
+
+def test_operations_are_compared_by_value() -> None:
+    """So those that hold entries, changes or messages have no hash."""
+    scope = Scope(user_id="john")
+    assert operations.Get(scope, False, "a") == operations.Get(scope, False, "a")
+    assert len({operations.Get(scope, False, "a"), operations.Get(scope, False, "a")}) == 1
+    entry = MemoryEntry(id="a", content="John likes tea")
+    for operation in (
+        operations.Put(scope, [entry]),
+        operations.Replace(scope, entry),
+        operations.Update(scope, "a", {"importance": 0.9}),
+        operations.AddMessages(scope, [], {}),
+    ):
+        assert operation == replace(operation)
+        with pytest.raises(TypeError, match="unhashable"):
+            hash(operation)
 
 
 class TestReadOnly:

@@ -24,7 +24,7 @@ from crewai_persistent_memory.storable import storable_text
 SIZE = 1_000_000
 """UTF-8 bytes."""
 
-LONGEST_DELAY = 0.080
+LONGEST_DELAY = 0.050
 """Seconds of this process's CPU time, as promised: what a machine that is busy with something else takes is not in it,
 and neither is waiting for a disk. The best of several tries."""
 TRIES = 3

@@ -86,7 +86,8 @@ _MANY: Final = """
     like likes love loves enjoy enjoys visited visits visit speaks speak plays play knows know read reads watched
     watches met meets bought has have owns mag liebt spricht spielt kennt besucht hat las gelesen went travelled
     traveled
-    allergic good allergisch allergique alérgico alérgica take takes attended said told asked saw ate cooked
+    allergic good afraid fond interested keen allergisch allergique alérgico alérgica take takes
+    attended said told asked saw ate cooked
     fait joue parle aime connaît visité habla juega gusta conoce
 """
 MANY: Final = frozenset(_MANY.split())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import cached_property, lru_cache
 from typing import Final
 
@@ -141,6 +141,11 @@ class Statement:
 
 statement = lru_cache(maxsize=4_096)(Statement)
 """Of a short text: crews are given the same memories again and again."""
+
+
+def together(parts: Sequence[Statement]) -> Statement:
+    """Several sentences as one statement."""
+    return parts[0] if len(parts) == 1 else statement(". ".join(each.text for each in parts))
 
 
 def have_one(stems: Collection[str], some: Collection[str]) -> bool:

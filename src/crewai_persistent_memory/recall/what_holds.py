@@ -16,11 +16,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import timedelta
+from operator import itemgetter
 from typing import Final
 
 from .found import Found
 from .relations import BEST, MANY, RELATIONS, STOP, UNITS
-from .statements import Statement, have, have_one, marks_of, statement, stem
+from .statements import Statement, have, have_one, marks_of, statement, stem, together
 
 MOST_COMPARED: Final = 40
 """The best entries that are compared with each other."""
@@ -46,6 +47,8 @@ _MOST_TEXT: Final = 20_000
 _SAME_TIME: Final = timedelta(seconds=1)
 _MOST: Final = max(MOST_MORE, MOST_MORE_OF_A_CHANGE)
 
+_most_words: Final = itemgetter(0, 1)
+_place: Final = itemgetter(1)
 _ENDS: Final = ("! ", "? ", "\n")
 
 
@@ -59,31 +62,36 @@ def newest_first(found: Sequence[Found], query: str) -> list[Found]:
     compared = found[:MOST_COMPARED]
     asked = _Question(query)
     texts = [each.entry.content for each in compared]
-    statements = [statement(text if len(text) <= LONGEST else asked.told_in(text)) for text in texts]
+    told_in = [[statement(text)] if len(text) <= LONGEST else asked.told_in(text) for text in texts]
     times = [each.entry.created_at for each in compared]
-    told = [each.told_marks & ~asked.marks for each in statements]
-    said = [each.marks | asked.marks for each in statements]
+    marks, told, own = [0] * len(compared), [~asked.marks] * len(compared), [False] * len(compared)
+    for at, parts in enumerate(told_in):
+        beside = 0
+        for each in parts:
+            marks[at] |= each.marks
+            beside |= each.told_marks
+            own[at] = own[at] or each.is_about_itself
+        told[at] &= beside
     order: list[int] = []
     placed: set[int] = set()
-    for at, older in enumerate(statements):
+    for at in range(len(compared)):
         if at in placed:
             continue
         newer: list[int] = []
-        soonest, subject = times[at] + _SAME_TIME, older.marks & asked.subject_marks
-        for later in range(at + 1, len(statements)):
+        soonest, subject = times[at] + _SAME_TIME, marks[at] & asked.subject_marks
+        for later in range(at + 1, len(compared)):
             if times[later] < soonest or later in placed:
                 continue
             # Nothing of the question in common, or too much beside: replaces() says no, too, in ten times the time.
             # That no frame is entered here for each pair, or each entry, is a fifth of a recall's time.
-            other = statements[later]
-            if not subject & other.marks and not (older.is_about_itself and other.is_about_itself):
+            if not subject & marks[later] and not (own[at] and own[later]):
                 continue
-            if (told[at] & ~said[later]).bit_count() > _MOST or (told[later] & ~said[at]).bit_count() > _MOST:
+            if (told[at] & ~marks[later]).bit_count() > _MOST or (told[later] & ~marks[at]).bit_count() > _MOST:
                 continue
-            if asked.replaces(older, other):
+            if asked.replaces(together(told_in[at]), together(told_in[later])):
                 newer.append(later)
         if len(newer) > MOST_BEFORE:
-            newer = [later for later in newer if asked.is_short(older, statements[later])]
+            newer = [later for later in newer if asked.is_short(together(told_in[at]), together(told_in[later]))]
         if newer:
             newer.sort(key=times.__getitem__, reverse=True)
             order += newer
@@ -105,7 +113,7 @@ class _Question:
         self.subject_marks = self.marks | marks_of(self._name_stems)
         self._topic = {stem(word) for word in self._whole.set if word not in STOP and word not in RELATIONS}
 
-    def told_in(self, text: str) -> str:
+    def told_in(self, text: str) -> list[Statement]:
         """The sentences of a long text that have most words of the question, in their order."""
         text = text[:_MOST_TEXT]
         for mark in _ENDS:  # not a regular expression, which takes ten times as long
@@ -116,10 +124,11 @@ class _Question:
         parts = lowered.split(". ") if stems else []
         scored = []
         for at in {at for each in stems for at, part in enumerate(parts) if each in part}:
-            sentences[at] = sentences[at][:LONGEST]
-            if common := len(statement(sentences[at]).stems & self._stems):
-                scored.append((-common, at))
-        return ". ".join(sentences[at] for at in sorted(at for _, at in sorted(scored)[:_MOST_SENTENCES]))
+            told = statement(sentences[at][:LONGEST])
+            if common := len(told.stems & self._stems):
+                scored.append((-common, at, told))
+        best = sorted(scored, key=_most_words)[:_MOST_SENTENCES]
+        return [told for _, _, told in sorted(best, key=_place)]
 
     def replaces(self, older: Statement, newer: Statement) -> bool:
         """Whether the newer statement takes the place of the older one."""

@@ -27,7 +27,12 @@ logger = logging.getLogger("crewai_persistent_memory")
 
 
 class Middleware(Protocol):
-    """See the module. It may change the operation, return its own result, execute twice, or raise."""
+    """See the module. It may change the operation, return its own result, execute twice, or raise.
+
+    The store checks and resolves before it makes an operation, and checks what an operation returns against its scope.
+    What a middleware puts into an operation is checked by the backend. ``add`` returns the entry that the operation
+    returned as stored, so a middleware that changes a ``Put`` returns what ``execute`` returned.
+    """
 
     def __call__(self, operation: Operation[Any], execute: Execute, /) -> Steps[Any]: ...
 

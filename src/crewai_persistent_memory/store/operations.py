@@ -1,5 +1,8 @@
 """Store operations, as dataclasses. Each holds the reader's scope, so no backend resolves a scope itself.
 
+They are compared by their values. One that holds a list or a mapping (entries, changes, metadata) therefore has no
+hash: middleware that counts or keeps something takes ``type(operation)``, or what it needs of the values, as its key.
+
 :class:`~.scoped_operations.ScopedOperations` makes them, middleware sees them, a backend answers them.
 """
 
@@ -75,8 +78,11 @@ class StoreOperation(Operation[T]):
 
 
 @dataclass(frozen=True)
-class Put(ScopedOperation[None]):
+class Put(ScopedOperation["Sequence[MemoryEntry] | None"]):
     """Store entries in the scope, in place of those with the same ids there.
+
+    The answer is the entries that were stored; ``None`` stands for those of the operation. ``add`` returns what it
+    says, so a middleware that changes an entry passes the answer on.
 
     Attributes:
         entries: whole entries. All are checked before the first is written.

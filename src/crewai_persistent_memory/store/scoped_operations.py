@@ -91,16 +91,17 @@ class ScopedOperations:
         if self.filter_fields:
             self._check_fields_of([entry])
         try:
-            yield from self._execute(op.Put(scope, [entry], new="id" not in about))
+            stored = yield from self._execute(op.Put(scope, [entry], new="id" not in about))
         except StoreUnavailableError as error:
             if "id" in about or error.outcome is not Outcome.UNKNOWN:
                 raise
             # To add the same text again would make another id, and so a second entry.
             message = f"{error}. The entry has the id {entry.id!r}: give it as id= if you add it again"
             raise StoreUnavailableError(message, outcome=error.outcome, retry_after=error.retry_after) from error
-        stored = {"scope": scope, "path": normalize_path(entry.path), "embedding": None}
-        stored |= {"categories": tuple(entry.categories), "metadata": dict(entry.metadata)}
-        return MemoryEntry.trusted(**{**vars(entry), **stored})
+        entry = stored[0] if stored else entry
+        as_read = {"scope": scope, "path": normalize_path(entry.path), "embedding": None}
+        as_read |= {"categories": tuple(entry.categories), "metadata": dict(entry.metadata)}
+        return MemoryEntry.trusted(**{**vars(entry), **as_read})
 
     def put(self, entries: Sequence[MemoryEntry]) -> Steps[None]:
         scope = self.scope

@@ -99,12 +99,13 @@ class Mem0Backend(Backend):
         )
         return op.AddedMessages(entries, added.pending, added.event_id)
 
-    def _put(self, operation: op.Put) -> Steps[None]:
+    def _put(self, operation: op.Put) -> Steps[Sequence[MemoryEntry]]:
         owner = operation.scope
         checked = {entry.id: entry for entry in map(checked_entry, operation.entries)}
         taken = {} if operation.new else (yield from self._in(owner, list(checked)))
         for entry in checked.values():
             yield from self._keep(entry, owner, taken.get(entry.id))
+        return operation.entries
 
     def _replace(self, operation: op.Replace) -> Steps[bool]:
         owner, entry = operation.scope, checked_entry(replace(operation.entry, embedding=None))

@@ -96,8 +96,8 @@ def note_saved(profile: Profile, owner: Scope, contexts: Sequence[InContext], si
     """Note that these entries were saved. If anything was forgotten ``since``, they are read again when needed."""
     said = [each.said for each in contexts if each.said is not None]
     if said:
-        profile.said_before.note(owner_key(owner), said[-BEFORE:], since)
-        profile.said_before.note_followed(one.point for each in contexts for one in each.before)
+        followed = [one.point for each in contexts for one in each.before]
+        profile.said_before.note(owner_key(owner), said[-BEFORE:], since, followed)
 
 
 def _read(collection: Collection, owner: Scope, first: Said) -> Steps[tuple[Said, ...]]:

@@ -135,9 +135,15 @@ class Describe(Request["Profile"]):
 
 @dataclass(frozen=True)
 class Upsert(Request[None]):
-    """Write whole points: new ones, or in place of those with the same ids."""
+    """Write whole points: new ones, or in place of those with the same ids.
+
+    Attributes:
+        points: the points.
+        new: no point has one of these ids yet.
+    """
 
     points: Sequence[PointData]
+    new: bool = False
 
 
 @dataclass(frozen=True)

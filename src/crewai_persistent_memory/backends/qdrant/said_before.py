@@ -54,9 +54,20 @@ class SaidBefore:
         """How often anything was forgotten."""
         return self._changes
 
-    def note(self, owner: str, said: Iterable[Said], since: int) -> None:
-        """Note entries, oldest first. What was read before something was forgotten is not noted."""
+    def note(self, owner: str, said: Iterable[Said], since: int, followed: Iterable[str] = ()) -> None:
+        """Note entries, oldest first. What was read before something was forgotten is not noted.
+
+        Args:
+            owner: of the entries.
+            said: the entries.
+            since: how often anything had been forgotten when they were read or made.
+            followed: points whose words are in these entries.
+        """
         with self._lock:
+            for point in followed:
+                self._followed[point] = None
+            while len(self._followed) > _MOST_FOLLOWED:
+                self._followed.popitem(last=False)
             if since != self._changes:
                 return
             last = self._by_owner.setdefault(owner, deque(maxlen=BEFORE))
@@ -66,13 +77,6 @@ class SaidBefore:
                     last.append(each)
             while len(self._by_owner) > _MOST_OWNERS:
                 self._by_owner.popitem(last=False)
-
-    def note_followed(self, points: Iterable[str]) -> None:
-        """These entries' words are in others."""
-        with self._lock:
-            self._followed.update(dict.fromkeys(points))
-            while len(self._followed) > _MOST_FOLLOWED:
-                self._followed.popitem(last=False)
 
     def are_followed(self, points: Iterable[str]) -> list[str]:
         """Those of these entries whose words are known to be in others."""

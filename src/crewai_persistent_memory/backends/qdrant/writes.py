@@ -23,7 +23,7 @@ from .reads import find
 from .schema import access_write, points_named, where_filter
 
 
-def put(operation: op.Put, collection: Collection) -> Steps[None]:
+def put(operation: op.Put, collection: Collection) -> Steps[Sequence[MemoryEntry]]:
     entries, scope = operation.entries, operation.scope
     profile = yield from collection.ask(Describe())
     since = profile.said_before.changes
@@ -33,12 +33,13 @@ def put(operation: op.Put, collection: Collection) -> Steps[None]:
     contexts = yield from contexts_of(collection, profile, entries, drafts, scope)
     points = yield from work(partial(_to_points, drafts, contexts, profile.encoder), long=long)
     points, vectors = yield from with_vectors(profile, points)
-    yield from collection.ask(Upsert(points))
+    yield from collection.ask(Upsert(points, operation.new))
     changed = [] if operation.new else profile.said_before.are_followed(point.id for point in points)
     note_saved(profile, scope, contexts, since)
     if changed:
         yield from take_out(collection, profile, scope, changed, gone=False, but=[point.id for point in points])
     yield from _after_saving(collection, profile, scope, vectors)
+    return entries
 
 
 def _to_points(drafts: Sequence[Draft], contexts: Sequence[InContext], encoder: KeywordEncoder) -> list[PointData]:

@@ -96,7 +96,8 @@ class EdgeDisk:
                     f"the write to {self._shard.parent} is stored, but could not be flushed to disk ({error}): a power "
                     "cut may undo it; check the disk, then write it again"
                 ) from error
-        self._dirty.set()
+        if not self._dirty.is_set():
+            self._dirty.set()
         if self._thread is None:
             self._thread = threading.Thread(target=self._in_background, name="memory-fsync", daemon=True)
             self._thread.start()

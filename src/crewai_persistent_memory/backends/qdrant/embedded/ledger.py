@@ -3,7 +3,8 @@
 The engine opens a shard with damaged files silently, with fewer entries. Every write appends one line for each entry to
 the ledger:
 
-    ? <point>                    a write begins; until the next line for this point, both states are valid
+    ? <point>                    a write begins; until the next line for this point, both states are valid. There is
+                                 none for a point that is known to be new: it is not in the ledger yet
     + <point> <sum> <entry id>   the point exists, with this checksum of its payload
     - <point>                    a delete begins
 

@@ -89,8 +89,9 @@ class EdgeWriter:
         lengths = [length_of(point.payload) for point in points]
         self._admit_texts(max(lengths, default=0) > LONG_TEXT)
         for batch in batches_of(points, lengths):
-            self._ledger.doubt(point.id for point in batch)
-            make_way(self._shard, batch)
+            if not request.new:
+                self._ledger.doubt(point.id for point in batch)
+                make_way(self._shard, batch)
             self._shard.update(edge.UpdateOperation.upsert_points([edge_point(point) for point in batch]))
             self._ledger.add((point.id, point.payload) for point in batch)
 
