@@ -66,7 +66,7 @@ class FaultyStore(Backend):
             raise StoreUnavailableError("the answer was lost", outcome=Outcome.UNKNOWN)
         return answer
 
-    def _put(self, operation: operations.Put) -> None:
+    def _put(self, operation: operations.Put) -> list[MemoryEntry]:
         if any(map(self.refuses, operation.entries)):
             raise InvalidEntryError("the test's store refuses this entry")
         for entry in operation.entries:
@@ -74,6 +74,7 @@ class FaultyStore(Backend):
             if not self.capabilities.repeatable and operation.new and key in self.entries:
                 key = (operation.scope, f"{entry.id} again")
             self.entries[key] = replace(entry, scope=operation.scope)
+        return list(operation.entries)
 
     def _addmessages(self, operation: operations.AddMessages) -> operations.AddedMessages:
         said = [message["content"] for message in operation.messages]

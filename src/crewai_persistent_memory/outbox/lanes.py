@@ -168,7 +168,12 @@ class Lanes:
 
 
 def answer_to_json(answer: Any) -> Any:
-    """What a caller that waits is told: the answer of a replace, an update, a delete or an add of messages."""
+    """What a caller that waits is told: the answer of a replace, an update, a delete or an add of messages.
+
+    Nobody waits for that of a put, which may be entries.
+    """
+    if isinstance(answer, (list, tuple)):
+        return None
     if isinstance(answer, MemoryEntry):
         return {"entry": entry_to_json(answer), "scope": None if answer.scope is None else asdict(answer.scope)}
     if isinstance(answer, op.AddedMessages):
