@@ -24,6 +24,7 @@ LAYERS: Final = (
     {"embedding"},
     {"config"},
     {"store"},
+    {"outbox"},
     {"backends/qdrant", "backends/mem0"},
     {"composition"},
     {"recall"},

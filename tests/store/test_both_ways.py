@@ -42,6 +42,8 @@ ANSWERS: dict[str, Any] = {
     "DescribeEmbedder": None,
     "Compact": True,
     "Health": {"engine": "recorded"},
+    "CountPending": 3,
+    "Flush": True,
 }
 CALLS: dict[str, Callable[[Any], Any]] = {
     "add": lambda call: call("John likes tea", id="a", created_at=NOON),
@@ -65,6 +67,8 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "children": lambda call: call("/a"),
     "info": lambda call: call("/a"),
     "health": lambda call: call(),
+    "pending": lambda call: call(),
+    "flush": lambda call: call(5.0),
 }
 
 

@@ -62,7 +62,15 @@ def empty_collection(client: httpx.Client, collection: str, which: dict[str, Any
         answer.raise_for_status()
 
 
-def on_server(version: str, *, grpc: bool = False, shards: int | None = None) -> Kind:
+OUTBOX_CANNOT = {
+    "test_replace_keeps_the_vector": "the embedder is called at delivery",
+    "test_embed_later": "the embedder is called at delivery",
+    "test_touch": "access times are delivered once a minute",
+    "test_min_score": "an entry that waits is scored by its words alone, in the outbox",
+}
+
+
+def on_server(version: str, *, grpc: bool = False, shards: int | None = None, outbox: bool = False) -> Kind:
     def server(request: pytest.FixtureRequest) -> Any:
         return request.getfixturevalue("qdrant_servers")(version)
 
@@ -73,6 +81,8 @@ def on_server(version: str, *, grpc: bool = False, shards: int | None = None) ->
             chosen["api_key"] = found.key
         if grpc:
             chosen["grpc_port"] = found.grpc_port
+        if outbox:
+            chosen.update(durability="outbox", outbox_path=folder / "outbox")
         if shards is not None:
             chosen["collection_settings"] = {"shard_number": shards}
         return chosen
@@ -85,7 +95,7 @@ def on_server(version: str, *, grpc: bool = False, shards: int | None = None) ->
         with server(request).admin() as client:
             empty_collection(client, collection_of(folder), OF_SOMEBODY)
 
-    return Kind(options, remove, empty, {"dimensions": 2})
+    return Kind(options, remove, empty, {"dimensions": 2}, cannot=OUTBOX_CANNOT if outbox else {})
 
 
 MEM0_CANNOT = {
@@ -171,6 +181,7 @@ STORES: dict[str, Kind] = {
     "server": on_server(NEWEST),
     "server-grpc": on_server(NEWEST, grpc=True),
     "server-1.16": on_server(OLDER),
+    "server-outbox": on_server(NEWEST, outbox=True),
     "server-sharded": on_server(NEWEST, shards=3),
     "mem0-cloud": Kind(in_mem0_cloud, empty=empty_mem0_cloud, cannot=MEM0_CANNOT, embeds_itself=True),
     "mem0-oss": Kind(in_mem0_oss, remove_mem0_oss, empty_mem0_oss, cannot=MEM0_CANNOT, embeds_itself=True),

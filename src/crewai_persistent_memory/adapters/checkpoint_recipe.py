@@ -19,6 +19,7 @@ from pydantic_core import SchemaSerializer, core_schema
 
 from ..config.mem0 import ExtractionOptions, Mem0Options
 from ..config.options import MemoryConfig
+from ..config.outbox import OutboxOptions
 from ..config.qdrant import ServerOptions
 from ..embedding.fingerprint import normalize_spec, public_spec
 from ..errors import ConfigurationError
@@ -133,6 +134,9 @@ def described(store: MemoryStore) -> dict[str, Any]:
     if config is None:
         return {"options": {}, "scope": scope, "needs": ["store"]}
     options, needs = _of_mem0(config, config.mem0) if config.mem0 is not None else _of_qdrant(config)
+    if config.durability == "outbox":
+        names = {*OutboxOptions.model_fields, "fsync"}
+        options |= config.model_dump(mode="json", include=names, exclude_none=True)
     return {"options": {**options, "include_shared": config.include_shared}, "scope": scope, "needs": needs}
 
 

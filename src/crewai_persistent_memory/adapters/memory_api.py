@@ -117,6 +117,12 @@ class MemoryApi:
     areset_all = awaiting(MemoryOperations.reset_all)
     drain_writes = blocking(MemoryOperations.drain_writes)
     adrain_writes = awaiting(MemoryOperations.drain_writes)
+    pending = blocking(MemoryOperations.pending)
+    apending = awaiting(MemoryOperations.pending)
+    flush = blocking(MemoryOperations.flush)
+    aflush = awaiting(MemoryOperations.flush)
+    health = blocking(MemoryOperations.health)
+    ahealth = awaiting(MemoryOperations.health)
 
     # The names in CrewAI until 1.9.3.
 

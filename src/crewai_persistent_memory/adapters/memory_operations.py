@@ -566,6 +566,26 @@ class MemoryOperations:
         if pending:
             yield Call(partial(wait, pending), partial(awaited, pending))
 
+    def pending(self) -> Steps[int]:
+        """How many writes of this user are accepted and not delivered to the store yet; 0 without an outbox."""
+        return self.store.steps.pending()
+
+    def flush(self, timeout: float = 10.0) -> Steps[bool]:
+        """Wait for background saves, and until the store has taken what this user has written so far.
+
+        Args:
+            timeout: seconds to wait for the store at most.
+
+        Returns:
+            Whether the store has taken it. ``True`` without an outbox.
+        """
+        yield from self.drain_writes()
+        return (yield from self.store.steps.flush(timeout))
+
+    def health(self) -> Steps[dict[str, Any]]:
+        """The state of the store, and under ``"outbox"`` how much waits for it, since when, and why."""
+        return self.store.steps.health()
+
     # -- inside ----------------------------------------------------------------------------------------------------
 
     def _save(self, contents: list[str], fields: RecordFields) -> Steps[list[MemoryRecord]]:

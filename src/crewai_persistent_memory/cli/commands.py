@@ -14,6 +14,7 @@ from ..validation import MOST_FOUND, check_text
 from .evaluation.command import evaluate
 from .forgetting import everything_of, some_of
 from .hints import why_nothing
+from .outbox import outbox
 from .output import as_json, note, one_line, show_entries, shown
 from .target import NAMES_A_STORE, Target, opened, takes_target, with_its_embedder
 
@@ -139,6 +140,7 @@ def forget(
 
 
 app.command(name="eval")(takes_target()(evaluate))
+app.add_typer(outbox, name="outbox")
 
 
 @app.command()
@@ -151,9 +153,11 @@ def health(target: Target, json: Json = False) -> None:
         found = store.health()
     if json:
         typer.echo(as_json(found))
-        return
-    for name, value in found.items():
-        typer.echo(one_line(f"{name:16} {'–' if value is None else value}"))
+    else:
+        for name, value in found.items():
+            typer.echo(one_line(f"{name:16} {'–' if value is None else value}"))
+    if found.get("status") == "unavailable":  # a store with an outbox tells it, in place of an error
+        raise typer.Exit(2)
 
 
 @app.command()

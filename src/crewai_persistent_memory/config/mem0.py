@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -15,6 +17,7 @@ from ..redaction import sealed
 from . import Accepts
 
 DEFAULT_HOST = "https://api.mem0.ai"
+_SECRET_NAMES = ("key", "token", "password", "secret")
 _CLOUD_ONLY = ("api_key", "host", "trust_env", "wait", "wait_timeout", "telemetry", "rerank")
 
 
@@ -105,6 +108,27 @@ class Mem0Options(BaseModel):
 
 def _host_of_the_environment() -> str:
     return os.environ.get("MEM0_HOST") or DEFAULT_HOST
+
+
+def address_of(options: Mem0Options) -> tuple[str, tuple[str, ...]]:
+    """Which Mem0 it is: a name for messages, and what else makes it another one than others.
+
+    A key of Mem0 Cloud decides the project in which memories are kept, so it is in the second part as a digest.
+    """
+    if options.local_mem0_config is None:
+        digest = hashlib.blake2b(options.key.get_secret_value().encode(), digest_size=16).hexdigest()
+        return f"Mem0 at {options.host}", (digest,)
+    vector_store = options.local_mem0_config.get("vector_store") or {}
+    about = vector_store.get("config") if isinstance(vector_store, Mapping) else None
+    places = {
+        name: str(value)
+        for name, value in (about or {}).items()
+        if isinstance(value, (str, int)) and not any(word in name.lower() for word in _SECRET_NAMES)
+    }
+    text = json.dumps(
+        [vector_store.get("provider") if isinstance(vector_store, Mapping) else None, places], sort_keys=True
+    )
+    return "Mem0 OSS", (text,)
 
 
 def without_key_of_another(environment: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

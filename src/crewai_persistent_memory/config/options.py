@@ -25,6 +25,7 @@ from . import Accepts
 from .arguments import MemoryOptions
 from .environment import PREFIX, ArgumentsAndEnvironment, default_path, explain, refuse_unknown, variable_of
 from .mem0 import ExtractionOptions, Mem0Options
+from .outbox import OutboxOptions
 from .qdrant import ServerOptions, ServerSettings
 from .recall import RecallOptions
 
@@ -43,9 +44,10 @@ ABOUT_A_STORE = frozenset({*STORE_OPTIONS, "fsync", *ServerOptions.model_fields,
 """Options that say where memories are kept, or are about that one place."""
 
 
-class MemoryConfig(ServerOptions, ExtractionOptions, RecallOptions, BaseSettings):
+class MemoryConfig(ServerOptions, ExtractionOptions, RecallOptions, OutboxOptions, BaseSettings):
     """The options of a memory. An unknown option is refused. The options of a server are in :class:`ServerOptions`,
-    those of Mem0 in :class:`Mem0Options` and :class:`ExtractionOptions`, those of a recall in :class:`RecallOptions`.
+    those of Mem0 in :class:`Mem0Options` and :class:`ExtractionOptions`, those of a recall in :class:`RecallOptions`,
+    those of an outbox in :class:`OutboxOptions`.
 
     Environment variables, read when the option is left out:
 
@@ -60,6 +62,8 @@ class MemoryConfig(ServerOptions, ExtractionOptions, RecallOptions, BaseSettings
     | ``CREWAI_MEMORY_LANGUAGE``, ``CREWAI_MEMORY_SEMANTIC_WEIGHT``, ``…_RECENCY_WEIGHT``, ``…_IMPORTANCE_WEIGHT``, \
 ``…_RECENCY_HALF_LIFE_DAYS`` | the options of these names |
     | ``CREWAI_MEMORY_RECALL_BUDGET``, ``…_MIN_SCORE``, ``…_RERANKER``, ``…_RERANKER_TIMEOUT`` | the same names |
+    | ``CREWAI_MEMORY_DURABILITY``, ``…_OUTBOX_PATH``, ``…_OUTBOX_MAX_MB``, ``…_RECALL_TIMEOUT``, ``…_EXIT_WAIT`` | \
+the options of these names |
     | ``CREWAI_MEMORY_MEM0`` | ``mem0``: its options as JSON, ``{}`` for none; ``MEM0_API_KEY`` is the key |
     | ``CREWAI_STORAGE_DIR`` | the folder that holds the default ``path``, ``persistent-memory`` |
 
@@ -213,8 +217,12 @@ class MemoryConfig(ServerOptions, ExtractionOptions, RecallOptions, BaseSettings
     def _refuse_options_of_other_stores(self) -> None:
         """Refuse arguments that mean nothing to this store. The environment may hold options of other stores."""
         given = {name for name in self._arguments if name != "embedder" or self.embedder is not None}
+        if self.durability == "store" and (unused := given & {*OutboxOptions.model_fields} - {"durability"}):
+            raise ConfigurationError(f'{", ".join(sorted(unused))} is of an outbox: give durability="outbox" as well')
         if self.mem0 is not None:
-            foreign = given & {*ServerOptions.model_fields, *_OF_QDRANT, "fsync"}
+            foreign = given & {*ServerOptions.model_fields, *_OF_QDRANT}
+            if self.durability == "store":
+                foreign |= given & {"fsync"}
             if foreign:
                 raise ConfigurationError(
                     f"{', '.join(sorted(foreign))} is of a Qdrant store, and Mem0 was asked for: leave it out (Mem0 "
@@ -234,7 +242,7 @@ class MemoryConfig(ServerOptions, ExtractionOptions, RecallOptions, BaseSettings
                     f"{', '.join(sorted(foreign))} is of a Qdrant server, and this store is embedded: give url= "
                     "(or host=, or QDRANT_URL), or leave it out"
                 )
-        elif "fsync" in given:
+        elif "fsync" in given and self.durability == "store":
             raise ConfigurationError("fsync is of an embedded store (path=): leave it out, a server decides itself")
 
     @field_validator("path", mode="before")
@@ -298,6 +306,11 @@ class MemoryConfig(ServerOptions, ExtractionOptions, RecallOptions, BaseSettings
     def store_path(self) -> Path:
         """Where an embedded store is kept."""
         return self.path if self.path is not None else default_path()
+
+    @property
+    def outbox_folder(self) -> Path:
+        """Where outboxes are kept."""
+        return self.outbox_path or default_path().with_name("persistent-memory-outbox")
 
     @cached_property
     def server(self) -> ServerSettings | None:

@@ -26,6 +26,8 @@ class Capabilities:
         counts_scopes: it can count across scopes (:class:`~.operations.CountScopes`).
         compacts: it can remove deleted text from its files on demand.
         stores_fields: it stores the values of filter fields beside entries (:class:`~.operations.CompleteFields`).
+        repeatable: a save that is sent twice has the effect of one. Elsewhere the store must be looked at first.
+        outbox: accepted writes are kept here until the store takes them (:class:`~.operations.Flush`).
     """
 
     extracts: bool = False
@@ -37,6 +39,8 @@ class Capabilities:
     counts_scopes: bool = False
     compacts: bool = False
     stores_fields: bool = False
+    repeatable: bool = False
+    outbox: bool = False
 
 
 class Execute(Protocol):

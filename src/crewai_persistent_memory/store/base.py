@@ -523,8 +523,36 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
 
     # -- the connection --------------------------------------------------------------------------------------------
 
+    def pending(self) -> int:
+        """How many writes of this scope's user are accepted and not delivered yet.
+
+        0 without an outbox (``durability="store"``), where a write is in the store when it returns.
+        """
+        return run(self.steps.pending())
+
+    async def apending(self) -> int:
+        return await arun(self.steps.pending())
+
+    def flush(self, timeout: float = 10.0) -> bool:
+        """Wait until the store has taken what this scope's user has written so far.
+
+        Args:
+            timeout: seconds to wait at most.
+
+        Returns:
+            Whether it has. What the store refused for good counts as taken: see ``health()["outbox"]``.
+        """
+        return run(self.steps.flush(timeout))
+
+    async def aflush(self, timeout: float = 10.0) -> bool:
+        return await arun(self.steps.flush(timeout))
+
     def health(self) -> dict[str, Any]:
-        """Ask the engine whether it answers. Raises :class:`StoreError` if it does not."""
+        """Ask the engine whether it answers. Raises :class:`StoreError` if it does not.
+
+        With an outbox nothing is raised: ``status`` is ``"unavailable"`` then, and ``outbox`` tells how many writes
+        wait, for how long, and why.
+        """
         return run(self.steps.health())
 
     async def ahealth(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,16 @@ from typing import Any
 from typing_extensions import Unpack
 
 from ..config.arguments import MemoryOptions
-from ..config.mem0 import Mem0Options
+from ..config.mem0 import Mem0Options, address_of
 from ..config.options import MemoryConfig
-from ..errors import ConfigurationError, StoreMissingError
+from ..errors import ConfigurationError, StoreBusyError, StoreMissingError, StoreUnavailableError
+from ..filter_fields import fields_by_name
 from ..io.steps import run
 from ..redaction import seal
 from .backend import Backend
 from .base import MemoryStore
+
+logger = logging.getLogger("crewai_persistent_memory")
 
 
 def open_store(**options: Unpack[MemoryOptions]) -> MemoryStore:
@@ -52,8 +56,15 @@ def open_configured(
     Raises:
         StoreMissingError: the store does not exist and ``existing`` is set. A server may report it at the first use.
     """
+    backend = _open(config, external_vectors, by_words, existing)
+    if config.durability == "outbox":
+        try:
+            backend = _with_outbox(config, backend, "external" if external_vectors else "own", delivers=not by_words)
+        except BaseException:
+            backend.close()
+            raise
     return MemoryStore(
-        _open(config, external_vectors, by_words, existing),
+        backend,
         config.binding(),
         include_shared=config.include_shared,
         weights=config.weights,
@@ -90,10 +101,11 @@ def _open(config: MemoryConfig, external_vectors: bool, by_words: bool, existing
         )
         if config.startup_check:
             try:
-                server.check(config.binding(), config.startup_timeout)
-            except BaseException:
-                server.close()
-                raise
+                server.check(config.binding(), _patience(config, config.startup_timeout))
+            except BaseException as error:
+                if not _opens_without_store(config, error, config.source_of("startup_check") != "default"):
+                    server.close()
+                    raise
     else:
         from ..backends.qdrant.embedded.connection import open_embedded
 
@@ -107,6 +119,49 @@ def _open(config: MemoryConfig, external_vectors: bool, by_words: bool, existing
             filter_fields=config.filter_fields,
         )
     return QdrantBackend(connection)
+
+
+def _patience(config: MemoryConfig, seconds: float) -> float:
+    """Seconds for the start-up check. With an outbox, a store that is away costs no more than a recall."""
+    return min(seconds, config.recall_timeout) if config.durability == "outbox" else seconds
+
+
+def _opens_without_store(config: MemoryConfig, error: BaseException, check_asked_for: bool) -> bool:
+    """Whether a store that does not answer is opened all the same: its outbox accepts writes meanwhile."""
+    is_away = isinstance(error, (StoreUnavailableError, StoreBusyError))
+    if config.durability != "outbox" or check_asked_for or not is_away:
+        return False
+    logger.warning("opened without the store, because there is an outbox: %s", error)
+    return True
+
+
+def _with_outbox(config: MemoryConfig, backend: Backend, vectors: str, *, delivers: bool) -> Backend:
+    from ..outbox.backend import OutboxBackend
+    from ..outbox.shared import OutboxSettings
+
+    address: tuple[Any, ...]
+    if config.mem0 is not None:
+        store, address = address_of(config.mem0)
+        # Extraction is that of the handle that delivers, so handles that differ in it have different queues.
+        extraction = config.includes, config.excludes, config.custom_categories, config.mem0.run_expiry_days
+        address += (str(extraction),)
+    elif config.server is not None:
+        store = f"Qdrant at {config.server.address}, collection {config.server.collection}"
+        address = (config.server.collection_per_project, vectors)
+    else:
+        store, address = f"the memory store at {os.path.realpath(os.path.expanduser(config.store_path))}", (vectors,)
+    settings = OutboxSettings(
+        folder=Path(os.path.realpath(os.path.expanduser(config.outbox_folder))),
+        store=store,
+        address=address,
+        durable=config.fsync == "always",
+        most_bytes=int(config.outbox_max_mb * 2**20),
+        recall_timeout=config.recall_timeout,
+        exit_wait=config.exit_wait,
+        language=config.language,
+        delivers=delivers,
+    )
+    return OutboxBackend(backend, settings, fields_by_name(config.filter_fields))
 
 
 def require_store(path: Path) -> None:
@@ -144,10 +199,11 @@ def _open_mem0(config: MemoryConfig, options: Mem0Options) -> Backend:
         api = CloudApi(options)
     if options.startup_check:
         try:
-            run(api.health(config.binding(), options.startup_timeout))
-        except BaseException:
-            api.close()
-            raise
+            run(api.health(config.binding(), _patience(config, options.startup_timeout)))
+        except BaseException as error:
+            if not _opens_without_store(config, error, "startup_check" in options.model_fields_set):
+                api.close()
+                raise
     return Mem0Backend(
         api,
         extraction=Extraction(config.includes, config.excludes, tuple(config.custom_categories or ())),

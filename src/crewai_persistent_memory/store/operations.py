@@ -147,6 +147,22 @@ class Touch(ScopedOperation[None]):
 
 
 @dataclass(frozen=True)
+class CountPending(ScopedOperation[int]):
+    """How many accepted writes of the scope's user the store has not taken. For the capability ``outbox``."""
+
+
+@dataclass(frozen=True)
+class Flush(ScopedOperation[bool]):
+    """Wait until the store has taken the accepted writes of the scope's user. For the capability ``outbox``.
+
+    Attributes:
+        seconds: how long to wait at most.
+    """
+
+    seconds: float
+
+
+@dataclass(frozen=True)
 class EmbedMissing(ScopedOperation[int]):
     """Embed the scope's entries that have no vector; the answer is how many have got one."""
 
@@ -201,12 +217,16 @@ class AddMessages(ScopedOperation[AddedMessages]):
         messages: oldest first.
         about: fields of every memory that comes of them.
         wait: return when it is done. ``None``: as the store was opened.
+        delivery: names this call. The store keeps it with every memory that comes of it.
+        again: the call may have been done before. The store first looks for memories with this ``delivery``.
     """
 
     writes = True
     messages: Sequence[Message] = field(repr=False)
     about: EntryFields = field(repr=False)
     wait: bool | None = None
+    delivery: str | None = None
+    again: bool = False
 
 
 # -- reading -------------------------------------------------------------------------------------------------------

@@ -310,6 +310,18 @@ class ScopedOperations:
             return False
         return (yield from self._execute(op.Compact(self.binding)))
 
+    def pending(self) -> Steps[int]:
+        scope = self.scope
+        if not self._capabilities.outbox:
+            return 0
+        return (yield from self._execute(op.CountPending(scope)))
+
+    def flush(self, timeout: float = 10.0) -> Steps[bool]:
+        scope = self.scope
+        if not self._capabilities.outbox:
+            return True
+        return (yield from self._execute(op.Flush(scope, timeout)))
+
     def health(self) -> Steps[dict[str, Any]]:
         return self._execute(op.Health(self.binding))
 

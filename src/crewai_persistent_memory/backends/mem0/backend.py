@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Final, TypeAlias, cast
 
@@ -14,7 +14,8 @@ from ...scope import Scope, owners_visible_to
 from ...store import operations as op
 from ...store.backend import Backend, Capabilities
 from ...store.cursors import Position
-from ...validation import check_id, child_paths, path_ancestors, utcnow
+from ...store.summaries import categories_of, children_of, path_info
+from ...validation import check_id, utcnow
 from .api import Extraction, Mem0Api
 from .codec import Record, checked_entry, expiry, metadata_of
 
@@ -78,10 +79,15 @@ class Mem0Backend(Backend):
         owner, messages = operation.scope, operation.messages
         model = checked_entry(_entry("inferred", messages[0]["content"], operation.about))
         expires = expiry(owner, self._run_expiry_days)
+        if operation.again and operation.delivery is not None:
+            there = yield from self.api.everything([owner])
+            done = [record.entry for record in there if record.delivery == operation.delivery]
+            if done:
+                return op.AddedMessages(tuple(done))
         added = yield from self.api.add(
             messages,
             owner,
-            metadata_of(model, expires, inferred=True),
+            metadata_of(model, expires, inferred=True, delivery=operation.delivery),
             infer=self._extraction,
             expires=expires,
             wait=self._wait if operation.wait is None else operation.wait,
@@ -196,23 +202,13 @@ class Mem0Backend(Backend):
         return len((yield from self._entries(operation)))
 
     def _count_categories(self, operation: op.CountCategories) -> Steps[dict[str, int]]:
-        return _categories_of((yield from self._entries(operation)))
+        return categories_of((yield from self._entries(operation)))
 
     def _list_children(self, operation: op.ListChildren) -> Steps[tuple[str, ...]]:
-        return _children_of(operation.filter.path or "/", (yield from self._entries(operation)))
+        return children_of(operation.filter.path or "/", (yield from self._entries(operation)))
 
     def _describe_path(self, operation: op.DescribePath) -> Steps[PathInfo]:
-        path = operation.filter.path or "/"
-        found = yield from self._entries(operation)
-        times = [entry.created_at for entry in found]
-        return PathInfo(
-            path=path,
-            count=len(found),
-            categories=tuple(sorted(_categories_of(found))),
-            oldest=min(times, default=None),
-            newest=max(times, default=None),
-            children=_children_of(path, found),
-        )
+        return path_info(operation.filter.path or "/", (yield from self._entries(operation)))
 
     def _health(self, operation: op.Health) -> Steps[dict[str, Any]]:
         return self.api.health(operation.binding)
@@ -303,15 +299,3 @@ def _is_uuid(id: str) -> bool:
 
 def _text_of(found: Any) -> str:
     return str(found.get("memory") or (found.get("data") or {}).get("memory") or "")
-
-
-def _categories_of(entries: Iterable[MemoryEntry]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for entry in entries:
-        for category in dict.fromkeys(entry.categories):
-            counts[category] = counts.get(category, 0) + 1
-    return counts
-
-
-def _children_of(path: str, entries: Iterable[MemoryEntry]) -> tuple[str, ...]:
-    return tuple(child_paths(path, {each for entry in entries for each in path_ancestors(entry.path)}))

@@ -7,6 +7,7 @@ keep flat values only. The caller's flat metadata is kept beside it as well, so 
 | --- | --- |
 | ``crewai_id`` | the entry's id, of texts that were added as they are; what Mem0 inferred has Mem0's id |
 | ``crewai_memory`` | path, categories, metadata, importance, source, private, kind, times, expiry |
+| ``crewai_delivery`` | of what Mem0 inferred: the call that it came of, so that no call is done twice |
 """
 
 from __future__ import annotations
@@ -20,26 +21,19 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from ...entry import DEFAULT_IMPORTANCE, MEMORY, MemoryEntry
+from ...entry_check import checked_entry as checked
 from ...errors import InvalidEntryError
 from ...scope import Scope
-from ...validation import (
-    check_id,
-    check_importance,
-    check_metadata,
-    check_text,
-    normalize_path,
-    text_tuple,
-    to_naive_utc,
-    utcnow,
-)
+from ...validation import to_naive_utc, utcnow
 
 ID_KEY: Final = "crewai_id"
 ABOUT_KEY: Final = "crewai_memory"
+DELIVERY_KEY: Final = "crewai_delivery"
 
 _MEM0_KEYS: Final = frozenset(
     {"id", "memory", "data", "hash", "text", "text_lemmatized", "created_at", "updated_at", "expiration_date", "score"}
     | {"user_id", "agent_id", "app_id", "run_id", "session_id", "actor_id", "role", "attributed_to"}
-    | {"categories", "metadata", ID_KEY, ABOUT_KEY}
+    | {"categories", "metadata", ID_KEY, ABOUT_KEY, DELIVERY_KEY}
 )
 """Names with a meaning for Mem0. The caller's metadata is not stored under them."""
 
@@ -68,6 +62,7 @@ class Record:
     entry: MemoryEntry
     owner: Scope
     expires: date | None = None
+    delivery: str | None = None
 
 
 def checked_entry(entry: MemoryEntry) -> MemoryEntry:
@@ -78,29 +73,18 @@ def checked_entry(entry: MemoryEntry) -> MemoryEntry:
     """
     if entry.embedding:
         raise InvalidEntryError("embedding: Mem0 makes its own vectors, leave it out")
-    check_metadata(entry.metadata)
-    return replace(
-        entry,
-        id=check_id(entry.id),
-        content=check_text("content", entry.content, allow_blank=False),
-        path=normalize_path(check_text("path", entry.path)),
-        categories=tuple(check_text("a category", each) for each in text_tuple("categories", entry.categories)),
-        metadata=dict(entry.metadata),
-        importance=check_importance(entry.importance),
-        source=None if entry.source is None else check_text("source", entry.source),
-        kind=check_text("kind", entry.kind, allow_blank=False),
-        created_at=to_naive_utc("created_at", entry.created_at),
-        last_accessed=to_naive_utc("last_accessed", entry.last_accessed),
-        embedding=None,
-    )
+    return replace(checked(entry, allow_blank=False), embedding=None)
 
 
-def metadata_of(entry: MemoryEntry, expires: date | None, *, inferred: bool = False) -> dict[str, Any]:
+def metadata_of(
+    entry: MemoryEntry, expires: date | None, *, inferred: bool = False, delivery: str | None = None
+) -> dict[str, Any]:
     """What Mem0 keeps beside the text.
 
     Args:
         entry: in normal form; of an ``inferred`` one the id and the times are Mem0's.
         expires: the last day it is remembered.
+        delivery: the call that it comes of.
     """
     about: dict[str, Any] = {name: value for name in _DEFAULTS if (value := getattr(entry, name)) != _DEFAULTS[name]}
     if expires is not None:
@@ -111,6 +95,8 @@ def metadata_of(entry: MemoryEntry, expires: date | None, *, inferred: bool = Fa
         about["created_at"] = entry.created_at.isoformat()
         about["last_accessed"] = entry.last_accessed.isoformat()
         ours[ID_KEY] = entry.id
+    if delivery is not None:
+        ours[DELIVERY_KEY] = delivery
     ours[ABOUT_KEY] = json.dumps(about, ensure_ascii=False, separators=(",", ":"))
     return {**flat, **ours}
 
@@ -151,7 +137,7 @@ def record_of(found: Mapping[str, Any], owner: Scope) -> Record | None:
         kind=kept["kind"],
         score=None if score is None else min(1.0, max(0.0, float(score))),
     )
-    return Record(str(found["id"]), entry, owner, expires)
+    return Record(str(found["id"]), entry, owner, expires, metadata.get(DELIVERY_KEY))
 
 
 def _about(metadata: Mapping[str, Any]) -> dict[str, Any]:

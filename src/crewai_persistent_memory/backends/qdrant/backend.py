@@ -30,6 +30,7 @@ class QdrantBackend(Backend):
         counts_scopes=True,
         compacts=True,
         stores_fields=True,
+        repeatable=True,
     )
 
     def __init__(self, connection: Connection) -> None:

@@ -1,0 +1,134 @@
+"""The commands of ``crewai-memory outbox``: what waits on this host for a store, and what a store has refused."""
+
+from __future__ import annotations
+
+import json as json_module
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import ConfigurationError
+from .output import as_json, one_line
+
+if TYPE_CHECKING:
+    from ..outbox.inspection import QueueFile
+
+outbox = typer.Typer(help="Writes that wait on this host for a store, and those that a store has refused.")
+
+Folder = Annotated[
+    str | None, typer.Option("--outbox-path", help="Folder of the outboxes. Default: CREWAI_MEMORY_OUTBOX_PATH.")
+]
+Queue = Annotated[str | None, typer.Option("--queue", help="One queue, by its name or the beginning of it.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Number = Annotated[int | None, typer.Argument(help="The number of one of them, as show prints it.")]
+
+
+@outbox.command()
+def status(outbox_path: Folder = None, queue: Queue = None, json: Json = False) -> None:
+    """Print how much waits, for which store, for how long, and why."""
+    from ..outbox.inspection import age_of
+
+    states = [file.state() for file in _files(outbox_path, queue)]
+    if json:
+        found = [
+            {
+                "queue": state.name,
+                "store": state.store,
+                "writes": state.depth.writes,
+                "dead_letters": state.depth.dead,
+                "bytes": state.depth.bytes,
+                "oldest_seconds": age_of(state.depth),
+                "last_error": state.depth.error,
+            }
+            for state in states
+        ]
+        typer.echo(as_json(found))
+        return
+    for state in states:
+        age = age_of(state.depth)
+        since = "" if age is None else f", the oldest for {age:.0f} s"
+        line = f"{state.name}  {state.store}: {state.depth.writes} wait{since}; {state.depth.dead} dead letters"
+        typer.echo(one_line(line))
+        if state.depth.error is not None:
+            typer.echo(one_line(f"  {state.depth.error}"))
+    if not states:
+        typer.echo("there is no outbox")
+
+
+@outbox.command()
+def show(
+    outbox_path: Folder = None,
+    queue: Queue = None,
+    dead: Annotated[bool, typer.Option("--dead", help="Dead letters only.")] = False,
+    json: Json = False,
+) -> None:
+    """Print what waits and what was refused, with whose it is. With --json, with the texts."""
+    rows = [(file.folder.name, row) for file in _files(outbox_path, queue) for row in file.rows(dead_only=dead)]
+    if json:
+        typer.echo(as_json([{"queue": name, **asdict(row)} for name, row in rows]))
+        return
+    for _, row in rows:
+        state = "dead" if row.is_dead else "waits"
+        owner = " ".join(f"{name}={value}" for name, value in row.scope.items())
+        why = "" if row.error is None else f"  {row.error}"
+        typer.echo(one_line(f"{row.number:>8} {state:5} {row.kind:8} {row.accepted_at}  {owner}{why}"))
+
+
+@outbox.command()
+def retry(number: Number = None, outbox_path: Folder = None, queue: Queue = None, json: Json = False) -> None:
+    """Put dead letters back into the queue. A process that has the store open delivers them."""
+    _say("put back", sum(file.retry(number) for file in _of_one(outbox_path, queue, number)), json)
+
+
+@outbox.command()
+def drop(
+    number: Number = None,
+    outbox_path: Folder = None,
+    queue: Queue = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Without it nothing is dropped.")] = False,
+    json: Json = False,
+) -> None:
+    """Delete all dead letters, or one of them or of the waiting writes by its number. They are lost."""
+    if not yes:
+        raise ConfigurationError("what is dropped is lost: add --yes to do it")
+    _say("dropped", sum(file.drop(number) for file in _of_one(outbox_path, queue, number)), json)
+
+
+def _say(what: str, count: int, json: bool) -> None:
+    typer.echo(json_module.dumps({what.replace(" ", "_"): count}) if json else f"{what}: {count}")
+
+
+def _of_one(outbox_path: str | None, queue: str | None, number: int | None) -> Iterator[QueueFile]:
+    """The queues that a command is about. A number is one of one queue."""
+    folders = _folders(outbox_path, queue)
+    if number is not None and len(folders) > 1:
+        raise ConfigurationError("there are several queues: name one with --queue")
+    return _opened(folders)
+
+
+def _files(outbox_path: str | None, queue: str | None) -> Iterator[QueueFile]:
+    return _opened(_folders(outbox_path, queue))
+
+
+def _opened(folders: list[Path]) -> Iterator[QueueFile]:
+    from ..outbox.inspection import QueueFile
+
+    for folder in folders:
+        with QueueFile(folder) as file:
+            yield file
+
+
+def _folders(outbox_path: str | None, queue: str | None) -> list[Path]:
+    from ..config.options import MemoryConfig
+    from ..outbox.inspection import queues_in
+
+    if outbox_path is None:
+        folder = MemoryConfig.build(durability="outbox").outbox_folder
+    elif not outbox_path.strip():
+        raise ConfigurationError("--outbox-path is empty: leave it out, or give a value")
+    else:
+        folder = Path(outbox_path)
+    return [each for each in queues_in(folder) if queue is None or each.name.startswith(queue)]

@@ -1,0 +1,254 @@
+"""The backend in front of another one: writes are accepted into the queue, and reads see them at once.
+
+| operation | what happens |
+| --- | --- |
+| put, add messages | accepted; the call returns |
+| replace, update, delete | accepted; the call waits for the store's answer, at most ``recall_timeout`` |
+| touch | collected, and delivered once a minute |
+| search, nearest, paths, categories | asked of the store with a deadline; while it is away, what the queue has |
+| get, list, page, scan, count | the same; while it is away an error, because an incomplete answer would be wrong |
+| the others | as without an outbox |
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any, ClassVar, Final, cast
+
+from .. import errors
+from ..embedding import check_vector
+from ..entry import MemoryEntry
+from ..entry_check import checked_entry
+from ..errors import EngineError, InvalidEntryError, PersistentMemoryError, StoreClosedError, StoreUnavailableError
+from ..filter_fields import FilterField
+from ..io.steps import Steps, Work
+from ..io.within import Within
+from ..scope import Scope
+from ..store import operations as op
+from ..store.backend import Backend
+from ..validation import utcnow
+from .reading import Reading
+from .records import lane_of
+from .serialised import Writing, entry_of
+from .shared import OutboxSettings, leave_outbox, open_outbox
+
+_UNKNOWN: Final[Any] = object()
+"""In place of an answer that the store has not given yet."""
+
+
+class OutboxBackend(Backend):
+    """See the module."""
+
+    def __init__(
+        self, backend: Backend, settings: OutboxSettings, fields: Mapping[str, FilterField] | None = None
+    ) -> None:
+        """
+        Args:
+            backend: the store. It is closed with this one.
+            settings: where the queue is, and how long to wait.
+            fields: the filter fields of this handle, by their names.
+
+        Raises:
+            ConfigurationError: the queue cannot be kept there.
+        """
+        self.backend = backend
+        self.settings = settings
+        self.capabilities = replace(backend.capabilities, outbox=True)
+        self._key, self.outbox = open_outbox(settings, backend, fields or {})
+        self._reading = Reading(self.outbox, backend, settings)
+        self._is_closed = False
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.backend!r})"
+
+    def execute(self, operation: op.Operation[Any], /) -> Steps[Any]:
+        if self._is_closed:
+            raise StoreClosedError(f"the outbox of {self.settings.store} is closed: open the store again")
+        answer = self._answers.get(type(operation))
+        if answer is not None:
+            return answer(self, operation)
+        if isinstance(operation, op.ReadOperation):
+            return self._reading.answer(operation)
+        if isinstance(operation, op.DescribeEmbedder):
+            return self._reading.ask(operation)
+        return self.backend.execute(operation)
+
+    def close(self) -> None:
+        if not self._is_closed:
+            self._is_closed = True
+            leave_outbox(self._key, self.outbox, self.backend)
+            self.backend.close()
+
+    async def aclose(self) -> None:
+        if not self._is_closed:
+            self._is_closed = True
+            await asyncio.to_thread(leave_outbox, self._key, self.outbox, self.backend)
+            await self.backend.aclose()
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def _put(self, operation: op.Put) -> Steps[None]:
+        entries = [self._checked(entry) for entry in operation.entries]
+        if entries:
+            yield from self._accept(replace(operation, entries=entries))
+
+    def _checked(self, entry: MemoryEntry) -> MemoryEntry:
+        """What the store would refuse for good is refused before it is accepted."""
+        entry = checked_entry(entry, allow_blank=not self.capabilities.extracts)
+        if entry.embedding is None:
+            return entry
+        if not self.capabilities.vectors:
+            raise InvalidEntryError("embedding: this store makes its own vectors, leave it out")
+        return replace(entry, embedding=check_vector("embedding", entry.embedding))
+
+    def _add_messages(self, operation: op.AddMessages) -> Steps[op.AddedMessages]:
+        self._checked(_entry_of(operation))
+        answer = yield from self._accept(operation, waits=bool(operation.wait))
+        if answer is _UNKNOWN:
+            return op.AddedMessages(pending=True)
+        entries = tuple(_entry_from(each) for each in answer["entries"])
+        return op.AddedMessages(entries, answer["pending"], answer["event_id"])
+
+    def _replace(self, operation: op.Replace) -> Steps[bool]:
+        operation = replace(operation, entry=self._checked(operation.entry))
+        answer = yield from self._accept(operation, waits=True)
+        return True if answer is _UNKNOWN else bool(answer)
+
+    def _update(self, operation: op.Update) -> Steps[MemoryEntry | None]:
+        changes = cast(dict[str, Any], operation.changes)
+        guess = MemoryEntry(id=operation.id, scope=operation.scope, **{"content": "-", **changes})
+        guess = self._checked(guess)
+        local = (yield from self._reading.pending(operation.scope)).get(operation.id)
+        answer = yield from self._accept(operation, waits=True)
+        if answer is not _UNKNOWN:
+            return None if answer is None else _entry_from(answer)
+        if local is not None:
+            return replace(local, **changes, embedding=None)
+        return guess if "content" in changes else replace(guess, content="")
+
+    def _delete(self, operation: op.Delete) -> Steps[int]:
+        accepted: list[int] = []
+        answer = yield from self._accept(operation, waits=True, removed=accepted)
+        return sum(accepted) + (0 if answer is _UNKNOWN else int(answer))
+
+    def _touch(self, operation: op.Touch) -> Steps[None]:
+        yield from ()
+        self.outbox.sender.access_times.note(operation)
+        self.outbox.sender.start()
+
+    def _accept(self, operation: Writing, *, waits: bool = False, removed: list[int] | None = None) -> Steps[Any]:
+        """Accept a write, and wait for its answer if the caller needs one. ``_UNKNOWN``: there is none yet.
+
+        Raises:
+            PersistentMemoryError: as the store raised it; the write is done with.
+            StoreFullError: the queue is full.
+        """
+        outbox = self.outbox
+        accepted = yield Work(partial(outbox.queue.accept, operation, waits=waits))
+        if removed is not None:
+            removed.append(accepted.removed)
+        outbox.sender.wake()
+        if not waits:
+            return _UNKNOWN
+        return (yield Work(partial(self._answer_to, accepted.seq)))
+
+    def _answer_to(self, seq: int) -> Any:
+        queue, sender = self.outbox.queue, self.outbox.sender
+        answer = sender.until(partial(queue.take_answer, seq), self.settings.recall_timeout)
+        if answer is None:
+            answer = queue.take_answer(seq, give_up=True)
+        if answer is None:
+            return _UNKNOWN
+        if "error" in answer:
+            raise _error_of(answer["error"], answer["message"])
+        return answer["answer"]
+
+    def _embed_missing(self, operation: op.EmbedMissing) -> Steps[int]:
+        """What waits may have no vector either, so it is delivered first."""
+        yield Work(partial(self._reading.wait_for_delivery, operation.scope))
+        embedded: int = yield from self.backend.execute(operation)
+        return embedded
+
+    def _complete_fields(self, operation: op.CompleteFields) -> Steps[bool]:
+        """It spares work, and changes no result: while the store is away it is left out."""
+        try:
+            return (yield from self._reading.ask(operation))
+        except StoreUnavailableError:
+            return False
+
+    # -- the queue -------------------------------------------------------------------------------------------------
+
+    def _count_pending(self, operation: op.CountPending) -> Steps[int]:
+        count: int = yield Work(partial(self.outbox.queue.count, lane_of(operation.scope)))
+        return count
+
+    def _flush(self, operation: op.Flush) -> Steps[bool]:
+        flushed: bool = yield Work(partial(self._flushed, operation.scope, operation.seconds))
+        return flushed
+
+    def _flushed(self, scope: Scope, seconds: float) -> bool:
+        queue, sender = self.outbox.queue, self.outbox.sender
+        lane, last = lane_of(scope), queue.last()
+        sender.wake()
+        return bool(sender.until(lambda: not queue.count(lane, last), seconds, despite_outage=True))
+
+    def _health(self, operation: op.Health) -> Steps[dict[str, Any]]:
+        depth = yield Work(self.outbox.queue.depth)
+        try:
+            ask = partial(self.backend.execute, operation)
+            health = yield Within(ask, self.settings.recall_timeout, self.settings.store)
+        except StoreUnavailableError as error:
+            self.outbox.breaker.failed(error)
+            self.outbox.sender.wake()
+            health = {"status": "unavailable", "error": str(error)}
+        age = None if depth.oldest is None else max(0.0, (utcnow() - depth.oldest).total_seconds())
+        return {
+            **health,
+            "outbox": {
+                "writes": depth.writes,
+                "dead_letters": depth.dead,
+                "bytes": depth.bytes,
+                "oldest_seconds": age,
+                "last_error": depth.error or (self.outbox.breaker.error if self.outbox.breaker.is_open else None),
+                "is_sender": self.outbox.sender.is_sender,
+                "folder": str(self.outbox.queue.folder),
+            },
+        }
+
+    _answers: ClassVar[Mapping[type, Callable[[OutboxBackend, Any], Steps[Any]]]] = {
+        op.Put: _put,
+        op.AddMessages: _add_messages,
+        op.Replace: _replace,
+        op.Update: _update,
+        op.Delete: _delete,
+        op.Touch: _touch,
+        op.CompleteFields: _complete_fields,
+        op.EmbedMissing: _embed_missing,
+        op.CountPending: _count_pending,
+        op.Flush: _flush,
+        op.Health: _health,
+    }
+
+
+def _entry_of(operation: op.AddMessages) -> MemoryEntry:
+    """The first message as an entry, to check the fields that come with it."""
+    about = cast(dict[str, Any], operation.about)
+    return MemoryEntry(id="message", content=operation.messages[0]["content"], **about)
+
+
+def _entry_from(answer: Mapping[str, Any]) -> MemoryEntry:
+    """An entry of an answer, as the sender wrote it."""
+    owner = None if answer["scope"] is None else Scope.trusted(**answer["scope"])
+    return entry_of(answer["entry"], owner)
+
+
+def _error_of(name: str, message: str) -> PersistentMemoryError:
+    """The store's error, as the sender wrote it."""
+    kind = getattr(errors, name, EngineError)
+    if not issubclass(kind, PersistentMemoryError) or issubclass(kind, errors.DimensionMismatchError):
+        kind = InvalidEntryError
+    error: PersistentMemoryError = kind(message)
+    return error

@@ -1,0 +1,272 @@
+"""The file of a queue: SQLite in WAL mode, in a folder for its owner only.
+
+| table | holds |
+| --- | --- |
+| ``writes`` | accepted writes that the store has not taken, in the order of acceptance |
+| ``dead_letters`` | writes that the store refused for good, with the error |
+| ``answers`` | what the store answered to a write whose caller waits for it |
+| ``clocks`` | the latest time that a user's entries have, by a digest of the user |
+| ``totals`` | how many writes and bytes there are; kept by triggers |
+| ``about`` | which store the queue belongs to; no key |
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from ..errors import (
+    ConfigurationError,
+    Outcome,
+    SchemaVersionError,
+    StoreBusyError,
+    StoreClosedError,
+    StoreCorruptedError,
+    StoreError,
+    StoreFullError,
+    StorePathError,
+)
+from ..io.private_files import FOLDER_MODE, check_owner, make_private, open_private
+
+FILE: Final = "queue.db"
+VERSION: Final = 1
+"""Of the tables. A newer one is refused."""
+
+logger = logging.getLogger("crewai_persistent_memory")
+
+BUSY_FOR: Final = 10.0
+"""Seconds to wait for another process's transaction. One takes a millisecond, or as long as the disk."""
+
+_WRITE: Final = """
+    seq INTEGER PRIMARY KEY {key},
+    lane TEXT NOT NULL,
+    scope TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    body TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    client_id TEXT NOT NULL,
+    accepted_at TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    error TEXT
+"""
+
+_TABLES: Final = f"""
+CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE writes ({_WRITE.format(key="AUTOINCREMENT")},
+    doubt INTEGER NOT NULL DEFAULT 0,
+    tried_at REAL,
+    waits INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX writes_by_lane ON writes (lane, seq);
+CREATE TABLE dead_letters ({_WRITE.format(key="")},
+    error_class TEXT NOT NULL,
+    died_at TEXT NOT NULL
+);
+CREATE INDEX dead_by_lane ON dead_letters (lane, seq);
+CREATE TABLE answers (seq INTEGER PRIMARY KEY, answer TEXT NOT NULL, at REAL NOT NULL);
+CREATE TABLE clocks (owner BLOB PRIMARY KEY, latest TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE totals (only INTEGER PRIMARY KEY CHECK (only = 1), writes INTEGER, dead INTEGER, bytes INTEGER);
+INSERT INTO totals VALUES (1, 0, 0, 0);
+CREATE TRIGGER write_added AFTER INSERT ON writes BEGIN
+    UPDATE totals SET writes = writes + 1, bytes = bytes + new.size;
+END;
+CREATE TRIGGER write_removed AFTER DELETE ON writes BEGIN
+    UPDATE totals SET writes = writes - 1, bytes = bytes - old.size;
+END;
+CREATE TRIGGER write_changed AFTER UPDATE OF size ON writes BEGIN
+    UPDATE totals SET bytes = bytes + new.size - old.size;
+END;
+CREATE TRIGGER letter_added AFTER INSERT ON dead_letters BEGIN
+    UPDATE totals SET dead = dead + 1, bytes = bytes + new.size;
+END;
+CREATE TRIGGER letter_removed AFTER DELETE ON dead_letters BEGIN
+    UPDATE totals SET dead = dead - 1, bytes = bytes - old.size;
+END;
+CREATE TRIGGER letter_changed AFTER UPDATE OF size ON dead_letters BEGIN
+    UPDATE totals SET bytes = bytes + new.size - old.size;
+END;
+"""
+
+
+class Database:
+    """One connection to a queue's file, which the threads of a process share."""
+
+    def __init__(self, folder: Path, *, durable: bool = False) -> None:
+        """
+        Args:
+            folder: holds this queue alone; created if need be.
+            durable: an accepted write is on the disk, and survives a loss of power. Without it, it survives the end of
+                the process, and of the system after a second or so.
+
+        Raises:
+            ConfigurationError: the folder cannot hold a queue.
+            SchemaVersionError: a newer version of this package made it.
+        """
+        self.folder = folder
+        self._durable = durable
+        self._lock = threading.RLock()
+        self._connection: sqlite3.Connection | None = None
+        self._is_closed = False
+        _OPEN.add(self)
+        try:
+            folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+            check_owner(folder)
+            make_private(folder, folder)
+            # SQLite gives its other files the mode of this one.
+            os.close(open_private(folder / FILE, os.O_RDWR | os.O_CREAT))
+            self._connection = self._open()
+        except (OSError, sqlite3.Error, StorePathError) as error:
+            raise ConfigurationError(
+                f"outbox_path: no outbox can be kept at {folder.parent}: {getattr(error, 'strerror', None) or error}. "
+                'Give outbox_path= a folder on a local disk that this process may write to, or durability="store"'
+            ) from error
+
+    def _open(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self.folder / FILE, timeout=BUSY_FOR, isolation_level=None, check_same_thread=False, cached_statements=64
+        )
+        try:
+            connection.execute("PRAGMA secure_delete = ON")
+            [mode] = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+            if mode != "wal":
+                raise sqlite3.OperationalError(f"its file system cannot share memory (journal mode {mode})")
+            connection.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'NORMAL'}")
+            connection.execute("BEGIN IMMEDIATE")
+            [version] = connection.execute("PRAGMA user_version").fetchone()
+            if version > VERSION:
+                raise SchemaVersionError(
+                    f"the outbox at {self.folder} was made by a newer version of this package: upgrade this process"
+                )
+            if version == 0:
+                for statement in _statements(_TABLES):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {VERSION}")
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that writes. It is committed at the end, and undone by an error.
+
+        Raises:
+            StoreError: the file cannot be written; see the subclasses.
+        """
+        with self._lock:
+            try:
+                connection = self._here()
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield connection
+                    connection.execute("COMMIT")
+                except BaseException:
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+                    raise
+            except sqlite3.Error as error:
+                raise self._meant_by(error) from error
+
+    def read(self, query: str, values: Any = ()) -> list[Any]:
+        """The rows of a query.
+
+        Raises:
+            StoreError: the file cannot be read.
+        """
+        with self._lock:
+            try:
+                return self._here().execute(query, values).fetchall()
+            except sqlite3.Error as error:
+                raise self._meant_by(error) from error
+
+    def truncate_log(self) -> None:
+        """Write the log into the file, and empty it: a deleted text is gone from both then. A reader can prevent it."""
+        self.read("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def close(self) -> None:
+        with self._lock:
+            self._is_closed = True
+            self._disconnect()
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def before_fork(self) -> None:
+        """SQLite keeps a file's locks for the whole process, and a child has none of them: so none may be open."""
+        self._lock.acquire()
+        try:
+            self._disconnect()
+        except sqlite3.Error:
+            logger.exception("the outbox at %s could not be closed before a fork", self.folder)
+
+    def after_fork_in_parent(self) -> None:
+        self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        self._lock = threading.RLock()
+
+    def _here(self) -> sqlite3.Connection:
+        if self._is_closed:
+            raise StoreClosedError(f"the outbox at {self.folder} is closed: open the store again")
+        if self._connection is None:
+            self._connection = self._open()
+        return self._connection
+
+    def _meant_by(self, error: sqlite3.Error) -> StoreError:
+        text = str(error)
+        if "full" in text:
+            return StoreFullError(f"the disk of the outbox at {self.folder} is full: nothing was accepted. Make room")
+        if "locked" in text or "busy" in text:
+            return StoreBusyError(
+                f"the outbox at {self.folder} is locked by another process for more than {BUSY_FOR:g} s",
+                retryable=True,
+            )
+        if "readonly" in text or "unable to open" in text:
+            return StorePathError(f"the outbox at {self.folder} cannot be written any more: {text}")
+        if "malformed" in text or "not a database" in text:
+            return StoreCorruptedError(f"the outbox at {self.folder} is damaged ({text}): move {FILE} away")
+        return StoreError(f"the outbox at {self.folder} failed: {text}", outcome=Outcome.NOT_DONE)
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a script. ``executescript`` would end the transaction."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+_OPEN: Final[weakref.WeakSet[Database]] = weakref.WeakSet()
+_AT_FORK: Final[list[Database]] = []
+
+
+def _before_fork() -> None:
+    _AT_FORK[:] = list(_OPEN)
+    for each in _AT_FORK:
+        each.before_fork()
+
+
+def _after_fork_in_parent() -> None:
+    for each in _AT_FORK:
+        each.after_fork_in_parent()
+
+
+def _after_fork_in_child() -> None:
+    for each in _AT_FORK:
+        each.after_fork_in_child()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

@@ -1,0 +1,147 @@
+"""What is sent to the store for accepted writes, and what the store's errors mean for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Any, Final, NamedTuple
+
+from ..entry import MemoryEntry
+from ..errors import (
+    DimensionMismatchError,
+    EngineError,
+    InvalidEntryError,
+    Outcome,
+    PersistentMemoryError,
+    StoreBusyError,
+    StoreUnavailableError,
+)
+from ..store import operations as op
+from ..store.backend import Capabilities
+from .records import Write
+
+MOST_ENTRIES: Final = 250
+"""Entries of one delivery, at most, where several writes are delivered together."""
+
+FRESH: Final = timedelta(seconds=5)
+"""A delete that is delivered for the first time, and so soon, is delivered as it was accepted."""
+
+MOST_ATTEMPTS: Final = 5
+"""Attempts of a write that fails with an error that tells nothing about the store, before it is a dead letter."""
+
+SETTLING: Final = 2.0
+"""Seconds after an attempt in doubt before a store is looked at for what that attempt has done."""
+SETTLING_MESSAGES: Final = 10.0
+"""The same for messages, which the store's LLM works on first."""
+
+
+class Delivery(NamedTuple):
+    """One operation for the store, and the writes that it delivers."""
+
+    writes: Sequence[Write]
+    operation: op.Operation[Any]
+
+
+class Meaning(Enum):
+    """What a failed attempt means."""
+
+    AWAY = "the store does not answer: nothing is sent to it before a probe gets an answer"
+    BUSY = "the store takes nothing for a while"
+    LATER = "this lane has to wait, for a key, for room, for an embedder"
+    REFUSED = "the write is wrong, and is not sent again"
+    ODD = "not known: it is sent a few times"
+
+
+def meaning_of(error: BaseException) -> Meaning:
+    """What the error of an attempt means for the write."""
+    if isinstance(error, StoreUnavailableError):
+        return Meaning.AWAY
+    if isinstance(error, StoreBusyError):
+        return Meaning.BUSY
+    if isinstance(error, (InvalidEntryError, DimensionMismatchError)):
+        return Meaning.REFUSED
+    if isinstance(error, EngineError) or not isinstance(error, PersistentMemoryError):
+        return Meaning.ODD
+    return Meaning.LATER
+
+
+def is_doubtful(error: BaseException, delivery: Delivery) -> bool:
+    """Whether the attempt may have been done, or a part of it."""
+    if isinstance(delivery.operation, op.Put) and len(delivery.operation.entries) > 1:
+        return True
+    return getattr(error, "outcome", None) not in (Outcome.REFUSED, Outcome.NOT_DONE)
+
+
+def settles_in(write: Write, capabilities: Capabilities, now: float) -> float:
+    """Seconds until a write in doubt can be sent again: a store must show first what the earlier attempt has done."""
+    adds = isinstance(write.operation, (op.Put, op.Replace, op.AddMessages))
+    if capabilities.repeatable or not (adds and write.doubt) or write.tried_at is None:
+        return 0.0
+    whole = SETTLING_MESSAGES if isinstance(write.operation, op.AddMessages) else SETTLING
+    # The clock may have been set back meanwhile.
+    return min(whole, max(0.0, write.tried_at + whole - now))
+
+
+def first_delivery(
+    writes: Sequence[Write], capabilities: Capabilities, now: datetime, *, one: bool = False
+) -> Delivery:
+    """The first writes of a lane as one operation.
+
+    Args:
+        writes: of one lane, in order, at least one.
+        capabilities: of the store.
+        now: naive UTC.
+        one: deliver one write alone.
+    """
+    write = writes[0]
+    operation = write.operation
+    if isinstance(operation, op.Put):
+        together = [write] if one or not capabilities.repeatable else _puts_of(operation, writes)
+        return Delivery(together, _put(together))
+    if isinstance(operation, op.Delete):
+        return Delivery([write], _delete(write, operation, now))
+    if isinstance(operation, op.AddMessages):
+        return Delivery([write], replace(operation, wait=False, delivery=write.client_id, again=write.doubt))
+    return Delivery([write], operation)
+
+
+def _puts_of(first: op.Put, writes: Sequence[Write]) -> list[Write]:
+    """The puts at the beginning that belong to one scope."""
+    together: list[Write] = []
+    entries = 0
+    for write in writes:
+        operation = write.operation
+        if not isinstance(operation, op.Put) or operation.scope != first.scope or write.waits:
+            break
+        entries += len(operation.entries)
+        if together and entries > MOST_ENTRIES:
+            break
+        together.append(write)
+    return together
+
+
+def _put(writes: Sequence[Write]) -> op.Put:
+    entries: dict[str, MemoryEntry] = {}
+    puts = [write.operation for write in writes if isinstance(write.operation, op.Put)]
+    for put in puts:
+        for entry in put.entries:
+            entries.pop(entry.id, None)
+            entries[entry.id] = entry
+    # What was sent before may be there.
+    new = all(put.new for put in puts) and not any(write.doubt for write in writes)
+    return op.Put(puts[0].scope, list(entries.values()), new)
+
+
+def _delete(write: Write, operation: op.Delete, now: datetime) -> op.Delete:
+    """A delete that comes late, or again, takes nothing that was stored after it was accepted.
+
+    One by ids is as it is: it names what is meant.
+    """
+    filter = operation.filter
+    is_fresh = not write.doubt and abs(now - write.accepted_at) < FRESH
+    if is_fresh or filter.ids is not None or write.accepted_at == datetime.max:
+        return operation
+    before = write.accepted_at if filter.created_before is None else min(filter.created_before, write.accepted_at)
+    return replace(operation, filter=replace(filter, created_before=before))

@@ -1,0 +1,97 @@
+"""What a delete does to a queue: what it takes out at once, and the time after which nothing is its concern."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from ..entry import MemoryEntry
+from ..scope import visible
+from ..store import operations as op
+from .serialised import entry_of, scope_of, to_text
+
+TICK: Final = timedelta(microseconds=1)
+
+
+def take_out(connection: Any, lane: str, delete: op.Delete) -> tuple[int, bool]:
+    """Remove what a delete matches from the waiting writes and dead letters.
+
+    The delete itself is delivered as well, and removes what is in the store. So what is left here for its sake, because
+    a later write changes it, is deleted then.
+
+    Returns:
+        How many entries were removed that were never sent, and whether anything was removed.
+    """
+    removed, erased = 0, False
+    for table, doubt in (("writes", "doubt"), ("dead_letters", "0")):
+        found = connection.execute(
+            f"SELECT seq, scope, kind, body, {doubt} FROM {table} WHERE lane = ? ORDER BY seq", (lane,)
+        ).fetchall()
+        rows = [(seq, scope_of(scope), kind, json.loads(body), doubt) for seq, scope, kind, body, doubt in found]
+        changed = {_changed_id(kind, body) for _, _, kind, body, _ in rows}
+        for seq, scope, kind, body, may_be_there in rows:
+            if not visible(scope, delete.scope):
+                continue
+            entries = [entry_of(each) for each in body["entries"]] if kind == "put" else []
+            kept = [entry for entry in entries if not _is_gone(entry, delete, changed)]
+            if not may_be_there and table == "writes":
+                removed += len({entry.id for entry in entries} - {entry.id for entry in kept})
+            if _is_whole(delete) or (entries and not kept) or _names(delete, _changed_id(kind, body)):
+                connection.execute(f"DELETE FROM {table} WHERE seq = ?", (seq,))
+            elif len(kept) < len(entries):
+                text = to_text(op.Put(scope, kept, body["new"]))
+                connection.execute(
+                    f"UPDATE {table} SET body = ?, size = ? WHERE seq = ?", (text, len(text.encode()), seq)
+                )
+            else:
+                continue
+            erased = True
+    return removed, erased
+
+
+def _is_gone(entry: MemoryEntry, delete: op.Delete, changed: set[str | None]) -> bool:
+    """Whether an entry that waits is deleted, whatever waits behind it."""
+    if _is_whole(delete) or _names(delete, entry.id):
+        return True
+    # An entry that is changed later may not match any more when it is the delete's turn.
+    return entry.id not in changed and delete.filter.matches(entry)
+
+
+def _is_whole(delete: op.Delete) -> bool:
+    return not delete.filter.selects
+
+
+def _names(delete: op.Delete, id: str | None) -> bool:
+    """Whether a delete is about this entry, whatever its fields are."""
+    filter = delete.filter
+    return filter.ids is not None and id in filter.ids and not replace(filter, ids=None).selects
+
+
+def _changed_id(kind: str, body: Mapping[str, Any]) -> str | None:
+    """The id of the entry that a replace or an update is about."""
+    if kind == "replace":
+        return str(body["entry"]["id"])
+    return str(body["id"]) if kind == "update" else None
+
+
+def note_clock(connection: Any, lane: str, latest: datetime) -> None:
+    """Note the latest time that an entry of a lane has."""
+    connection.execute(
+        "INSERT INTO clocks VALUES (?, ?) ON CONFLICT (owner) DO UPDATE SET latest = max(latest, excluded.latest)",
+        (_digest(lane), latest.isoformat(timespec="microseconds")),
+    )
+
+
+def after_all_of(connection: Any, lane: str, now: datetime) -> datetime:
+    """A time after all entries of the lane that were accepted here, also where the clock was set back."""
+    found = connection.execute("SELECT latest FROM clocks WHERE owner = ?", (_digest(lane),)).fetchone()
+    latest = now if found is None else max(now, datetime.fromisoformat(found[0]))
+    return min(latest, datetime.max - TICK) + TICK
+
+
+def _digest(lane: str) -> bytes:
+    return hashlib.blake2b(lane.encode(), digest_size=16).digest()

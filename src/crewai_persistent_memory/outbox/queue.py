@@ -1,0 +1,259 @@
+"""The queue of accepted writes: what is accepted, delivered, refused, and erased."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from ..errors import StoreFullError
+from ..filter_fields import FilterField
+from ..redaction import redact
+from ..store import operations as op
+from ..validation import utcnow
+from .database import Database
+from .erasure import after_all_of, note_clock, take_out
+from .records import Accepted, Depth, Write, lane_of
+from .serialised import Writing, from_text, kind_of, scope_of, scope_to_text, to_text
+
+MOST_WRITES: Final = 1_000_000
+"""Writes that are accepted at most, whatever their size."""
+
+_PARSED: Final = 10_000
+"""Accepted writes whose operations are kept in memory, so that each read does not parse them again."""
+
+_COLUMNS: Final = "seq, lane, scope, kind, body, size, client_id, accepted_at, attempts, doubt, tried_at, waits"
+
+
+class Queue:
+    """The accepted writes for one store, shared by the processes of a host."""
+
+    def __init__(
+        self, folder: Path, *, durable: bool = False, most_bytes: int = 256 * 2**20, about: Mapping[str, str] = {}
+    ) -> None:
+        """
+        Args:
+            folder: see :class:`Database`.
+            durable: see :class:`Database`.
+            most_bytes: a write that would make the queue larger is refused.
+            about: which store it belongs to, without keys.
+
+        Raises:
+            ConfigurationError: the folder cannot hold a queue.
+        """
+        self._database = Database(folder, durable=durable)
+        self.folder = folder
+        self._most_bytes = most_bytes
+        self._parsed: OrderedDict[int, tuple[str, Writing]] = OrderedDict()
+        self.fields: dict[str, FilterField] = {}
+        """The filter fields of the handles that are open, by their names."""
+        with self._database.writing() as connection:
+            connection.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", list(about.items()))
+            month_ago = (utcnow() - timedelta(days=30)).isoformat()
+            connection.execute("DELETE FROM clocks WHERE latest < ?", (month_ago,))
+            connection.execute("DELETE FROM answers WHERE at < ?", (time.time() - 3600,))
+
+    def close(self) -> None:
+        self._database.close()
+
+    def after_fork(self) -> None:
+        self._parsed = OrderedDict()
+
+    # -- accepting -------------------------------------------------------------------------------------------------
+
+    def accept(self, operation: Writing, *, waits: bool = False) -> Accepted:
+        """Keep a write. When this returns, it survives the end of the process.
+
+        A delete also takes what it matches out of the writes and dead letters that wait.
+
+        Raises:
+            StoreFullError: the queue is full, or the disk is. Nothing was accepted.
+        """
+        lane, body, now = lane_of(operation.scope), to_text(operation), utcnow()
+        size = len(body.encode())
+        with self._database.writing() as connection:
+            [(writes, total)] = connection.execute("SELECT writes + dead, bytes FROM totals").fetchall()
+            removed, erased = 0, False
+            if isinstance(operation, op.Delete):
+                removed, erased = take_out(connection, lane, operation)
+                now = after_all_of(connection, lane, now)
+            elif writes >= MOST_WRITES or total + size > self._most_bytes:
+                raise StoreFullError(
+                    f"the outbox at {self.folder} is full: it holds {writes} writes ({total >> 20} MiB of "
+                    f"{self._most_bytes >> 20}) that the store has not taken. This write was not accepted. Look at "
+                    "crewai-memory outbox status, or give more outbox_max_mb"
+                )
+            if isinstance(operation, (op.Put, op.Replace)):
+                entries = operation.entries if isinstance(operation, op.Put) else [operation.entry]
+                note_clock(connection, lane, max(now, *(entry.created_at for entry in entries)))
+            cursor = connection.execute(
+                "INSERT INTO writes (lane, scope, kind, body, size, client_id, accepted_at, waits) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    lane,
+                    scope_to_text(operation.scope),
+                    kind_of(operation),
+                    body,
+                    size,
+                    uuid.uuid4().hex,
+                    now.isoformat(),
+                    waits,
+                ),
+            )
+            seq = int(cursor.lastrowid or 0)
+        if erased:
+            self._database.truncate_log()
+        return Accepted(seq, removed)
+
+    # -- delivering ------------------------------------------------------------------------------------------------
+
+    def next_writes(self, limit: int, without: Collection[str] = ()) -> list[Write]:
+        """The oldest writes, in order.
+
+        Args:
+            limit: at most so many.
+            without: lanes that are left out.
+        """
+        marks = ", ".join("?" * len(without))
+        where = f"WHERE lane NOT IN ({marks})" if without else ""
+        rows = self._database.read(f"SELECT {_COLUMNS} FROM writes {where} ORDER BY seq LIMIT ?", (*without, limit))
+        return [self._write_of(row) for row in rows]
+
+    def begin(self, writes: Sequence[Write]) -> bool:
+        """Note that writes are sent now: if this process ends before it knows the result, it is in doubt.
+
+        Returns:
+            ``False`` if something was erased from them meanwhile: they have to be read again.
+        """
+        with self._database.writing() as connection:
+            count, size = connection.execute(
+                f"SELECT count(*), sum(size) FROM writes WHERE seq IN ({_seqs(writes)})"
+            ).fetchone()
+            if count != len(writes) or size != sum(write.size for write in writes):
+                return False
+            connection.execute(
+                f"UPDATE writes SET attempts = attempts + 1, doubt = 1, tried_at = ? WHERE seq IN ({_seqs(writes)})",
+                (time.time(),),
+            )
+        return True
+
+    def done(self, writes: Sequence[Write], answer: Any = None) -> None:
+        """The store has taken them. The answer is kept for a caller that waits."""
+        with self._database.writing() as connection:
+            self._keep_answer(connection, writes, {"answer": answer})
+            connection.execute(f"DELETE FROM writes WHERE seq IN ({_seqs(writes)})")
+
+    def not_taken(self, writes: Sequence[Write], error: BaseException, *, doubt: bool) -> None:
+        """An attempt failed, and is to be repeated.
+
+        Args:
+            writes: what was sent.
+            error: why it failed.
+            doubt: it may have been done all the same.
+        """
+        text = redact(f"{type(error).__name__}: {error}")[:1000]
+        with self._database.writing() as connection:
+            for write in writes:
+                connection.execute(
+                    "UPDATE writes SET error = ?, doubt = ? WHERE seq = ?", (text, doubt or write.doubt, write.seq)
+                )
+
+    def refused(self, write: Write, error: BaseException) -> None:
+        """The store refuses it for good: it becomes a dead letter."""
+        with self._database.writing() as connection:
+            self._keep_answer(connection, [write], {"error": type(error).__name__, "message": str(error)})
+            connection.execute(
+                "INSERT INTO dead_letters SELECT seq, lane, scope, kind, body, size, client_id, accepted_at, attempts, "
+                "?, ?, ? FROM writes WHERE seq = ?",
+                (redact(str(error))[:1000], type(error).__name__, utcnow().isoformat(), write.seq),
+            )
+            connection.execute("DELETE FROM writes WHERE seq = ?", (write.seq,))
+
+    @staticmethod
+    def _keep_answer(connection: Any, writes: Sequence[Write], answer: Mapping[str, Any]) -> None:
+        connection.execute(
+            f"INSERT OR REPLACE INTO answers SELECT seq, ?, ? FROM writes WHERE waits AND seq IN ({_seqs(writes)})",
+            (json.dumps(answer), time.time()),
+        )
+
+    def take_answer(self, seq: int, *, give_up: bool = False) -> Mapping[str, Any] | None:
+        """What the store answered to a write; ``None`` while it has not. A refusal that is told leaves no dead letter.
+
+        Args:
+            seq: the write's number.
+            give_up: nobody waits for it from now on.
+        """
+        if not give_up and not self._database.read("SELECT 1 FROM answers WHERE seq = ?", (seq,)):
+            return None
+        with self._database.writing() as connection:
+            found = connection.execute("SELECT answer FROM answers WHERE seq = ?", (seq,)).fetchone()
+            if found is None:
+                connection.execute("UPDATE writes SET waits = 0 WHERE seq = ?", (seq,))
+                return None
+            connection.execute("DELETE FROM answers WHERE seq = ?", (seq,))
+            connection.execute("DELETE FROM dead_letters WHERE seq = ?", (seq,))
+        answer: Mapping[str, Any] = json.loads(found[0])
+        return answer
+
+    # -- looking ---------------------------------------------------------------------------------------------------
+
+    def pending(self, lanes: Sequence[str]) -> list[Write]:
+        """The accepted writes of these lanes that are not delivered, in order."""
+        marks = ", ".join("?" * len(lanes))
+        rows = self._database.read(f"SELECT {_COLUMNS} FROM writes WHERE lane IN ({marks}) ORDER BY seq", lanes)
+        return [self._write_of(row) for row in rows]
+
+    def count(self, lane: str | None = None, up_to: int | None = None) -> int:
+        """How many writes are not delivered: of a lane, up to a number."""
+        where = [text for text, value in (("lane = ?", lane), ("seq <= ?", up_to)) if value is not None]
+        values = [value for value in (lane, up_to) if value is not None]
+        clause = f" WHERE {' AND '.join(where)}" if where else ""
+        return int(self._database.read(f"SELECT count(*) FROM writes{clause}", values)[0][0])
+
+    def last(self) -> int:
+        """The number of the write that was accepted last."""
+        found = self._database.read("SELECT seq FROM sqlite_sequence WHERE name = 'writes'")
+        return int(found[0][0]) if found else 0
+
+    def depth(self) -> Depth:
+        """How much is in the queue."""
+        [(writes, dead, size)] = self._database.read("SELECT writes, dead, bytes FROM totals")
+        oldest = self._database.read("SELECT accepted_at FROM writes ORDER BY seq LIMIT 1")
+        failed = self._database.read("SELECT error FROM writes WHERE error IS NOT NULL ORDER BY seq LIMIT 1")
+        return Depth(
+            writes,
+            dead,
+            size,
+            datetime.fromisoformat(oldest[0][0]) if oldest else None,
+            failed[0][0] if failed else None,
+        )
+
+    def _write_of(self, row: Sequence[Any]) -> Write:
+        seq, lane, scope, kind, body, size, client_id, accepted_at, attempts, doubt, tried_at, waits = row
+        parsed = self._parsed.get(seq)
+        # An erasure makes a body shorter.
+        if parsed is None or parsed[0] != body:
+            parsed = self._parsed[seq] = (body, from_text(kind, body, scope_of(scope), self.fields))
+            while len(self._parsed) > _PARSED:
+                self._parsed.popitem(last=False)
+        return Write(
+            seq,
+            lane,
+            parsed[1],
+            size,
+            client_id,
+            datetime.fromisoformat(accepted_at),
+            attempts,
+            bool(doubt),
+            tried_at,
+            bool(waits),
+        )
+
+
+def _seqs(writes: Sequence[Write]) -> str:
+    return ", ".join(str(write.seq) for write in writes)

@@ -1,0 +1,75 @@
+"""``crewai-memory outbox``, for the operator of a host."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from crewai_persistent_memory.cli import app
+from crewai_persistent_memory.errors import ConfigurationError
+
+from ..support.calling import until
+from ..support.faulty_store import FaultyStore
+from .conftest import OpenOutbox
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Any:
+    def run(*arguments: str) -> Any:
+        result = CliRunner().invoke(app, ["outbox", *arguments, "--outbox-path", str(tmp_path / "outbox")])
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        assert result.exit_code == 0, result.output
+        return json.loads(result.output) if "--json" in arguments else result.output
+
+    return run
+
+
+@pytest.fixture
+def refused(open_outbox: OpenOutbox, behind: FaultyStore) -> Any:
+    """A store that has refused one of two writes."""
+    store: Any = open_outbox()
+    behind.refuses = lambda entry: entry.content == "wrong"
+    store.add("right")
+    store.add("wrong")
+    until(lambda: store.backend.outbox.queue.depth().dead, bool)
+    return store
+
+
+def test_nothing_there(command: Any) -> None:
+    assert "no outbox" in command("status")
+    assert command("status", "--json") == []
+
+
+def test_what_waits(command: Any, open_outbox: OpenOutbox, behind: FaultyStore) -> None:
+    store = open_outbox()
+    behind.away = True
+    store.add("tea")
+    [found] = until(lambda: command("status", "--json"), lambda found: found[0]["last_error"] is not None)
+    assert (found["writes"], found["dead_letters"], found["store"]) == (1, 0, "the test's store")
+    assert "1 wait" in command("status")
+    [row] = command("show", "--json")
+    assert row["scope"] == {"user_id": "john", "project_id": "default"}
+    assert row["operation"]["entries"][0]["content"] == "tea"
+    assert "tea" not in command("show"), "a text is printed when it is asked for"
+
+
+def test_a_dead_letter_is_delivered_after_all(command: Any, refused: Any, behind: FaultyStore) -> None:
+    assert "InvalidEntryError" in command("show", "--dead")
+    behind.refuses = lambda entry: False
+    assert command("retry", "--json") == {"put_back": 1}
+    refused.backend.outbox.sender.wake()
+    assert refused.flush(10)
+    assert sorted(behind.contents()) == ["right", "wrong"]
+
+
+def test_dropping(command: Any, refused: Any) -> None:
+    with pytest.raises(ConfigurationError, match="--yes"):
+        command("drop")
+    [row] = command("show", "--dead", "--json")
+    assert command("drop", str(row["number"]), "--yes", "--json") == {"dropped": 1}
+    assert command("status", "--json")[0]["dead_letters"] == 0

@@ -1,0 +1,205 @@
+"""The queue's file: who may read it, what it refuses, and what an erasure takes out of it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from crewai_persistent_memory import (
+    ConfigurationError,
+    EntryFilter,
+    MemoryEntry,
+    SchemaVersionError,
+    Scope,
+    StoreFullError,
+    open_store,
+    operations,
+)
+from crewai_persistent_memory.outbox.database import FILE
+from crewai_persistent_memory.outbox.queue import Queue
+from crewai_persistent_memory.validation import utcnow
+
+JOHN, MARY = Scope("john"), Scope("mary")
+EVERYTHING = EntryFilter()
+
+
+def put(content: str, scope: Scope = JOHN, **fields: object) -> operations.Put:
+    return operations.Put(scope, [MemoryEntry(content, content, **fields)], True)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def queue(tmp_path: Path) -> Queue:
+    return Queue(tmp_path / "queue")
+
+
+def waiting(queue: Queue) -> list[str]:
+    return [
+        entry.content
+        for write in queue.next_writes(1000)
+        if isinstance(write.operation, operations.Put)
+        for entry in write.operation.entries
+    ]
+
+
+def on_disk(queue: Queue, text: str) -> bool:
+    return any(text.encode() in file.read_bytes() for file in queue.folder.iterdir() if file.is_file())
+
+
+def test_writes_come_in_the_order_of_acceptance(queue: Queue) -> None:
+    for content in "abc":
+        queue.accept(put(content))
+    assert waiting(queue) == ["a", "b", "c"]
+    assert queue.depth().writes == queue.count() == 3
+
+
+def test_another_process_continues(queue: Queue, tmp_path: Path) -> None:
+    queue.accept(put("a"))
+    queue.close()
+    again = Queue(tmp_path / "queue")
+    assert waiting(again) == ["a"]
+    again.done(again.next_writes(1))
+    queue_number = again.accept(put("b")).seq
+    assert queue_number == 2, "a number is never used again"
+
+
+def test_files_are_for_their_owner(queue: Queue) -> None:
+    queue.accept(put("a"))
+    assert stat.S_IMODE(queue.folder.stat().st_mode) == 0o700
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in queue.folder.iterdir()}
+    assert set(modes.values()) == {0o600}, modes
+
+
+def test_wider_modes_are_tightened(queue: Queue, tmp_path: Path) -> None:
+    queue.close()
+    (queue.folder / FILE).chmod(0o644)
+    queue.folder.chmod(0o755)
+    again = Queue(tmp_path / "queue")
+    assert stat.S_IMODE((again.folder / FILE).stat().st_mode) == 0o600
+    assert stat.S_IMODE(again.folder.stat().st_mode) == 0o700
+
+
+def test_a_full_queue_refuses_and_keeps_what_it_has(tmp_path: Path) -> None:
+    queue = Queue(tmp_path / "queue", most_bytes=2_000)
+    accepted = 0
+    while queue.depth().bytes < 1_500:
+        accepted += bool(queue.accept(put(f"fact {accepted}")).seq)
+    with pytest.raises(StoreFullError, match=r"outbox at .* is full.*not accepted.*outbox_max_mb"):
+        queue.accept(put("long " * 200))
+    assert 0 < accepted == queue.count()
+    queue.accept(operations.Delete(JOHN, EVERYTHING))  # what makes room is accepted
+    queue.accept(put("there is room again"))
+
+
+def test_a_link_in_place_of_the_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "queue").mkdir()
+    (tmp_path / "queue" / FILE).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ConfigurationError, match="outbox_path"):
+        Queue(tmp_path / "queue")
+
+
+def test_a_newer_layout_is_refused(queue: Queue) -> None:
+    queue.close()
+    with sqlite3.connect(queue.folder / FILE) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    with pytest.raises(SchemaVersionError, match="newer version"):
+        Queue(queue.folder)
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(ConfigurationError, match=r"outbox_path.*durability=\"store\""):
+        open_store(user_id="john", path=tmp_path / "s", durability="outbox", outbox_path=tmp_path / "file" / "below")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_folder(tmp_path: Path) -> None:
+    (tmp_path / "fixed").mkdir(mode=0o500)
+    with pytest.raises(ConfigurationError, match="outbox_path"):
+        Queue(tmp_path / "fixed" / "queue")
+
+
+def test_an_option_of_the_outbox_alone_says_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match='durability="outbox" as well'):
+        open_store(user_id="john", path=tmp_path, recall_timeout=1)
+
+
+class TestErasure:
+    def test_a_reset_takes_a_users_writes_and_dead_letters(self, queue: Queue) -> None:
+        for content, scope in [("secret one", JOHN), ("secret two", JOHN), ("of mary", MARY)]:
+            queue.accept(put(content, scope))
+        queue.refused(queue.next_writes(1)[0], ValueError("secret one was refused"))
+        assert queue.accept(operations.Delete(JOHN, EVERYTHING)).removed == 1
+        assert waiting(queue) == ["of mary"]
+        assert queue.depth().dead == 0
+        assert not on_disk(queue, "secret")
+        assert on_disk(queue, "of mary")
+
+    def test_the_same_text_of_another_run_stays(self, queue: Queue) -> None:
+        queue.accept(put("of the run", Scope("john", run_id="r")))
+        queue.accept(put("of no run"))
+        queue.accept(operations.Delete(JOHN, EVERYTHING))
+        assert waiting(queue) == ["of the run"]
+
+    def test_one_entry_of_several(self, queue: Queue) -> None:
+        queue.accept(operations.Put(JOHN, [MemoryEntry("a", "secret"), MemoryEntry("b", "plain")]))
+        assert queue.accept(operations.Delete(JOHN, EntryFilter(ids=("a",)))).removed == 1
+        assert waiting(queue) == ["plain"]
+        assert not on_disk(queue, "secret")
+
+    def test_a_forgotten_entry_leaves_no_change_of_it(self, queue: Queue) -> None:
+        queue.accept(put("a"))
+        queue.accept(operations.Update(JOHN, "a", {"content": "secret"}))
+        queue.accept(operations.Replace(JOHN, MemoryEntry("a", "secret too")))
+        assert queue.accept(operations.Delete(JOHN, EntryFilter(ids=("a",)))).removed == 1
+        assert not on_disk(queue, "secret")
+
+    def test_an_entry_that_was_moved_away_is_not_deleted_with_its_old_path(self, queue: Queue) -> None:
+        queue.accept(put("a", path="/old"))
+        queue.accept(operations.Update(JOHN, "a", {"path": "/new"}))
+        assert queue.accept(operations.Delete(JOHN, EntryFilter(path="/old"))).removed == 0
+        assert waiting(queue) == ["a"]
+
+    def test_what_may_be_in_the_store_is_not_counted_twice(self, queue: Queue) -> None:
+        queue.accept(put("a"))
+        queue.begin(queue.next_writes(1))
+        assert queue.accept(operations.Delete(JOHN, EVERYTHING)).removed == 0
+
+    def test_a_delete_is_later_than_all_it_deletes(self, queue: Queue) -> None:
+        """Also where the clock was set back since, or an entry has a time in the future."""
+        queue.accept(put("from the future", created_at=utcnow() + timedelta(days=300)))
+        queue.accept(put("of the last moment", Scope("jane"), created_at=datetime.max))
+        queue.done(queue.next_writes(2))
+        queue.accept(operations.Delete(Scope("jane"), EVERYTHING))
+        assert queue.next_writes(1)[0].accepted_at == datetime.max
+        queue.done(queue.next_writes(1))
+        queue.accept(operations.Delete(JOHN, EVERYTHING))
+        queue.accept(operations.Delete(MARY, EVERYTHING))
+        of_john, of_mary = queue.next_writes(2)
+        assert of_john.accepted_at > utcnow() + timedelta(days=299)
+        assert of_mary.accepted_at < utcnow() + timedelta(seconds=1)
+
+
+class TestDeadLetters:
+    def test_keeps_the_error_without_a_key(self, queue: Queue) -> None:
+        queue.accept(put("a"))
+        queue.refused(queue.next_writes(1)[0], ValueError("no: sk-0123456789abcdef"))
+        assert queue.depth().dead == 1
+        assert not on_disk(queue, "sk-0123456789abcdef")
+
+    def test_a_refusal_that_the_caller_was_told_leaves_none(self, queue: Queue) -> None:
+        seq = queue.accept(put("a"), waits=True).seq
+        queue.refused(queue.next_writes(1)[0], ValueError("no"))
+        assert queue.take_answer(seq) == {"error": "ValueError", "message": "no"}
+        assert queue.depth().dead == 0
+
+    def test_a_refusal_after_the_caller_went_away(self, queue: Queue) -> None:
+        seq = queue.accept(put("a"), waits=True).seq
+        assert queue.take_answer(seq, give_up=True) is None
+        queue.refused(queue.next_writes(1)[0], ValueError("no"))
+        assert queue.take_answer(seq) is None
+        assert queue.depth().dead == 1
