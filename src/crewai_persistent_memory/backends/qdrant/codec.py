@@ -83,7 +83,7 @@ def to_draft(entry: MemoryEntry, owner: Scope, filter_fields: Sequence[FilterFie
         "created_at": created_at,
         POSITION_KEY: position_at(created),
     }
-    if ancestors := path_ancestors(check_text("path", entry.path)):
+    if entry.path != "/" and (ancestors := path_ancestors(check_text("path", entry.path))):
         payload["ancestors"] = ancestors
     if categories:
         payload["categories"] = categories
