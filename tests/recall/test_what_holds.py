@@ -150,3 +150,12 @@ def _within(budget: int, texts: Sequence[str]) -> list[str]:
             break
         shown.append(text)
     return shown
+
+
+def test_long_texts_that_tell_of_many_things_keep_their_places() -> None:
+    beside = "We spoke about the weather, the garden and the holidays. " * 30
+    older, newer = f"Anna lives in Rome. {beside}", f"Anna moved to Paris. {beside}"
+    question = "Where does Anna live?"
+
+    assert contents(newest_first(found(older, newer), question)) == [older, newer]
+    assert contents(newest_first(found(older, "Anna moved to Paris."), question)) == ["Anna moved to Paris.", older]

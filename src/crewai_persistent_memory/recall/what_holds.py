@@ -42,6 +42,10 @@ MOST_MORE_OF_MANY: Final = 2
 LONGEST: Final = 400
 """Characters. Of a longer text, the sentences are compared that have the words of the question."""
 
+LONG: Final = 1_500
+"""Characters. Two texts that are both longer are not compared: each tells of many things, and the newer one seldom
+takes the place of the whole older one."""
+
 _MOST_SENTENCES: Final = 3
 _MOST_TEXT: Final = 20_000
 _SAME_TIME: Final = timedelta(seconds=1)
@@ -63,6 +67,7 @@ def newest_first(found: Sequence[Found], query: str) -> list[Found]:
     asked = _Question(query)
     texts = [each.entry.content for each in compared]
     told_in = [[statement(text)] if len(text) <= LONGEST else asked.told_in(text) for text in texts]
+    is_long = [len(text) > LONG for text in texts]
     times = [each.entry.created_at for each in compared]
     marks, told, own = [0] * len(compared), [~asked.marks] * len(compared), [False] * len(compared)
     for at, parts in enumerate(told_in):
@@ -80,7 +85,7 @@ def newest_first(found: Sequence[Found], query: str) -> list[Found]:
         newer: list[int] = []
         soonest, subject = times[at] + _SAME_TIME, marks[at] & asked.subject_marks
         for later in range(at + 1, len(compared)):
-            if times[later] < soonest or later in placed:
+            if times[later] < soonest or later in placed or (is_long[at] and is_long[later]):
                 continue
             # Nothing of the question in common, or too much beside: replaces() says no, too, in ten times the time.
             # That no frame is entered here for each pair, or each entry, is a fifth of a recall's time.
