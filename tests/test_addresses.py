@@ -87,6 +87,7 @@ def environment(folder: Path, allowed: Sequence[str], **more: str) -> dict[str, 
         "PATH": os.environ["PATH"],
         "HOME": str(home),
         "PYTHONPATH": str(RECORDER),
+        "HF_HUB_OFFLINE": "1",  # as docs/mem0.md says: fastembed is installed here, so Mem0 would download a model
         "RECORDER_FILE": str(folder / "recording"),
         "RECORDER_ALLOWED": json.dumps(list(allowed)),
         **more,

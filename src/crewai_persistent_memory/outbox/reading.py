@@ -136,7 +136,7 @@ class Reading:
         for entry in pending.besides(stored):
             if operation.filter.matches(entry):
                 score = self._likeness(operation, entry)
-                if score > 0.0 and score >= operation.min_score:
+                if score >= operation.min_score and (score > 0.0 or entry.embedding):
                     found.append(replace(entry, score=score))
         found.sort(key=lambda entry: -(entry.score or 0.0))
         return found[: operation.limit]
