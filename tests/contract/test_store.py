@@ -363,8 +363,11 @@ class TestSearch:
         store.add("tea and biscuits")
         store.add("tea")
         found = do(store, "search", "tea biscuits")
-        assert len(found) == 2
-        assert contents(do(store, "search", "tea biscuits", min_score=found[0].score - 0.01)) == contents(found[:1])
+        assert contents(found) == ["tea and biscuits", "tea"]
+        # Between the two: a server counts words that it has deleted until it tidies up, which moves both scores.
+        bar = (found[0].score + found[1].score) / 2
+        assert contents(do(store, "search", "tea biscuits", min_score=bar)) == ["tea and biscuits"]
+        assert do(store, "search", "tea biscuits", min_score=1.0) == []
 
     def test_limit(self, open_any: OpenStore, do: Any) -> None:
         store = open_any(user_id="john")
