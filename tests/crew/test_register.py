@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import logging
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -315,7 +316,7 @@ class TestDefault:
             "memory": "I am allergic to nuts\nResult: noted",
             "entity": "John(person): hates coriander",
         }
-        assert "Recent Insights:\n- I am allergic to nuts" in llm.prompts[-1]
+        assert re.search(r"Recent Insights:\n- \[\d{4}-\d\d-\d\d\] I am allergic to nuts", llm.prompts[-1])
 
     def test_what_is_no_memory_is_refused(self, tmp_path: Path) -> None:
         register(default=True, **at(tmp_path, user_id="john"))
