@@ -86,15 +86,19 @@ class Reading:
 
     # -- recall ----------------------------------------------------------------------------------------------------
 
+    def _found(self, operation: op.Search | op.Nearest, pending: Pending, nothing: T) -> Steps[T]:
+        """What the store finds, with results to spare where pending deletes hide some; ``nothing`` if it is away."""
+        if pending.hides:
+            operation = replace(operation, limit=min(operation.limit + SPARE, MOST_FOUND))
+        try:
+            return (yield from self.ask(cast("op.Operation[T]", operation)))
+        except _AWAY:
+            return nothing
+
     def _search(self, operation: op.Search) -> Steps[list[list[MemoryEntry]]]:
         pending = yield from self._pending_for(operation)
-        wanted = operation
-        if pending.hides:
-            wanted = replace(operation, limit=min(operation.limit + SPARE, MOST_FOUND))
-        try:
-            stored = yield from self.ask(wanted)
-        except _AWAY:
-            stored = [[] for _ in operation.queries]
+        nothing: list[list[MemoryEntry]] = [[] for _ in operation.queries]
+        stored = yield from self._found(operation, pending, nothing)
         if not pending:
             return stored
         return [
@@ -123,13 +127,8 @@ class Reading:
 
     def _nearest(self, operation: op.Nearest) -> Steps[list[MemoryEntry]]:
         pending = yield from self._pending_for(operation)
-        wanted = operation
-        if pending.hides:
-            wanted = replace(operation, limit=min(operation.limit + SPARE, MOST_FOUND))
-        try:
-            stored = yield from self.ask(wanted)
-        except _AWAY:
-            stored = []
+        nothing: list[MemoryEntry] = []
+        stored = yield from self._found(operation, pending, nothing)
         if not pending:
             return stored
         found = [entry for entry in pending.all_applied(stored) if operation.filter.matches(entry)]
