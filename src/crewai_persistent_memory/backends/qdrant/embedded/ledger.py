@@ -139,4 +139,4 @@ def _sum(line: bytes) -> bytes:
 
 def _with_sum(line: str) -> bytes:
     data = line.encode()
-    return b"%b %08x\n" % (data, zlib.crc32(data))
+    return b"%b %b\n" % (data, _sum(data))
