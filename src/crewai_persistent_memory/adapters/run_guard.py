@@ -32,6 +32,7 @@ from ..io.bridge import drive, in_thread
 from ..io.context import setting
 from ..scope import current_binding
 from ..scope_context import carry_scope
+from . import flow_definitions
 from . import run_leftovers as leftovers
 from . import stream_scope as streams
 from .crew_leases import Owners, leases
@@ -56,6 +57,7 @@ _STEPS: Final = {"execute_task": False, "aexecute_task": True}
 
 def install() -> None:
     """Guard every way of starting that this CrewAI has. Idempotent."""
+    flow_definitions.install(_FLOW)
     for owner in (crewai.Crew, crewai.Agent, LiteAgent, _FLOW):
         for name in (*_BLOCKING, *_AWAITED):
             method = vars(owner).get(name)
