@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import fields as fields_of
 from datetime import datetime
-from typing import Any, TypedDict
+from typing import Any, Final, TypedDict
 
 from .entry import MemoryEntry
 from .errors import InvalidArgumentError, InvalidEntryError
@@ -87,9 +87,9 @@ class EntryFilter:
 
     @classmethod
     def _checked(cls, args: FilterArgs, known_fields: Mapping[str, FilterField]) -> EntryFilter:
-        unknown = set(args) - {f.name for f in fields_of(cls)}
+        unknown = args.keys() - _NAMES
         if unknown:
-            known = ", ".join(f.name for f in fields_of(cls))
+            known = ", ".join(_NAMES)
             raise InvalidArgumentError(f"unknown filter {', '.join(sorted(unknown))}: use {known}")
         path = args.get("path")
         categories, ids, metadata = args.get("categories"), args.get("ids"), args.get("metadata")
@@ -142,3 +142,7 @@ class EntryFilter:
             and self.kind in (None, entry.kind)
             and all(condition.matches(entry) for condition in self.fields)
         )
+
+
+_NAMES: Final = dict.fromkeys(each.name for each in fields_of(EntryFilter)).keys()
+"""The filters, in their order."""

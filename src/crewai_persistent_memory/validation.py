@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any, Final
 
 from .errors import InvalidArgumentError, InvalidEntryError
@@ -197,13 +198,8 @@ def check_limit(value: int, name: str = "limit", most: int = MOST_LISTED) -> int
     return value
 
 
-def check_search_limit(value: int) -> int:
-    """``value`` if it is a whole number from 0 to :data:`MOST_FOUND`, the maximum for a search.
-
-    Raises:
-        InvalidArgumentError: see :func:`check_limit`.
-    """
-    return check_limit(value, most=MOST_FOUND)
+check_search_limit: Final = partial(check_limit, most=MOST_FOUND)
+"""``value`` if it is a whole number from 0 to :data:`MOST_FOUND`, the maximum for a search; see :func:`check_limit`."""
 
 
 def check_page_size(value: int, name: str) -> int:

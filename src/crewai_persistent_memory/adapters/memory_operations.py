@@ -20,6 +20,8 @@ from concurrent.futures import wait
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import chain, islice, repeat
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ..entry import DEFAULT_IMPORTANCE, MEMORY, EntryFields, MemoryEntry
@@ -311,8 +313,7 @@ class MemoryOperations:
         """
         yield from self.drain_writes()
         queries = list(map(storable_text, map(question_of, queries) if self.for_a_prompt else queries))
-        paths = [self.paths.of(scope) for scope in scopes or [None] * len(queries)]
-        width = self.paths.width
+        paths = list(map(self.paths.of, scopes or [None] * len(queries)))
         bounds = self._bounds(limit, whole=whole)
         first_look = self._first_look(limit)
         look = partial(
@@ -321,24 +322,25 @@ class MemoryOperations:
             categories=self.paths.categories(categories),
             include_private=include_private,
             reader=source,
-            created_before=_after(as_of),
+            created_before=None if as_of is None else _after(as_of),
         )
         with query_events(self.source, "; ".join(dict.fromkeys(map(str, queries))), limit) as results:
-            asked = [query for query in queries for _ in range(width)]
-            found = yield from look(asked, limit=first_look, paths=[path for each in paths for path in each])
+            asked = chain.from_iterable(map(repeat, queries, map(len, paths)))  # each query at each of its paths
+            found = iter((yield from look(list(asked), limit=first_look, paths=list(chain.from_iterable(paths)))))
             matches = []
-            for at, query in enumerate(queries):
-                entries = _best(found[at * width : (at + 1) * width])
-                entries = yield from self._reranked(entries, query)
+            for query, of_query in zip(queries, paths, strict=True):
+                entries = best_of(list(islice(found, len(of_query))), _id_and_score)
+                if self.reranker is not None:
+                    entries = yield from self.reranker.rerank(entries, query)
                 in_order = ordered(entries, query)
                 if len(entries) >= first_look < FETCHED and states_less_than(limit, in_order):
-                    entries = _best((yield from look([query] * width, limit=FETCHED, paths=paths[at])))
-                    in_order = ordered(entries, query)
+                    more = yield from look([query] * len(of_query), limit=FETCHED, paths=of_query)
+                    in_order = ordered(best_of(more, _id_and_score), query)
                 shown = given(in_order, query, bounds)
                 matches.append(matches_of(shown, self.store.weights.half_life_days, self.results))
                 results += matches[-1]
             if results and self.touches:
-                yield from self._touch(match.record.id for match in results)
+                yield from self._touch(map(_id_of_match, results))
         return matches
 
     def recall_together(self, queries: Sequence[str], limit: int = 20) -> Steps[list[MemoryMatch]]:
@@ -366,17 +368,18 @@ class MemoryOperations:
             for at, query in enumerate(queries):
                 entries = [
                     entry
-                    for entry in _best(found[at * len(paths) : (at + 1) * len(paths)])
+                    for entry in best_of(found[at * len(paths) : (at + 1) * len(paths)], _id_and_score)
                     if (entry.id, entry.content) not in known
                 ]
-                entries = yield from self._reranked(entries, query)
+                if self.reranker is not None:
+                    entries = yield from self.reranker.rerank(entries, query)
                 share = None if left is None else left // (len(queries) - at)
                 shown = given(ordered(entries, query), query, replace(bounds, budget=share))
                 left = None if left is None else left - self._length(shown)
                 known.update((each.found.entry.id, each.text.removeprefix(date_of(each.found))) for each in shown)
                 results += matches_of(shown, self.store.weights.half_life_days, self.results)
             if results and self.touches:
-                yield from self._touch(match.record.id for match in results)
+                yield from self._touch(map(_id_of_match, results))
         return results
 
     def search(
@@ -415,7 +418,9 @@ class MemoryOperations:
             if prompt is not None and self.budget:
                 operations = replace(operations, budget=max(1, prompt.of(self.kind, self.budget)))
             bounds = operations._bounds(limit)
-            entries = yield from self._reranked(_best(found), query)
+            entries = best_of(found, _id_and_score)
+            if self.reranker is not None:
+                entries = yield from self.reranker.rerank(entries, query)
             shown = given(ordered(entries, query), query, bounds)
             if prompt is not None and shown:
                 prompt.spend(HEADING + self._length(shown))
@@ -427,9 +432,6 @@ class MemoryOperations:
         """The characters that CrewAI's prompt has of these."""
         around = self.results.around([each.found.entry for each in shown])
         return sum(around) + sum(len(each.text) for each in shown)
-
-    def _reranked(self, entries: list[MemoryEntry], query: str) -> Steps[list[MemoryEntry]]:
-        return entries if self.reranker is None else (yield from self.reranker.rerank(entries, query))
 
     def _first_look(self, limit: int) -> int:
         """How many entries a recall asks for at first: all it looks at, unless the limit decides what is given."""
@@ -643,13 +645,16 @@ def _fetched(limit: int) -> int:
     return max(check_search_limit(limit), FETCHED) if limit else 0
 
 
-def _best(found: Sequence[list[MemoryEntry]]) -> list[MemoryEntry]:
-    return best_of(found, lambda entry: (entry.id, entry.score or 0.0))
+def _id_and_score(entry: MemoryEntry) -> tuple[str, float]:
+    return entry.id, entry.score or 0.0
 
 
-def _after(as_of: datetime | None) -> datetime | None:
+_id_of_match: Final = attrgetter("record.id")
+
+
+def _after(as_of: datetime) -> datetime:
     """The first moment that is later."""
-    return None if as_of is None else to_naive_utc("as_of", as_of) + timedelta(microseconds=1)
+    return to_naive_utc("as_of", as_of) + timedelta(microseconds=1)
 
 
 def _shortened(matches: Sequence[MemoryMatch], query: str, budget: int) -> list[MemoryMatch]:

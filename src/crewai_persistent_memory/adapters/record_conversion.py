@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from ..entry import DEFAULT_IMPORTANCE, MemoryEntry, PathInfo
@@ -76,22 +77,24 @@ def record_fields(entry: MemoryEntry) -> dict[str, Any]:
 
 def fields_of_records(entries: Iterable[MemoryEntry]) -> list[dict[str, Any]]:
     """:func:`record_fields` of each: one call for all results of a recall."""
-    return [
-        {
-            "id": entry.id,
-            "content": entry.content,
-            "scope": entry.path,
-            "categories": list(entry.categories),
-            "metadata": dict(entry.metadata),
-            "importance": entry.importance,
-            "created_at": entry.created_at,
-            "last_accessed": entry.last_accessed,
-            "source": entry.source,
-            "private": entry.private,
-            "embedding": None if entry.embedding is None else list(entry.embedding),
-        }
-        for entry in entries
-    ]
+    records: list[dict[str, Any]] = []
+    for entry in entries:
+        records.append(
+            {
+                "id": entry.id,
+                "content": entry.content,
+                "scope": entry.path,
+                "categories": list(entry.categories),
+                "metadata": dict(entry.metadata),
+                "importance": entry.importance,
+                "created_at": entry.created_at,
+                "last_accessed": entry.last_accessed,
+                "source": entry.source,
+                "private": entry.private,
+                "embedding": None if entry.embedding is None else list(entry.embedding),
+            }
+        )
+    return records
 
 
 def scope_info_fields(info: PathInfo) -> dict[str, Any]:
@@ -106,6 +109,9 @@ def scope_info_fields(info: PathInfo) -> dict[str, Any]:
     }
 
 
+_entry_of: Final = attrgetter("found.entry")
+
+
 def matches_of(given: Sequence[Given], half_life_days: float, results: ResultTypes) -> list[MemoryMatch]:
     """What a recall gives, as matches. The content of a record is the text that is shown.
 
@@ -115,8 +121,8 @@ def matches_of(given: Sequence[Given], half_life_days: float, results: ResultTyp
         results: the result types.
     """
     youngest, matches = utcnow() - timedelta(days=half_life_days), []
-    for each, fields in zip(given, fields_of_records([each.found.entry for each in given]), strict=True):
-        entry = each.found.entry
+    entries = list(map(_entry_of, given))
+    for each, entry, fields in zip(given, entries, fields_of_records(entries), strict=True):
         reasons = list(entry.found_by)
         if entry.created_at > youngest:
             reasons.append("recency")

@@ -94,14 +94,11 @@ class Paths:
     root: str | None = None
     view: View | None = None
 
-    @property
-    def width(self) -> int:
-        """Number of store paths for one path of a caller."""
-        return 1 if self.view is None else len(self.view.paths)
-
     def of(self, scope: str | None) -> list[str | None]:
         """The paths of the store; ``None`` in the list stands for the whole store."""
-        return [self._full(path, self.root) for path in self.inner(scope)]
+        if self.view is None:
+            return [None] if scope is None and self.root is None else [self._full(scope, self.root)]
+        return [self._full(path, self.root) for path in self.view.below(scope)]
 
     def inner(self, scope: str | None) -> list[str | None]:
         """The same, inside ``root``."""

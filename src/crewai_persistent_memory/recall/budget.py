@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from heapq import heapify, heappop, heappush
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from ..text.passages import LONGEST, Passage, passages_of
@@ -66,6 +67,9 @@ class Candidate(NamedTuple):
     around: int = 0
 
 
+_text: Final = attrgetter("text")
+
+
 def fitted(candidates: Sequence[Candidate], query: str, budget: int, *, by_passage: bool = True) -> list[str | None]:
     """What is shown of each text; ``None`` for nothing.
 
@@ -75,7 +79,7 @@ def fitted(candidates: Sequence[Candidate], query: str, budget: int, *, by_passa
         budget: the largest sum of the lengths of all shown texts, and of what is shown with them.
         by_passage: show passages of long texts; otherwise texts are shown whole as long as the best one fits.
     """
-    if not by_passage or max((len(each.text) for each in candidates), default=0) <= LONGEST:
+    if not by_passage or max(map(len, map(_text, candidates)), default=0) <= LONGEST:
         whole = _whole(candidates, budget)
         if whole is not None:
             return whole

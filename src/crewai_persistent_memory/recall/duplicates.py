@@ -65,7 +65,7 @@ def each_once(found: Sequence[Found], query: str = "") -> list[Found]:
     """
     if len(found) < 2:
         return list(found)
-    asked = frozenset(word for word in _words(query) if len(word) > 3 or word.isdigit())
+    asked: frozenset[str] | None = None
     groups: dict[str, _Group] = {}
     reports: dict[str, list[_Group]] = {}
     for each in found:
@@ -74,6 +74,8 @@ def each_once(found: Sequence[Found], query: str = "") -> list[Found]:
         group = groups.get(key)
         if group is None and len(text) > REPORT:
             report = _kept_report(text) if len(text) <= _MOST_KEPT else _Report(text)
+            if asked is None:
+                asked = frozenset(word for word in _words(query) if len(word) > 3 or word.isdigit())
             alike = (one for mark in report.marks for one in reports.get(mark, ()))
             group = next((one for one in alike if one.report is not None and one.report.says(report, asked)), None)
             if group is None:
@@ -83,6 +85,8 @@ def each_once(found: Sequence[Found], query: str = "") -> list[Found]:
         groups.setdefault(key, group := group or _Group())
         group.members.append(each)
     groups_in_order = dict.fromkeys(groups.values())
+    if len(groups_in_order) == len(found):
+        return list(found)
     return [each.members[0] if len(each.members) == 1 else each.together() for each in groups_in_order]
 
 

@@ -42,7 +42,10 @@ _MOST_NEW_WORDS: Final = 3
 
 def last_what_is_empty(found: Sequence[Found]) -> list[Found]:
     """The entries, those that state nothing behind the others; otherwise in their order."""
-    empty = [_says_nothing(text) if len(text := each.entry.content) <= _SHORT else says_nothing(text) for each in found]
+    empty = []
+    for each in found:
+        text = each.entry.content
+        empty.append(_says_nothing(text) if len(text) <= _SHORT else says_nothing(text))
     if not any(empty):
         return list(found)
     kept = [each for each, is_empty in zip(found, empty, strict=True) if not is_empty]

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
+from itertools import filterfalse, islice
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from ..entry import MemoryEntry
@@ -25,6 +27,7 @@ FETCHED: Final = 48
 unanswered questions and 20 reports that have its words; each entry costs about 40 µs."""
 
 _LEAST_WORTH: Final = 1e-6
+_entry, _score, _repeats = attrgetter("entry"), attrgetter("score"), attrgetter("repeats")
 _EMPTY: Final = OWN / 4
 """The worth of an entry that states nothing: less than that of a passage without any word of the query."""
 
@@ -88,7 +91,9 @@ class Bounds:
 def ordered(entries: Sequence[MemoryEntry], query: str) -> list[Found]:
     """The entries that a search found, in the order in which they matter to an agent."""
     on, query = parts.get(), asked_by(query)
-    found = [Found(entry, entry.score or 0.0) for entry in entries]
+    found = []
+    for entry in entries:
+        found.append(Found(entry, entry.score or 0.0))
     if on.each_once:
         found = behind_their_sources(_with_repeats(each_once(found, query), found))
     if on.empty_last:
@@ -96,8 +101,10 @@ def ordered(entries: Sequence[MemoryEntry], query: str) -> list[Found]:
     if not on.newest_first:
         return found
     # A question that nobody answered says no newer value.
-    stated = [each for each in found if not each.is_empty]
-    return newest_first(stated, query) + found[len(stated) :]
+    stated = len(found)
+    while stated and found[stated - 1].is_empty:
+        stated -= 1
+    return newest_first(found[:stated], query) + found[stated:]
 
 
 def _with_repeats(once: list[Found], found: Sequence[Found]) -> list[Found]:
@@ -115,29 +122,32 @@ def _with_repeats(once: list[Found], found: Sequence[Found]) -> list[Found]:
 
 def states_less_than(limit: int, found: Sequence[Found]) -> bool:
     """Whether fewer of these entries than the limit state something of their own."""
-    return [each.is_empty or each.repeats for each in found].count(False) < limit
+    stating = 0
+    for each in found:
+        stating += not (each.is_empty or each.repeats)
+    return stating < limit
 
 
 def given(found: Sequence[Found], query: str, bounds: Bounds) -> list[Given]:
     """What is shown of the entries, in their order, within the bounds."""
     if bounds.budget is None or bounds.limit is not None:
-        found = [each for each in found if not each.repeats][: bounds.limit]
-    dates = [date_of(each) if bounds.dated and parts.get().dates else "" for each in found]
+        found = list(islice(filterfalse(_repeats, found), bounds.limit))
+    dates = list(map(date_of, found)) if bounds.dated and parts.get().dates else [""] * len(found)
     if bounds.budget is None:
         return [Given(each, date + each.entry.content) for each, date in zip(found, dates, strict=True)]
     # The order says what matters: the stages change it, and not the scores.
-    worths = sorted([each.score for each in found], reverse=True)
-    around = [0] * len(found) if bounds.around is None else bounds.around([each.entry for each in found])
-    candidates = [
-        Candidate(
-            each.entry.content,
-            max(worth * (_EMPTY if each.is_empty else AFTER_MOST if each.repeats else 1.0), _LEAST_WORTH),
-            len(date) + beside,
-        )
-        for each, date, worth, beside in zip(found, dates, worths, around, strict=True)
-    ]
+    worths = sorted(map(_score, found), reverse=True)
+    around = [0] * len(found) if bounds.around is None else bounds.around(list(map(_entry, found)))
+    candidates = []
+    for each, date, worth, beside in zip(found, dates, worths, around, strict=True):
+        worth *= _EMPTY if each.is_empty else AFTER_MOST if each.repeats else 1.0
+        candidates.append(Candidate(each.entry.content, max(worth, _LEAST_WORTH), len(date) + beside))
     texts = fitted(candidates, query, bounds.budget, by_passage=parts.get().passages)
-    return [Given(each, date + text) for each, date, text in zip(found, dates, texts, strict=True) if text is not None]
+    shown = []
+    for each, date, text in zip(found, dates, texts, strict=True):
+        if text is not None:
+            shown.append(Given(each, date + text))
+    return shown
 
 
 def date_of(found: Found) -> str:

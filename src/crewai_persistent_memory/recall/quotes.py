@@ -53,9 +53,10 @@ def behind_their_sources(found: Sequence[Found]) -> list[Found]:
         it quotes stands directly behind its source.
     """
     sources: dict[int, _Quote] = {}
-    records = [
-        at for at, each in enumerate(found) if RESULT in each.entry.content and len(each.entry.content) <= LONGEST
-    ]
+    records = []
+    for at, each in enumerate(found):
+        if RESULT in each.entry.content and len(each.entry.content) <= LONGEST:
+            records.append(at)
     if not records:
         return list(found)
     marks = [_parsed(text).marks if len(text := each.entry.content) <= LONGEST else _EVERY for each in found]

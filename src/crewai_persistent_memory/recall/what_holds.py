@@ -65,18 +65,22 @@ def newest_first(found: Sequence[Found], query: str) -> list[Found]:
     """
     compared = found[:MOST_COMPARED]
     asked = _Question(query)
-    texts = [each.entry.content for each in compared]
-    told_in = [[statement(text)] if len(text) <= LONGEST else asked.told_in(text) for text in texts]
-    is_long = [len(text) > LONG for text in texts]
-    times = [each.entry.created_at for each in compared]
-    marks, told, own = [0] * len(compared), [~asked.marks] * len(compared), [False] * len(compared)
-    for at, parts in enumerate(told_in):
-        beside = 0
-        for each in parts:
-            marks[at] |= each.marks
-            beside |= each.told_marks
-            own[at] = own[at] or each.is_about_itself
-        told[at] &= beside
+    told_in: list[list[Statement]] = []
+    is_long, times, marks, told, own = [], [], [], [], []
+    for each in compared:
+        text = each.entry.content
+        parts = [statement(text)] if len(text) <= LONGEST else asked.told_in(text)
+        of_all, beside, about_itself = 0, 0, False
+        for part in parts:
+            of_all |= part.marks
+            beside |= part.told_marks
+            about_itself = about_itself or part.is_about_itself
+        told_in.append(parts)
+        is_long.append(len(text) > LONG)
+        times.append(each.entry.created_at)
+        marks.append(of_all)
+        told.append(beside & ~asked.marks)
+        own.append(about_itself)
     order: list[int] = []
     placed: set[int] = set()
     for at in range(len(compared)):
@@ -103,20 +107,20 @@ def newest_first(found: Sequence[Found], query: str) -> list[Found]:
             placed.update(newer)
         order.append(at)
         placed.add(at)
-    return [compared[at] for at in order] + list(found[MOST_COMPARED:])
+    return [*map(compared.__getitem__, order), *found[MOST_COMPARED:]]
 
 
 class _Question:
     def __init__(self, query: str) -> None:
         self._whole = statement(query)
         words = self._whole.words
-        self._names = {name for name in self._whole.names if name != (words[0] if words else "")}
+        self._names = set(self._whole.names).difference(words[:1])
         self._stems = self._whole.stems
         self._relations = self._whole.relations
-        self._name_stems = {stem(name) for name in self._names}
+        self._name_stems = set(map(stem, self._names))
         self.marks = self._whole.marks
         self.subject_marks = self.marks | marks_of(self._name_stems)
-        self._topic = {stem(word) for word in self._whole.set if word not in STOP and word not in RELATIONS}
+        self._topic = set(map(stem, self._whole.set - STOP - RELATIONS.keys()))
 
     def told_in(self, text: str) -> list[Statement]:
         """The sentences of a long text that have most words of the question, in their order."""

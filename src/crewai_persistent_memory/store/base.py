@@ -114,7 +114,7 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
     @property
     def scope(self) -> Scope:
         """The scope a call made now would have."""
-        return self.steps.scope
+        return self.steps.binding.resolve()
 
     @property
     def binding(self) -> ScopeBinding:

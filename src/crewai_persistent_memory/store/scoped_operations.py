@@ -36,7 +36,7 @@ from ..errors import (
 from ..filter_fields import FilterField, fields_by_name
 from ..io.steps import Steps
 from ..ranking import RankingWeights
-from ..scope import Scope, ScopeBinding
+from ..scope import ScopeBinding
 from ..validation import (
     check_id,
     check_limit,
@@ -75,16 +75,12 @@ class ScopedOperations:
         self.weights = weights or RankingWeights()
         self.filter_fields = fields_by_name(filter_fields)
 
-    @property
-    def scope(self) -> Scope:
-        return self.binding.resolve()
-
     # -- writing ---------------------------------------------------------------------------------------------------
 
     def add(self, content: str, **about: Unpack[EntryArgs]) -> Steps[MemoryEntry]:
         check_text("content", content, allow_blank=False)
         check_fields(about)
-        scope = self.scope
+        scope = self.binding.resolve()
         values: dict[str, Any] = {"id": str(uuid.uuid4()), **about}
         values["created_at"] = values["last_accessed"] = values.get("created_at") or utcnow()
         entry = MemoryEntry(content=content, **values)
@@ -104,7 +100,7 @@ class ScopedOperations:
         return MemoryEntry.trusted(**{**vars(entry), **as_read})
 
     def put(self, entries: Sequence[MemoryEntry]) -> Steps[None]:
-        scope = self.scope
+        scope = self.binding.resolve()
         if self.filter_fields:
             self._check_fields_of(entries)
         if entries:
@@ -113,7 +109,7 @@ class ScopedOperations:
     def replace(self, entry: MemoryEntry, *, create: bool = True, keep: Collection[str] = ()) -> Steps[bool]:
         if self.filter_fields:
             self._check_fields_of([entry])
-        return self._execute(op.Replace(self.scope, entry, create, frozenset(keep)))
+        return self._execute(op.Replace(self.binding.resolve(), entry, create, frozenset(keep)))
 
     def _check_fields_of(self, entries: Sequence[MemoryEntry]) -> None:
         """Here, and not in the backends: an entry that one store refuses every store refuses."""
@@ -125,7 +121,7 @@ class ScopedOperations:
         check_changes(changes)
         if "content" in changes:
             check_text("content", changes["content"], allow_blank=False)
-        changed = yield from self._execute(op.Update(self.scope, check_id(id), changes))
+        changed = yield from self._execute(op.Update(self.binding.resolve(), check_id(id), changes))
         if changed is None:
             raise EntryNotFoundError(f"no entry with id {id!r} is visible in this scope: check the id and the scope")
         return changed
@@ -137,18 +133,18 @@ class ScopedOperations:
         return self._delete(EntryFilter.of({"path": path}))
 
     def _delete(self, filter: EntryFilter) -> Steps[int]:
-        scope = self.scope
+        scope = self.binding.resolve()
         if filter.matches_nothing:
             return 0
         return (yield from self._execute(op.Delete(scope, filter)))
 
     def touch(self, ids: Sequence[str], *, background: bool = False) -> Steps[None]:
-        scope, named = self.scope, text_tuple("ids", ids)
+        scope, named = self.binding.resolve(), text_tuple("ids", ids)
         if named and self._capabilities.access_times:
             yield from self._execute(op.Touch(scope, named, background))
 
     def embed_missing(self) -> Steps[int]:
-        scope = self.scope
+        scope = self.binding.resolve()
         if not self._capabilities.vectors:
             return 0
         return (yield from self._execute(op.EmbedMissing(scope)))
@@ -161,7 +157,7 @@ class ScopedOperations:
                 "messages: this store keeps texts as they are and extracts nothing. Use add() or put(), or a Mem0 store"
             )
         check_fields(about)
-        return self._execute(op.AddMessages(self.scope, _checked_messages(messages), about, wait))
+        return self._execute(op.AddMessages(self.binding.resolve(), _checked_messages(messages), about, wait))
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -191,20 +187,20 @@ class ScopedOperations:
         wanted = _filters_for(queries, paths, filters, self.filter_fields)
         if weights is not None and not self._capabilities.ranking:
             raise InvalidArgumentError("weights: this store ranks by itself, leave them out")
-        scope = self.scope
-        found: list[list[MemoryEntry]] = [[] for _ in queries]
-        asked = [
-            index
-            for index, query in enumerate(queries)
-            if _checked_query(query).strip() and limit > 0 and not wanted[index].matches_nothing
-        ]
+        scope = self.binding.resolve()
+        found: list[list[MemoryEntry]] = []
+        asked: list[int] = []
+        for index, query in enumerate(queries):
+            found.append([])
+            if _checked_query(query).strip() and limit > 0 and not wanted[index].matches_nothing:
+                asked.append(index)
         if not asked:
             return found
         operation = op.Search(
             scope,
             self.include_shared,
-            tuple(queries[index] for index in asked),
-            tuple(wanted[index] for index in asked),
+            tuple(map(queries.__getitem__, asked)),
+            tuple(map(wanted.__getitem__, asked)),
             limit,
             min_score,
             (weights or self.weights) if self._capabilities.ranking else None,
@@ -230,7 +226,7 @@ class ScopedOperations:
                     "embedding: this store searches by text and not by vectors, use search() or give text="
                 )
             return (yield from self.search(text, limit=limit, min_score=min_score, **filters))
-        scope, filter = self.scope, EntryFilter.of(filters, self.filter_fields)
+        scope, filter = self.binding.resolve(), EntryFilter.of(filters, self.filter_fields)
         dense = check_vector("embedding", embedding)
         if not (dense or text) or limit == 0 or filter.matches_nothing:
             return []
@@ -238,7 +234,7 @@ class ScopedOperations:
         return (yield from self._read_by(asked))
 
     def get(self, id: str) -> Steps[MemoryEntry | None]:
-        return self._read_by(op.Get(self.scope, self.include_shared, check_id(id)))
+        return self._read_by(op.Get(self.binding.resolve(), self.include_shared, check_id(id)))
 
     def list(
         self, *, limit: int = 200, offset: int = 0, **filters: Unpack[FilterArgs]
@@ -251,7 +247,7 @@ class ScopedOperations:
     def page(self, *, cursor: str | None = None, limit: int = 100, **filters: Unpack[FilterArgs]) -> Steps[op.Page]:
         check_page_size(limit, "limit")
         filter = EntryFilter.of(filters, self.filter_fields)
-        scope = self.scope
+        scope = self.binding.resolve()
         start = None if cursor is None else opened(cursor, scope, filter)
         if filter.matches_nothing:
             return op.Page((), None)
@@ -267,7 +263,7 @@ class ScopedOperations:
         """
         check_page_size(page_size, "page_size")
         filter = EntryFilter.of(filters, self.filter_fields)
-        first = op.Scan(self.scope, self.include_shared, filter, page_size, None, with_vectors)
+        first = op.Scan(self.binding.resolve(), self.include_shared, filter, page_size, None, with_vectors)
 
         def page_at(cursor: str | None) -> Steps[op.ScanPage]:
             if filter.matches_nothing:
@@ -290,7 +286,7 @@ class ScopedOperations:
 
     def _read(self, make: Any, filters: FilterArgs, nothing: Any) -> Steps[Any]:
         filter = EntryFilter.of(filters, self.filter_fields)
-        scope = self.scope
+        scope = self.binding.resolve()
         if filter.matches_nothing:
             return nothing
         return (yield from self._read_by(make(scope, self.include_shared, filter)))
@@ -311,13 +307,13 @@ class ScopedOperations:
         return (yield from self._execute(op.Compact(self.binding)))
 
     def pending(self) -> Steps[int]:
-        scope = self.scope
+        scope = self.binding.resolve()
         if not self._capabilities.outbox:
             return 0
         return (yield from self._execute(op.CountPending(scope)))
 
     def flush(self, timeout: float = 10.0) -> Steps[bool]:
-        scope = self.scope
+        scope = self.binding.resolve()
         if not self._capabilities.outbox:
             return True
         return (yield from self._execute(op.Flush(scope, timeout)))
@@ -350,7 +346,10 @@ def _filters_for(
         return [EntryFilter.of(filters, known)] * len(queries)
     if filters.get("path") is not None or len(paths) != len(queries):
         raise InvalidArgumentError(f"paths takes one path for each of the {len(queries)} queries, and no path= beside")
-    return [EntryFilter.of({**filters, "path": path}, known) for path in paths]
+    wanted = []
+    for path in paths:
+        wanted.append(EntryFilter.of({**filters, "path": path}, known))
+    return wanted
 
 
 def _selection(id: str | None, filters: FilterArgs, known: Mapping[str, FilterField]) -> EntryFilter:

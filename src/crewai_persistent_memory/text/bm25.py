@@ -191,7 +191,7 @@ class KeywordEncoder:
         if not context or not found.indices:
             return found
         terms, weights = found.indices, found.values
-        return self._vector([*terms, *map(context_term, terms)], [*weights, *weights])
+        return self._vector([*terms, *map(_CONTEXT_MASK.__xor__, terms)], [*weights, *weights])
 
     def _cut_query(self, text: str, *, older: bool) -> SparseVector:
         """

@@ -29,10 +29,11 @@ class BoundedMatch(MemoryMatch):
 
 def around(entries: Sequence[MemoryEntry]) -> list[int]:
     """The number of characters that :meth:`BoundedMatch.format` puts around the content of each entry."""
-    return [
-        _LEAD + (len(_details(each.categories, each.metadata)) if each.categories or each.metadata else 0)
-        for each in entries
-    ]
+    lengths = []
+    for each in entries:
+        details = len(_details(each.categories, each.metadata)) if each.categories or each.metadata else 0
+        lengths.append(_LEAD + details)
+    return lengths
 
 
 def _details(categories: Sequence[str], metadata: Mapping[str, Any]) -> str:

@@ -51,16 +51,13 @@ def _vectors_of(profile: Profile, embedder: Embedder, texts: Sequence[str]) -> S
     return joined(parts, _of_one_length(profile, embedder, vectors))
 
 
-def vectors_to_search(profile: Profile, texts: Sequence[str]) -> Steps[list[list[float]]]:
-    """One vector per query. The vectors are empty if there is no embedder, or if it is unavailable. The search then
-    uses keywords only."""
-    if profile.embedder is None:
-        return [[] for _ in texts]
+def vectors_to_search(profile: Profile, embedder: Embedder, texts: Sequence[str]) -> Steps[list[list[float]]]:
+    """One vector per query. They are empty if the embedder is unavailable. The search then uses keywords only."""
     try:
-        vectors = yield from _embedded(profile.embedder, texts, QUERY_PIECES, queries=True)
+        vectors = yield from _embedded(embedder, texts, QUERY_PIECES, queries=True)
     except EmbedderError:
         return [[] for _ in texts]
-    return _of_one_length(profile, profile.embedder, vectors)
+    return _of_one_length(profile, embedder, vectors)
 
 
 def measure_spread(collection: Collection, profile: Profile) -> Steps[None]:

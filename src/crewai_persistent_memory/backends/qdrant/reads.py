@@ -31,14 +31,19 @@ BY_BOTH: Final = ("semantic", "keywords")
 def search(operation: op.Search, collection: Collection) -> Steps[list[list[MemoryEntry]]]:
     profile = yield from collection.ask(Describe())
     texts = list(dict.fromkeys(operation.queries))
-    dense = dict(zip(texts, (yield from vectors_to_search(profile, texts)), strict=True))
+    dense: dict[str, Sequence[float]] = {}
+    if profile.embedder is not None:
+        dense = dict(zip(texts, (yield from vectors_to_search(profile, profile.embedder, texts)), strict=True))
     searches = yield from work(partial(_searches, operation, profile, dense), long=sum(map(len, texts)) > LONG)
     if len(searches) == 1:
         answers = [(yield from collection.ask(searches[0]))]
     else:
         answers = yield from collection.ask(SearchMany(searches))
     found_by = BY_WORDS if profile.embedder is None else BY_BOTH
-    return [_entries(hits, operation, found_by) for hits in answers]
+    found = []
+    for hits in answers:
+        found.append(_entries(hits, operation, found_by))
+    return found
 
 
 def _searches(operation: op.Search, profile: Profile, dense: Mapping[str, Sequence[float]]) -> list[Search]:
@@ -47,19 +52,22 @@ def _searches(operation: op.Search, profile: Profile, dense: Mapping[str, Sequen
     # To the second: what is ranked in the same second is ranked by one formula, which an engine keeps.
     ranking = Ranking(weights, utcnow().replace(microsecond=0), profile.descriptor.spread)
     corpus = where_visible(operation.scope, include_shared=operation.include_shared)
-    return [
-        Search(
-            where=where_filter(filter, operation.scope, include_shared=operation.include_shared),
-            corpus=corpus,
-            limit=operation.limit,
-            dense=dense[query] or None,
-            by_passages=profile.descriptor.passages and profile.embedder is not None,
-            keywords=profile.encoder.query(query),
-            ranking=ranking,
-            min_score=operation.min_score or None,
+    searches = []
+    for query, filter in zip(operation.queries, operation.filters, strict=True):
+        where = where_filter(filter, operation.scope, include_shared=operation.include_shared)
+        searches.append(
+            Search(
+                where=where,
+                corpus=corpus,
+                limit=operation.limit,
+                dense=dense.get(query) or None,
+                by_passages=profile.descriptor.passages and profile.embedder is not None,
+                keywords=profile.encoder.query(query),
+                ranking=ranking,
+                min_score=operation.min_score or None,
+            )
         )
-        for query, filter in zip(operation.queries, operation.filters, strict=True)
-    ]
+    return searches
 
 
 def nearest(operation: op.Nearest, collection: Collection) -> Steps[list[MemoryEntry]]:

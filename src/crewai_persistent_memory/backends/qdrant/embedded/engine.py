@@ -154,7 +154,7 @@ class EmbeddedEngine:
                 return self._write(request)
             if type(request) is Compact:
                 return self._compact()
-            if self._access_times and type(request) in _SHOW_ACCESS_TIMES:
+            if type(request) in _SHOW_ACCESS_TIMES and self._access_times:
                 self._write_access_times()
             with self._reads:
                 return self._execute[type(request)](request)

@@ -62,7 +62,7 @@ def edge_filter(where: Where) -> edge.Filter:
 def _filter(where: Where) -> edge.Filter:
     scopes = where[0] if where and isinstance(where[0], InScopes) else None
     if scopes is None or len(scopes.keys) == 1:
-        return edge.Filter(must=[_condition(condition) for condition in where])
+        return edge.Filter(must=list(map(_condition, where)))
     # One condition for each scope, at the top: a list of values in one condition, or this nested, takes three times
     # as long over a user's 100,000 entries (qdrant-edge-py 0.9).
     others = [_condition(condition) for condition in where[1:]]
@@ -176,7 +176,10 @@ class EdgeReader:
             answer = self.shard.query(self._ranked(request, lists, request.ranking))
         if self.one_by_one:
             return self._with_payloads([Hit(point.id, {}, score=point.score) for point in answer])
-        return [Hit(None, point.payload or {}, score=point.score) for point in answer]
+        hits = []
+        for point in answer:
+            hits.append(Hit(None, point.payload or {}, score=point.score))
+        return hits
 
     def _with_payloads(self, hits: list[Hit]) -> list[Hit]:
         whole = []
@@ -224,7 +227,9 @@ class EdgeReader:
             ids = tuple(str(point.id) for points in found for point in points)
             where = edge_filter((*request.where, HasId(ids)))
             depth = len(lists) * depth
-        candidates = [edge.Prefetch(query=q, limit=depth, filter=where, params=params) for q, params in lists]
+        candidates = []
+        for q, params in lists:
+            candidates.append(edge.Prefetch(query=q, limit=depth, filter=where, params=params))
         return edge.QueryRequest(
             prefetches=candidates,
             query=_formula(ranking, rarest(self._size(request.corpus)), request.lists),
