@@ -1,19 +1,19 @@
 """Every address that is contacted, by set-up: what was configured, and nothing else.
 
-Each set-up runs in a process of its own with the environment of a user: no switch against telemetry is set, and the
-keys of many services are in it or are not. ``support/recorder`` is loaded before anything else and says what it sees
-how; it refuses what is not allowed, and records it. CrewAI's and Mem0's telemetry, their looks for updates, downloads
-of models and look-ups of names would all be on the list.
+All set-ups run in a process with the environment of a user, one after the other: no switch against telemetry is set,
+and the keys of many services are in it (with ``THOROUGH=1`` also: are not). ``support/recorder`` is loaded before
+anything else and says what it sees how; it refuses what is not allowed, and records it. CrewAI's and Mem0's telemetry,
+their looks for updates, downloads of models and look-ups of names would all be on the list. The demo's addresses are
+in ``cli/test_cli.py``.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,18 +23,9 @@ import pytest
 from .support.mem0_platform import DEFAULT_KEY, Mem0Platform
 from .support.openai_server import DIMENSIONS, OpenAIServer
 from .support.qdrant_server import QdrantServer
+from .support.recording import USERS_KEYS, Recording, environment, name_of, recorded
 
-RECORDER = Path(__file__).parent / "support" / "recorder"
 ON_LINUX = Path("/proc/self/net/tcp").exists()
-
-KEYS = {
-    name: f"canary-{name}"
-    for name in (
-        *("OPENAI_API_KEY", "OPENAI_ORGANIZATION", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "GROQ_API_KEY"),
-        *("QDRANT_API_KEY", "MEM0_API_KEY", "HF_TOKEN", "COHERE_API_KEY", "VOYAGE_API_KEY", "LANGCHAIN_API_KEY"),
-        *("CREWAI_PERSONAL_ACCESS_TOKEN", "CREWAI_PLATFORM_INTEGRATION_TOKEN", "SERPER_API_KEY", "POSTHOG_API_KEY"),
-    )
-}
 
 PROGRAM = """
 import json, sys
@@ -61,91 +52,23 @@ for name, options in json.loads(sys.argv[1]).items():
 recorder.enter("exit")
 """
 
-DEMO = "import sys; sys.argv = ['crewai-memory', 'demo']; from crewai_persistent_memory.cli import main; main()"
-
-
-class Recording:
-    """The lines that the recorder has written."""
-
-    def __init__(self, file: Path) -> None:
-        lines = [json.loads(line) for line in file.read_text().splitlines()]
-        self.processes = sum(line["how"] == "process" for line in lines)
-        self._lines = [line for line in lines if line["how"] != "process"]
-
-    def contacted(self, phase: str | None = None) -> set[str]:
-        return {line["address"] for line in self._lines if phase in (None, line["phase"])}
-
-    def seen_as(self, address: str) -> set[str]:
-        return {line["how"] for line in self._lines if line["address"] == address}
-
-
-def environment(folder: Path, allowed: Sequence[str], **more: str) -> dict[str, str]:
-    """A user's environment, with nothing in it of this test run's."""
-    home = folder / "home"
-    home.mkdir()
-    return {
-        "PATH": os.environ["PATH"],
-        "HOME": str(home),
-        "PYTHONPATH": str(RECORDER),
-        "HF_HUB_OFFLINE": "1",  # as docs/mem0.md says: fastembed is installed here, so Mem0 would download a model
-        "RECORDER_FILE": str(folder / "recording"),
-        "RECORDER_ALLOWED": json.dumps(list(allowed)),
-        **more,
-    }
-
-
-def recorded(folder: Path, arguments: Sequence[str], allowed: Sequence[str], keys: Mapping[str, str]) -> Recording:
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        env=environment(folder, allowed, **keys),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    recording = Recording(folder / "recording")
-    assert done.returncode == 0, f"{recording.contacted()}\n{(done.stdout + done.stderr)[-4000:]}"
-    assert "canary-" not in done.stdout + done.stderr
-    return recording
-
 
 def address(url: str) -> str:
     return urlsplit(url).netloc
 
 
-with_and_without_keys = pytest.mark.parametrize("keys", [{}, KEYS], ids=["without keys", "with keys"])
-
-
-@with_and_without_keys
-def test_the_demo(keys: Mapping[str, str], tmp_path: Path) -> None:
-    recording = recorded(tmp_path, ["-c", DEMO], [], keys)
-    assert recording.contacted() == set()
-    assert recording.processes == 3  # the command, and those that run the crews: they are watched as well
-
-
-@with_and_without_keys
-def test_without_a_server_of_qdrant(keys: Mapping[str, str], tmp_path: Path, mem0_platform: Mem0Platform) -> None:
-    expected = {
-        "import": set(),
-        "embedded": set(),
-        "mem0-cloud": {address(mem0_platform.url)},
-        "exit": set(),
-    }
-    options = {
-        "embedded": {"path": str(tmp_path / "store")},
-        "mem0-cloud": {"mem0": {"api_key": DEFAULT_KEY, "host": mem0_platform.url, "wait": True}, "infer": False},
-    }
-    recording = recorded(tmp_path, ["-c", PROGRAM, json.dumps(options)], [address(mem0_platform.url)], keys)
-    assert {phase: recording.contacted(phase) for phase in expected} == expected
-
-
-@with_and_without_keys
-def test_with_a_server_of_qdrant(
-    keys: Mapping[str, str], tmp_path: Path, server: QdrantServer, collection: str, openai_server: OpenAIServer
+@pytest.mark.parametrize("keys", USERS_KEYS, ids=name_of)
+def test_each_set_up(
+    keys: Mapping[str, str],
+    tmp_path: Path,
+    server: QdrantServer,
+    collection: str,
+    openai_server: OpenAIServer,
+    mem0_platform: Mem0Platform,
 ) -> None:
+    """Each contacts what was configured for it, and nothing of the others."""
     rest, grpc = address(server.url), f"{urlsplit(server.url).hostname}:{server.grpc_port}"
-    models = address(openai_server.url)
+    models, cloud = address(openai_server.url), address(mem0_platform.url)
     key: dict[str, Any] = {"api_key": server.key} if server.key else {}
     vectors = {"url": server.url, "collection_name": f"{collection}-m", "embedding_model_dims": DIMENSIONS, **key}
     local = openai_server.local_mem0_config({"provider": "qdrant", "config": vectors}, str(tmp_path / "history.db"))
@@ -153,21 +76,24 @@ def test_with_a_server_of_qdrant(
         "provider": "openai",
         "config": {"model_name": "words", "api_key": "sk-test", "api_base": f"{openai_server.url}/v1"},
     }
+    on_server = {"url": server.url, "collection": collection, "embedder": embedder, **key}
     options: dict[str, dict[str, Any]] = {
-        "rest": {"url": server.url, "collection": collection, "embedder": embedder, **key},
-        "grpc": {
-            "url": server.url,
-            "collection": collection,
-            "prefer_grpc": True,
-            "grpc_port": server.grpc_port,
-            "embedder": embedder,
-            **key,
-        },
+        "embedded": {"path": str(tmp_path / "store")},
+        "mem0-cloud": {"mem0": {"api_key": DEFAULT_KEY, "host": mem0_platform.url, "wait": True}, "infer": False},
+        "rest": on_server,
+        "grpc": {**on_server, "prefer_grpc": True, "grpc_port": server.grpc_port},
         "mem0-oss": {"mem0": {"local_mem0_config": local}},
     }
-    expected = {"import": set(), "rest": {rest, models}, "mem0-oss": {rest, models}, "exit": set()}
+    expected = {
+        "import": set(),
+        "embedded": set(),
+        "mem0-cloud": {cloud},
+        "rest": {rest, models},
+        "mem0-oss": {rest, models},
+        "exit": set(),
+    }
     try:
-        recording = recorded(tmp_path, ["-c", PROGRAM, json.dumps(options)], [rest, grpc, models], keys)
+        recording = recorded(tmp_path, ["-c", PROGRAM, json.dumps(options)], [rest, grpc, models, cloud], keys)
     finally:
         with server.admin() as admin:
             for name in (f"{collection}-m", f"{collection}-m_entities"):

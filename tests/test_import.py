@@ -136,8 +136,14 @@ def test_unknown_names_are_attribute_errors() -> None:
 
 def test_telemetry_is_off_before_crewai_is_imported() -> None:
     code = (
-        "import os; os.environ.pop('CREWAI_DISABLE_TELEMETRY', None)\n"
+        "import os, sys; os.environ.pop('CREWAI_DISABLE_TELEMETRY', None)\n"
+        "class AtTheImport:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'crewai':\n"
+        "            print(os.environ.get('CREWAI_DISABLE_TELEMETRY'), flush=True)\n"
+        "            os._exit(0)\n"
+        "sys.meta_path.insert(0, AtTheImport())\n"
         "from crewai_persistent_memory import PersistentMemory\n"
-        "assert os.environ['CREWAI_DISABLE_TELEMETRY'] == 'true'"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "true\n"

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from crewai_persistent_memory import open_store
+from crewai_persistent_memory.cli import demo
 from crewai_persistent_memory.cli.demo import MUST_RECALL, judge, why_it_failed
 
 from ..support.programs import run_program
+from ..support.recording import USERS_KEYS, Recording, name_of, recorded
+from .conftest import Call
 
 COMMAND = str(Path(sys.executable).with_name("crewai-memory"))
 
@@ -59,38 +63,64 @@ def test_a_store_in_use(tmp_path: Path) -> None:
         assert "one process at a time" in run("list", "--user", "john", code=2)
 
 
+class Demonstrated(NamedTuple):
+    """One run of the demo as a user starts it, for the tests that look at it."""
+
+    store: Path
+    recording: Recording
+    report: dict[str, Any]
+
+
+@pytest.fixture(scope="module", params=USERS_KEYS, ids=name_of)
+def demonstrated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Demonstrated:
+    folder = tmp_path_factory.mktemp("demo")
+    recording = recorded(folder, [COMMAND, "demo", "--json", "--path", str(folder / "store")], [], request.param)
+    return Demonstrated(folder / "store", recording, json.loads(recording.printed))
+
+
 @pytest.mark.crew
 @pytest.mark.ends  # test_crews.py has two processes and two users on every CrewAI
-def test_the_demo(tmp_path: Path) -> None:
-    report = json.loads(run("demo", "--json", "--path", str(tmp_path / "demo")))
-    assert report["problems"] == []
-    assert report["llm"] == "scripted"
-    told, asked = report["phases"]
-    assert told["pid"] != asked["pid"]
-    for user, words in MUST_RECALL.items():
-        assert all(word in " ".join(asked["users"][user]["prompts"]) for word in words)
-    with open_store(path=tmp_path / "demo", user_id="john") as store:
-        assert store.count() > 0
+@pytest.mark.xdist_group("demo")
+class TestTheDemo:
+    def test_it_recalls_and_nothing_crosses(self, demonstrated: Demonstrated) -> None:
+        report = demonstrated.report
+        assert report["problems"] == []
+        assert report["llm"] == "scripted"
+        told, asked = report["phases"]
+        assert told["pid"] != asked["pid"]
+        for user, words in MUST_RECALL.items():
+            assert all(word in " ".join(asked["users"][user]["prompts"]) for word in words)
+        with open_store(path=demonstrated.store, user_id="john") as store:
+            assert store.count() > 0
+
+    def test_it_contacts_nobody(self, demonstrated: Demonstrated) -> None:
+        assert demonstrated.recording.contacted() == set()
+        # The command, and those that run the crews: they are watched as well.
+        assert demonstrated.recording.processes == 3
+
+    def test_its_report_fits_a_narrow_terminal(
+        self, demonstrated: Demonstrated, call: Call, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("COLUMNS", "40")
+        phases = iter(demonstrated.report["phases"])
+        monkeypatch.setattr(demo, "_run_phase", lambda *_: next(phases))
+        printed = call("demo")
+        assert printed.code == 0
+        assert max(map(len, printed.out.splitlines())) <= 40
+        unwrapped = " ".join(printed.out.split())
+        for part in ("SCRIPTED", "what was stored", "after the restart", "nothing crossed"):
+            assert part in unwrapped
 
 
 @pytest.mark.crew
 @pytest.mark.ends
-def test_the_demos_report_fits_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "40")
-    shown = run("demo")
-    assert max(map(len, shown.splitlines())) <= 40
-    unwrapped = " ".join(shown.split())
-    for part in ("SCRIPTED", "what was stored", "after the restart", "nothing crossed"):
-        assert part in unwrapped
-
-
-@pytest.mark.crew
-@pytest.mark.ends
-def test_the_demo_says_why_it_failed() -> None:
-    error = run("demo", "--llm", "openai/gpt-4o-mini", code=1)
-    assert "The process that should tell the crews failed" in error
-    assert "OPENAI_API_KEY" in error
-    assert "Traceback" not in error
+def test_the_demo_says_why_it_failed(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subprocess, "run", lambda command, *, env, **_: run_program(command, env=env))
+    printed = call("demo", "--llm", "openai/gpt-4o-mini")
+    assert printed.code == 1
+    assert "The process that should tell the crews failed" in printed.err
+    assert "OPENAI_API_KEY" in printed.err
+    assert "Traceback" not in printed.err
 
 
 @pytest.mark.parametrize(
