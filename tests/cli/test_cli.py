@@ -115,6 +115,7 @@ class TestTheDemo:
 @pytest.mark.crew
 @pytest.mark.ends
 def test_the_demo_says_why_it_failed(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY")
     monkeypatch.setattr(subprocess, "run", lambda command, *, env, **_: run_program(command, env=env))
     printed = call("demo", "--llm", "openai/gpt-4o-mini")
     assert printed.code == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -19,13 +20,22 @@ NUTS = {"question": "What is John allergic to?", "words": ["nuts"]}
 LONG = "\n\n".join(f"Paragraph {n} of the report is about topic{n} and nothing else. " * 8 for n in range(60))
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store for all of these tests: none writes into it."""
+    path = tmp_path_factory.mktemp("johns") / "store"
+    with open_store(path=path, embedder=None) as store:
+        john = store.scoped(user_id="john")
+        for text in ("John is allergic to nuts", "John likes a window seat", "John's dog is called Rex"):
+            john.add(text)
+        store.scoped(user_id="jane").add("Jane is allergic to strawberries")
+    return path
+
+
 @pytest.fixture
-def johns(call: Call) -> list[dict[str, Any]]:
-    for text in ("John is allergic to nuts", "John likes a window seat", "John's dog is called Rex"):
-        call("remember", text, *JOHN)
-    call("remember", "Jane is allergic to strawberries", "--user", "jane")
-    entries: list[dict[str, Any]] = call("list", *JOHN, "--json").json
-    return entries
+def johns(made: Path, store_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CREWAI_MEMORY_PATH", str(made))
+    return made
 
 
 def written(tmp_path: Path, *questions: Any, name: str = "questions.jsonl") -> str:
@@ -47,8 +57,8 @@ class TestFigures:
         assert own["tokens"] == own["characters"] / 4
         assert own["cost"]["gpt-4o"] == pytest.approx(own["tokens"] * 2.5 / 1000)
 
-    def test_ids_as_list_shows_them(self, call: Call, tmp_path: Path, johns: list[dict[str, Any]]) -> None:
-        [dog] = [entry["id"] for entry in johns if "Rex" in entry["content"]]
+    def test_ids_as_list_shows_them(self, call: Call, tmp_path: Path) -> None:
+        [dog] = [entry["id"] for entry in call("list", *JOHN, "--json").json if "Rex" in entry["content"]]
         file = written(tmp_path, {"question": "What is the dog called?", "ids": [dog[:8]]})
         assert call("eval", file, *JOHN, "--json").json["settings"][0]["in_prompt"] == 1.0
 
@@ -61,7 +71,8 @@ class TestFigures:
         for result in (of_table, of_list):
             assert result["settings"][0]["in_prompt"] == 1.0
 
-    def test_budgets(self, call: Call, tmp_path: Path) -> None:
+    def test_budgets(self, call: Call, tmp_path: Path, johns: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("CREWAI_MEMORY_PATH", str(shutil.copytree(johns, tmp_path / "own")))
         call("remember", LONG, *JOHN)
         file = written(tmp_path, {"question": "What is topic33?", "words": ["topic33"]})
         result = call("eval", file, *JOHN, "--budget", "800", "--budget", "0", "--json").json
@@ -92,11 +103,11 @@ class TestFigures:
         assert printed.code == 1
         assert "less than 0.60" in printed.err
 
-    def test_nothing_is_written(self, call: Call, tmp_path: Path, store_path: Path) -> None:
+    def test_nothing_is_written(self, call: Call, tmp_path: Path, johns: Path) -> None:
         before = call("list", *JOHN, "--json").json
         call("eval", written(tmp_path, NUTS), *JOHN)
         assert call("list", *JOHN, "--json").json == before
-        with open_store(path=store_path, user_id="john") as store:
+        with open_store(path=johns, user_id="john") as store:
             assert store.count() == 3
 
 
@@ -137,8 +148,10 @@ class TestErrors:
         assert message in printed.err
         assert len(printed.err.splitlines()) == 1
 
-    def test_the_id_of_another_user(self, call: Call, tmp_path: Path, johns: list[dict[str, Any]]) -> None:
-        file = written(tmp_path, {"question": "allergic?", "ids": [johns[0]["id"]]})
+    @pytest.mark.usefixtures("johns")
+    def test_the_id_of_another_user(self, call: Call, tmp_path: Path) -> None:
+        first, *_ = call("list", *JOHN, "--json").json
+        file = written(tmp_path, {"question": "allergic?", "ids": [first["id"]]})
         printed = call("eval", file, "--user", "jane")
         assert printed.code == 2
         assert "no entry of this scope has the id" in printed.err
@@ -158,7 +171,8 @@ class TestErrors:
         assert printed.code == 2
         assert message in printed.err
 
-    def test_a_user_without_memories(self, call: Call, tmp_path: Path, johns: list[dict[str, Any]]) -> None:
+    @pytest.mark.usefixtures("johns")
+    def test_a_user_without_memories(self, call: Call, tmp_path: Path) -> None:
         printed = call("eval", written(tmp_path, NUTS), "--user", "jon")
         assert printed.code == 2
         assert "there is nothing to evaluate" in printed.err
