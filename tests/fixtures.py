@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from qdrant_client.embed.schema_parser import ModelSchemaParser
 
-from crewai_persistent_memory import MemoryStore
+from crewai_persistent_memory import MemoryStore, open_store
 from crewai_persistent_memory.backends.qdrant.embedded import connection as embedded
 
 from .support.engines import NEWEST, STORES, Places, Servers, StoresOfOneKind, servers
@@ -76,6 +76,14 @@ def places(
     made = Places(request, tmp_path_factory.mktemp("places"))
     yield made
     made.close()
+
+
+@pytest.fixture
+def kept_store(places: Places) -> Iterator[Path]:
+    """The folder of an embedded store without an embedder. It is empty, and held open between the tests."""
+    place = places.of("embedded", "keywords", lambda folder: open_store(path=folder / "store", embedder=None))
+    yield place / "store"
+    places.empty("embedded", place)
 
 
 @pytest.fixture(autouse=True)

@@ -7,6 +7,7 @@ import pytest
 from crewai_persistent_memory.adapters.version import is_unified
 
 from ..support.engines import VARIANTS
+from ..support.thorough import IS_THOROUGH
 
 REFUSED_BY_THE_STORE = ["TestBadEntries", "test_bad_ones_are_named", "test_bad_input_names_the_field"]
 AWAITS_BY_ITSELF = {"embedded", "server", "server-grpc", "mem0-cloud"}
@@ -25,7 +26,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     An operation is written once, and a driver waits for its steps in one of two ways: ``tests/io`` drives every
     operation both ways. What is refused before an engine is asked is not tried on the engine's variants. What CrewAI's
     storage backend promises is about vectors, which Mem0 does not take: it is for Qdrant only. What CrewAI's older
-    storage makes of a conversation comes before the store, and is not tried on variants either.
+    storage makes of a conversation comes before the store, and is not tried on variants either. Of the pairs of filters,
+    variants and Mem0 have those with a path.
     """
     kept, left = [], []
     for item in items:
@@ -39,10 +41,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def is_left_out(test: str, params: dict[str, Any]) -> bool:
     store, way = str(params.get("open_any")), str(params.get("do") or getattr(params.get("way"), "__name__", ""))
     is_variant, in_mem0 = store in VARIANTS, store.startswith("mem0-")
+    filters = params.get("names") if "test_alone_and_combined" in test else None
     return (
         (not is_unified() and not in_mem0 and any(name in test for name in OF_AN_ENGINE))
         or (way == "thread" and (is_variant or in_mem0 or FROM_THREADS not in test))
         or (way in ("async", "Awaited") and store not in AWAITS_BY_ITSELF)
         or (is_variant and ("test_storage" in test or any(name in test for name in REFUSED_BY_THE_STORE)))
         or (in_mem0 and "test_backend" in test)
+        or (filters and len(filters) > 1 and "path" not in filters and (is_variant or in_mem0) and not IS_THOROUGH)
     )

@@ -4,7 +4,6 @@ the visibility rule. The expectation is a model that knows the rule and nothing 
 from __future__ import annotations
 
 import itertools
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,15 +19,14 @@ from crewai_persistent_memory.store.base import MemoryStore
 from crewai_persistent_memory.store.factory import open_configured
 
 from ..support.engines import STORES, StoresOfOneKind
+from ..support.thorough import IS_THOROUGH
 
 OPERATIONS = 200
-MANY = os.environ.get("ISOLATION") == "all"
-EMBEDDED, SERVER, ON_A_VARIANT, IN_MEM0 = (51, 51, 51, 10) if MANY else (51, 10, 4, 2)
+EMBEDDED, SERVER, ON_A_VARIANT, IN_MEM0 = (51, 51, 51, 10) if IS_THOROUGH else (25, 5, 2, 1)
 EXAMPLES = {kind: IN_MEM0 if kind.startswith("mem0-") else ON_A_VARIANT for kind in STORES}
 EXAMPLES.update(embedded=EMBEDDED, server=SERVER)
-"""How many times 200 operations on each store. 10,000 are on the engine in this process, which is the server's; the
-conditions that a server is sent are made in another module, so it has 2,000 of its own. ``ISOLATION=all``: 10,000 on
-every engine."""
+"""How many times 200 operations on each store. Most are on the engine in this process, which is the server's; the
+conditions that a server is sent are made in another module."""
 
 USERS = ["john", "jane", "john/x", "j", None]
 SCOPES = [

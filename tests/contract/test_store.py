@@ -114,10 +114,11 @@ class TestRoundTrip:
 
     def test_put_stores_whole_entries(self, open_any: OpenStore, do: Any) -> None:
         store = open_any(user_id="john")
-        entries = [MemoryEntry(id=f"e{i}", content=f"fact {i}", created_at=NOON + i * DAY) for i in range(600)]
+        count = 60 if store.capabilities.extracts else 600  # Mem0 takes one entry in each call
+        entries = [MemoryEntry(id=f"e{i}", content=f"fact {i}", created_at=NOON + i * DAY) for i in range(count)]
         do(store, "put", entries)
-        assert do(store, "count") == 600
-        assert contents(do(store, "list", limit=2)) == ["fact 599", "fact 598"]
+        assert do(store, "count") == count
+        assert contents(do(store, "list", limit=2)) == [f"fact {count - 1}", f"fact {count - 2}"]
 
     def test_put_of_one_bad_entry_stores_none(self, open_any: OpenStore) -> None:
         store = open_any(user_id="john")

@@ -31,7 +31,7 @@ from ..support.programs import run_program
 pytestmark = pytest.mark.crew
 
 
-@pytest.fixture(params=["keywords", "hybrid"])
+@pytest.fixture(params=["keywords", pytest.param("hybrid", marks=pytest.mark.ends)])
 def store_options(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
     return {"path": tmp_path / "store", "embedder": None if request.param == "keywords" else WordHashEmbedder()}
 

@@ -112,6 +112,7 @@ class _Timed:
                 advance, argument = self._coroutine.throw, error
 
 
+@pytest.mark.ends
 def test_a_hundred_crews_at_once(
     slow_server: TcpProxy, collection: str, blocked: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,7 @@ from ..support.qdrant_server import QdrantServer
 pytestmark = pytest.mark.crew
 
 
+@pytest.mark.ends
 def test_what_one_replica_stores_the_other_recalls_at_once(server: QdrantServer, collection: str) -> None:
     """Two memories with connections of their own, as two processes have them; many times in a row."""
     options: Any = {"url": server.url, "collection": collection, "user_id": "john", "embedder": None}

@@ -67,7 +67,13 @@ def check_all(code: dict[str, Any], outcome: Outcome) -> None:
 
 @pytest.mark.parametrize(
     ("function", "at_once"),
-    [("one_after_the_other", False), ("at_once", False), ("at_once", True), ("stream", False), ("stream", True)],
+    [
+        pytest.param("one_after_the_other", False, marks=pytest.mark.ends),
+        pytest.param("at_once", False, marks=pytest.mark.ends),
+        ("at_once", True),
+        pytest.param("stream", False, marks=pytest.mark.ends),
+        ("stream", True),
+    ],
 )
 def test_every_user_is_served_and_none_is_crossed(code: dict[str, Any], function: str, at_once: bool) -> None:
     if function == "stream" and not supports_streaming():

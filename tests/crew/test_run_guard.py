@@ -40,8 +40,8 @@ pytestmark = pytest.mark.crew
 
 
 @pytest.fixture
-def memory(tmp_path: Path) -> Iterator[PersistentMemory]:
-    with PersistentMemory(path=tmp_path / "store", embedder=None) as found:
+def memory(kept_store: Path) -> Iterator[PersistentMemory]:
+    with PersistentMemory(path=kept_store, embedder=None) as found:
         yield found
 
 

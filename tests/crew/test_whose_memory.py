@@ -1,13 +1,12 @@
 """Whose memory a run has: every way of starting × every lifetime of CrewAI's objects × in turn and at once.
 
 Every cell runs on the newest CrewAI and on 1.9.3; what a version cannot do is skipped with its reason. On those in
-between, new objects are used in turn, where nothing meets, in ``test_every_start`` only. A crowd of 16 users and 64
-kickoffs at once runs on the two ends. ``CROWD=all`` runs every cell everywhere, with 160 kickoffs.
+between, objects are kept or copied, and fewer cells are streams or of other shapes. A crowd of 16 users and 64 kickoffs
+at once runs on the two ends. ``THOROUGH=1`` runs every cell everywhere, with 160 kickoffs.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,26 +30,24 @@ from ..support.crowd import (
     supports_streaming,
     tools_were_used,
 )
+from ..support.thorough import IS_THOROUGH
 
 pytestmark = pytest.mark.crew
 
-ALL = os.environ.get("CROWD") == "all"
-USERS, REQUESTS = (16, 160) if ALL else (3, 4)
-CROWD_AT_ONCE, CROWD_IN_TURN = (160, 48) if ALL else (64, 32)
-IS_AN_END = installed() >= (1, 15, 0) or installed()[:2] == (1, 9)
+USERS, REQUESTS = (16, 160) if IS_THOROUGH else (3, 4)
+CROWD_AT_ONCE, CROWD_IN_TURN = (160, 48) if IS_THOROUGH else (64, 32)
+IS_AN_END = IS_THOROUGH or installed() >= (1, 15, 0) or installed()[:2] == (1, 9)
 ORDERS = {"in turn": False, "at once": True}
-CELLS = [
-    (lifetime, order)
-    for lifetime in LIFETIMES
-    for order in ORDERS
-    if IS_AN_END or ALL or order == "at once" or lifetime.startswith("same")
-]
-"""Of the lifetimes and the orders, where a start is tried once more: as a stream, and in other shapes."""
+CELLS = [(lifetime, order) for lifetime in LIFETIMES for order in ORDERS]
+BETWEEN = [("copied", "at once"), ("same agent", "at once"), ("same crew", "in turn"), ("same crew", "at once")]
+"""Of the lifetimes and the orders, those where objects meet."""
+FEWER = [("copied", "at once"), ("same crew", "in turn")]
+"""Where a start is tried once more: as a stream, and in other shapes."""
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
-    with service_at({"path": tmp_path / "store", "project_id": "production"}) as found:
+def service(kept_store: Path) -> Iterator[Service]:
+    with service_at({"path": kept_store, "project_id": "production"}) as found:
         yield found
 
 
@@ -71,8 +68,7 @@ def run_cell(
         tools_were_used(service)
 
 
-@pytest.mark.parametrize("order", ORDERS)
-@pytest.mark.parametrize("lifetime", LIFETIMES)
+@pytest.mark.parametrize(("lifetime", "order"), CELLS if IS_AN_END else BETWEEN)
 @pytest.mark.parametrize("start", [*BLOCKING, *AWAITED])
 def test_every_start(service: Service, start: str, lifetime: str, order: str) -> None:
     if not has(start):
@@ -80,7 +76,7 @@ def test_every_start(service: Service, start: str, lifetime: str, order: str) ->
     run_cell(service, start, lifetime, order)
 
 
-@pytest.mark.parametrize(("lifetime", "order"), CELLS)
+@pytest.mark.parametrize(("lifetime", "order"), CELLS if IS_AN_END else FEWER)
 @pytest.mark.parametrize("start", [*BLOCKING, *AWAITED])
 def test_every_stream(service: Service, start: str, lifetime: str, order: str) -> None:
     if not supports_streaming():
@@ -90,7 +86,7 @@ def test_every_stream(service: Service, start: str, lifetime: str, order: str) -
     run_cell(service, start, lifetime, order, stream=True)
 
 
-@pytest.mark.parametrize(("lifetime", "order"), CELLS)
+@pytest.mark.parametrize(("lifetime", "order"), CELLS if IS_AN_END else FEWER)
 @pytest.mark.parametrize("shape", SHAPES[1:])
 @pytest.mark.parametrize("start", ["kickoff", "akickoff"])
 def test_every_shape(service: Service, start: str, shape: str, lifetime: str, order: str) -> None:
@@ -143,7 +139,7 @@ def test_every_flow(service: Service, start: str, order: str) -> None:
     check(service, outcome, USERS)
 
 
-@pytest.mark.skipif(not (IS_AN_END or ALL), reason="the crowd runs on the newest and on 1.9.3")
+@pytest.mark.skipif(not IS_AN_END, reason="the crowd runs on the newest and on 1.9.3")
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize(("start", "lifetime"), [("kickoff", "new"), ("kickoff", "same crew"), ("akickoff", "copied")])
 def test_a_crowd(service: Service, start: str, lifetime: str, order: str) -> None:

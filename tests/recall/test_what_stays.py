@@ -33,7 +33,7 @@ QUESTIONS: Final = (
 )
 
 
-@pytest.fixture(params=[None, WordHashEmbedder()], ids=["keywords", "embedder"])
+@pytest.fixture(params=[None, pytest.param(WordHashEmbedder(), marks=pytest.mark.ends)], ids=["keywords", "embedder"])
 def memory(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[PersistentMemory]:
     with PersistentMemory(path=tmp_path, user_id="john", embedder=request.param, fsync="close") as opened:
         yield opened
