@@ -26,8 +26,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     An operation is written once, and a driver waits for its steps in one of two ways: ``tests/io`` drives every
     operation both ways. What is refused before an engine is asked is not tried on the engine's variants. What CrewAI's
     storage backend promises is about vectors, which Mem0 does not take: it is for Qdrant only. What CrewAI's older
-    storage makes of a conversation comes before the store, and is not tried on variants either. Of the pairs of filters,
-    variants and Mem0 have those with a path.
+    storage makes of a conversation comes before the store, and is not tried on variants either. Of the pairs of
+    filters, variants and Mem0 have those with a path.
     """
     kept, left = [], []
     for item in items:
@@ -48,5 +48,11 @@ def is_left_out(test: str, params: dict[str, Any]) -> bool:
         or (way in ("async", "Awaited") and store not in AWAITS_BY_ITSELF)
         or (is_variant and ("test_storage" in test or any(name in test for name in REFUSED_BY_THE_STORE)))
         or (in_mem0 and "test_backend" in test)
-        or (filters and len(filters) > 1 and "path" not in filters and (is_variant or in_mem0) and not IS_THOROUGH)
+        or (
+            filters is not None
+            and len(filters) > 1
+            and "path" not in filters
+            and (is_variant or in_mem0)
+            and not IS_THOROUGH
+        )
     )
