@@ -12,7 +12,7 @@ from ..support.engines import NEWEST, OLDER
 from ..support.qdrant_server import QdrantServer, newest
 from ..support.tcp_proxy import TcpProxy
 
-ON_EVERY_VERSION = ("test_setup", "test_round_trips", "test_same_results", "test_faults", "test_strict_mode")
+ON_EVERY_VERSION = ("test_setup", "test_same_results", "test_faults", "test_strict_mode")
 """Modules whose shared server is one of each version."""
 
 
