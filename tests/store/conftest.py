@@ -12,20 +12,19 @@ from crewai_persistent_memory import open_store
 
 
 @pytest.fixture
-def tmp_path() -> Iterator[Path]:
-    """On a disk, wherever the other tests have their files: what is tested here is what files go through."""
+def on_a_disk() -> Iterator[Path]:
+    """A folder on a disk, wherever the others are: for what is about reaching it."""
     with tempfile.TemporaryDirectory(prefix="crewai-memory-") as folder:
         yield Path(folder)
 
 
 @pytest.fixture(scope="session")
-def made_once() -> Iterator[Path]:
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with one entry, closed. To make one on a disk takes a second, and to copy it a twentieth of that."""
-    with tempfile.TemporaryDirectory(prefix="crewai-memory-") as folder:
-        path = Path(folder) / "store"
-        with open_store(path=path, user_id="john", embedder=None) as store:
-            store.add("kept")
-        yield path
+    path = tmp_path_factory.mktemp("made") / "store"
+    with open_store(path=path, user_id="john", embedder=None) as store:
+        store.add("kept")
+    return path
 
 
 @pytest.fixture

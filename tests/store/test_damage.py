@@ -1,6 +1,7 @@
 """Every file of a closed store missing, cut, or with a flipped byte: nothing is lost silently, and nothing crashes.
 
-``TEST_FLIPS=300`` flips that many bytes (a few without it), in 800 entries.
+``THOROUGH=1`` damages every file, and not one of each kind. ``TEST_FLIPS=300`` flips that many bytes besides (a few
+without it), in 800 entries.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ import os
 import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,37 +22,64 @@ import pytest
 
 from crewai_persistent_memory import MemoryEntry, StoreCorruptedError, open_store
 
+from ..support.programs import run_program
+from ..support.qdrant_server import ROOT
+from ..support.thorough import IS_THOROUGH, one_of_each
+from .looking import embed
+
 FLIPS = int(os.environ.get("TEST_FLIPS", "0"))
 ENTRIES = 800 if FLIPS else 60
 
-LOOK = """
-import json, logging, sys
-from crewai_persistent_memory import PersistentMemoryError, open_store
-logging.disable(logging.CRITICAL)
-for path in sys.stdin.read().split():
-    try:
-        embedder = lambda texts: [[1.0, len(t) / 100] for t in texts]
-        with open_store(path=path, user_id="john", embedder=embedder) as store:
-            found = {entry.id: entry.content for entry in store.list(limit=10_000)}
-            words = [entry.id for entry in store.search("fact", limit=10)]
-            lost = (store.health()["lost"] or {}).get("entries", [])
-            store.add("written after it", id="new")
-            kept = store.count()
-        print(json.dumps([path, found, lost, len(words), kept]), flush=True)
-    except PersistentMemoryError as error:
-        print(json.dumps([path, type(error).__name__, str(error)]), flush=True)
-"""
+pytestmark = pytest.mark.timeout(3600 if FLIPS or IS_THOROUGH else 600)
+
+
+class Looking:
+    """A process that looks at stores one after the other, and another one after it has crashed."""
+
+    def __init__(self, errors: Path) -> None:
+        self._errors = errors
+        self._child: subprocess.Popen[str] | None = None
+
+    def __call__(self, path: Path) -> list[Any]:
+        """What is in the store: see ``looking.py``."""
+        if self._child is None:
+            with open(self._errors, "w") as errors:
+                command = [sys.executable, "-m", "tests.store.looking"]
+                pipe = subprocess.PIPE
+                self._child = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=errors, text=True, cwd=ROOT)
+        assert self._child.stdin is not None
+        assert self._child.stdout is not None
+        self._child.stdin.write(f"{path}\n")
+        self._child.stdin.flush()
+        line = self._child.stdout.readline()
+        if not line:
+            code = self.end()
+            pytest.fail(f"{path.name}: the process ended with {code}: {self._errors.read_text()[-2000:]}")
+        answer: list[Any] = json.loads(line)
+        return answer
+
+    def end(self) -> int:
+        if self._child is None:
+            return 0
+        self._child.communicate()
+        code, self._child = self._child.returncode, None
+        return code
 
 
 @pytest.fixture(scope="module")
-def whole() -> Iterator[Path]:
-    # On a disk: in a file system in memory a store that was opened again takes 250 MB, and here are twenty at a time.
-    with tempfile.TemporaryDirectory(prefix="crewai-memory-") as folder:
-        yield made(Path(folder) / "s")
+def look(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Looking]:
+    looking = Looking(tmp_path_factory.mktemp("looking") / "errors")
+    yield looking
+    looking.end()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made(tmp_path_factory.mktemp("whole") / "s")
 
 
 def made(path: Path) -> Path:
-    with open_store(path=path, user_id="john", embedder=lambda texts: [[1.0, len(t) / 100] for t in texts]) as store:
+    with open_store(path=path, user_id="john", embedder=embed) as store:
         store.put([MemoryEntry(content=f"fact {n} of {n}", id=str(n), metadata={"n": n}) for n in range(ENTRIES + 10)])
         store.delete(ids=[str(n) for n in range(ENTRIES, ENTRIES + 10)])
         store.update("7", content="fact 7 of 7", importance=0.9)
@@ -65,16 +93,6 @@ def copy_of(whole: Path, to: Path) -> Path:
 
 def files_of(path: Path) -> list[str]:
     return sorted(str(file.relative_to(path)) for file in path.rglob("*") if file.is_file())
-
-
-def look(paths: list[Path]) -> dict[str, list[Any]]:
-    done = subprocess.run(
-        [sys.executable, "-c", LOOK], input="\n".join(map(str, paths)), capture_output=True, text=True
-    )
-    answers = {line[0]: line[1:] for line in map(json.loads, done.stdout.splitlines())}
-    crashed = [path for path in map(str, paths) if path not in answers]
-    assert not crashed, f"{Path(crashed[0]).name}: the process ended with {done.returncode}: {done.stderr[-2000:]}"
-    return answers
 
 
 def judge(name: str, answer: list[Any], *, may_lose: bool) -> None:
@@ -120,47 +138,42 @@ def flip(file: Path, chance: random.Random) -> None:
     file.write_bytes(content)
 
 
+def kind_of(name: str) -> str:
+    """Files of the indexes and of the vectors that have one name are of one kind, and are all made again alike."""
+    return Path(name).name if re.search("/payload_index/|/vector_storage-", name) else name
+
+
 @pytest.mark.parametrize("kind", ["missing", "cut", "flipped"] if FLIPS else ["missing", "cut"])
-def test_every_file(whole: Path, tmp_path: Path, kind: str) -> None:
+def test_every_file(whole: Path, tmp_path: Path, look: Looking, kind: str) -> None:
     chance = random.Random(11)
-    names = files_of(whole)
-    if not FLIPS:
-        # One of each kind of file of the indexes, and of the vectors, is enough here, damaged in one of two ways.
-        alike = [name for name in names if re.search("/payload_index/|/vector_storage-", name)]
-        kinds = {(name.split("/")[3][:8], Path(name).name): name for name in alike}
-        names = sorted({*names} - {*alike} | {*kinds.values()})[kind == "cut" :: 2]
-    batch = 20
-    for start in range(0, len(names), batch):
-        copies = {}
-        for number, name in enumerate(names[start : start + batch]):
-            copies[name] = copy_of(whole, tmp_path / str(number))
-            damage(copies[name] / name, kind, chance)
-        answers = look(list(copies.values()))
-        for name, path in copies.items():
-            # Only where texts are is there anything to lose.
-            judge(f"{name} {kind}", answers[str(path)], may_lose="payload_storage/page_" in name)
-            shutil.rmtree(path)
+    names = files_of(whole) if FLIPS else one_of_each(files_of(whole), kind_of)
+    if not IS_THOROUGH and not FLIPS:
+        names = names[kind == "cut" :: 2]
+    for name in names:
+        path = copy_of(whole, tmp_path / "s")
+        damage(path / name, kind, chance)
+        # Only where texts are is there anything to lose.
+        judge(f"{name} {kind}", look(path), may_lose="payload_storage/page_" in name)
+        shutil.rmtree(path)
 
 
-def test_flipped_bytes(whole: Path, tmp_path: Path) -> None:
+def test_flipped_bytes(whole: Path, tmp_path: Path, look: Looking) -> None:
     chance = random.Random(12)
     texts = [name for name in files_of(whole) if "payload_storage/page_" in name]
-    flips = FLIPS or 12
-    for start in range(0, flips, 20):
-        copies = {}
-        for number in range(start, min(flips, start + 20)):
-            name = chance.choice(texts if number % 3 else files_of(whole))
-            copies[f"{number} {name}"] = copy_of(whole, tmp_path / str(number))
-            flip(copies[f"{number} {name}"] / name, chance)
-        answers = look(list(copies.values()))
-        for name, path in copies.items():
-            judge(name, answers[str(path)], may_lose="payload_storage/page_" in name)
-            if isinstance(answers[str(path)][0], dict):
-                assert len(answers[str(path)][1]) <= 1, "one flipped byte costs one entry at most"
-            shutil.rmtree(path)
+    for number in range(FLIPS or (12 if IS_THOROUGH else 6)):
+        file = chance.choice(texts if number % 3 else files_of(whole))
+        path = copy_of(whole, tmp_path / "s")
+        flip(path / file, chance)
+        answer = look(path)
+        judge(f"{number} {file}", answer, may_lose="payload_storage/page_" in file)
+        if isinstance(answer[0], dict):
+            assert len(answer[1]) <= 1, "one flipped byte costs one entry at most"
+        shutil.rmtree(path)
 
 
-def test_an_entry_that_cannot_be_read_in_a_store_that_was_not_closed(whole: Path, tmp_path: Path) -> None:
+def test_an_entry_that_cannot_be_read_in_a_store_that_was_not_closed(
+    whole: Path, tmp_path: Path, look: Looking
+) -> None:
     """Without a seal, damage shows when it is read: the entry is named, and the others stay readable."""
     path = copy_of(whole, tmp_path / "s")
     (path / "store.seal").unlink()
@@ -170,8 +183,7 @@ def test_an_entry_that_cannot_be_read_in_a_store_that_was_not_closed(whole: Path
     with open(page, "r+b") as file:
         file.seek(at - 60)
         file.write(b"\xff" * 90)
-    [answer] = look([path]).values()
-    found, lost, _, kept = answer
+    found, lost, _, kept = look(path)
     assert lost == ["30"]
     assert found.keys() == {str(n) for n in range(ENTRIES)} - {"30"}
     assert kept == ENTRIES
@@ -189,7 +201,7 @@ def test_a_kill_while_the_engine_creates_a_page(tmp_path: Path, empty: bool) -> 
         "    store.add(f'tea {number}')\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    subprocess.run([sys.executable, "-c", program, str(path)], check=False)
+    assert run_program([sys.executable, "-c", program, str(path)]).returncode == -signal.SIGKILL
     pages = [page for page in path.glob("shard/segments/*/payload_storage/page_0.dat") if page.stat().st_size]
     assert pages
     for page in pages:

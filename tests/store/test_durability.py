@@ -23,6 +23,11 @@ WRITER = [sys.executable, "-m", "tests.store.writer"]
 KILLS = int(os.environ.get("KILLS", "10"))
 
 
+@pytest.fixture
+def tmp_path(on_a_disk: Path) -> Path:
+    return on_a_disk
+
+
 def test_nothing_acknowledged_is_lost_by_kill_9(tmp_path: Path) -> None:
     path = tmp_path / "store"
     acknowledged: set[int] = set()
