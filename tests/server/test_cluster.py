@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import subprocess
 import sys
 import threading
 import uuid
@@ -18,6 +18,7 @@ from crewai_persistent_memory.admin import dedicate_project
 from ..layouts import older
 from ..layouts.test_layouts import all_points, incomplete
 from ..support.calling import until
+from ..support.programs import Program
 from ..support.qdrant_server import ROOT, QdrantCluster, newest
 
 pytestmark = pytest.mark.xdist_group("cluster")
@@ -55,27 +56,23 @@ class Writers:
     def __init__(self, cluster: QdrantCluster, collection: str, count: int) -> None:
         program = [sys.executable, "-m", "tests.server.cluster_writer"]
         self.acknowledged: dict[str, list[int]] = {f"user{i}": [] for i in range(count)}
-        self._processes = []
+        self._programs: list[tuple[Program, int]] = []
         self._threads = []
         for i, user in enumerate(self.acknowledged):
             urls = cluster.urls[i % 3 :] + cluster.urls[: i % 3]
-            process = subprocess.Popen(
-                [*program, ",".join(urls), collection, user],
-                cwd=ROOT,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-            thread = threading.Thread(target=self._listen, args=(user, process))
-            thread.start()
-            self._processes.append(process)
-            self._threads.append(thread)
+            waiting, go_on = os.pipe()
+            reading, writing = os.pipe()
+            arguments = [",".join(urls), collection, user]
+            self._programs.append((Program([*program, *arguments], cwd=ROOT, stdin=waiting, stdout=writing), go_on))
+            os.close(waiting)
+            os.close(writing)
+            self._threads.append(threading.Thread(target=self._listen, args=(user, reading)))
+            self._threads[-1].start()
 
-    def _listen(self, user: str, process: subprocess.Popen[str]) -> None:
-        assert process.stdout is not None
-        for line in process.stdout:
-            self.acknowledged[user].append(int(line))
+    def _listen(self, user: str, reading: int) -> None:
+        with open(reading, encoding="utf-8") as lines:
+            for line in lines:
+                self.acknowledged[user].append(int(line))
 
     def each_wrote(self, more: int) -> None:
         """Wait until every writer has that many more acknowledged."""
@@ -83,14 +80,12 @@ class Writers:
         QdrantCluster.wait_until(lambda: all(len(self.acknowledged[user]) >= goal for user, goal in goals.items()), 180)
 
     def stop(self) -> None:
-        for process, thread in zip(self._processes, self._threads, strict=True):
-            assert process.stdin is not None
-            process.stdin.close()
+        for _, go_on in self._programs:
+            os.close(go_on)  # each writes until its input ends
+        for (program, _), thread in zip(self._programs, self._threads, strict=True):
             thread.join(120)
-            process.wait(120)
-            assert process.stderr is not None
-            errors = process.stderr.read()
-            assert process.returncode == 0, errors
+            done = program.wait()
+            assert done.returncode == 0, done.stderr
 
 
 def test_a_node_dies_under_load_and_comes_back(cluster: QdrantCluster, name: str) -> None:
