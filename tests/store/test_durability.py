@@ -12,20 +12,26 @@ from pathlib import Path
 
 import pytest
 
-from crewai_persistent_memory import EngineError, PersistentMemoryError, open_store
+from crewai_persistent_memory import EngineError, MemoryEntry, PersistentMemoryError, open_store
 from crewai_persistent_memory.backends.qdrant.embedded import flushing as edge_disk
 from crewai_persistent_memory.backends.qdrant.embedded.engine import EmbeddedEngine
 
 from ..support.programs import run_program, started
 from ..support.qdrant_server import ROOT
+from ..support.thorough import IS_THOROUGH
 
 WRITER = [sys.executable, "-m", "tests.store.writer"]
-KILLS = int(os.environ.get("KILLS", "10"))
+KILLS = int(os.environ.get("KILLS", "0")) or (10 if IS_THOROUGH else 4)
+
+AT_ONCE = 1 if IS_THOROUGH else 5
+"""What is written by one acknowledged write. Of one each, the log takes long to fill."""
 
 
 @pytest.fixture
-def tmp_path(on_a_disk: Path) -> Path:
-    return on_a_disk
+def short_interval(monkeypatch: pytest.MonkeyPatch) -> float:
+    """Of the syncs in the background, in seconds: what is waited for in vain is not waited for long."""
+    monkeypatch.setattr(edge_disk, "SYNC_INTERVAL", 0.1)
+    return 0.1
 
 
 def test_nothing_acknowledged_is_lost_by_kill_9(tmp_path: Path) -> None:
@@ -121,46 +127,52 @@ def found_in(image: Path) -> set[str]:
 
 
 def test_fsync_always_keeps_every_acknowledged_write_over_rotations_of_the_log(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, on_a_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     long = {"long": "x" * 780_000}  # in the content it would be cut into words, which takes longer
-    with open_store(path=tmp_path / "s", user_id="john", embedder=None, fsync="always") as store:
-        disk = Disk(tmp_path / "s", tmp_path / "image", monkeypatch)
+    with open_store(path=on_a_disk / "s", user_id="john", embedder=None, fsync="always") as store:
+        disk = Disk(on_a_disk / "s", tmp_path / "image", monkeypatch)
         disk.watch(store)
         monkeypatch.setattr(edge_disk, "LONG_LOG", 2)
-        for number in range(45):
-            store.add("a fact", id=str(number), metadata=long)
-        assert any(name.startswith("closed-") for name in os.listdir(tmp_path / "s/shard/wal")), "no log was rotated"
+        for start in range(0, 45, AT_ONCE):
+            numbers = range(start, start + AT_ONCE)
+            store.put([MemoryEntry(id=str(number), content="a fact", metadata=long) for number in numbers])
+        assert any(name.startswith("closed-") for name in os.listdir(on_a_disk / "s/shard/wal")), "no log was rotated"
         shutil.copytree(tmp_path / "image", tmp_path / "cut")
     assert found_in(tmp_path / "cut") == {str(number) for number in range(45)}
 
 
-def test_fsync_interval_syncs_the_log_within_a_second_and_does_not_flush_the_engine(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_log_is_synced_every_second() -> None:
     assert edge_disk.SYNC_INTERVAL <= 1
+
+
+def test_fsync_interval_syncs_the_log_and_does_not_flush_the_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, short_interval: float
+) -> None:
     with open_store(path=tmp_path / "s", user_id="john", embedder=None) as store:
         disk = Disk(tmp_path / "s", tmp_path / "image", monkeypatch)
         disk.watch(store)
         for id in ("x", "y"):
             store.add("text", id=id)
             assert disk.synced.acquire(timeout=30)
-            while disk.synced.acquire(timeout=edge_disk.SYNC_INTERVAL * 2):
+            while disk.synced.acquire(timeout=short_interval * 5):
                 pass  # the log has several files; with nothing written they are not synced again
             shutil.copytree(tmp_path / "image", tmp_path / id)
         assert disk.flushes == 0
         store.touch(["x"])
-        assert not disk.synced.acquire(timeout=edge_disk.SYNC_INTERVAL * 2), "a touch reached for the disk"
+        assert not disk.synced.acquire(timeout=short_interval * 5), "a touch reached for the disk"
     assert found_in(tmp_path / "x") == {"x"}
     assert found_in(tmp_path / "y") == {"x", "y"}
 
 
-def test_fsync_close_flushes_at_close_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fsync_close_flushes_at_close_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, short_interval: float
+) -> None:
     store = open_store(path=tmp_path / "s", user_id="john", embedder=None, fsync="close")
     disk = Disk(tmp_path / "s", tmp_path / "image", monkeypatch)
     disk.watch(store)
     store.add("x", id="x")
-    assert not disk.synced.acquire(timeout=edge_disk.SYNC_INTERVAL * 2)
+    assert not disk.synced.acquire(timeout=short_interval * 5)
     store.close()
     assert disk.flushes == 1
     assert found_in(tmp_path / "image") == {"x"}
