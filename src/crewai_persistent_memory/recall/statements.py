@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
-from functools import cached_property, lru_cache
-from typing import Final
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from functools import cached_property, lru_cache, reduce
+from operator import or_
+from typing import Final, TypeVar
 
 from .relations import ADDS, CHANGES, MANY, NEW, OTHERS, RELATIONS, SELF, STOP
 
+T = TypeVar("T")
+
 _MARKS: Final = 512
+_MOST_WORDS: Final = 10_000
 _WORD: Final = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*")
 _ENDINGS: Final = ((("ies", "s"), 3), (("ing", "en", "er", "ed"), 3), (("e", "y", "t", "n"), 4), (("e",), 3))
 _DETERMINERS: Final = """
@@ -36,37 +40,53 @@ _ALIKE: Final = _COPULA | _PREPOSITIONS
 
 
 class Statement:
-    """The words of an entry that matter for a question."""
+    """The words of an entry that matter for a question.
+
+    One is made of each entry, and of sentences of the long ones, in each recall. Only what all of them are compared by
+    is made at once.
+
+    Attributes:
+        text: the text.
+        written: its words as they are written.
+        words: its words in lower case.
+        set: the same, each once.
+        marks: a bit for each stem, see :func:`marks_of`.
+        told_marks: the same of :attr:`telling`.
+    """
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.written = _WORD.findall(text)
-        # A letter that is a name is not an article: "tower A".
-        self.words = [_plain(word) if word != "A" or not at else "=a" for at, word in enumerate(self.written)]
+        self.words = list(map(_plain_of.__getitem__, self.written))
+        if "A" in self.written:
+            # A letter that is a name is not an article: "tower A".
+            self.words = [word if mark != "A" or not at else "=a" for at, (word, mark) in enumerate(self._pairs())]
         self.set = frozenset(self.words)
-        self.names = _names(text)
-        self.adds = not self.set.isdisjoint(ADDS) or "as well" in text
+        self.marks = reduce(or_, map(_mark_of.__getitem__, self.set), 0)
+        self.told_marks = reduce(or_, map(_told_mark_of.__getitem__, self.set), 0)
+
+    def _pairs(self) -> Iterator[tuple[str, str]]:
+        return zip(self.words, self.written, strict=True)
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Its words that begin with a capital letter or a digit, in lower case."""
+        return [_plain_of[written] for written in self.written if written[0].isupper() or written[0].isdigit()]
+
+    @cached_property
+    def adds(self) -> bool:
+        """Whether it says something beside what was said before."""
+        return not self.set.isdisjoint(ADDS) or "as well" in self.text
 
     @cached_property
     def stems(self) -> frozenset[str]:
         """The words that tell something, without their endings."""
-        return frozenset(stem(word) for word in self.set if word not in STOP)
+        return frozenset(map(stem, self.set - STOP))
 
     @cached_property
     def telling(self) -> frozenset[str]:
         """Its stems, without the words of relations and changes."""
-        return frozenset(
-            stem(word) for word in self.set if word not in STOP and word not in RELATIONS and word not in CHANGES
-        )
-
-    @cached_property
-    def marks(self) -> int:
-        """A bit for each stem. Two stems may have the same."""
-        return marks_of(self.stems)
-
-    @cached_property
-    def told_marks(self) -> int:
-        return marks_of(self.telling)
+        return frozenset(map(stem, self.set - _OF_FORM))
 
     @cached_property
     def relations(self) -> frozenset[str]:
@@ -164,16 +184,14 @@ def _relations(words: frozenset[str]) -> frozenset[str]:
     return frozenset().union(*(RELATIONS.get(word) or _BY_STEM.get(stem(word), frozenset()) for word in words))
 
 
-def marks_of(stems: Collection[str]) -> int:
-    """Fewer bits than stems, never more: what these have beside others is at least what their bits have."""
-    marks = 0
-    for each in stems:
-        marks |= 1 << hash(each) % _MARKS
-    return marks
+def marks_of(stems: Iterable[str]) -> int:
+    """A bit for each stem. Two stems may have the same: what these have beside others is at least what their bits
+    have."""
+    return reduce(or_, map(_bit_of.__getitem__, stems), 0)
 
 
-def _names(text: str) -> list[str]:
-    return [_plain(word) for word in _WORD.findall(text) if word[0].isupper() or word[0].isdigit()]
+def _bit(stem: str) -> int:
+    return 1 << hash(stem) % _MARKS
 
 
 def _plain(word: str) -> str:
@@ -193,5 +211,24 @@ def stem(word: str) -> str:
         word = word[:-1]
     return word[:9]
 
+
+class _Kept(dict[str, T]):
+    """What a function makes of words. Looked up without a call: a recall has some thousand words."""
+
+    def __init__(self, make: Callable[[str], T]) -> None:
+        self._make = make
+
+    def __missing__(self, word: str) -> T:
+        if len(self) >= _MOST_WORDS:
+            self.clear()
+        self[word] = made = self._make(word)
+        return made
+
+
+_OF_FORM: Final = STOP | RELATIONS.keys() | CHANGES
+_plain_of: Final = _Kept(_plain)
+_bit_of: Final = _Kept(_bit)
+_mark_of: Final = _Kept(lambda word: 0 if word in STOP else _bit(stem(word)))
+_told_mark_of: Final = _Kept(lambda word: 0 if word in _OF_FORM else _bit(stem(word)))
 
 _BY_STEM: Final = {each: names for word, names in RELATIONS.items() if len(each := stem(word)) > 4}
