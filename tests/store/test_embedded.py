@@ -201,9 +201,7 @@ class TestFullDisk:
 
     def test_is_an_error_before_the_write_and_loses_nothing(self, small_disk: Path) -> None:
         # In a child, because the engine dies of a full disk with SIGBUS unless we stop before it.
-        done = subprocess.run(
-            [sys.executable, "-c", FILL, str(small_disk / "store")], capture_output=True, text=True, timeout=300
-        )
+        done = run_program([sys.executable, "-c", FILL, str(small_disk / "store")])
         assert done.returncode == 0, done.stderr[-2000:]
         report = json.loads(done.stdout)
         assert report["error"] == "StoreFullError"
@@ -226,7 +224,8 @@ store = open_store(path=sys.argv[1], user_id="john", embedder=None)
 stored = 0
 try:
     while True:
-        store.add(f"number {stored} " + os.urandom(100_000).hex(), id=str(stored))
+        # In the content it would be cut into words, which takes longer.
+        store.add(f"number {stored}", id=str(stored), metadata={"long": os.urandom(300_000).hex()})
         stored += 1
 except StoreFullError as error:
     report = {"error": type(error).__name__, "message": str(error), "before": stored, "after": store.count()}

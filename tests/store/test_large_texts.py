@@ -21,6 +21,8 @@ from crewai_persistent_memory import PersistentMemory, open_store
 from crewai_persistent_memory.embedding.limits import size_of
 from crewai_persistent_memory.storable import storable_text
 
+from ..support.thorough import IS_THOROUGH, sample
+
 SIZE = 1_000_000
 """UTF-8 bytes."""
 
@@ -94,13 +96,15 @@ def few_numbers(texts: list[str]) -> list[list[float]]:
     return [[float(len(text)), *([0.5] * 383)] for text in texts]
 
 
-@pytest.mark.parametrize("embedder", [None, few_numbers], ids=["keywords", "hybrid"])
-def test_no_other_thread_is_held_up(tmp_path: Path, embedder: Any) -> None:
+@pytest.mark.parametrize(("embedder", "first"), [(None, 0), (few_numbers, 1)], ids=["keywords", "hybrid"])
+def test_no_other_thread_is_held_up(tmp_path: Path, embedder: Any, first: int) -> None:
+    """Each text with one of the two, or with both when thorough."""
+    names = list(LARGE) if IS_THOROUGH else list(LARGE)[first::2]
     with PersistentMemory(path=tmp_path / "s", user_id="john", embedder=embedder) as memory:
         memory.remember("a short text")
         found: dict[str, float] = {}
-        for name, make in LARGE.items():
-            text = make()
+        for name in names:
+            text = LARGE[name]()
             assert SIZE * 0.9 < size_of(storable_text(text)) < SIZE * 1.3 or name in ("nul", "surrogates")
 
             def save(text: str = text) -> float:
@@ -127,20 +131,22 @@ def listing(memory: PersistentMemory) -> float:
 
 
 def test_the_first_recall_after_a_restart(tmp_path: Path) -> None:
+    count = 10 if IS_THOROUGH else 5
+
     def fill_and_reopen(number: int) -> float:
         path = tmp_path / str(number)
         with open_store(path=path, user_id="john", embedder=None) as store:
-            for _ in range(10):
+            for _ in range(count):
                 store.add("nuts " + "tea " * (SIZE // 4))
         with open_store(path=path, user_id="john") as store, another_thread() as longest:
-            assert len(store.search("nuts", limit=10)) == 10
+            assert len(store.search("nuts", limit=10)) == count
         return longest.delay
 
     numbers = iter(range(TRIES))
     assert best(lambda: fill_and_reopen(next(numbers))) <= LONGEST_DELAY
 
 
-@pytest.mark.parametrize("name", ["all different words", "one word of many letters", "han", "surrogates"])
+@pytest.mark.parametrize("name", sample(["all different words", "one word of many letters", "han", "surrogates"], 2))
 def test_an_event_loop_goes_on(tmp_path: Path, name: str) -> None:
     text = storable_text(LARGE[name]())
 
