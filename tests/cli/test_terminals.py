@@ -22,7 +22,9 @@ from rich.cells import cell_len
 
 from crewai_persistent_memory import open_store
 
-WIDTHS = (40, 60, 80, 120)
+from ..support.thorough import sample
+
+WIDTHS = sample((40, 60, 80, 120), 2)
 COMMAND = str(Path(sys.executable).with_name("crewai-memory"))
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 COMMANDS = [line.partition("#")[0].strip() for line in README.splitlines() if line.startswith("crewai-memory ")]

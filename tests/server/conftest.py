@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,17 +9,35 @@ import pytest
 
 from crewai_persistent_memory import MemoryStore, open_store
 
+from ..support.calling import CALLS
 from ..support.engines import NEWEST, OLDER
 from ..support.qdrant_server import QdrantServer, newest
 from ..support.tcp_proxy import TcpProxy
+from ..support.thorough import sample
 
 ON_EVERY_VERSION = ("test_setup", "test_same_results", "test_faults", "test_strict_mode")
 """Modules whose shared server is one of each version."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "server" in metafunc.fixturenames and metafunc.module.__name__.rpartition(".")[2] in ON_EVERY_VERSION:
-        metafunc.parametrize("server_version", [NEWEST, OLDER])
+    ways = ["sync", "async"]
+    on_every_version = metafunc.module.__name__.rpartition(".")[2] in ON_EVERY_VERSION
+    if "server" in metafunc.fixturenames and on_every_version:
+        versions = [NEWEST, OLDER]
+        if "do" in metafunc.fixturenames:
+            # Each version and each way of calling; every pair of them when thorough.
+            pairs = sample(list(itertools.product(versions, ways)), 2)
+            metafunc.parametrize(("server_version", "do"), pairs, indirect=["do"])
+        else:
+            metafunc.parametrize("server_version", versions)
+    elif "do" in metafunc.fixturenames:
+        metafunc.parametrize("do", ways, indirect=True)
+
+
+@pytest.fixture
+def do(request: pytest.FixtureRequest) -> Any:
+    """``do(store, "add", "tea")`` calls a method, blocking or awaited."""
+    return CALLS[request.param]
 
 
 OpenHere = Callable[..., MemoryStore]

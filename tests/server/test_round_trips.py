@@ -13,15 +13,16 @@ import pytest
 from crewai_persistent_memory import MemoryEntry, MemoryStore, PersistentMemory, open_store
 from crewai_persistent_memory.validation import utcnow
 
-from ..support.calling import CALLS
 from ..support.crews import needs_unified
 from ..support.embedders import WordHashEmbedder
 from ..support.engines import NEWEST, OLDER, Servers
 from ..support.qdrant_server import QdrantServer
+from ..support.thorough import sample
 
 pytestmark = pytest.mark.xdist_group("round-trips")
 
-VERSIONS_AND_TRANSPORTS = list(itertools.product([NEWEST, OLDER], ["rest", "grpc"]))
+# Each of both; every pair of them when thorough.
+VERSIONS_AND_TRANSPORTS = sample(list(itertools.product([NEWEST, OLDER], ["rest", "grpc"])), 2)
 
 
 @pytest.fixture(scope="module", params=VERSIONS_AND_TRANSPORTS, ids="-".join)
@@ -35,11 +36,6 @@ def at(request: pytest.FixtureRequest, qdrant_servers: Servers) -> tuple[QdrantS
 @pytest.fixture
 def server(at: tuple[QdrantServer, dict[str, Any]]) -> QdrantServer:
     return at[0]
-
-
-@pytest.fixture(params=["sync", "async"])
-def do(request: pytest.FixtureRequest) -> Any:
-    return CALLS[request.param]
 
 
 def fill(store: MemoryStore) -> None:
