@@ -26,6 +26,10 @@ from .statements import Statement, have, have_one, marks_of, statement, stem, to
 MOST_COMPARED: Final = 40
 """The best entries that are compared with each other."""
 
+_MOST_LONG_COMPARED: Final = 16
+"""The best entries among which long ones are compared: a prompt has room for fewer, and it takes most of a recall's
+time to find what they say."""
+
 MOST_BEFORE: Final = 3
 """If more newer entries go before one entry, only short statements do: the others share a topic, not a value."""
 
@@ -67,9 +71,9 @@ def newest_first(found: Sequence[Found], query: str) -> list[Found]:
     asked = _Question(query)
     told_in: list[list[Statement]] = []
     is_long, times, marks, told, own = [], [], [], [], []
-    for each in compared:
+    for at, each in enumerate(compared):
         text = each.entry.content
-        parts = [statement(text)] if len(text) <= LONGEST else asked.told_in(text)
+        parts = [statement(text)] if len(text) <= LONGEST else asked.told_in(text) if at < _MOST_LONG_COMPARED else []
         of_all, beside, about_itself = 0, 0, False
         for part in parts:
             of_all |= part.marks
