@@ -27,6 +27,7 @@ from crewai_persistent_memory.backends.qdrant.schema import position_at
 
 from crewai.memory.types import MemoryRecord  # isort: skip (after ours: no telemetry)
 
+from ..support.programs import Commanded
 from . import older
 from .test_layouts import look_into
 
@@ -69,35 +70,25 @@ for line in sys.stdin:
 """
 
 
-class Migrating:
+class Migrating(Commanded):
     """Processes that migrate a store. One process has imported all of it for them."""
 
     def __init__(self) -> None:
-        program = [sys.executable, "-c", MIGRATE]
-        self._parent = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        super().__init__([sys.executable, "-c", MIGRATE])
 
     def start(self, path: Path, last_call: int = 0) -> int:
         """Returns the process's id when the migration begins. It kills itself at this call of a function in it."""
-        assert self._parent.stdin is not None
-        self._parent.stdin.write(f"{path} {last_call}\n")
-        self._parent.stdin.flush()
+        self.tell(f"{path} {last_call}")
         lines = {self.line(), self.line()}
         lines.remove("begins")
         return int(lines.pop())
-
-    def line(self) -> str:
-        assert self._parent.stdout is not None
-        return self._parent.stdout.readline().strip()
-
-    def close(self) -> None:
-        self._parent.communicate(timeout=60)
 
 
 @pytest.fixture(scope="module")
 def migrating() -> Iterator[Migrating]:
     started = Migrating()
     yield started
-    started.close()
+    assert started.close().returncode == 0
 
 
 @pytest.fixture(scope="module")

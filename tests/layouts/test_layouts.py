@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import qdrant_edge as edge
@@ -20,6 +20,7 @@ from crewai_persistent_memory.embedding import KeywordEncoder
 from ..support.calling import until
 from ..support.engines import NEWEST, OLDER
 from ..support.qdrant_server import QdrantServer
+from ..support.thorough import IS_THOROUGH
 from .embedder import letters
 from .kept import HERE, assert_holds, expected, restore, unpack
 
@@ -116,27 +117,45 @@ def assert_encoded(content: str, terms: Sequence[int], weights: Sequence[float])
     assert dict(zip(terms, weights, strict=True)) == pytest.approx(dict(zip(made.indices, made.values, strict=True)))
 
 
-class TestServer:
-    @pytest.fixture(
-        params=[
-            *((name, name.split("-")[1]) for name in SERVER),
-            # A server that was upgraded meanwhile.
-            (f"server-{OLDER}-dense", NEWEST),
-        ],
-        ids=lambda kept: f"{kept[0]}-on-{kept[1]}",
+class Kept(NamedTuple):
+    """A kept collection, and the server that it is restored on."""
+
+    layout: int
+    name: str
+    version: str
+
+    @property
+    def is_usual(self) -> bool:
+        """Each layout with keywords on one server and with vectors on the other, and the first one after an upgrade."""
+        made_on = self.name.split("-")[1]
+        if made_on != self.version:
+            return self.layout == 1
+        return (self.layout + is_dense(self.name) + (made_on == NEWEST)) % 2 == 1
+
+
+KEPT = [
+    kept
+    for layout in OLDER_LAYOUTS
+    for kept in (
+        *(Kept(layout, name, name.split("-")[1]) for name in SERVER),
+        # A server that was upgraded meanwhile.
+        Kept(layout, f"server-{OLDER}-dense", NEWEST),
     )
-    def kept(self, request: pytest.FixtureRequest) -> tuple[str, str]:
+    if IS_THOROUGH or kept.is_usual
+]
+
+
+class TestServer:
+    @pytest.fixture(params=KEPT, ids=lambda kept: f"{kept.name}-on-{kept.version}-{kept.layout}")
+    def kept(self, request: pytest.FixtureRequest) -> Kept:
         return request.param  # type: ignore[no-any-return]
 
     @pytest.fixture
-    def server_version(self, kept: tuple[str, str]) -> str:
-        return kept[1]
+    def server_version(self, kept: Kept) -> str:
+        return kept.version
 
-    @pytest.mark.parametrize("layout", OLDER_LAYOUTS)
-    def test_it_opens_and_is_migrated(
-        self, layout: int, kept: tuple[str, str], server: QdrantServer, collection: str
-    ) -> None:
-        name = kept[0]
+    def test_it_opens_and_is_migrated(self, kept: Kept, server: QdrantServer, collection: str) -> None:
+        layout, name, _ = kept
         restore(layout, name, server, collection)
 
         def opened(**options: Any) -> MemoryStore:

@@ -12,7 +12,6 @@ import logging
 import os
 import random
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -41,6 +40,7 @@ from crewai_persistent_memory.backends.qdrant.server.migrate import require_layo
 
 from ..support.calling import until
 from ..support.engines import NEWEST, OLDER
+from ..support.programs import Commanded
 from ..support.qdrant_server import QdrantServer, newest
 from . import older
 from .kept import HERE, expected, restore
@@ -67,6 +67,8 @@ def counted(client, request, **how):
 
 httpx.Client.send = counted
 url, collection = sys.argv[1:]
+os.setsid()  # they are killed together
+print("ready", flush=True)
 for line in sys.stdin:
     command, number = line.split()
     if command == "start":
@@ -81,21 +83,19 @@ for line in sys.stdin:
 """
 
 
-class Workers:
+class Workers(Commanded):
     """Processes that open the collection and stay until they are killed. One process has imported all for them."""
 
     def __init__(self, server: QdrantServer, collection: str) -> None:
-        program = [sys.executable, "-c", WORKERS, server.url, collection]
-        self._parent = subprocess.Popen(
-            program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
-        )
+        super().__init__([sys.executable, "-c", WORKERS, server.url, collection])
 
     def __enter__(self) -> Workers:
+        assert self.line() == "ready"
         return self
 
     def __exit__(self, *exc: object) -> None:
-        os.killpg(self._parent.pid, signal.SIGKILL)
-        self._parent.communicate()
+        os.killpg(self.pid, signal.SIGKILL)
+        self.close()
 
     def start(self, last_request: int = 0) -> int:
         """The process's id. It kills itself when it is about to make this request."""
@@ -105,11 +105,8 @@ class Workers:
         return self._asked("wait", worker)
 
     def _asked(self, command: str, number: int) -> int:
-        assert self._parent.stdin is not None
-        assert self._parent.stdout is not None
-        self._parent.stdin.write(f"{command} {number}\n")
-        self._parent.stdin.flush()
-        return int(self._parent.stdout.readline())
+        self.tell(f"{command} {number}")
+        return int(self.line())
 
 
 def open_one(server: QdrantServer, collection: str, **options: Any) -> MemoryStore:

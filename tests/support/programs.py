@@ -58,8 +58,9 @@ class Program:
         cwd: Path | str | None = None,
         stdin: int | None = None,
         stdout: int | None = None,
+        stderr: int | None = None,
     ) -> None:
-        """``stdin`` and ``stdout`` are file descriptors. Without the first there is nothing to read."""
+        """``stdin``, ``stdout`` and ``stderr`` are file descriptors. Without the first there is nothing to read."""
         arguments = [*command[1:]] if command[0] == sys.executable else [*command]
         request = {
             "arguments": arguments,
@@ -72,12 +73,17 @@ class Program:
         nothing = os.open(os.devnull, os.O_RDONLY)
         try:
             read, written = nothing if stdin is None else stdin, self._out.fileno() if stdout is None else stdout
-            files = [read, written, self._err.fileno(), answer.fileno()]
+            errors = self._err.fileno() if stderr is None else stderr
+            files = [read, written, errors, answer.fileno()]
             socket.send_fds(_server().requests, [json.dumps(request).encode()], files)
         finally:
             os.close(nothing)
             answer.close()
         self.pid = self._number()
+
+    @property
+    def is_running(self) -> bool:
+        return not select.select([self._ended], [], [], 0)[0]
 
     def wait(self, timeout: float = 120) -> subprocess.CompletedProcess[str]:
         """Its end. A program that takes longer is killed, and ``subprocess.TimeoutExpired`` raised."""
@@ -123,6 +129,36 @@ def started(command: Sequence[str], *, cwd: Path | str | None = None) -> Iterato
         os.close(writing)
     with open(reading, encoding="utf-8") as lines:
         yield program, lines
+
+
+class Commanded:
+    """A program that is told what to do, a line at a time, and answers in lines."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        told, telling = os.pipe()
+        answers, answering = os.pipe()
+        try:
+            self._program = Program(command, stdin=told, stdout=answering)
+        finally:
+            os.close(told)
+            os.close(answering)
+        self._telling, self._answers = open(telling, "w"), open(answers)  # noqa: SIM115
+        self.pid = self._program.pid
+
+    def tell(self, line: str) -> None:
+        self._telling.write(f"{line}\n")
+        self._telling.flush()
+
+    def line(self) -> str:
+        """The next one; empty when it has ended."""
+        return self._answers.readline().rstrip("\n")
+
+    def close(self) -> subprocess.CompletedProcess[str]:
+        """Its end, which it comes to when there is nothing more to read for it."""
+        self._telling.close()
+        done = self._program.wait()
+        self._answers.close()
+        return done
 
 
 def _text(file: IO[bytes]) -> str:
