@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import unicodedata
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -110,9 +111,10 @@ class TestAnEmbedderThatIsNotHere:
     """An application opened the store with a function of its own. The command line has no way to have it."""
 
     @pytest.fixture(autouse=True)
-    def store(self, store_path: Path) -> None:
+    def store(self, store_path: Path) -> Iterator[None]:
         with open_store(path=store_path, user_id="john", embedder=WordHashEmbedder()) as store:
             store.add("John likes window seats")
+            yield
 
     def test_list_and_health_need_none(self, call: Call) -> None:
         printed = call("list", *JOHN)
@@ -145,10 +147,11 @@ class TestAnEmbedderThatIsNotHere:
 
 class TestNothingSteersTheTerminal:
     @pytest.fixture(autouse=True)
-    def store(self, store_path: Path) -> None:
+    def store(self, store_path: Path) -> Iterator[None]:
         user = "jo\u202ehn"
         with open_store(path=store_path, user_id=user, embedder=None) as store:
             store.add(HOSTILE, id=f"id{HOSTILE}", categories=[HOSTILE], metadata={HOSTILE: HOSTILE}, source=HOSTILE)
+            yield
 
     @pytest.mark.parametrize("as_json", [False, True], ids=["table", "json"])
     @pytest.mark.parametrize(
@@ -192,10 +195,11 @@ class TestNothingSteersTheTerminal:
 
 class TestAnEmptyResultSaysWhereThereIsSomething:
     @pytest.fixture(autouse=True)
-    def store(self, store_path: Path) -> None:
+    def store(self, store_path: Path) -> Iterator[None]:
         with open_store(path=store_path, embedder=None) as store:
             for project, run in [("production", None), ("production", None), ("staging", None), ("lab", "r1")]:
                 store.scoped(user_id="john", project_id=project, run_id=run).add("John likes tea")
+            yield
 
     def hint(self, call: Call, *command: str) -> str:
         printed = call(*command)
@@ -230,9 +234,9 @@ class TestAnEmptyResultSaysWhereThereIsSomething:
 
 class TestForget:
     @pytest.fixture
-    def ids(self, store_path: Path) -> list[str]:
+    def ids(self, store_path: Path) -> Iterator[list[str]]:
         with open_store(path=store_path, user_id="john", embedder=None) as store:
-            return [store.add(f"tea {number}", id=f"customer-of-the-year-{number:04}").id for number in range(3)]
+            yield [store.add(f"tea {number}", id=f"customer-of-the-year-{number:04}").id for number in range(3)]
 
     def test_a_short_id(self, call: Call, store_path: Path) -> None:
         with open_store(path=store_path, user_id="john", embedder=None) as store:
@@ -348,15 +352,17 @@ def test_a_server_that_does_not_answer_is_no_list_of_tries(call: Call, monkeypat
         ),
     ],
 )
-def test_streams_that_are_closed_or_full(call: Call, command: str, redirected: str, code: int) -> None:
-    call("remember", "tea", *JOHN)
+def test_streams_that_are_closed_or_full(store_path: Path, command: str, redirected: str, code: int) -> None:
+    with open_store(path=store_path, user_id="john", embedder=None) as store:
+        store.add("tea")
     whose = "" if command == "health" else " ".join(JOHN)
     program = Path(sys.executable).with_name("crewai-memory")
     done = subprocess.run(f"{program} {command} {whose} {redirected}", shell=True, capture_output=True, text=True)
     assert (done.returncode, "Traceback" in done.stderr) == (code, False)
     if code:
         assert len(done.stderr.splitlines()) == 1
-    assert len(call("list", *JOHN, "--json").json) == 1
+    with open_store(path=store_path, user_id="john", embedder=None) as store:
+        assert store.count() == 1
 
 
 def test_version(call: Call) -> None:
