@@ -158,20 +158,24 @@ def test_killed_at_random_times(old: Path, tmp_path: Path, migrating: Migrating)
     print(f"{killed} kills in the migration, {late} after it: nothing is lost")
 
 
-def test_a_store_that_says_less_than_it_has(old: Path, tmp_path: Path) -> None:
-    """As after a crash just before the descriptor is written."""
-    path = copy_of(old, tmp_path / "store")
+@pytest.fixture(scope="module")
+def migrated(old: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = copy_of(old, tmp_path_factory.mktemp("migrated") / "store")
     assert_whole(path)
+    return path
+
+
+def test_a_store_that_says_less_than_it_has(migrated: Path, tmp_path: Path) -> None:
+    """As after a crash just before the descriptor is written."""
+    path = copy_of(migrated, tmp_path / "store")
     older.take_away_embedded(path)
     assert "layout" not in json.loads((path / "store.json").read_text())
     assert_whole(path)
 
 
-def test_an_older_version_refuses_a_migrated_store(old: Path, tmp_path: Path) -> None:
+def test_an_older_version_refuses_a_migrated_store(migrated: Path) -> None:
     """It refuses a schema version above its own. Otherwise it would fail at the vectors."""
-    path = copy_of(old, tmp_path / "store")
-    assert_whole(path)
-    descriptor = json.loads((path / "store.json").read_text())
+    descriptor = json.loads((migrated / "store.json").read_text())
     assert (descriptor["format"], descriptor["schema_version"]) == ("crewai-persistent-memory", 3)
 
 
@@ -190,10 +194,9 @@ def test_the_older_version_itself(old: Path, tmp_path: Path) -> None:
     assert_whole(path)
 
 
-def test_a_newer_layout_that_this_code_may_use(old: Path, tmp_path: Path) -> None:
+def test_a_newer_layout_that_this_code_may_use(migrated: Path, tmp_path: Path) -> None:
     """It stays what it is, though this code does not know it; and one that it may not use is refused."""
-    path = copy_of(old, tmp_path / "store")
-    assert_whole(path)
+    path = copy_of(migrated, tmp_path / "store")
     descriptor = json.loads((path / "store.json").read_text())
     newer = {**descriptor, "layout": LAYOUT + 5, "schema_version": LAYOUT}
     (path / "store.json").write_text(json.dumps(newer))
