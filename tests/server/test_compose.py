@@ -98,7 +98,7 @@ def test_without_a_key_the_service_starts_and_says_so(running: SimpleNamespace) 
         assert answer.status_code == 503
         assert "OPENAI_API_KEY is not set" in answer.json()["detail"]
     assert service.health_command().returncode != 0
-    assert service.process.poll() is None
+    assert service.is_running
     assert httpx.get(f"{service.url}/memories", headers={"X-User-Id": "john"}).status_code == 200
 
 
@@ -151,11 +151,11 @@ def test_an_answer_that_has_begun_ends_before_the_service_does(running: SimpleNa
         with ThreadPoolExecutor(1) as pool:
             answer = pool.submit(running.production.ask, "jane", "hello")
             until(lambda: len(running.openai.agent_prompts), (1).__eq__, 60)
-            running.production.process.terminate()
+            running.production.terminate()
             until(running.production.log.read_text, lambda log: "Waiting for " in log, 30)
             running.openai.held.set()
             assert answer.result(60).status_code == 200
     finally:
         running.openai.held.set()
         running.openai.held = None
-    assert running.production.process.wait(60) == 0
+    assert running.production.wait() == 0

@@ -32,6 +32,10 @@ pytestmark = pytest.mark.xdist_group("service")
 WORKERS, USERS_AT_ONCE, ROUNDS = (4, 20, 4) if IS_THOROUGH else (3, 8, 2)
 
 
+UNENCRYPTED: dict[str, Any] = {"timeout": 120, "verify": False}
+"""For requests on connections of their own: reading the machine's certificates for each takes longer than a crew."""
+
+
 def users(kind: str) -> list[str]:
     return [f"{kind}{number}" for number in range(USERS_AT_ONCE)]
 
@@ -101,7 +105,8 @@ def ask(client: httpx.Client, user: str, text: str) -> tuple[str, int]:
     """The answer and the worker's process id. A worker that is killed takes its requests along: they are sent again."""
     for _ in range(20):
         try:
-            answer = httpx.post(f"{client.base_url}/ask", json={"text": text}, headers={"X-User-Id": user}, timeout=120)
+            asked: dict[str, Any] = {"json": {"text": text}, "headers": {"X-User-Id": user}, **UNENCRYPTED}
+            answer = httpx.post(f"{client.base_url}/ask", **asked)
         except httpx.TransportError:
             continue
         assert answer.status_code == 200, answer.text
@@ -146,7 +151,7 @@ def test_every_worker_knows_every_user_and_none_is_crossed(started: str, request
 
 def stream(client: httpx.Client, user: str, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """The events of a streamed answer: names and data."""
-    asked: dict[str, Any] = {"json": {"text": text}, "headers": {"X-User-Id": user}, "timeout": 120}
+    asked: dict[str, Any] = {"json": {"text": text}, "headers": {"X-User-Id": user}, **UNENCRYPTED}
     with httpx.stream("POST", f"{client.base_url}/stream", **asked) as answer:
         assert answer.status_code == 200, answer.read()
         name = ""
@@ -202,7 +207,7 @@ def test_no_user_no_call_of_the_llm(service: Service) -> None:
     called = service.noted("called")
     for path in ("/ask", "/stream"):
         for headers, status in (({}, 422), ({"X-User-Id": ""}, 422), ({"X-User-Id": b"john\xa0"}, 400)):
-            asked: dict[str, Any] = {"json": {"text": "hello"}, "headers": headers, "timeout": 120}
+            asked: dict[str, Any] = {"json": {"text": "hello"}, "headers": headers, **UNENCRYPTED}
             answer = httpx.post(f"{service.client.base_url}{path}", **asked)
             assert answer.status_code == status, answer.text
     assert service.noted("called") == called

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,7 @@ import httpx
 
 from .calling import until
 from .deployment import SERVICE, Dockerfile
+from .programs import Program
 from .qdrant_server import free_ports
 
 OURS = ("CREWAI_", "QDRANT_", "OPENAI_", "MEM0_", "MODEL", "WEB_CONCURRENCY")
@@ -32,19 +34,23 @@ class ExampleService:
         command = [part if part != "8000" else str(self.port) for part in image.command]
         assert command[0] == "uvicorn"
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", *command], cwd=SERVICE, env=self.environment, stdout=log, stderr=log
-            )
+            whole = [sys.executable, "-m", *command]
+            streams = {"stdout": log.fileno(), "stderr": log.fileno()}
+            self._program = Program(whole, cwd=SERVICE, env=self.environment, **streams)
+        self._code: int | None = None
 
     def wait_until_live(self) -> None:
-        def look() -> bool:
-            assert self.process.poll() is None, self.log.read_text()[-3000:]
-            try:
-                return httpx.get(f"{self.url}/live", timeout=10).status_code == 200
-            except httpx.TransportError:
-                return False
+        # One client for all looks: each new one reads the machine's certificates, which takes what the service needs.
+        with httpx.Client(base_url=self.url, timeout=10) as client:
 
-        until(look, bool, 120)
+            def look() -> bool:
+                assert self.is_running, self.log.read_text()[-3000:]
+                try:
+                    return client.get("/live").status_code == 200
+                except httpx.TransportError:
+                    return False
+
+            until(look, bool, 120)
 
     def health_command(self) -> subprocess.CompletedProcess[str]:
         """The image's health check, run as Docker does."""
@@ -54,14 +60,25 @@ class ExampleService:
 
     def ask(self, user: str, text: str) -> httpx.Response:
         headers = {"X-User-Id": user}
-        return httpx.post(f"{self.url}/ask", json={"text": text}, headers=headers, timeout=120)
+        return httpx.post(f"{self.url}/ask", json={"text": text}, headers=headers, timeout=120, verify=False)
+
+    @property
+    def is_running(self) -> bool:
+        return self._code is None and self._program.is_running
+
+    def terminate(self) -> None:
+        os.kill(self._program.pid, signal.SIGTERM)
+
+    def wait(self) -> int:
+        """Its exit code."""
+        if self._code is None:
+            self._code = self._program.wait(60).returncode
+        return self._code
 
     def stop(self) -> None:
-        self.process.terminate()
-        try:
-            self.process.wait(60)
-        finally:
-            self.process.kill()
+        if self.is_running:
+            self.terminate()
+        self.wait()
 
 
 @contextmanager
