@@ -51,8 +51,8 @@ def embed(texts: Any) -> list[list[float]]:
     return [[1.0, len(text) / 100, 0.5] for text in texts]
 
 
-def test_deleted_text_is_gone_from_every_file(on_a_disk: Path) -> None:
-    path = on_a_disk / "s"
+def test_deleted_text_is_gone_from_every_file(tmp_path: Path) -> None:
+    path = tmp_path / "s"
     with open_store(path=path, user_id="john", embedder=embed) as store:
         store.add("kept one", id="1", metadata={"a": 1}, categories=["x"])
         store.add("kept two", id="2")

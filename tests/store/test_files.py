@@ -22,11 +22,6 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes, owners and li
 NOBODY = 65534
 
 
-@pytest.fixture
-def tmp_path(on_a_disk: Path) -> Path:
-    return on_a_disk
-
-
 def modes(path: Path) -> dict[str, str]:
     """What is not 0700 (folders) or 0600 (files)."""
     wrong = {}
