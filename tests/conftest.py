@@ -7,9 +7,30 @@ from importlib.metadata import version
 
 import pytest
 
+from .support.thorough import IS_THOROUGH, part_of
+
 IS_UNIFIED = tuple(map(int, version("crewai").split(".")[:2])) >= (1, 10)
 OF_UNIFIED_MEMORY = ["contract/test_backend.py", "crew/test_memory_engine.py", "layouts/test_embedded_migration.py"]
 collect_ignore = [] if IS_UNIFIED else OF_UNIFIED_MEMORY
+
+
+BETWEEN = ["0.203.2", "1.0.0", "1.6.1", "1.10.1", "1.12.2", "1.14.7"]
+"""The versions of CrewAI between the two ends: three of the older generation, three of the newer one."""
+EVERYWHERE = ["crew/test_crews.py", "crew/test_register.py", "crew/test_external_memory.py"]
+"""Run on each of them. Every other test is run on one of each generation."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if IS_THOROUGH or version("crewai") not in BETWEEN:
+        return
+    mine = BETWEEN.index(version("crewai")) % 3
+    kept, left = [], []
+    for item in items:
+        here = any(name in item.nodeid for name in EVERYWHERE) or not item.get_closest_marker("crew")
+        (kept if here or part_of(item.nodeid, 3) == mine else left).append(item)
+    items[:] = kept
+    if left:
+        config.hook.pytest_deselected(items=left)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import TypeVar
+from zlib import crc32
 
 Member = TypeVar("Member")
 
@@ -32,3 +33,8 @@ def one_of_each(everything: Iterable[Member], kind: Callable[[Member], Hashable]
     for member in everything:
         firsts.setdefault(kind(member), member)
     return list(firsts.values())
+
+
+def part_of(name: str, parts: int) -> int:
+    """Which of so many parts a test belongs to: the same one in every run and on every machine."""
+    return crc32(name.encode()) % parts
