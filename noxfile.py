@@ -82,8 +82,8 @@ LEFT_OUT_OF_FAST = (
 )
 
 MEMORY_DISK, ENOUGH = Path("/dev/shm"), 12 * 2**30
-"""A file system in memory is four times as fast for hundreds of stores, where there is room for them. What is about syncing
-stays on a disk."""
+"""A file system in memory is four times as fast for hundreds of stores, where there is room for them. What is about
+syncing stays on a disk."""
 
 COMPILED = {"PYTHONDONTWRITEBYTECODE": ""}
 """``import crewai`` takes half as long if it was compiled before, and dozens of tests start a program that does it."""
