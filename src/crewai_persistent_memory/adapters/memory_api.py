@@ -1,6 +1,6 @@
 """The public methods of ``PersistentMemory``, the same on every CrewAI.
 
-Each operation is defined once, with its arguments and documentation, as steps in :class:`.MemoryOperations`. Here it
+Each operation is defined once, with its arguments and documentation, as steps in ``memory_operations``. Here it
 becomes two methods: one that blocks, and one that awaits (its name begins with ``a``). Both have the signature of the
 operation.
 """
@@ -23,49 +23,52 @@ from ..scope_context import NO_SCOPE, ScopeFields
 from ..store.base import MemoryStore
 from .current_run import OnError
 from .defaults import options_of
-from .memory_operations import MemoryOperations
+from .memory_operations import deleting, finding, listing, saving, waiting
+from .memory_operations.parts import MemoryParts
 from .prompt_building import builds_a_prompt
 from .scope_views import View, narrowed, sliced
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_SELF = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
-def blocking(steps: Callable[Concatenate[MemoryOperations, P], Steps[T]]) -> Callable[Concatenate[Any, P], T]:
+
+def blocking(steps: Callable[Concatenate[MemoryParts, P], Steps[T]]) -> Callable[Concatenate[Any, P], T]:
     """A method that blocks until the operation is done."""
 
     @functools.wraps(steps)
     def method(self: Any, *args: P.args, **kwargs: P.kwargs) -> T:
-        return run(steps(self._operations, *args, **kwargs))
+        return run(steps(self._parts, *args, **kwargs))
 
     named: Callable[Concatenate[Any, P], T] = _named(method, steps, steps.__name__)
     return named
 
 
 def recalling(
-    steps: Callable[Concatenate[MemoryOperations, P], Steps[T]],
+    steps: Callable[Concatenate[MemoryParts, P], Steps[T]],
 ) -> Callable[Concatenate[Any, P], T]:
     """:func:`blocking`, for an operation that CrewAI calls to build a prompt."""
 
     @functools.wraps(steps)
     def method(self: Any, *args: P.args, **kwargs: P.kwargs) -> T:
-        operations = self._operations
+        parts = self._parts
         if builds_a_prompt(sys._getframe(1)):
-            operations = replace(operations, for_a_prompt=True)
-        return run(steps(operations, *args, **kwargs))
+            parts = replace(parts, for_a_prompt=True)
+        return run(steps(parts, *args, **kwargs))
 
     named: Callable[Concatenate[Any, P], T] = _named(method, steps, steps.__name__)
     return named
 
 
 def awaiting(
-    steps: Callable[Concatenate[MemoryOperations, P], Steps[T]],
+    steps: Callable[Concatenate[MemoryParts, P], Steps[T]],
 ) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
     """A method that awaits the operation. It occupies no thread meanwhile, except in CrewAI's own LLM flows."""
 
     @functools.wraps(steps)
     async def method(self: Any, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await arun(steps(self._operations, *args, **kwargs))
+        return await arun(steps(self._parts, *args, **kwargs))
 
     named: Callable[Concatenate[Any, P], Coroutine[Any, Any, T]] = _named(method, steps, f"a{steps.__name__}")
     return named
@@ -75,7 +78,8 @@ def _named(method: Any, steps: Callable[..., Any], name: str) -> Any:
     """``method`` with the signature of the operation. Its return type is the result of the steps."""
     signature = inspect.signature(steps)
     result = str(signature.return_annotation).removeprefix("Steps[").removesuffix("]")
-    method.__signature__ = signature.replace(return_annotation=result)
+    _, *parameters = signature.parameters.values()
+    method.__signature__ = signature.replace(parameters=[_SELF, *parameters], return_annotation=result)
     method.__name__, method.__qualname__ = name, f"MemoryApi.{name}"
     return method
 
@@ -83,58 +87,58 @@ def _named(method: Any, steps: Callable[..., Any], name: str) -> Any:
 class MemoryApi:
     """The public methods of a memory. A subclass for each generation of CrewAI adapts it to CrewAI's base class."""
 
-    remember = blocking(MemoryOperations.remember)
-    aremember = awaiting(MemoryOperations.remember)
-    remember_many = blocking(MemoryOperations.remember_many)
-    aremember_many = awaiting(MemoryOperations.remember_many)
-    extract_memories = blocking(MemoryOperations.extract_memories)
-    aextract_memories = awaiting(MemoryOperations.extract_memories)
-    update = blocking(MemoryOperations.update)
-    aupdate = awaiting(MemoryOperations.update)
+    remember = blocking(saving.remember)
+    aremember = awaiting(saving.remember)
+    remember_many = blocking(saving.remember_many)
+    aremember_many = awaiting(saving.remember_many)
+    extract_memories = blocking(saving.extract_memories)
+    aextract_memories = awaiting(saving.extract_memories)
+    update = blocking(saving.update)
+    aupdate = awaiting(saving.update)
 
-    recall = recalling(MemoryOperations.recall)
-    arecall = awaiting(MemoryOperations.recall)
-    recall_each = blocking(MemoryOperations.recall_each)
-    arecall_each = awaiting(MemoryOperations.recall_each)
-    _recall_together = blocking(MemoryOperations.recall_together)
-    list_records = blocking(MemoryOperations.list_records)
-    alist_records = awaiting(MemoryOperations.list_records)
+    recall = recalling(finding.recall)
+    arecall = awaiting(finding.recall)
+    recall_each = blocking(finding.recall_each)
+    arecall_each = awaiting(finding.recall_each)
+    _recall_together = blocking(finding.recall_together)
+    list_records = blocking(listing.list_records)
+    alist_records = awaiting(listing.list_records)
 
-    info = blocking(MemoryOperations.info)
-    ainfo = awaiting(MemoryOperations.info)
-    tree = blocking(MemoryOperations.tree)
-    atree = awaiting(MemoryOperations.tree)
-    list_scopes = blocking(MemoryOperations.list_scopes)
-    alist_scopes = awaiting(MemoryOperations.list_scopes)
-    list_categories = blocking(MemoryOperations.list_categories)
-    alist_categories = awaiting(MemoryOperations.list_categories)
+    info = blocking(listing.info)
+    ainfo = awaiting(listing.info)
+    tree = blocking(listing.tree)
+    atree = awaiting(listing.tree)
+    list_scopes = blocking(listing.list_scopes)
+    alist_scopes = awaiting(listing.list_scopes)
+    list_categories = blocking(listing.list_categories)
+    alist_categories = awaiting(listing.list_categories)
 
-    forget = blocking(MemoryOperations.forget)
-    aforget = awaiting(MemoryOperations.forget)
-    reset = blocking(MemoryOperations.reset)
-    areset = awaiting(MemoryOperations.reset)
-    reset_all = blocking(MemoryOperations.reset_all)
-    areset_all = awaiting(MemoryOperations.reset_all)
-    drain_writes = blocking(MemoryOperations.drain_writes)
-    adrain_writes = awaiting(MemoryOperations.drain_writes)
-    pending = blocking(MemoryOperations.pending)
-    apending = awaiting(MemoryOperations.pending)
-    flush = blocking(MemoryOperations.flush)
-    aflush = awaiting(MemoryOperations.flush)
-    health = blocking(MemoryOperations.health)
-    ahealth = awaiting(MemoryOperations.health)
+    forget = blocking(deleting.forget)
+    aforget = awaiting(deleting.forget)
+    reset = blocking(deleting.reset)
+    areset = awaiting(deleting.reset)
+    reset_all = blocking(deleting.reset_all)
+    areset_all = awaiting(deleting.reset_all)
+    drain_writes = blocking(waiting.drain_writes)
+    adrain_writes = awaiting(waiting.drain_writes)
+    pending = blocking(waiting.pending)
+    apending = awaiting(waiting.pending)
+    flush = blocking(waiting.flush)
+    aflush = awaiting(waiting.flush)
+    health = blocking(waiting.health)
+    ahealth = awaiting(waiting.health)
 
     # The names in CrewAI until 1.9.3.
 
-    save = blocking(MemoryOperations.save)
-    asave = awaiting(MemoryOperations.save)
-    search = blocking(MemoryOperations.search)
-    asearch = awaiting(MemoryOperations.search)
+    save = blocking(saving.save)
+    asave = awaiting(saving.save)
+    search = blocking(finding.search)
+    asearch = awaiting(finding.search)
 
     # -- hooks of the generations ----------------------------------------------------------------------------------
 
     @property
-    def _operations(self) -> MemoryOperations:
+    def _parts(self) -> MemoryParts:
         raise NotImplementedError
 
     def _over(self, store: MemoryStore) -> Self:
@@ -196,7 +200,7 @@ class MemoryApi:
 
     def scope(self, path: str) -> Self:
         """A view: a memory that saves and finds only at this path and below it."""
-        return self._viewing(narrowed(self._operations.paths.view, path))
+        return self._viewing(narrowed(self._parts.paths.view, path))
 
     subscope = scope
 
@@ -208,9 +212,9 @@ class MemoryApi:
             categories: only memories that have one of these, unless a recall names its own.
             read_only: save nothing. Otherwise a save names one of several paths with ``scope=``.
         """
-        operations = self._operations
-        read_only = read_only or operations.read_only
-        return self._viewing(sliced(operations.paths.view, scopes, categories, read_only=read_only))
+        parts = self._parts
+        read_only = read_only or parts.read_only
+        return self._viewing(sliced(parts.paths.view, scopes, categories, read_only=read_only))
 
     def close(self) -> None:
         """Wait for pending saves, then flush and close the store.

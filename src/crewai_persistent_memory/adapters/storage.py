@@ -27,7 +27,9 @@ from ..store.base import MemoryStore
 from ..validation import normalize_path
 from .checkpoint_recipe import Recipe, spec_of, written_as
 from .current_run import OnError, check_on_error, current_run
-from .memory_operations import CREWAI_THRESHOLD, MemoryOperations
+from .memory_operations import deleting, finding, saving
+from .memory_operations.finding import CREWAI_THRESHOLD
+from .memory_operations.parts import MemoryParts
 from .memory_options import OUR_OPTIONS, open_from, recall_options, reranker_from
 from .provider_config import NAME
 from .record_conversion import AS_DICTS, ResultTypes
@@ -132,10 +134,10 @@ class PersistentStorage(NotPickled, _Storage):
         Raises:
             InvalidEntryError, ScopeError, StoreError, EmbedderError: nothing was stored.
         """
-        run(self._operations.save(value, metadata))
+        run(saving.save(self._parts, value, metadata))
 
     async def asave(self, value: Any, metadata: Mapping[str, Any] | None = None) -> None:
-        await arun(self._operations.save(value, metadata))
+        await arun(saving.save(self._parts, value, metadata))
 
     def search(self, query: str, limit: int = 5, score_threshold: float = CREWAI_THRESHOLD) -> list[dict[str, Any]]:
         """Memories that match ``query``, best first.
@@ -152,7 +154,7 @@ class PersistentStorage(NotPickled, _Storage):
             ScopeError, StoreError, EmbedderError: the search failed.
         """
         try:
-            return run(self._operations.search(query, limit, score_threshold))
+            return run(finding.search(self._parts, query, limit, score_threshold))
         except PersistentMemoryError:
             # Before 1.7 this error would end the crew. The run itself raises the fatal errors at its end.
             if current_run.get() is None or installed() >= RECALL_MAY_FAIL_SINCE:
@@ -162,11 +164,11 @@ class PersistentStorage(NotPickled, _Storage):
     async def asearch(
         self, query: str, limit: int = 5, score_threshold: float = CREWAI_THRESHOLD
     ) -> list[dict[str, Any]]:
-        return await arun(self._operations.search(query, limit, score_threshold))
+        return await arun(finding.search(self._parts, query, limit, score_threshold))
 
     def reset(self) -> None:
         """Delete the entries of this storage's kind in the scope, and nothing outside it."""
-        run(self._operations.reset_kind())
+        run(deleting.reset_kind(self._parts))
 
     def close(self) -> None:
         """Flush and close the store, if this storage opened it."""
@@ -204,18 +206,18 @@ class PersistentStorage(NotPickled, _Storage):
     # -- inside ----------------------------------------------------------------------------------------------------
 
     @property
-    def _operations(self) -> MemoryOperations:
-        return self.operations_for(self, AS_DICTS, self.kind)
+    def _parts(self) -> MemoryParts:
+        return self.parts_for(self, AS_DICTS, self.kind)
 
-    def operations_for(self, source: object, results: ResultTypes, kind: str) -> MemoryOperations:
-        """The operations of a memory over this storage, or of the storage itself.
+    def parts_for(self, source: object, results: ResultTypes, kind: str) -> MemoryParts:
+        """A memory over this storage, or the storage itself, as its operations need it.
 
         Args:
             source: the memory, or the storage.
             results: the result types.
             kind: the kind of entries that ``save`` saves and ``search`` finds.
         """
-        return MemoryOperations(
+        return MemoryParts(
             store=self.store,
             source=source,
             results=results,

@@ -24,7 +24,8 @@ from ...redaction import seal
 from ...store.base import MemoryStore
 from ..current_run import OnError
 from ..memory_api import MemoryApi
-from ..memory_operations import CREWAI_THRESHOLD, MemoryOperations
+from ..memory_operations.finding import CREWAI_THRESHOLD
+from ..memory_operations.parts import MemoryParts
 from ..memory_options import OUR_OPTIONS, PersistentMemoryOptions
 from ..scope_views import View
 from ..storage import PersistentStorage
@@ -83,9 +84,9 @@ class PersistentMemory(MemoryApi, SharedExternalMemory):
     # -- hooks of the API ------------------------------------------------------------------------------------------
 
     @property
-    def _operations(self) -> MemoryOperations:
-        operations: MemoryOperations = self.storage.operations_for(self, RESULTS, MEMORY)
-        return operations
+    def _parts(self) -> MemoryParts:
+        parts: MemoryParts = self.storage.parts_for(self, RESULTS, MEMORY)
+        return parts
 
     def _over(self, store: MemoryStore) -> Self:
         return self._with(self.storage.over(store))

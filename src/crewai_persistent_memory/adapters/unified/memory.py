@@ -33,7 +33,8 @@ from ..checkpoint_recipe import Recipe, spec_of, written_as
 from ..checkpoint_restore import Share
 from ..current_run import OnError, check_on_error, current_run
 from ..memory_api import MemoryApi
-from ..memory_operations import MemoryOperations
+from ..memory_operations.parts import MemoryParts
+from ..memory_operations.waiting import drain_writes
 from ..memory_options import PersistentMemoryOptions, besides_a_store, open_from, recall_options, reranker_from
 from ..record_conversion import ResultTypes
 from ..scope_views import Paths, View
@@ -144,11 +145,11 @@ class PersistentMemory(MemoryApi, Memory):
     # -- hooks of the API ------------------------------------------------------------------------------------------
 
     @property
-    def _operations(self) -> MemoryOperations:
+    def _parts(self) -> MemoryParts:
         bridge, read_only = self._bridge, self._is_read_only
         store = bridge.backend.store
         extracts = store.capabilities.extracts
-        return MemoryOperations(
+        return MemoryParts(
             store=store,
             source=self,
             results=RESULTS,
@@ -169,7 +170,7 @@ class PersistentMemory(MemoryApi, Memory):
 
     def _viewing(self, view: View) -> Self:
         recipe = replace(cast(Recipe, self._bridge.backend.recipe), view=view.written())
-        touches = self._operations.touches
+        touches = self._parts.touches
         seen = self._with(QdrantStorageBackend.over(self.store, recipe), view=view, root=self._root, touches=touches)
         seen._show_root(None)
         if view.read_only:
@@ -178,7 +179,7 @@ class PersistentMemory(MemoryApi, Memory):
         return seen
 
     def _closing(self) -> Steps[None]:
-        yield from self._operations.drain_writes()
+        yield from drain_writes(self._parts)
         if self._bridge.share is not None:
             yield Work(self._bridge.share.close)
         elif not self._bridge.keeps_store_open:

@@ -1,0 +1,65 @@
+"""How a memory deletes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from ...io.steps import Steps
+from ..deletion_filters import deletion_filters
+from ..events import logged
+from ..scope_views import WHOLE
+from .parts import MemoryParts
+from .waiting import drain_writes
+
+
+def forget(
+    memory: MemoryParts,
+    scope: str | None = None,
+    categories: list[str] | None = None,
+    older_than: datetime | None = None,
+    metadata_filter: dict[str, Any] | None = None,
+    record_ids: list[str] | None = None,
+) -> Steps[int]:
+    """Delete the memories that match all given filters; without filters, everything in the scope.
+
+    Args:
+        scope: a path; memories at it or below it.
+        categories: memories that have one of these.
+        older_than: memories created before this time (naive is UTC).
+        metadata_filter: memories whose metadata has each of these values.
+        record_ids: memories with one of these ids; an empty list deletes nothing.
+
+    Returns:
+        The number of deleted memories.
+    """
+    filters = deletion_filters(None, categories, record_ids, older_than, metadata_filter)
+    deleted = 0
+    for path in memory.paths.of(scope):
+        if filters:
+            filters["path"] = path
+            deleted += yield from memory.store.steps.delete(**filters)
+        else:
+            deleted += yield from memory.store.steps.reset(path)
+    return deleted
+
+
+def reset(memory: MemoryParts, scope: str | None = None) -> Steps[None]:
+    """Delete everything that is visible in the scope, of every kind, at a path and below it."""
+    yield from drain_writes(memory)
+    for path in memory.paths.of(scope):
+        yield from memory.store.steps.reset(path)
+
+
+def reset_kind(memory: MemoryParts) -> Steps[None]:
+    """Delete the entries in the scope that have this memory's kind, and nothing else."""
+    with logged("reset", memory.source):
+        for path in memory.paths.of(None):
+            yield from memory.store.steps.delete(kind=memory.kind, path=path)
+
+
+def reset_all(memory: MemoryParts) -> Steps[None]:
+    """Delete everything that is visible in the scope, also outside the memory's ``root_scope``. A view deletes only
+    the entries in the view."""
+    yield from (reset(memory) if memory.paths.view is not None else reset(replace(memory, paths=WHOLE)))
