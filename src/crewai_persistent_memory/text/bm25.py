@@ -149,25 +149,28 @@ class KeywordEncoder:
         return self._vector(list(best), list(best.values()))
 
     def _in_context(self, text: str, before: Sequence[str]) -> SparseVector:
+        # No call and no loop for each term, but for those in both: this is done for every short text that is saved.
         own = self._counts(text)
         occurrences: dict[int, float] = {}
         length = own.length
         for each in map(self._counts, before):
             length += CONTEXT * each.length
-            in_both = {
-                term: occurrences[term] + each.by_context_term[term]
-                for term in occurrences.keys() & each.by_context_term.keys()
-            }
+            in_both = occurrences.keys() & each.by_context_term.keys()
+            sums = [(term, occurrences[term] + each.by_context_term[term]) for term in in_both] if in_both else ()
             occurrences.update(each.by_context_term)
-            occurrences.update(in_both)
+            occurrences.update(sums)
         alone, together = _saturation(own.length), _saturation(length)
-        weights = [count * _TIMES / (count + alone) for count in own.counts]
-        more = {term: CONTEXT * count * _TIMES / (CONTEXT * count + together) for term, count in occurrences.items()}
+        weight = {count: count * _TIMES / (count + alone) for count in set(own.counts)}
+        weights = map(weight.__getitem__, own.counts)
+        added = {
+            count: CONTEXT * count * _TIMES / (CONTEXT * count + together) for count in set(occurrences.values())
+        }
+        more = dict(zip(occurrences, map(added.__getitem__, occurrences.values()), strict=True))
         for term in own.by_context_term.keys() & more.keys():
             # A term of the text itself weighs a little more or, because the whole is longer, a little less.
             count = own.by_context_term[term]
             whole = count + CONTEXT * occurrences[term]
-            more[term] = whole * _TIMES / (whole + together) - count * _TIMES / (count + alone)
+            more[term] = whole * _TIMES / (whole + together) - weight[count]
             if more[term] <= 0.0:
                 del more[term]
         return self._vector([*own.terms, *more], [*weights, *more.values()])
