@@ -14,6 +14,7 @@ import pytest
 
 from crewai_persistent_memory import (
     EntryNotFoundError,
+    InvalidArgumentError,
     InvalidEntryError,
     MemoryEntry,
     MissingScopeError,
@@ -230,6 +231,28 @@ class TestFilters:
         store.put([MemoryEntry(id=f"n{i}", content="tea tea tea") for i in range(300)])
         store.add("something about tea, once", id="rare", categories=["rare"])
         assert [e.id for e in do(store, "search", "tea", limit=1, categories=["rare"])] == ["rare"]
+
+    def test_each_query_may_have_a_path_and_a_kind_of_its_own(self, open_any: OpenStore, do: Any) -> None:
+        store = open_any(user_id="john")
+        store.put(
+            [
+                MemoryEntry(id="said", content="tea is a drink", path="/a"),
+                MemoryEntry(id="thing", content="tea(drink): made of leaves", path="/a", kind="entity"),
+                MemoryEntry(id="elsewhere", content="tea is hot", path="/b"),
+            ]
+        )
+        found = do(
+            store, "search_many", ["tea"] * 4, paths=["/a", "/a", "/b", None], kinds=["memory", "entity", None, None]
+        )
+        assert [sorted(e.id for e in each) for each in found] == [
+            ["said"],
+            ["thing"],
+            ["elsewhere"],
+            ["elsewhere", "said", "thing"],
+        ]
+        for wrong in ({"kinds": ["memory"]}, {"kinds": ["memory", None], "kind": "entity"}):
+            with pytest.raises(InvalidArgumentError, match="kinds takes one kind for each of the 2 queries"):
+                do(store, "search_many", ["tea", "milk"], **wrong)
 
     def test_kind(self, open_any: OpenStore, do: Any) -> None:
         store = open_any(user_id="john")

@@ -13,10 +13,12 @@ import functools
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from ..entry import ENTITY
+from ..entry import ENTITY, MemoryEntry
 from ..io.context import setting
+from ..store.base import MemoryStore
+from .scope_views import Paths
 from .version import is_unified
 
 HEADING: Final = 32
@@ -33,17 +35,54 @@ def builds_a_prompt(caller: FrameType | None) -> bool:
     return caller is not None and str(caller.f_globals.get("__name__")).startswith(_BUILDERS)
 
 
+class Place(NamedTuple):
+    """Where the entries of a memory are. Two memories with the same can be asked in one request."""
+
+    store: int
+    paths: Paths
+
+
+class Search(NamedTuple):
+    """A search in a place of a prompt's memories."""
+
+    kind: str
+    query: str
+    limit: int
+    min_score: float
+
+
 class PromptBudget:
     """The budget of one prompt, for the memories that CrewAI until 1.9.3 asks one after another, or at once.
 
+    Whoever is asked first asks the store for all of them at once (:meth:`beside`), for a request to a server takes much
+    longer than to answer it. Memories that are asked at once, in tasks, ask for themselves.
+
     Args:
-        kinds: the kinds of entries of the memories that are going to be asked.
+        memories: what is going to be asked: the kind of entries, and where they are.
+        at_once: whether they are asked at once.
     """
 
-    def __init__(self, kinds: list[str]) -> None:
-        self._waiting = kinds
-        self._shares = sum(map(_share, kinds))
+    def __init__(self, memories: list[tuple[str, Place]], *, at_once: bool = False) -> None:
+        self._memories = memories
+        self._at_once = at_once
+        self._waiting = [kind for kind, _ in memories]
+        self._shares = sum(map(_share, self._waiting))
         self._used = 0
+        self._found: dict[Search, list[list[MemoryEntry]]] = {}
+
+    def beside(self, kind: str, place: Place) -> list[str]:
+        """The other kinds that are going to be asked for in the same place."""
+        if self._at_once:
+            return []
+        return [other for other, where in self._memories if other in self._waiting and other != kind and where == place]
+
+    def keep(self, search: Search, found: list[list[MemoryEntry]]) -> None:
+        """Keep what was found for a memory that has not been asked yet."""
+        self._found[search] = found
+
+    def take(self, search: Search) -> list[list[MemoryEntry]] | None:
+        """What was found for this memory already; ``None`` if nobody has asked."""
+        return self._found.pop(search, None)
 
     def of(self, kind: str, budget: int) -> int:
         """The characters for a memory of this kind: what the others have left, but for the shares of those that have
@@ -93,12 +132,19 @@ def _blocking(build: Callable[..., str]) -> Callable[..., str]:
 def _awaited(build: Callable[..., Coroutine[Any, Any, str]]) -> Callable[..., Coroutine[Any, Any, str]]:
     @functools.wraps(build)
     async def built(self: Any, *args: Any, **kwargs: Any) -> str:
-        with setting(prompt_budget, _budget_of(self)):
+        with setting(prompt_budget, _budget_of(self, at_once=True)):
             return await build(self, *args, **kwargs)
 
     return built
 
 
-def _budget_of(contextual: Any) -> PromptBudget:
+def _budget_of(contextual: Any, *, at_once: bool = False) -> PromptBudget:
     storages: list[Any] = [getattr(getattr(contextual, name, None), "storage", None) for name in ("stm", "em", "exm")]
-    return PromptBudget([storage.kind for storage in storages if hasattr(storage, "recall_budget")])
+    ours = [storage for storage in storages if hasattr(storage, "recall_budget")]
+    places = [place_of(storage.store, Paths(storage.path, storage.view)) for storage in ours]
+    return PromptBudget([(each.kind, place) for each, place in zip(ours, places, strict=True)], at_once=at_once)
+
+
+def place_of(store: MemoryStore, paths: Paths) -> Place:
+    """The place of a memory's entries."""
+    return Place(id(store), paths)

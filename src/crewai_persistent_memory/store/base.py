@@ -359,6 +359,7 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
         min_score: float = 0.0,
         weights: RankingWeights | None = None,
         paths: Sequence[str | None] | None = None,
+        kinds: Sequence[str | None] | None = None,
         **filters: Unpack[FilterArgs],
     ) -> list[list[MemoryEntry]]:
         """Several searches at the price of one round trip and one call of the embedder.
@@ -367,14 +368,16 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
             queries: texts.
             limit: most results of each, 10,000 at most.
             min_score, weights: see :meth:`search`.
-            paths: one path for each query, in place of ``path``.
+            paths, kinds: one path, one kind, for each query, in place of ``path`` and ``kind``.
             filters: for all of them.
 
         Returns:
             One list for each query, in their order.
         """
         return run(
-            self.steps.search_many(queries, limit=limit, min_score=min_score, weights=weights, paths=paths, **filters)
+            self.steps.search_many(
+                queries, limit=limit, min_score=min_score, weights=weights, paths=paths, kinds=kinds, **filters
+            )
         )
 
     async def asearch_many(
@@ -385,10 +388,13 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
         min_score: float = 0.0,
         weights: RankingWeights | None = None,
         paths: Sequence[str | None] | None = None,
+        kinds: Sequence[str | None] | None = None,
         **filters: Unpack[FilterArgs],
     ) -> list[list[MemoryEntry]]:
         return await arun(
-            self.steps.search_many(queries, limit=limit, min_score=min_score, weights=weights, paths=paths, **filters)
+            self.steps.search_many(
+                queries, limit=limit, min_score=min_score, weights=weights, paths=paths, kinds=kinds, **filters
+            )
         )
 
     def nearest(

@@ -181,10 +181,11 @@ class ScopedOperations:
         min_score: float = 0.0,
         weights: RankingWeights | None = None,
         paths: Sequence[str | None] | None = None,
+        kinds: Sequence[str | None] | None = None,
         **filters: Unpack[FilterArgs],
     ) -> Steps[builtins.list[builtins.list[MemoryEntry]]]:
         check_search_limit(limit)
-        wanted = _filters_for(queries, paths, filters, self.filter_fields)
+        wanted = _filters_for(queries, {"path": paths, "kind": kinds}, filters, self.filter_fields)
         if weights is not None and not self._capabilities.ranking:
             raise InvalidArgumentError("weights: this store ranks by itself, leave them out")
         scope = self.binding.resolve()
@@ -336,19 +337,24 @@ def _checked_query(query: str) -> str:
 
 def _filters_for(
     queries: Sequence[str],
-    paths: Sequence[str | None] | None,
+    each: Mapping[str, Sequence[str | None] | None],
     filters: FilterArgs,
     known: Mapping[str, FilterField],
 ) -> Sequence[EntryFilter]:
+    """A filter for each query: those for all of them, with the values that each has of its own."""
     if isinstance(queries, str):
         raise InvalidArgumentError("queries is one text: pass a list of texts, or use search()")
-    if paths is None:
+    own = {name: values for name, values in each.items() if values is not None}
+    if not own:
         return [EntryFilter.of(filters, known)] * len(queries)
-    if filters.get("path") is not None or len(paths) != len(queries):
-        raise InvalidArgumentError(f"paths takes one path for each of the {len(queries)} queries, and no path= beside")
+    for name, values in own.items():
+        if filters.get(name) is not None or len(values) != len(queries):
+            raise InvalidArgumentError(
+                f"{name}s takes one {name} for each of the {len(queries)} queries, and no {name}= beside"
+            )
     wanted = []
-    for path in paths:
-        wanted.append(EntryFilter.of({**filters, "path": path}, known))
+    for values in zip(*own.values(), strict=True):
+        wanted.append(EntryFilter.of(cast("FilterArgs", {**filters, **dict(zip(own, values, strict=True))}), known))
     return wanted
 
 

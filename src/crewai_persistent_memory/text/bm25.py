@@ -162,9 +162,7 @@ class KeywordEncoder:
         alone, together = _saturation(own.length), _saturation(length)
         weight = {count: count * _TIMES / (count + alone) for count in set(own.counts)}
         weights = map(weight.__getitem__, own.counts)
-        added = {
-            count: CONTEXT * count * _TIMES / (CONTEXT * count + together) for count in set(occurrences.values())
-        }
+        added = {count: CONTEXT * count * _TIMES / (CONTEXT * count + together) for count in set(occurrences.values())}
         more = dict(zip(occurrences, map(added.__getitem__, occurrences.values()), strict=True))
         for term in own.by_context_term.keys() & more.keys():
             # A term of the text itself weighs a little more or, because the whole is longer, a little less.

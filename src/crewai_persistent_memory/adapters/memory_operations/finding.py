@@ -20,7 +20,7 @@ from ...storable import storable_text
 from ...validation import check_search_limit, to_naive_utc
 from ..asked_question import question_of
 from ..events import logged, query_events
-from ..prompt_building import HEADING, prompt_budget
+from ..prompt_building import HEADING, PromptBudget, Search, place_of, prompt_budget
 from ..record_conversion import best_of, matches_of, merged, search_result
 from .parts import MemoryParts
 from .waiting import drain_writes
@@ -209,20 +209,12 @@ def search(
     prompt = prompt_budget.get()
     with logged("search", memory.source):
         yield from drain_writes(memory)
-        paths, query = memory.paths.of(None), storable_text(query if prompt is None else question_of(query))
-        found = yield from memory.store.steps.search_many(
-            [query] * len(paths),
-            limit=_fetched(limit),
-            min_score=least,
-            paths=paths,
-            categories=memory.paths.categories(None),
-            kind=memory.kind,
-            include_private=False,
-        )
-        operations = memory if prompt is None else replace(memory, for_a_prompt=True)
+        query = storable_text(query if prompt is None else question_of(query))
+        found = yield from _found_by(memory, prompt, Search(memory.kind, query, _fetched(limit), least))
+        asking = memory if prompt is None else replace(memory, for_a_prompt=True)
         if prompt is not None and memory.budget:
-            operations = replace(operations, budget=max(1, prompt.of(memory.kind, memory.budget)))
-        bounds = _bounds(operations, limit)
+            asking = replace(asking, budget=max(1, prompt.of(memory.kind, memory.budget)))
+        bounds = _bounds(asking, limit)
         entries = best_of(found, _id_and_score)
         if memory.reranker is not None:
             entries = yield from memory.reranker.rerank(entries, query)
@@ -232,6 +224,32 @@ def search(
         if shown and memory.touches:
             yield from _touch(memory, map(_id_of_given, shown))
     return list(map(search_result, shown))
+
+
+def _found_by(memory: MemoryParts, prompt: PromptBudget | None, search: Search) -> Steps[list[list[MemoryEntry]]]:
+    """What a search finds, at each of the memory's paths.
+
+    The first memory of a prompt asks for the others too, in one request.
+    """
+    found = None if prompt is None else prompt.take(search)
+    if found is not None:
+        return found
+    paths = memory.paths.of(None)
+    others = [] if prompt is None else prompt.beside(memory.kind, place_of(memory.store, memory.paths))
+    kinds = [memory.kind, *others]
+    found = yield from memory.store.steps.search_many(
+        [search.query] * len(paths) * len(kinds),
+        limit=search.limit,
+        min_score=search.min_score,
+        paths=paths * len(kinds),
+        kinds=[kind for kind in kinds for _ in paths],
+        categories=memory.paths.categories(None),
+        include_private=False,
+    )
+    if prompt is not None:
+        for number, kind in enumerate(others, 1):
+            prompt.keep(search._replace(kind=kind), found[number * len(paths) : (number + 1) * len(paths)])
+    return found[: len(paths)]
 
 
 def _length(memory: MemoryParts, shown: Sequence[Given]) -> int:
