@@ -322,7 +322,7 @@ def _split(text: str, places: list[int], around: int) -> Iterator[Passage]:
             yield Passage(start + passage.start, start + passage.end)
 
 
-_kept_passages = lru_cache(maxsize=1_024)(passages_of)
+_kept_passages = lru_cache(maxsize=4_096)(passages_of)
 """Of a text that is split whole: crews are given the same memories again and again."""
 
 

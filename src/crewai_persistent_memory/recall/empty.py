@@ -70,7 +70,7 @@ def says_nothing(content: str) -> bool:
 
 
 _SHORT: Final = 1_000
-_says_nothing = lru_cache(maxsize=2_048)(says_nothing)
+_says_nothing = lru_cache(maxsize=16_384)(says_nothing)
 """Of a short text: crews are given the same memories again and again."""
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache, reduce
 from operator import or_
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from .relations import ADDS, CHANGES, MANY, NEW, OTHERS, RELATIONS, SELF, STOP
 
@@ -163,9 +163,28 @@ statement = lru_cache(maxsize=4_096)(Statement)
 """Of a short text: crews are given the same memories again and again."""
 
 
-def together(parts: Sequence[Statement]) -> Statement:
+class Look(NamedTuple):
+    """What tells of most texts, without looking further, that they are not about one thing.
+
+    Attributes:
+        marks, told_marks, is_about_itself: see :class:`Statement`.
+    """
+
+    marks: int
+    told_marks: int
+    is_about_itself: bool
+
+
+@lru_cache(maxsize=16_384)
+def look_at(text: str) -> Look:
+    """The look of a short text. A process keeps as many as its users have memories in use: 0.6 kB for each."""
+    told = Statement(text)
+    return Look(told.marks, told.told_marks, told.is_about_itself)
+
+
+def together(parts: Sequence[str]) -> Statement:
     """Several sentences as one statement."""
-    return parts[0] if len(parts) == 1 else statement(". ".join(each.text for each in parts))
+    return statement(". ".join(parts))
 
 
 def have_one(stems: Collection[str], some: Collection[str]) -> bool:

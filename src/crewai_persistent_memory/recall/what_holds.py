@@ -21,7 +21,7 @@ from typing import Final
 
 from .found import Found
 from .relations import BEST, MANY, RELATIONS, STOP, UNITS
-from .statements import Statement, have, have_one, marks_of, statement, stem, together
+from .statements import Statement, have, have_one, look_at, marks_of, statement, stem, together
 
 MOST_COMPARED: Final = 40
 """The best entries that are compared with each other."""
@@ -69,16 +69,17 @@ def newest_first(found: Sequence[Found], query: str) -> list[Found]:
     """
     compared = found[:MOST_COMPARED]
     asked = _Question(query)
-    told_in: list[list[Statement]] = []
+    told_in: list[list[str]] = []
     is_long, times, marks, told, own = [], [], [], [], []
     for at, each in enumerate(compared):
         text = each.entry.content
-        parts = [statement(text)] if len(text) <= LONGEST else asked.told_in(text) if at < _MOST_LONG_COMPARED else []
+        parts = [text] if len(text) <= LONGEST else asked.told_in(text) if at < _MOST_LONG_COMPARED else []
         of_all, beside, about_itself = 0, 0, False
         for part in parts:
-            of_all |= part.marks
-            beside |= part.told_marks
-            about_itself = about_itself or part.is_about_itself
+            look = look_at(part)
+            of_all |= look.marks
+            beside |= look.told_marks
+            about_itself = about_itself or look.is_about_itself
         told_in.append(parts)
         is_long.append(len(text) > LONG)
         times.append(each.entry.created_at)
@@ -126,7 +127,7 @@ class _Question:
         self.subject_marks = self.marks | marks_of(self._name_stems)
         self._topic = set(map(stem, self._whole.set - STOP - RELATIONS.keys()))
 
-    def told_in(self, text: str) -> list[Statement]:
+    def told_in(self, text: str) -> list[str]:
         """The sentences of a long text that have most words of the question, in their order."""
         text = text[:_MOST_TEXT]
         for mark in _ENDS:  # not a regular expression, which takes ten times as long
@@ -137,8 +138,8 @@ class _Question:
         parts = lowered.split(". ") if stems else []
         scored = []
         for at in {at for each in stems for at, part in enumerate(parts) if each in part}:
-            told = statement(sentences[at][:LONGEST])
-            if common := len(told.stems & self._stems):
+            told = sentences[at][:LONGEST]
+            if common := (look_at(told).marks & self.marks).bit_count():
                 scored.append((-common, at, told))
         best = sorted(scored, key=_most_words)[:_MOST_SENTENCES]
         return [told for _, _, told in sorted(best, key=_place)]
