@@ -3,7 +3,7 @@
     git worktree add ../before COMMIT
     python -m benchmarks.recalls ../before [--rounds 5] [--alone 100000]
 
-- *crew*: 10,000 memories of 100 users, keywords only. 50 recalls by one user, then by the next. "Prompt" is a recall by
+- *crew*: 10,000 memories of 100 users, keywords only. Each recall is of the next user. "Prompt" is a recall by
   CrewAI's code that builds a prompt, which asks for five.
 - *alone*: one user has so many memories, with keywords only, and with vectors of 384 dimensions. The embedder takes no
   time.
@@ -28,7 +28,7 @@ import typer
 from benchmarks.compare import compare, median
 
 USERS, MEMORIES, DIMENSIONS = 100, 100, 384
-CALLS, ASKING = 1_000, 50
+CALLS = 1_000
 LENGTHS = {"facts": (6, 14), "notes": (20, 80), "records": (100, 150)}
 """Words of each memory, at least and at most."""
 
@@ -69,8 +69,8 @@ def crew(folder: Path, length: tuple[int, int]) -> dict[str, float]:
 
         def of(call: Callable[[Any, str], Any]) -> Callable[[int], Any]:
             def asked(n: int) -> Any:
-                whose = asking[n // ASKING % USERS]
-                return call(whose, whose[3][n % MEMORIES])
+                whose = asking[n % USERS]
+                return call(whose, whose[3][n // USERS % MEMORIES])
 
             return asked
 
