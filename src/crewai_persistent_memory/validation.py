@@ -58,7 +58,12 @@ def to_naive_utc(name: str, value: object) -> datetime:
     """A time as naive UTC; an aware one is converted, a naive one is UTC already."""
     if not isinstance(value, datetime):
         raise InvalidEntryError(f"{name} must be a datetime, got {type(value).__name__}")
-    return value if value.tzinfo is None else value.astimezone(timezone.utc).replace(tzinfo=None)
+    if value.tzinfo is None:
+        return value
+    try:
+        return value.astimezone(timezone.utc).replace(tzinfo=None)
+    except OverflowError as error:
+        raise InvalidEntryError(f"{name} is outside of the years 1 to 9999 in UTC, got {value}") from error
 
 
 def text_tuple(name: str, values: Iterable[Any]) -> tuple[str, ...]:
@@ -200,6 +205,15 @@ def check_limit(value: int, name: str = "limit", most: int = MOST_LISTED) -> int
 
 check_search_limit: Final = partial(check_limit, most=MOST_FOUND)
 """``value`` if it is a whole number from 0 to :data:`MOST_FOUND`, the maximum for a search; see :func:`check_limit`."""
+
+
+def check_min_score(value: float) -> None:
+    """
+    Raises:
+        InvalidArgumentError: it is not a finite number.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise InvalidArgumentError(f"min_score must be a number from 0 to 1, got {value!r}")
 
 
 def check_page_size(value: int, name: str) -> int:

@@ -139,3 +139,34 @@ def test_questions_inside_of_long_material_are_not_what_is_asked() -> None:
     material = "Summarise the minutes. " + "Who spoke first? The mayor of Rome spoke about the harbour. " * 200
 
     assert question_in(material) == material.strip()
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        [
+            "Do you know the code of the lobby safe?",
+            "Which code opens the safe in the lobby?",
+            "Tell me the safe code of the lobby.",
+            "Please find out the code of the safe in the lobby.",
+            "Has the lobby safe a code?",
+            "What is the code of the safe in the lobby?",
+        ],
+        [
+            "Which airline is my flight to Oslo with?",
+            "Can I cancel my flight to Oslo?",
+            "Tell me about my flight to Oslo.",
+            "How long is my flight to Oslo?",
+            "Who sits beside me on my flight to Oslo?",
+            "Is my flight to Oslo late?",
+            "Tell me the gate of my flight to Oslo.",
+        ],
+    ],
+    ids=["safe", "flight"],
+)
+def test_several_questions_about_one_thing_keep_it(asked: list[str]) -> None:
+    earlier = EarlierQueries()
+    found = [question_in(each, common=earlier.common_words("crew", each)) for each in asked]
+    assert len(found) > LEAST_QUERIES
+    for each in found[LEAST_QUERIES:]:
+        assert {"safe", "lobby"} <= set(each.lower().rstrip("?.").split()) or "flight to Oslo" in each, each

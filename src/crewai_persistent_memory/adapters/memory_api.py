@@ -210,7 +210,7 @@ class MemoryApi:
         Args:
             scopes: the paths.
             categories: only memories that have one of these, unless a recall names its own.
-            read_only: save nothing. Otherwise a save names one of several paths with ``scope=``.
+            read_only: save, change and delete nothing. Otherwise a save names one of several paths with ``scope=``.
         """
         parts = self._parts
         read_only = read_only or parts.read_only

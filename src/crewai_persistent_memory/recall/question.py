@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter, OrderedDict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from threading import Lock
 from typing import Final
+
+from .relations import STOP
 
 LEAST_QUERIES: Final = 5
 """So many different queries of a crew must be known before their common words are left out."""
@@ -34,6 +36,8 @@ _LONGEST_FOCUSED: Final = 4_000
 
 _MOST_QUESTIONS: Final = 4
 _LEAST_WORDS: Final = 2
+_TOPIC: Final = 3
+"""Words that tell something, and that all queries of a user have because they are about one thing. A frame has more."""
 _PARAMETER: Final = 4
 """Words. Inputs of fewer words, none of them a question, are parameters of the request, and not the request."""
 
@@ -174,7 +178,7 @@ def _focused(text: str, common: Collection[str]) -> str:
     if all(map(_refers_to_the_text, picked)):
         picked = []
     if not picked or len(picked) > _MOST_QUESTIONS:
-        if common and (rest := _without(text, common)):
+        if (rest := _without(text, common)) and _is_a_frame(text, common) and _telling(_words(rest)):
             return rest
         return text if len(text) > _LONGEST_FOCUSED or _is_bare(text) else _without(text, _TELLS_HOW) or text
     rest = text
@@ -183,6 +187,16 @@ def _focused(text: str, common: Collection[str]) -> str:
     beside = [_told_beside(sentence) for sentence in _SENTENCE.split(rest)]
     told = " ".join(each for each in beside if each)
     return " ".join([*picked, _without(told, common) if common else told])
+
+
+def _is_a_frame(text: str, common: Collection[str]) -> bool:
+    """Whether the common words of a text are more than a topic. Five questions about one flight all have "flight" and
+    "Oslo", and ask nothing without these words."""
+    return len(_telling(word for word in _words(text) if word in common)) > _TOPIC
+
+
+def _telling(words: Iterable[str]) -> set[str]:
+    return {word for word in words if word not in STOP and word not in _TELLS_HOW}
 
 
 def _is_bare(text: str) -> bool:

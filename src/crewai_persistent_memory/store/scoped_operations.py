@@ -7,6 +7,7 @@ so do CrewAI's memories.
 from __future__ import annotations
 
 import builtins
+import logging
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
@@ -36,10 +37,11 @@ from ..errors import (
 from ..filter_fields import FilterField, fields_by_name
 from ..io.steps import Steps
 from ..ranking import RankingWeights
-from ..scope import ScopeBinding
+from ..scope import ScopeBinding, visible
 from ..validation import (
     check_id,
     check_limit,
+    check_min_score,
     check_page_size,
     check_search_limit,
     check_text,
@@ -53,6 +55,9 @@ from .cursors import opened, sealed
 from .visibility_check import only_visible
 
 T = TypeVar("T")
+
+
+logger = logging.getLogger("crewai_persistent_memory")
 
 
 class ScopedOperations:
@@ -121,7 +126,11 @@ class ScopedOperations:
         check_changes(changes)
         if "content" in changes:
             check_text("content", changes["content"], allow_blank=False)
-        changed = yield from self._execute(op.Update(self.binding.resolve(), check_id(id), changes))
+        scope = self.binding.resolve()
+        changed = yield from self._execute(op.Update(scope, check_id(id), changes))
+        if changed is not None and not (changed.scope and visible(changed.scope, scope)):
+            logger.error("dropped entry %s: it was returned outside the scope of the call", changed.id)
+            changed = None
         if changed is None:
             raise EntryNotFoundError(f"no entry with id {id!r} is visible in this scope: check the id and the scope")
         return changed
@@ -185,9 +194,12 @@ class ScopedOperations:
         **filters: Unpack[FilterArgs],
     ) -> Steps[builtins.list[builtins.list[MemoryEntry]]]:
         check_search_limit(limit)
+        check_min_score(min_score)
         wanted = _filters_for(queries, {"path": paths, "kind": kinds}, filters, self.filter_fields)
         if weights is not None and not self._capabilities.ranking:
             raise InvalidArgumentError("weights: this store ranks by itself, leave them out")
+        if weights is not None and not isinstance(weights, RankingWeights):
+            raise InvalidArgumentError(f"weights must be RankingWeights, got {type(weights).__name__}")
         scope = self.binding.resolve()
         found: list[list[MemoryEntry]] = []
         asked: list[int] = []
@@ -221,6 +233,7 @@ class ScopedOperations:
         **filters: Unpack[FilterArgs],
     ) -> Steps[builtins.list[MemoryEntry]]:
         check_search_limit(limit)
+        check_min_score(min_score)
         if not self._capabilities.vectors:
             if text is None:
                 raise InvalidArgumentError(

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from ...errors import StorePermissionError
 from ...io.steps import Steps
 from ..deletion_filters import deletion_filters
 from ..events import logged
@@ -33,7 +34,11 @@ def forget(
 
     Returns:
         The number of deleted memories.
+
+    Raises:
+        StorePermissionError: the memory, or the view, is read-only.
     """
+    _refuse_if_read_only(memory)
     filters = deletion_filters(None, categories, record_ids, older_than, metadata_filter)
     deleted = 0
     for path in memory.paths.of(scope):
@@ -46,7 +51,12 @@ def forget(
 
 
 def reset(memory: MemoryParts, scope: str | None = None) -> Steps[None]:
-    """Delete everything that is visible in the scope, of every kind, at a path and below it."""
+    """Delete everything that is visible in the scope, of every kind, at a path and below it.
+
+    Raises:
+        StorePermissionError: the memory, or the view, is read-only.
+    """
+    _refuse_if_read_only(memory)
     yield from drain_writes(memory)
     for path in memory.paths.of(scope):
         yield from memory.store.steps.reset(path)
@@ -55,6 +65,7 @@ def reset(memory: MemoryParts, scope: str | None = None) -> Steps[None]:
 def reset_kind(memory: MemoryParts) -> Steps[None]:
     """Delete the entries in the scope that have this memory's kind, and nothing else."""
     with logged("reset", memory.source):
+        _refuse_if_read_only(memory)
         for path in memory.paths.of(None):
             yield from memory.store.steps.delete(kind=memory.kind, path=path)
 
@@ -63,3 +74,11 @@ def reset_all(memory: MemoryParts) -> Steps[None]:
     """Delete everything that is visible in the scope, also outside the memory's ``root_scope``. A view deletes only
     the entries in the view."""
     yield from (reset(memory) if memory.paths.view is not None else reset(replace(memory, paths=WHOLE)))
+
+
+def _refuse_if_read_only(memory: MemoryParts) -> None:
+    if memory.read_only:
+        raise StorePermissionError(
+            "this memory is read-only, and deletes nothing: use one without read_only=True; a slice() is read-only "
+            "unless it is given read_only=False"
+        )

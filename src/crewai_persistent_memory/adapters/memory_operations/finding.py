@@ -260,9 +260,10 @@ def _length(memory: MemoryParts, shown: Sequence[Given]) -> int:
 
 def _first_look(memory: MemoryParts, limit: int) -> int:
     """How many entries a recall asks for at first: all it looks at, unless the limit decides what is given."""
+    check_search_limit(limit)
     if memory.for_a_prompt or memory.reranker is not None or not limit:
         return _fetched(limit)
-    return max(check_search_limit(limit), min(FETCHED, limit + max(limit, _LEAST_BESIDE)))
+    return max(limit, min(FETCHED, limit + max(limit, _LEAST_BESIDE)))
 
 
 def _bounds(memory: MemoryParts, limit: int, *, whole: bool = False) -> Bounds:
@@ -294,9 +295,10 @@ _id_of_match: Final = attrgetter("record.id")
 _id_of_given: Final = attrgetter("found.entry.id")
 
 
-def _after(as_of: datetime) -> datetime:
-    """The first moment that is later."""
-    return to_naive_utc("as_of", as_of) + timedelta(microseconds=1)
+def _after(as_of: datetime) -> datetime | None:
+    """The first moment that is later; ``None`` if there is none."""
+    latest = to_naive_utc("as_of", as_of)
+    return None if latest == datetime.max else latest + timedelta(microseconds=1)
 
 
 def _shortened(matches: Sequence[MemoryMatch], query: str, budget: int) -> list[MemoryMatch]:

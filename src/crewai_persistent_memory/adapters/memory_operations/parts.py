@@ -20,7 +20,7 @@ class MemoryParts:
         store: the store handle, bound to the memory's scope.
         source: CrewAI's memory (or storage), the source of events and failures.
         results: the types of the results.
-        read_only: save nothing.
+        read_only: save, change and delete nothing.
         touches: whether a recall updates the access times of its results.
         infers: whether the store receives messages and extracts memories itself.
         paths: the paths of the store at which entries are saved and found.

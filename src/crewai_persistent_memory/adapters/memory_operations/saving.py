@@ -147,7 +147,8 @@ def update(
     metadata: dict[str, Any] | None = None,
     importance: float | None = None,
 ) -> Steps[MemoryRecord]:
-    """Change fields of a memory. New content is embedded again. A read-only memory changes nothing.
+    """Change fields of a memory. New content is embedded again, and was said now: it has the time of the change. A
+    read-only memory changes nothing.
 
     Returns:
         The memory after the change.
@@ -169,6 +170,8 @@ def update(
         "importance": importance,
     }
     changes = {name: value for name, value in changes.items() if value is not None}
+    if changes.get("content", entry.content) != entry.content:
+        changes["created_at"] = utcnow()
     changed = replace(entry, **changes, last_accessed=utcnow(), embedding=None, score=None)
     if not (yield from memory.store.steps.replace(changed, create=False, keep=())):
         logger.info("a record was deleted while it was about to be changed (%s): it stays deleted", record_id)

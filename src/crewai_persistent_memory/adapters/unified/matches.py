@@ -15,6 +15,8 @@ from ...entry import MemoryEntry
 MOST_DETAILS: Final = 300
 """Characters of categories and metadata that are shown with one memory."""
 
+_BEGINNING: Final = "- (score="
+_NO_BEGINNING: Final = "* (score="
 _LEAD: Final = len("- (score=0.00) \n")
 
 
@@ -23,7 +25,9 @@ class BoundedMatch(MemoryMatch):
 
     def format(self) -> str:
         """This match as lines of a prompt."""
-        lead = f"- (score={self.score:.2f}) {self.record.content}"
+        # A text must not look like several memories. The length stays, which the budget counts.
+        content = self.record.content.replace(f"\n{_BEGINNING}", f"\n{_NO_BEGINNING}")
+        lead = f"{_BEGINNING}{self.score:.2f}) {content}"
         return lead + _details(self.record.categories, self.record.metadata)
 
 
