@@ -87,6 +87,12 @@ def test_what_is_not_in_conflict_keeps_its_order(question: str, older: str, newe
         ("How tall is Erik?", "Erik is 190 cm tall.", "Erik weighs 88 kg now."),
         ("What did Ali open?", "Ali opened ticket 301.", "Ali opened ticket 317."),
         ("What is Karl allergic to?", "Karl is allergic to cats.", "Karl is allergic to penicillin."),
+        (
+            "What is Lena's home phone number?",
+            "Lena's home phone number is 555-1234.",
+            "Lena's work phone number is 555-9876.",
+        ),
+        ("Where does Anna's brother live?", "Anna's brother lives in Madrid.", "Anna lives in Rome."),
     ],
 )
 def test_what_is_said_of_another_thing_keeps_its_place(question: str, older: str, newer: str) -> None:

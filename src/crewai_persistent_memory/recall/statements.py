@@ -125,15 +125,19 @@ class Statement:
         )
 
     def has_in_place_of(self, word: str, other: Statement, names: Collection[str]) -> bool:
-        """Whether it has a word of its own where the other statement has this one: "the large", "the small".
+        """Whether it has a word of its own where the other statement has this one."""
+        return bool(self.in_place_of(word, other, names))
+
+    def in_place_of(self, word: str, other: Statement, names: Collection[str]) -> list[str]:
+        """Its own words where the other statement has this one: "the large", "the small".
 
         What follows a name or a pronoun is a verb, and may be any other one; so may "moved" in "was moved to".
         """
         before = other.place_of(word)
         if before[-1] in _PRONOUNS or before[-1] in names or (self.changes_to and before == ("is",)):
-            return False
+            return []
         own = (each for each in self.set - other.set if each not in STOP and (each not in CHANGES or each in NEW))
-        return any(self.places[each] == before for each in own)
+        return [each for each in own if self.places[each] == before]
 
     @cached_property
     def places(self) -> dict[str, tuple[str, ...]]:

@@ -209,6 +209,8 @@ class _Question:
 
     def _is_of_another(self, older: Statement, newer: Statement, subject: Collection[str]) -> bool:
         """Whether one of the two is about somebody whom the subject has: "Anna's brother"."""
+        if any(word in self._whole.set for word in older.others - newer.others):
+            return True  # asked about Anna's brother, the newer one is about Anna
         return any(
             word not in self._whole.set
             and stem(word) not in subject
@@ -222,6 +224,8 @@ class _Question:
         A newer statement that says that something has changed, or what was before, need not name the thing again. But
         it must not name another thing in the same place.
         """
+        if self._names_another_relation(older, newer):
+            return True
         missing = [
             word
             for word in older.words
@@ -239,6 +243,17 @@ class _Question:
             is_other_number = older.units and newer.units and older.units.isdisjoint(newer.units)
             return bool(is_other_number) or not (relations or told or any(older.values({*subject, *self._stems})))
         return not (told or relations - {"liking"})
+
+    def _names_another_relation(self, older: Statement, newer: Statement) -> bool:
+        """Whether the newer statement has another relation in the place of one that is asked about: "Lena's work
+        number", asked about "Lena's home number"."""
+        asked = (word for word in older.set & self._whole.set & RELATIONS.keys() if not have(newer.stems, stem(word)))
+        return any(
+            RELATIONS[word].isdisjoint(RELATIONS[own])
+            for word in asked
+            for own in newer.in_place_of(word, older, self._names)
+            if own in RELATIONS
+        )
 
     def _names_the_value(self, older: Statement, newer: Statement, subject: Collection[str]) -> bool:
         """Whether the newer statement names what the older one says."""
