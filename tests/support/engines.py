@@ -84,7 +84,8 @@ def on_server(version: str, *, grpc: bool = False, shards: int | None = None, ou
         if grpc:
             chosen["grpc_port"] = found.grpc_port
         if outbox:
-            chosen.update(durability="outbox", outbox_path=folder / "outbox")
+            # A busy machine is no store that is away.
+            chosen.update(durability="outbox", outbox_path=folder / "outbox", recall_timeout=60)
         if shards is not None:
             chosen["collection_settings"] = {"shard_number": shards}
         return chosen
