@@ -141,8 +141,7 @@ def _awaited(build: Callable[..., Coroutine[Any, Any, str]]) -> Callable[..., Co
 def _budget_of(contextual: Any, *, at_once: bool = False) -> PromptBudget:
     storages: list[Any] = [getattr(getattr(contextual, name, None), "storage", None) for name in ("stm", "em", "exm")]
     ours = [storage for storage in storages if hasattr(storage, "recall_budget")]
-    places = [place_of(storage.store, Paths(storage.path, storage.view)) for storage in ours]
-    return PromptBudget([(each.kind, place) for each, place in zip(ours, places, strict=True)], at_once=at_once)
+    return PromptBudget([(each.kind, place_of(each.store, each.paths)) for each in ours], at_once=at_once)
 
 
 def place_of(store: MemoryStore, paths: Paths) -> Place:

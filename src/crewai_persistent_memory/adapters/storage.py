@@ -112,6 +112,11 @@ class PersistentStorage(NotPickled, _Storage):
         return self._with(view=view)
 
     @property
+    def paths(self) -> Paths:
+        """The paths of the store at which entries are saved and found."""
+        return Paths(self.path, self.view)
+
+    @property
     def owns_store(self) -> bool:
         """Whether closing this storage closes the store."""
         return self._owns_store
@@ -224,7 +229,7 @@ class PersistentStorage(NotPickled, _Storage):
             read_only=self.read_only or (self.view is not None and self.view.read_only),
             touches=not self.read_only,
             infers=self.infers,
-            paths=Paths(self.path, self.view),
+            paths=self.paths,
             kind=kind,
             budget=self.recall_budget,
             min_score=self.min_score,

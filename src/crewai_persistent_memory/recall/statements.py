@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cached_property, lru_cache, reduce
 from operator import or_
 from typing import Final, NamedTuple, TypeVar
@@ -58,15 +58,12 @@ class Statement:
         self.text = text
         self.written = _WORD.findall(text)
         self.words = list(map(_plain_of.__getitem__, self.written))
-        if "A" in self.written:
-            # A letter that is a name is not an article: "tower A".
-            self.words = [word if mark != "A" or not at else "=a" for at, (word, mark) in enumerate(self._pairs())]
+        for at, word in enumerate(self.written):
+            if word == "A" and at:
+                self.words[at] = "=a"  # a letter that is a name is not an article: "tower A"
         self.set = frozenset(self.words)
         self.marks = reduce(or_, map(_mark_of.__getitem__, self.set), 0)
         self.told_marks = reduce(or_, map(_told_mark_of.__getitem__, self.set), 0)
-
-    def _pairs(self) -> Iterator[tuple[str, str]]:
-        return zip(self.words, self.written, strict=True)
 
     @cached_property
     def names(self) -> list[str]:

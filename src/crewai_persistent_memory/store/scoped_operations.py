@@ -7,7 +7,6 @@ so do CrewAI's memories.
 from __future__ import annotations
 
 import builtins
-import logging
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
@@ -37,7 +36,7 @@ from ..errors import (
 from ..filter_fields import FilterField, fields_by_name
 from ..io.steps import Steps
 from ..ranking import RankingWeights
-from ..scope import ScopeBinding, visible
+from ..scope import ScopeBinding
 from ..validation import (
     check_id,
     check_limit,
@@ -55,9 +54,6 @@ from .cursors import opened, sealed
 from .visibility_check import only_visible
 
 T = TypeVar("T")
-
-
-logger = logging.getLogger("crewai_persistent_memory")
 
 
 class ScopedOperations:
@@ -126,11 +122,8 @@ class ScopedOperations:
         check_changes(changes)
         if "content" in changes:
             check_text("content", changes["content"], allow_blank=False)
-        scope = self.binding.resolve()
-        changed = yield from self._execute(op.Update(scope, check_id(id), changes))
-        if changed is not None and not (changed.scope and visible(changed.scope, scope)):
-            logger.error("dropped entry %s: it was returned outside the scope of the call", changed.id)
-            changed = None
+        operation = op.Update(self.binding.resolve(), check_id(id), changes)
+        changed: MemoryEntry | None = only_visible(operation, (yield from self._execute(operation)))
         if changed is None:
             raise EntryNotFoundError(f"no entry with id {id!r} is visible in this scope: check the id and the scope")
         return changed

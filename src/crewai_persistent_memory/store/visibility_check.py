@@ -9,15 +9,16 @@ from typing import Any
 
 from ..entry import MemoryEntry
 from ..scope import Scope, visible
-from .operations import Page, ReadOperation, ScanPage
+from .operations import Page, ReadOperation, ScanPage, ScopedOperation
 
 logger = logging.getLogger("crewai_persistent_memory")
 
 
-def only_visible(operation: ReadOperation[Any], answer: Any) -> Any:
+def only_visible(operation: ScopedOperation[Any], answer: Any) -> Any:
     """The answer without entries that the operation's scope must not see. Each one dropped is logged as an error.
 
-    An entry must carry its scope, and that must be visible by :func:`~..scope.visible`. Answers without entries
+    An entry must carry its scope, and that must be visible by :func:`~..scope.visible`; shared entries only to a read
+    that includes them. Answers without entries
     (counts, categories, paths) are returned as they are: only the backend can check those.
     """
     if isinstance(answer, list):
@@ -34,14 +35,15 @@ def only_visible(operation: ReadOperation[Any], answer: Any) -> Any:
     return answer
 
 
-def _seen(operation: ReadOperation[Any], entries: Iterable[MemoryEntry]) -> list[MemoryEntry]:
+def _seen(operation: ScopedOperation[Any], entries: Iterable[MemoryEntry]) -> list[MemoryEntry]:
+    include_shared = isinstance(operation, ReadOperation) and operation.include_shared
     kept: list[MemoryEntry] = []
     owner: Scope | None = None
     allowed = False
     for entry in entries:
         if entry.scope is not owner:  # most results of a call belong to one owner
             owner = entry.scope
-            allowed = owner is not None and visible(owner, operation.scope, include_shared=operation.include_shared)
+            allowed = owner is not None and visible(owner, operation.scope, include_shared=include_shared)
         if allowed:
             kept.append(entry)
         else:

@@ -129,7 +129,7 @@ class KeywordEncoder:
         A long text is weighed passage by passage (:mod:`.passages`): a term has the weight that it has in its best
         passage. So a fact is found in a long report as it is found in a note, and no average over the text matters.
 
-        The terms of ``before`` are in the vector under other ids (:func:`context_term`), so a query decides what they
+        The terms of ``before`` are in the vector under other ids (:data:`_CONTEXT_MASK`), so a query decides what they
         count. Their weight is what the whole weighs more if they occur :data:`CONTEXT` times as often as they do.
 
         Args:
@@ -237,11 +237,6 @@ def _grouping(terms: int) -> Grouping:
     if terms < MANY_TERMS:
         return Grouping.ALL
     return Grouping.LONGEST if terms < MOST_TERMS else Grouping.CHARACTERS
-
-
-def context_term(term: int) -> int:
-    """The id under which a vector has a term of what was said before. The mapping is its own inverse."""
-    return term ^ _CONTEXT_MASK
 
 
 def _saturation(length: float) -> float:
