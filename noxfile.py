@@ -91,6 +91,22 @@ MEMORY_DISK, ENOUGH = Path("/dev/shm"), 12 * 2**30
 """A file system in memory is four times as fast for hundreds of stores, where there is room for them. What is about
 syncing stays on a disk."""
 
+NEVER_TWICE = [
+    *(f"tests/crew/test_{name}.py" for name in ("run_guard", "web_services", "whose_memory")),
+    *("tests/contract/test_isolation.py", "tests/mem0/test_scopes.py", "tests/server/test_service.py"),
+    *("tests/test_canaries.py", "tests/test_use_scope.py"),
+]
+"""Who sees what: a leak between two users is one, also if it shows in one run of a hundred."""
+AGAIN = [
+    "--reruns=1",
+    "--max-suite-reruns=5",
+    "--rerun-show-tracebacks",
+    *map("--rerun-exclude-path={}".format, NEVER_TWICE),
+]
+"""Hundreds of these tests start servers and programs, on machines that do other work: what fails is run once more, and
+shown at the end with its traceback if it passed then. ``THOROUGH=1``, the nightly run, takes each failure as one."""
+IS_THOROUGH = os.environ.get("THOROUGH", "") not in ("", "0")
+
 COMPILED = {"PYTHONDONTWRITEBYTECODE": ""}
 """``import crewai`` takes half as long if it was compiled before, and dozens of tests start a program that does it."""
 
@@ -128,7 +144,7 @@ def tell_times() -> None:
 def pytest(session: nox.Session, where: str, workers: int = 2) -> list[str]:
     """The options of a run that is called ``where``. Each worker imports CrewAI and starts the servers it needs."""
     clean_up(where)  # of a run that failed or was stopped
-    told = ["--durations=25", "--durations-min=0.5"]
+    told = ["--durations=25", "--durations-min=0.5", *([] if IS_THOROUGH else AGAIN)]
     # What shares a cluster stays together.
     free = shutil.disk_usage(MEMORY_DISK).free if MEMORY_DISK.is_dir() else 0
     if free >= ENOUGH:
