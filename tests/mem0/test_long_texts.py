@@ -15,3 +15,14 @@ def test_kept_and_found(oss: OpenMem0, openai_server: OpenAIServer) -> None:
     assert [entry.content for entry in found] == [long]
     store.update("b", content=long.replace("tea", "cake"))
     assert all(refusal_of(texts) is None for texts in openai_server.embedded)
+
+
+def test_a_text_is_embedded_once(oss: OpenMem0, openai_server: OpenAIServer) -> None:
+    store = oss()
+    store.add("John likes tea", id="a")
+    store.search("what does John drink?")
+    openai_server.embedded.clear()
+    store.search("what does John drink?")
+    assert openai_server.embedded == []
+    store.search("what does John eat?")
+    assert openai_server.embedded == [["what does John eat?"]]

@@ -13,6 +13,7 @@ import pytest
 from crewai_persistent_memory import MemoryStore, StoreUnavailableError, open_store
 from crewai_persistent_memory.outbox import deliveries
 
+from ..support.embedders import WordHashEmbedder
 from ..support.mem0_platform import DEFAULT_KEY, Fault, Mem0Platform
 from ..support.qdrant_server import QdrantServer
 from ..support.tcp_proxy import PASS, Request, TcpProxy
@@ -106,6 +107,22 @@ class TestQdrant:
             store.delete(entry.id)
             assert store.flush(30)
             assert contents(store) == ["first", "second"]
+            store.close()
+        finally:
+            proxy.close()
+
+    def test_a_delivery_that_is_repeated_embeds_nothing_again(
+        self, server: QdrantServer, collection: str, open_here: Open
+    ) -> None:
+        proxy, embedder = TcpProxy(server.port), WordHashEmbedder()
+        try:
+            store = open_here(url=proxy.url, collection=collection, embedder=embedder, retry_for=0)
+            left = itertools.count(2, -1)
+            proxy.rule = lambda request: NetworkFault("lose") if _is_write(request) and next(left) > 0 else PASS
+            store.add("John likes tea")
+            assert store.flush(30)
+            assert next(left) < 0, "it was repeated"
+            assert sum(texts.count("John likes tea") for texts in embedder.calls) == 1
             store.close()
         finally:
             proxy.close()

@@ -5,10 +5,12 @@ from ..text.bm25 import KeywordEncoder, SparseVector
 from .dense import EMBEDDER_HELP, Embedder, EmbeddingFunction, check_vector
 from .fingerprint import PROBE_TEXT, Fingerprint, normalize_spec, public_spec
 from .names import spec_of_name
+from .vector_cache import VECTORS
 
 __all__ = [
     "EMBEDDER_HELP",
     "PROBE_TEXT",
+    "VECTORS",
     "Embedder",
     "EmbeddingFunction",
     "Fingerprint",

@@ -17,6 +17,7 @@ from .fingerprint import PROBE_TEXT, Fingerprint, normalize_spec, public_spec
 from .keys import missing_key, with_key
 from .limits import MOST_PIECES, limits_of
 from .names import LOCAL, spec_of_name
+from .vector_cache import VECTORS, owner_of
 
 EmbeddingFunction = Callable[[list[str]], Any]
 """Takes texts, returns one sequence of floats (or numpy array) per text. An empty sequence means "no vector"."""
@@ -39,6 +40,7 @@ class Embedder:
         self.dimensions = dimensions
         self.spread: CosineSpread | None = None
         self._limits = getattr(function, "limits", None) or limits_of(fingerprint.spec)
+        self._owner = owner_of(function)
         self._is_away = False
 
     @classmethod
@@ -94,6 +96,8 @@ class Embedder:
     ) -> list[list[float]]:
         """One vector per text; empty for a blank text, and for a text without a vector from the embedder.
 
+        A text that was embedded lately is not embedded again, see ``vector_cache``.
+
         A text above the embedder's limit is cut into pieces, and its vector is the mean of their vectors. A call has at
         most as many texts as the embedder accepts. If the embedder refuses a call, the refused text is searched for:
         the other texts still get their vectors, and a text that is too long is cut into smaller pieces.
@@ -112,9 +116,29 @@ class Embedder:
         vectors: list[list[float]] = [[] for _ in texts]
         if not wanted:
             return vectors
+        refusals: list[Exception] = []
+        # A text that is hardly longer than the limit has few pieces, so their maximum number does not matter.
+        pieces = most_pieces if any(len(text) > self._limits.text for _, text in wanted) else 0
+        kind = f"{'query' if queries and hasattr(self._function, 'queries') else 'text'} {pieces}"
+        make = partial(self._embed, most_pieces=most_pieces, queries=queries, refusals=refusals)
+        found = VECTORS.embed(self._owner, kind, [text for _, text in wanted], make)
+        if refusals and not any(found):
+            raise self._refused(refusals[0]) from refusals[0]
+        for (index, _), vector in zip(wanted, found, strict=True):
+            vectors[index] = vector
+        return vectors
+
+    def _embed(
+        self, texts: list[str], *, most_pieces: int, queries: bool, refusals: list[Exception]
+    ) -> list[list[float]]:
+        """Call the embedder. The errors of texts that it refuses are added to ``refusals``.
+
+        Raises:
+            EmbedderError: see :meth:`embed`.
+        """
         batches = Batches(partial(self._ask, queries=queries), self._limits, most_pieces)
         try:
-            found = batches.embed([text for _, text in wanted])
+            found = batches.embed(texts)
         except Exception as error:  # noqa: BLE001
             failure = error if isinstance(error, EmbedderError) else self._unavailable(error)
             self._note_outage(failure)
@@ -122,13 +146,10 @@ class Embedder:
         self._note_end_of_outage()
         self._limits = batches.limits
         if batches.refusals:
-            refused, without = self._refused(batches.refusals[0]), sum(not vector for vector in found)
-            logger.warning("%s: %d of %d texts have no vector", refused, without, len(found))
-            if without == len(found):
-                raise refused from batches.refusals[0]
-        for (index, _), vector in zip(wanted, found, strict=True):
-            vectors[index] = vector
-        return vectors
+            refusals += batches.refusals
+            without = sum(not vector for vector in found)
+            logger.warning("%s: %d of %d texts have no vector", self._refused(refusals[0]), without, len(found))
+        return found
 
     def __call__(self, texts: list[str]) -> list[list[float]]:
         return self.embed(texts)

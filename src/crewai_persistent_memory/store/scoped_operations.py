@@ -15,7 +15,7 @@ from typing import Any, TypeVar, cast
 
 from typing_extensions import Unpack
 
-from ..embedding import Embedder, check_vector
+from ..embedding import VECTORS, Embedder, check_vector
 from ..entry import (
     EntryArgs,
     EntryChanges,
@@ -138,7 +138,10 @@ class ScopedOperations:
         scope = self.binding.resolve()
         if filter.matches_nothing:
             return 0
-        return (yield from self._execute(op.Delete(scope, filter)))
+        try:
+            return (yield from self._execute(op.Delete(scope, filter)))
+        finally:
+            VECTORS.clear()  # a vector tells something of its text
 
     def touch(self, ids: Sequence[str], *, background: bool = False) -> Steps[None]:
         scope, named = self.binding.resolve(), text_tuple("ids", ids)

@@ -1,13 +1,16 @@
-"""Mem0 OSS gives whole texts to its embedder. Here they are cut into parts that the embedder accepts."""
+"""Mem0 OSS gives whole texts to its embedder, each time. Here they are cut into parts that the embedder accepts, and a
+text that was embedded lately is not embedded again."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from ...embedding import check_vector
 from ...embedding.batches import Batches
 from ...embedding.limits import MOST_PIECES, limits_of
+from ...embedding.vector_cache import VECTORS, owner_of
 from ...storable import storable_text
 
 QUERY_PIECES: Final = 8
@@ -20,6 +23,7 @@ class FittingEmbeddings:
     def __init__(self, model: Any, provider: str) -> None:
         self._model = model
         self._limits = limits_of({"provider": provider})
+        self._owner = owner_of(model)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)
@@ -38,11 +42,18 @@ class FittingEmbeddings:
     def _embedded(
         self, texts: Sequence[str], memory_action: str | None, ask: Callable[[list[str]], Any]
     ) -> list[list[float]]:
+        make = partial(self._in_batches, memory_action, ask)
+        # Some models embed what is looked for in another way than what is stored.
+        return VECTORS.embed(self._owner, str(memory_action), list(map(storable_text, texts)), make)
+
+    def _in_batches(
+        self, memory_action: str | None, ask: Callable[[list[str]], Any], texts: list[str]
+    ) -> list[list[float]]:
         def checked(few: list[str]) -> list[list[float]]:
             return [check_vector("the embedder's vector", vector) for vector in ask(few)]
 
         batches = Batches(checked, self._limits, QUERY_PIECES if memory_action == "search" else MOST_PIECES)
-        vectors = batches.embed(list(map(storable_text, texts)))
+        vectors = batches.embed(texts)
         if batches.refusals and not all(vectors):
             raise batches.refusals[0]
         self._limits = batches.limits

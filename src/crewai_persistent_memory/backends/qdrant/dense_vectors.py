@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
-from ...embedding import Embedder
+from ...embedding import VECTORS, Embedder
 from ...embedding.limits import MOST_PIECES
 from ...embedding.spread import SENTENCES, spread_of
 from ...errors import EmbedderError, EmbedderUnavailableError, PersistentMemoryError
@@ -92,6 +92,7 @@ def _of_one_length(profile: Profile, embedder: Embedder, vectors: list[list[floa
     others = {len(vector) for vector in vectors if vector} - {length}
     if not others:
         return vectors
+    VECTORS.clear()  # so that a mended embedder is asked again
     logger.error(
         "%r returned vectors of %s dimensions, the store holds %d: they are left out, and the texts are found by their "
         "words only. Use the model that the store was created with",
