@@ -17,7 +17,7 @@ from ...store.cursors import Position
 from ...store.summaries import categories_of, children_of, path_info
 from ...validation import check_id, utcnow
 from .api import Extraction, Mem0Api
-from .codec import Record, checked_entry, expiry, metadata_of
+from .codec import Record, checked_entry, expiry, metadata_of, one_of_each
 
 FEW: Final = 3
 """Up to so many entries are looked for one by one when their ids may be taken; of more, all are listed once."""
@@ -104,7 +104,10 @@ class Mem0Backend(Backend):
         checked = {entry.id: entry for entry in map(checked_entry, operation.entries)}
         taken = {} if operation.new else (yield from self._in(owner, list(checked)))
         for entry in checked.values():
-            yield from self._keep(entry, owner, taken.get(entry.id))
+            twins = taken.get(entry.id, [])
+            yield from self._keep(entry, owner, twins[0] if twins else None)
+            if twins[1:]:
+                yield from self.api.delete(twins[1:])
         return operation.entries
 
     def _replace(self, operation: op.Replace) -> Steps[bool]:
@@ -146,7 +149,8 @@ class Mem0Backend(Backend):
             for id in dict.fromkeys(filter.ids):
                 found += yield from self._all_with(id, owners)
         else:
-            found = yield from self._selected(filter, scope, include_shared=False)
+            there = yield from self.api.everything(owners)
+            found = [record for record in there if filter.matches(record.entry)]
         is_reset = replace(filter, path=None) == EntryFilter() and filter.path in (None, "/")
         yield from self.api.delete(found, owners if is_reset else ())
         return len(found)
@@ -171,7 +175,7 @@ class Mem0Backend(Backend):
             found = yield from self.api.search(query, owners, asked, min_score)
             entries = [
                 replace(record.entry, found_by=("semantic",))
-                for record in found.records
+                for record in one_of_each(found.records)
                 if filter.matches(record.entry)
             ]
             if len(entries) >= limit or found.complete or asked == most:
@@ -225,17 +229,15 @@ class Mem0Backend(Backend):
         return found
 
     def _records(self, operation: _Listing) -> Steps[list[Record]]:
-        return self._selected(operation.filter, operation.scope, include_shared=operation.include_shared)
-
-    def _selected(self, filter: EntryFilter, scope: Scope, *, include_shared: bool) -> Steps[list[Record]]:
-        found = yield from self.api.everything(owners_visible_to(scope, include_shared=include_shared))
-        return [record for record in found if filter.matches(record.entry)]
+        owners = owners_visible_to(operation.scope, include_shared=operation.include_shared)
+        found = yield from self.api.everything(owners)
+        return [record for record in one_of_each(found) if operation.filter.matches(record.entry)]
 
     def _find(self, id: str, scope: Scope, *, include_shared: bool) -> Steps[Record | None]:
         """The visible memory with this id; of several, the one whose run and agent are the most specific."""
         owners = owners_visible_to(scope, include_shared=include_shared)
         found = yield from self._all_with(id, owners)
-        return min(found, key=lambda record: owners.index(record.owner), default=None)
+        return min(one_of_each(found), key=lambda record: owners.index(record.owner), default=None)
 
     def _all_with(self, id: str, owners: Sequence[Scope]) -> Steps[list[Record]]:
         found = yield from self.api.everything(owners, check_id(id))
@@ -245,16 +247,18 @@ class Mem0Backend(Backend):
             found = [named] if named is not None and named.entry.id == id else []
         return found
 
-    def _in(self, owner: Scope, ids: Sequence[str]) -> Steps[dict[str, Record]]:
-        """Which of these ids are taken in one owner's memory."""
+    def _in(self, owner: Scope, ids: Sequence[str]) -> Steps[dict[str, list[Record]]]:
+        """Which of these ids are taken in one owner's memory; of twins the one first that is seen."""
+        listed: list[Record] = []
         if len(ids) > FEW:
-            wanted = set(ids)
             listed = yield from self.api.everything([owner])
-            return {record.entry.id: record for record in listed if record.entry.id in wanted}
-        taken = {}
-        for id in ids:
-            for record in (yield from self._all_with(id, [owner])):
-                taken[id] = record
+        else:
+            for id in ids:
+                listed += yield from self._all_with(id, [owner])
+        taken: dict[str, list[Record]] = {id: [] for id in ids}
+        for record in sorted(listed, key=lambda record: record.id):
+            if record.entry.id in taken:
+                taken[record.entry.id].append(record)
         return taken
 
     _answers: ClassVar[Mapping[type, Callable[[Mem0Backend, Any], Steps[Any]]]] = {

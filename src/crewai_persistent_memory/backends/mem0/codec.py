@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final
@@ -63,6 +63,16 @@ class Record:
     owner: Scope
     expires: date | None = None
     delivery: str | None = None
+
+
+def one_of_each(records: Sequence[Record]) -> list[Record]:
+    """The records, in order, without twins: if two processes add one entry at once, Mem0 has it twice. All readers see
+    the same one, and a change changes that one. It is saved again without the other."""
+    seen: dict[tuple[Scope, str], str] = {}
+    for record in records:
+        key = record.owner, record.entry.id
+        seen[key] = min(record.id, seen.get(key, record.id))
+    return [record for record in records if seen[record.owner, record.entry.id] == record.id]
 
 
 def checked_entry(entry: MemoryEntry) -> MemoryEntry:
