@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -68,8 +68,13 @@ def save_events(source: object, value: str, metadata: dict[str, Any] | None, age
 
 
 @contextmanager
-def query_events(source: object, query: str, limit: int) -> Iterator[list[Any]]:
-    """Report the recall done in the block. The block appends its matches to the list that this yields."""
+def query_events(
+    source: object, query: str, limit: int, untold_outage: Callable[[], str | None]
+) -> Iterator[list[Any]]:
+    """Report the recall done in the block. The block appends its matches to the list that this yields.
+
+    The first recall of an outage is reported as failed, whatever of it the outbox has.
+    """
     crewai_event_bus.emit(source, MemoryQueryStartedEvent(query=query, limit=limit, source_type=SOURCE_TYPE))
     start = time.perf_counter()
     results: list[Any] = []
@@ -77,11 +82,11 @@ def query_events(source: object, query: str, limit: int) -> Iterator[list[Any]]:
         with logged("recall", source):
             yield results
     except Exception as error:
-        text = redact(str(error))
-        crewai_event_bus.emit(
-            source, MemoryQueryFailedEvent(query=query, limit=limit, error=text, source_type=SOURCE_TYPE)
-        )
+        _query_failed(source, query, limit, str(error))
         raise
+    if (outage := untold_outage()) is not None:
+        _query_failed(source, query, limit, outage)
+        return
     crewai_event_bus.emit(
         source,
         MemoryQueryCompletedEvent(
@@ -92,3 +97,14 @@ def query_events(source: object, query: str, limit: int) -> Iterator[list[Any]]:
             source_type=SOURCE_TYPE,
         ),
     )
+
+
+def report_outage(source: object, query: str, limit: int, outage: str | None) -> None:
+    """Report, beside CrewAI's own events for a search (until 1.9.3), that it was answered in part."""
+    if outage is not None:
+        _query_failed(source, query, limit, outage)
+
+
+def _query_failed(source: object, query: str, limit: int, error: str) -> None:
+    event = MemoryQueryFailedEvent(query=query, limit=limit, error=redact(error), source_type=SOURCE_TYPE)
+    crewai_event_bus.emit(source, event)

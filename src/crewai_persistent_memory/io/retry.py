@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Protocol, TypeVar
@@ -31,6 +32,9 @@ LONGEST_PAUSE: Final = 2.0
 """Seconds at most between two attempts, unless the server requests more."""
 JITTER: Final = 0.1
 """Seconds at most that are added by chance, so that many workers do not ask all at once."""
+
+QUIET: Final[ContextVar[bool]] = ContextVar("crewai_persistent_memory_quiet", default=False)
+"""Whether attempts that fail are not logged, because somebody tells of the outage as a whole."""
 
 logger = logging.getLogger("crewai_persistent_memory")
 
@@ -107,7 +111,7 @@ def retried(
         failures = [classify(error)]
     backoff = _Backoff(retry_for, deadline)
     while (pause := backoff.pause_after(failures[-1], effect)) is not None:
-        if len(failures) == 1:
+        if len(failures) == 1 and not QUIET.get():
             logger.warning("%s; asking again for up to %g s", failures[0].error, retry_for)
         yield Pause(pause)
         try:

@@ -9,6 +9,7 @@ from contextvars import copy_context
 from typing import Any, Final, TypeVar
 
 from ..errors import Outcome, StoreUnavailableError
+from .retry import QUIET
 from .steps import Step, Steps, arun, run
 
 T = TypeVar("T")
@@ -22,7 +23,8 @@ class Within(Step[T]):
 
     Blocking, they run in a thread of their own; awaiting, in a task. After the deadline they go on, and their answer is
     dropped: what takes long once, such as opening a large collection, gets done. The thread is a daemon, and does not
-    hold up the end of the process. A caller that is cancelled cancels the task.
+    hold up the end of the process. A caller that is cancelled cancels the task. Attempts inside that fail are not
+    logged: the caller hears of the last one.
 
     Raises:
         StoreUnavailableError: the time has passed.
@@ -47,6 +49,7 @@ class Within(Step[T]):
         ended = threading.Event()
 
         def work() -> None:
+            QUIET.set(True)
             try:
                 answers.append(run(self._make()))
             except BaseException as error:  # noqa: BLE001 - raised where the caller waits
@@ -61,7 +64,7 @@ class Within(Step[T]):
         return answers[0]  # type: ignore[no-any-return]
 
     async def awaited(self) -> T:
-        task = asyncio.ensure_future(arun(self._make()))
+        task = asyncio.ensure_future(self._quietly())
         try:
             ended, _ = await asyncio.wait({task}, timeout=self._seconds)
         except BaseException:
@@ -72,6 +75,10 @@ class Within(Step[T]):
             task.add_done_callback(_drop)
             raise self._too_late()
         return task.result()
+
+    async def _quietly(self) -> T:
+        QUIET.set(True)  # in the context of the task
+        return await arun(self._make())
 
     def _too_late(self) -> StoreUnavailableError:
         return StoreUnavailableError(

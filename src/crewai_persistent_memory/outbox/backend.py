@@ -76,6 +76,9 @@ class OutboxBackend(Backend):
             return self._reading.ask(operation)
         return self.backend.execute(operation)
 
+    def untold_outage(self) -> str | None:
+        return self.outbox.breaker.untold()
+
     def close(self) -> None:
         if not self._is_closed:
             self._is_closed = True

@@ -39,6 +39,8 @@ class Breaker:
         self._pause = FIRST_PROBE
         self.error: str | None = None
         """Why it is open, or was the last time."""
+        self._is_told = False
+        self._to_tell: str | None = None
 
     @property
     def is_open(self) -> bool:
@@ -71,6 +73,25 @@ class Breaker:
         )
         return True
 
+    def answered_in_part(self, error: BaseException) -> None:
+        """A recall got what the queue has and nothing of the store. It is told once until the store answers again."""
+        with self._lock:
+            if self._is_told:
+                return
+            self._is_told = True
+            self._to_tell = f"{error}. Only what waits in the outbox is found"
+            is_busy = self._since is None
+        if is_busy:
+            logger.warning(
+                "%s takes no requests: %s. Until it does, a recall finds only what waits", self._store, error
+            )
+
+    def untold(self) -> str | None:
+        """Why recalls are answered in part, for the first one who asks."""
+        with self._lock:
+            told, self._to_tell = self._to_tell, None
+        return told
+
     def half_open(self) -> None:
         """A probe got an answer."""
         with self._lock:
@@ -78,10 +99,11 @@ class Breaker:
 
     def answered(self) -> None:
         """The store did what it was asked for."""
-        if self._since is None:
+        if self._since is None and not self._is_told:
             return
         with self._lock:
             since, self._since, self._half_open = self._since, None, False
+            self._is_told = False
         if since is not None:
             logger.warning("%s answers again, after %.1f s", self._store, self._clock() - since)
 

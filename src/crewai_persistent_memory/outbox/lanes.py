@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from dataclasses import asdict, dataclass, is_dataclass
 from functools import partial
 from typing import Any, Final
@@ -198,7 +199,8 @@ def _at_once(jobs: Sequence[Callable[[], None]]) -> None:
             except BaseException as error:  # noqa: BLE001 - raised below
                 errors.append(error)
 
-    helpers = [threading.Thread(target=work, daemon=True) for _ in range(min(AT_ONCE, len(jobs)) - 1)]
+    count = min(AT_ONCE, len(jobs)) - 1
+    helpers = [threading.Thread(target=copy_context().run, args=(work,), daemon=True) for _ in range(count)]
     running = []
     for helper in helpers:
         try:

@@ -92,7 +92,8 @@ class Reading:
             operation = replace(operation, limit=min(operation.limit + SPARE, MOST_FOUND))
         try:
             return (yield from self.ask(cast("op.Operation[T]", operation)))
-        except _AWAY:
+        except _AWAY as error:
+            self._outbox.breaker.answered_in_part(error)
             return nothing
 
     def _search(self, operation: op.Search) -> Steps[list[list[MemoryEntry]]]:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from ..io.retry import QUIET
 from ..io.steps import run
 from ..scope import ScopeBinding
 from ..store import operations as op
@@ -136,6 +137,7 @@ class Sender:
     # -- the thread ------------------------------------------------------------------------------------------------
 
     def _live(self) -> None:
+        QUIET.set(True)  # the breaker logs an outage, once
         while not self._stop.is_set():
             try:
                 pause = self._turn()

@@ -68,6 +68,10 @@ class Backend(ABC):
             InvalidEntryError: a field cannot be stored; nothing was written.
         """
 
+    def untold_outage(self) -> str | None:
+        """Why recalls are answered in part, for the first one in this process who asks; each outage is told once."""
+        return None
+
     @abstractmethod
     def close(self) -> None:
         """Flush and close. Closing again does nothing."""

@@ -19,7 +19,7 @@ from ...recall.pipeline import FETCHED, Bounds, Given, date_of, given, ordered, 
 from ...storable import storable_text
 from ...validation import check_search_limit, to_naive_utc
 from ..asked_question import question_of
-from ..events import logged, query_events
+from ..events import logged, query_events, report_outage
 from ..prompt_building import HEADING, PromptBudget, Search, place_of, prompt_budget
 from ..record_conversion import best_of, matches_of, merged, search_result
 from .parts import MemoryParts
@@ -127,7 +127,8 @@ def recall_each(
         reader=source,
         created_before=None if as_of is None else _after(as_of),
     )
-    with query_events(memory.source, "; ".join(dict.fromkeys(map(str, queries))), limit) as results:
+    asked_for, outage = "; ".join(dict.fromkeys(map(str, queries))), memory.store.backend.untold_outage
+    with query_events(memory.source, asked_for, limit, outage) as results:
         asked = chain.from_iterable(map(repeat, queries, map(len, paths)))  # each query at each of its paths
         found = iter((yield from look(list(asked), limit=first_look, paths=list(chain.from_iterable(paths)))))
         matches = []
@@ -159,7 +160,7 @@ def recall_together(memory: MemoryParts, queries: Sequence[str], limit: int = 20
     yield from drain_writes(memory)
     queries = list(dict.fromkeys(map(storable_text, queries)))
     paths, bounds = memory.paths.of(None), _bounds(replace(memory, for_a_prompt=True), limit)
-    with query_events(memory.source, "; ".join(queries), limit) as results:
+    with query_events(memory.source, "; ".join(queries), limit, memory.store.backend.untold_outage) as results:
         found = yield from memory.store.steps.search_many(
             [query for query in queries for _ in paths],
             limit=_fetched(limit),
@@ -211,6 +212,7 @@ def search(
         yield from drain_writes(memory)
         query = storable_text(query if prompt is None else question_of(query))
         found = yield from _found_by(memory, prompt, Search(memory.kind, query, _fetched(limit), least))
+        report_outage(memory.source, query, limit, memory.store.backend.untold_outage())
         asking = memory if prompt is None else replace(memory, for_a_prompt=True)
         if prompt is not None and memory.budget:
             asking = replace(asking, budget=max(1, prompt.of(memory.kind, memory.budget)))

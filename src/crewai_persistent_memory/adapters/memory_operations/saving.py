@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ...entry import MEMORY, EntryFields, MemoryEntry
+from ...errors import PersistentMemoryError
 from ...io.steps import Steps, run, work
 from ...storable import storable_metadata, storable_text
 from ...store.operations import Message
@@ -99,8 +101,7 @@ def remember_many(
     if memory.pipeline is None or not (memory.pipeline.extracts or memory.infers):
         return (yield from _save(memory, contents, fields))
     if not memory.pipeline.extracts:
-        bound = replace(memory, store=memory.store.bound())
-        memory.pipeline.submit(lambda: run(_save(bound, contents, fields)))
+        memory.pipeline.submit(partial(_save_reported, replace(memory, store=memory.store.bound()), contents, fields))
         return []
     with logged("remember", memory.source):
         texts = list(map(storable_text, contents))
@@ -187,6 +188,12 @@ def _save(memory: MemoryParts, contents: list[str], fields: RecordFields) -> Ste
     with save_events(memory.source, str(value), metadata, fields.agent_role):
         entries = yield from _keep(memory, contents, messages, about)
     return list(map(memory.results.record_of, entries))
+
+
+def _save_reported(memory: MemoryParts, contents: list[str], fields: RecordFields) -> None:
+    """:func:`_save`, in the background. It reports its failure, and CrewAI would report what is raised once more."""
+    with suppress(PersistentMemoryError):
+        run(_save(memory, contents, fields))
 
 
 def _keep(
