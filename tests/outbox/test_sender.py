@@ -13,7 +13,14 @@ from typing import Any
 
 import pytest
 
-from crewai_persistent_memory import InvalidEntryError, MemoryEntry, StoreBusyError, StorePermissionError, operations
+from crewai_persistent_memory import (
+    InvalidEntryError,
+    MemoryEntry,
+    StoreBusyError,
+    StoreFullError,
+    StorePermissionError,
+    operations,
+)
 from crewai_persistent_memory.outbox import access_times, deliveries, lanes
 from crewai_persistent_memory.outbox.deliveries import FRESH
 from crewai_persistent_memory.outbox.shared import OUTBOXES
@@ -125,6 +132,29 @@ class TestRefusals:
         behind.fails = None
         assert store.flush(10)
         assert time.monotonic() - start >= 0.3
+
+    def test_why_users_wait_is_logged_once(
+        self, open_outbox: OpenOutbox, behind: FaultyStore, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        stores = [open_outbox(f"user{number}") for number in range(5)]
+        tried: set[str] = set()
+
+        def is_full(entry: MemoryEntry) -> bool:
+            tried.add(entry.content)
+            raise StoreFullError("no space left")
+
+        behind.refuses = is_full
+        for number, store in enumerate(stores):
+            store.add(f"fact {number}")
+        until(lambda: tried, lambda tried: len(tried) == len(stores))
+        assert caplog.text.count("cannot take") == 1
+        behind.refuses = lambda entry: False
+        assert all(store.flush(10) for store in stores)
+        behind.refuses = is_full
+        stores[0].add("coffee")
+        until(lambda: caplog.text.count("cannot take"), lambda count: count == 2)
+        behind.refuses = lambda entry: False
+        assert stores[0].flush(10)
 
 
 class TestExactlyOnce:

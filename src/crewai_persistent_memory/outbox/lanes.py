@@ -62,6 +62,8 @@ class Lanes:
         self._tell = tell
         self._stop = threading.Event()
         self._paused: dict[str, _Pause] = {}
+        self._told: set[str] = set()
+        """Why lanes have to wait, as the log has it: not once for each of them."""
         self._busy_until = 0.0
         self._delivered = 0
         self.was_away = False
@@ -133,6 +135,8 @@ class Lanes:
                 self._queue.done(delivery.writes, answer_to_json(answer))
                 self._delivered += len(delivery.writes)
                 self._paused.pop(lane, None)
+                if not self._paused:
+                    self._told.clear()
                 self._tell()
             writes = writes[len(delivery.writes) :]
 
@@ -163,7 +167,8 @@ class Lanes:
     def _later(self, lane: str, writes: Sequence[Write], why: str) -> None:
         before = self._paused.get(lane)
         length = FIRST_PAUSE if before is None or not before.length else min(before.length * 2, LONGEST_PAUSE)
-        if before is None:
+        if before is None and why not in self._told:
+            self._told.add(why)
             logger.warning("%s cannot take %d writes of the outbox yet: %s", self._store, len(writes), why)
         self._paused[lane] = _Pause(time.monotonic() + length, length)
 

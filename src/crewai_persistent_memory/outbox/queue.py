@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 import uuid
 from collections import OrderedDict
@@ -23,6 +24,10 @@ from .serialised import Writing, from_text, kind_of, scope_of, scope_to_text, to
 
 MOST_WRITES: Final = 1_000_000
 """Writes that are accepted at most, whatever their size."""
+
+_ROOM: Final = 8 * 2**20
+"""Bytes that have to be free beside what the queue holds: a write is changed when it is sent and deleted when it is
+taken, and SQLite writes both anew before it makes room. On a full disk nothing could be delivered any more."""
 
 _PARSED: Final = 10_000
 """Accepted writes whose operations are kept in memory, so that each read does not parse them again."""
@@ -76,6 +81,8 @@ class Queue:
         """
         lane, body, now = lane_of(operation.scope), to_text(operation), utcnow()
         size = len(body.encode())
+        if not isinstance(operation, op.Delete):
+            self._require_room(size)
         with self._database.writing() as connection:
             [(writes, total)] = connection.execute("SELECT writes + dead, bytes FROM totals").fetchall()
             removed, erased = 0, False
@@ -109,6 +116,22 @@ class Queue:
         if erased:
             self._database.truncate_log()
         return Accepted(seq, removed)
+
+    def _require_room(self, size: int) -> None:
+        """Refuse a write of ``size`` bytes on a disk that is nearly full."""
+        if self._free() >= self._most_bytes + 2 * size + _ROOM:
+            return
+        needed = self.depth().bytes + 2 * size + _ROOM
+        if self._free() < needed:
+            self._database.truncate_log()  # it keeps the size that it once had
+        if (free := self._free()) < needed:
+            raise StoreFullError(
+                f"the disk of the outbox at {self.folder} has {free >> 20} MiB left, and {needed >> 20} are needed to "
+                "deliver what is accepted. This write was not accepted. Make room"
+            )
+
+    def _free(self) -> int:
+        return shutil.disk_usage(self.folder).free
 
     # -- delivering ------------------------------------------------------------------------------------------------
 

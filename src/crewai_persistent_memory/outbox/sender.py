@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from ..errors import PersistentMemoryError
 from ..io.retry import QUIET
 from ..io.steps import run
 from ..scope import ScopeBinding
@@ -138,13 +139,18 @@ class Sender:
 
     def _live(self) -> None:
         QUIET.set(True)  # the breaker logs an outage, once
+        failed: str | None = None
         while not self._stop.is_set():
             try:
                 pause = self._turn()
-            except Exception:  # a thread that ends delivers nothing any more
+                failed = None
+            except Exception as error:  # a thread that ends delivers nothing any more
                 if self._stop.is_set():
                     break  # the queue was closed before a store that is frozen has answered
-                logger.exception("the outbox of %s failed", self._store)
+                if str(error) != failed:
+                    failed = str(error)
+                    known = isinstance(error, PersistentMemoryError)
+                    logger.error("the outbox of %s delivers nothing: %s", self._store, error, exc_info=not known)
                 pause = STANDBY * 2
             if not self._stop.is_set():
                 self.bell.wait(pause)

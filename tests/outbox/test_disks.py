@@ -1,0 +1,168 @@
+"""A queue on a disk that is full, fails, or cannot be written: nothing accepted is lost, and the error is named."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crewai_persistent_memory import ConfigurationError, StoreFullError
+from crewai_persistent_memory.outbox.queue import Queue
+
+from ..support.calling import until
+from ..support.faulty_store import FaultyStore
+from ..support.programs import run_program
+from .conftest import OpenOutbox
+from .test_queue import put, waiting
+
+LONG = 20_000
+"""Characters of a fact that fills a disk."""
+
+
+def mounted(*command: str | Path) -> None:
+    try:
+        done = subprocess.run(["mount", *command], capture_output=True, text=True)
+    except FileNotFoundError as error:
+        pytest.skip(f"cannot mount here: {error}")
+    if done.returncode:
+        pytest.skip(f"cannot mount here: {done.stderr.strip()}")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Where ``open_outbox`` keeps its queues, as a disk of 16 MiB."""
+    place = tmp_path / "outbox"
+    place.mkdir()
+    mounted("-t", "tmpfs", "-o", "size=16m", "tmpfs", place)
+    yield place
+    subprocess.run(["umount", "-l", place], check=True)
+
+
+class TestFullDisk:
+    def fill(self, store: Any) -> list[str]:
+        accepted: list[str] = []
+
+        def save() -> None:
+            while len(accepted) < 1_000:
+                text = f"fact {len(accepted)} {os.urandom(LONG // 2).hex()}"
+                store.add(text)
+                accepted.append(text)
+
+        with pytest.raises(StoreFullError, match=r"This write was not accepted\. Make room"):
+            save()
+        assert 50 < len(accepted) < 1_000
+        return accepted
+
+    def test_it_refuses_while_there_is_room_to_deliver(
+        self, small_disk: Path, open_outbox: OpenOutbox, behind: FaultyStore
+    ) -> None:
+        store = open_outbox()
+        behind.away = True
+        accepted = self.fill(store)
+        assert [entry.content for entry in store.search("fact 7", limit=1)] == [accepted[7]]
+        with pytest.raises(StoreFullError):
+            store.add("long " * LONG)
+        behind.away = False
+        assert store.flush(30)
+        assert sorted(behind.contents()) == sorted(accepted)
+        store.add("there is room again")
+        assert store.flush(10)
+
+    def test_others_fill_it(
+        self, small_disk: Path, open_outbox: OpenOutbox, behind: FaultyStore, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        store = open_outbox()
+        behind.away = True
+        accepted = self.fill(store)
+        filler = small_disk / "filler"
+        with filler.open("wb", buffering=0) as file:
+            while shutil.disk_usage(small_disk).free:
+                file.write(bytes(4096))
+        behind.away = False
+        until(lambda: caplog.text, lambda text: "delivers nothing: the disk of the outbox" in text)
+        assert not store.flush(2)
+        assert caplog.text.count("delivers nothing") == 1, "it is tried again and again, and told once"
+        with pytest.raises(StoreFullError):
+            store.add("one more")
+        filler.unlink()
+        assert store.flush(30)
+        assert sorted(behind.contents()) == sorted(accepted)
+
+    def test_a_restart_on_it(self, small_disk: Path, open_outbox: OpenOutbox, behind: FaultyStore) -> None:
+        store = open_outbox()
+        behind.away = True
+        accepted = self.fill(store)
+        store.close()
+        again = open_outbox()
+        assert again.pending() == len(accepted)
+        behind.away = False
+        assert again.flush(30)
+        assert sorted(behind.contents()) == sorted(accepted)
+
+
+class TestFailingDisk:
+    def test_a_file_that_cannot_grow(self, tmp_path: Path) -> None:
+        """In a child: a limit on the size of files makes a write of SQLite fail as a broken disk does."""
+        done = run_program([sys.executable, "-c", GROW, str(tmp_path / "queue")])
+        assert done.returncode == 0, done.stderr[-2000:]
+        report = json.loads(done.stdout)
+        assert report["error"] in ("StoreError", "StoreFullError")
+        assert "the outbox at" in report["message"]
+        assert 0 < report["accepted"] == report["waiting"]
+        assert len(waiting(Queue(tmp_path / "queue"))) == report["accepted"]
+
+    def test_a_file_that_is_damaged(self, tmp_path: Path) -> None:
+        queue = Queue(tmp_path / "queue")
+        queue.accept(put("tea"))
+        queue.close()
+        (queue.folder / "queue.db").write_bytes(b"this is not a database" * 1000)
+        with pytest.raises(ConfigurationError, match=r"outbox_path: .*file is not a database"):
+            Queue(tmp_path / "queue")
+
+
+GROW = """
+import json, resource, sys
+from pathlib import Path
+from crewai_persistent_memory import MemoryEntry, PersistentMemoryError, Scope, operations
+from crewai_persistent_memory.outbox.queue import Queue
+queue = Queue(Path(sys.argv[1]))
+resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+accepted = 0
+try:
+    while accepted < 1000:
+        queue.accept(operations.Put(Scope("john"), [MemoryEntry(str(accepted), "x" * 10_000)], True))
+        accepted += 1
+except PersistentMemoryError as error:
+    report = {"error": type(error).__name__, "message": str(error), "accepted": accepted, "waiting": queue.count()}
+print(json.dumps(report))
+"""
+
+
+class TestReadOnlyDisk:
+    @pytest.fixture
+    def read_only(self, tmp_path: Path) -> Iterator[Path]:
+        """A queue with one write, on a disk that nobody can write to."""
+        place, seen = tmp_path / "place", tmp_path / "seen"
+        queue = Queue(place / "queue")
+        queue.accept(put("tea"))
+        queue.close()
+        seen.mkdir()
+        mounted("--bind", place, seen)
+        mounted("-o", "remount,bind,ro", seen)
+        yield seen
+        subprocess.run(["umount", "-l", seen], check=True)
+
+    def test_it_is_named_at_start(self, read_only: Path, tmp_path: Path) -> None:
+        for name in ("queue", "another"):
+            with pytest.raises(
+                ConfigurationError, match=r"outbox_path: no outbox can be kept at .*durability=\"store\""
+            ):
+                Queue(read_only / name)
+        assert waiting(Queue(tmp_path / "place" / "queue")) == ["tea"]
