@@ -20,7 +20,7 @@ from crewai_persistent_memory import (
     open_store,
     operations,
 )
-from crewai_persistent_memory.outbox.database import FILE
+from crewai_persistent_memory.outbox.database import FILE, Database
 from crewai_persistent_memory.outbox.queue import Queue
 from crewai_persistent_memory.validation import utcnow
 
@@ -114,6 +114,23 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(ConfigurationError, match=r"outbox_path.*durability=\"store\""):
         open_store(user_id="john", path=tmp_path / "s", durability="outbox", outbox_path=tmp_path / "file" / "below")
+
+
+def test_a_durable_queues_new_folders_are_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+    fsync = os.fsync
+
+    def noted(file: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{file}") if Path("/proc/self/fd").exists() else "?")
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    Database(tmp_path / "a" / "quick").close()
+    assert synced == []
+    for _ in range(2):
+        Database(tmp_path / "b" / "kept", durable=True).close()
+    assert len(synced) == 3, "of the file, of its folder and of the folder above, once"
+    assert set(synced) <= {*map(str, (tmp_path / "b" / "kept", tmp_path / "b", tmp_path)), "?"}
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

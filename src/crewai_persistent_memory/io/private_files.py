@@ -45,8 +45,8 @@ def make_private(store: Path, folder: Path) -> None:
     if not _POSIX:
         return
     allowed = _trusted(store)
-    _tighten(folder, os.lstat(folder), allowed, FOLDER_MODE)
-    pending = [folder]
+    _tighten(str(folder), os.lstat(folder), allowed, FOLDER_MODE)
+    pending = [str(folder)]
     while pending:
         with os.scandir(pending.pop()) as entries:
             for entry in entries:
@@ -55,9 +55,19 @@ def make_private(store: Path, folder: Path) -> None:
                 except FileNotFoundError:
                     continue  # the engine removed it meanwhile
                 is_folder = stat.S_ISDIR(about.st_mode)
-                _tighten(Path(entry.path), about, allowed, FOLDER_MODE if is_folder else FILE_MODE)
+                _tighten(entry.path, about, allowed, FOLDER_MODE if is_folder else FILE_MODE)
                 if is_folder:
-                    pending.append(Path(entry.path))
+                    pending.append(entry.path)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make what was renamed, made and removed in a folder durable."""
+    if _POSIX:
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
 
 
 def check_owner(folder: Path) -> None:
@@ -83,15 +93,16 @@ def _trusted(folder: Path) -> set[int]:
     return trusted
 
 
-def _tighten(path: Path, about: os.stat_result, trusted: set[int], mode: int) -> None:
+def _tighten(path: str, about: os.stat_result, trusted: set[int], mode: int) -> None:
+    # A store has hundreds of files, and each opening and closing looks at all of them.
     if stat.S_ISLNK(about.st_mode):
-        raise _link(path)
+        raise _link(Path(path))
     if about.st_uid not in trusted:
-        raise _foreign(path, about.st_uid)
+        raise _foreign(Path(path), about.st_uid)
     # What root owns, another user cannot change.
-    if stat.S_IMODE(about.st_mode) & ~mode and os.geteuid() in (0, about.st_uid):
+    if about.st_mode & 0o7777 & ~mode and os.geteuid() in (0, about.st_uid):
         try:
-            path.chmod(mode)
+            Path(path).chmod(mode)
         except FileNotFoundError:
             return
 

@@ -33,7 +33,7 @@ from ..errors import (
     StoreFullError,
     StorePathError,
 )
-from ..io.private_files import FOLDER_MODE, check_owner, make_private, open_private
+from ..io.private_files import FOLDER_MODE, check_owner, make_private, open_private, sync_folder
 
 FILE: Final = "queue.db"
 VERSION: Final = 1
@@ -116,12 +116,17 @@ class Database:
         self._is_closed = False
         _OPEN.add(self)
         try:
+            new = [each for each in (folder / FILE, folder, *folder.parents) if not each.exists()]
             folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
             check_owner(folder)
             make_private(folder, folder)
             # SQLite gives its other files the mode of this one.
             os.close(open_private(folder / FILE, os.O_RDWR | os.O_CREAT))
             self._connection = self._open()
+            if durable:
+                # SQLite syncs the file, and not the names by which it is found again.
+                for each in new:
+                    sync_folder(each.parent)
         except (OSError, sqlite3.Error, StorePathError) as error:
             raise ConfigurationError(
                 f"outbox_path: no outbox can be kept at {folder.parent}: {getattr(error, 'strerror', None) or error}. "

@@ -27,7 +27,7 @@ from typing import IO, Final
 import portalocker
 
 from ....errors import StoreCorruptedError, StoreFullError, StoreInUseError, StorePathError
-from ....io.private_files import FOLDER_MODE, check_owner, make_private, open_private
+from ....io.private_files import FOLDER_MODE, check_owner, make_private, open_private, sync_folder
 from ..manifest import Descriptor
 
 WRITE_RESERVE: Final = 32 * 1024 * 1024
@@ -181,12 +181,7 @@ class StoreDirectory:
 
     def sync(self) -> None:
         """Make what was renamed, made and removed in the folder durable."""
-        if os.name == "posix":
-            folder = os.open(self.path, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+        sync_folder(self.path)
 
     @property
     def has_long_texts(self) -> bool:
