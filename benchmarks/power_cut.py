@@ -119,8 +119,12 @@ def cut(
     disk: Path, image: Path, options: dict[str, Any], start: int, size: int, chance: random.Random
 ) -> tuple[dict[int, float], float]:
     """Acknowledged writes with their times, and the time of the cut."""
+    # In a session of its own: the system continues what is stopped in a group whose parent ends, as of a shell's.
     writer = subprocess.Popen(
-        [sys.executable, "-c", WRITER, json.dumps(options), str(start), str(size)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", WRITER, json.dumps(options), str(start), str(size)],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     assert writer.stdout is not None
     acknowledged: dict[int, float] = {}

@@ -121,7 +121,8 @@ def test_a_durable_queues_new_folders_are_synced(tmp_path: Path, monkeypatch: py
     fsync = os.fsync
 
     def noted(file: int) -> None:
-        synced.append(os.readlink(f"/proc/self/fd/{file}") if Path("/proc/self/fd").exists() else "?")
+        name = Path(f"/proc/self/fd/{file}")
+        synced.append(str(name.readlink()) if name.is_symlink() else "?")
         fsync(file)
 
     monkeypatch.setattr(os, "fsync", noted)
