@@ -35,6 +35,10 @@ def outbox_of(store: Any) -> Any:
     return store.backend.outbox
 
 
+def files_of(store: Any) -> list[Path]:
+    return [file for file in outbox_of(store).queue.folder.iterdir() if file.is_file()]
+
+
 class TestOrder:
     def test_of_one_user(self, open_outbox: OpenOutbox, behind: FaultyStore) -> None:
         store = open_outbox()
@@ -63,6 +67,24 @@ class TestOrder:
             "s": "of s",
             "t": "of t",
         }
+
+    def test_what_was_overwritten_and_then_deleted_does_not_come_back(
+        self, open_outbox: OpenOutbox, behind: FaultyStore
+    ) -> None:
+        """The delete matches the entry as it waits, and not as the store has it."""
+        store = open_outbox()
+        store.put([MemoryEntry("a", "the earlier text", path="/"), MemoryEntry("b", "of another path", path="/")])
+        assert store.flush(10)
+        behind.away = True
+        store.search("so that nothing is sent")
+        store.put([MemoryEntry("a", "the later text", path="/home"), MemoryEntry("c", "in between", path="/")])
+        assert store.delete(path="/home") == 1
+        assert all(b"later text" not in file.read_bytes() for file in files_of(store))
+        assert [entry.content for entry in store.search("text deleted")] == []
+        store.put([MemoryEntry("b", "said after it", path="/home")])
+        behind.away = False
+        assert store.flush(10)
+        assert sorted(behind.contents()) == ["in between", "said after it"]
 
     def test_one_user_waits_and_others_do_not(self, open_outbox: OpenOutbox, behind: FaultyStore) -> None:
         john, mary = open_outbox("john"), open_outbox("mary")

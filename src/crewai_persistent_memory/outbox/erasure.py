@@ -4,29 +4,46 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ..entry import MemoryEntry
-from ..scope import visible
+from ..entry_filter import EntryFilter
+from ..scope import Scope, visible
 from ..store import operations as op
 from .serialised import entry_of, scope_of, to_text
+
+_MARK: Final = "crewai_persistent_memory_erased"
+"""A key in the metadata of what takes the place of an erased entry."""
 
 TICK: Final = timedelta(microseconds=1)
 
 
-def take_out(connection: Any, lane: str, delete: op.Delete) -> tuple[int, bool]:
+class Taken(NamedTuple):
+    """What a delete took out of a queue.
+
+    Attributes:
+        removed: how many entries were removed that were never sent.
+        erased: whether anything was removed.
+        also: deletes that have to be delivered as well, see :func:`_stone`.
+    """
+
+    removed: int
+    erased: bool
+    also: Sequence[op.Delete]
+
+
+def take_out(connection: Any, lane: str, delete: op.Delete) -> Taken:
     """Remove what a delete matches from the waiting writes and dead letters.
 
     The delete itself is delivered as well, and removes what is in the store. So what is left here for its sake, because
     a later write changes it, is deleted then.
-
-    Returns:
-        How many entries were removed that were never sent, and whether anything was removed.
     """
-    removed, erased = 0, False
+    removed, erased, mark = 0, False, uuid.uuid4().hex
+    stones: dict[Scope, list[str]] = {}
     for table, doubt in (("writes", "doubt"), ("dead_letters", "0")):
         found = connection.execute(
             f"SELECT seq, scope, kind, body, {doubt} FROM {table} WHERE lane = ? ORDER BY seq", (lane,)
@@ -37,20 +54,42 @@ def take_out(connection: Any, lane: str, delete: op.Delete) -> tuple[int, bool]:
             if not visible(scope, delete.scope):
                 continue
             entries = [entry_of(each) for each in body["entries"]] if kind == "put" else []
-            kept = [entry for entry in entries if not _is_gone(entry, delete, changed)]
+            gone = [entry for entry in entries if _is_gone(entry, delete, changed)]
             if not may_be_there and table == "writes":
-                removed += len({entry.id for entry in entries} - {entry.id for entry in kept})
-            if _is_whole(delete) or (entries and not kept) or _names(delete, _changed_id(kind, body)):
-                connection.execute(f"DELETE FROM {table} WHERE seq = ?", (seq,))
-            elif len(kept) < len(entries):
+                removed += len({entry.id for entry in gone})
+            if _is_whole(delete) or _names(delete, _changed_id(kind, body)):
+                kept = []
+            elif not gone:
+                continue
+            elif table == "writes" and not body["new"] and not _is_by_ids(delete):
+                kept = [_stone(entry, mark) if entry in gone else entry for entry in entries]
+                stones.setdefault(scope, []).extend(entry.id for entry in gone)
+            else:
+                kept = [entry for entry in entries if entry not in gone]
+            if kept:
                 text = to_text(op.Put(scope, kept, body["new"]))
                 connection.execute(
                     f"UPDATE {table} SET body = ?, size = ? WHERE seq = ?", (text, len(text.encode()), seq)
                 )
             else:
-                continue
+                connection.execute(f"DELETE FROM {table} WHERE seq = ?", (seq,))
             erased = True
-    return removed, erased
+    also = [
+        op.Delete(scope, EntryFilter(ids=tuple(dict.fromkeys(ids)), metadata={_MARK: mark}))
+        for scope, ids in stones.items()
+    ]
+    return Taken(removed, erased, also)
+
+
+def _stone(entry: MemoryEntry, mark: str) -> MemoryEntry:
+    """In place of an entry that is erased from the queue, where the store may have an earlier one under its id.
+
+    The delete may not match the earlier one, which would come back. So it is replaced by this one, and this one is
+    deleted by its mark: in its own scope, and nothing that is saved under the id later.
+    """
+    return MemoryEntry(
+        entry.id, "deleted", metadata={_MARK: mark}, created_at=entry.created_at, last_accessed=entry.last_accessed
+    )
 
 
 def _is_gone(entry: MemoryEntry, delete: op.Delete, changed: set[str | None]) -> bool:
@@ -65,10 +104,13 @@ def _is_whole(delete: op.Delete) -> bool:
     return not delete.filter.selects
 
 
+def _is_by_ids(delete: op.Delete) -> bool:
+    return delete.filter.ids is not None and not replace(delete.filter, ids=None).selects
+
+
 def _names(delete: op.Delete, id: str | None) -> bool:
     """Whether a delete is about this entry, whatever its fields are."""
-    filter = delete.filter
-    return filter.ids is not None and id in filter.ids and not replace(filter, ids=None).selects
+    return _is_by_ids(delete) and id in (delete.filter.ids or ())
 
 
 def _changed_id(kind: str, body: Mapping[str, Any]) -> str | None:

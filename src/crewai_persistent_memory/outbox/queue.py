@@ -18,7 +18,7 @@ from ..redaction import redact
 from ..store import operations as op
 from ..validation import utcnow
 from .database import Database
-from .erasure import after_all_of, note_clock, take_out
+from .erasure import Taken, after_all_of, note_clock, take_out
 from .records import Accepted, Depth, Write, lane_of
 from .serialised import Writing, from_text, kind_of, scope_of, scope_to_text, to_text
 
@@ -85,9 +85,9 @@ class Queue:
             self._require_room(size)
         with self._database.writing() as connection:
             [(writes, total)] = connection.execute("SELECT writes + dead, bytes FROM totals").fetchall()
-            removed, erased = 0, False
+            taken = Taken(0, False, ())
             if isinstance(operation, op.Delete):
-                removed, erased = take_out(connection, lane, operation)
+                taken = take_out(connection, lane, operation)
                 now = after_all_of(connection, lane, now)
             elif writes >= MOST_WRITES or total + size > self._most_bytes:
                 raise StoreFullError(
@@ -98,24 +98,12 @@ class Queue:
             if isinstance(operation, (op.Put, op.Replace)):
                 entries = operation.entries if isinstance(operation, op.Put) else [operation.entry]
                 note_clock(connection, lane, max(now, *(entry.created_at for entry in entries)))
-            cursor = connection.execute(
-                "INSERT INTO writes (lane, scope, kind, body, size, client_id, accepted_at, waits) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    lane,
-                    scope_to_text(operation.scope),
-                    kind_of(operation),
-                    body,
-                    size,
-                    uuid.uuid4().hex,
-                    now.isoformat(),
-                    waits,
-                ),
-            )
-            seq = int(cursor.lastrowid or 0)
-        if erased:
+            seq = _insert(connection, operation, body, now, waits=waits)
+            for each in taken.also:
+                _insert(connection, each, to_text(each), now)
+        if taken.erased:
             self._database.truncate_log()
-        return Accepted(seq, removed)
+        return Accepted(seq, taken.removed)
 
     def _require_room(self, size: int) -> None:
         """Refuse a write of ``size`` bytes on a disk that is nearly full."""
@@ -276,6 +264,24 @@ class Queue:
             tried_at,
             bool(waits),
         )
+
+
+def _insert(connection: Any, operation: Writing, body: str, now: datetime, *, waits: bool = False) -> int:
+    cursor = connection.execute(
+        "INSERT INTO writes (lane, scope, kind, body, size, client_id, accepted_at, waits) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            lane_of(operation.scope),
+            scope_to_text(operation.scope),
+            kind_of(operation),
+            body,
+            len(body.encode()),
+            uuid.uuid4().hex,
+            now.isoformat(),
+            waits,
+        ),
+    )
+    return int(cursor.lastrowid or 0)
 
 
 def _seqs(writes: Sequence[Write]) -> str:
