@@ -11,9 +11,12 @@ import logging
 import threading
 from collections import defaultdict
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
+from functools import partial
 from typing import Any, Final
 
 from ....config.qdrant import ServerSettings
+from ....io.retry import QUIET
 from ....io.shared import Shared
 from ....io.steps import Steps, run
 from ..manifest import Descriptor
@@ -66,22 +69,22 @@ class ServerEngine:
     # -- in the background -----------------------------------------------------------------------------------------
 
     def in_background(self, steps: Steps[Any]) -> None:
-        """Run it on a thread of its own, once; a failure is logged."""
+        """Run it on a thread of its own, once; a failure is logged, unless the caller tells of outages itself."""
         with self._lock:
             if len(self._pending) >= MOST_PENDING:
                 return
             if self._background is None:
                 self._background = ThreadPoolExecutor(1, thread_name_prefix="memory-background")
-            future = self._background.submit(run, steps)
+            future = self._background.submit(copy_context().run, run, steps)
             self._pending.add(future)
-        future.add_done_callback(self._done)
+        future.add_done_callback(partial(self._done, level=logging.DEBUG if QUIET.get() else logging.WARNING))
 
-    def _done(self, future: Future[Any]) -> None:
+    def _done(self, future: Future[Any], level: int) -> None:
         with self._lock:
             self._pending.discard(future)
         error = None if future.cancelled() else future.exception()
         if error is not None:
-            logger.warning("access times were not updated: %s", error)
+            logger.log(level, "access times were not updated: %s", error)
 
     def _finish_background(self) -> None:
         """Let what waits be done, but do not wait long for a server that does not answer."""
