@@ -83,7 +83,12 @@ def ask(memory: PersistentMemory, request: str) -> str:
 
 class TestCrews:
     def test_three_kickoffs_and_a_second_outage(
-        self, open_outbox: OpenOutbox, behind: FaultyStore, failures: Failures, caplog: pytest.LogCaptureFixture
+        self,
+        open_outbox: OpenOutbox,
+        behind: FaultyStore,
+        failures: Failures,
+        caplog: pytest.LogCaptureFixture,
+        capfd: pytest.CaptureFixture[str],
     ) -> None:
         memory = PersistentMemory(store=open_outbox())
         behind.away = True
@@ -110,6 +115,7 @@ class TestCrews:
         failures.after(2)
         until(lambda: failures.seen, lambda seen: len(seen) == 2)
         assert [kind for kind, _ in failures.seen] == ["QueryFailed"] * 2, "each outage is told"
+        assert "mismatch" not in "".join(capfd.readouterr()), "CrewAI pairs the events of a search"
 
 
 class TestRecalls:

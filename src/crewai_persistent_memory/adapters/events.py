@@ -100,8 +100,12 @@ def query_events(
 
 
 def report_outage(source: object, query: str, limit: int, outage: str | None) -> None:
-    """Report, beside CrewAI's own events for a search (until 1.9.3), that it was answered in part."""
+    """Report, between CrewAI's own events for a search (until 1.9.3), that it was answered in part.
+
+    With a beginning of its own: CrewAI pairs events, and would take the end of its search for another one's.
+    """
     if outage is not None:
+        crewai_event_bus.emit(source, MemoryQueryStartedEvent(query=query, limit=limit, source_type=SOURCE_TYPE))
         _query_failed(source, query, limit, outage)
 
 
