@@ -139,6 +139,8 @@ def cut(
     reader = threading.Thread(target=read)
     reader.start()
     while not acknowledged:
+        if writer.poll() is not None:
+            raise SystemExit("the writer ended before it had written anything")
         time.sleep(0.01)
     time.sleep(chance.uniform(0.5, 4))
     while True:
