@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -125,16 +126,11 @@ class TestTracing:
         assert [trace.found for trace in traces] == [1, 1, 1, None]
         assert "secret" not in repr(traces)
 
-    def test_what_failed(self, any_store: MemoryStore, caplog: pytest.LogCaptureFixture) -> None:
+    def test_what_failed(self, any_store: MemoryStore) -> None:
         traces: list[Trace] = []
         with pytest.raises(StorePermissionError):
             any_store.wrap(tracing(traces.append), read_only).add("a secret")
         assert traces[0].error is StorePermissionError
-        with caplog.at_level(logging.DEBUG, "crewai_persistent_memory"):
-            any_store.wrap(tracing()).add("a secret")
-        [line] = [record.getMessage() for record in caplog.records if "Put" in record.getMessage()]
-        assert "1 found" in line
-        assert "secret" not in line
 
     def test_a_report_that_fails_changes_nothing(
         self, any_store: MemoryStore, caplog: pytest.LogCaptureFixture
@@ -145,3 +141,43 @@ class TestTracing:
         any_store.wrap(tracing(fail)).add("John likes tea")
         assert any_store.count() == 1
         assert "was not reported" in caplog.text
+
+
+class TestLog:
+    """The log at DEBUG: a line for each recall and each save, without any middleware."""
+
+    def lines(self, caplog: pytest.LogCaptureFixture) -> list[str]:
+        return [record.getMessage() for record in caplog.records if record.name == "crewai_persistent_memory"]
+
+    def test_a_recall_and_a_save(self, any_store: MemoryStore, caplog: pytest.LogCaptureFixture) -> None:
+        any_store.add("before it was asked for")
+        with caplog.at_level(logging.DEBUG, "crewai_persistent_memory"):
+            saved = any_store.add("a secret likes tea")
+            asyncio.run(any_store.asearch("who likes secret tea?"))
+            with pytest.raises(EntryNotFoundError):
+                any_store.update("nobody", content="a secret")
+        any_store.search("afterwards")
+        put, search, update = (line for line in self.lines(caplog) if line.startswith(("Put", "Search", "Update")))
+        for line in (put, search, update):
+            assert f" in {any_store.backend!r} for {any_store.scope}: " in line
+            assert re.search(r" in \d+\.\d ms$", line)
+            assert "secret" not in line
+        assert f": 1 entry ({saved.id}) in " in put
+        assert re.search(rf": \d (entry|entries) \({saved.id}", search)
+        assert ": done in " in update or ": failed with EntryNotFoundError in " in update
+
+    def test_a_crews(self, any_store: MemoryStore, caplog: pytest.LogCaptureFixture) -> None:
+        memory = PersistentMemory(store=any_store, infer=False)
+        with caplog.at_level(logging.DEBUG, "crewai_persistent_memory"):
+            one_agent_crew(ScriptedLLM(final("a secret")), "a secret?", **memory.crew_kwargs()).kickoff()
+        lines = self.lines(caplog)
+        assert any(line.startswith("Search") for line in lines)
+        assert any(line.startswith("Put") for line in lines)
+        assert "secret" not in "".join(lines)
+
+    def test_no_more_than_a_few_ids(self, any_store: MemoryStore, caplog: pytest.LogCaptureFixture) -> None:
+        with caplog.at_level(logging.DEBUG, "crewai_persistent_memory"):
+            any_store.put([MemoryEntry(id=f"id{number}", content=f"fact {number}") for number in range(100)])
+        [line] = (line for line in self.lines(caplog) if line.startswith("Put"))
+        assert "100 entries (id0, id1, " in line
+        assert ", id19, …)" in line

@@ -23,7 +23,7 @@ from ..ranking import RankingWeights
 from ..scope import Scope, ScopeBinding
 from ..scope_context import NO_SCOPE, ScopeFields, given_scope
 from .backend import Backend, Capabilities
-from .middleware import Middleware, fields_first, wrapped
+from .middleware import Middleware, fields_first, logged_at_debug, wrapped
 from .operations import AddedMessages, Message, Page, ScanPage
 from .scoped_operations import ScopedOperations
 
@@ -59,7 +59,7 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
         if filter_fields and backend.capabilities.stores_fields:
             around = (fields_first, *around)
         self.steps = ScopedOperations(
-            wrapped(backend.execute, around),
+            logged_at_debug(wrapped(backend.execute, around), backend),
             backend.capabilities,
             binding,
             include_shared=include_shared,

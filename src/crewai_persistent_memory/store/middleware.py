@@ -15,13 +15,16 @@ import logging
 import time
 from collections.abc import Callable, Sequence, Sized
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from functools import partial
+from itertools import chain
+from typing import Any, Final, Protocol
 
+from ..entry import MemoryEntry
 from ..errors import StorePermissionError
 from ..io.steps import Steps
 from ..scope import Scope
 from .backend import Execute
-from .operations import CompleteFields, Operation, Page, ScanPage, Touch, fields_asked
+from .operations import AddedMessages, CompleteFields, Operation, Page, ScanPage, Touch, fields_asked
 
 logger = logging.getLogger("crewai_persistent_memory")
 
@@ -97,6 +100,7 @@ class Trace:
         seconds: how long it took.
         found: how many entries were read or written, where that is known.
         error: the class of what it raised; a message may quote a text.
+        ids: of the entries that were read or written, best or newest first as they were returned.
     """
 
     operation: str
@@ -104,20 +108,42 @@ class Trace:
     seconds: float
     found: int | None = None
     error: type[BaseException] | None = None
+    ids: tuple[str, ...] = ()
 
 
-def log_at_debug(trace: Trace) -> None:
-    """Write one line for a trace."""
-    ended = f"{trace.found} found" if trace.error is None else trace.error.__name__
-    logger.debug("%s: %s in %.1f ms, for %s", trace.operation, ended, trace.seconds * 1000, trace.scope)
+MOST_IDS: Final = 20
+"""Ids in a line of the log."""
 
 
-def tracing(report: Callable[[Trace], None] = log_at_debug) -> Middleware:
+def log_at_debug(trace: Trace, store: object = None) -> None:
+    """Write one line for a trace: what was done for whom and where, the ids, and how long it took. Never a text."""
+    if trace.error is not None:
+        ended = f"failed with {trace.error.__name__}"
+    else:
+        ended = "done" if trace.found is None else f"{trace.found} {'entry' if trace.found == 1 else 'entries'}"
+        if trace.ids:
+            ended += f" ({', '.join(trace.ids[:MOST_IDS])}{', …' if len(trace.ids) > MOST_IDS else ''})"
+    where = "" if store is None else f" in {store!r}"
+    logger.debug("%s%s for %s: %s in %.1f ms", trace.operation, where, trace.scope, ended, trace.seconds * 1000)
+
+
+def logged_at_debug(execute: Execute, store: object) -> Execute:
+    """``execute`` with a line for each operation, while the log ``crewai_persistent_memory`` takes DEBUG."""
+    with_lines = _around(tracing(partial(log_at_debug, store=store)), execute)
+
+    def answer(operation: Operation[Any], /) -> Steps[Any]:
+        return with_lines(operation) if logger.isEnabledFor(logging.DEBUG) else execute(operation)
+
+    return answer
+
+
+def tracing(report: Callable[[Trace], None]) -> Middleware:
     """Middleware that reports every operation when it has ended, also one that failed.
 
+    A line for each operation is in the log ``crewai_persistent_memory`` at DEBUG without it.
+
     Args:
-        report: is given each :class:`Trace`; an error of it is logged. Left out: writes a line at DEBUG to the log
-            ``crewai_persistent_memory``.
+        report: is given each :class:`Trace`; an error of it is logged.
     """
 
     def traced(operation: Operation[Any], execute: Execute, /) -> Steps[Any]:
@@ -129,7 +155,8 @@ def tracing(report: Callable[[Trace], None] = log_at_debug) -> Middleware:
         except BaseException as error:
             _give(report, Trace(name, scope, time.perf_counter() - start, error=type(error)))
             raise
-        _give(report, Trace(name, scope, time.perf_counter() - start, _size_of(operation, answer)))
+        seconds = time.perf_counter() - start
+        _give(report, Trace(name, scope, seconds, _size_of(operation, answer), ids=_ids_of(operation, answer)))
         return answer
 
     return traced
@@ -141,6 +168,20 @@ def _give(report: Callable[[Trace], None], trace: Trace) -> None:
         report(trace)
     except Exception:
         logger.exception("the trace of %s was not reported", trace.operation)
+
+
+def _ids_of(operation: Operation[Any], answer: Any) -> tuple[str, ...]:
+    if isinstance(answer, (Page, ScanPage, AddedMessages)):
+        answer = answer.entries
+    if answer is None:
+        answer = getattr(operation, "entries", ())
+    if isinstance(answer, MemoryEntry):
+        answer = (answer,)
+    if not isinstance(answer, (list, tuple)):
+        id = getattr(operation, "id", None)
+        return (id,) if isinstance(id, str) else ()
+    flat = chain.from_iterable(each if isinstance(each, list) else (each,) for each in answer)
+    return tuple(each.id for each in flat if isinstance(each, MemoryEntry) and each.id)
 
 
 def _size_of(operation: Operation[Any], answer: Any) -> int | None:
