@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, get_args
+
 from typing_extensions import Unpack
 
 from .config.arguments import ServerArgs
@@ -10,6 +14,9 @@ from .errors import ConfigurationError
 from .io.steps import run
 from .store.base import MemoryStore
 from .store.operations import ScopeField
+
+MANY_USERS: Final = 20
+"""From so many on, users with hardly more than one memory each are conspicuous."""
 
 
 def dedicate_project(
@@ -63,3 +70,46 @@ def count_by(store: MemoryStore, field: ScopeField, **scope: str | None) -> dict
         StoreError: the store failed.
     """
     return run(store.steps.count_scopes(field, scope))
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a store holds, by the fields of the entries' scopes.
+
+    Attributes:
+        entries: how many there are.
+        counts: by field (``org_id``, ``project_id``, ``user_id``, ``run_id``, ``agent_id``): each value with how many
+            entries have it, the largest first.
+    """
+
+    entries: int
+    counts: Mapping[ScopeField, Mapping[str, int]]
+
+    @property
+    def users_of_one_request(self) -> bool:
+        """Whether it looks as if ``user_id`` were made anew for each request, so that nobody recalls anything."""
+        counts = self.counts["user_id"].values()
+        return len(counts) >= MANY_USERS and sum(counts) < 2 * len(counts)
+
+
+def survey(store: MemoryStore, **scope: str | None) -> Survey:
+    """Count the entries of a store across all scopes that its key may read.
+
+    Args:
+        store: a store in Qdrant. With ``collection_per_project`` its own project is counted.
+        scope: fields that the counted entries have, by name; ``None`` for entries without the field.
+
+    Raises:
+        ConfigurationError: Mem0, which cannot count across users.
+        StoreError: the store failed.
+    """
+    if not store.capabilities.counts_scopes:
+        raise ConfigurationError(f"{store.backend!r} cannot count across users: use a store in Qdrant")
+    fields: tuple[ScopeField, ...] = get_args(ScopeField)
+    counts = {field: count_by(store, field, **scope) for field in fields}
+    # Every entry belongs to a project.
+    return Survey(sum(counts["project_id"].values()), {field: _largest_first(counts[field]) for field in fields})
+
+
+def _largest_first(counts: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))

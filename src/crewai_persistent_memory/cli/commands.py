@@ -16,6 +16,7 @@ from .forgetting import everything_of, some_of
 from .hints import why_nothing
 from .outbox import outbox
 from .output import as_json, note, one_line, show_entries, shown
+from .statistics import stats
 from .target import NAMES_A_STORE, Target, opened, takes_target, with_its_embedder
 
 if TYPE_CHECKING:
@@ -140,6 +141,7 @@ def forget(
 
 
 app.command(name="eval")(takes_target()(evaluate))
+app.command(name="stats")(takes_target(only=(*NAMES_A_STORE, "user", "org"))(stats))
 app.add_typer(outbox, name="outbox")
 
 
