@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -20,6 +23,7 @@ from crewai_persistent_memory import (
     open_store,
     operations,
 )
+from crewai_persistent_memory.outbox import callers
 from crewai_persistent_memory.outbox.database import FILE, Database
 from crewai_persistent_memory.outbox.queue import Queue
 from crewai_persistent_memory.validation import utcnow
@@ -221,3 +225,54 @@ class TestDeadLetters:
         queue.refused(queue.next_writes(1)[0], ValueError("no"))
         assert queue.take_answer(seq) is None
         assert queue.depth().dead == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell")
+class TestAnswers:
+    """An answer may hold a memory's text, and is kept no longer than somebody waits for it."""
+
+    @pytest.fixture
+    def gone(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen[bytes]]:
+        """Another process, for which writes are accepted here."""
+        with subprocess.Popen(["sleep", "60"]) as process:
+            monkeypatch.setattr(callers.os, "getpid", lambda: process.pid)
+            yield process
+            process.kill()
+
+    def answer(self, queue: Queue) -> None:
+        queue.done(queue.next_writes(1), {"entry": "a secret of John"})
+
+    def test_of_a_process_that_runs(self, queue: Queue, gone: subprocess.Popen[bytes]) -> None:
+        seq = queue.accept(put("a"), waits=True).seq
+        self.answer(queue)
+        queue.drop_answers()
+        assert queue.take_answer(seq) == {"answer": {"entry": "a secret of John"}}
+
+    def test_of_one_that_ended_before_it(self, queue: Queue, gone: subprocess.Popen[bytes]) -> None:
+        seq = queue.accept(put("a"), waits=True).seq
+        gone.kill()
+        gone.wait()
+        self.answer(queue)
+        assert queue.take_answer(seq) is None
+        assert not on_disk(queue, "secret of John")
+
+    def test_of_one_that_ended_after_it(self, queue: Queue, gone: subprocess.Popen[bytes]) -> None:
+        seq = queue.accept(put("a"), waits=True).seq
+        self.answer(queue)
+        gone.kill()
+        gone.wait()
+        queue.drop_answers()
+        assert queue.take_answer(seq) is None
+        assert not on_disk(queue, "secret of John")
+
+    def test_of_one_in_another_container(
+        self, queue: Queue, gone: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        seq = queue.accept(put("a"), waits=True).seq
+        gone.kill()
+        gone.wait()
+        here = callers._namespace()
+        monkeypatch.setattr(callers, "_namespace", lambda: None if here is None else here + 1)
+        self.answer(queue)
+        queue.drop_answers()
+        assert queue.take_answer(seq) is not None

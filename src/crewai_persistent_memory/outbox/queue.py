@@ -17,6 +17,7 @@ from ..filter_fields import FilterField
 from ..redaction import redact
 from ..store import operations as op
 from ..validation import utcnow
+from .callers import UNKNOWN, is_gone, this_process
 from .database import Database
 from .erasure import Taken, after_all_of, note_clock, take_out
 from .records import Accepted, Depth, Write, lane_of
@@ -28,6 +29,9 @@ MOST_WRITES: Final = 1_000_000
 _ROOM: Final = 8 * 2**20
 """Bytes that have to be free beside what the queue holds: a write is changed when it is sent and deleted when it is
 taken, and SQLite writes both anew before it makes room. On a full disk nothing could be delivered any more."""
+
+_ANSWERS_KEPT: Final = 3600.0
+"""Seconds for which an answer is kept for a process of which nobody knows whether it runs."""
 
 _PARSED: Final = 10_000
 """Accepted writes whose operations are kept in memory, so that each read does not parse them again."""
@@ -61,7 +65,7 @@ class Queue:
             connection.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", list(about.items()))
             month_ago = (utcnow() - timedelta(days=30)).isoformat()
             connection.execute("DELETE FROM clocks WHERE latest < ?", (month_ago,))
-            connection.execute("DELETE FROM answers WHERE at < ?", (time.time() - 3600,))
+        self.drop_answers()
 
     def close(self) -> None:
         self._database.close()
@@ -187,10 +191,21 @@ class Queue:
 
     @staticmethod
     def _keep_answer(connection: Any, writes: Sequence[Write], answer: Mapping[str, Any]) -> None:
-        connection.execute(
-            f"INSERT OR REPLACE INTO answers SELECT seq, ?, ? FROM writes WHERE waits AND seq IN ({_seqs(writes)})",
-            (json.dumps(answer), time.time()),
-        )
+        waiting = connection.execute(f"SELECT seq, waits FROM writes WHERE waits AND seq IN ({_seqs(writes)})")
+        for seq, caller in waiting.fetchall():
+            if not is_gone(caller):
+                row = (seq, json.dumps({**answer, "for": caller}), time.time())
+                connection.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?)", row)
+
+    def drop_answers(self) -> None:
+        """Drop the answers that nobody takes any more: a memory's text may be in them."""
+        too_old = time.time() - _ANSWERS_KEPT
+        found = self._database.read("SELECT seq, answer, at FROM answers")
+        left = [seq for seq, answer, at in found if at < too_old or is_gone(json.loads(answer).get("for", UNKNOWN))]
+        if left:
+            with self._database.writing() as connection:
+                connection.executemany("DELETE FROM answers WHERE seq = ?", [(seq,) for seq in left])
+            self._database.truncate_log()
 
     def take_answer(self, seq: int, *, give_up: bool = False) -> Mapping[str, Any] | None:
         """What the store answered to a write; ``None`` while it has not. A refusal that is told leaves no dead letter.
@@ -208,7 +223,8 @@ class Queue:
                 return None
             connection.execute("DELETE FROM answers WHERE seq = ?", (seq,))
             connection.execute("DELETE FROM dead_letters WHERE seq = ?", (seq,))
-        answer: Mapping[str, Any] = json.loads(found[0])
+        answer: dict[str, Any] = json.loads(found[0])
+        answer.pop("for", None)
         return answer
 
     # -- looking ---------------------------------------------------------------------------------------------------
@@ -278,7 +294,7 @@ def _insert(connection: Any, operation: Writing, body: str, now: datetime, *, wa
             len(body.encode()),
             uuid.uuid4().hex,
             now.isoformat(),
-            waits,
+            this_process() if waits else 0,
         ),
     )
     return int(cursor.lastrowid or 0)

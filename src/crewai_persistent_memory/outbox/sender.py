@@ -173,6 +173,7 @@ class Sender:
             return STANDBY
         self.bell.listen()
         pause = self._lanes.deliver()
+        self._queue.drop_answers()
         return min([IDLE if pause is None else pause, *self.access_times.due_in()])
 
     def _probe(self) -> None:
