@@ -5,7 +5,7 @@
 
 It starts the server from ``.qdrant/`` and makes the network's faults with a proxy. It measures how long calls take, the
 memory, threads and descriptors of the processes, and the depth of their queue. At the end each accepted save must be in
-its user's memory once, and nothing else.
+its user's memory once, and nothing else; and of values that replace each other the last one.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def main(
     print(as_text(result))
     if write is not None:
         write.write_text(json.dumps(result, separators=(",", ":")) + "\n")
-    if any(result["check"][name] for name in ("lost", "doubled", "strange", "waiting", "dead_letters")):
+    if any(result["check"][name] for name in ("lost", "doubled", "strange", "not_the_last", "waiting", "dead_letters")):
         raise typer.Exit(1)
 
 
@@ -220,17 +220,24 @@ def waiting(folder: Path) -> tuple[int, int]:
 def check(options: dict[str, Any], folder: Path, users: int) -> dict[str, int]:
     """Deliver what waits, and compare what is in the store with what was accepted."""
     accepted: defaultdict[str, set[str]] = defaultdict(set)
+    last: defaultdict[str, dict[str, str]] = defaultdict(dict)
     for file in folder.glob("accepted-*"):
         for line in file.read_text().splitlines():
-            user, text = line.split("\t")
-            accepted[user].add(text)
+            user, text, *value = line.split("\t")
+            if value:
+                last[user][text] = f"{user} counter {value[0]}"
+            else:
+                accepted[user].add(text)
     found = Counter[str]()
     with open_store(**options) as store:
         for number in range(users):
             handle = store.scoped(user_id=f"user{number}")
             handle.flush(120)
-            there = Counter(entry.content for entry in handle.scan())
+            entries = list(handle.scan())
+            there = Counter(entry.content for entry in entries if entry.path != "/counters")
+            counters = {entry.id: entry.content for entry in entries if entry.path == "/counters"}
             wanted = accepted[f"user{number}"]
+            found["not_the_last"] += sum(counters.get(id) != value for id, value in last[f"user{number}"].items())
             found["accepted"] += len(wanted)
             found["lost"] += len(wanted - set(there))
             found["doubled"] += sum(count > 1 for count in there.values())

@@ -1,4 +1,4 @@
-"""Graphs of a soak: ``python -m benchmarks.soak_graphs docs/soak.json docs/soak.png``. Needs the extra ``benchmarks``."""
+"""Graphs of a soak: ``python -m benchmarks.soak_graphs docs/soak.json docs/soak.png``. Needs matplotlib."""
 
 from __future__ import annotations
 

@@ -4,7 +4,8 @@
 
 When the folder has a file ``start`` with the time, it begins; when it has one named ``stop``, it ends. It writes two
 files: ``accepted-NUMBER`` has a line for each save that returned, and ``steps-NUMBER`` one for each call, with its time
-in seconds since the start and how long it took.
+in seconds since the start and how long it took. Every fourth step also writes a new value in place of the last one, in
+an entry of this process and user: at the end the last value must be there.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from crewai_persistent_memory import PersistentMemory, PersistentMemoryError, use_scope
+from crewai_persistent_memory import MemoryEntry, PersistentMemory, PersistentMemoryError, use_scope
 
 
 class LogLines(logging.Handler):
@@ -74,6 +75,9 @@ def main() -> None:
                     steps.write(json.dumps(["leak", round(time.time() - start, 2), len(leaked), True]) + "\n")
                 if timed("save", partial(memory.remember, text)) is not None:
                     accepted.write(f"{user}\t{text}\n")
+                if count % 4 == 0:
+                    memory.store.put([MemoryEntry(f"counter-{number}", f"{user} counter {count}", path="/counters")])
+                    accepted.write(f"{user}\tcounter-{number}\t{count}\n")
             count += 1
             drawn.seek(0)
             drawn.truncate()
