@@ -31,9 +31,11 @@ SERVER: dict[str, Any] = {
     "embedder": {"provider": "openai", "config": {"model_name": "m", "api_key": CANARY}},
     "retry_for": 0,
     "startup_timeout": 0.2,
+    "durability": "store",
 }
 MEM0: dict[str, Any] = {
-    "mem0": {"api_key": CANARY, "host": "http://127.0.0.1:9", "retry_for": 0, "startup_timeout": 0.2}
+    "mem0": {"api_key": CANARY, "host": "http://127.0.0.1:9", "retry_for": 0, "startup_timeout": 0.2},
+    "durability": "store",
 }
 OURS = Path(crewai_persistent_memory.__file__).parent
 
@@ -76,7 +78,8 @@ def test_an_embedder() -> None:
 
 def from_config(**options: Any) -> Any:
     if "mem0" in options:
-        return PersistentMemory.from_config({"provider": "mem0", "config": options["mem0"]})
+        config = {**options["mem0"], "durability": options["durability"]}
+        return PersistentMemory.from_config({"provider": "mem0", "config": config})
     return PersistentMemory.from_config({"provider": "qdrant", "config": options})
 
 
@@ -106,3 +109,16 @@ def test_errors_and_logs(
     assert CANARY not in with_locals_of_our_frames(caught.value)
     assert CANARY not in caplog.text
     assert CANARY.encode() not in pickle.dumps((str(caught.value), caught.value.args))
+
+
+@pytest.mark.parametrize("options", [SERVER, MEM0], ids=["server", "mem0"])
+def test_an_outbox(options: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    about = {**options, "durability": "outbox", "outbox_path": tmp_path, "recall_timeout": 0.2, "exit_wait": 0}
+    with caplog.at_level(logging.DEBUG), open_store(user_id="john", **about) as store:
+        store.add("tea")
+        shown = f"{store!r} {store.backend!r} {store.health()}"
+    assert "opened without the store" in caplog.text
+    assert CANARY not in caplog.text + shown
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert files
+    assert all(CANARY.encode() not in path.read_bytes() for path in files)

@@ -67,7 +67,10 @@ def test_several_nodes() -> None:
         ({"url": "http://a", "read_consistency": "most"}, "read_consistency: "),
         ({"url": "http://a", "collection_settings": {"shards": 3}}, "collection_settings.shards: "),
         ({"url": "http://a", "collection_settings": {"shard_number": 0}}, "collection_settings.shard_number: "),
-        ({"url": "http://a", "fsync": "always"}, r"fsync is of an embedded store"),
+        (
+            {"url": "http://a", "fsync": "always", "durability": "store"},
+            r"fsync is of an embedded store .* or an outbox",
+        ),
         ({"path": "/x", "timeout": 3}, "timeout is of a Qdrant server, and this store is embedded"),
         ({"api_key": "sk-secret"}, "api_key is of a Qdrant server"),
         ({"url": "http://a", "api_keys": "x"}, r"did you mean api_key\?"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,16 +18,26 @@ pytestmark = pytest.mark.crew
 
 
 @pytest.mark.ends
-def test_what_one_replica_stores_the_other_recalls_at_once(server: QdrantServer, collection: str) -> None:
-    """Two memories with connections of their own, as two processes have them; many times in a row."""
+@pytest.mark.parametrize("where", ["same-host", "another-host"])
+def test_what_one_replica_stores_the_other_recalls(
+    server: QdrantServer, collection: str, tmp_path: Path, where: str
+) -> None:
+    """Two memories with connections of their own, as two processes have them; many times in a row.
+
+    On the same host at once, on another one as soon as it is delivered.
+    """
     options: Any = {"url": server.url, "collection": collection, "user_id": "john", "embedder": None}
-    a, b = PersistentMemory(**options), PersistentMemory(**options, timeout=7)
+    of_b: Any = {} if where == "same-host" else {"outbox_path": tmp_path / "outbox-of-another-host"}
+    a, b = PersistentMemory(**options), PersistentMemory(**options, **of_b, timeout=7)
     a_backend: Any = a.store.backend
     b_backend: Any = b.store.backend
-    assert a_backend.connection._engine is not b_backend.connection._engine
+    assert a_backend.backend.connection._engine is not b_backend.backend.connection._engine
+    assert (a_backend.outbox is b_backend.outbox) == (where == "same-host")
     for number in range(30):
         llm = ScriptedLLM(final(f"noted sign{number}"))
         one_agent_crew(llm, f"My sign is sign{number}", **a.crew_kwargs()).kickoff()
+        if where == "another-host":
+            assert a.flush(30)
         asked = ScriptedLLM(final("it is in the prompt"))
         one_agent_crew(asked, f"What do you know about sign{number}?", **b.crew_kwargs()).kickoff()
         assert f"My sign is sign{number}" in asked.prompts[0], number

@@ -30,6 +30,7 @@ from crewai_persistent_memory.adapters.checkpoint_recipe import read_spec
 from crewai_persistent_memory.adapters.provider_config import parse_config, parse_spec
 from crewai_persistent_memory.adapters.version import STORAGE_FACTORY_SINCE, installed, is_unified
 
+from ..support.calling import until
 from ..support.crews import ScriptedLLM, final, memories_in, needs_contextual, needs_unified, one_agent_crew
 from ..support.embedders import WordHashEmbedder
 from ..support.memories import EVALUATION, ForeignStorage, files_of_crewai, no_local_vectors, told
@@ -178,9 +179,9 @@ class TestStorageByName:
         memory = Memory(storage=spec, embedder=lambda texts: [[1.0, 0.0, 0.0] for _ in texts], llm=ScriptedLLM())
         memory._storage.save([_record("John likes tea", [1.0, 0.0, 0.0])])
         assert [match.record.content for match in memory.recall("tea", depth="shallow")] == ["John likes tea"]
-        with server.admin() as admin:
-            assert admin.get(f"/collections/{collection}").status_code == 200
         memory.close()
+        with server.admin() as admin:
+            until(lambda: admin.get(f"/collections/{collection}").status_code, (200).__eq__, 30)
 
     def test_other_specs_go_where_they_went(self, tmp_path: Path) -> None:
         from crewai.memory.storage.factory import resolve_memory_storage, set_memory_storage_factory

@@ -69,7 +69,7 @@ def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
 
     def open_one(**more: Any) -> MemoryStore:
         given = {**options, **more} if request.param == "qdrant" else {"mem0": {**options, **more}}
-        opened.append(open_store(user_id="john", **given))
+        opened.append(open_store(user_id="john", durability="store", **given))
         return opened[-1]
 
     def write(do: Any, store: MemoryStore) -> Any:

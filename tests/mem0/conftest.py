@@ -20,6 +20,19 @@ def library_of(store: Any) -> Any:
     return store.backend.api._open().memory
 
 
+BY_DEFAULT = ("test_crews",)
+"""Modules with stores as users open them: with an outbox. The others look at Mem0 itself after each call, and at what a
+call raises when Mem0 fails."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def writes_wait_for_the_store(request: pytest.FixtureRequest) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as environment:
+        if request.module.__name__.rpartition(".")[2] not in BY_DEFAULT:
+            environment.setenv("CREWAI_MEMORY_DURABILITY", "store")
+        yield
+
+
 @pytest.fixture
 def cloud(mem0_platform: Mem0Platform) -> Iterator[OpenMem0]:
     """Opens a store in Mem0 Cloud; ``mem0=`` adds to its options."""

@@ -196,7 +196,7 @@ class TestTheConnection:
             ({"timeout": 0}, "mem0.timeout"),
             ({"host": "api.mem0.ai"}, "mem0.host: .*http"),
             ({"local_mem0_config": {}}, "is empty"),
-            ({"local_mem0_config": {"llm": {}}, "wait": True, "api_key": None}, "wait is of Mem0 Cloud"),
+            ({"local_mem0_config": {"llm": {}}, "rerank": True, "api_key": None}, "rerank is of Mem0 Cloud"),
             ({"run_expiry_days": 0}, "mem0.run_expiry_days"),
         ],
     )

@@ -91,7 +91,7 @@ def test_the_published_self_hosted_configuration(
 def options(request: pytest.FixtureRequest) -> dict[str, Any]:
     """``mem0=`` of either kind; adding waits for its outcome."""
     if request.param == "oss":
-        return {"local_mem0_config": request.getfixturevalue("oss_config")}
+        return {"local_mem0_config": request.getfixturevalue("oss_config"), "wait": True}
     return {"api_key": DEFAULT_KEY, "host": request.getfixturevalue("mem0_platform").url, "wait": True}
 
 

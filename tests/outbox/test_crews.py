@@ -10,7 +10,9 @@ import pytest
 
 from crewai_persistent_memory import PersistentMemory, use_scope
 
-from ..support.crews import ScriptedLLM, final, memories_in, one_agent_crew
+from ..support.crews import ScriptedLLM, final, memories_in, needs_unified, one_agent_crew
+from ..support.embedders import WordHashEmbedder
+from ..support.memory_llm import MemoryLLM
 from ..support.qdrant_server import QdrantServer
 
 pytestmark = pytest.mark.crew
@@ -45,3 +47,19 @@ def test_kickoffs_over_a_dead_store(own_server: QdrantServer, tmp_path: Path) ->
             contents = " ".join(record.content for record in memory.list_records(limit=100))
             assert "leo" in contents
             assert "risotto" in contents
+
+
+@needs_unified
+def test_crewais_own_pipeline_in_an_outage(own_server: QdrantServer, tmp_path: Path) -> None:
+    """It embeds what it saves. A process that starts in an outage does not know the server's embedder, and saves."""
+    options: Any = {"url": own_server.url, "user_id": "john", "retry_for": 0, "recall_timeout": 0.5, "exit_wait": 0}
+    PersistentMemory(embedder=WordHashEmbedder(), **options).close()
+    own_server.kill()
+    with PersistentMemory(embedder=WordHashEmbedder(), llm=MemoryLLM(), **options) as memory:
+        memory.remember("FACT: John is allergic to nuts.")
+        assert memory.pending() > 0
+        own_server.restart()
+        assert memory.flush(30)
+        [entry] = memory.store.scan(with_vectors=True)
+        assert "nuts" in entry.content
+        assert entry.embedding

@@ -262,6 +262,22 @@ class TestThread:
         assert again.flush(10)
         assert behind.contents() == ["tea"]
 
+    def test_closing_leaves_time_to_a_delivery_that_is_under_way(
+        self, open_outbox: OpenOutbox, behind: FaultyStore
+    ) -> None:
+        store = open_outbox(exit_wait=0, stopping=30)
+        behind.freeze()
+        store.add("tea")
+        until(lambda: outbox_of(store).queue.next_writes(1)[0].attempts, bool)
+        store.add("coffee")
+        timer = threading.Timer(0.3, behind.thaw)
+        timer.start()
+        store.close()
+        timer.join()
+        assert behind.contents() == ["tea"], "nothing else is begun"
+        assert open_outbox().flush(10)
+        assert sorted(behind.contents()) == ["coffee", "tea"]
+
     def test_one_handle_closes_and_another_delivers(self, open_outbox: OpenOutbox, behind: FaultyStore) -> None:
         one, other = open_outbox(), open_outbox("mary")
         one.add("tea")

@@ -34,6 +34,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("do", ways, indirect=True)
 
 
+BY_DEFAULT = ("test_service", "test_compose")
+"""Modules with stores as users open them: with an outbox. The others look at the server itself after each call, and at
+what a call raises when the server fails."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def writes_wait_for_the_store(request: pytest.FixtureRequest) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as environment:
+        if request.module.__name__.rpartition(".")[2] not in BY_DEFAULT:
+            environment.setenv("CREWAI_MEMORY_DURABILITY", "store")
+        yield
+
+
 @pytest.fixture
 def do(request: pytest.FixtureRequest) -> Any:
     """``do(store, "add", "tea")`` calls a method, blocking or awaited."""

@@ -167,7 +167,9 @@ class TestWhatRuns:
         for stage in ("production", "staging"):
             assert seconds(compose()["services"][stage]["stop_grace_period"]) > GRACE
         stopping = int(container_of(concierge_pod())["lifecycle"]["preStop"]["exec"]["command"][1])
-        assert concierge_pod()["spec"]["terminationGracePeriodSeconds"] > GRACE + stopping
+        environment = pod_environment(container_of(concierge_pod()), {"qdrant-keys": "x"})
+        delivering = int(environment["CREWAI_MEMORY_EXIT_WAIT"])
+        assert concierge_pod()["spec"]["terminationGracePeriodSeconds"] > GRACE + stopping + delivering
 
     def test_probes(self) -> None:
         container = container_of(concierge_pod())
@@ -200,6 +202,15 @@ class TestWhatRuns:
         mounted = dict(each.split(":") for each in services["services"]["qdrant"]["volumes"])
         assert set(mounted) <= set(services["volumes"])
         assert mounted["qdrant_storage"] == "/qdrant/storage"
+        [outbox] = Dockerfile().all("VOLUME")
+        assert Dockerfile().environment["CREWAI_MEMORY_OUTBOX_PATH"] == outbox
+        for stage in ("production", "staging"):
+            [(name, path)] = [each.split(":") for each in services["services"][stage]["volumes"]]
+            assert (name, path) == (f"{stage}_outbox", outbox), "a queue has one sender"
+            assert name in services["volumes"]
+        [mount] = container_of(concierge_pod())["volumeMounts"]
+        assert mount["mountPath"] == outbox
+        assert [each["name"] for each in concierge_pod()["spec"]["volumes"]] == [mount["name"]]
         [volume] = backup_pod()["spec"]["volumes"]
         assert manifest("PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"])
 

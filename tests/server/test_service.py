@@ -62,6 +62,7 @@ def gunicorn(server: QdrantServer, folder: Path, *arguments: str) -> Iterator[Se
         # Many users at once on a busy machine are no dead server.
         "CREWAI_MEMORY_TIMEOUT": "20",
         "CREWAI_MEMORY_RETRY_FOR": "20",
+        "CREWAI_MEMORY_RECALL_TIMEOUT": "20",
         "TEST_LLM_CALLS": str(folder / "calls"),
         "TEST_RELEASE": str(folder / "release"),
         "CREWAI_STORAGE_DIR": str(folder / "crewai"),

@@ -79,13 +79,14 @@ def on_server(version: str, *, grpc: bool = False, shards: int | None = None, ou
     def options(request: pytest.FixtureRequest, folder: Path) -> dict[str, Any]:
         found = server(request)
         chosen: dict[str, Any] = {"url": found.url, "collection": collection_of(folder), "prefer_grpc": grpc}
+        chosen["durability"] = "outbox" if outbox else "store"
         if found.key:
             chosen["api_key"] = found.key
         if grpc:
             chosen["grpc_port"] = found.grpc_port
         if outbox:
             # A busy machine is no store that is away.
-            chosen.update(durability="outbox", outbox_path=folder / "outbox", recall_timeout=60)
+            chosen.update(outbox_path=folder / "outbox", recall_timeout=60)
         if shards is not None:
             chosen["collection_settings"] = {"shard_number": shards}
         return chosen
@@ -121,7 +122,7 @@ def in_mem0_cloud(request: pytest.FixtureRequest, folder: Path) -> dict[str, Any
     # A key of a project of its own for each place.
     key = f"m0-{collection_of(folder)}"
     platform.keys.setdefault(key, ("org-1", key))
-    return {"mem0": {"api_key": key, "host": platform.url}}
+    return {"mem0": {"api_key": key, "host": platform.url}, "durability": "store"}
 
 
 def empty_mem0_cloud(request: pytest.FixtureRequest, folder: Path) -> None:
@@ -134,7 +135,7 @@ def in_mem0_oss(request: pytest.FixtureRequest, folder: Path) -> dict[str, Any]:
     if server.key:
         vectors["api_key"] = server.key
     config = openai.local_mem0_config({"provider": "qdrant", "config": vectors}, str(folder / "history.db"))
-    return {"mem0": {"local_mem0_config": config}}
+    return {"mem0": {"local_mem0_config": config}, "durability": "store"}
 
 
 def remove_mem0_oss(request: pytest.FixtureRequest, folder: Path) -> None:
@@ -153,7 +154,7 @@ def in_mem0_chroma(request: pytest.FixtureRequest, folder: Path) -> dict[str, An
     settings = {"path": str(folder / "chroma"), "collection_name": collection_of(folder)}
     openai = request.getfixturevalue("openai_server")
     config = openai.local_mem0_config({"provider": "chroma", "config": settings}, str(folder / "history.db"))
-    return {"mem0": {"local_mem0_config": config}}
+    return {"mem0": {"local_mem0_config": config}, "durability": "store"}
 
 
 def in_mem0_pgvector(request: pytest.FixtureRequest, folder: Path) -> dict[str, Any]:
@@ -166,7 +167,7 @@ def in_mem0_pgvector(request: pytest.FixtureRequest, folder: Path) -> dict[str, 
     }
     openai = request.getfixturevalue("openai_server")
     config = openai.local_mem0_config({"provider": "pgvector", "config": settings}, str(folder / "history.db"))
-    return {"mem0": {"local_mem0_config": config}}
+    return {"mem0": {"local_mem0_config": config}, "durability": "store"}
 
 
 NEWEST, OLDER = "1.17.0", "1.16.3"

@@ -31,6 +31,9 @@ class ExampleService:
         folder.mkdir(parents=True)
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
         self.environment = {**inherited, "HOME": str(folder), **image.environment, **environment}
+        # The volume.
+        assert self.environment["CREWAI_MEMORY_OUTBOX_PATH"] in image.all("VOLUME")
+        self.environment["CREWAI_MEMORY_OUTBOX_PATH"] = str(folder / "outbox")
         command = [part if part != "8000" else str(self.port) for part in image.command]
         assert command[0] == "uvicorn"
         with self.log.open("wb") as log:

@@ -16,6 +16,9 @@ in front of this service must set from the session or token: never let a browser
 ``/stream`` answers with server-sent events: ``chunk`` for what the LLM writes, then ``answer``, or ``error``. It needs
 CrewAI 1.7 or newer.
 
+What a guest says is kept on this host first (``CREWAI_MEMORY_OUTBOX_PATH``) and delivered to Qdrant, which may be away
+meanwhile. Workers of one host share that.
+
 ``/health`` answers 503, with the reason, if the store or the LLM cannot be used: send no requests then. ``/live``
 answers 200 as long as the process works: restart it if it does not.
 """
@@ -82,11 +85,17 @@ def create_app(llm: Any = None, **options: Any) -> FastAPI:
         if llm_problem:
             raise HTTPException(503, llm_problem)
 
+    def refuse_without_store(health: dict[str, Any]) -> dict[str, Any]:
+        # While Qdrant is away, writes wait in the outbox. A guest's memory cannot be read.
+        if health.get("status") == "unavailable":
+            raise HTTPException(503, health["error"])
+        return health
+
     @app.post("/ask")
     def ask(question: Question, guest: Guest) -> Answer:
         refuse_without_llm()
         with use_scope(user_id=guest):
-            memory.store.health()  # before the crew's LLM is paid for: fails at once if Qdrant is away
+            refuse_without_store(memory.store.health())  # before the crew's LLM is paid for
             try:
                 answer = crew().kickoff(inputs={"request": question.text})
             except PersistentMemoryError:
@@ -99,7 +108,7 @@ def create_app(llm: Any = None, **options: Any) -> FastAPI:
     @app.post("/stream")
     async def stream(question: Question, guest: Guest) -> StreamingResponse:
         refuse_without_llm()
-        await memory.store.ahealth()
+        refuse_without_store(await memory.store.ahealth())
         # The crew works while the response is sent, after this block. It has the guest of the call to akickoff.
         with use_scope(user_id=guest):
             chunks = await crew(stream=True).akickoff(inputs={"request": question.text})
@@ -118,7 +127,7 @@ def create_app(llm: Any = None, **options: Any) -> FastAPI:
     @app.get("/health")
     async def health() -> dict[str, Any]:
         refuse_without_llm()
-        return await memory.store.ahealth()
+        return refuse_without_store(await memory.store.ahealth())
 
     @app.get("/live")
     async def live() -> dict[str, int]:

@@ -134,9 +134,8 @@ def described(store: MemoryStore) -> dict[str, Any]:
     if config is None:
         return {"options": {}, "scope": scope, "needs": ["store"]}
     options, needs = _of_mem0(config, config.mem0) if config.mem0 is not None else _of_qdrant(config)
-    if config.durability == "outbox":
-        names = {*OutboxOptions.model_fields, "fsync"}
-        options |= config.model_dump(mode="json", include=names, exclude_none=True)
+    names = {*OutboxOptions.model_fields, "fsync"} if config.has_outbox else {"durability"}
+    options |= config.model_dump(mode="json", include=names, exclude_none=True)
     return {"options": {**options, "include_shared": config.include_shared}, "scope": scope, "needs": needs}
 
 

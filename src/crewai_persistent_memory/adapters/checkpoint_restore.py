@@ -117,7 +117,7 @@ _opened: Final[dict[str, _Opened]] = {}
 
 
 def reopened(
-    place: Mapping[str, Any], *, is_view: bool = False, vectors: bool = False
+    place: Mapping[str, Any], *, is_view: bool = False, vectors: bool = False, recalls_in_part: bool = True
 ) -> tuple[MemoryStore, Share | None]:
     """Open the described store, bound to its scope.
 
@@ -125,6 +125,7 @@ def reopened(
         place: the result of :func:`.checkpoint_recipe.described`.
         is_view: whether the memory is a view of another one. A view's share does not keep the store open.
         vectors: whether CrewAI provides the vectors.
+        recalls_in_part: see :func:`open_configured`.
 
     Returns:
         The store, and the share that closes it. The share is ``None`` for a store passed to :func:`restoring`.
@@ -141,9 +142,9 @@ def reopened(
         head, _, rest = name.partition(".")
         options[head] = {**options.get(head, {}), rest: value} if rest else value
     identity = {name: value if isinstance(value, str) else id(value) for name, value in secrets.items()}
-    key = json.dumps([place["options"], identity, vectors], sort_keys=True, default=str)
+    key = json.dumps([place["options"], identity, vectors, recalls_in_part], sort_keys=True, default=str)
     with _lock:
-        opened = _opened.get(key) or _Opened(key, _open(options, place["needs"], vectors))
+        opened = _opened.get(key) or _Opened(key, _open(options, place["needs"], vectors, recalls_in_part))
         share = Share(opened, is_view=is_view)
         opened.shares.add(share)
         _opened[key] = opened
@@ -159,7 +160,7 @@ def _in_environment(need: str) -> bool:
     return True
 
 
-def _open(options: Mapping[str, Any], needs: list[str], vectors: bool) -> MemoryStore:
+def _open(options: Mapping[str, Any], needs: list[str], vectors: bool, recalls_in_part: bool) -> MemoryStore:
     given: Any = {name: value for name, value in options.items() if value is not None or name == "embedder"}
     config = MemoryConfig.build(**given)
     # The environment of this process provides the missing options. It must not change the memory's owner, and must not
@@ -170,7 +171,7 @@ def _open(options: Mapping[str, Any], needs: list[str], vectors: bool) -> Memory
     config = config.model_copy(update=changed)
     vars(config).pop("server", None)  # a cached property, computed from the old values
     try:
-        return open_configured(config, external_vectors=vectors)
+        return open_configured(config, external_vectors=vectors, recalls_in_part=recalls_in_part)
     except EmbedderUnavailableError as error:
         raise EmbedderUnavailableError(
             f"{error}. When a crew is restored: set its key in the environment, or restore inside `with "

@@ -96,7 +96,8 @@ def open_from(options: Mapping[str, Any]) -> MemoryStore:
     names = OUR_OPTIONS if store is None else _OF_A_STORE
     ours = cast(MemoryOptions, {name: value for name, value in options.items() if name in names})
     if store is None:
-        return open_configured(MemoryConfig.build(**ours))
+        # Who wants an error rather than a crew without its memory does not want one with a part of it.
+        return open_configured(MemoryConfig.build(**ours), recalls_in_part=options.get("on_error") != "raise")
     if not isinstance(store, MemoryStore):
         raise ConfigurationError(f"store is a {type(store).__name__}: pass what open_store() returned")
     if ours:

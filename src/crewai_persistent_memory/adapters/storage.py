@@ -79,7 +79,7 @@ class PersistentStorage(NotPickled, _Storage):
         path = "/" if root_scope is None else normalize_path(root_scope)
         refuse_unknown(options, set(OUR_OPTIONS), "option")
         self.on_error = check_on_error(on_error)
-        self.store = open_from({**options, "store": store})
+        self.store = open_from({**options, "store": store, "on_error": on_error})
         extracts = self.store.capabilities.extracts
         if infer and not extracts:
             if store is None:

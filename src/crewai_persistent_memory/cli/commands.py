@@ -72,6 +72,7 @@ def remember(
         target.config(writing=True),
         add,
         existing=False,
+        writing=True,
         instead="Kept without a vector, and found by its words until the application embeds it",
     )
     _print_entries([entry], f"Remembered for {entry.scope}", json)
@@ -126,7 +127,7 @@ def forget(
     wanted = [id for given in ids or [] for id in (_standard_input().split() if given == "-" else [given])]
     if not all(id.strip() for id in wanted):
         raise ConfigurationError("an id is blank: give ids as list shows them")
-    with opened(target.config(writing=True), by_words=True, existing=True) as store:
+    with opened(target.config(writing=True), by_words=True, existing=True, writing=True) as store:
         count, unknown = everything_of(store, yes) if everything else some_of(store, wanted)
         if json:
             typer.echo(as_json({"forgotten": count}))

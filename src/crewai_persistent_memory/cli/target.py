@@ -89,6 +89,9 @@ class Target:
         return MemoryConfig.build(**options)
 
 
+FLUSHED_WITHIN: Final = 2.0
+"""Seconds that a command waits until the store has what it wrote."""
+
 NAMES_A_STORE: Final = ("project", "path", "url", "collection")
 """The options of commands that are about a whole store."""
 
@@ -130,22 +133,30 @@ def takes_target(only: Collection[str] | None = None) -> Callable[[Callable[...,
 
 
 @contextmanager
-def opened(config: MemoryConfig, *, by_words: bool, existing: bool) -> Iterator[MemoryStore]:
+def opened(config: MemoryConfig, *, by_words: bool, existing: bool, writing: bool = False) -> Iterator[MemoryStore]:
     """The store of a configuration, for one command.
+
+    A command uses the outbox of this host, if there is one: it sees what waits, and its writes keep their order with
+    those of the application. It makes none. Without one the command waits for the store.
 
     Args:
         config: from :meth:`Target.config`.
         by_words: open it without its embedder, which listing and deleting do not need.
         existing: do not create a store.
+        writing: the command changes memories. One that only reads does without an outbox that cannot be used.
 
     Raises:
+        ConfigurationError: there is an outbox that cannot be used, and ``writing`` is set.
         StoreMissingError: there is no store, and ``existing`` is set.
     """
-    from ..store.factory import open_configured
+    from ..store.factory import OutboxUse, open_configured
 
     try:
-        with open_configured(config, by_words=by_words, existing=existing) as store:
+        outbox: OutboxUse = "if there" if writing else "if usable"
+        with open_configured(config, by_words=by_words, existing=existing, outbox=outbox) as store:
             yield store
+            if writing and not _is_delivered(store, config):
+                note("accepted, and not in the store yet: it waits in this host's outbox (crewai-memory outbox status)")
     except StoreMissingError as error:
         if not existing or config.server is None:
             raise StoreMissingError(f"{error}. Check --path, or remember something first") from error
@@ -155,7 +166,16 @@ def opened(config: MemoryConfig, *, by_words: bool, existing: bool) -> Iterator[
         ) from error
 
 
-def with_its_embedder(config: MemoryConfig, work: Callable[[MemoryStore], T], *, existing: bool, instead: str) -> T:
+def _is_delivered(store: MemoryStore, config: MemoryConfig) -> bool:
+    """Whether the store has what a command wrote, after a while."""
+    if config.user_id is None and config.scope is None:  # it wrote for several users
+        return not store.health().get("outbox", {}).get("writes")
+    return not store.pending() or store.flush(FLUSHED_WITHIN)
+
+
+def with_its_embedder(
+    config: MemoryConfig, work: Callable[[MemoryStore], T], *, existing: bool, instead: str, writing: bool = False
+) -> T:
     """Do ``work`` with the store's own embedder, or by words if this process does not have that embedder.
 
     An embedder that is a function exists in the application only.
@@ -165,14 +185,15 @@ def with_its_embedder(config: MemoryConfig, work: Callable[[MemoryStore], T], *,
         work: what to do with the open store.
         existing: do not create a store.
         instead: how the work is done by words, for the note on stderr.
+        writing: the work changes memories.
     """
     try:
-        with opened(config, by_words=False, existing=existing) as store:
+        with opened(config, by_words=False, existing=existing, writing=writing) as store:
             return work(store)
     except (EmbedderUnavailableError, EmbedderMismatchError) as error:
         if config.embedder_given:
             raise
         reason = error
     note(f"{instead}: {reason}")
-    with opened(config, by_words=True, existing=existing) as store:
+    with opened(config, by_words=True, existing=existing, writing=writing) as store:
         return work(store)

@@ -124,16 +124,16 @@ class Mem0Args(TypedDict, total=False):
 class MemoryOptions(ServerArgs, total=False):
     """The options of :func:`open_store`: scope, store, ranking, recall."""
 
-    durability: Literal["outbox", "store"]
-    """'outbox': writes are kept on this host and delivered later; 'store': they wait for the store."""
+    durability: Literal["outbox", "store"] | None
+    """'outbox': writes are kept here and delivered; 'store': they wait. Left out: 'store' if embedded."""
     outbox_path: str | os.PathLike[str] | None
     """Folder of the outboxes, on a local disk. Left out: beside the default path."""
     outbox_max_mb: float
     """Size at which an outbox refuses further writes, in MiB."""
     recall_timeout: float
     """With an outbox: seconds that a read, or a change's answer, waits for the store."""
-    exit_wait: float
-    """With an outbox: seconds that closing waits until what was accepted is delivered."""
+    exit_wait: float | None
+    """With an outbox: seconds that closing waits for delivery. Left out: 2, and 30 for Mem0 OSS."""
     recall_budget: int
     """Characters of memory in one prompt, dates and marks included; 0: whole texts, no bound."""
     min_score: float

@@ -18,7 +18,7 @@ from . import Accepts
 
 DEFAULT_HOST = "https://api.mem0.ai"
 _SECRET_NAMES = ("key", "token", "password", "secret")
-_CLOUD_ONLY = ("api_key", "host", "trust_env", "wait", "wait_timeout", "telemetry", "rerank")
+_CLOUD_ONLY = ("api_key", "host", "trust_env", "telemetry", "rerank")
 
 
 class Mem0Options(BaseModel):

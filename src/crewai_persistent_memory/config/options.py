@@ -179,6 +179,20 @@ the options of these names |
             return variable_of(type(self), option)
         return "default"
 
+    @property
+    def has_outbox(self) -> bool:
+        """Whether writes go through an outbox. By default they do if the store is not in this process.
+
+        Mem0 OSS counts as such a store wherever its vectors are: its LLM, which may be slow or away, reads each text.
+        """
+        if self.durability is not None:
+            return self.durability == "outbox"
+        return any(value is not None for value in (self.mem0, self.url, self.host))
+
+    def _name_of(self, option: str) -> str:
+        """An option as it was given: its variable's name if it is from the environment."""
+        return option if option in self._arguments else self.source_of(option)
+
     def _refuse_two_stores(self) -> None:
         """Arguments name one store at most; the environment may name several."""
         found = [self.source_of(name) for name in STORE_OPTIONS if getattr(self, name) is not None]
@@ -217,11 +231,14 @@ the options of these names |
     def _refuse_options_of_other_stores(self) -> None:
         """Refuse arguments that mean nothing to this store. The environment may hold options of other stores."""
         given = {name for name in self._arguments if name != "embedder" or self.embedder is not None}
-        if self.durability == "store" and (unused := given & {*OutboxOptions.model_fields} - {"durability"}):
-            raise ConfigurationError(f'{", ".join(sorted(unused))} is of an outbox: give durability="outbox" as well')
+        if not self.has_outbox and (unused := given & {*OutboxOptions.model_fields} - {"durability"}):
+            why = "" if self.durability is None else f', and {self._name_of("durability")} is "store"'
+            raise ConfigurationError(
+                f'{", ".join(sorted(unused))} is of an outbox{why}: give durability="outbox" as well, or leave it out'
+            )
         if self.mem0 is not None:
             foreign = given & {*ServerOptions.model_fields, *_OF_QDRANT}
-            if self.durability == "store":
+            if not self.has_outbox:
                 foreign |= given & {"fsync"}
             if foreign:
                 raise ConfigurationError(
@@ -242,8 +259,10 @@ the options of these names |
                     f"{', '.join(sorted(foreign))} is of a Qdrant server, and this store is embedded: give url= "
                     "(or host=, or QDRANT_URL), or leave it out"
                 )
-        elif "fsync" in given and self.durability == "store":
-            raise ConfigurationError("fsync is of an embedded store (path=): leave it out, a server decides itself")
+        elif "fsync" in given and not self.has_outbox:
+            raise ConfigurationError(
+                "fsync is of an embedded store (path=) or an outbox: leave it out, a server decides itself"
+            )
 
     @field_validator("path", mode="before")
     @classmethod
@@ -311,6 +330,13 @@ the options of these names |
     def outbox_folder(self) -> Path:
         """Where outboxes are kept."""
         return self.outbox_path or default_path().with_name("persistent-memory-outbox")
+
+    @property
+    def waits_at_exit(self) -> float:
+        """Seconds that closing waits for delivery. The LLM of Mem0 OSS is called by this process, which takes time."""
+        if self.exit_wait is not None:
+            return self.exit_wait
+        return 30.0 if self.mem0 is not None and self.mem0.local_mem0_config is not None else 2.0
 
     @cached_property
     def server(self) -> ServerSettings | None:

@@ -11,9 +11,9 @@ from pydantic import BaseModel, Field, field_validator
 class OutboxOptions(BaseModel):
     """Whether a write waits for the store, and the bounds of waiting. See ``docs/durability.md``."""
 
-    durability: Literal["outbox", "store"] = Field(
-        "store",
-        description="'outbox': writes are kept on this host and delivered later; 'store': they wait for the store.",
+    durability: Literal["outbox", "store"] | None = Field(
+        None,
+        description="'outbox': writes are kept here and delivered; 'store': they wait. Left out: 'store' if embedded.",
     )
     outbox_path: Path | None = Field(
         None, description="Folder of the outboxes, on a local disk. Left out: beside the default path."
@@ -22,8 +22,10 @@ class OutboxOptions(BaseModel):
     recall_timeout: float = Field(
         2.0, gt=0, description="With an outbox: seconds that a read, or a change's answer, waits for the store."
     )
-    exit_wait: float = Field(
-        2.0, ge=0, description="With an outbox: seconds that closing waits until what was accepted is delivered."
+    exit_wait: float | None = Field(
+        None,
+        ge=0,
+        description="With an outbox: seconds that closing waits for delivery. Left out: 2, and 30 for Mem0 OSS.",
     )
 
     @field_validator("outbox_path", mode="before")

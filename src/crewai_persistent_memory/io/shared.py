@@ -105,6 +105,11 @@ class Shared(Generic[K, V]):
         with self.lock:
             return list(self._entries)
 
+    def values(self) -> list[V]:
+        """The open values."""
+        with self.lock:
+            return [entry.value for entry in self._entries.values()]
+
     def _leave(self, key: K, value: V) -> bool:
         """Whether the caller was the last holder, and must close the value."""
         with self.lock:

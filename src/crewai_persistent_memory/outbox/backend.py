@@ -2,7 +2,7 @@
 
 | operation | what happens |
 | --- | --- |
-| put, add messages | accepted; the call returns |
+| put, add messages | accepted; the call returns, or waits for the memories of the messages, if it says so |
 | replace, update, delete | accepted; the call waits for the store's answer, at most ``recall_timeout`` |
 | touch | collected, and delivered once a minute |
 | search, nearest, paths, categories | asked of the store with a deadline; while it is away, what the queue has |
@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any, ClassVar, Final, cast
 
 from .. import errors
-from ..embedding import check_vector
+from ..embedding import Embedder, check_vector
 from ..entry import MemoryEntry
 from ..entry_check import checked_entry
 from ..errors import EngineError, InvalidEntryError, PersistentMemoryError, StoreClosedError, StoreUnavailableError
@@ -34,6 +34,7 @@ from .reading import Reading
 from .records import lane_of
 from .serialised import Writing, entry_of
 from .shared import OutboxSettings, leave_outbox, open_outbox
+from .without_embedder import WithoutEmbedder
 
 _UNKNOWN: Final[Any] = object()
 """In place of an answer that the store has not given yet."""
@@ -57,8 +58,10 @@ class OutboxBackend(Backend):
         self.backend = backend
         self.settings = settings
         self.capabilities = replace(backend.capabilities, outbox=True)
-        self._key, self.outbox = open_outbox(settings, backend, fields or {})
+        self._target = backend if settings.embeds or not backend.capabilities.vectors else WithoutEmbedder(backend)
+        self._key, self.outbox = open_outbox(settings, self._target, fields or {})
         self._reading = Reading(self.outbox, backend, settings)
+        self._embedders: dict[tuple[str | None, str], Embedder] = {}
         self._is_closed = False
 
     def __repr__(self) -> str:
@@ -72,8 +75,6 @@ class OutboxBackend(Backend):
             return answer(self, operation)
         if isinstance(operation, op.ReadOperation):
             return self._reading.answer(operation)
-        if isinstance(operation, op.DescribeEmbedder):
-            return self._reading.ask(operation)
         return self.backend.execute(operation)
 
     def untold_outage(self) -> str | None:
@@ -82,13 +83,13 @@ class OutboxBackend(Backend):
     def close(self) -> None:
         if not self._is_closed:
             self._is_closed = True
-            leave_outbox(self._key, self.outbox, self.backend)
+            leave_outbox(self._key, self.outbox, self._target)
             self.backend.close()
 
     async def aclose(self) -> None:
         if not self._is_closed:
             self._is_closed = True
-            await asyncio.to_thread(leave_outbox, self._key, self.outbox, self.backend)
+            await asyncio.to_thread(leave_outbox, self._key, self.outbox, self._target)
             await self.backend.aclose()
 
     # -- writing ---------------------------------------------------------------------------------------------------
@@ -109,11 +110,16 @@ class OutboxBackend(Backend):
 
     def _add_messages(self, operation: op.AddMessages) -> Steps[op.AddedMessages]:
         self._checked(_entry_of(operation))
-        answer = yield from self._accept(operation, waits=bool(operation.wait))
+        waits = self.settings.waits_for_messages if operation.wait is None else operation.wait
+        answer = yield from self._accept(operation, waits=waits, seconds=self.settings.messages_timeout)
         if answer is _UNKNOWN:
             return op.AddedMessages(pending=True)
-        entries = tuple(_entry_from(each) for each in answer["entries"])
-        return op.AddedMessages(entries, answer["pending"], answer["event_id"])
+        event_id = answer["event_id"]
+        if answer["pending"] and event_id is not None:
+            # The sender does not wait for the store's LLM: writes of others would wait, too.
+            added: op.AddedMessages = yield from self.backend.execute(replace(operation, event_id=event_id))
+            return added
+        return op.AddedMessages(tuple(map(_entry_from, answer["entries"])), answer["pending"], event_id)
 
     def _replace(self, operation: op.Replace) -> Steps[bool]:
         operation = replace(operation, entry=self._checked(operation.entry))
@@ -142,7 +148,14 @@ class OutboxBackend(Backend):
         self.outbox.sender.access_times.note(operation)
         self.outbox.sender.start()
 
-    def _accept(self, operation: Writing, *, waits: bool = False, removed: list[int] | None = None) -> Steps[Any]:
+    def _accept(
+        self,
+        operation: Writing,
+        *,
+        waits: bool = False,
+        seconds: float | None = None,
+        removed: list[int] | None = None,
+    ) -> Steps[Any]:
         """Accept a write, and wait for its answer if the caller needs one. ``_UNKNOWN``: there is none yet.
 
         Raises:
@@ -156,11 +169,12 @@ class OutboxBackend(Backend):
         outbox.sender.wake()
         if not waits:
             return _UNKNOWN
-        return (yield Work(partial(self._answer_to, accepted.seq)))
+        patience = self.settings.recall_timeout if seconds is None else seconds
+        return (yield Work(partial(self._answer_to, accepted.seq, patience)))
 
-    def _answer_to(self, seq: int) -> Any:
+    def _answer_to(self, seq: int, seconds: float) -> Any:
         queue, sender = self.outbox.queue, self.outbox.sender
-        answer = sender.until(partial(queue.take_answer, seq), self.settings.recall_timeout)
+        answer = sender.until(partial(queue.take_answer, seq), seconds)
         if answer is None:
             answer = queue.take_answer(seq, give_up=True)
         if answer is None:
@@ -174,6 +188,16 @@ class OutboxBackend(Backend):
         yield Work(partial(self._reading.wait_for_delivery, operation.scope))
         embedded: int = yield from self.backend.execute(operation)
         return embedded
+
+    def _describe_embedder(self, operation: op.DescribeEmbedder) -> Steps[Embedder | None]:
+        """A store keeps its embedder. So what it has said once holds while it is away, too."""
+        project = operation.project
+        if project not in self._embedders:
+            embedder = yield from self._reading.ask(operation)
+            if embedder is None:
+                return None
+            self._embedders[project] = embedder
+        return self._embedders[project]
 
     def _complete_fields(self, operation: op.CompleteFields) -> Steps[bool]:
         """It spares work, and changes no result: while the store is away it is left out."""
@@ -229,6 +253,7 @@ class OutboxBackend(Backend):
         op.Delete: _delete,
         op.Touch: _touch,
         op.CompleteFields: _complete_fields,
+        op.DescribeEmbedder: _describe_embedder,
         op.EmbedMissing: _embed_missing,
         op.CountPending: _count_pending,
         op.Flush: _flush,

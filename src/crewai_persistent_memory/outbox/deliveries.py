@@ -60,6 +60,8 @@ def meaning_of(error: BaseException) -> Meaning:
         return Meaning.AWAY
     if isinstance(error, StoreBusyError):
         return Meaning.BUSY
+    if "interpreter shutdown" in str(error):
+        return Meaning.AWAY  # for this process: thread pools take nothing any more
     if isinstance(error, (InvalidEntryError, DimensionMismatchError)):
         return Meaning.REFUSED
     if isinstance(error, EngineError) or not isinstance(error, PersistentMemoryError):

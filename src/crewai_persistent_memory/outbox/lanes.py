@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, Final
 
 from ..entry import MemoryEntry
-from ..errors import StoreClosedError
+from ..errors import StoreClosedError, StorePermissionError
 from ..io.steps import run
 from ..store import operations as op
 from ..store.backend import Backend
@@ -143,6 +143,11 @@ class Lanes:
     def _failed(self, lane: str, delivery: Delivery, error: Exception) -> bool:
         """Note a failed attempt. Returns whether the lane's next writes can be delivered."""
         meaning, write = meaning_of(error), delivery.writes[0]
+        if isinstance(error, StorePermissionError) and write.waits:
+            # Its caller is told, and so knows that nothing was accepted.
+            self._queue.refused(write, error)
+            self._tell()
+            return True
         if meaning is Meaning.REFUSED or (meaning is Meaning.ODD and write.attempts + 1 >= MOST_ATTEMPTS):
             logger.error(
                 "%s refused a write of the outbox (%s): it is a dead letter now, see crewai-memory outbox show",

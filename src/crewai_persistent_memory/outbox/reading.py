@@ -64,8 +64,12 @@ class Reading:
     def _pending_for(self, operation: op.ReadOperation[Any]) -> Steps[Pending]:
         return self.pending(operation.scope, include_shared=operation.include_shared)
 
-    def ask(self, operation: op.Operation[T]) -> Steps[T]:
-        """Ask the store alone, within the deadline.
+    def ask(self, operation: op.Operation[T], *, patiently: bool = False) -> Steps[T]:
+        """Ask the store alone.
+
+        Args:
+            operation: what to ask.
+            patiently: wait as long as the store's own options say, not until ``recall_timeout``.
 
         Raises:
             StoreUnavailableError: it is away.
@@ -76,7 +80,8 @@ class Reading:
                 f"{store} is away ({breaker.error}), and only it can answer this", outcome=Outcome.NOT_DONE
             )
         try:
-            answer: T = yield Within(partial(self._backend.execute, operation), self._settings.recall_timeout, store)
+            make: Callable[[], Steps[T]] = partial(self._backend.execute, operation)
+            answer: T = yield from make() if patiently else _within(make, self._settings.recall_timeout, store)
         except StoreUnavailableError as error:
             breaker.failed(error)
             self._outbox.sender.wake()
@@ -87,12 +92,18 @@ class Reading:
     # -- recall ----------------------------------------------------------------------------------------------------
 
     def _found(self, operation: op.Search | op.Nearest, pending: Pending, nothing: T) -> Steps[T]:
-        """What the store finds, with results to spare where pending deletes hide some; ``nothing`` if it is away."""
+        """What the store finds, with results to spare where pending deletes hide some; ``nothing`` if it is away.
+
+        Raises:
+            StoreUnavailableError, StoreBusyError: it is away, and a part is not enough for this handle.
+        """
         if pending.hides:
             operation = replace(operation, limit=min(operation.limit + SPARE, MOST_FOUND))
         try:
             return (yield from self.ask(cast("op.Operation[T]", operation)))
         except _AWAY as error:
+            if not self._settings.recalls_in_part:
+                raise
             self._outbox.breaker.answered_in_part(error)
             return nothing
 
@@ -166,7 +177,8 @@ class Reading:
             yield Work(partial(self.wait_for_delivery, operation.scope, operation.include_shared))
             pending = yield from self._pending_for(operation)
         if not own_cursor and (started is not None or not pending.changes_entries):
-            answer = yield from self.ask(cast("op.ReadOperation[Any]", operation))
+            # What reads a whole scope takes its time on a store that is well: Mem0 lists it in pages of 100.
+            answer = yield from self.ask(cast("op.ReadOperation[Any]", operation), patiently=True)
             return _applied(answer, pending)
         stored = yield from self._everything(operation)
         return _answer_from(_all_seen(operation, stored, pending), operation)
@@ -191,7 +203,7 @@ class Reading:
         with_vectors = isinstance(operation, op.Scan) and operation.with_vectors
         page = op.Scan(operation.scope, operation.include_shared, EntryFilter(), PAGE, None, with_vectors)
         while True:
-            found: op.ScanPage = yield from self.ask(page)
+            found: op.ScanPage = yield from self.ask(page, patiently=True)
             entries += found.entries
             if found.cursor is None:
                 return entries
@@ -209,6 +221,11 @@ class Reading:
         op.ListChildren: _summary,
         op.DescribePath: _summary,
     }
+
+
+def _within(make: Callable[[], Steps[T]], seconds: float, store: str) -> Steps[T]:
+    answer: T = yield Within(make, seconds, store)
+    return answer
 
 
 def _lanes(reader: Scope, include_shared: bool) -> list[str]:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import atexit
+import concurrent.futures.thread  # noqa: F401 - see the end of this module
 import hashlib
 import json
+import logging
+import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +18,11 @@ from ..filter_fields import FilterField
 from ..io.shared import Shared
 from ..store.backend import Backend
 from .breaker import Breaker
+from .database import FILE
 from .queue import Queue
 from .sender import Sender
 
-STOPPING: Final = 0.5
-"""Seconds that the end of a handle waits for a delivery that is under way."""
+logger = logging.getLogger("crewai_persistent_memory")
 
 
 @dataclass(frozen=True)
@@ -34,8 +38,12 @@ class OutboxSettings:
         most_bytes: of the queue.
         recall_timeout: seconds that a read waits for the store, and a change for its answer.
         exit_wait: seconds that closing waits for delivery.
+        stopping: seconds that closing then waits for a delivery that is under way.
         language: of keywords.
-        delivers: whether this handle can deliver what others accepted.
+        embeds: whether this handle has the store's embedder, and so can deliver texts that have no vector yet.
+        waits_for_messages: a call that adds messages waits for their memories, unless it says otherwise.
+        messages_timeout: seconds that such a call waits for the store to take them.
+        recalls_in_part: a search while the store is away finds what the queue has; else it raises.
     """
 
     folder: Path
@@ -45,14 +53,29 @@ class OutboxSettings:
     most_bytes: int = 256 * 2**20
     recall_timeout: float = 2.0
     exit_wait: float = 2.0
+    stopping: float = 0.5
     language: str | None = None
-    delivers: bool = True
+    embeds: bool = True
+    waits_for_messages: bool = False
+    messages_timeout: float = 60.0
+    recalls_in_part: bool = True
 
     @property
     def queue_folder(self) -> Path:
         """The folder of the queue."""
         text = json.dumps([self.store, *self.address], default=str)
         return self.folder / hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+
+    @property
+    def exists(self) -> bool:
+        """Whether this host has the queue already. One that cannot be looked at counts: opening it says why."""
+        try:
+            (self.queue_folder / FILE).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:
+            return True
+        return True
 
 
 class Outbox:
@@ -70,14 +93,14 @@ class Outbox:
             most_bytes=settings.most_bytes,
             about={"store": settings.store},
         )
+        self._ends_at: float | None = None
         self.breaker = Breaker(settings.store)
         self.sender = Sender(self.queue, self.breaker, settings.store)
 
-    def join(self, backend: Backend, settings: OutboxSettings, fields: Mapping[str, FilterField]) -> None:
+    def join(self, backend: Backend, fields: Mapping[str, FilterField]) -> None:
         """Another handle uses it."""
         self.queue.fields.update(fields)
-        if settings.delivers:
-            self.sender.targets.append(backend)
+        self.sender.targets.append(backend)
         self.sender.wake()
 
     def leave(self, backend: Backend) -> None:
@@ -90,13 +113,21 @@ class Outbox:
 
     def finish(self) -> None:
         """Wait for delivery, at the end. What is left then is for the next process."""
-        if self.sender.targets and self.queue.count():
+        left = self.settings.exit_wait
+        if self._ends_at is not None:
+            left = min(left, self._ends_at - time.monotonic())
+        if left > 0 and self.sender.targets and self.queue.count():
             self.sender.wake()
-            self.sender.until(lambda: not self.queue.count(), self.settings.exit_wait)
+            self.sender.until(lambda: not self.queue.count(), left)
+
+    def process_ends(self) -> None:
+        """Wait for delivery before the interpreter stops its thread pools, which a store's library may need (Mem0)."""
+        self._ends_at = time.monotonic() + self.settings.exit_wait
+        self.finish()
 
     def close(self) -> None:
         self.finish()
-        self.sender.stop(STOPPING)
+        self.sender.stop(self.settings.stopping)
         self.queue.close()
 
     def after_fork(self) -> bool:
@@ -115,7 +146,7 @@ def open_outbox(settings: OutboxSettings, backend: Backend, fields: Mapping[str,
     """
     key = settings.queue_folder
     outbox = OUTBOXES.acquire(key, lambda: Outbox(settings))
-    outbox.join(backend, settings, fields)
+    outbox.join(backend, fields)
     # At exit the handlers run in reverse order: what is accepted is delivered before connections are closed.
     atexit.unregister(_finish_all)
     atexit.register(_finish_all)
@@ -132,4 +163,17 @@ def _finish_all() -> None:
     OUTBOXES._close_all()
 
 
+def _process_ends() -> None:
+    for outbox in OUTBOXES.values():
+        try:
+            outbox.process_ends()
+        except Exception as error:  # noqa: BLE001 - the others are to be delivered too
+            logger.error("the outbox of %s failed at exit: %s", outbox.settings.store, error)
+
+
 OUTBOXES: Final[Shared[Path, Outbox]] = Shared(Outbox.close, exclusive=True, after_fork=Outbox.after_fork)
+
+if hasattr(threading, "_register_atexit"):
+    # Called before what was registered earlier: the end of thread pools, by the import of concurrent.futures.thread.
+    # Handlers of atexit come later still. Without this, the next process would deliver to Mem0 OSS.
+    threading._register_atexit(_process_ends)

@@ -4,20 +4,36 @@ from __future__ import annotations
 
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from typing_extensions import Unpack
 
 from ..config.arguments import MemoryOptions
 from ..config.mem0 import Mem0Options, address_of
 from ..config.options import MemoryConfig
-from ..errors import ConfigurationError, StoreBusyError, StoreMissingError, StoreUnavailableError
+from ..errors import (
+    ConfigurationError,
+    PersistentMemoryError,
+    StoreBusyError,
+    StoreMissingError,
+    StoreUnavailableError,
+)
 from ..filter_fields import fields_by_name
 from ..io.steps import run
 from ..redaction import seal
 from .backend import Backend
 from .base import MemoryStore
+
+if TYPE_CHECKING:
+    from ..outbox.shared import OutboxSettings
+
+CUT_OFF_AFTER: Final = 30.0
+"""Seconds that closing leaves to a delivery to Mem0 OSS that is under way. Its library works in this process, in many
+steps: of one that is cut off, a part of the memories would be there, and the rest would not be sent again."""
+
+OutboxUse: TypeAlias = Literal["by options", "if there", "if usable"]
 
 logger = logging.getLogger("crewai_persistent_memory")
 
@@ -43,7 +59,13 @@ def open_store(**options: Unpack[MemoryOptions]) -> MemoryStore:
 
 
 def open_configured(
-    config: MemoryConfig, *, external_vectors: bool = False, by_words: bool = False, existing: bool = False
+    config: MemoryConfig,
+    *,
+    external_vectors: bool = False,
+    by_words: bool = False,
+    existing: bool = False,
+    recalls_in_part: bool = True,
+    outbox: OutboxUse = "by options",
 ) -> MemoryStore:
     """Open the store of a checked configuration.
 
@@ -52,17 +74,33 @@ def open_configured(
         external_vectors: vectors come from the caller (CrewAI's own engine), not from an embedder of the store.
         by_words: do not use the store's embedder: searches match words, and new entries have no vector yet.
         existing: create no Qdrant store.
+        recalls_in_part: with an outbox, a search while the store is away finds what waits for it; else it raises.
+        outbox: ``"if there"`` uses the outbox of the options if this host has it already, and makes none;
+            ``"if usable"``, for one who only reads, does without one that cannot be used, too.
 
     Raises:
+        ConfigurationError: the outbox cannot be kept, or read.
         StoreMissingError: the store does not exist and ``existing`` is set. A server may report it at the first use.
     """
-    backend = _open(config, external_vectors, by_words, existing)
-    if config.durability == "outbox":
+    settings = None
+    if config.has_outbox:
+        settings = _outbox_of(config, "external" if external_vectors else "own")
+        settings = replace(settings, embeds=not by_words, recalls_in_part=recalls_in_part)
+        if by_words:
+            settings = replace(settings, exit_wait=0.0)  # what waits may need the embedder
+        if outbox != "by options" and not settings.exists:
+            settings = None
+    backend = _open(config, external_vectors, by_words, existing, has_outbox=settings is not None)
+    if settings is not None:
+        from ..outbox.backend import OutboxBackend
+
         try:
-            backend = _with_outbox(config, backend, "external" if external_vectors else "own", delivers=not by_words)
-        except BaseException:
-            backend.close()
-            raise
+            backend = OutboxBackend(backend, settings, fields_by_name(config.filter_fields))
+        except BaseException as error:
+            if outbox != "if usable" or not isinstance(error, PersistentMemoryError):
+                backend.close()
+                raise
+            logger.warning("what waits in this host's outbox is not seen: %s", error)
     return MemoryStore(
         backend,
         config.binding(),
@@ -73,11 +111,11 @@ def open_configured(
     )
 
 
-def _open(config: MemoryConfig, external_vectors: bool, by_words: bool, existing: bool) -> Backend:
+def _open(config: MemoryConfig, external_vectors: bool, by_words: bool, existing: bool, *, has_outbox: bool) -> Backend:
     if config.mem0 is not None:
         if external_vectors:
             raise ConfigurationError("Mem0 makes its own vectors: use PersistentMemory, or path= or url= here")
-        return _open_mem0(config, config.mem0)
+        return _open_mem0(config, config.mem0, has_outbox)
     from ..backends.qdrant.backend import QdrantBackend
     from ..backends.qdrant.collection import Connection
     from ..backends.qdrant.manifest import BY_WORDS, EXTERNAL, FROM_STORE
@@ -101,9 +139,10 @@ def _open(config: MemoryConfig, external_vectors: bool, by_words: bool, existing
         )
         if config.startup_check:
             try:
-                server.check(config.binding(), _patience(config, config.startup_timeout))
+                server.check(config.binding(), _patience(config, config.startup_timeout, has_outbox))
             except BaseException as error:
-                if not _opens_without_store(config, error, config.source_of("startup_check") != "default"):
+                check_asked_for = config.source_of("startup_check") != "default"
+                if not has_outbox or check_asked_for or not _is_away(error):
                     server.close()
                     raise
     else:
@@ -121,22 +160,20 @@ def _open(config: MemoryConfig, external_vectors: bool, by_words: bool, existing
     return QdrantBackend(connection)
 
 
-def _patience(config: MemoryConfig, seconds: float) -> float:
+def _patience(config: MemoryConfig, seconds: float, has_outbox: bool) -> float:
     """Seconds for the start-up check. With an outbox, a store that is away costs no more than a recall."""
-    return min(seconds, config.recall_timeout) if config.durability == "outbox" else seconds
+    return min(seconds, config.recall_timeout) if has_outbox else seconds
 
 
-def _opens_without_store(config: MemoryConfig, error: BaseException, check_asked_for: bool) -> bool:
-    """Whether a store that does not answer is opened all the same: its outbox accepts writes meanwhile."""
-    is_away = isinstance(error, (StoreUnavailableError, StoreBusyError))
-    if config.durability != "outbox" or check_asked_for or not is_away:
+def _is_away(error: BaseException) -> bool:
+    """Whether a store that does not answer can be opened all the same, if its outbox accepts writes meanwhile."""
+    if not isinstance(error, (StoreUnavailableError, StoreBusyError)):
         return False
     logger.warning("opened without the store, because there is an outbox: %s", error)
     return True
 
 
-def _with_outbox(config: MemoryConfig, backend: Backend, vectors: str, *, delivers: bool) -> Backend:
-    from ..outbox.backend import OutboxBackend
+def _outbox_of(config: MemoryConfig, vectors: str) -> OutboxSettings:
     from ..outbox.shared import OutboxSettings
 
     address: tuple[Any, ...]
@@ -150,18 +187,19 @@ def _with_outbox(config: MemoryConfig, backend: Backend, vectors: str, *, delive
         address = (config.server.collection_per_project, vectors)
     else:
         store, address = f"the memory store at {os.path.realpath(os.path.expanduser(config.store_path))}", (vectors,)
-    settings = OutboxSettings(
+    return OutboxSettings(
         folder=Path(os.path.realpath(os.path.expanduser(config.outbox_folder))),
         store=store,
         address=address,
         durable=config.fsync == "always",
         most_bytes=int(config.outbox_max_mb * 2**20),
         recall_timeout=config.recall_timeout,
-        exit_wait=config.exit_wait,
+        exit_wait=config.waits_at_exit,
         language=config.language,
-        delivers=delivers,
+        waits_for_messages=config.mem0 is not None and config.mem0.wait,
+        stopping=CUT_OFF_AFTER if config.mem0 is not None and config.mem0.local_mem0_config is not None else 0.5,
+        messages_timeout=config.recall_timeout if config.mem0 is None else config.mem0.wait_timeout,
     )
-    return OutboxBackend(backend, settings, fields_by_name(config.filter_fields))
 
 
 def require_store(path: Path) -> None:
@@ -184,7 +222,7 @@ def require_store(path: Path) -> None:
     raise StoreMissingError(f"there is no memory store at {folder}: nothing was remembered there yet")
 
 
-def _open_mem0(config: MemoryConfig, options: Mem0Options) -> Backend:
+def _open_mem0(config: MemoryConfig, options: Mem0Options, has_outbox: bool) -> Backend:
     from ..backends.mem0.api import Extraction, Mem0Api
     from ..backends.mem0.backend import Mem0Backend
 
@@ -199,9 +237,9 @@ def _open_mem0(config: MemoryConfig, options: Mem0Options) -> Backend:
         api = CloudApi(options)
     if options.startup_check:
         try:
-            run(api.health(config.binding(), _patience(config, options.startup_timeout)))
+            run(api.health(config.binding(), _patience(config, options.startup_timeout, has_outbox)))
         except BaseException as error:
-            if not _opens_without_store(config, error, "startup_check" in options.model_fields_set):
+            if not has_outbox or "startup_check" in options.model_fields_set or not _is_away(error):
                 api.close()
                 raise
     return Mem0Backend(

@@ -219,6 +219,7 @@ class AddMessages(ScopedOperation[AddedMessages]):
         wait: return when it is done. ``None``: as the store was opened.
         delivery: names this call. The store keeps it with every memory that comes of it.
         again: the call may have been done before. The store first looks for memories with this ``delivery``.
+        event_id: the store has them under this event already: nothing is sent, and it is waited for what comes of it.
     """
 
     writes = True
@@ -227,6 +228,7 @@ class AddMessages(ScopedOperation[AddedMessages]):
     wait: bool | None = None
     delivery: str | None = None
     again: bool = False
+    event_id: str | None = None
 
 
 # -- reading -------------------------------------------------------------------------------------------------------

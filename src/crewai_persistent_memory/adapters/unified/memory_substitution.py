@@ -174,7 +174,8 @@ def _restored(written: Mapping[str, Any]) -> Memory:
     if written["of"] == "foreign":
         return ForeignMemory(withheld("storage"))
     recipe = recipe_of(written, withheld("llm") if "llm" in written["needs"] else None)
-    store, share = reopened(written["store"], is_view=recipe.view is not None)
+    in_part = recipe.options.get("on_error") != "raise"
+    store, share = reopened(written["store"], is_view=recipe.view is not None, recalls_in_part=in_part)
     return build(recipe, store, share)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from crewai.memory.types import MemoryRecord
 
 from ...entry import MemoryEntry
-from ...errors import EmbedderError
+from ...errors import EmbedderError, StoreUnavailableError
 from ...storable import storable_metadata, storable_text
 from ...store.base import MemoryStore
 from ..checkpoint_recipe import written_as
@@ -67,14 +67,17 @@ class TextEmbedder:
         self._store = store
 
     def __call__(self, texts: list[str]) -> list[list[float]]:
-        embedder = self._store.embedder
-        if embedder is None:
-            return [TextVector([], text) for text in texts]
+        vectors: list[list[float]] = [[] for _ in texts]
         try:
-            vectors: list[list[float]] = embedder.embed(texts)
+            embedder = self._store.embedder
+            if embedder is not None:
+                vectors = embedder.embed(texts)
         except EmbedderError:
-            # The embedder logs the error. The store saves a record without a vector and embeds it later.
-            vectors = [[] for _ in texts]
+            pass  # The embedder logs the error. The store saves a record without a vector and embeds it later.
+        except StoreUnavailableError:
+            # So does its outbox. A process that starts while a server is away does not know the server's embedder yet.
+            if not self._store.capabilities.outbox:
+                raise
         return [vector or TextVector([], text) for vector, text in zip(vectors, texts, strict=True)]
 
     def __repr__(self) -> str:

@@ -63,6 +63,9 @@ class Mem0Api(Protocol):
     ) -> Steps[Added]:
         """``infer=None`` keeps the messages as they are."""
 
+    def outcome(self, event_id: str) -> Steps[Added]:
+        """Wait for what comes of an add that is :attr:`Added.pending`."""
+
     def search(self, query: str, owners: Sequence[Scope], limit: int, min_score: float) -> Steps[Found]:
         """Over all owners."""
 

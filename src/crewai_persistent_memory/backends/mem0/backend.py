@@ -84,14 +84,17 @@ class Mem0Backend(Backend):
             done = [record.entry for record in there if record.delivery == operation.delivery]
             if done:
                 return op.AddedMessages(tuple(done))
-        added = yield from self.api.add(
-            messages,
-            owner,
-            metadata_of(model, expires, inferred=True, delivery=operation.delivery),
-            infer=self._extraction,
-            expires=expires,
-            wait=self._wait if operation.wait is None else operation.wait,
-        )
+        if operation.event_id is not None:
+            added = yield from self.api.outcome(operation.event_id)
+        else:
+            added = yield from self.api.add(
+                messages,
+                owner,
+                metadata_of(model, expires, inferred=True, delivery=operation.delivery),
+                infer=self._extraction,
+                expires=expires,
+                wait=self._wait if operation.wait is None else operation.wait,
+            )
         entries = tuple(
             replace(model, id=str(each["id"]), content=_text_of(each), scope=owner)
             for each in added.memories

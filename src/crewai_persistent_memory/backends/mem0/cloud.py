@@ -111,9 +111,9 @@ class CloudApi:
         if event_id is None or (isinstance(answer, Mapping) and answer.get("status") == "SUCCEEDED"):
             return Added(tuple(each for each in results if each.get("id")), event_id=event_id)
         # A text that is kept as it is needs no LLM: it is stored in a moment, and its writer may look for it at once.
-        return (yield from self._outcome(event_id)) if wait or infer is None else Added(pending=True, event_id=event_id)
+        return (yield from self.outcome(event_id)) if wait or infer is None else Added(pending=True, event_id=event_id)
 
-    def _outcome(self, event_id: str) -> Steps[Added]:
+    def outcome(self, event_id: str) -> Steps[Added]:
         """Wait for an event, with longer and longer pauses."""
         deadline, pause = time.monotonic() + self._options.wait_timeout, 0.05
         while True:

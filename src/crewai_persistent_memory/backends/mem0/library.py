@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from ...config.mem0 import Mem0Options
-from ...errors import StoreClosedError
+from ...errors import InvalidArgumentError, StoreClosedError
 from ...io.retry import Effect
 from ...io.steps import Steps, Work
 from ...scope import Scope, ScopeBinding
@@ -127,6 +127,10 @@ class LibraryApi:
         add = partial(_add, arguments=arguments, instructions=instructions, expires=expires)
         results = yield from self._ask(add, "adding memories", Effect.ONCE)
         return Added(tuple(each for each in results if each.get("event") in ("ADD", "UPDATE")))
+
+    def outcome(self, event_id: str) -> Steps[Added]:
+        yield from ()
+        raise InvalidArgumentError(f"event {event_id}: Mem0 OSS answers when it is done, and has no events")
 
     def update(self, record: Record, content: str | None, metadata: Mapping[str, Any]) -> Steps[None]:
         text = content or record.entry.content
