@@ -90,7 +90,7 @@ def work(folder: Path, entries: int, url: str) -> dict[str, float]:
     from crewai.events import crewai_event_bus  # isort: skip (after ours: no telemetry)
 
     logging.disable(logging.ERROR)
-    options: dict[str, Any] = {"embedder": None}
+    options: dict[str, Any] = {"embedder": None, "durability": "store"}
     options |= {"url": url, "collection": f"compare-{uuid.uuid4().hex[:8]}"} if url else {"path": folder / "store"}
     results: dict[str, float] = {}
     with open_store(**options) as whole, crewai_event_bus.scoped_handlers():

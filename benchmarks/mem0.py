@@ -109,7 +109,7 @@ def measure(folder: Path, entries: int, calls: int) -> list[dict[str, Any]]:
     chance = numpy.random.default_rng(1)
     texts = [" ".join(WORDS[i] for i in chance.integers(0, len(WORDS), size=20)) for _ in range(entries + 3 * calls)]
     users = [f"user{i % USERS}" for i in range(entries)]
-    with closing(open_store(user_id="user0", mem0={"local_mem0_config": config})) as through:
+    with closing(open_store(user_id="user0", durability="store", mem0={"local_mem0_config": config})) as through:
         bare = through._service._client()  # type: ignore[attr-defined]
         bare.embedding_model, bare.llm = embedder, extractor
         load(bare, embedder, texts[:entries], users)

@@ -104,6 +104,7 @@ def open_one(address: str, grpc_port: int, grpc: bool, collection: str, **option
         collection=collection,
         embedder=VECTORS,
         timeout=60,
+        durability="store",  # a save is to be the request
         **{"user_id": "user0", **options},
     )
 
