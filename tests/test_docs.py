@@ -94,3 +94,15 @@ def test_the_code_about_durability_runs(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir(tmp_path)
     exec(code, {})
     assert (tmp_path / "outbox").is_dir()
+
+
+def test_the_code_about_moving_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (ROOT / "docs" / "moving.md").read_text(encoding="utf-8")
+    [code] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(code, {})
+    assert capsys.readouterr().out == "1 new, 0 replaced\n"
+    exec(code, {})
+    assert capsys.readouterr().out == "1 new, 1 replaced\n", "it is added once more, and the first is there"

@@ -25,7 +25,7 @@ LAYERS: Final = (
     {"config"},
     {"store"},
     {"outbox"},
-    {"backends/qdrant", "backends/mem0"},
+    {"backends/qdrant", "backends/mem0", "transfer"},
     {"composition"},
     {"recall"},
     {"adapters"},

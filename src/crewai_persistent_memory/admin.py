@@ -14,6 +14,19 @@ from .errors import ConfigurationError
 from .io.steps import run
 from .store.base import MemoryStore
 from .store.operations import ScopeField
+from .transfer.exporting import entries_of, export_entries
+from .transfer.importing import Imported, import_entries
+
+__all__ = [
+    "Imported",
+    "Survey",
+    "count_by",
+    "dedicate_project",
+    "entries_of",
+    "export_entries",
+    "import_entries",
+    "survey",
+]
 
 MANY_USERS: Final = 20
 """From so many on, users with hardly more than one memory each are conspicuous."""

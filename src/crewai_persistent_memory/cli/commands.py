@@ -14,6 +14,7 @@ from ..validation import MOST_FOUND, check_text
 from .evaluation.command import evaluate
 from .forgetting import everything_of, some_of
 from .hints import why_nothing
+from .moving import export, import_
 from .outbox import outbox
 from .output import as_json, note, one_line, show_entries, shown
 from .statistics import stats
@@ -142,6 +143,8 @@ def forget(
 
 
 app.command(name="eval")(takes_target()(evaluate))
+app.command(name="export")(takes_target()(export))
+app.command(name="import")(takes_target()(import_))
 app.command(name="stats")(takes_target(only=(*NAMES_A_STORE, "user", "org"))(stats))
 app.add_typer(outbox, name="outbox")
 

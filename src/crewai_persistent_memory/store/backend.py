@@ -23,7 +23,8 @@ class Capabilities:
         keywords: words alone find an entry.
         access_times: it keeps when an entry was last read.
         filters_first: filters are applied before the limit, however much is stored.
-        counts_scopes: it can count across scopes (:class:`~.operations.CountScopes`).
+        counts_scopes: it can count and scan across scopes (:class:`~.operations.CountScopes`,
+            :class:`~.operations.ScanScopes`).
         compacts: it can remove deleted text from its files on demand.
         stores_fields: it stores the values of filter fields beside entries (:class:`~.operations.CompleteFields`).
         repeatable: a save that is sent twice has the effect of one. Elsewhere the store must be looked at first.

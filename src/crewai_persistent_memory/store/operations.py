@@ -420,3 +420,18 @@ class CountScopes(StoreOperation[dict[str, int]]):
 
     field: ScopeField
     scope: Mapping[str, str | None]
+
+
+@dataclass(frozen=True)
+class ScanScopes(StoreOperation[ScanPage]):
+    """The entries of all scopes with these fields, as :class:`Scan` gives those of one: for the operator of the store.
+
+    Attributes:
+        scope: fields that the entries have; ``None`` for entries without the field. Empty: all entries.
+        limit, cursor, with_vectors: see :class:`Scan`.
+    """
+
+    scope: Mapping[str, str | None]
+    limit: int
+    cursor: str | None = None
+    with_vectors: bool = False

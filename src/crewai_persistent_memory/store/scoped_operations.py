@@ -331,6 +331,12 @@ class ScopedOperations:
     def health(self) -> Steps[dict[str, Any]]:
         return self._execute(op.Health(self.binding))
 
+    def scan_scopes(
+        self, scope: dict[str, str | None], *, with_vectors: bool = False, page_size: int = 200
+    ) -> Callable[[str | None], Steps[op.ScanPage]]:
+        first = op.ScanScopes(self.binding, scope, page_size, None, with_vectors)
+        return lambda cursor: self._execute(replace(first, cursor=cursor))
+
     def count_scopes(self, field: op.ScopeField, scope: dict[str, str | None]) -> Steps[dict[str, int]]:
         if not self._capabilities.counts_scopes:
             return {}

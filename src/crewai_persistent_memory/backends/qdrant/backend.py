@@ -14,8 +14,9 @@ from ...store.operations import fields_asked
 from . import reads, writes
 from .backlog import Backlog
 from .collection import Collection, Connection
-from .engine_requests import Compact, Describe, Facet, Health, Match
+from .engine_requests import Compact, Describe, Facet, Health
 from .field_completion import complete_fields, with_computed_values
+from .schema import where_scopes
 
 
 class QdrantBackend(Backend):
@@ -72,11 +73,7 @@ def _health(operation: op.Health, collection: Collection) -> Steps[dict[str, Any
 
 
 def _count_scopes(operation: op.CountScopes, collection: Collection) -> Steps[dict[str, int]]:
-    where = tuple(
-        Match(name, () if value is None else (value,), or_missing=value is None)
-        for name, value in operation.scope.items()
-    )
-    return collection.ask(Facet(operation.field, where))
+    return collection.ask(Facet(operation.field, where_scopes(operation.scope)))
 
 
 _ANSWERS: Final[Mapping[type, Callable[[Any, Collection], Steps[Any]]]] = {
@@ -101,4 +98,5 @@ _ANSWERS: Final[Mapping[type, Callable[[Any, Collection], Steps[Any]]]] = {
     op.Compact: _compact,
     op.Health: _health,
     op.CountScopes: _count_scopes,
+    op.ScanScopes: reads.scan_scopes,
 }

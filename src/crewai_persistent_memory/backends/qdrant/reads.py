@@ -19,7 +19,7 @@ from .collection import Collection
 from .dense_vectors import vectors_to_search
 from .engine_requests import Count, Describe, Facet, Hit, Profile, Retrieve, Scroll, Search, SearchMany, Where
 from .paging import page_from, page_of
-from .schema import checked, is_point_id, point_id, where_filter, where_visible
+from .schema import checked, is_point_id, owned, point_id, where_filter, where_scopes, where_visible
 
 CURSOR: Final = "qdrant"
 """The name of this backend in cursors."""
@@ -126,6 +126,14 @@ def scan(operation: op.Scan, collection: Collection) -> Steps[op.ScanPage]:
         Scroll(_where(operation), operation.limit, operation.cursor, operation.with_vectors)
     )
     return op.ScanPage(tuple(_entries(hits, operation)), next_id)
+
+
+def scan_scopes(operation: op.ScanScopes, collection: Collection) -> Steps[op.ScanPage]:
+    where = where_scopes(operation.scope)
+    hits, next_id = yield from collection.ask(Scroll(where, operation.limit, operation.cursor, operation.with_vectors))
+    # A collection on a server has a point that describes it, and is no entry.
+    entries = to_entries(owned(hit) for hit in hits if "project_id" in hit.payload)
+    return op.ScanPage(tuple(entries), next_id)
 
 
 def count(operation: op.Count, collection: Collection) -> Steps[int]:

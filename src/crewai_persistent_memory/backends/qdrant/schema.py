@@ -289,6 +289,19 @@ _owner = lru_cache(maxsize=4096)(Scope.trusted)
 """Returns the same object for equal scopes, so that :func:`checked` can compare owners by identity."""
 
 
+def where_scopes(fields: Mapping[str, str | None]) -> Where:
+    """The entries of all scopes with these fields; ``None`` for those without the field."""
+    return tuple(
+        Match(name, () if value is None else (value,), or_missing=value is None) for name, value in fields.items()
+    )
+
+
+def owned(hit: Hit) -> tuple[Hit, Scope]:
+    """A point with its owner."""
+    get = hit.payload.get
+    return hit, _owner(get("user_id"), hit.payload["project_id"], get("run_id"), get("agent_id"), get("org_id"))
+
+
 def checked(hits: Iterable[Hit], reader: Scope, *, include_shared: bool) -> list[tuple[Hit, Scope]]:
     """Drop, loudly, what the engine returned against the rule. The second of the two checks of every result."""
     kept: list[tuple[Hit, Scope]] = []

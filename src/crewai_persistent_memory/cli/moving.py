@@ -1,0 +1,169 @@
+"""``crewai-memory export`` and ``import``: memories as a file, and back."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
+
+import typer
+
+from ..errors import ConfigurationError, PersistentMemoryError, StoreMissingError
+from ..io.private_files import open_private
+from .output import as_json, memories, one_line
+from .target import Target, opened, with_its_embedder
+
+if TYPE_CHECKING:
+    from ..config.options import MemoryConfig
+    from ..store.base import MemoryStore
+
+STANDARD = "-"
+
+
+def export(
+    target: Target,
+    file: Annotated[str, typer.Argument(help="File to write; - writes to standard output.")],
+    everyone: Annotated[bool, typer.Option("--all", help="Of all users, where no --user is given.")] = False,
+    vectors: Annotated[bool, typer.Option("--vectors", help="With vectors, which are most of the file.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it is there.")] = False,
+) -> None:
+    """Write memories as JSON Lines: of one user, in all runs, agents and projects; or of --all.
+
+    --project, --org, --run and --agent choose among them.
+    """
+    from ..transfer.exporting import export_entries
+
+    chosen = _chosen(target)
+    if not everyone and "user_id" not in chosen:
+        raise ConfigurationError("whose memories? Give --user NAME, or --all")
+    path = Path(file)
+    if file != STANDARD and path.exists() and not force:
+        raise ConfigurationError(f"{file} is there already: give another name, or --force to overwrite it")
+    with (
+        opened(_config(target), by_words=True, existing=True) as store,
+        _writing(file) as out,
+        _progress("exported") as tell,
+    ):
+        count = export_entries(store, out, with_vectors=vectors, progress=tell, **chosen)
+    typer.echo(one_line(f"Exported {memories(count)} to {file}"), err=file == STANDARD)
+
+
+def import_(
+    target: Target,
+    file: Annotated[str, typer.Argument(help="An export; - reads standard input.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the file, and say what would come.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Store the memories of an export, each in its scope. Doing it again changes nothing.
+
+    --user, --project, --org, --run and --agent are given to all of them, in place of their own.
+    """
+    from ..transfer.importing import Imported, check, import_entries
+
+    into = _chosen(target)
+    entries = 0
+    if file != STANDARD:
+        with _reading(file) as lines:
+            entries = check(lines)  # nothing is stored of a file that is not whole
+
+    def work(store: MemoryStore) -> Imported:
+        with _reading(file) as lines, _progress("imported") as tell:
+            return import_entries(store, lines, dry_run=dry_run, progress=tell, into=into)
+
+    if dry_run:
+        try:
+            with opened(_config(target), by_words=True, existing=True) as store:
+                done = work(store)
+        except StoreMissingError:  # it would be made
+            if file == STANDARD:
+                with _reading(file) as lines:
+                    entries = check(lines)
+            done = Imported(entries, entries, 0)
+    else:
+        done = with_its_embedder(
+            _config(target),
+            work,
+            existing=False,
+            writing=True,
+            instead="Stored without vectors, and found by words until the application embeds them",
+        )
+    if json:
+        typer.echo(as_json({"entries": done.entries, "new": done.new, "there": done.there, "dry_run": dry_run}))
+    else:
+        begin = "Would import" if dry_run else "Imported"
+        typer.echo(f"{begin} {memories(done.entries)}: {done.new} new, {done.there} there already")
+
+
+def _chosen(target: Target) -> dict[str, str | None]:
+    if target.shared:
+        raise ConfigurationError("--shared: shared memories are exported with their project, by --project and --all")
+    given = {
+        "org_id": target.org,
+        "project_id": target.project,
+        "user_id": target.user,
+        "run_id": target.run,
+        "agent_id": target.agent,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _config(target: Target) -> MemoryConfig:
+    """Of the store, for all scopes: that of the target is a filter here, or what entries get."""
+    from ..config.options import MemoryConfig
+
+    options: Any = {name: value for name, value in target.store.items() if name != "project_id"}
+    return MemoryConfig.build(**options)
+
+
+@contextmanager
+def _reading(file: str) -> Iterator[Iterator[str]]:
+    if file == STANDARD:
+        yield (line.decode("utf-8") for line in sys.stdin.buffer)
+        return
+    try:
+        with open(file, encoding="utf-8", newline="\n") as lines:
+            yield iter(lines)
+    except OSError as error:
+        raise ConfigurationError(f"{file} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{file} is not UTF-8 (byte {error.start})") from error
+
+
+@contextmanager
+def _writing(file: str) -> Iterator[TextIO]:
+    """A file for its owner only. It has its name when it is whole, so an export that failed overwrites nothing."""
+    if file == STANDARD:
+        yield sys.stdout
+        return
+    path, part = Path(file), Path(f"{file}.part")
+    try:
+        with os.fdopen(
+            open_private(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "w", encoding="utf-8", newline="\n"
+        ) as out:
+            yield out
+            out.flush()
+            os.fsync(out.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise ConfigurationError(f"{file} cannot be written: {error.strerror}") from error
+    except PersistentMemoryError:
+        part.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[int], None]]:
+    """Counts on a terminal, and nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda count: None
+        return
+
+    def tell(count: int) -> None:
+        sys.stderr.write(f"\r{what}: {count}")
+        sys.stderr.flush()
+
+    yield tell
+    sys.stderr.write("\r\x1b[K")

@@ -1,0 +1,1 @@
+"""Memories as a file, and back: JSON Lines, documented in ``docs/moving.md``."""

@@ -1,0 +1,83 @@
+"""Write the entries of a store, of one user, project or all, to a file. The memory used is that of one page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TextIO
+
+from ..entry import MemoryEntry
+from ..errors import ConfigurationError, StoreError
+from ..io.steps import run
+from ..store.base import MemoryStore
+from .lines import Header, end, line_of
+
+Progress = Callable[[int], None]
+"""Is told how many entries were written or read so far."""
+
+
+def entries_of(store: MemoryStore, *, with_vectors: bool = False, **scope: str | None) -> Iterator[MemoryEntry]:
+    """Every entry of all scopes with these fields, once, with its owner.
+
+    Args:
+        store: a store in Qdrant.
+        with_vectors: with their vectors.
+        scope: fields that the entries have, by name; ``None`` for entries without the field. None: all entries.
+
+    Raises:
+        ConfigurationError: Mem0, which cannot list across users.
+        StoreError: the store failed.
+    """
+    if not store.capabilities.counts_scopes:
+        raise ConfigurationError(f"{store.backend!r} cannot list across users: use a store in Qdrant")
+    page_at = store.steps.scan_scopes(scope, with_vectors=with_vectors)
+    cursor: str | None = None
+    while True:
+        page = run(page_at(cursor))
+        for entry in page.entries:
+            owner = entry.scope
+            # The engine filters. That nothing of another user is given out is checked once more here.
+            if owner is None or any(getattr(owner, name) != value for name, value in scope.items()):
+                raise StoreError(f"the engine returned an entry outside of {scope}: nothing more was exported")
+            yield entry
+        if page.cursor is None:
+            return
+        cursor = page.cursor
+
+
+def export_entries(
+    store: MemoryStore,
+    file: TextIO,
+    *,
+    with_vectors: bool = False,
+    progress: Progress | None = None,
+    **scope: str | None,
+) -> int:
+    """Write entries as JSON Lines.
+
+    What waits in an outbox is not in the store yet: call ``flush()`` before.
+
+    Args:
+        store: a store in Qdrant.
+        file: is written to, and not closed.
+        with_vectors: with their vectors.
+        progress: is called now and then.
+        scope: see :func:`entries_of`.
+
+    Returns:
+        How many entries were written.
+
+    Raises:
+        ConfigurationError: Mem0, which cannot list across users.
+        StoreError: the store failed. The file has no last line then, and is refused by an import.
+        OSError: the file cannot be written.
+    """
+    embedder = store.embedder if with_vectors else None
+    file.write(Header(None if embedder is None else embedder.fingerprint.to_json(), scope).line())
+    count = 0
+    for entry in entries_of(store, with_vectors=with_vectors, **scope):
+        file.write(line_of(entry))
+        count += 1
+        if progress is not None and count % 1_000 == 0:
+            progress(count)
+    file.write(end(count))
+    return count

@@ -1,0 +1,121 @@
+"""Store the entries of an export. Doing it again, also after it was cut short, changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Any, Final
+
+from ..embedding import Fingerprint
+from ..entry import MemoryEntry
+from ..scope import SCOPE_FIELDS, Scope
+from ..store.base import MemoryStore
+from ..text.passages import is_one_passage
+from .exporting import Progress
+from .lines import read_entries, read_header
+
+BATCH: Final = 100
+"""Entries that are saved together."""
+NOTHING: Final[Mapping[str, str | None]] = {}
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an import did, or with ``dry_run`` what it would do.
+
+    Attributes:
+        entries: all of the file.
+        new: those that were not in the store.
+        there: those with an id that their scope had already. They are as in the file now.
+    """
+
+    entries: int
+    new: int
+    there: int
+
+
+def import_entries(
+    store: MemoryStore,
+    lines: Iterable[str],
+    *,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+    into: Mapping[str, str | None] = NOTHING,
+) -> Imported:
+    """Store the entries of an export, each in its scope, with its id and its times.
+
+    An entry whose id is there already is replaced. A vector is taken over if the store's embedder made it, and the text
+    is short; the other texts are embedded.
+
+    Args:
+        store: where to; not bound to a user.
+        lines: of the export.
+        dry_run: read and check everything, and store nothing.
+        progress: is called now and then.
+        into: scope fields that all entries get, in place of their own, such as ``{"project_id": "production"}``.
+
+    Raises:
+        InvalidArgumentError: the export is malformed, and in which line. What came before that line is stored: check a
+            file with ``dry_run`` first, or import it again when it is mended.
+        StoreError, EmbedderError: the store failed.
+    """
+    remaining = iter(lines)
+    header = read_header(next(remaining, ""))
+    embedder = store.embedder
+    keeps_vectors = (
+        embedder is not None
+        and header.embedder is not None
+        and embedder.fingerprint.same_embedder(Fingerprint.from_json(header.embedder))
+    )
+    entries = new = 0
+    for owner, batch in _batches(read_entries(remaining), into):
+        handle = store.scoped(owner)
+        there = {entry.id for entry in handle.scan(ids=[entry.id for entry in batch]) if entry.scope == owner}
+        if not dry_run:
+            handle.put([_for_store(entry, keeps_vectors) for entry in batch])
+        entries += len(batch)
+        new += len({entry.id for entry in batch} - there)
+        if progress is not None:
+            progress(entries)
+    return Imported(entries, new, entries - new)
+
+
+def check(lines: Iterable[str]) -> int:
+    """Read and check an export. Returns how many entries it has.
+
+    Raises:
+        InvalidArgumentError: it is malformed, and in which line.
+    """
+    remaining = iter(lines)
+    read_header(next(remaining, ""))
+    return sum(1 for _ in read_entries(remaining))
+
+
+def _batches(
+    entries: Iterator[MemoryEntry], into: Mapping[str, str | None]
+) -> Iterator[tuple[Scope, list[MemoryEntry]]]:
+    """The entries in their order, with their owner; those of one owner that follow each other together."""
+
+    def owner_of(entry: MemoryEntry) -> Scope:
+        fields: dict[str, Any] = {name: getattr(entry.scope, name) for name in SCOPE_FIELDS}
+        fields.update(into)
+        if fields["user_id"] is None:
+            del fields["user_id"]
+            return Scope.shared(**fields)
+        return Scope(**fields)
+
+    for owner, group in groupby(entries, owner_of):
+        batch: list[MemoryEntry] = []
+        for entry in group:
+            batch.append(entry)
+            if len(batch) == BATCH:
+                yield owner, batch
+                batch = []
+        if batch:
+            yield owner, batch
+
+
+def _for_store(entry: MemoryEntry, keeps_vectors: bool) -> MemoryEntry:
+    keeps = keeps_vectors and is_one_passage(entry.content)
+    return replace(entry, scope=None, embedding=entry.embedding if keeps else None)
