@@ -61,6 +61,16 @@ def test_writes_come_in_the_order_of_acceptance(queue: Queue) -> None:
     assert queue.depth().writes == queue.count() == 3
 
 
+def test_what_is_delivered_or_refused_is_not_kept_in_memory(queue: Queue) -> None:
+    for content in "ab":
+        queue.accept(put(content))
+    first, second = queue.next_writes(2)
+    assert len(queue._parsed) == 2
+    queue.done([first])
+    queue.refused(second, ValueError("no"))
+    assert not queue._parsed
+
+
 def test_another_process_continues(queue: Queue, tmp_path: Path) -> None:
     queue.accept(put("a"))
     queue.close()

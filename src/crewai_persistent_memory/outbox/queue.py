@@ -162,6 +162,7 @@ class Queue:
         with self._database.writing() as connection:
             self._keep_answer(connection, writes, {"answer": answer})
             connection.execute(f"DELETE FROM writes WHERE seq IN ({_seqs(writes)})")
+        self._forget(writes)
 
     def not_taken(self, writes: Sequence[Write], error: BaseException, *, doubt: bool) -> None:
         """An attempt failed, and is to be repeated.
@@ -188,6 +189,11 @@ class Queue:
                 (redact(str(error))[:1000], type(error).__name__, utcnow().isoformat(), write.seq),
             )
             connection.execute("DELETE FROM writes WHERE seq = ?", (write.seq,))
+        self._forget([write])
+
+    def _forget(self, writes: Sequence[Write]) -> None:
+        for write in writes:
+            self._parsed.pop(write.seq, None)
 
     @staticmethod
     def _keep_answer(connection: Any, writes: Sequence[Write], answer: Mapping[str, Any]) -> None:
