@@ -148,7 +148,8 @@ def test_a_frozen_server_stops_one_crew_and_not_the_loop(slow_server: TcpProxy, 
     """It accepts connections and never answers."""
     llm = ScriptedLLM(final("noted"))
     frozen = threading.Event()
-    with PersistentMemory(url=slow_server.url, collection=collection, embedder=None, timeout=1, retry_for=0) as memory:
+    options: Any = {"embedder": None, "durability": "store", "timeout": 1, "retry_for": 0}
+    with PersistentMemory(url=slow_server.url, collection=collection, **options) as memory:
         with use_scope(user_id="john"):
             memory.remember("x")
         slow_server.rule = lambda request: (frozen.set(), Fault(delay=3))[1]
