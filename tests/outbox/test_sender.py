@@ -262,6 +262,22 @@ class TestThread:
         assert again.flush(10)
         assert behind.contents() == ["tea"]
 
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+    def test_a_fork_waits_for_a_delivery_that_is_under_way(self, open_outbox: OpenOutbox, behind: FaultyStore) -> None:
+        """A module that the thread is importing then, or a lock of a client, would be locked in the child for ever."""
+        store = open_outbox()
+        behind.freeze()
+        store.add("tea")
+        until(lambda: outbox_of(store).queue.next_writes(1)[0].attempts, bool)
+        timer = threading.Timer(0.3, behind.thaw)
+        timer.start()
+        pid = os.fork()
+        if not pid:
+            os._exit(0 if behind.contents() == ["tea"] else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        timer.join()
+        assert store.flush(10)
+
     def test_closing_leaves_time_to_a_delivery_that_is_under_way(
         self, open_outbox: OpenOutbox, behind: FaultyStore
     ) -> None:

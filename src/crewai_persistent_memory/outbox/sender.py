@@ -7,8 +7,10 @@ delivers. When it ends, however it ends, the system frees the lock, and another 
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -31,6 +33,9 @@ STANDBY: Final = 0.5
 IDLE: Final = 5.0
 """Seconds after which a sender that nobody wakes looks at its queue."""
 
+FORK_WAITS: Final = 2.0
+"""Seconds that a fork waits at most until the thread is at rest. A delivery to a store that answers takes less."""
+
 logger = logging.getLogger("crewai_persistent_memory")
 
 
@@ -48,6 +53,7 @@ class Sender:
         self._breaker = breaker
         self._store = store
         self._new_here()
+        _SENDERS.add(self)
 
     def _new_here(self) -> None:
         """What belongs to one process."""
@@ -56,6 +62,8 @@ class Sender:
         """The open backends that can deliver; the last one is used."""
         self._thread: threading.Thread | None = None
         self._start = threading.Lock()
+        self.at_work = threading.Lock()
+        """Held while the thread works. A fork waits for it: what the thread has locked stays locked in the child."""
         self._stop = threading.Event()
         self._lock = SenderLock(self._queue.folder)
         self.access_times = AccessTimes()
@@ -142,7 +150,8 @@ class Sender:
         failed: str | None = None
         while not self._stop.is_set():
             try:
-                pause = self._turn()
+                with self.at_work:
+                    pause = self._turn()
                 failed = None
             except Exception as error:  # a thread that ends delivers nothing any more
                 if self._stop.is_set():
@@ -192,3 +201,24 @@ class Sender:
         with self._changed:
             self._changes += 1
             self._changed.notify_all()
+
+
+_SENDERS: Final[weakref.WeakSet[Sender]] = weakref.WeakSet()
+_AT_REST: Final[list[threading.Lock]] = []
+
+
+def _before_fork() -> None:
+    """Let each thread come to an end of its work: modules that it imports, and clients that it makes, have locks."""
+    locks = [sender.at_work for sender in list(_SENDERS)]
+    _AT_REST[:] = [lock for lock in locks if lock.acquire(timeout=FORK_WAITS)]
+
+
+def _after_fork_in_parent() -> None:
+    for lock in _AT_REST:
+        lock.release()
+    _AT_REST.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    # Before a fork, what was registered last is called first: the queue's file is closed after this.
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent)

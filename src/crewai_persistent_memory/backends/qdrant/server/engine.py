@@ -111,6 +111,7 @@ class ServerEngine:
         self.clients.forget_after_fork()
         self.migrations.forget_after_fork()
         self._lock = threading.Lock()
+        self._said_before = defaultdict(SaidBefore)  # they have locks
         self._background = None  # its thread did not come along
         self._pending = set()
 
