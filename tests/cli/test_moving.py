@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from pathlib import Path
 
@@ -48,7 +49,12 @@ def test_standard_streams(call: Call, filled: Path, tmp_path: Path) -> None:
     lines = printed.out.encode()
     other = ("--path", str(tmp_path / "other"))
     assert call("import", "-", *other, "--dry-run", stdin=lines).out.startswith("Would import 3 memories: 3 new")
+    cut = b"\n".join(lines.splitlines()[:-1])
+    assert "it was cut off" in call("import", "-", *other, stdin=cut).err
+    assert "is not UTF-8" in call("import", "-", *other, stdin=b"\xff").err
+    assert not (tmp_path / "other").exists(), "standard input is checked whole, too"
     assert call("import", "-", *other, stdin=lines).out.startswith("Imported 3 memories: 3 new")
+    assert call("import", "-", *other, stdin=b"\xef\xbb\xbf" + lines).out.startswith("Imported 3 memories: 0 new")
 
 
 def test_on_a_server(call: Call, filled: Path, server: QdrantServer, collection: str, tmp_path: Path) -> None:
@@ -73,6 +79,10 @@ def test_on_a_server(call: Call, filled: Path, server: QdrantServer, collection:
         (["import", "{there}"], "line 1: is not JSON"),
         (["import", "{bytes}"], "is not UTF-8 (byte 0)"),
         (["import", "{cut}"], "it was cut off"),
+        (["export", "{link}", "--all", "--force"], "is no plain file"),
+        (["export", "{folder}", "--all", "--force"], "is no plain file"),
+        (["export", "{pipe}", "--all", "--force"], "is no plain file"),
+        (["import", "{all}", "--user", "bob", "--project", "p"], "id 'a' would be in user_id=bob project_id=p twice"),
     ],
 )
 def test_what_is_wrong_is_named_and_nothing_is_changed(
@@ -83,6 +93,10 @@ def test_what_is_wrong_is_named_and_nothing_is_changed(
     names["bytes"].write_bytes(b"\xff\xfe")
     with open_store(path=filled, embedder=None) as store:
         before = store.scoped(user_id="john").list()
+    names |= {name: tmp_path / name for name in ("link", "pipe", "all")}
+    names["link"].symlink_to(names["there"])
+    os.mkfifo(names["pipe"])
+    assert call("export", str(names["all"]), "--all").code == 0
     assert call("export", str(names["cut"]), "--user", "jane", "--force").code == 0
     names["cut"].write_text("".join(names["cut"].read_text().splitlines(keepends=True)[:-1]))
     printed = call(*(each.format(folder=tmp_path, **names) for each in arguments))
@@ -90,7 +104,9 @@ def test_what_is_wrong_is_named_and_nothing_is_changed(
     assert message in printed.err
     assert not names["file"].exists()
     assert names["there"].read_text() == "not an export"
-    assert not list(tmp_path.glob("*.part"))
+    assert {each.name for each in tmp_path.iterdir()} == {*names, "store"} - {"file"}
+    assert names["link"].is_symlink()
+    assert names["pipe"].is_fifo()
     with open_store(path=filled, embedder=None) as store:
         assert store.scoped(user_id="john").list() == before
 

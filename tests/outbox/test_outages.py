@@ -13,6 +13,7 @@ import pytest
 from crewai_persistent_memory import MemoryStore, StoreUnavailableError, open_store
 from crewai_persistent_memory.outbox import deliveries
 
+from ..support.calling import until
 from ..support.embedders import WordHashEmbedder
 from ..support.mem0_platform import DEFAULT_KEY, Fault, Mem0Platform
 from ..support.qdrant_server import QdrantServer
@@ -92,6 +93,36 @@ class TestQdrant:
         own_server.restart()
         assert store.flush(30)
         assert contents(store) == ["tea"]
+
+    @pytest.mark.parametrize(
+        "status", ["200 OK", "302 Found", "400 Bad Request", "404 Not Found", "405 Method Not Allowed"]
+    )
+    def test_a_gateway_in_its_place(
+        self, server: QdrantServer, collection: str, open_here: Open, monkeypatch: pytest.MonkeyPatch, status: str
+    ) -> None:
+        """As while an ingress is exchanged: its pages say nothing about the writes."""
+        proxy = TcpProxy(server.port)
+        try:
+            store = open_here(url=proxy.url, collection=collection, embedder=None, retry_for=0)
+            store.add("first")
+            assert store.flush()
+            proxy.rule = lambda request: NetworkFault("answer", status=status, body=b"<html>")
+            for text in ("second", "third"):
+                store.add(text)
+            until(lambda: store.health()["outbox"]["last_error"], bool)
+            assert {entry.content for entry in store.search("second")} == {"second"}
+            with pytest.raises(StoreUnavailableError):
+                store.count()
+            assert store.health()["status"] == "unavailable"
+            with pytest.raises(StoreUnavailableError, match=r"Is it the address of a Qdrant \(url=\)\?"):
+                open_here(url=proxy.url, collection=collection, embedder=None)
+            proxy.rule = lambda request: PASS
+            assert store.flush(60)
+            assert contents(store) == ["first", "second", "third"]
+            assert store.health()["outbox"]["dead_letters"] == 0
+            store.close()
+        finally:
+            proxy.close()
 
     def test_lost_answers(self, server: QdrantServer, collection: str, open_here: Open) -> None:
         proxy = TcpProxy(server.port)

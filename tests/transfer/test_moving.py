@@ -143,9 +143,11 @@ class TestThereAndBack:
         with open_one("a") as store:
             fill(store, 8)
             lines = exported(store, user_id="john")
-            import_entries(store, lines, into={"project_id": "production", "run_id": None})
-            assert survey(store, project_id="production").counts["user_id"] == {"john": 8 + 8}
-            assert survey(store).counts["project_id"] == {"default": 40, "production": 16, "staging": 8}
+            import_entries(store, lines, into={"project_id": "production"})
+            assert survey(store, project_id="production").counts["user_id"] == {"john": 24}
+            assert survey(store).counts["project_id"] == {"default": 40, "production": 24, "staging": 8}
+            with pytest.raises(InvalidArgumentError, match="twice, and one of the two entries would be lost"):
+                import_entries(store, lines, into={"project_id": "other", "run_id": None})
 
     @pytest.mark.parametrize(
         "embedder", [WordHashEmbedder(), WordHashEmbedder(32), WordHashEmbedder(64, "other"), None]
@@ -209,6 +211,23 @@ END = '{"end": true, "entries": 1}'
         ([HEADER, LINE.replace("2026-05-01T12:00:00Z", "yesterday"), END], "line 2: created_at 'yesterday' is no time"),
         ([HEADER, LINE.replace('"id": "a"', '"id": "a", "importance": 7'), END], "line 2: importance"),
         ([HEADER, LINE.replace('"id": "a"', '"id": "a", "metadata": 7'), END], "line 2: metadata"),
+        (
+            [HEADER, LINE.replace('"id": "a"', '"id": "a", "categories": "diet"'), END],
+            "line 2: categories must be a list",
+        ),
+        (
+            [HEADER, LINE.replace('"id": "a"', '"id": "a", "private": "no"'), END],
+            "line 2: private must be true or false",
+        ),
+        (
+            [HEADER, LINE.replace('"id": "a"', f'"id": "a", "n": {"9" * 5000}'), END],
+            "line 2: is JSON that cannot be read",
+        ),
+        ([HEADER, "[" * 100_000, END], "line 2: is JSON that cannot be read"),
+        ([HEADER, LINE, END.replace("1", "true")], "line 3: the export has True entries, and 1 are here"),
+        ([HEADER.replace("null", '"x"'), LINE, END], "line 1: embedder must be an object"),
+        ([HEADER.replace("{}", "5"), LINE, END], "line 1: scope must be an object"),
+        ([HEADER, LINE, LINE, END.replace("1", "2")], "id 'a' would be in user_id=john project_id=default twice"),
         ([HEADER, LINE.replace('"id": "a"', '"id": "a", "embedding": ["x"]'), END], "line 2: embedding"),
     ],
 )

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
-from ..errors import ConfigurationError, PersistentMemoryError, StoreMissingError
-from ..io.private_files import open_private
+from ..errors import ConfigurationError, StoreMissingError
 from .output import as_json, memories, one_line
 from .target import Target, opened, with_its_embedder
 
@@ -64,32 +65,29 @@ def import_(
     from ..transfer.importing import Imported, check, import_entries
 
     into = _chosen(target)
-    entries = 0
-    if file != STANDARD:
-        with _reading(file) as lines:
-            entries = check(lines)  # nothing is stored of a file that is not whole
+    with ExitStack() as stack:
+        path = Path(file) if file != STANDARD else stack.enter_context(_standard_input())
+        with _reading(path, file) as lines:
+            entries = check(lines, into)  # nothing is stored of a file that is not whole
 
-    def work(store: MemoryStore) -> Imported:
-        with _reading(file) as lines, _progress("imported") as tell:
-            return import_entries(store, lines, dry_run=dry_run, progress=tell, into=into)
+        def work(store: MemoryStore) -> Imported:
+            with _reading(path, file) as lines, _progress("imported") as tell:
+                return import_entries(store, lines, dry_run=dry_run, progress=tell, into=into)
 
-    if dry_run:
-        try:
-            with opened(_config(target), by_words=True, existing=True) as store:
-                done = work(store)
-        except StoreMissingError:  # it would be made
-            if file == STANDARD:
-                with _reading(file) as lines:
-                    entries = check(lines)
-            done = Imported(entries, entries, 0)
-    else:
-        done = with_its_embedder(
-            _config(target),
-            work,
-            existing=False,
-            writing=True,
-            instead="Stored without vectors, and found by words until the application embeds them",
-        )
+        if dry_run:
+            try:
+                with opened(_config(target), by_words=True, existing=True) as store:
+                    done = work(store)
+            except StoreMissingError:  # it would be made
+                done = Imported(entries, entries, 0)
+        else:
+            done = with_its_embedder(
+                _config(target),
+                work,
+                existing=False,
+                writing=True,
+                instead="Stored without vectors, and found by words until the application embeds them",
+            )
     if json:
         typer.echo(as_json({"entries": done.entries, "new": done.new, "there": done.there, "dry_run": dry_run}))
     else:
@@ -119,17 +117,23 @@ def _config(target: Target) -> MemoryConfig:
 
 
 @contextmanager
-def _reading(file: str) -> Iterator[Iterator[str]]:
-    if file == STANDARD:
-        yield (line.decode("utf-8") for line in sys.stdin.buffer)
-        return
+def _standard_input() -> Iterator[Path]:
+    """Standard input as a file, which can be read twice: to check it, and then to store it."""
+    with tempfile.NamedTemporaryFile(prefix="crewai-memory-import-") as copy:
+        shutil.copyfileobj(sys.stdin.buffer, copy)
+        copy.flush()
+        yield Path(copy.name)
+
+
+@contextmanager
+def _reading(path: Path, named: str) -> Iterator[Iterator[str]]:
     try:
-        with open(file, encoding="utf-8", newline="\n") as lines:
+        with open(path, encoding="utf-8-sig", newline="\n") as lines:
             yield iter(lines)
     except OSError as error:
-        raise ConfigurationError(f"{file} cannot be read: {error.strerror}") from error
+        raise ConfigurationError(f"{named} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{file} is not UTF-8 (byte {error.start})") from error
+        raise ConfigurationError(f"{named} is not UTF-8 (byte {error.start})") from error
 
 
 @contextmanager
@@ -138,20 +142,23 @@ def _writing(file: str) -> Iterator[TextIO]:
     if file == STANDARD:
         yield sys.stdout
         return
-    path, part = Path(file), Path(f"{file}.part")
+    path = Path(file)
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise ConfigurationError(f"{file} is no plain file: give another name, or - for standard output")
+    part: Path | None = None
     try:
-        with os.fdopen(
-            open_private(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "w", encoding="utf-8", newline="\n"
-        ) as out:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        part = Path(name)
+        with open(descriptor, "w", encoding="utf-8", newline="\n") as out:
             yield out
             out.flush()
             os.fsync(out.fileno())
         part.replace(path)
     except OSError as error:
         raise ConfigurationError(f"{file} cannot be written: {error.strerror}") from error
-    except PersistentMemoryError:
-        part.unlink(missing_ok=True)
-        raise
+    finally:
+        if part is not None:
+            part.unlink(missing_ok=True)
 
 
 @contextmanager

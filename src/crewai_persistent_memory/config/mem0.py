@@ -121,7 +121,7 @@ def address_of(options: Mem0Options) -> tuple[str, tuple[str, ...]]:
     vector_store = options.local_mem0_config.get("vector_store") or {}
     about = vector_store.get("config") if isinstance(vector_store, Mapping) else None
     places = {
-        name: str(value)
+        name: os.path.realpath(os.path.expanduser(str(value))) if _is_folder(name, value) else str(value)
         for name, value in (about or {}).items()
         if isinstance(value, (str, int)) and not any(word in name.lower() for word in _SECRET_NAMES)
     }
@@ -129,6 +129,11 @@ def address_of(options: Mem0Options) -> tuple[str, tuple[str, ...]]:
         [vector_store.get("provider") if isinstance(vector_store, Mapping) else None, places], sort_keys=True
     )
     return "Mem0 OSS", (text,)
+
+
+def _is_folder(name: str, value: Any) -> bool:
+    """Whether it is a folder of this process: a relative one is another one in another working folder."""
+    return isinstance(value, str) and name.lower().endswith(("path", "dir", "directory"))
 
 
 def without_key_of_another(environment: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

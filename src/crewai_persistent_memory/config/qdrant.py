@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
@@ -193,3 +193,11 @@ def _url_of_host(options: ServerOptions) -> str:
     https = options.https if options.https is not None else bool(options.api_key or options.ca_cert)
     host = f"[{options.host}]" if ":" in (options.host or "") else options.host
     return f"{'https' if https else 'http'}://{host}"
+
+
+_OF_KEYS: Final = ("auth", "key", "token", "secret", "password", "cookie")
+
+
+def routing_of(headers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """The headers by which a gateway may choose a server. Those of keys are not among them: a key can be renewed."""
+    return tuple(pair for pair in headers if not any(word in pair[0].lower() for word in _OF_KEYS))

@@ -13,8 +13,10 @@ from typing_extensions import Unpack
 from ..config.arguments import MemoryOptions
 from ..config.mem0 import Mem0Options, address_of
 from ..config.options import MemoryConfig
+from ..config.qdrant import routing_of
 from ..errors import (
     ConfigurationError,
+    Outcome,
     PersistentMemoryError,
     StoreBusyError,
     StoreMissingError,
@@ -167,8 +169,8 @@ def _patience(config: MemoryConfig, seconds: float, has_outbox: bool) -> float:
 
 def _is_away(error: BaseException) -> bool:
     """Whether a store that does not answer can be opened all the same, if its outbox accepts writes meanwhile."""
-    if not isinstance(error, (StoreUnavailableError, StoreBusyError)):
-        return False
+    if not isinstance(error, (StoreUnavailableError, StoreBusyError)) or error.outcome is Outcome.REFUSED:
+        return False  # such as another server at the address, or a wrong certificate: it hardly comes right by itself
     logger.warning("opened without the store, because there is an outbox: %s", error)
     return True
 
@@ -184,7 +186,7 @@ def _outbox_of(config: MemoryConfig, vectors: str) -> OutboxSettings:
         address += (str(extraction),)
     elif config.server is not None:
         store = f"Qdrant at {config.server.address}, collection {config.server.collection}"
-        address = (config.server.collection_per_project, vectors)
+        address = (config.server.collection_per_project, vectors, *routing_of(config.server.headers))
     else:
         store, address = f"the memory store at {os.path.realpath(os.path.expanduser(config.store_path))}", (vectors,)
     return OutboxSettings(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from itertools import groupby
 from typing import Any, Final
 
 from ..embedding import Fingerprint
 from ..entry import MemoryEntry
+from ..errors import InvalidArgumentError
 from ..scope import SCOPE_FIELDS, Scope
 from ..store.base import MemoryStore
 from ..text.passages import is_one_passage
@@ -56,8 +58,8 @@ def import_entries(
         into: scope fields that all entries get, in place of their own, such as ``{"project_id": "production"}``.
 
     Raises:
-        InvalidArgumentError: the export is malformed, and in which line. What came before that line is stored: check a
-            file with ``dry_run`` first, or import it again when it is mended.
+        InvalidArgumentError: the export is malformed, and in which line; or two of its entries would be one. What came
+            before that line is stored: check a file with ``dry_run`` first, or import it again when it is mended.
         StoreError, EmbedderError: the store failed.
     """
     remaining = iter(lines)
@@ -81,15 +83,15 @@ def import_entries(
     return Imported(entries, new, entries - new)
 
 
-def check(lines: Iterable[str]) -> int:
+def check(lines: Iterable[str], into: Mapping[str, str | None] = NOTHING) -> int:
     """Read and check an export. Returns how many entries it has.
 
     Raises:
-        InvalidArgumentError: it is malformed, and in which line.
+        InvalidArgumentError: it is malformed, and in which line; or two of its entries would be one.
     """
     remaining = iter(lines)
     read_header(next(remaining, ""))
-    return sum(1 for _ in read_entries(remaining))
+    return sum(len(batch) for _, batch in _batches(read_entries(remaining), into))
 
 
 def _batches(
@@ -105,9 +107,17 @@ def _batches(
             return Scope.shared(**fields)
         return Scope(**fields)
 
+    seen: set[bytes] = set()  # of each entry some bytes, not its id
     for owner, group in groupby(entries, owner_of):
         batch: list[MemoryEntry] = []
         for entry in group:
+            key = blake2b(f"{owner!r} {entry.id}".encode(), digest_size=12).digest()
+            if key in seen:
+                raise InvalidArgumentError(
+                    f"id {entry.id!r} would be in {owner} twice, and one of the two entries would be lost: import them "
+                    "into different scopes"
+                )
+            seen.add(key)
             batch.append(entry)
             if len(batch) == BATCH:
                 yield owner, batch

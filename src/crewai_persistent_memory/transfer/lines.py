@@ -19,6 +19,8 @@ VERSION: Final = 1
 
 _LINE_ENDS: Final = {ord(character): json.dumps(character)[1:-1] for character in "\x85\u2028\u2029"}
 _OF_ENTRY: Final = {field.name for field in fields(MemoryEntry)} - {"score", "found_by"}
+_KINDS: Final[dict[str, type]] = {"categories": list, "private": bool, "metadata": dict}
+_NAMES: Final = {list: "a list", bool: "true or false", dict: "an object"}
 _NEEDED: Final = ("id", "content", "scope", "created_at")
 
 
@@ -71,6 +73,9 @@ def read_header(line: str) -> Header:
             f"line 1: the export has version {about.get('version')!r}, and this package reads version {VERSION}: "
             "upgrade it"
         )
+    for name in ("embedder", "scope"):
+        if not isinstance(about.get(name), (dict, type(None))):
+            raise InvalidArgumentError(f"line 1: {name} must be an object")
     return Header(about.get("embedder"), about.get("scope") or {})
 
 
@@ -88,7 +93,7 @@ def read_entries(lines: Iterator[str]) -> Iterator[MemoryEntry]:
             raise InvalidArgumentError(f"line {number}: something follows the end of the export")
         values = _json(line, number)
         if values.get("end") is True:
-            if values.get("entries") != count:
+            if type(values.get("entries")) is not int or values["entries"] != count:
                 raise InvalidArgumentError(
                     f"line {number}: the export has {values.get('entries')} entries, and {count} are here: "
                     "lines are missing"
@@ -106,6 +111,8 @@ def _json(line: str, number: int) -> dict[str, Any]:
         values = json.loads(line)
     except json.JSONDecodeError as error:
         raise InvalidArgumentError(f"line {number}: is not JSON ({error.msg} at character {error.pos})") from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, thousands of brackets
+        raise InvalidArgumentError(f"line {number}: is JSON that cannot be read ({error})") from error
     if not isinstance(values, dict):
         raise InvalidArgumentError(f"line {number}: is not a JSON object")
     return values
@@ -124,7 +131,9 @@ def _entry(values: dict[str, Any], number: int) -> MemoryEntry:
                 values[name] = _time(name, values[name])
         if values.get("embedding") is not None:
             values["embedding"] = check_vector("embedding", values["embedding"])
-        values["categories"] = tuple(values.get("categories") or ())
+        for name, kind in _KINDS.items():
+            if name in values and not isinstance(values[name], kind):
+                raise InvalidEntryError(f"{name} must be {_NAMES[kind]}")
         return checked_entry(MemoryEntry(scope=owner, **values), allow_blank=True)
     except (InvalidEntryError, EmbedderError, ScopeError, TypeError, ValueError) as error:
         raise InvalidArgumentError(f"line {number}: {error}") from error

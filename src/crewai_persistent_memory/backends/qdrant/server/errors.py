@@ -55,6 +55,8 @@ _GRPC_UNREACHED: Final = re.compile(r"failed to connect|connection refused|DNS r
 _GRPC_TLS: Final = re.compile(r"CERTIFICATE_VERIFY_FAILED|SSL|(?i:handshake)")
 _NOT_AN_INTEGER: Final = "Retry-After header value is not a valid integer: "
 _NOT_QDRANT: Final = "no answer of a Qdrant: "
+_ALSO_QDRANTS: Final = (401, 402, 403, 408, 413, 429)
+"""Statuses that Qdrant, or a gateway in its place, answers without JSON, and that say what they mean."""
 
 
 def request_info(address: str, doing: str, effect: Effect) -> RequestInfo:
@@ -86,6 +88,12 @@ def classify(error: Exception, request: RequestInfo) -> Failure:
         return _from_transport(error.source, request, error)
     if isinstance(error, grpc.RpcError):
         return _from_grpc(error, request)
+    if isinstance(error, json.JSONDecodeError):
+        # 200, and a page: of a gateway, perhaps for a while.
+        told = StoreUnavailableError(
+            f"{request.doing} failed: {_NOT_QDRANT}{error} ({request.server}). Is it the address of a Qdrant (url=)?"
+        )
+        return Failure(told, Outcome.REFUSED, cause=error)
     return _refused(EngineError, request, f"{type(error).__name__}: {error}", error)
 
 
@@ -111,9 +119,10 @@ def _by_words(status: int, text: str, request: RequestInfo) -> PersistentMemoryE
         )
     if status == 404 and "No point with id" in text:
         return PointMissing(failed)
-    if status == 404 and text.startswith(_NOT_QDRANT):
-        # Not "the collection is missing": it would then be created, by a server that is no Qdrant.
-        return EngineError(f"{failed}. Is it the address of a Qdrant (url=)?", outcome=Outcome.REFUSED)
+    if text.startswith(_NOT_QDRANT) and status not in _ALSO_QDRANTS and status < 500:
+        # A gateway, perhaps for a while. Not "the collection is missing": it would then be created, by something that
+        # is no Qdrant. And nothing about the request: it may be right.
+        return StoreUnavailableError(f"{failed}. Is it the address of a Qdrant (url=)?", outcome=Outcome.REFUSED)
     if status == 409 or "already exists" in text:
         return AlreadyExists(failed)
     if "Not existing vector name" in text:
