@@ -11,6 +11,7 @@ from contextvars import copy_context
 from dataclasses import asdict, dataclass, is_dataclass
 from functools import partial
 from typing import Any, Final
+from weakref import WeakSet
 
 from ..entry import MemoryEntry
 from ..errors import StoreClosedError, StorePermissionError
@@ -19,6 +20,7 @@ from ..store import operations as op
 from ..store.backend import Backend
 from ..validation import utcnow
 from .breaker import Breaker
+from .callers import this_process
 from .deliveries import MOST_ATTEMPTS, Delivery, Meaning, first_delivery, is_doubtful, meaning_of, settles_in
 from .queue import Queue
 from .records import Write
@@ -31,6 +33,9 @@ LOOK_AHEAD: Final = 1_000
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 60.0
 """Seconds between two attempts of a lane that has to wait."""
+
+YIELDS: Final = 5.0
+"""Seconds for which a process whose keys may not write lets others deliver."""
 
 logger = logging.getLogger("crewai_persistent_memory")
 
@@ -65,6 +70,10 @@ class Lanes:
         self._told: set[str] = set()
         """Why lanes have to wait, as the log has it: not once for each of them."""
         self._busy_until = 0.0
+        self._may_not: WeakSet[Backend] = WeakSet()
+        """Targets whose keys may not write."""
+        self.yields_until = 0.0
+        """Until then another process is let deliver, whose key may: none of this process may."""
         self._delivered = 0
         self.was_away = False
         """Whether there was an outage since the queue was last empty."""
@@ -107,7 +116,7 @@ class Lanes:
             targets = self._targets
             if not targets:
                 return
-            target = targets[-1]
+            target = next((each for each in reversed(targets) if each not in self._may_not), targets[-1])
             if (seconds := settles_in(writes[0], target.capabilities, time.time())) > 0:
                 self._paused[lane] = _Pause(time.monotonic() + seconds, 0.0)
                 return
@@ -123,6 +132,9 @@ class Lanes:
             except Exception as error:  # noqa: BLE001 - its meaning decides
                 if isinstance(error, StoreClosedError) and target not in self._targets:
                     self._queue.not_taken(delivery.writes, error, doubt=True)
+                    continue
+                if isinstance(error, StorePermissionError) and self._has_another(target):
+                    self._queue.not_taken(delivery.writes, error, doubt=is_doubtful(error, delivery))
                     continue
                 if meaning_of(error) is Meaning.REFUSED and len(delivery.writes) > 1:
                     self._queue.not_taken(delivery.writes, error, doubt=True)
@@ -140,11 +152,20 @@ class Lanes:
                 self._tell()
             writes = writes[len(delivery.writes) :]
 
+    def _has_another(self, target: Backend) -> bool:
+        """Note that this target may not write. Returns whether another one of this process may; else others may."""
+        self._may_not.add(target)
+        if any(each not in self._may_not for each in self._targets):
+            return True
+        self._may_not.clear()  # its key may be given the right meanwhile
+        self.yields_until = time.monotonic() + YIELDS
+        return False
+
     def _failed(self, lane: str, delivery: Delivery, error: Exception) -> bool:
         """Note a failed attempt. Returns whether the lane's next writes can be delivered."""
         meaning, write = meaning_of(error), delivery.writes[0]
-        if isinstance(error, StorePermissionError) and write.waits:
-            # Its caller is told, and so knows that nothing was accepted.
+        if isinstance(error, StorePermissionError) and write.waits == this_process():
+            # Its caller is told, and so knows that nothing was accepted. One of another process may have another key.
             self._queue.refused(write, error)
             self._tell()
             return True

@@ -284,7 +284,7 @@ class Queue:
             attempts,
             bool(doubt),
             tried_at,
-            bool(waits),
+            waits,
         )
 
 

@@ -24,7 +24,7 @@ class Write:
         attempts: how often it was sent.
         doubt: an earlier attempt may have been done.
         tried_at: when it was last sent, seconds since 1970.
-        waits: its caller waits for the answer.
+        waits: the number of the process whose caller waits for the answer, see ``callers``; 0: nobody waits.
     """
 
     seq: int
@@ -36,7 +36,7 @@ class Write:
     attempts: int = 0
     doubt: bool = False
     tried_at: float | None = None
-    waits: bool = False
+    waits: int = 0
 
 
 @dataclass(frozen=True)

@@ -178,6 +178,9 @@ class Sender:
             if self._breaker.is_open:
                 return self._breaker.due_in()
         self.access_times.deliver(self.targets[-1])
+        if self._lanes.yields_until > time.monotonic():
+            self._lock.release()
+            return STANDBY
         if not self._lock.take():
             return STANDBY
         self.bell.listen()
