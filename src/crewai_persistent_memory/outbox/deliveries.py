@@ -33,7 +33,7 @@ MOST_ATTEMPTS: Final = 5
 
 SETTLING: Final = 2.0
 """Seconds after an attempt in doubt before a store is looked at for what that attempt has done."""
-SETTLING_MESSAGES: Final = 30.0
+SETTLING_MESSAGES: Final = 10.0
 """The same for messages, which the store's LLM works on first."""
 
 

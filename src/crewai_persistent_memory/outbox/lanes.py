@@ -34,8 +34,9 @@ FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 60.0
 """Seconds between two attempts of a lane that has to wait."""
 
-YIELDS: Final = 5.0
-"""Seconds for which a process whose keys may not write lets others deliver."""
+YIELDS: Final = 1.0
+"""Seconds for which a process whose keys may not write lets others deliver. They try twice in it; its own callers, who
+are to be told that they may not, wait longer."""
 
 logger = logging.getLogger("crewai_persistent_memory")
 
