@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from ..support.durability import writes_wait_in
+
 
 @pytest.fixture(scope="module", autouse=True)
-def writes_wait_for_the_store() -> Iterator[None]:
+def writes_wait_for_the_store(request: pytest.FixtureRequest) -> Iterator[None]:
     """These tests look at the server itself."""
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("CREWAI_MEMORY_DURABILITY", "store")
+    with writes_wait_in(request):
         yield

@@ -8,6 +8,7 @@ import pytest
 
 from crewai_persistent_memory import MemoryStore, open_store
 
+from ..support.durability import writes_wait_in
 from ..support.engines import STORES
 from ..support.mem0_platform import DEFAULT_KEY, Mem0Platform
 from ..support.openai_server import OpenAIServer
@@ -27,9 +28,7 @@ call raises when Mem0 fails."""
 
 @pytest.fixture(scope="module", autouse=True)
 def writes_wait_for_the_store(request: pytest.FixtureRequest) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as environment:
-        if request.module.__name__.rpartition(".")[2] not in BY_DEFAULT:
-            environment.setenv("CREWAI_MEMORY_DURABILITY", "store")
+    with writes_wait_in(request, but=BY_DEFAULT):
         yield
 
 

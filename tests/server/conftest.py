@@ -10,6 +10,7 @@ import pytest
 from crewai_persistent_memory import MemoryStore, open_store
 
 from ..support.calling import CALLS
+from ..support.durability import writes_wait_in
 from ..support.engines import NEWEST, OLDER
 from ..support.qdrant_server import QdrantServer, newest
 from ..support.tcp_proxy import TcpProxy
@@ -41,9 +42,7 @@ what a call raises when the server fails."""
 
 @pytest.fixture(scope="module", autouse=True)
 def writes_wait_for_the_store(request: pytest.FixtureRequest) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as environment:
-        if request.module.__name__.rpartition(".")[2] not in BY_DEFAULT:
-            environment.setenv("CREWAI_MEMORY_DURABILITY", "store")
+    with writes_wait_in(request, but=BY_DEFAULT):
         yield
 
 

@@ -95,17 +95,10 @@ def import_(
         typer.echo(f"{begin} {memories(done.entries)}: {done.new} new, {done.there} there already")
 
 
-def _chosen(target: Target) -> dict[str, str | None]:
+def _chosen(target: Target) -> dict[str, str]:
     if target.shared:
         raise ConfigurationError("--shared: shared memories are exported with their project, by --project and --all")
-    given = {
-        "org_id": target.org,
-        "project_id": target.project,
-        "user_id": target.user,
-        "run_id": target.run,
-        "agent_id": target.agent,
-    }
-    return {name: value for name, value in given.items() if value is not None}
+    return target.scope_fields
 
 
 def _config(target: Target) -> MemoryConfig:

@@ -30,9 +30,8 @@ def stats(
     from ..admin import survey
     from ..config.options import MemoryConfig
 
-    given = {"org_id": target.org, "project_id": target.project, "user_id": target.user}
     with opened(MemoryConfig.build(**target.store), by_words=True, existing=True) as store:
-        found = survey(store, **{name: value for name, value in given.items() if value is not None})
+        found = survey(store, **target.scope_fields)
         place = repr(store.backend)
     if json:
         typer.echo(as_json({"store": place, "entries": found.entries, **found.counts}))

@@ -55,6 +55,18 @@ class Target:
         options: Any = {name: value for name, value in given.items() if value is not None}
         return options  # type: ignore[no-any-return]
 
+    @property
+    def scope_fields(self) -> dict[str, str]:
+        """The scope fields that are given, for commands across scopes."""
+        given = {
+            "org_id": self.org,
+            "project_id": self.project,
+            "user_id": self.user,
+            "run_id": self.run,
+            "agent_id": self.agent,
+        }
+        return {name: value for name, value in given.items() if value is not None}
+
     def config(self, *, writing: bool) -> MemoryConfig:
         """The configuration of a store that is bound to this scope.
 

@@ -19,7 +19,7 @@ from .collection import Collection
 from .dense_vectors import vectors_to_search
 from .engine_requests import Count, Describe, Facet, Hit, Profile, Retrieve, Scroll, Search, SearchMany, Where
 from .paging import page_from, page_of
-from .schema import checked, is_point_id, owned, point_id, where_filter, where_scopes, where_visible
+from .schema import checked, is_point_id, owner_in, point_id, where_filter, where_scopes, where_visible
 
 CURSOR: Final = "qdrant"
 """The name of this backend in cursors."""
@@ -132,7 +132,7 @@ def scan_scopes(operation: op.ScanScopes, collection: Collection) -> Steps[op.Sc
     where = where_scopes(operation.scope)
     hits, next_id = yield from collection.ask(Scroll(where, operation.limit, operation.cursor, operation.with_vectors))
     # A collection on a server has a point that describes it, and is no entry.
-    entries = to_entries(owned(hit) for hit in hits if "project_id" in hit.payload)
+    entries = to_entries((hit, owner_in(hit.payload)) for hit in hits if "project_id" in hit.payload)
     return op.ScanPage(tuple(entries), next_id)
 
 
