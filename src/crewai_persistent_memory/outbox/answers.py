@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from .callers import UNKNOWN, is_gone
 from .database import Database
+from .erasure import has_fields
 from .records import Write, numbers_of
 
 _KEPT: Final = 3600.0
@@ -40,6 +41,14 @@ class Answers:
                 connection.executemany("DELETE FROM answers WHERE seq = ?", [(seq,) for seq in left])
             self._database.truncate_log()
 
+    @staticmethod
+    def erase(connection: Any, fields: Mapping[str, str | None]) -> None:
+        """Remove the answers that have entries of scopes with these fields, in the transaction that is open."""
+        found = connection.execute("SELECT seq, answer FROM answers").fetchall()
+        owners = [(seq, list(_scopes_in(json.loads(answer)))) for seq, answer in found]
+        gone = [(seq,) for seq, scopes in owners if any(has_fields(scope, fields) for scope in scopes)]
+        connection.executemany("DELETE FROM answers WHERE seq = ?", gone)
+
     def take(self, seq: int, *, give_up: bool = False) -> Mapping[str, Any] | None:
         """The answer to a write; ``None`` while there is none. A refusal that is told leaves no dead letter.
 
@@ -59,3 +68,12 @@ class Answers:
         answer: dict[str, Any] = json.loads(found[0])
         answer.pop("for", None)
         return answer
+
+
+def _scopes_in(answer: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The owners of the entries in an answer."""
+    about = answer.get("answer")
+    if isinstance(about, dict):
+        for each in (about, *about.get("entries", ())):
+            if each.get("scope") is not None:
+                yield each["scope"]

@@ -167,6 +167,12 @@ class OutboxBackend(Backend):
         answer = yield from self._answer_to(seq)
         return erased + (0 if answer is _UNKNOWN else int(answer))
 
+    def _erase_scopes(self, operation: op.EraseScopes) -> Steps[op.Erased]:
+        """What waits goes first, so that it does not arrive after the store was erased."""
+        waiting, dead = yield Work(partial(self.outbox.queue.erase_scopes, operation.scope))
+        erased: op.Erased = yield from self.backend.execute(operation)
+        return erased._replace(waiting=erased.waiting + waiting, dead_letters=erased.dead_letters + dead)
+
     def _touch(self, operation: op.Touch) -> Steps[None]:
         yield from ()
         self.outbox.sender.access_times.note(operation)
@@ -269,6 +275,7 @@ class OutboxBackend(Backend):
         op.Replace: _replace,
         op.Update: _update,
         op.Delete: _delete,
+        op.EraseScopes: _erase_scopes,
         op.Touch: _touch,
         op.CompleteFields: _complete_fields,
         op.DescribeEmbedder: _describe_embedder,

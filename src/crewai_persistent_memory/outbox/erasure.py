@@ -89,6 +89,19 @@ def take_out(connection: Any, lane: str, delete: op.Delete, before: int, *, wait
     return Taken(removed, erased, also)
 
 
+def take_out_scopes(connection: Any, table: str, fields: Mapping[str, str | None]) -> int:
+    """Remove the rows of all scopes with these fields. Returns how many there were."""
+    found = connection.execute(f"SELECT seq, scope FROM {table}").fetchall()
+    gone = [(seq,) for seq, scope in found if has_fields(vars(scope_of(scope)), fields)]
+    connection.executemany(f"DELETE FROM {table} WHERE seq = ?", gone)
+    return len(gone)
+
+
+def has_fields(scope: Mapping[str, Any], fields: Mapping[str, str | None]) -> bool:
+    """Whether a scope has these values."""
+    return all(scope.get(name) == value for name, value in fields.items())
+
+
 def replaced_by(operation: op.Operation[Any]) -> tuple[str, ...]:
     """The ids of the entries whose earlier texts an operation replaces whole."""
     if isinstance(operation, op.Replace):

@@ -20,7 +20,7 @@ from ..validation import utcnow
 from .answers import Answers
 from .callers import this_process
 from .database import Database
-from .erasure import after_all_of, note_clock, replaced_by, take_out
+from .erasure import after_all_of, note_clock, replaced_by, take_out, take_out_scopes
 from .records import Depth, Write, lane_of, numbers_of
 from .room import Room
 from .serialised import Writing, from_text, kind_of, scope_of, scope_to_text, to_text
@@ -152,6 +152,18 @@ class Queue:
         if taken.erased:
             self._database.truncate_log()
         return taken.removed
+
+    def erase_scopes(self, fields: Mapping[str, str | None]) -> tuple[int, int]:
+        """Remove the writes, dead letters and answers of all scopes with these fields, and overwrite them.
+
+        Returns:
+            How many writes and how many dead letters there were.
+        """
+        with self._database.writing() as connection:
+            counts = [take_out_scopes(connection, table, fields) for table in ("writes", "dead_letters")]
+            self.answers.erase(connection, fields)
+        self._database.truncate_log()
+        return counts[0], counts[1]
 
     def withdraw(self, seq: int) -> bool:
         """Take one write back. Returns whether it was still there."""
