@@ -11,13 +11,15 @@ import typer
 from ..entry import DEFAULT_IMPORTANCE
 from ..errors import ConfigurationError, PersistentMemoryError
 from ..validation import MOST_FOUND, check_text
+from .correcting import update
 from .erasing import erase
 from .evaluation.command import evaluate
 from .forgetting import everything_of, some_of
 from .hints import why_nothing
 from .moving import export, import_
 from .outbox import outbox
-from .output import as_json, note, one_line, show_entries, shown
+from .output import as_json, note, one_line, shown
+from .reading import list_entries, print_entries, recall, show, standard_input
 from .statistics import stats
 from .target import NAMES_A_STORE, Target, opened, takes_target, with_its_embedder
 
@@ -65,7 +67,7 @@ def remember(
     json: Json = False,
 ) -> None:
     """Remember a text. Creates the store if there is none."""
-    content = check_text("content", _standard_input() if text == "-" else text, allow_blank=False)
+    content = check_text("content", standard_input() if text == "-" else text, allow_blank=False)
 
     def add(store: MemoryStore) -> MemoryEntry:
         return store.add(content, categories=category or [], importance=importance)
@@ -77,38 +79,7 @@ def remember(
         writing=True,
         instead="Kept without a vector, and found by its words until the application embeds it",
     )
-    _print_entries([entry], f"Remembered for {entry.scope}", json)
-
-
-@app.command()
-@takes_target()
-def recall(
-    target: Target,
-    query: Annotated[str, typer.Argument(help="What to look for; - reads it from standard input.")],
-    limit: Limit = 10,
-    json: Json = False,
-) -> None:
-    """Recall what is remembered about something, best first. By words, if the store's embedder is not at hand."""
-    question = _standard_input() if query == "-" else query
-    if not question.strip():
-        raise ConfigurationError("the query is blank: say what to look for, or use list")
-
-    def search(store: MemoryStore) -> None:
-        found = store.search(question, limit=limit)
-        _print_entries(found, f"Recalled for {store.scope}", json, nothing_in=store)
-
-    with_its_embedder(target.config(writing=False), search, existing=True, instead="By words only")
-
-
-@app.command(name="list")
-@takes_target()
-def list_entries(target: Target, limit: Limit = 50, json: Json = False) -> None:
-    """List what is remembered, newest first."""
-    with opened(target.config(writing=False), by_words=True, existing=True) as store:
-        entries = store.list(limit=limit)
-        total = store.count()
-        some = f", {len(entries)} of {total}" if total > len(entries) else ""
-        _print_entries(entries, f"Memories of {store.scope}{some}", json, nothing_in=store)
+    print_entries([entry], f"Remembered for {entry.scope}", json)
 
 
 @app.command()
@@ -126,7 +97,7 @@ def forget(
     """Forget entries by id, or all of a scope."""
     if bool(ids) == everything:
         raise ConfigurationError("forget takes either ids or --all")
-    wanted = [id for given in ids or [] for id in (_standard_input().split() if given == "-" else [given])]
+    wanted = [id for given in ids or [] for id in (standard_input().split() if given == "-" else [given])]
     if not all(id.strip() for id in wanted):
         raise ConfigurationError("an id is blank: give ids as list shows them")
     with opened(target.config(writing=True), by_words=True, existing=True, writing=True) as store:
@@ -143,6 +114,10 @@ def forget(
         raise typer.Exit(1)
 
 
+app.command()(takes_target()(recall))
+app.command(name="list")(takes_target()(list_entries))
+app.command()(takes_target()(show))
+app.command()(takes_target()(update))
 app.command(name="eval")(takes_target()(evaluate))
 app.command(name="export")(takes_target()(export))
 app.command(name="import")(takes_target()(import_))
@@ -210,23 +185,3 @@ def _open_closed_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
-
-
-def _standard_input() -> str:
-    try:
-        return sys.stdin.buffer.read().decode("utf-8-sig").removesuffix("\n")
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(f"standard input is not UTF-8 (byte {error.start}): convert it first") from None
-
-
-def _print_entries(
-    entries: list[MemoryEntry], title: str, json: bool, *, nothing_in: MemoryStore | None = None
-) -> None:
-    if json:
-        typer.echo(as_json([entry.to_dict() for entry in entries]))
-    elif entries:
-        show_entries(entries, title)
-    else:
-        typer.echo(f"{one_line(title)}: nothing")
-    if not entries and nothing_in is not None:
-        typer.echo(one_line(why_nothing(nothing_in)), err=json)

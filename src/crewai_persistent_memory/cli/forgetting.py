@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from ..errors import ConfigurationError
+from .entry_ids import EntryIds
 from .output import memories, one_line
-from .short_ids import named
 
 if TYPE_CHECKING:
     from ..store.base import MemoryStore
@@ -25,20 +25,15 @@ def some_of(store: MemoryStore, wanted: Sequence[str]) -> tuple[int, list[str]]:
     Raises:
         ConfigurationError: a short id matches several entries. Nothing was forgotten.
     """
+    ids = EntryIds(store)
     meant: dict[str, None] = {}
     unknown = []
-    by_name: dict[str, str] | None = None
     for given in dict.fromkeys(wanted):
-        if store.get(given) is not None:
-            meant[given] = None
-            continue
-        if by_name is None:
-            by_name = {one_line(entry.id): entry.id for entry in store.scan(page_size=1_000)}
-        name = named(given, list(by_name))
-        if name is None:
+        id = ids.find(given)
+        if id is None:
             unknown.append(given)
         else:
-            meant[by_name[name]] = None
+            meant[id] = None
     return (store.delete(ids=list(meant)) if meant else 0), unknown
 
 

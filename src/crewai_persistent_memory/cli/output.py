@@ -56,8 +56,27 @@ def note(text: str) -> None:
     typer.secho(shown(text), fg="yellow", err=True)
 
 
-def show_entries(entries: Sequence[MemoryEntry], title: str) -> None:
-    """Print a table of entries, with short ids. The column of the texts takes the room that is left."""
+def show_entry(entry: MemoryEntry) -> None:
+    """Print all fields of an entry, a line each, and its text last."""
+    about = entry.to_dict()
+    content = about.pop("content")
+    for name, value in about.items():
+        if value is None or value is False or value in ([], {}, ""):
+            continue
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        typer.echo(one_line(f"{name:14} {text}"))
+    typer.echo()
+    typer.echo(shown(content))
+
+
+def show_entries(entries: Sequence[MemoryEntry], title: str, *, scopes: bool = False) -> None:
+    """Print a table of entries, with short ids. The column of the texts takes the room that is left.
+
+    Args:
+        entries: in their order.
+        title: above the table.
+        scopes: with whose they are.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -73,6 +92,8 @@ def show_entries(entries: Sequence[MemoryEntry], title: str) -> None:
         table.add_column("score", justify="right", no_wrap=True)
     if wide:
         table.add_column("when (UTC)", no_wrap=True)
+    if scopes:
+        table.add_column("whose", overflow="fold", max_width=30)
     table.add_column("id", overflow="fold", max_width=20)
     ids = short_ids([one_line(entry.id) for entry in entries])
     for entry in entries:
@@ -81,6 +102,8 @@ def show_entries(entries: Sequence[MemoryEntry], title: str) -> None:
             cells.append(Text("" if entry.score is None else f"{entry.score:.2f}"))
         if wide:
             cells.append(Text(f"{entry.created_at:%Y-%m-%d %H:%M}"))
+        if scopes:
+            cells.append(Text(one_line(str(entry.scope))))
         table.add_row(*cells, Text(ids[one_line(entry.id)]))
     console.print(Text(one_line(title)))
     console.print()

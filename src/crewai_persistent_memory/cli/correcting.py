@@ -1,0 +1,59 @@
+"""``crewai-memory update``: correct a memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import ConfigurationError
+from .entry_ids import EntryIds
+from .output import note, one_line
+from .reading import Json, print_entries, standard_input
+from .target import Target, with_its_embedder
+
+if TYPE_CHECKING:
+    from ..entry import EntryChanges, MemoryEntry
+    from ..store.base import MemoryStore
+
+
+def update(
+    target: Target,
+    id: Annotated[str, typer.Argument(help="Its id as list shows it, short or whole.")],
+    text: Annotated[str | None, typer.Option("--text", help="What it says from now on; - reads it.")] = None,
+    importance: Annotated[float | None, typer.Option(min=0, max=1)] = None,
+    category: Annotated[
+        list[str] | None, typer.Option("--category", "-c", help="Its tags, in place of those that it has.")
+    ] = None,
+    no_categories: Annotated[bool, typer.Option("--no-categories", help="Without tags.")] = False,
+    json: Json = False,
+) -> None:
+    """Correct one memory: its text, importance or tags. Exit code 1 if there is none with this id."""
+    if category and no_categories:
+        raise ConfigurationError("--category and --no-categories are both given: leave one out")
+    changes: EntryChanges = {}
+    if text is not None:
+        changes["content"] = standard_input() if text == "-" else text
+    if importance is not None:
+        changes["importance"] = importance
+    if category or no_categories:
+        changes["categories"] = category or []
+    if not changes:
+        raise ConfigurationError("nothing to change: give --text, --importance, --category or --no-categories")
+
+    def change(store: MemoryStore) -> MemoryEntry | None:
+        found = EntryIds(store).find(id)
+        return None if found is None else store.update(found, **changes)
+
+    config = target.config(writing=True)
+    changed = with_its_embedder(
+        config,
+        change,
+        existing=True,
+        writing=True,
+        instead="Changed without a vector, and found by its words until the application embeds it",
+    )
+    if changed is None:
+        note(f"no entry of {config.binding().resolve()} has the id {one_line(id)}")
+        raise typer.Exit(1)
+    print_entries([changed], f"Changed for {changed.scope}", json)

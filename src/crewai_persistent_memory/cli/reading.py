@@ -1,0 +1,162 @@
+"""The commands that read: ``recall``, ``list`` and ``show``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from heapq import nlargest
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import ConfigurationError
+from ..validation import MOST_FOUND
+from .entry_ids import EntryIds
+from .filters import Category, Kind, Since, Under, Until, filters_of
+from .hints import why_nothing
+from .moving import config_of_all
+from .output import as_json, note, one_line, show_entries, show_entry
+from .target import Target, opened, with_its_embedder
+
+if TYPE_CHECKING:
+    from ..entry import MemoryEntry
+    from ..entry_filter import EntryFilter
+    from ..store.base import MemoryStore
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, with whole ids.")]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=MOST_FOUND, help="Most results.")]
+
+
+def recall(
+    target: Target,
+    query: Annotated[str, typer.Argument(help="What to look for; - reads it from standard input.")],
+    category: Category = None,
+    kind: Kind = None,
+    under: Under = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Limit = 10,
+    json: Json = False,
+) -> None:
+    """Recall what is remembered about something, best first. By words, if the store's embedder is not at hand."""
+    question = standard_input() if query == "-" else query
+    if not question.strip():
+        raise ConfigurationError("the query is blank: say what to look for, or use list")
+    filters = filters_of(category, kind, under, since, until)
+
+    def search(store: MemoryStore) -> None:
+        found = store.search(question, limit=limit, **filters)
+        print_entries(found, f"Recalled for {store.scope}", json, nothing_in=None if filters else store)
+
+    with_its_embedder(target.config(writing=False), search, existing=True, instead="By words only")
+
+
+def list_entries(
+    target: Target,
+    category: Category = None,
+    kind: Kind = None,
+    under: Under = None,
+    since: Since = None,
+    until: Until = None,
+    everywhere: Annotated[
+        bool, typer.Option("--everywhere", help="Of the user in all runs, agents, projects and organisations.")
+    ] = False,
+    limit: Limit = 50,
+    json: Json = False,
+) -> None:
+    """List what is remembered, newest first."""
+    filters = filters_of(category, kind, under, since, until)
+    if everywhere:
+        from ..entry_filter import EntryFilter
+
+        _list_everywhere(target, EntryFilter.of(filters), limit, json)
+        return
+    with opened(target.config(writing=False), by_words=True, existing=True) as store:
+        entries = store.list(limit=limit, **filters)
+        title = _title(f"Memories of {store.scope}", len(entries), store.count(**filters))
+        print_entries(entries, title, json, nothing_in=None if filters else store)
+
+
+def _list_everywhere(target: Target, filter: EntryFilter, limit: int, json: bool) -> None:
+    from ..transfer.exporting import entries_of
+
+    if target.user is None or target.shared:
+        raise ConfigurationError("--everywhere is of one person: give --user NAME, without --shared")
+    count = 0
+
+    def matching() -> Iterable[MemoryEntry]:
+        nonlocal count
+        scope: Any = target.scope_fields
+        for entry in entries_of(store, **scope):
+            if filter.matches(entry):
+                count += 1
+                yield entry
+
+    with opened(config_of_all(target), by_words=True, existing=True) as store:
+        if store.capabilities.outbox and store.health()["outbox"]["writes"]:
+            note("what waits in this host's outbox is not listed")
+        entries = nlargest(limit, matching(), key=lambda entry: entry.created_at)
+    named = " ".join(f"{name}={value}" for name, value in target.scope_fields.items())
+    print_entries(entries, _title(f"Memories of {named}, everywhere", len(entries), count), json, scopes=True)
+
+
+def show(
+    target: Target,
+    id: Annotated[str, typer.Argument(help="Its id as list shows it, short or whole.")],
+    json: Json = False,
+) -> None:
+    """Show all that is known of one memory. Exit code 1 if there is none with this id."""
+    with opened(target.config(writing=False), by_words=True, existing=True) as store:
+        found = EntryIds(store).find(id)
+        entry = None if found is None else store.get(found)
+        scope = store.scope
+    if entry is None:
+        note(f"no entry of {scope} has the id {one_line(id)}")
+        raise typer.Exit(1)
+    if json:
+        typer.echo(as_json(entry.to_dict()))
+    else:
+        show_entry(entry)
+
+
+def print_entries(
+    entries: list[MemoryEntry],
+    title: str,
+    json: bool,
+    *,
+    nothing_in: MemoryStore | None = None,
+    scopes: bool = False,
+) -> None:
+    """Print entries, as a table or as JSON.
+
+    Args:
+        entries: in their order.
+        title: of the table.
+        json: as JSON.
+        nothing_in: a store that holds none of them, to say why.
+        scopes: with whose they are.
+    """
+    if json:
+        typer.echo(as_json([entry.to_dict() for entry in entries]))
+    elif entries:
+        show_entries(entries, title, scopes=scopes)
+    else:
+        typer.echo(f"{one_line(title)}: nothing")
+    if not entries and nothing_in is not None:
+        typer.echo(one_line(why_nothing(nothing_in)), err=json)
+
+
+def standard_input() -> str:
+    """What is on standard input.
+
+    Raises:
+        ConfigurationError: it is not UTF-8.
+    """
+    try:
+        return sys.stdin.buffer.read().decode("utf-8-sig").removesuffix("\n")
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"standard input is not UTF-8 (byte {error.start}): convert it first") from None
+
+
+def _title(begin: str, shown: int, total: int) -> str:
+    return begin + (f", {shown} of {total}" if total > shown else "")
