@@ -14,6 +14,7 @@ from .errors import ConfigurationError
 from .io.steps import run
 from .store.base import MemoryStore
 from .store.operations import ScopeField
+from .transfer.copying import copy_entries
 from .transfer.erasing import erase
 from .transfer.exporting import entries_of, export_entries
 from .transfer.importing import Imported, import_entries
@@ -23,6 +24,7 @@ __all__ = [
     "Imported",
     "Receipt",
     "Survey",
+    "copy_entries",
     "count_by",
     "dedicate_project",
     "entries_of",

@@ -11,6 +11,7 @@ import typer
 from ..entry import DEFAULT_IMPORTANCE
 from ..errors import ConfigurationError, PersistentMemoryError
 from ..validation import MOST_FOUND, check_text
+from .copying import copy
 from .correcting import update
 from .erasing import erase
 from .evaluation.command import evaluate
@@ -121,6 +122,7 @@ app.command()(takes_target()(update))
 app.command(name="eval")(takes_target()(evaluate))
 app.command(name="export")(takes_target()(export))
 app.command(name="import")(takes_target()(import_))
+app.command()(takes_target()(copy))
 app.command(name="erase")(takes_target()(erase))
 app.command(name="stats")(takes_target(only=(*NAMES_A_STORE, "user", "org"))(stats))
 app.add_typer(outbox, name="outbox")

@@ -37,7 +37,7 @@ def export(
     """
     from ..transfer.exporting import export_entries
 
-    chosen = _chosen(target)
+    chosen = chosen_scope(target)
     if not everyone and "user_id" not in chosen:
         raise ConfigurationError("whose memories? Give --user NAME, or --all")
     path = Path(file)
@@ -46,7 +46,7 @@ def export(
     with (
         opened(config_of_all(target), by_words=True, existing=True) as store,
         writing_file(file) as out,
-        _progress("exported") as tell,
+        telling_progress("exported") as tell,
     ):
         count = export_entries(store, out, with_vectors=vectors, progress=tell, **chosen)
     typer.echo(one_line(f"Exported {memories(count)} to {file}"), err=file == STANDARD)
@@ -64,14 +64,14 @@ def import_(
     """
     from ..transfer.importing import Imported, check, import_entries
 
-    into = _chosen(target)
+    into = chosen_scope(target)
     with ExitStack() as stack:
         path = Path(file) if file != STANDARD else stack.enter_context(_standard_input())
         with _reading(path, file) as lines:
             entries = check(lines, into)  # nothing is stored of a file that is not whole
 
         def work(store: MemoryStore) -> Imported:
-            with _reading(path, file) as lines, _progress("imported") as tell:
+            with _reading(path, file) as lines, telling_progress("imported") as tell:
                 return import_entries(store, lines, dry_run=dry_run, progress=tell, into=into)
 
         if dry_run:
@@ -95,7 +95,7 @@ def import_(
         typer.echo(f"{begin} {memories(done.entries)}: {done.new} new, {done.there} there already")
 
 
-def _chosen(target: Target) -> dict[str, str]:
+def chosen_scope(target: Target) -> dict[str, str]:
     if target.shared:
         raise ConfigurationError("--shared: shared memories are exported with their project, by --project and --all")
     return target.scope_fields
@@ -155,7 +155,7 @@ def writing_file(file: str) -> Iterator[TextIO]:
 
 
 @contextmanager
-def _progress(what: str) -> Iterator[Callable[[int], None]]:
+def telling_progress(what: str) -> Iterator[Callable[[int], None]]:
     """Counts on a terminal, and nothing elsewhere."""
     if not sys.stderr.isatty():
         yield lambda count: None

@@ -70,17 +70,36 @@ def import_entries(
         and header.embedder is not None
         and embedder.fingerprint.same_embedder(Fingerprint.from_json(header.embedder))
     )
-    entries = new = 0
-    for owner, batch in _batches(read_entries(remaining), into):
+    return store_entries(store, read_entries(remaining), keeps_vectors, dry_run=dry_run, progress=progress, into=into)
+
+
+def store_entries(
+    store: MemoryStore,
+    entries: Iterator[MemoryEntry],
+    keeps_vectors: bool,
+    *,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+    into: Mapping[str, str | None] = NOTHING,
+) -> Imported:
+    """Store entries that have owners; see :func:`import_entries`.
+
+    Args:
+        store, dry_run, progress, into: see there.
+        entries: with their owners.
+        keeps_vectors: their vectors are of this store's embedder.
+    """
+    total = new = 0
+    for owner, batch in _batches(entries, into):
         handle = store.scoped(owner)
         there = {entry.id for entry in handle.scan(ids=[entry.id for entry in batch]) if entry.scope == owner}
         if not dry_run:
             handle.put([_for_store(entry, keeps_vectors) for entry in batch])
-        entries += len(batch)
+        total += len(batch)
         new += len({entry.id for entry in batch} - there)
         if progress is not None:
-            progress(entries)
-    return Imported(entries, new, entries - new)
+            progress(total)
+    return Imported(total, new, total - new)
 
 
 def check(lines: Iterable[str], into: Mapping[str, str | None] = NOTHING) -> int:
@@ -94,28 +113,29 @@ def check(lines: Iterable[str], into: Mapping[str, str | None] = NOTHING) -> int
     return sum(len(batch) for _, batch in _batches(read_entries(remaining), into))
 
 
+def owner_after(entry: MemoryEntry, into: Mapping[str, str | None]) -> Scope:
+    """The owner of an entry, with these fields in place of its own."""
+    fields: dict[str, Any] = {name: getattr(entry.scope, name) for name in SCOPE_FIELDS}
+    fields.update(into)
+    if fields["user_id"] is None:
+        del fields["user_id"]
+        return Scope.shared(**fields)
+    return Scope(**fields)
+
+
 def _batches(
     entries: Iterator[MemoryEntry], into: Mapping[str, str | None]
 ) -> Iterator[tuple[Scope, list[MemoryEntry]]]:
     """The entries in their order, with their owner; those of one owner that follow each other together."""
-
-    def owner_of(entry: MemoryEntry) -> Scope:
-        fields: dict[str, Any] = {name: getattr(entry.scope, name) for name in SCOPE_FIELDS}
-        fields.update(into)
-        if fields["user_id"] is None:
-            del fields["user_id"]
-            return Scope.shared(**fields)
-        return Scope(**fields)
-
     seen: set[bytes] = set()  # of each entry some bytes, not its id
-    for owner, group in groupby(entries, owner_of):
+    for owner, group in groupby(entries, lambda entry: owner_after(entry, into)):
         batch: list[MemoryEntry] = []
         for entry in group:
             key = blake2b(f"{owner!r} {entry.id}".encode(), digest_size=12).digest()
             if key in seen:
                 raise InvalidArgumentError(
-                    f"id {entry.id!r} would be in {owner} twice, and one of the two entries would be lost: import them "
-                    "into different scopes"
+                    f"id {entry.id!r} would be in {owner} twice, and one of the two entries would be lost: keep them "
+                    "in different scopes"
                 )
             seen.add(key)
             batch.append(entry)
