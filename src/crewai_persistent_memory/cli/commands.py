@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..doctor.whereabouts import why_nothing
 from ..entry import DEFAULT_IMPORTANCE
 from ..errors import ConfigurationError, PersistentMemoryError
 from ..validation import MOST_FOUND, check_text
+from .doctor import doctor
 from .evaluation.command import evaluate
 from .forgetting import everything_of, some_of
-from .hints import why_nothing
 from .moving import export, import_
 from .outbox import outbox
 from .output import as_json, note, one_line, show_entries, shown
@@ -146,6 +147,7 @@ app.command(name="eval")(takes_target()(evaluate))
 app.command(name="export")(takes_target()(export))
 app.command(name="import")(takes_target()(import_))
 app.command(name="stats")(takes_target(only=(*NAMES_A_STORE, "user", "org"))(stats))
+app.command(name="doctor")(takes_target(only=(*NAMES_A_STORE, "user", "org"))(doctor))
 app.add_typer(outbox, name="outbox")
 
 

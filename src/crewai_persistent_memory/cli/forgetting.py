@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from ..errors import ConfigurationError
-from .output import memories, one_line
+from ..wording import memories
+from .output import one_line
 from .short_ids import named
 
 if TYPE_CHECKING:

@@ -1,0 +1,138 @@
+"""A Qdrant server: each address, TLS, the key, the version."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+from urllib.parse import urlsplit
+
+import httpx
+
+from ..backends.qdrant.server.bootstrap import OLDEST
+from ..config.qdrant import DEFAULT_PORT, ServerSettings
+from .examined import Examined
+from .findings import Finding, Findings, check, error, note, ok, warning
+
+SECONDS: Final = 2.0
+"""For one address to answer."""
+
+IDF_OF_ONE_USER_SINCE: Final = (1, 19)
+"""Since this version a server counts how rare a word is over the caller's own entries."""
+
+
+@check("server", seconds=6)
+def every_address_answers(examined: Examined) -> Findings:
+    """Ask each node by itself: a client goes on with the others, and nobody notices that one is gone."""
+    settings = None if examined.config is None else examined.config.server
+    if settings is None:
+        return
+    with ThreadPoolExecutor(len(settings.urls)) as pool:
+        for findings in pool.map(lambda url: list(_of_one(url, settings)), settings.urls):
+            yield from findings
+
+
+def _of_one(url: str, settings: ServerSettings) -> Findings:
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or DEFAULT_PORT
+    if _goes_by_a_proxy(url, settings):
+        yield note(
+            f"{url} is reached by a proxy of the environment",
+            "For a server of your own net: NO_PROXY, or trust_env=False",
+        )
+        return
+    try:
+        socket.create_connection((host, port), SECONDS).close()
+    except OSError as failure:
+        yield error(
+            f"nothing accepts connections at {host}:{port}: {failure.strerror or failure}",
+            "Start the server, open the port, or correct the address (url=, QDRANT_URL). In a container, localhost is "
+            "the container itself",
+        )
+        return
+    speaks_tls = _speaks_tls(host, port)
+    if speaks_tls and parts.scheme == "http":
+        yield error(f"{url} is wrong: the server there speaks TLS", f"Write https://{parts.netloc}{parts.path}")
+    elif not speaks_tls and parts.scheme == "https":
+        yield error(
+            f"{url} is wrong: the server there does not speak TLS",
+            f"Write http://{parts.netloc}{parts.path}, or give the server a certificate",
+        )
+    else:
+        yield from _answers(url, settings)
+    if settings.api_key is not None and parts.scheme == "http" and not _is_loopback(host):
+        yield warning(f"the API key is sent to {url} without TLS", "Give the server a certificate, and write https://")
+
+
+def _answers(url: str, settings: ServerSettings) -> Findings:
+    """Ask for the version, without the key, which this is not about."""
+    try:
+        verify: ssl.SSLContext | bool = True
+        if settings.ca_cert is not None:
+            verify = ssl.create_default_context(cafile=str(settings.ca_cert))
+        answer = httpx.get(url, timeout=SECONDS, verify=verify, trust_env=False)
+    except (httpx.HTTPError, OSError) as failure:
+        if "CERTIFICATE_VERIFY_FAILED" in str(failure):
+            yield error(
+                f"the certificate of {url} is not trusted: {failure}",
+                "Give the CA that signed it as ca_cert= (CREWAI_MEMORY_CA_CERT), and use the name in the certificate",
+            )
+        else:
+            yield error(
+                f"{url} accepts connections and does not answer: {type(failure).__name__}",
+                "See the server's log and its load; a stopped process looks like this",
+            )
+        return
+    yield _about(url, answer)
+
+
+def _about(url: str, answer: httpx.Response) -> Finding:
+    try:
+        told = answer.json()
+        version = str(told["version"])
+        is_qdrant = "qdrant" in str(told["title"]).lower()
+    except (ValueError, KeyError, TypeError):
+        is_qdrant, version = False, ""
+    if answer.status_code in (401, 403):
+        return ok(f"{url} answers, and wants a key")
+    if not is_qdrant:
+        return error(
+            f"what answers at {url} is no Qdrant (status {answer.status_code})",
+            "Correct the address: the port of the REST API, 6333 by default, and the prefix behind a gateway",
+        )
+    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    if numbers < OLDEST:
+        return error(
+            f"{url} is Qdrant {version}, and {'.'.join(map(str, OLDEST))} or later is needed",
+            "Upgrade the server, one minor version at a time",
+        )
+    if numbers < IDF_OF_ONE_USER_SINCE:
+        return note(
+            f"{url} is Qdrant {version}, which counts how rare a word is over the entries of all users",
+            "It works. Since 1.19 the order of a user's results depends on the user's own entries alone",
+        )
+    return ok(f"{url} is Qdrant {version}")
+
+
+def _speaks_tls(host: str, port: int) -> bool:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE  # nothing is sent: whom to trust is asked elsewhere
+    try:
+        with socket.create_connection((host, port), SECONDS) as plain, context.wrap_socket(plain, server_hostname=host):
+            return True
+    except OSError:
+        return False
+
+
+def _goes_by_a_proxy(url: str, settings: ServerSettings) -> bool:
+    if not settings.trust_env:
+        return False
+    with httpx.Client(trust_env=True) as client:
+        transport = client._transport_for_url(httpx.URL(url))
+        return transport is not client._transport
+
+
+def _is_loopback(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
