@@ -45,7 +45,8 @@ def _finding(examined: Examined, text: str) -> Finding:
 def folders() -> list[Path]:
     """The folders that CrewAI stores in, of every supported version, for this working folder."""
     name = os.environ.get("CREWAI_STORAGE_DIR")
-    base = Path(platformdirs.user_data_dir(name or Path.cwd().name, "CrewAI"))
+    # CrewAI's appdirs takes a whole path as the name, and platformdirs refuses one.
+    base = Path(platformdirs.user_data_dir("any", "CrewAI")).parent / (name or Path.cwd().name)
     # Since 1.10 the memory is below the variable's folder as it is written, and everything else in the data folder.
     return [base, *([Path(name)] if name else [])]
 

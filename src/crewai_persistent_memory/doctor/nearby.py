@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import platformdirs
 
@@ -14,14 +14,15 @@ from ..admin import survey
 from ..backends.qdrant.backend import QdrantBackend
 from ..backends.qdrant.embedded.ledger import Ledger
 from ..backends.qdrant.manifest import FORMAT
-from ..backends.qdrant.server.bootstrap import read_descriptor
-from ..backends.qdrant.server.connection import ServerConnection
 from ..config.environment import default_path
 from ..errors import PersistentMemoryError
 from ..io.steps import Steps, run
 from ..wording import memories
 from .examined import Examined
 from .findings import Finding, Findings, check, note, ok, warning
+
+if TYPE_CHECKING:
+    from ..backends.qdrant.server.connection import ServerConnection
 
 NAME: Final = "persistent-memory"
 MOST_FOLDERS: Final = 200
@@ -110,7 +111,7 @@ def entries_in(folder: Path) -> int:
 def _collections(examined: Examined) -> Iterator[tuple[str, int, str]]:
     backend: Any = None if examined.store is None else examined.store.backend
     connection = backend.connection if isinstance(backend, QdrantBackend) else None
-    if not isinstance(connection, ServerConnection):
+    if connection is None or examined.is_embedded:
         return
     own = connection.route(*examined.project).collection
     try:
@@ -123,6 +124,8 @@ def _collections(examined: Examined) -> Iterator[tuple[str, int, str]]:
 
 def _counted(connection: ServerConnection, own: str) -> Steps[list[tuple[str, int]]]:
     """The other collections of this package on a server, with their entries."""
+    from ..backends.qdrant.server.bootstrap import read_descriptor  # qdrant-client takes a second to import
+
     client = connection.client("looking for other collections")
     listed: Any = yield from client.call("get_collections")
     names = [each.name for each in listed.collections if each.name != own][:MOST_COLLECTIONS]

@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from ..backends.qdrant.server.bootstrap import OLDEST
 from ..config.qdrant import DEFAULT_PORT, ServerSettings
 from .examined import Examined
 from .findings import Finding, Findings, check, error, note, ok, warning
@@ -88,6 +87,8 @@ def _answers(url: str, settings: ServerSettings) -> Findings:
 
 
 def _about(url: str, answer: httpx.Response) -> Finding:
+    from ..backends.qdrant.server.bootstrap import OLDEST  # qdrant-client takes a second to import
+
     try:
         told = answer.json()
         version = str(told["version"])

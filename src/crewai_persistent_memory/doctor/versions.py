@@ -12,7 +12,7 @@ from typing import Any, Final
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
 
-from ..adapters import version as crewai_version
+from ..crewai_version import UNIFIED_SINCE, installed
 from ..errors import UnsupportedCrewAIError
 from .examined import Examined
 from .findings import Findings, check, error, note, ok, warning
@@ -24,7 +24,7 @@ MEM0_STORAGE_BREAKS_FROM: Final = Version("2")
 """CrewAI's own ``Mem0Storage`` (until 1.9.3) gives arguments that mem0ai 2 does not take."""
 
 CREWAI_STARTS_WITHIN: Final = 40.0
-DEAD_STORE_WITHIN: Final = 9.0
+DEAD_STORE_WITHIN: Final = 7.0
 """Seconds of the whole report if the store does not answer."""
 
 
@@ -42,14 +42,14 @@ def versions_that_fit(examined: Examined) -> Findings:
             unfit = True
             yield finding
     try:
-        crewai = crewai_version.installed()
+        crewai = installed()
     except UnsupportedCrewAIError as failure:
         yield error(str(failure), "Install a CrewAI of this range")
         return
     yield from _of_crewais_mem0(crewai, examined)
     names = ", ".join(f"{name} {_installed(name)}" for name in SHOWN if _installed(name))
     python = ".".join(map(str, sys.version_info[:3]))
-    generation = "one memory, since 1.10" if crewai_version.is_unified() else "external memory, until 1.9.3"
+    generation = "one memory, since 1.10" if installed() >= UNIFIED_SINCE else "external memory, until 1.9.3"
     if not unfit:
         yield ok(f"the versions fit: {names}, Python {python}. CrewAI's memory is of the generation '{generation}'")
 
@@ -82,7 +82,7 @@ def _of_one(line: str, examined: Examined) -> Findings:
 
 def _of_crewais_mem0(crewai: tuple[int, int, int], examined: Examined) -> Findings:
     found = _installed("mem0ai")
-    if found is None or crewai >= crewai_version.UNIFIED_SINCE or Version(found) < MEM0_STORAGE_BREAKS_FROM:
+    if found is None or crewai >= UNIFIED_SINCE or Version(found) < MEM0_STORAGE_BREAKS_FROM:
         return
     text = f"mem0ai {found} is too new for the Mem0Storage of CrewAI {'.'.join(map(str, crewai))} itself"
     remedy = (
@@ -108,7 +108,7 @@ def the_crew_has_a_memory(examined: Examined) -> Findings:
         yield ok("the crew has a memory of this package")
         return
     since = ""
-    if crewai_version.is_unified():
+    if installed() >= UNIFIED_SINCE:
         since = ". Since 1.10 CrewAI's own Crew drops external_memory= without a word"
     yield error(
         f"the crew has no memory of this package, so it remembers nothing here{since}",
@@ -124,7 +124,7 @@ def external_memory_is_dropped(examined: Examined) -> Findings:
         seconds = max(1.0, DEAD_STORE_WITHIN - (time.monotonic() - examined.started))
     kept = _is_kept(seconds)
     dropped, how = (
-        (crewai_version.is_unified(), "by its version") if kept is None else (not kept, "tried on a real crew")
+        (installed() >= UNIFIED_SINCE, "by its version") if kept is None else (not kept, "tried on a real crew")
     )
     name = f"CrewAI {_installed('crewai')}"
     if dropped:
