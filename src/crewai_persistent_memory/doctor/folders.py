@@ -48,7 +48,7 @@ def folders_that_last(examined: Examined) -> Findings:
         yield from findings
         if not findings:
             free, _ = examined.machine.free(existing(folder))
-            mount = examined.machine.mount_of(existing(folder))
+            mount = examined.machine.mount_of(folder)
             kind = "a file system of unknown kind" if mount is None else mount.kind
             yield ok(f"{what} is at {folder}, on {kind}, with {free >> 20:,} MiB free")
 
@@ -59,7 +59,7 @@ def _of_one(what: str, folder: Path, machine: Machine) -> Findings:
         return
     yield from _lasting(what, folder, machine)
     there = existing(folder)
-    mount = machine.mount_of(there)
+    mount = machine.mount_of(folder)
     if os.statvfs(there).f_flag & os.ST_RDONLY or (mount is not None and mount.read_only):
         yield error(
             f"{what} is at {folder}, on a disk that is mounted read-only", "Mount it for writing, or give another path"
@@ -79,7 +79,7 @@ def _of_one(what: str, folder: Path, machine: Machine) -> Findings:
 
 
 def _lasting(what: str, folder: Path, machine: Machine) -> Findings:
-    mount = machine.mount_of(existing(folder))
+    mount = machine.mount_of(folder)
     temporary = machine.temporary_of(folder)
     if mount is not None and mount.kind in IN_MEMORY:
         yield warning(

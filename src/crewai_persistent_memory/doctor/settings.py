@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -25,7 +26,6 @@ PEER_KEY: Final = "CREWAI_MEMORY_PEER_API_KEY"
 """Read by ``crewai-memory doctor --peer`` only."""
 
 _OTHERS: Final = {MODELS, THREADS, PEER_KEY}
-_OF_QDRANT: Final = ("QDRANT_URL", "QDRANT_API_KEY")
 
 
 @check("settings")
@@ -88,9 +88,8 @@ def variables_that_do_nothing(examined: Examined) -> Findings:
                 "Give it in code: PersistentMemory(...), or use_scope(...) around each request",
             )
             continue
-        close = difflib.get_close_matches(upper, [*known, *_OF_QDRANT], n=1, cutoff=0.7)
-        hint = "QDRANT_URL" if upper == f"{PREFIX}URL" else close[0] if close else ""
-        yield warning(f"{name} is set and read by nothing", f"Did you mean {hint}?" if hint else "Unset it")
+        meant = _meant_by(upper, known)
+        yield warning(f"{name} is set and read by nothing", f"Did you mean {meant}?" if meant else "Unset it")
     config = examined.config
     if config is None:
         return
@@ -103,6 +102,13 @@ def variables_that_do_nothing(examined: Examined) -> Findings:
                 yield warning(f"{text}: memories go to a folder of this machine", "Leave out path= to use the server")
             else:
                 yield note(text, f"If memories are there, leave out the argument, or unset {variable}")
+
+
+def _meant_by(variable: str, known: set[str]) -> str | None:
+    """The variable of ours that has nearly this name; two of them have names of Qdrant."""
+    options = {re.sub("^(CREWAI_MEMORY|QDRANT)_", "", name): name for name in known}
+    close = difflib.get_close_matches(variable.removeprefix(PREFIX), options, n=1, cutoff=0.7)
+    return options[close[0]] if close else None
 
 
 def known_variables() -> set[str]:
