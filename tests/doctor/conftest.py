@@ -16,7 +16,7 @@ from crewai_persistent_memory.doctor.report import CHECKS, examine, examined_of
 from ..support.qdrant_server import QdrantServer, newest
 
 SLOW = ("second process", "external_memory")
-A_DISK = Machine([Mount("/", "ext4", False)], [], Machine.here().free)
+A_DISK = Machine([Mount("/", "ext4", False)], [], lambda folder: (10 * 2**30, 20 * 2**30))
 """A machine whose folders last. The tests' own folders are in /tmp, or in memory."""
 
 

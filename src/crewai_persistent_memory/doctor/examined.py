@@ -53,7 +53,7 @@ class Examined:
     peer: str | None = None
     peer_key: str | None = None
     read_only: bool = False
-    machine: Machine = field(default_factory=Machine.here)
+    machine: Machine = field(default_factory=lambda: Machine.here())
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     store: MemoryStore | None = field(default=None, init=False)
     probe: MemoryEntry | None = field(default=None, init=False)
@@ -183,6 +183,7 @@ def impatient(config: MemoryConfig, scope: Scope) -> MemoryConfig:
         org_id=None,
         scope=scope,
         include_shared=False,
+        language=None,  # the store's; another one is what the check of the embedder finds
         durability="store",
         timeout=min(config.timeout, PATIENCE),
         startup_timeout=PATIENCE,

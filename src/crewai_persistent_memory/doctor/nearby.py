@@ -109,8 +109,8 @@ def entries_in(folder: Path) -> int:
 
 
 def _collections(examined: Examined) -> Iterator[tuple[str, int, str]]:
-    backend: Any = None if examined.store is None else examined.store.backend
-    connection = backend.connection if isinstance(backend, QdrantBackend) else None
+    backend = None if examined.store is None else examined.store.backend
+    connection: Any = backend.connection if isinstance(backend, QdrantBackend) else None
     if connection is None or examined.is_embedded:
         return
     own = connection.route(*examined.project).collection

@@ -9,6 +9,7 @@ from ..errors import PersistentMemoryError
 from ..outbox.inspection import QueueFile, QueueState, age_of, queues_in
 from ..outbox.sender_lock import SenderLock
 from ..store.factory import outbox_of
+from ..wording import counted
 from .examined import Examined
 from .findings import Findings, check, error, note, ok, warning
 
@@ -41,8 +42,8 @@ def what_waits(examined: Examined) -> Findings:
             yield from _of_this_store(state, folder, own.most_bytes)
         elif state.depth.writes or state.depth.dead:
             yield warning(
-                f"{state.depth.writes} writes wait in this host's outbox for another store, {state.store}, and "
-                f"{state.depth.dead} were refused by it",
+                f"this host's outbox has {counted(state.depth.writes, 'write')} for another store, {state.store}, and "
+                f"{state.depth.dead} that it has refused",
                 "They are delivered by a process that opens that very store: see crewai-memory outbox status. An "
                 "address that is spelled in another way is another store",
             )
@@ -58,18 +59,19 @@ def _queues(folder: Path) -> list[Path]:
 def _of_this_store(state: QueueState, folder: Path, most_bytes: int) -> Findings:
     depth, age = state.depth, age_of(state.depth) or 0.0
     why = f"; the last error: {depth.error}" if depth.error else ""
+    waiting = f"waiting for the store: {counted(depth.writes, 'write')}, the oldest for {age:.0f} s{why}"
     if depth.dead:
         yield warning(
-            f"the store has refused {depth.dead} writes for good, so they are not remembered",
+            f"the store has refused {counted(depth.dead, 'write')} for good: nobody recalls them",
             "crewai-memory outbox show --dead says why; outbox retry puts them back, outbox drop gives up",
         )
     if depth.writes and age > LONG:
         yield warning(
-            f"{depth.writes} writes wait for the store, the oldest for {age:.0f} s{why}{_nobody_delivers(folder)}",
+            f"{waiting}{_nobody_delivers(folder)}",
             "Make the store answer; a process that has the store open delivers them then",
         )
     elif depth.writes:
-        yield note(f"{depth.writes} writes wait for the store, the oldest for {age:.0f} s{why}")
+        yield note(waiting)
     if depth.bytes > NEARLY_FULL * most_bytes:
         yield warning(
             f"the outbox is nearly full: {depth.bytes >> 20} of {most_bytes >> 20} MiB; then writes are refused",

@@ -106,7 +106,9 @@ def examine(examined: Examined, checks: Sequence[Check] = CHECKS) -> list[Findin
     return [replace(each, found=secrets.without(each.found), remedy=secrets.without(each.remedy)) for each in found]
 
 
-def examined_of(memory: Any, peer: str | None, peer_key: str | None, read_only: bool, options: MemoryOptions) -> Examined:
+def examined_of(
+    memory: Any, peer: str | None, peer_key: str | None, read_only: bool, options: MemoryOptions
+) -> Examined:
     """What :func:`health_report` was asked about. Wrong options are a part of it."""
     about: dict[str, Any] = {"peer": peer, "peer_key": peer_key, "read_only": read_only}
     if memory is None:
@@ -162,8 +164,8 @@ def _within(each: Check, examined: Examined) -> list[Finding]:
         except BaseException as failure:  # noqa: BLE001 - it is a finding, below
             results.put(failure)
 
-    # A thread that hangs, in a dead network file system say, must not keep the process. Its context is empty, because the
-    # probe has a user of its own, whoever the caller works for.
+    # A thread that hangs, in a dead network file system say, must not keep the process. Its context is empty: the probe
+    # has a user of its own, whoever the caller works for.
     thread = threading.Thread(target=contextvars.Context().run, args=(work,), daemon=True)
     thread.start()
     thread.join(each.seconds)

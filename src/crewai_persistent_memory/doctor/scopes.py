@@ -56,6 +56,7 @@ def another_project_has_them(examined: Examined) -> Findings:
             )
         else:
             yield note("the store is empty", "Nothing was remembered here yet, or it was remembered somewhere else")
+            return
     if examined.user is not None and examined.user != PROBE_USER:
         yield from _of_the_user(examined, examined.user)
 
