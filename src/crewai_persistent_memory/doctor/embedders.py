@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as TooSlow
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from ..backends.qdrant.backend import QdrantBackend
@@ -14,6 +13,7 @@ from ..errors import ConfigurationError, EmbedderError, EmbedderMismatchError, E
 from ..io.steps import run
 from .examined import Examined
 from .findings import Findings, check, error, note, ok, warning
+from .pending import Pending, TooSlow
 from .settings import embedder_name
 
 if TYPE_CHECKING:
@@ -23,11 +23,13 @@ if TYPE_CHECKING:
 VARIABLE: Final = "CREWAI_MEMORY_EMBEDDER"
 ANSWERS_WITHIN: Final = 5.0
 """Seconds for the vector of a short text."""
+BUILT_WITHIN: Final = 40.0
+"""Seconds to import what an embedder needs, and to load a model."""
 MANY_WITHOUT: Final = 100
 """Entries without a vector are counted up to this number."""
 
 
-@check("embedder", seconds=45)
+@check("embedder", seconds=BUILT_WITHIN + ANSWERS_WITHIN + 5)
 def the_embedder_answers(examined: Examined) -> Findings:
     """Choose the embedder as the application does, and ask it for a vector."""
     config = examined.config
@@ -49,9 +51,14 @@ def the_embedder_answers(examined: Examined) -> Findings:
     if descriptor is not None and descriptor.vectors == EXTERNAL:
         yield note("vectors are given by the caller (QdrantStorageBackend), so there is no embedder to check")
         return
+    given: Any = config.embedder if config.embedder_given else FROM_STORE
     try:
-        given: Any = config.embedder if config.embedder_given else FROM_STORE
-        _, embedder = settle(descriptor, given, config.language, "this place")
+        # A function is called to learn who it is; for a spec CrewAI is imported.
+        seconds = ANSWERS_WITHIN if callable(given) else BUILT_WITHIN
+        _, embedder = Pending(partial(settle, descriptor, given, config.language, "this place")).result(seconds)
+    except TooSlow:
+        yield error(f"the embedder {embedder_name(config.embedder)} does not answer within {seconds:g} s", _GONE)
+        return
     except EmbedderMismatchError as failure:
         yield error(str(failure), "Search and save fail until the setting fits the store")
         return
@@ -79,17 +86,14 @@ def the_embedder_answers(examined: Examined) -> Findings:
 
 def _asked(embedder: Embedder, descriptor: Descriptor | None) -> Findings:
     name = embedder.fingerprint.describe()
-    pool = ThreadPoolExecutor(1)
     try:
-        vector = pool.submit(embedder.probe).result(ANSWERS_WITHIN)
+        vector = Pending(embedder.probe).result(ANSWERS_WITHIN)
     except TooSlow:
         yield error(f"the embedder {name} does not answer within {ANSWERS_WITHIN:g} s", _GONE)
         return
     except EmbedderError as failure:
         yield error(f"the embedder {name} is gone: {failure}", _GONE)
         return
-    finally:
-        pool.shutdown(wait=False)
     wanted = None if descriptor is None else descriptor.dimensions
     if wanted is not None and len(vector) != wanted:
         yield error(

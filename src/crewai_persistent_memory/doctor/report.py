@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextvars
 import logging
-import threading
 from collections.abc import Sequence
 from dataclasses import replace
-from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 
 from typing_extensions import Unpack
@@ -35,6 +32,7 @@ from .examined import Examined
 from .findings import Check, Finding, Findings, checks_of
 from .findings import error as error_of
 from .findings import warning as warning_of
+from .pending import Pending, TooSlow
 from .secrets import Secrets
 
 if TYPE_CHECKING:
@@ -154,34 +152,18 @@ def _close(examined: Examined) -> Findings:
 
 def _within(each: Check, examined: Examined) -> list[Finding]:
     """The findings of a check. One that fails, or takes too long, is a finding."""
-    results: SimpleQueue[Finding | BaseException | None] = SimpleQueue()
+    found: list[Finding] = []
 
     def work() -> None:
-        try:
-            for finding in each.function(examined):
-                results.put(finding)
-            results.put(None)
-        except BaseException as failure:  # noqa: BLE001 - it is a finding, below
-            results.put(failure)
+        for finding in each.function(examined):
+            found.append(finding)
 
-    # A thread that hangs, in a dead network file system say, must not keep the process. Its context is empty: the probe
-    # has a user of its own, whoever the caller works for.
-    thread = threading.Thread(target=contextvars.Context().run, args=(work,), daemon=True)
-    thread.start()
-    thread.join(each.seconds)
-    found: list[Finding] = []
-    while True:
-        try:
-            result = results.get_nowait()
-        except Empty:
-            found.append(_too_slow(each))
-            break
-        if result is None:
-            break
-        if isinstance(result, BaseException):
-            found.append(_failed(result))
-            break
-        found.append(result)
+    try:
+        Pending(work).result(each.seconds)
+    except TooSlow:
+        found = [*found, _too_slow(each)]  # the thread may go on with the other list
+    except Exception as failure:  # noqa: BLE001 - it is a finding
+        found.append(_failed(failure))
     return [replace(finding, check=each.name) for finding in found]
 
 
@@ -192,7 +174,7 @@ def _too_slow(each: Check) -> Finding:
     )
 
 
-def _failed(failure: BaseException) -> Finding:
+def _failed(failure: Exception) -> Finding:
     logger.debug("a check of the doctor failed", exc_info=failure)
     if isinstance(failure, PersistentMemoryError):
         return error_of(str(failure), "See the message; the other checks went on")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import socket
 import ssl
-from concurrent.futures import ThreadPoolExecutor
+import time
+from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -13,26 +14,39 @@ import httpx
 from ..config.qdrant import DEFAULT_PORT, ServerSettings
 from .examined import Examined
 from .findings import Finding, Findings, check, error, note, ok, warning
+from .pending import Pending, TooSlow
 
 SECONDS: Final = 2.0
-"""For one address to answer."""
+"""For a connection, and for an answer."""
+SECONDS_OF_ALL: Final = 6.0
+"""For all addresses, which are asked at once."""
 
 IDF_OF_ONE_USER_SINCE: Final = (1, 19)
 """Since this version a server counts how rare a word is over the caller's own entries."""
 
 
-@check("server", seconds=6)
+@check("server", seconds=SECONDS_OF_ALL + 2)
 def every_address_answers(examined: Examined) -> Findings:
     """Ask each node by itself: a client goes on with the others, and nobody notices that one is gone."""
     settings = None if examined.config is None else examined.config.server
     if settings is None:
         return
-    with ThreadPoolExecutor(len(settings.urls)) as pool:
-        for findings in pool.map(lambda url: list(_of_one(url, settings)), settings.urls):
-            yield from findings
+    deadline = time.monotonic() + SECONDS_OF_ALL
+    asked = [(url, Pending(partial(_of_one, url, settings))) for url in settings.urls]
+    for url, pending in asked:
+        try:
+            yield from pending.result(max(0.0, deadline - time.monotonic()))
+        except TooSlow:
+            yield error(
+                f"{url} does not answer in time", "See whether its name is known to the DNS, and the network between"
+            )
 
 
-def _of_one(url: str, settings: ServerSettings) -> Findings:
+def _of_one(url: str, settings: ServerSettings) -> list[Finding]:
+    return list(_findings_of(url, settings))
+
+
+def _findings_of(url: str, settings: ServerSettings) -> Findings:
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or DEFAULT_PORT
     if _goes_by_a_proxy(url, settings):
