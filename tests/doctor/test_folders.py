@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import tempfile
@@ -9,6 +10,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import portalocker
 import pytest
 
 from crewai_persistent_memory import open_store
@@ -147,3 +149,31 @@ class TestTheMountTable:
 
     def test_the_nearest_folder_that_exists(self, tmp_path: Path) -> None:
         assert existing(tmp_path / "a" / "b") == tmp_path
+
+
+def test_a_disk_without_locks(look: Look, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine of a test has no such disk: the lock fails as it fails there."""
+    with open_store(path=tmp_path / "mine", embedder=None, user_id="john") as store:
+        store.add("John likes tea")
+
+    def no_locks(*args: object) -> None:
+        raise portalocker.LockException(OSError(errno.ENOLCK, "No locks available"))
+
+    monkeypatch.setattr(portalocker, "lock", no_locks)
+    assert "its file system cannot lock files (No locks available)" in look(path=tmp_path / "mine").of("store", "error")
+
+
+def test_in_a_folder_that_this_user_cannot_look_into(look: Look) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can make a folder of another user")
+    hidden = Path(tempfile.mkdtemp(dir="/tmp"))
+    (hidden / "memory").mkdir()
+    os.seteuid(NOBODY)
+    try:
+        report = look(path=hidden / "memory")
+    finally:
+        os.seteuid(0)
+        (hidden / "memory").rmdir()
+        hidden.rmdir()
+    assert "may not write" in report.of("folders", "error")
+    assert report.of("store", "error")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import uuid
 from pathlib import Path
@@ -16,9 +17,11 @@ from crewai_persistent_memory.config.environment import default_path
 from crewai_persistent_memory.doctor.examined import PROBE_USER
 from crewai_persistent_memory.doctor.findings import check
 from crewai_persistent_memory.doctor.report import examine, examined_of
+from crewai_persistent_memory.doctor.settings import known_variables
 
 from ..support.programs import started
 from ..support.qdrant_server import QdrantServer
+from ..support.thorough import sample
 from .conftest import Look
 
 
@@ -233,6 +236,38 @@ class TestTheStoreItself:
         assert look(store).bad == []
         assert set(survey(store).counts["user_id"]) == {"john"}
 
+    def test_a_memory_that_may_not_write(self, look: Look, store: MemoryStore) -> None:
+        from crewai_persistent_memory import PersistentMemory
+
+        store.scoped(user_id="john").add("I like tea")
+        with PersistentMemory(store=store.scoped(user_id="john"), read_only=True) as memory:
+            assert "nothing is to be written" in look(memory).of("write", "note")
+
+    def test_another_process_takes_the_folder_meanwhile(
+        self, look: Look, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Between the second process's look and ours. The probe that is left is named."""
+        from crewai_persistent_memory import StoreInUseError
+        from crewai_persistent_memory.doctor import examined, probes
+        from crewai_persistent_memory.doctor.findings import ok
+
+        path = path_of(store)
+        store.close()
+        opened, monkey = examined.opened, monkeypatch
+
+        def taken(config: Any) -> MemoryStore:
+            raise StoreInUseError("open in process 1")
+
+        def second(*args: Any) -> Any:
+            monkey.setattr(examined, "opened", taken)
+            return ok("found")
+
+        monkey.setattr(probes, "found_in_another", second)
+        monkey.setattr(examined, "PATIENCE", 0.1)
+        report = look(path=path, also=("second process",))
+        monkey.setattr(examined, "opened", opened)
+        assert "cannot be deleted: the store cannot be opened again" in report.of("deletion", "error")
+
 
 class TestAReportNeverFails:
     def test_a_check_that_fails_is_a_finding(self, tmp_path: Path) -> None:
@@ -276,6 +311,30 @@ class TestAReportNeverFails:
             report = look(store)
         assert report.of("write", "ok")
         assert report.bad == []
+
+    def test_a_working_folder_that_is_gone(self, look: Look, store: MemoryStore, tmp_path: Path) -> None:
+        store.scoped(user_id="john").add("I like tea")
+        gone = tmp_path / "gone"
+        gone.mkdir()
+        os.chdir(gone)
+        gone.rmdir()
+        try:
+            report = look(store)
+        finally:
+            os.chdir(tmp_path)
+        assert report.bad == []
+
+    @pytest.mark.parametrize("value", sample(["nonsense", "[]", "\udcff", "-1", "{", "ftp://x", "/dev/null"], 2))
+    def test_nonsense_in_every_variable(self, look: Look, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """One after the other, and all of them at once."""
+        variables = sorted(known_variables() | {"MEM0_HOST", "CREWAI_STORAGE_DIR", "XDG_DATA_HOME", "HTTPS_PROXY"})
+        for name in variables:
+            with monkeypatch.context() as one:
+                one.setenv(name, value)
+                assert "this check failed" not in look(read_only=True).text, name
+        for name in variables:
+            monkeypatch.setenv(name, value)
+        assert "this check failed" not in look(read_only=True).text
 
     def test_something_that_is_no_memory(self, look: Look) -> None:
         assert "has no memory of this package" in look(object()).of("crew", "error")

@@ -15,6 +15,7 @@ import platformdirs
 from ..wording import memories
 from .examined import Examined
 from .findings import Finding, Findings, check, note, ok, warning
+from .machine import working_folder
 
 LONG_TERM: Final = "long_term_memory_storage.db"
 MOST_FILES: Final = 20_000
@@ -46,7 +47,7 @@ def folders() -> list[Path]:
     """The folders that CrewAI stores in, of every supported version, for this working folder."""
     name = os.environ.get("CREWAI_STORAGE_DIR")
     # CrewAI's appdirs takes a whole path as the name, and platformdirs refuses one.
-    base = Path(platformdirs.user_data_dir("any", "CrewAI")).parent / (name or Path.cwd().name)
+    base = Path(platformdirs.user_data_dir("any", "CrewAI")).parent / (name or working_folder().name)
     # Since 1.10 the memory is below the variable's folder as it is written, and everything else in the data folder.
     return [base, *([Path(name)] if name else [])]
 

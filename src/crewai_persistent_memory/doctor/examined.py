@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from ..errors import PersistentMemoryError
+from ..errors import PersistentMemoryError, StoreInUseError
 from ..scope import DEFAULT_PROJECT, Scope, ScopeBinding
 from .machine import Machine
 
@@ -128,9 +128,24 @@ class Examined:
             try:
                 yield
             finally:
-                self.open()
+                self._open_again()
         else:
             yield
+
+    def _open_again(self) -> None:
+        """Open the folder, which another process may have taken for a moment.
+
+        Raises:
+            StoreInUseError: it has kept it.
+        """
+        deadline = time.monotonic() + PATIENCE
+        while self.store is None and not self.has_ended:
+            try:
+                self.open()
+            except StoreInUseError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
 
     def close(self) -> None:
         """Take the probe back, if it is there still, and close the store."""

@@ -12,7 +12,7 @@ from ..errors import StorePathError
 from ..io.private_files import check_owner
 from .examined import Examined
 from .findings import Findings, check, error, ok, warning
-from .machine import IN_MEMORY, OF_A_CONTAINER, Machine, existing
+from .machine import IN_MEMORY, OF_A_CONTAINER, Machine, existing, is_folder
 
 NEARLY_FULL: Final = 256 * 2**20
 """Free bytes below which a disk is nearly full."""
@@ -54,26 +54,26 @@ def folders_that_last(examined: Examined) -> Findings:
 
 
 def _of_one(what: str, folder: Path, machine: Machine) -> Findings:
-    if folder.exists() and not folder.is_dir():
+    if os.path.exists(folder) and not is_folder(folder):
         yield error(f"{what} is to be at {folder}, and that is a file", "Give another path, or move the file away")
         return
     yield from _lasting(what, folder, machine)
     there = existing(folder)
     mount = machine.mount_of(folder)
-    if os.statvfs(there).f_flag & os.ST_RDONLY or (mount is not None and mount.read_only):
+    if mount is not None and mount.read_only:
         yield error(
             f"{what} is at {folder}, on a disk that is mounted read-only", "Mount it for writing, or give another path"
         )
     elif not _may_write(there):
         yield error(
-            f"{what} is at {folder}, where this process (user {os.geteuid()}) may not write",
-            f"Give the folder to this user (chown -R {os.geteuid()} ...), or give another path",
+            f"{what} is at {folder}, where this process (user {_user()}) may not write",
+            f"Give the folder to this user (chown -R {_user()} ...), or give another path",
         )
     else:
         try:
             check_owner(there)
         except StorePathError as failure:
-            if folder.exists():
+            if there == folder:
                 yield error(str(failure), "See the message")
     yield from _room(what, there, machine)
 
@@ -121,6 +121,10 @@ def _room(what: str, folder: Path, machine: Machine) -> Findings:
         nodes = os.statvfs(folder)
         if nodes.f_files and nodes.f_favail < 100:
             yield error(f"the disk of {what} at {folder} can hold no more files (inodes)", "Remove files there")
+
+
+def _user() -> str:
+    return str(os.geteuid()) if hasattr(os, "geteuid") else "of this process"
 
 
 def _may_write(folder: Path) -> bool:

@@ -86,9 +86,25 @@ class Machine:
         return next((each for each in self.temporary if _is_in(folder, each)), None)
 
 
+def working_folder() -> Path:
+    """The working folder; the root, if it was deleted meanwhile."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return Path(os.sep)
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder, as far as this process may look."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
 def existing(folder: Path) -> Path:
-    """The folder, or the nearest one above it that exists."""
-    return next((each for each in (folder, *folder.parents) if each.is_dir()), Path(folder.anchor or "/"))
+    """The folder, or the nearest one above it that this process sees."""
+    return next((each for each in (folder, *folder.parents) if is_folder(each)), Path(folder.anchor or "/"))
 
 
 def _is_in(folder: Path, other: Path) -> bool:

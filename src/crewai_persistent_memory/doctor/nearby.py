@@ -20,6 +20,7 @@ from ..io.steps import Steps, run
 from ..wording import memories
 from .examined import Examined
 from .findings import Finding, Findings, check, note, ok, warning
+from .machine import working_folder
 
 if TYPE_CHECKING:
     from ..backends.qdrant.server.connection import ServerConnection
@@ -81,7 +82,7 @@ def _candidates(own: Path | None) -> Iterator[Path]:
         if value := os.environ.get(name, "").strip():
             yield Path(value).expanduser()
             yield Path(value).expanduser() / NAME
-    yield from _inside(Path.cwd())
+    yield from _inside(working_folder())
     # What CrewAI's storage folders hold has the default name of this package.
     yield from (folder / NAME for folder in _inside(Path(platformdirs.user_data_dir())))
     if own is not None:

@@ -18,6 +18,7 @@ def store_opens(examined: Examined) -> Findings:
     """Open the store as a command does, and create none."""
     if examined.config is None and examined.given is None:
         return
+    examined.cannot_open = True  # until it is open: also if this takes too long, or fails in a way of its own
     try:
         examined.open()
     except PersistentMemoryError as failure:
@@ -26,6 +27,7 @@ def store_opens(examined: Examined) -> Findings:
         return
     if examined.store is None:
         return
+    examined.cannot_open = False
     health = examined.store.health()
     about = [f"{name} {health[name]}" for name in ("version", "vectors", "status") if health.get(name)]
     yield ok(f"it opens: {', '.join([str(health.get('engine', repr(examined.store.backend))), *about])}")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import PersistentMemoryError
+from ..outbox.backend import OutboxBackend
 from ..outbox.inspection import QueueFile, QueueState, age_of, queues_in
 from ..outbox.sender_lock import SenderLock
 from ..store.factory import outbox_of
@@ -24,7 +25,8 @@ def what_waits(examined: Examined) -> Findings:
     config = examined.config
     if config is None or not config.has_outbox:
         return
-    own = outbox_of(config, "own")
+    backend = None if examined.given is None else examined.given.backend
+    own = backend.settings if isinstance(backend, OutboxBackend) else outbox_of(config, "own")
     if not own.exists:
         yield ok("nothing waits: this host has no outbox for this store yet")
     for folder in _queues(own.folder):

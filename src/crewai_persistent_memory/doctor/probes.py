@@ -109,7 +109,10 @@ def a_peer_finds_it(examined: Examined) -> Findings:
 def it_is_deleted(examined: Examined) -> Findings:
     """Delete the probe, and those that a killed doctor has left."""
     store, probe = examined.store, examined.probe
-    if store is None or probe is None:
+    if probe is None:
+        return
+    if store is None:
+        yield _left(examined, "the store cannot be opened again")
         return
     try:
         store.delete(probe.id)

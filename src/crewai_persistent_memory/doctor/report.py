@@ -123,8 +123,13 @@ def examined_of(
         if store is None:
             return Examined(**about, crew=crew, **_configured({}))
         about["crew"] = crew
-    about["read_only"] = read_only or refuses_writes in store.middleware
+    about["read_only"] = read_only or refuses_writes in store.middleware or _is_read_only(memory)
     return Examined(**about, user=store.binding.user_id, given=store, config=store.opened_with)
+
+
+def _is_read_only(memory: Any) -> bool:
+    parts = getattr(memory, "_parts", None)  # of a PersistentMemory, whose module imports CrewAI
+    return bool(getattr(parts, "read_only", False))
 
 
 def _configured(options: MemoryOptions) -> dict[str, Any]:
@@ -134,6 +139,8 @@ def _configured(options: MemoryOptions) -> dict[str, Any]:
         return {"config": MemoryConfig.build(**options)}
     except PersistentMemoryError as error:
         return {"wrong": error}
+    except ValueError as error:  # what no model has looked at
+        return {"wrong": ConfigurationError(str(error))}
 
 
 def _store_of_crew(crew: Any) -> MemoryStore | None:

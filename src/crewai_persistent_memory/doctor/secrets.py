@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _NAME: Final = re.compile(r"key|token|secret|passw|credential|auth|cookie", re.IGNORECASE)
 _IN_AN_ADDRESS: Final = re.compile(r"(?<=://)[^/\s@]+@")
+_PASSWORD: Final = re.compile(r"\b((?:password|passwd|pwd)=)[^\s&;'\"]+", re.IGNORECASE)
 _SHORTEST: Final = 6
 """A shorter value is no key, and may be a word of a sentence."""
 _LONG: Final = 12
@@ -33,7 +34,7 @@ class Secrets:
         for value in self._values:
             alone = re.escape(value)
             text = re.sub(alone if len(value) >= _LONG else rf"(?<![\w-]){alone}(?![\w-])", "…", text)
-        return redact(_IN_AN_ADDRESS.sub("…@", text))
+        return redact(_PASSWORD.sub(r"\1…", _IN_AN_ADDRESS.sub("…@", text)))
 
 
 def _of_config(config: MemoryConfig | None) -> Iterator[str]:

@@ -8,6 +8,7 @@ import time
 from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
@@ -57,9 +58,10 @@ def _findings_of(url: str, settings: ServerSettings) -> Findings:
         return
     try:
         socket.create_connection((host, port), SECONDS).close()
-    except OSError as failure:
+    except (OSError, UnicodeError) as failure:  # the latter for a name that no DNS can have
+        why = getattr(failure, "strerror", None) or failure
         yield error(
-            f"nothing accepts connections at {host}:{port}: {failure.strerror or failure}",
+            f"nothing accepts connections at {host}:{port}: {why}",
             "Start the server, open the port, or correct the address (url=, QDRANT_URL). In a container, localhost is "
             "the container itself",
         )
@@ -144,9 +146,9 @@ def _speaks_tls(host: str, port: int) -> bool:
 def _goes_by_a_proxy(url: str, settings: ServerSettings) -> bool:
     if not settings.trust_env:
         return False
-    with httpx.Client(trust_env=True) as client:
-        transport = client._transport_for_url(httpx.URL(url))
-        return transport is not client._transport
+    parts, proxies = urlsplit(url), getproxies()
+    named = proxies.get(parts.scheme) or proxies.get("all")
+    return bool(named) and not proxy_bypass(parts.hostname or "")
 
 
 def _is_loopback(host: str) -> bool:

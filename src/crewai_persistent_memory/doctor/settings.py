@@ -18,6 +18,7 @@ from ..embedding.local_models import MODELS
 from ..embedding.onnx_session import THREADS
 from .examined import Examined
 from .findings import Findings, check, error, note, ok, warning
+from .machine import working_folder
 
 NEVER: Final = ("USER_ID", "RUN_ID", "AGENT_ID", "SCOPE", "INCLUDE_SHARED", "FILTER_FIELDS")
 """Options that no variable can set, without the prefix."""
@@ -45,7 +46,7 @@ def where_data_goes(examined: Examined) -> Findings:
     if config.path is not None and not config.path.expanduser().is_absolute():
         yield warning(
             f"the folder {str(config.path)!r} is relative: in another working folder it is another store",
-            f"Write the whole path: {Path.cwd() / config.path}",
+            f"Write the whole path: {working_folder() / config.path}",
         )
 
 
