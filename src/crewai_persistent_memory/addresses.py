@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -21,6 +22,14 @@ def origin_of(url: str, *, default_port: int | None = None) -> tuple[str, str, i
     except ValueError:
         port = None
     return parts.scheme, (parts.hostname or "").rstrip("."), port or default_port or _PORTS.get(parts.scheme)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, so that nobody else sees what is sent to it."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def shown(url: str) -> str:

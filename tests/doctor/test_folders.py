@@ -16,18 +16,10 @@ import pytest
 from crewai_persistent_memory import open_store
 from crewai_persistent_memory.doctor.machine import Machine, Mount, existing, read_mounts
 
+from ..support.mounts import mounted
 from .conftest import A_DISK, Look
 
 NOBODY = 65534
-
-
-def mounted(*command: str | Path) -> None:
-    try:
-        done = subprocess.run(["mount", *command], capture_output=True, text=True)
-    except FileNotFoundError as error:
-        pytest.skip(f"cannot mount here: {error}")
-    if done.returncode:
-        pytest.skip(f"cannot mount here: {done.stderr.strip()}")
 
 
 @pytest.fixture

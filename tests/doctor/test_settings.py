@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from crewai_persistent_memory import MemoryConfig
-from crewai_persistent_memory.config.environment import variable_of
-from crewai_persistent_memory.doctor.settings import NEVER, known_variables
+from crewai_persistent_memory.config.environment import NEVER_FROM_THE_ENVIRONMENT, variable_of
+from crewai_persistent_memory.doctor.settings import known_variables
 
 from .conftest import Look
 
@@ -51,7 +51,7 @@ def test_a_variable_that_nothing_reads(look: Look, name: str, remedy: str, monke
 def test_no_variable_of_ours_is_said_to_do_nothing(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
     for option in MemoryConfig.model_fields:
         variable = variable_of(MemoryConfig, option)
-        assert (variable.upper() in known_variables()) == (option.upper() not in NEVER), variable
+        assert (variable.upper() in known_variables()) == (option not in NEVER_FROM_THE_ENVIRONMENT), variable
     monkeypatch.setenv("CREWAI_MEMORY_MODELS", "/models")
     monkeypatch.setenv("CREWAI_MEMORY_EMBEDDER_THREADS", "1")
     assert look().bad == []

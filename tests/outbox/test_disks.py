@@ -18,21 +18,13 @@ from crewai_persistent_memory.outbox.queue import Queue
 
 from ..support.calling import until
 from ..support.faulty_store import FaultyStore
+from ..support.mounts import mounted
 from ..support.programs import run_program
 from .conftest import OpenOutbox
 from .test_queue import put, waiting
 
 LONG = 20_000
 """Characters of a fact that fills a disk."""
-
-
-def mounted(*command: str | Path) -> None:
-    try:
-        done = subprocess.run(["mount", *command], capture_output=True, text=True)
-    except FileNotFoundError as error:
-        pytest.skip(f"cannot mount here: {error}")
-    if done.returncode:
-        pytest.skip(f"cannot mount here: {done.stderr.strip()}")
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from .mem0 import without_key_of_another
 
 PREFIX: Final = "CREWAI_MEMORY_"
 
-_NEVER_FROM_THE_ENVIRONMENT: Final = frozenset(
+NEVER_FROM_THE_ENVIRONMENT: Final = frozenset(
     {"user_id", "run_id", "agent_id", "scope", "include_shared", "filter_fields"}
 )
 """A variable is set for a whole process: one for the user would make every request that user's. Filter fields are
@@ -48,7 +48,7 @@ class ArgumentsAndEnvironment(EnvSettingsSource):
             {names.get(key, key): value for key, value in source().items()}
             for source in (super().__call__, self._arguments)
         )
-        values = {name: value for name, value in environment.items() if name not in _NEVER_FROM_THE_ENVIRONMENT}
+        values = {name: value for name, value in environment.items() if name not in NEVER_FROM_THE_ENVIRONMENT}
         for name, value in arguments.items():
             both = isinstance(value, Mapping) and isinstance(values.get(name), Mapping)
             if both and name == "mem0":

@@ -72,8 +72,10 @@ def _rows(file: Path, table: str) -> int:
     """How many rows a table has, without a lock and without a file beside the database."""
     if not file.is_file():
         return 0
+    # A program that has it open may have the newest rows in the file beside it.
+    how = "mode=ro" if file.with_name(f"{file.name}-wal").exists() else "mode=ro&immutable=1"
     try:
-        with closing(sqlite3.connect(f"file:{quote(str(file))}?mode=ro&immutable=1", uri=True)) as database:
+        with closing(sqlite3.connect(f"file:{quote(str(file))}?{how}", uri=True)) as database:
             return int(database.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
     except (sqlite3.Error, OSError):
         return 0

@@ -12,7 +12,7 @@ from ..errors import StorePathError
 from ..io.private_files import check_owner
 from .examined import Examined
 from .findings import Findings, check, error, ok, warning
-from .machine import IN_MEMORY, OF_A_CONTAINER, Machine, existing, is_folder
+from .machine import IN_MEMORY, OF_A_CONTAINER, Machine, existing, is_folder, real
 
 NEARLY_FULL: Final = 256 * 2**20
 """Free bytes below which a disk is nearly full."""
@@ -24,20 +24,20 @@ def folders_of(examined: Examined) -> Iterator[tuple[str, Path]]:
     if config is None:
         return
     if examined.is_embedded:
-        yield "the store", _real(config.store_path)
+        yield "the store", real(config.store_path)
     if config.has_outbox:
-        yield "the outbox", _real(config.outbox_folder)
+        yield "the outbox", real(config.outbox_folder)
     local = None if config.mem0 is None else config.mem0.local_mem0_config
     if local is not None:
         history = local.get("history_db_path") or Path(
             os.environ.get("MEM0_DIR") or Path.home() / ".mem0", "history.db"
         )
         if str(history) != ":memory:":
-            yield "Mem0's history", _real(Path(str(history))).parent
+            yield "Mem0's history", real(Path(str(history))).parent
         vectors = local.get("vector_store")
         about = vectors.get("config") if isinstance(vectors, Mapping) else None
         if isinstance(about, Mapping) and isinstance(about.get("path"), str):
-            yield "Mem0's vectors", _real(Path(about["path"]))
+            yield "Mem0's vectors", real(Path(about["path"]))
 
 
 @check("folders")
@@ -130,7 +130,3 @@ def _user() -> str:
 def _may_write(folder: Path) -> bool:
     effective = os.access in os.supports_effective_ids
     return os.access(folder, os.W_OK | os.X_OK, effective_ids=effective)
-
-
-def _real(folder: Path) -> Path:
-    return Path(os.path.realpath(os.path.expanduser(folder)))

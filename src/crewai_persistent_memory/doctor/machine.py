@@ -86,6 +86,11 @@ class Machine:
         return next((each for each in self.temporary if _is_in(folder, each)), None)
 
 
+def real(folder: Path) -> Path:
+    """The folder itself, without links and ``~``."""
+    return Path(os.path.realpath(os.path.expanduser(folder)))
+
+
 def working_folder() -> Path:
     """The working folder; the root, if it was deleted meanwhile."""
     try:

@@ -20,7 +20,7 @@ from ..io.steps import Steps, run
 from ..wording import memories
 from .examined import Examined
 from .findings import Finding, Findings, check, note, ok, warning
-from .machine import working_folder
+from .machine import real, working_folder
 
 if TYPE_CHECKING:
     from ..backends.qdrant.server.connection import ServerConnection
@@ -65,10 +65,10 @@ def _mine(examined: Examined) -> int | None:
 def _folders(examined: Examined) -> Iterator[tuple[str, int, str]]:
     config = examined.config
     assert config is not None
-    own = _real(config.store_path) if examined.is_embedded else None
+    own = real(config.store_path) if examined.is_embedded else None
     seen = set()
     for folder in _candidates(own):
-        place = _real(folder)
+        place = real(folder)
         if place != own and place not in seen and (count := entries_in(place)):
             yield f"the folder {place}", count, f"give it as path=, or CREWAI_MEMORY_PATH={place}"
         seen.add(place)
@@ -140,7 +140,3 @@ def _counted(connection: ServerConnection, own: str) -> Steps[list[tuple[str, in
             continue
         found.append((name, max(0, answer.count - 1)))  # the descriptor is one of the points
     return found
-
-
-def _real(folder: Path) -> Path:
-    return Path(os.path.realpath(os.path.expanduser(folder)))

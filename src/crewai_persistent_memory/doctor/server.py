@@ -12,6 +12,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
+from ..addresses import is_loopback
 from ..config.qdrant import DEFAULT_PORT, ServerSettings
 from .examined import Examined
 from .findings import Finding, Findings, check, error, note, ok, warning
@@ -76,7 +77,7 @@ def _findings_of(url: str, settings: ServerSettings) -> Findings:
         )
     else:
         yield from _answers(url, settings)
-    if settings.api_key is not None and parts.scheme == "http" and not _is_loopback(host):
+    if settings.api_key is not None and parts.scheme == "http" and not is_loopback(host):
         yield warning(f"the API key is sent to {url} without TLS", "Give the server a certificate, and write https://")
 
 
@@ -149,7 +150,3 @@ def _goes_by_a_proxy(url: str, settings: ServerSettings) -> bool:
     parts, proxies = urlsplit(url), getproxies()
     named = proxies.get(parts.scheme) or proxies.get("all")
     return bool(named) and not proxy_bypass(parts.hostname or "")
-
-
-def _is_loopback(host: str) -> bool:
-    return host in ("localhost", "::1") or host.startswith("127.")

@@ -12,16 +12,13 @@ from typing import Any, Final
 from pydantic import SecretStr
 
 from ..addresses import shown
-from ..config.environment import PREFIX, variable_of
+from ..config.environment import NEVER_FROM_THE_ENVIRONMENT, PREFIX, variable_of
 from ..config.options import STORE_OPTIONS, MemoryConfig
 from ..embedding.local_models import MODELS
 from ..embedding.onnx_session import THREADS
 from .examined import Examined
 from .findings import Findings, check, error, note, ok, warning
-from .machine import working_folder
-
-NEVER: Final = ("USER_ID", "RUN_ID", "AGENT_ID", "SCOPE", "INCLUDE_SHARED", "FILTER_FIELDS")
-"""Options that no variable can set, without the prefix."""
+from .machine import real, working_folder
 
 PEER_KEY: Final = "CREWAI_MEMORY_PEER_API_KEY"
 """Read by ``crewai-memory doctor --peer`` only."""
@@ -83,7 +80,7 @@ def variables_that_do_nothing(examined: Examined) -> Findings:
         upper = name.upper()
         if not upper.startswith(PREFIX) or upper in known:
             continue
-        if upper.removeprefix(PREFIX) in NEVER:
+        if upper.removeprefix(PREFIX).lower() in NEVER_FROM_THE_ENVIRONMENT:
             yield warning(
                 f"{name} is set and never read: a variable is the same for every request of a process",
                 "Give it in code: PersistentMemory(...), or use_scope(...) around each request",
@@ -114,7 +111,7 @@ def _meant_by(variable: str, known: set[str]) -> str | None:
 
 def known_variables() -> set[str]:
     """Every variable of ours."""
-    options = (name for name in MemoryConfig.model_fields if name.upper() not in NEVER)
+    options = (name for name in MemoryConfig.model_fields if name not in NEVER_FROM_THE_ENVIRONMENT)
     return {variable_of(MemoryConfig, name).upper() for name in options} | _OTHERS
 
 
@@ -129,7 +126,7 @@ def place_of(config: MemoryConfig) -> str:
     if config.server is not None:
         per_project = ", one for each project" if config.collection_per_project else ""
         return f"Qdrant at {config.server.address}, collection {config.collection}{per_project}"
-    return f"the folder {os.path.realpath(os.path.expanduser(config.store_path))}"
+    return f"the folder {real(config.store_path)}"
 
 
 def _source_of_the_place(config: MemoryConfig) -> str:
