@@ -24,7 +24,9 @@ MEM0_STORAGE_BREAKS_FROM: Final = Version("2")
 """CrewAI's own ``Mem0Storage`` (until 1.9.3) gives arguments that mem0ai 2 does not take."""
 
 CREWAI_STARTS_WITHIN: Final = 40.0
-DEAD_STORE_WITHIN: Final = 7.0
+AT_LEAST: Final = 2.0
+"""Seconds. No CrewAI starts in less."""
+DEAD_STORE_WITHIN: Final = 6.0
 """Seconds of the whole report if the store does not answer."""
 
 
@@ -121,8 +123,8 @@ def external_memory_is_dropped(examined: Examined) -> Findings:
     """Build a real crew with ``external_memory=`` in a process of its own, and see whether it is there."""
     seconds = CREWAI_STARTS_WITHIN
     if examined.cannot_open:
-        seconds = max(1.0, DEAD_STORE_WITHIN - (time.monotonic() - examined.started))
-    kept = _is_kept(seconds)
+        seconds = max(0.0, DEAD_STORE_WITHIN - (time.monotonic() - examined.started))
+    kept = _is_kept(seconds) if seconds > AT_LEAST else None
     dropped, how = (
         (installed() >= UNIFIED_SINCE, "by its version") if kept is None else (not kept, "tried on a real crew")
     )
