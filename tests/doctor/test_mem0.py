@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,3 +75,21 @@ def test_the_library(look: Look, oss_config: dict[str, Any]) -> None:  # noqa: F
         assert "Mem0 OSS over qdrant" in report.of("settings", "ok")
         assert "Mem0's llm (openai) at http://127.0.0.1" in report.of("addresses")
         assert store.count() == 0
+
+
+def test_the_library_over_a_local_folder(
+    look: Look,
+    oss_config: dict[str, Any],  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    """One process at a time can open it, and the doctor leaves it to the second one for a while."""
+    vectors = {**oss_config["vector_store"]["config"], "path": str(tmp_path / "vectors"), "on_disk": True}
+    vectors.pop("url")
+    local = {**oss_config, "vector_store": {"provider": "qdrant", "config": vectors}}
+    about: Any = {"mem0": {"local_mem0_config": local}, "durability": "store"}
+    with open_store(**about, user_id="john") as store:
+        store.count()
+    report = look(**about, also=("second process",))
+    assert report.bad == []
+    assert report.of("second process", "ok")
+    assert f"Mem0's vectors is at {tmp_path / 'vectors'}" in report.of("folders", "ok")

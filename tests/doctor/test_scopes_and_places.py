@@ -144,6 +144,7 @@ class TestAnotherStoreNearby:
         try:
             report = look(url=server.url, collection=collection)
             assert "no store yet" in report.of("store", "note")
+            assert f"collection {collection}-old of the same server holds 1 memory" in report.of("nearby", "warning")
             with open_store(**about, collection=collection) as mine:
                 report = look(mine)
         finally:

@@ -74,6 +74,18 @@ class TestKeys:
         monkeypatch.setenv("QDRANT_API_KEY", KEY)
         assert "no server is used" in look().of("keys", "warning")
 
+    @pytest.mark.parametrize("grpc", [False, True])
+    def test_one_with_a_line_break(self, look: Look, guarded: QdrantServer, grpc: bool) -> None:
+        about: Any = {"prefer_grpc": grpc, "grpc_port": guarded.grpc_port, "durability": "store"}
+        report = look(url=guarded.url, api_key=f"{KEY}\n", **about)
+        assert "blanks or line breaks" in report.of("keys", "error")
+        assert report.of("store", "error")
+        assert KEY not in report.text
+
+    def test_over_grpc(self, look: Look, guarded: QdrantServer) -> None:
+        about: Any = {"prefer_grpc": True, "grpc_port": guarded.grpc_port, "durability": "store"}
+        assert look(url=guarded.url, api_key=KEY, **about, also=("second process",)).bad == []
+
 
 class TestAServerThatIsAway:
     def test_killed(self, look: Look, own_server: QdrantServer, tmp_path: Path) -> None:
@@ -100,6 +112,23 @@ class TestAServerThatIsAway:
             report = look(store)
         assert report.of("store", "ok")
         assert f"nothing accepts connections at 127.0.0.1:{port}" in report.of("server", "error")
+
+    def test_one_that_speaks_tls_is_stopped(self, look: Look, own_server: QdrantServer) -> None:
+        own_server.pause()
+        report = look(url=own_server.url.replace("http", "https"), durability="store")
+        own_server.resume()
+        assert "accepts connections and does not answer" in report.of("server", "error")
+
+    def test_a_collection_for_each_project(self, look: Look, own_server: QdrantServer) -> None:
+        about: Any = {"url": own_server.url, "collection_per_project": True, "durability": "store"}
+        with open_store(**about, embedder=None, user_id="john", project_id="production") as store:
+            store.add("John likes tea")
+        assert look(**about, project_id="production", also=("second process",)).bad == []
+        report = look(**about, project_id="staging")
+        assert "no store yet" in report.of("store", "note")
+        assert "collection crewai_memory_production-" in report.of("nearby", "warning")
+        with own_server.admin() as admin:
+            assert len(admin.get("/collections").json()["result"]["collections"]) == 1, "none is made"
 
     def test_no_name(self, look: Look) -> None:
         report = look(url="http://qdrant.invalid:6333", durability="store")

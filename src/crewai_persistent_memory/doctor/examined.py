@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from ..errors import PersistentMemoryError, StoreInUseError
+from ..errors import PersistentMemoryError, StoreInUseError, StoreMissingError
 from ..scope import DEFAULT_PROJECT, Scope, ScopeBinding
 from .machine import Machine
 
@@ -121,8 +121,11 @@ class Examined:
 
     @contextmanager
     def closed_meanwhile(self) -> Iterator[None]:
-        """Leave the folder of an embedded store to another process for a while."""
-        if self.is_embedded and self.store is not None:
+        """Leave the folder of a local store to another process for a while."""
+        is_local = self.config is not None and self.config.server is None
+        if self.config is not None and self.config.mem0 is not None:
+            is_local = self.config.mem0.local_mem0_config is not None
+        if is_local and self.store is not None:
             self.store.close()
             self.store = None
             try:
@@ -170,7 +173,9 @@ def opened(config: MemoryConfig) -> MemoryStore:
 
     store = open_configured(config, by_words=True, existing=True)
     try:
-        store.health()  # some stores are opened with their first use
+        health = store.health()  # some stores are opened with their first use
+        if health.get("status") == "not created":  # a project's own collection
+            raise StoreMissingError(f"there is no collection {health.get('collection')!r} at {health.get('url')}")
     except BaseException:
         store.close()
         raise

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 import platformdirs
 
 from ..admin import survey
-from ..backends.qdrant.backend import QdrantBackend
 from ..backends.qdrant.embedded.ledger import Ledger
 from ..backends.qdrant.manifest import FORMAT
 from ..config.environment import default_path
 from ..errors import PersistentMemoryError
 from ..io.steps import Steps, run
 from ..wording import memories
-from .examined import Examined
+from .examined import Examined, impatient
 from .findings import Finding, Findings, check, note, ok, warning
 from .machine import real, working_folder
 
@@ -110,22 +109,27 @@ def entries_in(folder: Path) -> int:
 
 
 def _collections(examined: Examined) -> Iterator[tuple[str, int, str]]:
-    backend = None if examined.store is None else examined.store.backend
-    connection: Any = backend.connection if isinstance(backend, QdrantBackend) else None
-    if connection is None or examined.is_embedded:
+    config = examined.config
+    if config is None or config.server is None:
         return
-    own = connection.route(*examined.project).collection
+    from ..backends.qdrant.server.connection import open_server  # qdrant-client takes a second to import
+
+    settings = impatient(config, examined.probe_scope).server
+    assert settings is not None
+    connection = open_server(settings, embedder=None)
     try:
-        found = run(_counted(connection, own))
+        found = run(_counted(connection, connection.route(*examined.project).collection))
     except PersistentMemoryError:  # a key of one collection may not list the others
         return
+    finally:
+        connection.close()
     for name, count in found:
         yield f"collection {name} of the same server", count, f"collection={name!r}, or CREWAI_MEMORY_COLLECTION={name}"
 
 
 def _counted(connection: ServerConnection, own: str) -> Steps[list[tuple[str, int]]]:
     """The other collections of this package on a server, with their entries."""
-    from ..backends.qdrant.server.bootstrap import read_descriptor  # qdrant-client takes a second to import
+    from ..backends.qdrant.server.bootstrap import read_descriptor
 
     client = connection.client("looking for other collections")
     listed: Any = yield from client.call("get_collections")

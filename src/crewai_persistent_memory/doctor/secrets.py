@@ -12,7 +12,7 @@ from ..redaction import redact
 if TYPE_CHECKING:
     from ..config.options import MemoryConfig
 
-_NAME: Final = re.compile(r"key|token|secret|passw|credential|auth|cookie", re.IGNORECASE)
+_NAME: Final = re.compile(r"key|token|secret|passw|credential|auth|cookie|header", re.IGNORECASE)
 _IN_AN_ADDRESS: Final = re.compile(r"(?<=://)[^/\s@]+@")
 _PASSWORD: Final = re.compile(r"\b((?:password|passwd|pwd)=)[^\s&;'\"]+", re.IGNORECASE)
 _SHORTEST: Final = 6
@@ -27,6 +27,7 @@ class Secrets:
     def __init__(self, config: MemoryConfig | None, *more: str | None) -> None:
         values = {*_of_config(config), *filter(None, more)}
         values |= {value for name, value in os.environ.items() if _NAME.search(name)}
+        values |= {value.strip() for value in values}
         self._values = sorted({v for v in values if len(v) >= _SHORTEST}, key=len, reverse=True)
 
     def without(self, text: str) -> str:
@@ -50,10 +51,13 @@ def _of_config(config: MemoryConfig | None) -> Iterator[str]:
         yield from _in(config.mem0.local_mem0_config or {})
 
 
-def _in(values: Mapping[str, Any]) -> Iterator[str]:
-    """The texts of a configuration that have the name of a secret."""
+def _in(values: Mapping[Any, Any], all_of_it: bool = False) -> Iterator[str]:
+    """The texts of a configuration that have, or are below, the name of a secret."""
     for name, value in values.items():
+        is_secret = all_of_it or _NAME.search(str(name)) is not None
         if isinstance(value, Mapping):
-            yield from _in(value)
-        elif isinstance(value, str) and _NAME.search(str(name)):
+            yield from _in(value, is_secret)
+        elif isinstance(value, (list, tuple)):
+            yield from _in(dict(enumerate(value)), is_secret)
+        elif isinstance(value, str) and is_secret:
             yield value

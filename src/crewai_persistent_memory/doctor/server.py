@@ -51,6 +51,8 @@ def _of_one(url: str, settings: ServerSettings) -> list[Finding]:
 def _findings_of(url: str, settings: ServerSettings) -> Findings:
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or DEFAULT_PORT
+    if settings.prefer_grpc:
+        port = settings.grpc_port
     if _goes_by_a_proxy(url, settings):
         yield note(
             f"{url} is reached by a proxy of the environment",
@@ -70,11 +72,15 @@ def _findings_of(url: str, settings: ServerSettings) -> Findings:
     speaks_tls = _speaks_tls(host, port)
     if speaks_tls and parts.scheme == "http":
         yield error(f"{url} is wrong: the server there speaks TLS", f"Write https://{parts.netloc}{parts.path}")
-    elif not speaks_tls and parts.scheme == "https":
+    elif speaks_tls is False and parts.scheme == "https":
         yield error(
             f"{url} is wrong: the server there does not speak TLS",
             f"Write http://{parts.netloc}{parts.path}, or give the server a certificate",
         )
+    elif speaks_tls is None:
+        yield error(f"{url} {_SILENT}", _SILENT_REMEDY)
+    elif settings.prefer_grpc:
+        yield ok(f"{host}:{port} accepts connections for gRPC")
     else:
         yield from _answers(url, settings)
     if settings.api_key is not None and parts.scheme == "http" and not is_loopback(host):
@@ -82,12 +88,12 @@ def _findings_of(url: str, settings: ServerSettings) -> Findings:
 
 
 def _answers(url: str, settings: ServerSettings) -> Findings:
-    """Ask for the version, without the key, which this is not about."""
+    """Ask for the version, with the headers that a gateway may want."""
     try:
         verify: ssl.SSLContext | bool = True
         if settings.ca_cert is not None:
             verify = ssl.create_default_context(cafile=str(settings.ca_cert))
-        answer = httpx.get(url, timeout=SECONDS, verify=verify, trust_env=False)
+        answer = httpx.get(f"{url}/", headers=_headers(settings), timeout=SECONDS, verify=verify, trust_env=False)
     except (httpx.HTTPError, OSError) as failure:
         if "CERTIFICATE_VERIFY_FAILED" in str(failure):
             yield error(
@@ -95,12 +101,24 @@ def _answers(url: str, settings: ServerSettings) -> Findings:
                 "Give the CA that signed it as ca_cert= (CREWAI_MEMORY_CA_CERT), and use the name in the certificate",
             )
         else:
-            yield error(
-                f"{url} accepts connections and does not answer: {type(failure).__name__}",
-                "See the server's log and its load; a stopped process looks like this",
-            )
+            yield error(f"{url} {_SILENT}: {type(failure).__name__}", _SILENT_REMEDY)
+        return
+    except ValueError as failure:
+        yield error(
+            f"the key or a header cannot be sent: {type(failure).__name__}",
+            "Take out blanks and line breaks: a key that is read from a file often ends with one",
+        )
         return
     yield _about(url, answer)
+
+
+_SILENT: Final = "accepts connections and does not answer"
+_SILENT_REMEDY: Final = "See the server's log and its load; a stopped process looks like this"
+
+
+def _headers(settings: ServerSettings) -> dict[str, str]:
+    key = {} if settings.api_key is None else {"api-key": settings.api_key.get_secret_value()}
+    return {**dict(settings.headers), **key}
 
 
 def _about(url: str, answer: httpx.Response) -> Finding:
@@ -113,7 +131,7 @@ def _about(url: str, answer: httpx.Response) -> Finding:
     except (ValueError, KeyError, TypeError):
         is_qdrant, version = False, ""
     if answer.status_code in (401, 403):
-        return ok(f"{url} answers, and wants a key")
+        return ok(f"{url} answers, and does not accept the key")
     if not is_qdrant:
         return error(
             f"what answers at {url} is no Qdrant (status {answer.status_code})",
@@ -133,13 +151,16 @@ def _about(url: str, answer: httpx.Response) -> Finding:
     return ok(f"{url} is Qdrant {version}")
 
 
-def _speaks_tls(host: str, port: int) -> bool:
+def _speaks_tls(host: str, port: int) -> bool | None:
+    """``None`` if it says nothing to a greeting; a server without TLS says that it does not understand."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE  # nothing is sent: whom to trust is asked elsewhere
     try:
         with socket.create_connection((host, port), SECONDS) as plain, context.wrap_socket(plain, server_hostname=host):
             return True
+    except TimeoutError:
+        return None
     except OSError:
         return False
 

@@ -54,6 +54,12 @@ def keys_for_another_address(examined: Examined) -> Findings:
     if config is None:
         return
     has_key = bool(given.get("QDRANT_API_KEY"))
+    key = config.api_key or (None if config.mem0 is None else config.mem0.key)
+    if key is not None and re.search(r"\s", key.get_secret_value()):
+        yield error(
+            "the key has blanks or line breaks in it, and no server knows such a key",
+            "Take them out: a key that is read from a file often ends with a line break",
+        )
     if config.server is not None and has_key and config.api_key is None:
         yield warning(
             f"QDRANT_API_KEY is not sent to {config.server.address}, because QDRANT_URL names another address "
