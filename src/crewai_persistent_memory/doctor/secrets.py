@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 _NAME: Final = re.compile(r"key|token|secret|passw|credential|auth|cookie|header", re.IGNORECASE)
 _IN_AN_ADDRESS: Final = re.compile(r"(?<=://)[^/\s@]+@")
 _PASSWORD: Final = re.compile(r"\b((?:password|passwd|pwd)=)[^\s&;'\"]+", re.IGNORECASE)
+MOST_SHOWN: Final = 1_500
+"""Characters of a sentence. An error may quote a whole answer."""
 _SHORTEST: Final = 6
 """A shorter value is no key, and may be a word of a sentence."""
 _LONG: Final = 12
@@ -31,11 +33,12 @@ class Secrets:
         self._values = sorted({v for v in values if len(v) >= _SHORTEST}, key=len, reverse=True)
 
     def without(self, text: str) -> str:
-        """A text with an ellipsis in the place of each key."""
+        """A text with an ellipsis in the place of each key, and of what is too long to be read."""
         for value in self._values:
             alone = re.escape(value)
             text = re.sub(alone if len(value) >= _LONG else rf"(?<![\w-]){alone}(?![\w-])", "…", text)
-        return redact(_PASSWORD.sub(r"\1…", _IN_AN_ADDRESS.sub("…@", text)))
+        text = redact(_PASSWORD.sub(r"\1…", _IN_AN_ADDRESS.sub("…@", text)))
+        return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}…"
 
 
 def _of_config(config: MemoryConfig | None) -> Iterator[str]:

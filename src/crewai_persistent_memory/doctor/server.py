@@ -20,7 +20,7 @@ from .pending import Pending, TooSlow
 
 SECONDS: Final = 2.0
 """For a connection, and for an answer."""
-SECONDS_OF_ALL: Final = 6.0
+SECONDS_OF_ALL: Final = 5.0
 """For all addresses, which are asked at once."""
 
 IDF_OF_ONE_USER_SINCE: Final = (1, 19)
@@ -69,51 +69,52 @@ def _findings_of(url: str, settings: ServerSettings) -> Findings:
             "the container itself",
         )
         return
-    speaks_tls = _speaks_tls(host, port)
-    if speaks_tls and parts.scheme == "http":
-        yield error(f"{url} is wrong: the server there speaks TLS", f"Write https://{parts.netloc}{parts.path}")
-    elif speaks_tls is False and parts.scheme == "https":
-        yield error(
-            f"{url} is wrong: the server there does not speak TLS",
-            f"Write http://{parts.netloc}{parts.path}, or give the server a certificate",
-        )
-    elif speaks_tls is None:
-        yield error(f"{url} {_SILENT}", _SILENT_REMEDY)
-    elif settings.prefer_grpc:
-        yield ok(f"{host}:{port} accepts connections for gRPC")
-    else:
-        yield from _answers(url, settings)
-    if settings.api_key is not None and parts.scheme == "http" and not is_loopback(host):
+    found = ok(f"{host}:{port} accepts connections for gRPC") if settings.prefer_grpc else _answer(url, settings)
+    tls = parts.scheme == "https"
+    is_in_doubt = found.level == "error" or settings.prefer_grpc
+    if is_in_doubt and _speaks_tls(host, port) is (not tls):  # it may also say nothing
+        found = _not_tls(url) if tls else error(f"{url} is wrong: the server there speaks TLS", f"Write {_other(url)}")
+    yield found
+    if settings.api_key is not None and not tls and not is_loopback(host):
         yield warning(f"the API key is sent to {url} without TLS", "Give the server a certificate, and write https://")
 
 
-def _answers(url: str, settings: ServerSettings) -> Findings:
+def _not_tls(url: str) -> Finding:
+    return error(
+        f"{url} is wrong: the server there does not speak TLS",
+        f"Write {_other(url)}, or give the server a certificate",
+    )
+
+
+def _other(url: str) -> str:
+    """The address with the other scheme."""
+    return url.replace("https://", "http://") if url.startswith("https://") else url.replace("http://", "https://")
+
+
+def _answer(url: str, settings: ServerSettings) -> Finding:
     """Ask for the version, with the headers that a gateway may want."""
     try:
         verify: ssl.SSLContext | bool = True
         if settings.ca_cert is not None:
             verify = ssl.create_default_context(cafile=str(settings.ca_cert))
-        answer = httpx.get(f"{url}/", headers=_headers(settings), timeout=SECONDS, verify=verify, trust_env=False)
+        return _about(
+            url, httpx.get(f"{url}/", headers=_headers(settings), timeout=SECONDS, verify=verify, trust_env=False)
+        )
     except (httpx.HTTPError, OSError) as failure:
         if "CERTIFICATE_VERIFY_FAILED" in str(failure):
-            yield error(
+            return error(
                 f"the certificate of {url} is not trusted: {failure}",
                 "Give the CA that signed it as ca_cert= (CREWAI_MEMORY_CA_CERT), and use the name in the certificate",
             )
-        else:
-            yield error(f"{url} {_SILENT}: {type(failure).__name__}", _SILENT_REMEDY)
-        return
+        return error(
+            f"{url} accepts connections and does not answer: {type(failure).__name__}",
+            "See the server's log and its load; a stopped process looks like this",
+        )
     except ValueError as failure:
-        yield error(
+        return error(
             f"the key or a header cannot be sent: {type(failure).__name__}",
             "Take out blanks and line breaks: a key that is read from a file often ends with one",
         )
-        return
-    yield _about(url, answer)
-
-
-_SILENT: Final = "accepts connections and does not answer"
-_SILENT_REMEDY: Final = "See the server's log and its load; a stopped process looks like this"
 
 
 def _headers(settings: ServerSettings) -> dict[str, str]:

@@ -139,11 +139,18 @@ def external_memory_is_dropped(examined: Examined) -> Findings:
 
 
 def _is_kept(seconds: float) -> bool | None:
-    """``None``: it could not be tried in time."""
+    """``None``: it could not be tried in time. Tried once in a process: CrewAI stays the same."""
+    if _tried:
+        return _tried[0]
     quiet = {"CREWAI_DISABLE_TELEMETRY": "true", "OTEL_SDK_DISABLED": "true", "CREWAI_TRACING_ENABLED": "false"}
     try:
         done = run_module(f"{__package__}.crew_process", "", seconds, **quiet)
     except (OSError, subprocess.TimeoutExpired):
         return None
     answer: Mapping[str, Any] | None = answer_of(done.stdout)
-    return None if answer is None else answer.get("kept")
+    if answer is not None:
+        _tried.append(bool(answer["kept"]))
+    return _tried[0] if _tried else None
+
+
+_tried: Final[list[bool]] = []
