@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from crewai_persistent_memory import MemoryConfig, MemoryStore, open_store
+from crewai_persistent_memory import MemoryConfig, MemoryStore, health_report, open_store
 from crewai_persistent_memory.admin import MANY, survey
 from crewai_persistent_memory.config.environment import default_path
 from crewai_persistent_memory.doctor.examined import PROBE_USER
@@ -189,6 +189,17 @@ class TestWhatCrewaiRemembersItself:
         assert "(Chroma) at" in found
         assert "holds 2 memories" in found
 
+    def test_a_long_term_memory_that_crewai_wrote(
+        self, look: Look, store: MemoryStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        """Until CrewAI 1.9.3."""
+        long_term = pytest.importorskip("crewai.memory.storage.ltm_sqlite_storage")
+        monkeypatch.setenv("CREWAI_STORAGE_DIR", str(tmp_path / "crewai"))
+        (tmp_path / "crewai").mkdir()
+        long_term.LTMSQLiteStorage().save("tea", {"quality": 1}, "2026-01-01", 1)
+        store.scoped(user_id="john").add("I like tea")
+        assert "holds 1 memory" in look(store).of("crewai storage", "note")
+
     def test_a_memory_that_crewai_wrote(
         self, look: Look, store: MemoryStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
@@ -350,6 +361,29 @@ class TestAReportNeverFails:
         for name in variables:
             monkeypatch.setenv(name, value)
         assert "this check failed" not in look(read_only=True).text
+
+    def test_one_that_cannot_be_asked_for_its_store(self) -> None:
+        class Broken:
+            @property
+            def store(self) -> MemoryStore:
+                raise OSError("gone")
+
+        found = health_report(Broken(), read_only=True)
+        assert [each.found for each in found if each.level == "error"] == ["OSError: gone"]
+
+    def test_counting_that_fails_is_no_empty_store(
+        self, look: Look, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from crewai_persistent_memory import StoreBusyError
+        from crewai_persistent_memory.doctor import scopes
+
+        def busy(*args: Any, **kwargs: Any) -> Any:
+            raise StoreBusyError("busy")
+
+        store.scoped(user_id="john").add("I like tea")
+        monkeypatch.setattr(scopes, "survey", busy)
+        report = look(store)
+        assert [(each.check, each.found) for each in report.bad] == [("scopes", "busy")]
 
     def test_something_that_is_no_memory(self, look: Look) -> None:
         assert "has no memory of this package" in look(object()).of("crew", "error")

@@ -35,7 +35,7 @@ def what_crewai_remembers(examined: Examined) -> Findings:
 
 def _finding(examined: Examined, text: str) -> Finding:
     remedy = "docs/migrating.md brings it along. It belongs to no user"
-    if examined.config is not None and not examined.in_project and not examined.cannot_open:
+    if examined.config is not None and examined.is_empty:
         return warning(
             f"{text}, and this store has none for the project",
             f"A crew with memory=True uses CrewAI's own memory: give it **memory.crew_kwargs(). {remedy}",

@@ -61,8 +61,8 @@ class Examined:
     cannot_open: bool = field(default=False, init=False)
     """The store is there, or may be, and could not be opened."""
     started: float = field(default_factory=time.monotonic, init=False)
-    in_project: int = field(default=0, init=False)
-    """Entries of the project, once they were counted."""
+    in_project: int | None = field(default=None, init=False)
+    """Entries of the project; ``None`` while they are not counted, and for a store that cannot count them."""
     has_ended: bool = field(default=False, init=False)
 
     @property
@@ -79,6 +79,11 @@ class Examined:
         """Where the probe is written."""
         org_id, project_id = self.project
         return Scope(PROBE_USER, project_id, org_id=org_id)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the project is known to have no memories."""
+        return self.in_project == 0 or (self.store is None and not self.cannot_open)
 
     @property
     def is_mem0(self) -> bool:

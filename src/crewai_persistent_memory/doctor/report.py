@@ -89,14 +89,18 @@ def health_report(
         The findings, in the order of the checks.
     """
     seal(options)
-    return examine(examined_of(memory, peer, peer_api_key, read_only, options))
+    try:
+        examined = examined_of(memory, peer, peer_api_key, read_only, options)
+    except Exception as failure:  # noqa: BLE001 - such as a CrewAI that cannot be imported
+        examined = Examined(wrong=ConfigurationError(f"{type(failure).__name__}: {failure}"))
+    return examine(examined)
 
 
-def examine(examined: Examined, checks: Sequence[Check] = CHECKS) -> list[Finding]:
-    """Every finding of the checks, without keys."""
+def examine(examined: Examined, checks: Sequence[Check] | None = None) -> list[Finding]:
+    """Every finding of the checks, without keys; left out: of all checks."""
     found: list[Finding] = []
     try:
-        for each in checks:
+        for each in CHECKS if checks is None else checks:
             found += _within(each, examined)
     finally:
         found += _within(Check("probe", CLOSING, _close), examined)
@@ -148,7 +152,7 @@ def _store_of_crew(crew: Any) -> MemoryStore | None:
 
     try:
         return next((store for memory in memories_of_crew(crew) if (store := store_of(memory)) is not None), None)
-    except AttributeError:  # it is no crew
+    except (AttributeError, TypeError):  # it is no crew
         return None
 
 

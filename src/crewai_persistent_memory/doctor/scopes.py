@@ -46,7 +46,7 @@ def another_project_has_them(examined: Examined) -> Findings:
     if examined.store is None or not examined.store.capabilities.counts_scopes:
         return
     org_id, project_id = examined.project
-    if not examined.in_project:
+    if examined.is_empty:
         everywhere = survey(examined.store)
         others = _others(everywhere, org_id, project_id)
         if others:
