@@ -76,6 +76,16 @@ def test_the_environment_never_says_who_asks(monkeypatch: pytest.MonkeyPatch) ->
     assert (config.path, config.url) == (None, None)
 
 
+def test_an_option_has_one_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``url`` is QDRANT_URL; some versions of pydantic-settings would read the other name as well."""
+    monkeypatch.setenv("CREWAI_MEMORY_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("CREWAI_MEMORY_API_KEY", "key-of-nobody")
+    config = MemoryConfig.build()
+    assert (config.url, config.api_key) == (None, None)
+    monkeypatch.setenv("qdrant_url", "http://127.0.0.1:6333")
+    assert MemoryConfig.build().url == ("http://127.0.0.1:6333",)
+
+
 def test_two_stores_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CREWAI_MEMORY_PATH", "/data")
     monkeypatch.setenv("QDRANT_URL", "http://127.0.0.1:6333")

@@ -98,6 +98,28 @@ def test_the_code_about_durability_runs(tmp_path: Path, monkeypatch: pytest.Monk
     assert (tmp_path / "outbox").is_dir()
 
 
+def test_the_code_about_the_doctor_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (ROOT / "docs" / "doctor.md").read_text(encoding="utf-8")
+    program, another = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(program, {})
+    assert "settings the folder 'memory' is relative" in capsys.readouterr().out
+    names: dict[str, Any] = {}
+    exec(another, names)
+    assert [finding.found for finding in names["the_clock_is_right"].function(None)] == ["the clock is plausible"]
+
+
+def test_the_checks_of_the_doctor_are_those_of_the_page() -> None:
+    from crewai_persistent_memory.doctor.report import CHECKS
+
+    page = (ROOT / "docs" / "doctor.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ((?:`[^`]+`,? ?)+) \|", page.partition("## What is checked")[2], re.MULTILINE)
+    documented = {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
+    assert documented == {check.name for check in CHECKS}
+
+
 def test_the_code_about_moving_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -17,7 +17,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 import crewai_persistent_memory
-from crewai_persistent_memory.adapters import version as generation
+from crewai_persistent_memory import crewai_version as generation
 from crewai_persistent_memory.adapters.version import is_unified
 
 HEAVY = ["crewai", "mem0", "qdrant_client", "qdrant_edge", "openai", "pydantic", "chromadb", "lancedb"]

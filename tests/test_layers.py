@@ -29,6 +29,7 @@ LAYERS: Final = (
     {"composition"},
     {"recall"},
     {"adapters"},
+    {"doctor"},
     {"package"},
     {"cli"},
 )

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from .adapters.unified.storage_backend import QdrantStorageBackend
     from .config.arguments import CollectionArgs, Mem0Args, MemoryOptions, ServerArgs
     from .config.options import MemoryConfig
+    from .doctor.findings import Finding
+    from .doctor.report import health_report
     from .entry import EntryArgs, EntryChanges, EntryFields, MemoryEntry, PathInfo
     from .entry_filter import EntryFilter, FilterArgs
     from .errors import (
@@ -80,6 +82,7 @@ _HOME = {
     "EntryFilter": ".entry_filter",
     "ExternalMemory": ".adapters.external_memory",
     "FilterArgs": ".entry_filter",
+    "Finding": ".doctor.findings",
     "FilterField": ".filter_fields",
     "Mem0Args": ".config.arguments",
     "MemoryConfig": ".config.options",
@@ -98,6 +101,7 @@ _HOME = {
     "ScopeFields": ".scope_context",
     "ServerArgs": ".config.arguments",
     "Trace": ".store.middleware",
+    "health_report": ".doctor.report",
     "operations": ".store.operations",
     "open_store": ".store.factory",
     "read_only": ".store.middleware",
@@ -134,6 +138,7 @@ __all__ = [
     "ExternalMemory",
     "FilterArgs",
     "FilterField",
+    "Finding",
     "InvalidArgumentError",
     "InvalidEntryError",
     "InvalidScopeError",
@@ -174,6 +179,7 @@ __all__ = [
     "StoreUnavailableError",
     "Trace",
     "UnsupportedCrewAIError",
+    "health_report",
     "open_store",
     "operations",
     "read_only",

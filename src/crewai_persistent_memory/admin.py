@@ -35,8 +35,8 @@ __all__ = [
     "survey",
 ]
 
-MANY_USERS: Final = 20
-"""From so many on, users with hardly more than one memory each are conspicuous."""
+MANY: Final = 20
+"""From so many on, users, or runs, with hardly more than one memory each are conspicuous."""
 
 
 def dedicate_project(
@@ -108,8 +108,14 @@ class Survey:
     @property
     def users_of_one_request(self) -> bool:
         """Whether it looks as if ``user_id`` were made anew for each request, so that nobody recalls anything."""
-        counts = self.counts["user_id"].values()
-        return len(counts) >= MANY_USERS and sum(counts) < 2 * len(counts)
+        return _of_one_request(self.counts["user_id"])
+
+    @property
+    def runs_of_one_request(self) -> bool:
+        """Whether it looks as if ``run_id`` were made anew for each request: nearly all entries belong to a run, and
+        hardly a run has more than one."""
+        counts = self.counts["run_id"]
+        return _of_one_request(counts) and sum(counts.values()) >= 0.9 * self.entries
 
 
 def survey(store: MemoryStore, **scope: str | None) -> Survey:
@@ -129,6 +135,10 @@ def survey(store: MemoryStore, **scope: str | None) -> Survey:
     counts = {field: count_by(store, field, **scope) for field in fields}
     # Every entry belongs to a project.
     return Survey(sum(counts["project_id"].values()), {field: _largest_first(counts[field]) for field in fields})
+
+
+def _of_one_request(counts: Mapping[str, int]) -> bool:
+    return len(counts) >= MANY and sum(counts.values()) < 2 * len(counts)
 
 
 def _largest_first(counts: Mapping[str, int]) -> dict[str, int]:

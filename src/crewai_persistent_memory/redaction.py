@@ -12,6 +12,9 @@ would stop every thread for 50 ms."""
 
 _KEY: Final = re.compile(r"\b(sk|eyJ|Bearer |m0|gsk|AIza)[\w.\-]{8,}")
 
+_HEADER: Final = re.compile(r"""(Illegal header (?:name|value) )b?(['"]).*?\2""", re.DOTALL)
+"""How an HTTP client refuses a key with a line break in it."""
+
 
 class Sealed(Mapping[str, Any]):
     """A mapping that may hold keys: read as any other, shown by its names only.
@@ -56,5 +59,5 @@ def sealed(value: Any) -> Any:
 
 def redact(text: str) -> str:
     """Take what looks like a key out of somebody else's error text, and shorten it to ``MAX_SHOWN`` characters."""
-    shown = _KEY.sub(r"\1…", text[:MAX_SHOWN])
+    shown = _KEY.sub(r"\1…", _HEADER.sub(r"\1…", text[:MAX_SHOWN]))
     return shown if len(text) <= MAX_SHOWN else f"{shown}… ({len(text)} characters)"

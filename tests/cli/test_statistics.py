@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from crewai_persistent_memory import ConfigurationError, MemoryStore, open_store
-from crewai_persistent_memory.admin import MANY_USERS, survey
+from crewai_persistent_memory.admin import MANY, survey
 
 from ..support.mem0_platform import DEFAULT_KEY, Mem0Platform
 from ..support.qdrant_server import QdrantServer
@@ -73,11 +73,11 @@ def test_on_a_server(call: Call, server: QdrantServer, collection: str) -> None:
 
 def test_users_that_are_made_for_each_request(call: Call, store_path: Path) -> None:
     with open_store(path=store_path, embedder=None) as store:
-        for number in range(MANY_USERS):
+        for number in range(MANY):
             store.scoped(user_id=f"request-{number}").add("I like tea")
         assert survey(store).users_of_one_request
         assert "makes a user_id for each request" in call("stats").err
-        for number in range(MANY_USERS):
+        for number in range(MANY):
             store.scoped(user_id=f"request-{number}").add("I like coffee")
         assert not survey(store).users_of_one_request
         assert not survey(store, user_id="request-1").users_of_one_request

@@ -23,6 +23,7 @@ from crewai_persistent_memory.outbox.queue import Queue
 
 from ..support.calling import until
 from ..support.faulty_store import FaultyStore
+from ..support.mounts import mounted
 from ..support.programs import Commanded, run_program
 from ..support.qdrant_server import QdrantServer
 from .conftest import OpenOutbox
@@ -30,15 +31,6 @@ from .test_queue import put, waiting
 
 LONG = 20_000
 """Characters of a fact that fills a disk."""
-
-
-def mounted(*command: str | Path) -> None:
-    try:
-        done = subprocess.run(["mount", *command], capture_output=True, text=True)
-    except FileNotFoundError as error:
-        pytest.skip(f"cannot mount here: {error}")
-    if done.returncode:
-        pytest.skip(f"cannot mount here: {done.stderr.strip()}")
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import jwt
 import pytest
 
 from crewai_persistent_memory import (
+    EngineError,
     FilterField,
     MemoryStore,
     PersistentMemory,
@@ -61,6 +62,14 @@ def test_a_wrong_key_is_said_at_the_start(open_with: Any, key: str | None) -> No
     with pytest.raises(StorePermissionError, match="api_key= or QDRANT_API_KEY") as caught:
         open_with(key)
     assert "wrong-key" not in str(caught.value)
+
+
+@pytest.mark.parametrize("given", [{"api_key": "zebra-key\n"}, {"headers": {"x-gateway": "zebra-key\n"}}])
+def test_a_key_that_cannot_be_sent_is_not_told(guarded: QdrantServer, given: dict[str, Any]) -> None:
+    """The HTTP client names the whole value."""
+    with pytest.raises(EngineError, match="Illegal header value …") as caught:
+        open_store(url=guarded.url, user_id="john", embedder=None, **given)
+    assert "zebra" not in str(caught.value)
 
 
 def test_the_admin_key_from_the_environment(open_with: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ from crewai_persistent_memory import (
     EntryFilter,
     ExternalMemory,
     FilterArgs,
+    Finding,
     Mem0Args,
     MemoryEntry,
     MemoryOptions,
@@ -35,6 +36,7 @@ from crewai_persistent_memory import (
     ScopeFields,
     ServerArgs,
     StoreBusyError,
+    health_report,
     open_store,
     register,
     use_scope,
@@ -184,7 +186,14 @@ def backends() -> QdrantStorageBackend:
         raise
 
 
+def reports(memory: PersistentMemory) -> dict[str, str]:
+    found: list[Finding] = health_report(memory, peer="http://b:6333", read_only=True)
+    found += health_report(url="http://a:6333", project_id="production")
+    return {finding.check: finding.level for finding in found if finding.level != "ok"}
+
+
 def wrong() -> None:
+    health_report(usr_id="john")  # type: ignore[call-arg]
     open_store(usr_id="john")  # type: ignore[call-arg]
     PersistentMemory(user_id=7)  # type: ignore[arg-type]
     Scope(user_id="john", team="x")  # type: ignore[call-arg]

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..doctor.whereabouts import why_nothing
 from ..entry import DEFAULT_IMPORTANCE
 from ..errors import ConfigurationError, PersistentMemoryError
 from ..validation import MOST_FOUND, check_text
 from .copying import copy
 from .correcting import update
+from .doctor import doctor
 from .erasing import erase
 from .evaluation.command import evaluate
 from .forgetting import everything_of, some_of
-from .hints import why_nothing
 from .moving import export, import_
 from .outbox import outbox
 from .output import as_json, note, one_line, shown
@@ -125,6 +126,7 @@ app.command(name="import")(takes_target()(import_))
 app.command()(takes_target()(copy))
 app.command(name="erase")(takes_target()(erase))
 app.command(name="stats")(takes_target(only=(*NAMES_A_STORE, "user", "org"))(stats))
+app.command(name="doctor")(takes_target(only=(*NAMES_A_STORE, "user", "org"))(doctor))
 app.add_typer(outbox, name="outbox")
 
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import ConfigurationError, StoreMissingError
+from ..wording import memories
 from .filters import Category, Kind, Since, Under, Until, filters_of
 from .moving import chosen_scope, config_of_all, telling_progress
-from .output import as_json, memories
+from .output import as_json
 from .target import Target, opened, with_its_embedder
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import ConfigurationError
+from ..wording import memories
 from .moving import config_of_all, writing_file
-from .output import as_json, memories, note, one_line
+from .output import as_json, note, one_line
 from .target import Target, opened
 
 if TYPE_CHECKING:

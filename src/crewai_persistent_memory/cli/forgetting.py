@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import typer
 
 from ..errors import ConfigurationError
+from ..wording import memories
 from .entry_ids import EntryIds
-from .output import memories, one_line
+from .output import one_line
 
 if TYPE_CHECKING:
     from ..store.base import MemoryStore

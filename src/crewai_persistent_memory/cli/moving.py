@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from ..errors import ConfigurationError, StoreMissingError
-from .output import as_json, memories, one_line
+from ..wording import memories
+from .output import as_json, one_line
 from .target import Target, opened, with_its_embedder
 
 if TYPE_CHECKING:

@@ -38,11 +38,6 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in text)
 
 
-def memories(count: int) -> str:
-    """``1 memory``, ``2 memories``."""
-    return f"{count} {'memory' if count == 1 else 'memories'}"
-
-
 def as_json(value: Any) -> str:
     """JSON in which every unprintable character is escaped. A parser reads the same values."""
     text = json.dumps(value, ensure_ascii=False, indent=1)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..doctor.whereabouts import why_nothing
 from ..errors import ConfigurationError
 from ..validation import MOST_FOUND
 from .entry_ids import EntryIds
 from .filters import Category, Kind, Since, Under, Until, filters_of
-from .hints import why_nothing
 from .moving import config_of_all
 from .output import as_json, note, one_line, show_entries, show_entry
 from .target import Target, opened, with_its_embedder

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from .output import as_json, memories, note, one_line
+from ..wording import memories
+from .output import as_json, note, one_line
 from .target import Target, opened
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from .mem0 import without_key_of_another
 
 PREFIX: Final = "CREWAI_MEMORY_"
 
-_NEVER_FROM_THE_ENVIRONMENT: Final = frozenset(
+NEVER_FROM_THE_ENVIRONMENT: Final = frozenset(
     {"user_id", "run_id", "agent_id", "scope", "include_shared", "filter_fields"}
 )
 """A variable is set for a whole process: one for the user would make every request that user's. Filter fields are
@@ -48,13 +48,20 @@ class ArgumentsAndEnvironment(EnvSettingsSource):
             {names.get(key, key): value for key, value in source().items()}
             for source in (super().__call__, self._arguments)
         )
-        values = {name: value for name, value in environment.items() if name not in _NEVER_FROM_THE_ENVIRONMENT}
+        values = {name: value for name, value in environment.items() if self._is_read(name)}
         for name, value in arguments.items():
             both = isinstance(value, Mapping) and isinstance(values.get(name), Mapping)
             if both and name == "mem0":
                 values[name] = without_key_of_another(values[name], value)
             values[name] = {**values[name], **value} if both else value
         return values
+
+    def _is_read(self, option: str) -> bool:
+        """Whether a value of the environment counts. Some versions of pydantic-settings also read, for an option whose
+        variable has another name, one of the option's own name, such as ``CREWAI_MEMORY_URL``."""
+        if option in NEVER_FROM_THE_ENVIRONMENT:
+            return False
+        return variable_of(self.settings_cls, option).upper() in map(str.upper, os.environ)
 
 
 def default_path() -> Path:

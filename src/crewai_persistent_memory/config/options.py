@@ -171,6 +171,12 @@ the options of these names |
         config._arguments = frozenset(n for n, v in arguments.items() if v is not None or n == "embedder")
         return config
 
+    def changed(self, **values: Any) -> MemoryConfig:
+        """A copy with other values, which are taken as they are."""
+        other = self.model_copy(update=values)
+        other.__dict__.pop("server", None)  # computed from the values
+        return other
+
     def source_of(self, option: str) -> str:
         """Where the value of an option comes from: ``"argument"``, the name of a variable, or ``"default"``."""
         if option in self._arguments:

@@ -127,7 +127,7 @@ class ServerOptions(ConnectionOptions):
     @field_validator("host")
     @classmethod
     def _check_host(cls, value: str | None) -> str | None:
-        if value is not None and (not value.strip() or "/" in value):
+        if value is not None and (not value.strip() or set(value) & set("/[]")):
             raise ValueError("a host name alone; an address with http:// goes into url=")
         if value is not None and ("@" in value or "?" in value):
             raise ValueError("no user, password or query in it: a key goes into api_key= or QDRANT_API_KEY")

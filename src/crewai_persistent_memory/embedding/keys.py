@@ -71,6 +71,14 @@ def with_key(spec: Mapping[str, Any]) -> Mapping[str, Any]:
     return Sealed({**spec, "config": {**spec["config"], "api_key": os.environ[variable]}})
 
 
+def address_of_provider(provider: str) -> str | None:
+    """The address of an embedder whose spec names none: the environment's, else the provider's own."""
+    known = _PROVIDERS.get(provider)
+    if known is None:
+        return None
+    return next((address for name in known.addresses if (address := os.environ.get(name))), known.address)
+
+
 def missing_key(spec: Mapping[str, Any]) -> str | None:
     """The variable that could provide the key, if the spec has none; ``None`` if no key is missing."""
     provider = _PROVIDERS.get(spec["provider"])

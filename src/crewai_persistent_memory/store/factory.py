@@ -87,7 +87,7 @@ def open_configured(
     """
     settings = None
     if config.has_outbox:
-        settings = _outbox_of(config, "external" if external_vectors else "own")
+        settings = outbox_of(config, "external" if external_vectors else "own")
         settings = replace(settings, embeds=not by_words, recalls_in_part=recalls_in_part)
         if by_words:
             settings = replace(settings, exit_wait=0.0)  # what waits may need the embedder
@@ -181,7 +181,13 @@ def _is_away(error: BaseException) -> TypeGuard[PersistentMemoryError]:
     return isinstance(error, (StoreUnavailableError, StoreBusyError)) and error.outcome is not Outcome.REFUSED
 
 
-def _outbox_of(config: MemoryConfig, vectors: str) -> OutboxSettings:
+def outbox_of(config: MemoryConfig, vectors: str) -> OutboxSettings:
+    """Where the outbox of a configuration is, and how it works.
+
+    Args:
+        config: the options.
+        vectors: ``"own"``, or ``"external"`` for those of CrewAI's own engine.
+    """
     from ..outbox.shared import OutboxSettings
 
     address: tuple[Any, ...]

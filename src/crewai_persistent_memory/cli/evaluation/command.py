@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from ...doctor.whereabouts import why_nothing
 from ...errors import ConfigurationError, EmbedderMismatchError, EmbedderUnavailableError
-from ..hints import why_nothing
-from ..output import as_json, memories, note, one_line
+from ...wording import memories
+from ..output import as_json, note, one_line
 from ..target import Target, opened
 from .measuring import TEMPLATES, Figures, Setting, Wanted, measure, wanted_of
 from .prices import PRICES

@@ -7,7 +7,6 @@ The client uses one of several nodes until it fails, then switches to the next o
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import math
 import ssl
@@ -20,6 +19,7 @@ from weakref import WeakKeyDictionary
 import httpx
 from qdrant_client import AsyncQdrantClient, QdrantClient
 
+from ....addresses import is_loopback
 from ....config.qdrant import ServerSettings
 from ....io.event_loop_client import ClosedWithItsLoop
 
@@ -170,12 +170,5 @@ def _trust(settings: ServerSettings, url: str) -> ssl.SSLContext | bool:
 def _warn_of_a_bare_key(settings: ServerSettings) -> None:
     for url in settings.urls:
         parts = urlsplit(url)
-        if settings.api_key is not None and parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+        if settings.api_key is not None and parts.scheme == "http" and not is_loopback(parts.hostname or ""):
             logger.warning("the API key for %s is sent without TLS: use https://", url)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

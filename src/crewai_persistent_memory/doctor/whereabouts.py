@@ -1,11 +1,11 @@
-"""Hints for an empty result: where there are memories."""
+"""Where there are memories, if there are none in a scope."""
 
 from __future__ import annotations
 
 import difflib
 from typing import TYPE_CHECKING, Final
 
-from .output import memories
+from ..wording import memories
 
 if TYPE_CHECKING:
     from ..store.base import MemoryStore
