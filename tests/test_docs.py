@@ -5,12 +5,14 @@ The code in ``docs/web-services.md`` runs in ``tests/crew/test_web_services.py``
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from crewai_persistent_memory.admin import Receipt
 from crewai_persistent_memory.config.qdrant import CollectionSettings
 
 ROOT = Path(__file__).parents[1]
@@ -128,3 +130,16 @@ def test_the_code_about_moving_runs(
     assert capsys.readouterr().out == "1 new, 0 replaced\n"
     exec(code, {})
     assert capsys.readouterr().out == "1 new, 1 replaced\n", "it is added once more, and the first is there"
+
+
+def test_the_code_about_erasing_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (ROOT / "docs" / "erasing.md").read_text(encoding="utf-8")
+    [code] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(code, {})
+    assert capsys.readouterr().out == "1 erased, 0 left\nTrue\n"
+    fields = {field.name for field in dataclasses.fields(Receipt)} | {"format", "signature"}
+    table = text.partition("## The receipt")[2].partition("## ")[0]
+    assert set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)))) == fields

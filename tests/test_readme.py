@@ -22,6 +22,7 @@ from crewai_persistent_memory.adapters import defaults
 from crewai_persistent_memory.config.mem0 import Mem0Options
 from crewai_persistent_memory.config.qdrant import CollectionSettings
 
+from .support.calling import until
 from .support.crews import ScriptedLLM, final, needs_unified, one_agent_crew
 from .support.embedders import WordHashEmbedder
 from .support.mem0_platform import DEFAULT_KEY, Mem0Platform
@@ -137,6 +138,7 @@ class TestMem0:
         exec(snippet("ExternalMemory("), names)
         names["crew"].kickoff()
         names["external_memory"].drain_writes()
+        until(lambda: mem0_platform.adds, bool)  # through the outbox
         [add] = mem0_platform.adds
         assert (add["user_id"], add["app_id"], add["includes"]) == ("john", "production", "preferences")
         names["external_memory"].close()

@@ -32,6 +32,13 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def same_for_all(url: str) -> str:
+    """One spelling of a server's address, for those who compare: ``localhost`` and ``127.0.0.1`` are one server."""
+    scheme, host, port = origin_of(url)
+    host = "localhost" if host == "127.0.0.1" else f"[{host}]" if ":" in host else host
+    return f"{scheme}://{host}{'' if port is None else f':{port}'}{urlsplit(url).path.rstrip('/')}"
+
+
 def shown(url: str) -> str:
     """An address for messages: its origin and path, without user, password, query and fragment."""
     parts = urlsplit(url)

@@ -14,17 +14,22 @@ from .errors import ConfigurationError
 from .io.steps import run
 from .store.base import MemoryStore
 from .store.operations import ScopeField
+from .transfer.erasing import erase
 from .transfer.exporting import entries_of, export_entries
 from .transfer.importing import Imported, import_entries
+from .transfer.receipt import Receipt, is_signed_with
 
 __all__ = [
     "Imported",
+    "Receipt",
     "Survey",
     "count_by",
     "dedicate_project",
     "entries_of",
+    "erase",
     "export_entries",
     "import_entries",
+    "is_signed_with",
     "survey",
 ]
 

@@ -29,6 +29,7 @@ from ..support.qdrant_server import QdrantServer
 
 Open = Callable[..., MemoryStore]
 NOWHERE = "http://127.0.0.1:9"
+QUICK: dict[str, Any] = {"exit_wait": 0.1, "recall_timeout": 0.1}
 OSS: dict[str, Any] = {"local_mem0_config": {"vector_store": {"provider": "qdrant", "config": {"path": "/here"}}}}
 
 
@@ -267,3 +268,32 @@ class TestMem0:
         mem0_platform.faults.clear()
         assert store.flush(30)
         assert "nuts" in until(store.list, bool)[0].content
+
+
+@pytest.mark.parametrize(
+    ("one", "same"),
+    [
+        ({"url": NOWHERE}, {"url": "http://localhost:9/"}),
+        ({"url": NOWHERE}, {"host": "LOCALHOST", "port": 9}),
+        ({"url": [NOWHERE, "http://127.0.0.1:8"]}, {"url": ["http://localhost:8", "http://LocalHost:9"]}),
+        (
+            {"mem0": {"api_key": "k", "host": NOWHERE}},
+            {"mem0": {"api_key": "k", "host": "http://localhost:9/"}},
+        ),
+    ],
+)
+def test_two_spellings_of_an_address_are_one_queue(open_here: Open, one: dict[str, Any], same: dict[str, Any]) -> None:
+    """An erasure by one of them reaches what waits by the other."""
+    first, second = open_here(**one, **QUICK), open_here(**same, **QUICK)
+    first.add("John's secret")
+    assert second.pending() == 1
+    second.reset()
+    assert first.pending() == 1, "the reset alone, which waits for the store"
+    assert first.search("secret") == []
+
+
+def test_other_addresses_are_other_queues(open_here: Open) -> None:
+    first = open_here(url=NOWHERE, **QUICK)
+    first.add("John's secret")
+    for url in ("http://127.0.0.1:8", "http://127.0.0.2:9", f"{NOWHERE}/path", "https://127.0.0.1:9"):
+        assert open_here(url=url, **QUICK).pending() == 0, url

@@ -13,13 +13,19 @@ from typing import Any
 
 import pytest
 
-from crewai_persistent_memory import ConfigurationError, StoreFullError
+from crewai_persistent_memory import (
+    ConfigurationError,
+    StoreCorruptedError,
+    StoreFullError,
+    open_store,
+)
 from crewai_persistent_memory.outbox.queue import Queue
 
 from ..support.calling import until
 from ..support.faulty_store import FaultyStore
 from ..support.mounts import mounted
-from ..support.programs import run_program
+from ..support.programs import Commanded, run_program
+from ..support.qdrant_server import QdrantServer
 from .conftest import OpenOutbox
 from .test_queue import put, waiting
 
@@ -117,6 +123,76 @@ class TestFailingDisk:
         (queue.folder / "queue.db").write_bytes(b"this is not a database" * 1000)
         with pytest.raises(ConfigurationError, match=r"outbox_path: .*file is not a database"):
             Queue(tmp_path / "queue")
+
+
+class TestDeletedFolder:
+    """By a clean-up, under running processes: what waited is lost with it, and nothing else."""
+
+    def test_goes_on_with_a_new_one(
+        self, open_outbox: OpenOutbox, behind: FaultyStore, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        store = open_outbox()
+        store.add("delivered")
+        assert store.flush(10)
+        behind.away = True
+        store.add("waits, and is lost")
+        [folder] = [file.parent for file in Path(store.backend.settings.folder).glob("*/queue.db")]  # type: ignore[attr-defined]
+        shutil.rmtree(folder)
+        store.add("accepted afterwards")
+        assert store.pending() == 1
+        assert "was deleted by another program, with what waited in it" in caplog.text
+        behind.away = False
+        assert store.flush(30)
+        assert {entry.content for entry in store.list()} == {"delivered", "accepted afterwards"}
+
+    def test_all_processes_go_on_with_one(self, own_server: QdrantServer, tmp_path: Path) -> None:
+        """The new queue has one sender, and the process that was the sender of the old one finds it."""
+        options = {
+            "url": own_server.url,
+            "embedder": None,
+            "user_id": "john",
+            "outbox_path": str(tmp_path / "outbox"),
+        }
+        other = Commanded([sys.executable, "-c", ADDS, json.dumps(options)])
+        other.tell("one")
+        assert other.line() == "True"
+        shutil.rmtree(tmp_path / "outbox")
+        with open_store(**options) as store:  # type: ignore[arg-type]
+            store.add("two")
+            assert store.flush(30)
+            for text in ("three", "four"):
+                other.tell(text)
+                assert other.line() == "True"
+            store.add("five")
+            assert store.flush(30)
+            assert sorted(entry.content for entry in store.list()) == sorted(["one", "two", "three", "four", "five"])
+        done = other.close()
+        assert done.returncode == 0, done.stderr[-2000:]
+        assert len(list((tmp_path / "outbox").iterdir())) == 1
+
+    def test_damage_is_named_and_heals(self, open_outbox: OpenOutbox) -> None:
+        store = open_outbox()
+        store.add("delivered")
+        assert store.flush(10)
+        [file] = Path(store.backend.settings.folder).glob("*/queue.db")  # type: ignore[attr-defined]
+        for each in file.parent.glob("queue.db*"):
+            each.write_bytes(b"x" * 100_000)
+        with pytest.raises(StoreCorruptedError, match=r"is damaged .*move .*queue\.db away"):
+            store.add("refused")
+        for each in file.parent.glob("queue.db*"):
+            each.rename(each.with_name(f"damaged-{each.name}"))
+        store.add("accepted again")
+        assert store.flush(10)
+
+
+ADDS = """
+import json, sys
+from crewai_persistent_memory import open_store
+with open_store(**json.loads(sys.argv[1])) as store:
+    for line in sys.stdin:
+        store.add(line.strip())
+        print(store.flush(30), flush=True)
+"""
 
 
 GROW = """

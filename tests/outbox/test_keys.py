@@ -78,3 +78,17 @@ def test_a_change_that_no_key_of_the_process_permits_is_an_error(options: dict[s
             store.update("tea", importance=0.9)
         assert store.pending() == 0
         assert store.count() == 1
+
+
+@pytest.mark.parametrize("waits_before", [False, True])
+def test_a_reset_that_the_key_forbids_leaves_what_waits(options: dict[str, Any], waits_before: bool) -> None:
+    with open_store(**options, api_key="reads") as store:
+        until(lambda: store.health()["outbox"]["is_sender"], bool)
+        if waits_before:
+            store.add("John likes coffee", id="coffee")
+        with pytest.raises(StorePermissionError):
+            store.reset()
+        assert store.pending() == waits_before
+    with open_store(**options, api_key="writes") as store:
+        assert store.flush(30)
+        assert {entry.id for entry in store.list()} == ({"tea", "coffee"} if waits_before else {"tea"})

@@ -25,6 +25,7 @@ from crewai_persistent_memory import (
 )
 from crewai_persistent_memory.outbox import callers
 from crewai_persistent_memory.outbox.database import FILE, Database
+from crewai_persistent_memory.outbox.inspection import QueueFile
 from crewai_persistent_memory.outbox.queue import Queue
 from crewai_persistent_memory.validation import utcnow
 
@@ -48,6 +49,10 @@ def waiting(queue: Queue) -> list[str]:
         if isinstance(write.operation, operations.Put)
         for entry in write.operation.entries
     ]
+
+
+def erased(queue: Queue, delete: operations.Delete) -> int:
+    return queue.erase(queue.accept(delete))
 
 
 def on_disk(queue: Queue, text: str) -> bool:
@@ -77,7 +82,7 @@ def test_another_process_continues(queue: Queue, tmp_path: Path) -> None:
     again = Queue(tmp_path / "queue")
     assert waiting(again) == ["a"]
     again.done(again.next_writes(1))
-    queue_number = again.accept(put("b")).seq
+    queue_number = again.accept(put("b"))
     assert queue_number == 2, "a number is never used again"
 
 
@@ -101,11 +106,11 @@ def test_a_full_queue_refuses_and_keeps_what_it_has(tmp_path: Path) -> None:
     queue = Queue(tmp_path / "queue", most_bytes=2_000)
     accepted = 0
     while queue.depth().bytes < 1_500:
-        accepted += bool(queue.accept(put(f"fact {accepted}")).seq)
+        accepted += bool(queue.accept(put(f"fact {accepted}")))
     with pytest.raises(StoreFullError, match=r"outbox at .* is full.*not accepted.*outbox_max_mb"):
         queue.accept(put("long " * 200))
     assert 0 < accepted == queue.count()
-    queue.accept(operations.Delete(JOHN, EVERYTHING))  # what makes room is accepted
+    erased(queue, operations.Delete(JOHN, EVERYTHING))  # what makes room is accepted
     queue.accept(put("there is room again"))
 
 
@@ -165,21 +170,41 @@ class TestErasure:
         for content, scope in [("secret one", JOHN), ("secret two", JOHN), ("of mary", MARY)]:
             queue.accept(put(content, scope))
         queue.refused(queue.next_writes(1)[0], ValueError("secret one was refused"))
-        assert queue.accept(operations.Delete(JOHN, EVERYTHING)).removed == 1
+        assert erased(queue, operations.Delete(JOHN, EVERYTHING)) == 1
         assert waiting(queue) == ["of mary"]
         assert queue.depth().dead == 0
         assert not on_disk(queue, "secret")
         assert on_disk(queue, "of mary")
 
+    def test_a_delete_that_is_delivered_takes_dead_letters_and_what_was_delivered_before_it(self, queue: Queue) -> None:
+        queue.accept(put("secret one"))
+        queue.refused(queue.next_writes(1)[0], ValueError("no"))
+        queue.accept(put("secret two"))
+        queue.accept(operations.Delete(JOHN, EVERYTHING))
+        queue.accept(put("said later"))
+        assert queue.depth().dead == 1, "a delete that is refused changes nothing"
+        for write in queue.next_writes(2):
+            queue.done([write])
+        assert queue.depth().dead == 0
+        assert not on_disk(queue, "secret")
+        assert waiting(queue) == ["said later"]
+
+    def test_what_is_accepted_after_a_delete_is_not_its_concern(self, queue: Queue) -> None:
+        queue.accept(put("before"))
+        seq = queue.accept(operations.Delete(JOHN, EVERYTHING))
+        queue.accept(put("after"))
+        assert queue.erase(seq) == 1
+        assert waiting(queue) == ["after"]
+
     def test_the_same_text_of_another_run_stays(self, queue: Queue) -> None:
         queue.accept(put("of the run", Scope("john", run_id="r")))
         queue.accept(put("of no run"))
-        queue.accept(operations.Delete(JOHN, EVERYTHING))
+        erased(queue, operations.Delete(JOHN, EVERYTHING))
         assert waiting(queue) == ["of the run"]
 
     def test_one_entry_of_several(self, queue: Queue) -> None:
         queue.accept(operations.Put(JOHN, [MemoryEntry("a", "secret"), MemoryEntry("b", "plain")]))
-        assert queue.accept(operations.Delete(JOHN, EntryFilter(ids=("a",)))).removed == 1
+        assert erased(queue, operations.Delete(JOHN, EntryFilter(ids=("a",)))) == 1
         assert waiting(queue) == ["plain"]
         assert not on_disk(queue, "secret")
 
@@ -187,19 +212,19 @@ class TestErasure:
         queue.accept(put("a"))
         queue.accept(operations.Update(JOHN, "a", {"content": "secret"}))
         queue.accept(operations.Replace(JOHN, MemoryEntry("a", "secret too")))
-        assert queue.accept(operations.Delete(JOHN, EntryFilter(ids=("a",)))).removed == 1
+        assert erased(queue, operations.Delete(JOHN, EntryFilter(ids=("a",)))) == 1
         assert not on_disk(queue, "secret")
 
     def test_an_entry_that_was_moved_away_is_not_deleted_with_its_old_path(self, queue: Queue) -> None:
         queue.accept(put("a", path="/old"))
         queue.accept(operations.Update(JOHN, "a", {"path": "/new"}))
-        assert queue.accept(operations.Delete(JOHN, EntryFilter(path="/old"))).removed == 0
+        assert erased(queue, operations.Delete(JOHN, EntryFilter(path="/old"))) == 0
         assert waiting(queue) == ["a"]
 
     def test_what_may_be_in_the_store_is_not_counted_twice(self, queue: Queue) -> None:
         queue.accept(put("a"))
         queue.begin(queue.next_writes(1))
-        assert queue.accept(operations.Delete(JOHN, EVERYTHING)).removed == 0
+        assert erased(queue, operations.Delete(JOHN, EVERYTHING)) == 0
 
     def test_a_delete_is_later_than_all_it_deletes(self, queue: Queue) -> None:
         """Also where the clock was set back since, or an entry has a time in the future."""
@@ -217,6 +242,16 @@ class TestErasure:
 
 
 class TestDeadLetters:
+    def test_an_older_text_is_not_put_back_over_a_newer_one(self, queue: Queue) -> None:
+        for id, content in [("plan", "the plan is A"), ("diet", "eats no meat"), ("plan", "the plan is B")]:
+            queue.accept(operations.Put(JOHN, [MemoryEntry(id, content)]))
+            if content != "the plan is B":
+                queue.refused(queue.next_writes(1)[0], ValueError("no"))
+        with QueueFile(queue.folder) as file:
+            assert [row.operation["entries"][0]["id"] for row in file.rows(dead_only=True)] == ["diet"]
+            assert file.retry() == 1
+        assert waiting(queue) == ["the plan is B", "eats no meat"]
+
     def test_keeps_the_error_without_a_key(self, queue: Queue) -> None:
         queue.accept(put("a"))
         queue.refused(queue.next_writes(1)[0], ValueError("no: sk-0123456789abcdef"))
@@ -224,16 +259,16 @@ class TestDeadLetters:
         assert not on_disk(queue, "sk-0123456789abcdef")
 
     def test_a_refusal_that_the_caller_was_told_leaves_none(self, queue: Queue) -> None:
-        seq = queue.accept(put("a"), waits=True).seq
+        seq = queue.accept(put("a"), waits=True)
         queue.refused(queue.next_writes(1)[0], ValueError("no"))
-        assert queue.take_answer(seq) == {"error": "ValueError", "message": "no"}
+        assert queue.answers.take(seq) == {"error": "ValueError", "message": "no"}
         assert queue.depth().dead == 0
 
     def test_a_refusal_after_the_caller_went_away(self, queue: Queue) -> None:
-        seq = queue.accept(put("a"), waits=True).seq
-        assert queue.take_answer(seq, give_up=True) is None
+        seq = queue.accept(put("a"), waits=True)
+        assert queue.answers.take(seq, give_up=True) is None
         queue.refused(queue.next_writes(1)[0], ValueError("no"))
-        assert queue.take_answer(seq) is None
+        assert queue.answers.take(seq) is None
         assert queue.depth().dead == 1
 
 
@@ -253,36 +288,36 @@ class TestAnswers:
         queue.done(queue.next_writes(1), {"entry": "a secret of John"})
 
     def test_of_a_process_that_runs(self, queue: Queue, gone: subprocess.Popen[bytes]) -> None:
-        seq = queue.accept(put("a"), waits=True).seq
+        seq = queue.accept(put("a"), waits=True)
         self.answer(queue)
-        queue.drop_answers()
-        assert queue.take_answer(seq) == {"answer": {"entry": "a secret of John"}}
+        queue.answers.drop()
+        assert queue.answers.take(seq) == {"answer": {"entry": "a secret of John"}}
 
     def test_of_one_that_ended_before_it(self, queue: Queue, gone: subprocess.Popen[bytes]) -> None:
-        seq = queue.accept(put("a"), waits=True).seq
+        seq = queue.accept(put("a"), waits=True)
         gone.kill()
         gone.wait()
         self.answer(queue)
-        assert queue.take_answer(seq) is None
+        assert queue.answers.take(seq) is None
         assert not on_disk(queue, "secret of John")
 
     def test_of_one_that_ended_after_it(self, queue: Queue, gone: subprocess.Popen[bytes]) -> None:
-        seq = queue.accept(put("a"), waits=True).seq
+        seq = queue.accept(put("a"), waits=True)
         self.answer(queue)
         gone.kill()
         gone.wait()
-        queue.drop_answers()
-        assert queue.take_answer(seq) is None
+        queue.answers.drop()
+        assert queue.answers.take(seq) is None
         assert not on_disk(queue, "secret of John")
 
     def test_of_one_in_another_container(
         self, queue: Queue, gone: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        seq = queue.accept(put("a"), waits=True).seq
+        seq = queue.accept(put("a"), waits=True)
         gone.kill()
         gone.wait()
         here = callers._namespace()
         monkeypatch.setattr(callers, "_namespace", lambda: None if here is None else here + 1)
         self.answer(queue)
-        queue.drop_answers()
-        assert queue.take_answer(seq) is not None
+        queue.answers.drop()
+        assert queue.answers.take(seq) is not None

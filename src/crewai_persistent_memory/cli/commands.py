@@ -13,6 +13,7 @@ from ..entry import DEFAULT_IMPORTANCE
 from ..errors import ConfigurationError, PersistentMemoryError
 from ..validation import MOST_FOUND, check_text
 from .doctor import doctor
+from .erasing import erase
 from .evaluation.command import evaluate
 from .forgetting import everything_of, some_of
 from .moving import export, import_
@@ -146,6 +147,7 @@ def forget(
 app.command(name="eval")(takes_target()(evaluate))
 app.command(name="export")(takes_target()(export))
 app.command(name="import")(takes_target()(import_))
+app.command(name="erase")(takes_target()(erase))
 app.command(name="stats")(takes_target(only=(*NAMES_A_STORE, "user", "org"))(stats))
 app.command(name="doctor")(takes_target(only=(*NAMES_A_STORE, "user", "org"))(doctor))
 app.add_typer(outbox, name="outbox")

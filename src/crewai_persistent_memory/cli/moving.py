@@ -45,8 +45,8 @@ def export(
     if file != STANDARD and path.exists() and not force:
         raise ConfigurationError(f"{file} is there already: give another name, or --force to overwrite it")
     with (
-        opened(_config(target), by_words=True, existing=True) as store,
-        _writing(file) as out,
+        opened(config_of_all(target), by_words=True, existing=True) as store,
+        writing_file(file) as out,
         _progress("exported") as tell,
     ):
         count = export_entries(store, out, with_vectors=vectors, progress=tell, **chosen)
@@ -77,13 +77,13 @@ def import_(
 
         if dry_run:
             try:
-                with opened(_config(target), by_words=True, existing=True) as store:
+                with opened(config_of_all(target), by_words=True, existing=True) as store:
                     done = work(store)
             except StoreMissingError:  # it would be made
                 done = Imported(entries, entries, 0)
         else:
             done = with_its_embedder(
-                _config(target),
+                config_of_all(target),
                 work,
                 existing=False,
                 writing=True,
@@ -102,7 +102,7 @@ def _chosen(target: Target) -> dict[str, str]:
     return target.scope_fields
 
 
-def _config(target: Target) -> MemoryConfig:
+def config_of_all(target: Target) -> MemoryConfig:
     """Of the store, for all scopes: that of the target is a filter here, or what entries get."""
     from ..config.options import MemoryConfig
 
@@ -131,7 +131,7 @@ def _reading(path: Path, named: str) -> Iterator[Iterator[str]]:
 
 
 @contextmanager
-def _writing(file: str) -> Iterator[TextIO]:
+def writing_file(file: str) -> Iterator[TextIO]:
     """A file for its owner only. It has its name when it is whole, so an export that failed overwrites nothing."""
     if file == STANDARD:
         yield sys.stdout

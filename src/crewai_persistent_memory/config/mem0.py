@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from typing_extensions import Self
 
-from ..addresses import origin_of, shown
+from ..addresses import origin_of, same_for_all, shown
 from ..redaction import sealed
 from . import Accepts
 
@@ -111,13 +111,13 @@ def _host_of_the_environment() -> str:
 
 
 def address_of(options: Mem0Options) -> tuple[str, tuple[str, ...]]:
-    """Which Mem0 it is: a name for messages, and what else makes it another one than others.
+    """Which Mem0 it is: a name for messages, and what makes it another one than others.
 
     A key of Mem0 Cloud decides the project in which memories are kept, so it is in the second part as a digest.
     """
     if options.local_mem0_config is None:
         digest = hashlib.blake2b(options.key.get_secret_value().encode(), digest_size=16).hexdigest()
-        return f"Mem0 at {options.host}", (digest,)
+        return f"Mem0 at {options.host}", (f"Mem0 at {same_for_all(str(options.host))}", digest)
     vector_store = options.local_mem0_config.get("vector_store") or {}
     about = vector_store.get("config") if isinstance(vector_store, Mapping) else None
     places = {
@@ -128,7 +128,7 @@ def address_of(options: Mem0Options) -> tuple[str, tuple[str, ...]]:
     text = json.dumps(
         [vector_store.get("provider") if isinstance(vector_store, Mapping) else None, places], sort_keys=True
     )
-    return "Mem0 OSS", (text,)
+    return "Mem0 OSS", ("Mem0 OSS", text)
 
 
 def _is_folder(name: str, value: Any) -> bool:

@@ -60,6 +60,15 @@ def make_private(store: Path, folder: Path) -> None:
                     pending.append(entry.path)
 
 
+def identity_of(file: Path | int) -> tuple[int, int] | None:
+    """The device and number of an open file, or of the one that has a name now; ``None``: there is none."""
+    try:
+        found = os.stat(file)  # noqa: PTH116 - of an open file, too
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return found.st_dev, found.st_ino
+
+
 def sync_folder(folder: Path) -> None:
     """Make what was renamed, made and removed in a folder durable."""
     if _POSIX:

@@ -22,7 +22,14 @@ from .. import errors
 from ..embedding import Embedder, check_vector
 from ..entry import MemoryEntry
 from ..entry_check import checked_entry
-from ..errors import EngineError, InvalidEntryError, PersistentMemoryError, StoreClosedError, StoreUnavailableError
+from ..errors import (
+    EngineError,
+    InvalidEntryError,
+    PersistentMemoryError,
+    StoreClosedError,
+    StorePermissionError,
+    StoreUnavailableError,
+)
 from ..filter_fields import FilterField
 from ..io.steps import Steps, Work
 from ..io.within import Within
@@ -44,13 +51,18 @@ class OutboxBackend(Backend):
     """See the module."""
 
     def __init__(
-        self, backend: Backend, settings: OutboxSettings, fields: Mapping[str, FilterField] | None = None
+        self,
+        backend: Backend,
+        settings: OutboxSettings,
+        fields: Mapping[str, FilterField] | None = None,
+        away: PersistentMemoryError | None = None,
     ) -> None:
         """
         Args:
             backend: the store. It is closed with this one.
             settings: where the queue is, and how long to wait.
             fields: the filter fields of this handle, by their names.
+            away: why the store is away, if it was when it was opened.
 
         Raises:
             ConfigurationError: the queue cannot be kept there.
@@ -60,6 +72,8 @@ class OutboxBackend(Backend):
         self.capabilities = replace(backend.capabilities, outbox=True)
         self._target = backend if settings.embeds or not backend.capabilities.vectors else WithoutEmbedder(backend)
         self._key, self.outbox = open_outbox(settings, self._target, fields or {})
+        if away is not None:
+            self.outbox.breaker.failed(away)
         self._reading = Reading(self.outbox, backend, settings)
         self._embedders: dict[tuple[str | None, str], Embedder] = {}
         self._is_closed = False
@@ -139,44 +153,54 @@ class OutboxBackend(Backend):
         return guess if "content" in changes else replace(guess, content="")
 
     def _delete(self, operation: op.Delete) -> Steps[int]:
-        accepted: list[int] = []
-        answer = yield from self._accept(operation, waits=True, removed=accepted)
-        return sum(accepted) + (0 if answer is _UNKNOWN else int(answer))
+        queue, sender = self.outbox.queue, self.outbox.sender
+        seq = yield from self._accepted(operation, waits=True)
+        answer = yield from self._answer_to(seq, gives_up=False)
+        if answer is not _UNKNOWN:
+            return int(answer)
+        if sender.may_not and (yield Work(partial(queue.withdraw, seq))):
+            # Nor is it erased here. What waits is another process's, whose key may write.
+            raise StorePermissionError(f"{self.settings.store} permits no key of this process to delete")
+        # The store does not answer, or does not take what waits before. What waits can be erased at once.
+        erased: int = yield Work(partial(queue.erase, seq))
+        sender.resume(lane_of(operation.scope))
+        answer = yield from self._answer_to(seq)
+        return erased + (0 if answer is _UNKNOWN else int(answer))
+
+    def _erase_scopes(self, operation: op.EraseScopes) -> Steps[op.Erased]:
+        """What waits goes first, so that it does not arrive after the store was erased."""
+        waiting, dead = yield Work(partial(self.outbox.queue.erase_scopes, operation.scope))
+        erased: op.Erased = yield from self.backend.execute(operation)
+        return erased._replace(waiting=erased.waiting + waiting, dead_letters=erased.dead_letters + dead)
 
     def _touch(self, operation: op.Touch) -> Steps[None]:
         yield from ()
         self.outbox.sender.access_times.note(operation)
         self.outbox.sender.start()
 
-    def _accept(
-        self,
-        operation: Writing,
-        *,
-        waits: bool = False,
-        seconds: float | None = None,
-        removed: list[int] | None = None,
-    ) -> Steps[Any]:
+    def _accept(self, operation: Writing, *, waits: bool = False, seconds: float | None = None) -> Steps[Any]:
         """Accept a write, and wait for its answer if the caller needs one. ``_UNKNOWN``: there is none yet.
 
         Raises:
             PersistentMemoryError: as the store raised it; the write is done with.
             StoreFullError: the queue is full.
         """
-        outbox = self.outbox
-        accepted = yield Work(partial(outbox.queue.accept, operation, waits=waits))
-        if removed is not None:
-            removed.append(accepted.removed)
-        outbox.sender.wake()
-        if not waits:
-            return _UNKNOWN
-        patience = self.settings.recall_timeout if seconds is None else seconds
-        return (yield Work(partial(self._answer_to, accepted.seq, patience)))
+        seq = yield from self._accepted(operation, waits=waits)
+        return (yield from self._answer_to(seq, seconds)) if waits else _UNKNOWN
 
-    def _answer_to(self, seq: int, seconds: float) -> Any:
+    def _accepted(self, operation: Writing, *, waits: bool) -> Steps[int]:
+        seq: int = yield Work(partial(self.outbox.queue.accept, operation, waits=waits))
+        self.outbox.sender.wake()
+        return seq
+
+    def _answer_to(self, seq: int, seconds: float | None = None, *, gives_up: bool = True) -> Steps[Any]:
+        return (yield Work(partial(self._wait_for_answer, seq, seconds or self.settings.recall_timeout, gives_up)))
+
+    def _wait_for_answer(self, seq: int, seconds: float, gives_up: bool) -> Any:
         queue, sender = self.outbox.queue, self.outbox.sender
-        answer = sender.until(partial(queue.take_answer, seq), seconds)
-        if answer is None:
-            answer = queue.take_answer(seq, give_up=True)
+        answer = sender.until(partial(queue.answers.take, seq), seconds)
+        if answer is None and gives_up:
+            answer = queue.answers.take(seq, give_up=True)
         if answer is None:
             return _UNKNOWN
         if "error" in answer:
@@ -251,6 +275,7 @@ class OutboxBackend(Backend):
         op.Replace: _replace,
         op.Update: _update,
         op.Delete: _delete,
+        op.EraseScopes: _erase_scopes,
         op.Touch: _touch,
         op.CompleteFields: _complete_fields,
         op.DescribeEmbedder: _describe_embedder,

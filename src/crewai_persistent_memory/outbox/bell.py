@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from ..io.private_files import FILE_MODE
+from ..io.private_files import FILE_MODE, identity_of
 
 _LOOKS: Final = 0.05
 _HAS_PIPES: Final = hasattr(os, "mkfifo")
@@ -35,7 +35,14 @@ class Bell:
 
     def listen(self) -> None:
         """Be woken by other processes too. For the sender alone."""
-        if _HAS_PIPES and self._far is None:
+        if not _HAS_PIPES:
+            return
+        if self._far is not None and identity_of(self._path) != identity_of(self._far):
+            # The folder was deleted. Who has the old pipe open for writing sees its end, and opens the new one.
+            with self._lock:
+                os.close(self._far)
+                self._far = None
+        if self._far is None:
             with suppress(FileExistsError):
                 os.mkfifo(self._path, FILE_MODE)
             # For reading and writing, so that it does not end when nobody has it open for writing.

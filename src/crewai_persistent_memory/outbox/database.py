@@ -1,21 +1,13 @@
-"""The file of a queue: SQLite in WAL mode, in a folder for its owner only.
-
-| table | holds |
-| --- | --- |
-| ``writes`` | accepted writes that the store has not taken, in the order of acceptance |
-| ``dead_letters`` | writes that the store refused for good, with the error |
-| ``answers`` | what the store answered to a write whose caller waits for it |
-| ``clocks`` | the latest time that a user's entries have, by a digest of the user |
-| ``totals`` | how many writes and bytes there are; kept by triggers |
-| ``about`` | which store the queue belongs to; no key |
-"""
+"""The connection to a queue's file: SQLite in WAL mode, in a folder for its owner only. See ``tables``."""
 
 from __future__ import annotations
 
 import logging
 import os
+import shutil
 import sqlite3
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,66 +25,18 @@ from ..errors import (
     StoreFullError,
     StorePathError,
 )
-from ..io.private_files import FOLDER_MODE, check_owner, make_private, open_private, sync_folder
+from ..io.private_files import FOLDER_MODE, check_owner, identity_of, make_private, open_private, sync_folder
+from .tables import VERSION, make_tables
 
 FILE: Final = "queue.db"
-VERSION: Final = 1
-"""Of the tables. A newer one is refused."""
 
 logger = logging.getLogger("crewai_persistent_memory")
 
 BUSY_FOR: Final = 10.0
 """Seconds to wait for another process's transaction. One takes a millisecond, or as long as the disk."""
 
-_WRITE: Final = """
-    seq INTEGER PRIMARY KEY {key},
-    lane TEXT NOT NULL,
-    scope TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    body TEXT NOT NULL,
-    size INTEGER NOT NULL,
-    client_id TEXT NOT NULL,
-    accepted_at TEXT NOT NULL,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    error TEXT
-"""
-
-_TABLES: Final = f"""
-CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE writes ({_WRITE.format(key="AUTOINCREMENT")},
-    doubt INTEGER NOT NULL DEFAULT 0,
-    tried_at REAL,
-    waits INTEGER NOT NULL DEFAULT 0
-);
-CREATE INDEX writes_by_lane ON writes (lane, seq);
-CREATE TABLE dead_letters ({_WRITE.format(key="")},
-    error_class TEXT NOT NULL,
-    died_at TEXT NOT NULL
-);
-CREATE INDEX dead_by_lane ON dead_letters (lane, seq);
-CREATE TABLE answers (seq INTEGER PRIMARY KEY, answer TEXT NOT NULL, at REAL NOT NULL);
-CREATE TABLE clocks (owner BLOB PRIMARY KEY, latest TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE totals (only INTEGER PRIMARY KEY CHECK (only = 1), writes INTEGER, dead INTEGER, bytes INTEGER);
-INSERT INTO totals VALUES (1, 0, 0, 0);
-CREATE TRIGGER write_added AFTER INSERT ON writes BEGIN
-    UPDATE totals SET writes = writes + 1, bytes = bytes + new.size;
-END;
-CREATE TRIGGER write_removed AFTER DELETE ON writes BEGIN
-    UPDATE totals SET writes = writes - 1, bytes = bytes - old.size;
-END;
-CREATE TRIGGER write_changed AFTER UPDATE OF size ON writes BEGIN
-    UPDATE totals SET bytes = bytes + new.size - old.size;
-END;
-CREATE TRIGGER letter_added AFTER INSERT ON dead_letters BEGIN
-    UPDATE totals SET dead = dead + 1, bytes = bytes + new.size;
-END;
-CREATE TRIGGER letter_removed AFTER DELETE ON dead_letters BEGIN
-    UPDATE totals SET dead = dead - 1, bytes = bytes - old.size;
-END;
-CREATE TRIGGER letter_changed AFTER UPDATE OF size ON dead_letters BEGIN
-    UPDATE totals SET bytes = bytes + new.size - old.size;
-END;
-"""
+LOOKS_EVERY: Final = 0.25
+"""Seconds after which a reader looks for the file again by its name: somebody may have deleted it."""
 
 
 class Database:
@@ -115,23 +59,31 @@ class Database:
         self._connection: sqlite3.Connection | None = None
         self._is_closed = False
         _OPEN.add(self)
+        self._file: tuple[int, int] | None = None
+        """The device and number of the file that the connection has."""
+        self._looked_at = 0.0
         try:
-            new = [each for each in (folder / FILE, folder, *folder.parents) if not each.exists()]
-            folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-            check_owner(folder)
-            make_private(folder, folder)
-            # SQLite gives its other files the mode of this one.
-            os.close(open_private(folder / FILE, os.O_RDWR | os.O_CREAT))
-            self._connection = self._open()
-            if durable:
-                # SQLite syncs the file, and not the names by which it is found again.
-                for each in new:
-                    sync_folder(each.parent)
+            self._connection = self._made()
         except (OSError, sqlite3.Error, StorePathError) as error:
             raise ConfigurationError(
                 f"outbox_path: no outbox can be kept at {folder.parent}: {getattr(error, 'strerror', None) or error}. "
                 'Give outbox_path= a folder on a local disk that this process may write to, or durability="store"'
             ) from error
+
+    def _made(self) -> sqlite3.Connection:
+        folder = self.folder
+        new = [each for each in (folder / FILE, folder, *folder.parents) if not each.exists()]
+        folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        check_owner(folder)
+        make_private(folder, folder)
+        # SQLite gives its other files the mode of this one.
+        os.close(open_private(folder / FILE, os.O_RDWR | os.O_CREAT))
+        connection = self._open()
+        if self._durable:
+            # SQLite syncs the file, and not the names by which it is found again.
+            for each in new:
+                sync_folder(each.parent)
+        return connection
 
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -150,10 +102,9 @@ class Database:
                     f"the outbox at {self.folder} was made by a newer version of this package: upgrade this process"
                 )
             if version == 0:
-                for statement in _statements(_TABLES):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {VERSION}")
+                make_tables(connection)
             connection.execute("COMMIT")
+            self._file = identity_of(self.folder / FILE)
         except BaseException:
             connection.close()
             raise
@@ -168,7 +119,7 @@ class Database:
         """
         with self._lock:
             try:
-                connection = self._here()
+                connection = self._here(to_write=True)
                 connection.execute("BEGIN IMMEDIATE")
                 try:
                     yield connection
@@ -220,12 +171,37 @@ class Database:
     def after_fork_in_child(self) -> None:
         self._lock = threading.RLock()
 
-    def _here(self) -> sqlite3.Connection:
+    def _here(self, *, to_write: bool = False) -> sqlite3.Connection:
         if self._is_closed:
             raise StoreClosedError(f"the outbox at {self.folder} is closed: open the store again")
+        # Each call of the system lets another thread run, which may keep the caller for milliseconds.
+        now = time.monotonic()
+        if self._connection is not None and (to_write or now - self._looked_at > LOOKS_EVERY):
+            self._looked_at = now
+            self._require_its_name()
         if self._connection is None:
-            self._connection = self._open()
+            try:
+                self._connection = self._made()
+            except OSError as error:
+                raise StorePathError(
+                    f"the outbox at {self.folder} cannot be made again: {error.strerror or error}"
+                ) from error
         return self._connection
+
+    def _require_its_name(self) -> None:
+        """Let go of a file that was deleted: it takes writes that nobody would find."""
+        if self._file != identity_of(self.folder / FILE):
+            self._disconnect()
+            logger.error(
+                "the outbox at %s was deleted by another program, with what waited in it: a new one is made",
+                self.folder,
+            )
+
+    def free(self) -> int:
+        """Bytes that its disk has left."""
+        with self._lock:
+            self._here()
+            return shutil.disk_usage(self.folder).free
 
     def _meant_by(self, error: sqlite3.Error) -> StoreError:
         text = str(error)
@@ -241,16 +217,6 @@ class Database:
         if "malformed" in text or "not a database" in text:
             return StoreCorruptedError(f"the outbox at {self.folder} is damaged ({text}): move {FILE} away")
         return StoreError(f"the outbox at {self.folder} failed: {text}", outcome=Outcome.NOT_DONE)
-
-
-def _statements(script: str) -> Iterator[str]:
-    """The statements of a script. ``executescript`` would end the transaction."""
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
 
 
 _OPEN: Final[weakref.WeakSet[Database]] = weakref.WeakSet()

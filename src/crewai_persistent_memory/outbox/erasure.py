@@ -36,17 +36,25 @@ class Taken(NamedTuple):
     also: Sequence[op.Delete]
 
 
-def take_out(connection: Any, lane: str, delete: op.Delete) -> Taken:
+def take_out(connection: Any, lane: str, delete: op.Delete, before: int, *, waiting: bool = True) -> Taken:
     """Remove what a delete matches from the waiting writes and dead letters.
 
     The delete itself is delivered as well, and removes what is in the store. So what is left here for its sake, because
     a later write changes it, is deleted then.
+
+    Args:
+        connection: in a transaction.
+        lane: the delete's.
+        delete: what is erased.
+        before: the delete's number. What was accepted after it stays.
+        waiting: take out of the waiting writes as well, not of dead letters only.
     """
     removed, erased, mark = 0, False, uuid.uuid4().hex
     stones: dict[Scope, list[str]] = {}
-    for table, doubt in (("writes", "doubt"), ("dead_letters", "0")):
+    for table, doubt in (("writes", "doubt"), ("dead_letters", "0"))[0 if waiting else 1 :]:
         found = connection.execute(
-            f"SELECT seq, scope, kind, body, {doubt} FROM {table} WHERE lane = ? ORDER BY seq", (lane,)
+            f"SELECT seq, scope, kind, body, {doubt} FROM {table} WHERE lane = ? AND seq < ? ORDER BY seq",
+            (lane, before),
         ).fetchall()
         rows = [(seq, scope_of(scope), kind, json.loads(body), doubt) for seq, scope, kind, body, doubt in found]
         changed = {_changed_id(kind, body) for _, _, kind, body, _ in rows}
@@ -79,6 +87,26 @@ def take_out(connection: Any, lane: str, delete: op.Delete) -> Taken:
         for scope, ids in stones.items()
     ]
     return Taken(removed, erased, also)
+
+
+def take_out_scopes(connection: Any, table: str, fields: Mapping[str, str | None]) -> int:
+    """Remove the rows of all scopes with these fields. Returns how many there were."""
+    found = connection.execute(f"SELECT seq, scope FROM {table}").fetchall()
+    gone = [(seq,) for seq, scope in found if has_fields(vars(scope_of(scope)), fields)]
+    connection.executemany(f"DELETE FROM {table} WHERE seq = ?", gone)
+    return len(gone)
+
+
+def has_fields(scope: Mapping[str, Any], fields: Mapping[str, str | None]) -> bool:
+    """Whether a scope has these values."""
+    return all(scope.get(name) == value for name, value in fields.items())
+
+
+def replaced_by(operation: op.Operation[Any]) -> tuple[str, ...]:
+    """The ids of the entries whose earlier texts an operation replaces whole."""
+    if isinstance(operation, op.Replace):
+        return (operation.entry.id,)
+    return tuple(entry.id for entry in operation.entries) if isinstance(operation, op.Put) and not operation.new else ()
 
 
 def _stone(entry: MemoryEntry, mark: str) -> MemoryEntry:

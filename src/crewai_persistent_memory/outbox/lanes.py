@@ -73,6 +73,8 @@ class Lanes:
         self._busy_until = 0.0
         self._may_not: WeakSet[Backend] = WeakSet()
         """Targets whose keys may not write."""
+        self.may_not = False
+        """Whether no key of this process may write, by the last delivery."""
         self.yields_until = 0.0
         """Until then another process is let deliver, whose key may: none of this process may."""
         self._delivered = 0
@@ -83,13 +85,17 @@ class Lanes:
         """Begin no other delivery."""
         self._stop.set()
 
+    def resume(self, lane: str) -> None:
+        """Do not wait any longer before its next attempt."""
+        self._paused.pop(lane, None)
+
     def deliver(self) -> float | None:
         """Deliver what can be delivered now. Returns the seconds until more can be, if that is known."""
         while not self._stop.is_set() and self._targets:
             now = time.monotonic()
             if self._busy_until > now:
                 return self._busy_until - now
-            waiting = {lane: pause.until - now for lane, pause in self._paused.items() if pause.until > now}
+            waiting = {lane: pause.until - now for lane, pause in list(self._paused.items()) if pause.until > now}
             writes = self._queue.next_writes(LOOK_AHEAD, list(waiting))
             if not writes:
                 if not waiting:
@@ -145,6 +151,7 @@ class Lanes:
                     return
             else:
                 self._breaker.answered()
+                self.may_not = False
                 self._queue.done(delivery.writes, answer_to_json(answer))
                 self._delivered += len(delivery.writes)
                 self._paused.pop(lane, None)
@@ -159,6 +166,7 @@ class Lanes:
         if any(each not in self._may_not for each in self._targets):
             return True
         self._may_not.clear()  # its key may be given the right meanwhile
+        self.may_not = True
         self.yields_until = time.monotonic() + YIELDS
         return False
 

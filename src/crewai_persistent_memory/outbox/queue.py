@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import shutil
+import itertools
 import time
 import uuid
 from collections import OrderedDict
@@ -12,26 +11,22 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from ..entry_filter import EntryFilter
 from ..errors import StoreFullError
 from ..filter_fields import FilterField
 from ..redaction import redact
 from ..store import operations as op
 from ..validation import utcnow
-from .callers import UNKNOWN, is_gone, this_process
+from .answers import Answers
+from .callers import this_process
 from .database import Database
-from .erasure import Taken, after_all_of, note_clock, take_out
-from .records import Accepted, Depth, Write, lane_of
+from .erasure import after_all_of, note_clock, replaced_by, take_out, take_out_scopes
+from .records import Depth, Write, lane_of, numbers_of
+from .room import Room
 from .serialised import Writing, from_text, kind_of, scope_of, scope_to_text, to_text
 
 MOST_WRITES: Final = 1_000_000
 """Writes that are accepted at most, whatever their size."""
-
-_ROOM: Final = 8 * 2**20
-"""Bytes that have to be free beside what the queue holds: a write is changed when it is sent and deleted when it is
-taken, and SQLite writes both anew before it makes room. On a full disk nothing could be delivered any more."""
-
-_ANSWERS_KEPT: Final = 3600.0
-"""Seconds for which an answer is kept for a process of which nobody knows whether it runs."""
 
 _PARSED: Final = 10_000
 """Accepted writes whose operations are kept in memory, so that each read does not parse them again."""
@@ -58,27 +53,35 @@ class Queue:
         self._database = Database(folder, durable=durable)
         self.folder = folder
         self._most_bytes = most_bytes
-        self._parsed: OrderedDict[int, tuple[str, Writing]] = OrderedDict()
+        self.answers = Answers(self._database)
+        self._room = Room(self._database, most_bytes, lambda: self.depth().bytes)
+        self._new_here()
         self.fields: dict[str, FilterField] = {}
         """The filter fields of the handles that are open, by their names."""
         with self._database.writing() as connection:
             connection.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", list(about.items()))
             month_ago = (utcnow() - timedelta(days=30)).isoformat()
             connection.execute("DELETE FROM clocks WHERE latest < ?", (month_ago,))
-        self.drop_answers()
+        self.answers.drop()
 
     def close(self) -> None:
         self._database.close()
 
     def after_fork(self) -> None:
-        self._parsed = OrderedDict()
+        self._new_here()
+
+    def _new_here(self) -> None:
+        """What belongs to one process."""
+        self._parsed: OrderedDict[int, tuple[str, Writing]] = OrderedDict()
+        self._client_ids = (f"{first}-{number:x}" for first in (uuid.uuid4().hex,) for number in itertools.count())
 
     # -- accepting -------------------------------------------------------------------------------------------------
 
-    def accept(self, operation: Writing, *, waits: bool = False) -> Accepted:
-        """Keep a write. When this returns, it survives the end of the process.
+    def accept(self, operation: Writing, *, waits: bool = False) -> int:
+        """Keep a write. When this returns, it survives the end of the process. See :meth:`erase` for a delete.
 
-        A delete also takes what it matches out of the writes and dead letters that wait.
+        Returns:
+            The write's number.
 
         Raises:
             StoreFullError: the queue is full, or the disk is. Nothing was accepted.
@@ -86,12 +89,10 @@ class Queue:
         lane, body, now = lane_of(operation.scope), to_text(operation), utcnow()
         size = len(body.encode())
         if not isinstance(operation, op.Delete):
-            self._require_room(size)
+            self._room.require(size)
         with self._database.writing() as connection:
-            [(writes, total)] = connection.execute("SELECT writes + dead, bytes FROM totals").fetchall()
-            taken = Taken(0, False, ())
+            [(writes, dead, total)] = connection.execute("SELECT writes + dead, dead, bytes FROM totals").fetchall()
             if isinstance(operation, op.Delete):
-                taken = take_out(connection, lane, operation)
                 now = after_all_of(connection, lane, now)
             elif writes >= MOST_WRITES or total + size > self._most_bytes:
                 raise StoreFullError(
@@ -102,28 +103,72 @@ class Queue:
             if isinstance(operation, (op.Put, op.Replace)):
                 entries = operation.entries if isinstance(operation, op.Put) else [operation.entry]
                 note_clock(connection, lane, max(now, *(entry.created_at for entry in entries)))
-            seq = _insert(connection, operation, body, now, waits=waits)
+            seq = self._insert(connection, operation, body, now, waits=waits)
+            if dead and (ids := replaced_by(operation)):
+                # An older text is not to be put back over this one.
+                older = op.Delete(operation.scope, EntryFilter(ids=ids))
+                take_out(connection, lane, older, seq, waiting=False)
+        return seq
+
+    def _insert(self, connection: Any, operation: Writing, body: str, now: datetime, *, waits: bool = False) -> int:
+        cursor = connection.execute(
+            "INSERT INTO writes (lane, scope, kind, body, size, client_id, accepted_at, waits) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                lane_of(operation.scope),
+                scope_to_text(operation.scope),
+                kind_of(operation),
+                body,
+                len(body.encode()),
+                next(self._client_ids),
+                now.isoformat(),
+                this_process() if waits else 0,
+            ),
+        )
+        return int(cursor.lastrowid or 0)
+
+    def erase(self, seq: int) -> int:
+        """Take what a waiting delete matches out of the writes and dead letters before it, and overwrite it.
+
+        A delete that the store takes at once needs this not: the writes before it are delivered first. And one that it
+        refuses has changed nothing then.
+
+        Args:
+            seq: the delete's number.
+
+        Returns:
+            How many entries were removed that were never sent.
+        """
+        with self._database.writing() as connection:
+            found = connection.execute(f"SELECT {_COLUMNS} FROM writes WHERE seq = ?", (seq,)).fetchone()
+            if found is None:
+                return 0  # delivered meanwhile
+            write = self._write_of(found)
+            if not isinstance(write.operation, op.Delete):
+                return 0
+            taken = take_out(connection, write.lane, write.operation, seq)
             for each in taken.also:
-                _insert(connection, each, to_text(each), now)
+                self._insert(connection, each, to_text(each), write.accepted_at)
         if taken.erased:
             self._database.truncate_log()
-        return Accepted(seq, taken.removed)
+        return taken.removed
 
-    def _require_room(self, size: int) -> None:
-        """Refuse a write of ``size`` bytes on a disk that is nearly full."""
-        if self._free() >= self._most_bytes + 2 * size + _ROOM:
-            return
-        needed = self.depth().bytes + 2 * size + _ROOM
-        if self._free() < needed:
-            self._database.truncate_log()  # it keeps the size that it once had
-        if (free := self._free()) < needed:
-            raise StoreFullError(
-                f"the disk of the outbox at {self.folder} has {free >> 20} MiB left, and {needed >> 20} are needed to "
-                "deliver what is accepted. This write was not accepted. Make room"
-            )
+    def erase_scopes(self, fields: Mapping[str, str | None]) -> tuple[int, int]:
+        """Remove the writes, dead letters and answers of all scopes with these fields, and overwrite them.
 
-    def _free(self) -> int:
-        return shutil.disk_usage(self.folder).free
+        Returns:
+            How many writes and how many dead letters there were.
+        """
+        with self._database.writing() as connection:
+            counts = [take_out_scopes(connection, table, fields) for table in ("writes", "dead_letters")]
+            self.answers.erase(connection, fields)
+        self._database.truncate_log()
+        return counts[0], counts[1]
+
+    def withdraw(self, seq: int) -> bool:
+        """Take one write back. Returns whether it was still there."""
+        with self._database.writing() as connection:
+            return bool(connection.execute("DELETE FROM writes WHERE seq = ?", (seq,)).rowcount)
 
     # -- delivering ------------------------------------------------------------------------------------------------
 
@@ -147,22 +192,30 @@ class Queue:
         """
         with self._database.writing() as connection:
             count, size = connection.execute(
-                f"SELECT count(*), sum(size) FROM writes WHERE seq IN ({_seqs(writes)})"
+                f"SELECT count(*), sum(size) FROM writes WHERE seq IN ({numbers_of(writes)})"
             ).fetchone()
             if count != len(writes) or size != sum(write.size for write in writes):
                 return False
             connection.execute(
-                f"UPDATE writes SET attempts = attempts + 1, doubt = 1, tried_at = ? WHERE seq IN ({_seqs(writes)})",
+                "UPDATE writes SET attempts = attempts + 1, doubt = 1, tried_at = ? "
+                f"WHERE seq IN ({numbers_of(writes)})",
                 (time.time(),),
             )
         return True
 
     def done(self, writes: Sequence[Write], answer: Any = None) -> None:
-        """The store has taken them. The answer is kept for a caller that waits."""
+        """The store has taken them. The answer is kept for a caller that waits. A delete takes dead letters, too."""
+        erases = False
         with self._database.writing() as connection:
-            self._keep_answer(connection, writes, {"answer": answer})
-            connection.execute(f"DELETE FROM writes WHERE seq IN ({_seqs(writes)})")
+            self.answers.keep(connection, writes, {"answer": answer})
+            for write in writes:
+                if isinstance(write.operation, op.Delete):
+                    erases = True
+                    take_out(connection, write.lane, write.operation, write.seq, waiting=False)
+            connection.execute(f"DELETE FROM writes WHERE seq IN ({numbers_of(writes)})")
         self._forget(writes)
+        if erases:
+            self._database.truncate_log()  # the texts that were delivered before it are in there
 
     def not_taken(self, writes: Sequence[Write], error: BaseException, *, doubt: bool) -> None:
         """An attempt failed, and is to be repeated.
@@ -182,7 +235,7 @@ class Queue:
     def refused(self, write: Write, error: BaseException) -> None:
         """The store refuses it for good: it becomes a dead letter."""
         with self._database.writing() as connection:
-            self._keep_answer(connection, [write], {"error": type(error).__name__, "message": str(error)})
+            self.answers.keep(connection, [write], {"error": type(error).__name__, "message": str(error)})
             connection.execute(
                 "INSERT INTO dead_letters SELECT seq, lane, scope, kind, body, size, client_id, accepted_at, attempts, "
                 "?, ?, ? FROM writes WHERE seq = ?",
@@ -194,44 +247,6 @@ class Queue:
     def _forget(self, writes: Sequence[Write]) -> None:
         for write in writes:
             self._parsed.pop(write.seq, None)
-
-    @staticmethod
-    def _keep_answer(connection: Any, writes: Sequence[Write], answer: Mapping[str, Any]) -> None:
-        waiting = connection.execute(f"SELECT seq, waits FROM writes WHERE waits AND seq IN ({_seqs(writes)})")
-        for seq, caller in waiting.fetchall():
-            if not is_gone(caller):
-                row = (seq, json.dumps({**answer, "for": caller}), time.time())
-                connection.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?)", row)
-
-    def drop_answers(self) -> None:
-        """Drop the answers that nobody takes any more: a memory's text may be in them."""
-        too_old = time.time() - _ANSWERS_KEPT
-        found = self._database.read("SELECT seq, answer, at FROM answers")
-        left = [seq for seq, answer, at in found if at < too_old or is_gone(json.loads(answer).get("for", UNKNOWN))]
-        if left:
-            with self._database.writing() as connection:
-                connection.executemany("DELETE FROM answers WHERE seq = ?", [(seq,) for seq in left])
-            self._database.truncate_log()
-
-    def take_answer(self, seq: int, *, give_up: bool = False) -> Mapping[str, Any] | None:
-        """What the store answered to a write; ``None`` while it has not. A refusal that is told leaves no dead letter.
-
-        Args:
-            seq: the write's number.
-            give_up: nobody waits for it from now on.
-        """
-        if not give_up and not self._database.read("SELECT 1 FROM answers WHERE seq = ?", (seq,)):
-            return None
-        with self._database.writing() as connection:
-            found = connection.execute("SELECT answer FROM answers WHERE seq = ?", (seq,)).fetchone()
-            if found is None:
-                connection.execute("UPDATE writes SET waits = 0 WHERE seq = ?", (seq,))
-                return None
-            connection.execute("DELETE FROM answers WHERE seq = ?", (seq,))
-            connection.execute("DELETE FROM dead_letters WHERE seq = ?", (seq,))
-        answer: dict[str, Any] = json.loads(found[0])
-        answer.pop("for", None)
-        return answer
 
     # -- looking ---------------------------------------------------------------------------------------------------
 
@@ -286,25 +301,3 @@ class Queue:
             tried_at,
             waits,
         )
-
-
-def _insert(connection: Any, operation: Writing, body: str, now: datetime, *, waits: bool = False) -> int:
-    cursor = connection.execute(
-        "INSERT INTO writes (lane, scope, kind, body, size, client_id, accepted_at, waits) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            lane_of(operation.scope),
-            scope_to_text(operation.scope),
-            kind_of(operation),
-            body,
-            len(body.encode()),
-            uuid.uuid4().hex,
-            now.isoformat(),
-            this_process() if waits else 0,
-        ),
-    )
-    return int(cursor.lastrowid or 0)
-
-
-def _seqs(writes: Sequence[Write]) -> str:
-    return ", ".join(str(write.seq) for write in writes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -40,19 +41,6 @@ class Write:
 
 
 @dataclass(frozen=True)
-class Accepted:
-    """The result of accepting a write.
-
-    Attributes:
-        seq: its number.
-        removed: of a delete, how many entries left the queue that were never sent.
-    """
-
-    seq: int
-    removed: int = 0
-
-
-@dataclass(frozen=True)
 class Depth:
     """How much is in a queue.
 
@@ -74,3 +62,8 @@ class Depth:
 def lane_of(scope: Scope) -> str:
     """The lane of a scope's writes. A write of one lane neither changes nor deletes an entry of another."""
     return json.dumps([scope.org_id, scope.project_id, scope.user_id], ensure_ascii=False)
+
+
+def numbers_of(writes: Sequence[Write]) -> str:
+    """The numbers of writes, for a query."""
+    return ", ".join(str(write.seq) for write in writes)

@@ -11,7 +11,8 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from ..errors import PersistentMemoryError
@@ -32,6 +33,10 @@ STANDBY: Final = 0.5
 """Seconds after which a process tries again to become the sender."""
 IDLE: Final = 5.0
 """Seconds after which a sender that nobody wakes looks at its queue."""
+
+LETS_RETURN: Final = 0.01
+"""Seconds for which what was just accepted waits, unless somebody waits for it: the thread would take turns with the
+one that saves, whose call would take longer by them. What follows at once is delivered together."""
 
 FORK_WAITS: Final = 2.0
 """Seconds that a fork waits at most until the thread is at rest. A delivery to a store that answers takes less."""
@@ -65,6 +70,9 @@ class Sender:
         self.at_work = threading.Lock()
         """Held while the thread works. A fork waits for it: what the thread has locked stays locked in the child."""
         self._stop = threading.Event()
+        self._hurried = 0
+        self._hurry = threading.Event()
+        """Set while somebody waits for a delivery."""
         self._lock = SenderLock(self._queue.folder)
         self.access_times = AccessTimes()
         self._changed = threading.Condition()
@@ -75,6 +83,11 @@ class Sender:
     def is_sender(self) -> bool:
         """Whether this process delivers."""
         return self._lock.is_held
+
+    @property
+    def may_not(self) -> bool:
+        """Whether the store has told this process that none of its keys may write."""
+        return self._lanes.may_not
 
     # -- for those who accept and read -----------------------------------------------------------------------------
 
@@ -93,6 +106,11 @@ class Sender:
             self.bell.ring_far()
         self.bell.ring()
 
+    def resume(self, lane: str) -> None:
+        """What a lane waited with may be gone."""
+        self._lanes.resume(lane)
+        self.wake()
+
     def until(self, look: Callable[[], Any], seconds: float, *, despite_outage: bool = False) -> Any:
         """Look again after each change of the queue, until something is found, the store is away, or time is over.
 
@@ -101,7 +119,23 @@ class Sender:
             seconds: how long to wait.
             despite_outage: wait for a store that is away, too.
         """
-        deadline = time.monotonic() + seconds
+        with self._hurrying():
+            return self._until(look, time.monotonic() + seconds, despite_outage)
+
+    @contextmanager
+    def _hurrying(self) -> Iterator[None]:
+        with self._changed:
+            self._hurried += 1
+            self._hurry.set()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._hurried -= 1
+                if not self._hurried:
+                    self._hurry.clear()
+
+    def _until(self, look: Callable[[], Any], deadline: float, despite_outage: bool) -> Any:
         while True:
             with self._changed:
                 seen = self._changes
@@ -123,6 +157,7 @@ class Sender:
             seconds: how long to wait for what is being delivered.
         """
         self._stop.set()
+        self._hurry.set()
         self._lanes.stop()
         self.bell.ring()
         if self._thread is not None and self._thread is not threading.current_thread():
@@ -163,6 +198,7 @@ class Sender:
                 pause = STANDBY * 2
             if not self._stop.is_set():
                 self.bell.wait(pause)
+                self._hurry.wait(LETS_RETURN)
         self._lock.release()
         self.bell.close()
 
@@ -185,7 +221,7 @@ class Sender:
             return STANDBY
         self.bell.listen()
         pause = self._lanes.deliver()
-        self._queue.drop_answers()
+        self._queue.answers.drop()
         return min([IDLE if pause is None else pause, *self.access_times.due_in()])
 
     def _probe(self) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from ..errors import StoreError
 from ..filter_fields import FilterField
 from ..io.shared import Shared
 from ..store.backend import Backend
@@ -32,8 +33,8 @@ class OutboxSettings:
     Attributes:
         folder: holds the queues of all stores.
         store: the store for messages and logs, such as ``Qdrant at http://localhost:6333``; no key.
-        address: what makes it another store than others: queues of different addresses are different. A digest of it
-            names the queue; it is written nowhere.
+        address: which store it is: queues of different addresses are different. A digest of it names the queue; it is
+            written nowhere.
         durable: an accepted write survives a loss of power.
         most_bytes: of the queue.
         recall_timeout: seconds that a read waits for the store, and a change for its answer.
@@ -63,7 +64,7 @@ class OutboxSettings:
     @property
     def queue_folder(self) -> Path:
         """The folder of the queue."""
-        text = json.dumps([self.store, *self.address], default=str)
+        text = json.dumps(self.address, default=str)
         return self.folder / hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
     @property
@@ -116,9 +117,13 @@ class Outbox:
         left = self.settings.exit_wait
         if self._ends_at is not None:
             left = min(left, self._ends_at - time.monotonic())
-        if left > 0 and self.sender.targets and self.queue.count():
-            self.sender.wake()
-            self.sender.until(lambda: not self.queue.count(), left)
+        try:
+            if left > 0 and self.sender.targets and self.queue.count():
+                self.sender.wake()
+                self.sender.until(lambda: not self.queue.count(), left)
+        except StoreError as error:
+            # Its file is damaged, or gone. What is kept open has to be closed all the same.
+            logger.error("the outbox of %s was not delivered: %s", self.settings.store, error)
 
     def process_ends(self) -> None:
         """Wait for delivery before the interpreter stops its thread pools, which a store's library may need (Mem0)."""

@@ -6,10 +6,11 @@ import logging
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeGuard
 
 from typing_extensions import Unpack
 
+from ..addresses import same_for_all
 from ..config.arguments import MemoryOptions
 from ..config.mem0 import Mem0Options, address_of
 from ..config.options import MemoryConfig
@@ -92,12 +93,12 @@ def open_configured(
             settings = replace(settings, exit_wait=0.0)  # what waits may need the embedder
         if outbox != "by options" and not settings.exists:
             settings = None
-    backend = _open(config, external_vectors, by_words, existing, has_outbox=settings is not None)
+    backend, away = _open(config, external_vectors, by_words, existing, has_outbox=settings is not None)
     if settings is not None:
         from ..outbox.backend import OutboxBackend
 
         try:
-            backend = OutboxBackend(backend, settings, fields_by_name(config.filter_fields))
+            backend = OutboxBackend(backend, settings, fields_by_name(config.filter_fields), away)
         except BaseException as error:
             if outbox != "if usable" or not isinstance(error, PersistentMemoryError):
                 backend.close()
@@ -113,7 +114,10 @@ def open_configured(
     )
 
 
-def _open(config: MemoryConfig, external_vectors: bool, by_words: bool, existing: bool, *, has_outbox: bool) -> Backend:
+def _open(
+    config: MemoryConfig, external_vectors: bool, by_words: bool, existing: bool, *, has_outbox: bool
+) -> tuple[Backend, PersistentMemoryError | None]:
+    """The backend, and why it is used all the same if the store is away."""
     if config.mem0 is not None:
         if external_vectors:
             raise ConfigurationError("Mem0 makes its own vectors: use PersistentMemory, or path= or url= here")
@@ -122,6 +126,7 @@ def _open(config: MemoryConfig, external_vectors: bool, by_words: bool, existing
     from ..backends.qdrant.collection import Connection
     from ..backends.qdrant.manifest import BY_WORDS, EXTERNAL, FROM_STORE
 
+    away: PersistentMemoryError | None = None
     embedder: Any = FROM_STORE
     if external_vectors:
         embedder = EXTERNAL
@@ -147,6 +152,7 @@ def _open(config: MemoryConfig, external_vectors: bool, by_words: bool, existing
                 if not has_outbox or check_asked_for or not _is_away(error):
                     server.close()
                     raise
+                away = error
     else:
         from ..backends.qdrant.embedded.connection import open_embedded
 
@@ -159,7 +165,7 @@ def _open(config: MemoryConfig, external_vectors: bool, by_words: bool, existing
             fsync=config.fsync,
             filter_fields=config.filter_fields,
         )
-    return QdrantBackend(connection)
+    return QdrantBackend(connection), away
 
 
 def _patience(config: MemoryConfig, seconds: float, has_outbox: bool) -> float:
@@ -167,12 +173,12 @@ def _patience(config: MemoryConfig, seconds: float, has_outbox: bool) -> float:
     return min(seconds, config.recall_timeout) if has_outbox else seconds
 
 
-def _is_away(error: BaseException) -> bool:
-    """Whether a store that does not answer can be opened all the same, if its outbox accepts writes meanwhile."""
-    if not isinstance(error, (StoreUnavailableError, StoreBusyError)) or error.outcome is Outcome.REFUSED:
-        return False  # such as another server at the address, or a wrong certificate: it hardly comes right by itself
-    logger.warning("opened without the store, because there is an outbox: %s", error)
-    return True
+def _is_away(error: BaseException) -> TypeGuard[PersistentMemoryError]:
+    """Whether a store that does not answer can be opened all the same, if its outbox accepts writes meanwhile.
+
+    Another server at the address, say, or a wrong certificate hardly comes right by itself.
+    """
+    return isinstance(error, (StoreUnavailableError, StoreBusyError)) and error.outcome is not Outcome.REFUSED
 
 
 def outbox_of(config: MemoryConfig, vectors: str) -> OutboxSettings:
@@ -191,10 +197,14 @@ def outbox_of(config: MemoryConfig, vectors: str) -> OutboxSettings:
         extraction = config.includes, config.excludes, config.custom_categories, config.mem0.run_expiry_days
         address += (str(extraction),)
     elif config.server is not None:
-        store = f"Qdrant at {config.server.address}, collection {config.server.collection}"
-        address = (config.server.collection_per_project, vectors, *routing_of(config.server.headers))
+        server, named = config.server, "Qdrant at {}, collection {}"
+        store = named.format(server.address, server.collection)
+        nodes = ", ".join(sorted(map(same_for_all, server.urls)))
+        which = named.format(nodes, server.collection)
+        address = (which, server.collection_per_project, vectors, *routing_of(server.headers))
     else:
-        store, address = f"the memory store at {os.path.realpath(os.path.expanduser(config.store_path))}", (vectors,)
+        store = f"the memory store at {os.path.realpath(os.path.expanduser(config.store_path))}"
+        address = (store, vectors)
     return OutboxSettings(
         folder=Path(os.path.realpath(os.path.expanduser(config.outbox_folder))),
         store=store,
@@ -230,7 +240,9 @@ def require_store(path: Path) -> None:
     raise StoreMissingError(f"there is no memory store at {folder}: nothing was remembered there yet")
 
 
-def _open_mem0(config: MemoryConfig, options: Mem0Options, has_outbox: bool) -> Backend:
+def _open_mem0(
+    config: MemoryConfig, options: Mem0Options, has_outbox: bool
+) -> tuple[Backend, PersistentMemoryError | None]:
     from ..backends.mem0.api import Extraction, Mem0Api
     from ..backends.mem0.backend import Mem0Backend
 
@@ -243,6 +255,7 @@ def _open_mem0(config: MemoryConfig, options: Mem0Options, has_outbox: bool) -> 
         from ..backends.mem0.cloud import CloudApi
 
         api = CloudApi(options)
+    away: PersistentMemoryError | None = None
     if options.startup_check:
         try:
             run(api.health(config.binding(), _patience(config, options.startup_timeout, has_outbox)))
@@ -250,9 +263,11 @@ def _open_mem0(config: MemoryConfig, options: Mem0Options, has_outbox: bool) -> 
             if not has_outbox or "startup_check" in options.model_fields_set or not _is_away(error):
                 api.close()
                 raise
-    return Mem0Backend(
+            away = error
+    backend = Mem0Backend(
         api,
         extraction=Extraction(config.includes, config.excludes, tuple(config.custom_categories or ())),
         wait=options.wait,
         run_expiry_days=options.run_expiry_days,
     )
+    return backend, away

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, Literal, TypedDict, TypeVar, cast
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypedDict, TypeVar, cast
 
 from ..embedding import Embedder
 from ..entry import EntryChanges, EntryFields, MemoryEntry, PathInfo
@@ -419,6 +419,32 @@ class CountScopes(StoreOperation[dict[str, int]]):
     """
 
     field: ScopeField
+    scope: Mapping[str, str | None]
+
+
+class Erased(NamedTuple):
+    """What an erasure removed.
+
+    Attributes:
+        entries: that were in the store.
+        waiting: writes of this host's outbox, whole or in part, that were not delivered.
+        dead_letters: writes that the store had refused.
+    """
+
+    entries: int
+    waiting: int = 0
+    dead_letters: int = 0
+
+
+@dataclass(frozen=True)
+class EraseScopes(StoreOperation[Erased]):
+    """Delete the entries of all scopes with these fields, and what waits for them: for the operator of the store.
+
+    Attributes:
+        scope: fields that the entries have, at least one; ``None`` for entries without the field.
+    """
+
+    writes = True
     scope: Mapping[str, str | None]
 
 

@@ -337,6 +337,12 @@ class ScopedOperations:
         first = op.ScanScopes(self.binding, scope, page_size, None, with_vectors)
         return lambda cursor: self._execute(replace(first, cursor=cursor))
 
+    def erase_scopes(self, scope: Mapping[str, str | None]) -> Steps[op.Erased]:
+        try:
+            return (yield from self._execute(op.EraseScopes(self.binding, scope)))
+        finally:
+            VECTORS.clear()
+
     def count_scopes(self, field: op.ScopeField, scope: dict[str, str | None]) -> Steps[dict[str, int]]:
         if not self._capabilities.counts_scopes:
             return {}

@@ -99,4 +99,5 @@ _ANSWERS: Final[Mapping[type, Callable[[Any, Collection], Steps[Any]]]] = {
     op.Health: _health,
     op.CountScopes: _count_scopes,
     op.ScanScopes: reads.scan_scopes,
+    op.EraseScopes: writes.erase_scopes,
 }

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from ...embedding import KeywordEncoder
 from ...entry import MemoryEntry
+from ...errors import InvalidArgumentError
 from ...io.steps import Steps, work
 from ...scope import Scope
 from ...store import operations as op
@@ -20,7 +21,7 @@ from .context import InContext, contexts_of, note_saved, take_out, to_point
 from .dense_vectors import embed_all, embed_some, measure_spread
 from .engine_requests import Delete, Describe, Everything, Hit, NoteAccess, PointData, Profile, Upsert
 from .reads import find
-from .schema import access_write, points_named, where_filter
+from .schema import access_write, points_named, where_filter, where_scopes
 
 
 def put(operation: op.Put, collection: Collection) -> Steps[Sequence[MemoryEntry]]:
@@ -95,6 +96,16 @@ def delete(operation: op.Delete, collection: Collection) -> Steps[int]:
     count = yield from collection.ask(Delete(where))
     yield from take_out(collection, profile, operation.scope, ids, gone=True)
     return count
+
+
+def erase_scopes(operation: op.EraseScopes, collection: Collection) -> Steps[op.Erased]:
+    """Whole users, projects or runs: no entry that stays has words of one that goes."""
+    where = where_scopes(operation.scope)
+    if not where:
+        raise InvalidArgumentError("scope: name at least one field, such as user_id")
+    profile = yield from collection.ask(Describe())
+    profile.said_before.forget()
+    return op.Erased((yield from collection.ask(Delete(where))))
 
 
 def touch(operation: op.Touch, collection: Collection) -> Steps[None]:

@@ -1,0 +1,99 @@
+"""Erase a person, a run or a project: in all scopes of a store and in the host's outbox, with a check and a receipt."""
+
+from __future__ import annotations
+
+import threading
+from typing import Final
+
+from ..errors import ConfigurationError, InvalidArgumentError
+from ..io.steps import run
+from ..scope import SCOPE_FIELDS, check_field
+from ..store.base import MemoryStore
+from ..store.operations import Erased
+from ..validation import utcnow
+from .receipt import Receipt
+
+MOST_ROUNDS: Final = 10
+
+
+def erase(store: MemoryStore, *, settle: float = 2.0, dry_run: bool = False, **scope: str) -> Receipt:
+    """Remove the entries of all scopes with these fields, and what waits for them in this host's outbox.
+
+    ``erase(store, user_id="john")`` removes a person: in all projects, runs and agents. What a save that is under way
+    brings back within ``settle`` seconds is removed as well. In an embedded store the texts are then removed from its
+    files.
+
+    Args:
+        store: a store in Qdrant. With ``collection_per_project`` its own project is erased: do it for each of them.
+        settle: seconds for which nothing may have come back, before it counts as done.
+        dry_run: count only.
+        scope: at least ``user_id``, ``run_id``, ``project_id`` or ``org_id``, by name.
+
+    Returns:
+        What was removed. ``left`` is not 0 if somebody went on saving: stop that, and erase again.
+
+    Raises:
+        InvalidArgumentError: no field is given, or only ``agent_id``: an agent has memories of many people.
+        ConfigurationError: Mem0, which cannot be asked across scopes.
+        StoreUnavailableError: the store is away. Nothing is erased there; what waited in the outbox is.
+        StoreError: the store failed, or its key may not.
+    """
+    _check(scope)
+    if not store.capabilities.counts_scopes:
+        raise ConfigurationError(
+            f"{store.backend!r} cannot be asked across scopes: call reset() in each scope of the person"
+        )
+    began_at = utcnow()
+    projects = _counts(store, scope)
+    total, rounds = Erased(0), 0
+    while not dry_run and rounds < MOST_ROUNDS:
+        rounds += 1
+        done = run(store.steps.erase_scopes(dict(scope)))
+        total = Erased(*map(sum, zip(total, done, strict=True)))
+        # Saves that were under way in any process arrive meanwhile. Nobody can tell when the last one has.
+        threading.Event().wait(settle)
+        if not _counts(store, scope) and not any(done[1:]):
+            break
+    in_files = rounds > 0 and not store.compact()
+    return Receipt(
+        store=repr(store.backend),
+        scope=scope,
+        began_at=began_at,
+        ended_at=utcnow(),
+        entries=total.entries,
+        projects=projects,
+        waiting=total.waiting,
+        dead_letters=total.dead_letters,
+        rounds=rounds,
+        left=sum(_counts(store, scope).values()),
+        remains=_remains(store, in_files=in_files),
+    )
+
+
+def _check(scope: dict[str, str]) -> None:
+    unknown = scope.keys() - set(SCOPE_FIELDS)
+    if unknown:
+        raise InvalidArgumentError(f"{', '.join(sorted(unknown))}: a scope has {', '.join(SCOPE_FIELDS)}")
+    for name, value in scope.items():
+        check_field(name, value)
+    if not scope.keys() - {"agent_id"}:
+        raise InvalidArgumentError("whose memories? Give user_id=, or run_id=, project_id= or org_id=")
+
+
+def _counts(store: MemoryStore, scope: dict[str, str]) -> dict[str, int]:
+    return dict(run(store.steps.count_scopes("project_id", dict(scope))))
+
+
+def _remains(store: MemoryStore, *, in_files: bool) -> tuple[str, ...]:
+    remains = []
+    if in_files:
+        remains.append("the server's files: until its optimizer has written the segments anew")
+        remains.append("snapshots and backups of the server: until they are deleted")
+    else:
+        remains.append("backups of the store's folder: until they are deleted")
+    if store.capabilities.outbox:
+        remains.append("outboxes of other hosts that the store was away from: erase again when they are delivered")
+    remains.append("exports that were made before: until they are deleted")
+    remains.append("what CrewAI keeps by itself: long-term memory, checkpoints, traces and output files")
+    remains.append("what the LLM's and the embedder's providers keep, and logs of the application")
+    return tuple(remains)
