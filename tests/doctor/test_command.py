@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from crewai_persistent_memory import Finding, health_report, open_store
+from crewai_persistent_memory.admin import survey
 from crewai_persistent_memory.cli import main
 from crewai_persistent_memory.doctor import report as report_module
 from crewai_persistent_memory.doctor.machine import Machine
 
-from ..support.programs import run_program
+from ..support.calling import until
+from ..support.programs import Program, run_program
 from ..support.qdrant_server import QdrantServer
 from .conftest import A_DISK, SLOW
 
@@ -146,6 +151,27 @@ def test_no_control_sequence_reaches_the_terminal(doctor: Any, tmp_path: Path) -
     _, out, _ = doctor("--path", str(tmp_path / "s"))
     assert "\u202e" not in out
     assert "red\\u202eder" in out
+
+
+def test_interrupted_while_a_second_process_looks(path: Path) -> None:
+    """Ctrl-C: the probe is taken back all the same."""
+    if not list(Path("/proc/self/task").glob("*/children")):
+        pytest.skip("this system does not tell a process's children")
+    program = Program([str(Path(sys.executable).with_name("crewai-memory")), "doctor", "--path", str(path)])
+    until(lambda: children_of(program.pid) or not program.is_running, bool)
+    os.kill(program.pid, signal.SIGINT)
+    assert program.wait().returncode != 0
+    with open_store(path=path, embedder=None) as store:
+        assert set(survey(store).counts["user_id"]) == {"john"}
+
+
+def children_of(pid: int) -> list[str]:
+    """The processes that a process has started."""
+    found: list[str] = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):  # a thread that has ended
+            found += task.read_text().split()
+    return found
 
 
 def test_as_a_program(path: Path) -> None:

@@ -157,6 +157,10 @@ class Examined:
 
     def close(self) -> None:
         """Take the probe back, if it is there still, and close the store."""
+        if self.store is None and self.probe is not None:
+            # It was interrupted while a second process had the folder.
+            with suppress(PersistentMemoryError):
+                self._open_again()
         self.has_ended = True
         if self.store is None:
             return

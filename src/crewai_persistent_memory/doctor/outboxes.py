@@ -46,8 +46,7 @@ def what_waits(examined: Examined) -> Findings:
             yield warning(
                 f"this host's outbox has {counted(state.depth.writes, 'write')} for another store, {state.store}, and "
                 f"{state.depth.dead} that it has refused",
-                "They are delivered by a process that opens that very store: see crewai-memory outbox status. An "
-                "address that is spelled in another way is another store",
+                "They are delivered by a process that opens that very store: see crewai-memory outbox status",
             )
 
 

@@ -58,7 +58,7 @@ CHECKS: Final[Sequence[Check]] = [
 ]
 """In the order of the report. A check of another module's store comes after ``opening``."""
 
-CLOSING: Final = 5.0
+CLOSING: Final = 8.0
 """Seconds to take the probe back and to close the store."""
 
 logger = logging.getLogger("crewai_persistent_memory")
