@@ -30,6 +30,7 @@ LAYERS: Final = (
     {"recall"},
     {"adapters"},
     {"package"},
+    {"testing"},
     {"cli"},
 )
 """From the bottom up. A module imports from its own part of the package, and from the layers below it."""
