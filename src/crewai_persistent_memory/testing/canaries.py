@@ -33,27 +33,33 @@ class Canaries:
 
     Attributes:
         secret: of each user: a word that the user has told, and that must be remembered.
-        name: of each user: a word that is in each request of the user, so that its prompt is known.
+        telling, asking: of each user: a word in that request, so that its prompt is known. They are two, because a
+            question must not find a memory by it.
     """
 
     secret: Mapping[str, str]
-    name: Mapping[str, str]
+    telling: Mapping[str, str]
+    asking: Mapping[str, str]
 
     @classmethod
     def of(cls, users: Iterable[str]) -> Canaries:
         users = list(users)
-        return cls({user: new_canary() for user in users}, {user: new_canary() for user in users})
+        secret, telling, asking = ({user: new_canary() for user in users} for _ in range(3))
+        return cls(secret, telling, asking)
+
+    def all_of(self, user: str) -> tuple[str, ...]:
+        return self.secret[user], self.telling[user], self.asking[user]
 
     def owners(self, text: str) -> list[str]:
         """The users of whom something is in a text."""
-        found = canaries_in(text)
-        return [user for user in self.secret if self.secret[user] in found or self.name[user] in found]
+        found = set(canaries_in(text))
+        return [user for user in self.secret if found.intersection(self.all_of(user))]
 
-    def telling(self, user: str, told: str) -> str:
-        return f"{told.replace('{canary}', self.secret[user])} ({self.name[user]})"
+    def tell(self, user: str, told: str) -> str:
+        return f"{told.replace('{canary}', self.secret[user])} ({self.telling[user]})"
 
-    def asking(self, user: str, asked: str) -> str:
-        return f"{asked} ({self.name[user]})"
+    def ask(self, user: str, asked: str) -> str:
+        return f"{asked} ({self.asking[user]})"
 
 
 def check_texts(told: str, asked: str) -> None:

@@ -36,9 +36,9 @@ class Place:
         if not is_there and self != Place():
             named = wanted.get("path") or wanted.get("url")
             raise ConfigurationError(
-                f"the crew's memory is in {self}, and this test's store is {named}. Nothing was written. Leave path= "
-                "and url= out where the memory is built (this test sets CREWAI_MEMORY_PATH or QDRANT_URL for it), let "
-                "the factory take memory=, or give own_store=True if a test may write there"
+                f"the crew's memory is in {self}, and this test's store is {named}. Nothing was remembered there. "
+                "Leave path= and url= out where the memory is built (this test sets CREWAI_MEMORY_PATH or QDRANT_URL "
+                "for it), let the factory take memory=, or give own_store=True if a test may write there"
             )
 
 

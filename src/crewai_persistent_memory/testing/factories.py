@@ -138,9 +138,9 @@ def _check_kind(crew_factory: Any) -> None:
     if owner is not None and not inspect.isclass(owner):
         raise ConfigurationError(f"crew_factory {name} is a method of an object. {_TO_DO}")
     if inspect.iscoroutinefunction(crew_factory) or inspect.isgeneratorfunction(crew_factory):
-        kind = "async function" if inspect.iscoroutinefunction(crew_factory) else "generator"
+        kind = "n async function" if inspect.iscoroutinefunction(crew_factory) else " generator"
         raise ConfigurationError(
-            f"crew_factory {name} is a {kind}, and must return a crew: write a plain function. Crews are also started "
+            f"crew_factory {name} is a{kind}, and must return a crew: write a plain function. Crews are also started "
             "with akickoff, where the installed CrewAI has it"
         )
 

@@ -85,8 +85,8 @@ def _isolated(run: Run, worker: Worker, users: list[str]) -> None:
 def _check_round(run: Run, worker: Worker, users: list[str], this: Round, about: dict[str, Any]) -> None:
     canaries = Canaries.of(users)
     said = [
-        [(user, canaries.telling(user, run.told)) for user in users],
-        [(user, canaries.asking(user, run.asked)) for user in users],
+        [(user, canaries.tell(user, run.told)) for user in users],
+        [(user, canaries.ask(user, run.asked)) for user in users],
     ]
     prompts: list[str] = []
     for requests, what in zip(said, ("tell", "ask"), strict=True):
@@ -139,7 +139,7 @@ def _check_own(
     this: Round,
 ) -> None:
     secret = canaries.secret[user]
-    in_prompt = any(secret in prompt and canaries.name[user] in prompt for prompt in prompts)
+    in_prompt = any(secret in prompt and canaries.asking[user] in prompt for prompt in prompts)
     if in_prompt and any(secret in text for text in found["recalled"]):
         return
     owners = worker.do("owners", "list the store", user=user)
@@ -153,7 +153,7 @@ def _check_own(
 def _leak(what: str, owners: Sequence[str], text: str, canaries: Canaries, this: Round, about: dict[str, Any]) -> str:
     shown = []
     for owner in owners:
-        canary = next(each for each in (canaries.secret[owner], canaries.name[owner]) if each in text)
+        canary = next(each for each in canaries.all_of(owner) if each in text)
         shown.append(f"  of {owner!r}: {around(text, canary)}")
     if about["shared"]:
         why = "The memory's scope is Scope.shared(...), the memory of a whole team. "

@@ -37,7 +37,7 @@ def assert_survives_restart(
 
 def _survives(run: Run, user: str, *, kill: bool) -> None:
     canaries = Canaries.of([user])
-    told, asked = canaries.telling(user, run.told), canaries.asking(user, run.asked)
+    told, asked = canaries.tell(user, run.told), canaries.ask(user, run.asked)
     with run.worker("the first process") as first:
         before = remembered_at(first, user)
         answers = first.do("serve", "run the crew", requests=[(user, told)], way="in turn", lifetime="one")

@@ -108,6 +108,9 @@ class ScriptedLLM(BaseLLM):
     def get_context_window_size(self) -> int:
         return 32_000
 
+    def get_input_tokens_count(self, messages: Any, tools: Any = None, response_model: Any = None) -> int:
+        return len(prompt_text(messages)) // 4
+
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         return self
 

@@ -40,7 +40,7 @@ def main() -> None:
                 steps = WorkerSteps()
             answer = {"value": getattr(steps, request["step"])(**request["arguments"])}
         except BaseException as error:  # noqa: BLE001 (SystemExit of an application, say)
-            answer = {"error": _described(error), "kind": type(error).__name__}
+            answer = {"error": described(error), "kind": type(error).__name__}
         faulthandler.cancel_dump_traceback_later()
         idle.set()
         answers.write(json.dumps(answer) + "\n")
@@ -56,7 +56,7 @@ def _listen(requested: TextIO, requests: queue.SimpleQueue[dict[str, Any] | None
     requests.put(None)
 
 
-def _described(error: BaseException) -> str:
+def described(error: BaseException) -> str:
     """An error with the end of its traceback. A wrong argument needs none."""
     from ..errors import ConfigurationError
 

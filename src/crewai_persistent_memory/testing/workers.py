@@ -61,7 +61,7 @@ def _shared(run: Run, user: str) -> None:
 def _recalls(run: Run, user: str, teller: Worker, asker: Worker, scopes: dict[str, list[str]]) -> None:
     canaries = Canaries.of([user])
     secret = canaries.secret[user]
-    told, asked = canaries.telling(user, run.told), canaries.asking(user, run.asked)
+    told, asked = canaries.tell(user, run.told), canaries.ask(user, run.asked)
     answers = teller.do("serve", "run the crew", requests=[(user, told)], way="in turn", lifetime="one")
     failures(answers, f"in {teller.name}")
     if not teller.do("prompts", "show its prompts"):
