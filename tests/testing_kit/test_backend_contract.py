@@ -12,7 +12,7 @@ import pytest
 
 from crewai_persistent_memory import Backend, Capabilities, EntryFilter, MemoryEntry, Scope, open_store, operations
 from crewai_persistent_memory.io.steps import Steps
-from crewai_persistent_memory.testing import BackendContract
+from crewai_persistent_memory.testing import BackendContract, FakeEmbedder
 
 from ..extension.sqlite_backend import SqliteBackend
 
@@ -21,7 +21,7 @@ class TestEmbedded(BackendContract):
     """Qdrant's engine in the process."""
 
     def open_backend(self, folder: Path) -> Backend:
-        return open_store(path=folder / "store", embedder=None).backend
+        return open_store(path=folder / "store", embedder=FakeEmbedder()).backend
 
 
 class SeesEverything(SqliteBackend):
@@ -104,9 +104,9 @@ BROKEN: list[tuple[Callable[[Path], Backend], str, str]] = [
     (FiltersAfterTheLimit, "test_filters_come_before_the_limit", "a search for a rare category with limit=1"),
     (Forgets, "test_opened_again", "list() of a backend that was opened again"),
     (ClosesOnce, "test_closing_twice", "closed already"),
-    (SharesWithAll, "test_random_operations_of_many_scopes_follow_the_rule", "listed by"),
+    (SharesWithAll, "test_random_operations_of_many_scopes_follow_the_rule", "where it is"),
     (CannotCount, "test_filters_alone_and_together", "Count"),
-    (SaysVectors, "test_vectors_are_kept_and_found_by", "_nearest"),
+    (SaysVectors, "test_vectors_are_kept_and_found_by", "_describeembedder"),
 ]
 
 
@@ -122,7 +122,7 @@ def contract_of(kind: Callable[[Path], Backend]) -> BackendContract:
 def test_a_broken_one_fails(kind: Callable[[Path], Backend], test: str, told: str) -> None:
     contract = contract_of(kind)
     contract.setup_method()
-    with pytest.raises(Exception, match="") as caught:
+    with pytest.raises((AssertionError, AttributeError, NotImplementedError, RuntimeError)) as caught:
         getattr(contract, test)()
     assert told in str(caught.value)
     if kind is not ClosesOnce:

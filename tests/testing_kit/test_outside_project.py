@@ -15,10 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 DOCS = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
-SNIPPETS = {
-    name: code
-    for name, code in re.findall(r"^`([\w./]+)`[^\n]*:\n\n```python\n(.*?)```", DOCS, re.DOTALL | re.MULTILINE)
-}
+SNIPPETS = dict(re.findall(r"^`([\w./]+)`[^\n]*:\n\n```python\n(.*?)```", DOCS, re.DOTALL | re.MULTILINE))
 """The code of the page by the file that it stands in."""
 
 pytestmark = [pytest.mark.crew, pytest.mark.ends]
