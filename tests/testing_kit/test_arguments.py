@@ -133,6 +133,12 @@ def test_wrong_options(options: dict[str, Any], told: str) -> None:
     assert told in str(caught.value)
 
 
+@pytest.mark.parametrize("user", ["", " ", 7, "john\n"])
+def test_no_id_of_a_user(user: Any) -> None:
+    with pytest.raises(ConfigurationError, match="user_id"):
+        assert_survives_restart(crews.by_crew_kwargs, user_id=user)
+
+
 def test_workers_need_a_store_to_share() -> None:
     with pytest.raises(ConfigurationError, match="say which store the workers share"):
         assert_shared_by_workers(crews.by_crew_kwargs)

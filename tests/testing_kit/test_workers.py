@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from crewai_persistent_memory import open_store
-from crewai_persistent_memory.testing import assert_shared_by_workers
+from crewai_persistent_memory.testing import assert_shared_by_workers, assert_survives_restart
 
 from ..support.qdrant_server import QdrantServer
 from . import crews
@@ -24,6 +24,23 @@ def test_a_server_is_shared(forked: None, server: QdrantServer, collection: str,
     with open_store(url=server.url, collection=collection, user_id="john", api_key=server.key) as store:
         store.add("John likes tea")
         assert_shared_by_workers(crews.by_crew_kwargs, url=server.url, env=env, user_id="john")
+        assert [entry.content for entry in store.list()] == ["John likes tea"]
+
+
+def test_a_test_that_fails_leaves_nothing_either(
+    here: None, server: QdrantServer, collection: str, env: dict[str, str]
+) -> None:
+    with open_store(url=server.url, collection=collection, user_id="john", api_key=server.key) as store:
+        store.add("John likes tea")
+        with pytest.raises(AssertionError, match="It is stored, and was not found"):
+            assert_survives_restart(
+                crews.by_crew_kwargs,
+                user_id="john",
+                url=server.url,
+                env=env,
+                told="I cannot eat {canary}.",
+                asked="Any allergies?",
+            )
         assert [entry.content for entry in store.list()] == ["John likes tea"]
 
 

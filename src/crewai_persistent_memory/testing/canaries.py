@@ -35,20 +35,22 @@ class Canaries:
         secret: of each user: a word that the user has told, and that must be remembered.
         telling, asking: of each user: a word in that request, so that its prompt is known. They are two, because a
             question must not find a memory by it.
+        earlier: of each user: all words of earlier rounds.
     """
 
     secret: Mapping[str, str]
     telling: Mapping[str, str]
     asking: Mapping[str, str]
+    earlier: Mapping[str, tuple[str, ...]]
 
     @classmethod
-    def of(cls, users: Iterable[str]) -> Canaries:
+    def of(cls, users: Iterable[str], before: Canaries | None = None) -> Canaries:
         users = list(users)
         secret, telling, asking = ({user: new_canary() for user in users} for _ in range(3))
-        return cls(secret, telling, asking)
+        return cls(secret, telling, asking, {user: before.all_of(user) if before else () for user in users})
 
     def all_of(self, user: str) -> tuple[str, ...]:
-        return self.secret[user], self.telling[user], self.asking[user]
+        return self.secret[user], self.telling[user], self.asking[user], *self.earlier[user]
 
     def owners(self, text: str) -> list[str]:
         """The users of whom something is in a text."""

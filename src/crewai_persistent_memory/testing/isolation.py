@@ -76,14 +76,18 @@ class Round:
 def _isolated(run: Run, worker: Worker, users: list[str]) -> None:
     about = remembered_at(worker, users[0])
     lifetimes = ["new"] if "user_id" in worker.do("takes", "tell what the factory takes") else ["new", "one"]
+    canaries: Canaries | None = None
     for way in ("in turn", "threads", "asyncio"):
         for lifetime in lifetimes:
-            _check_round(run, worker, users, Round(way, lifetime), about)
+            # A word of an earlier round may come up as well.
+            canaries = Canaries.of(users, before=canaries)
+            with run.cleaning_up(worker, *users):
+                _check_round(run, worker, canaries, Round(way, lifetime), about)
     worker.end()
 
 
-def _check_round(run: Run, worker: Worker, users: list[str], this: Round, about: dict[str, Any]) -> None:
-    canaries = Canaries.of(users)
+def _check_round(run: Run, worker: Worker, canaries: Canaries, this: Round, about: dict[str, Any]) -> None:
+    users = list(canaries.secret)
     said = [
         [(user, canaries.tell(user, run.told)) for user in users],
         [(user, canaries.ask(user, run.asked)) for user in users],
@@ -107,8 +111,6 @@ def _check_round(run: Run, worker: Worker, users: list[str], this: Round, about:
         _check_texts(found["recalled"], user, canaries, "what is recalled by", this, about)
         _check_texts(found["listed"], user, canaries, "the list of memories of", this, about)
         _check_own(run, worker, user, canaries, prompts, found, this)
-    for user in users:
-        run.clean_up(worker, user)
 
 
 def _check_prompts(prompts: list[str], canaries: Canaries, this: Round, about: dict[str, Any]) -> None:

@@ -6,10 +6,10 @@ from typing import Any
 
 from typing_extensions import Unpack
 
-from .canaries import Canaries, new_canary
+from .canaries import Canaries
 from .evidence import NOT_ASKED, failures, nothing_recalled, remembered_at
 from .factories import CrewFactory
-from .run_options import Run, RunOptions, running
+from .run_options import Run, RunOptions, checked_user, running
 
 
 def assert_survives_restart(
@@ -31,8 +31,9 @@ def assert_survives_restart(
         AssertionError: it does not survive, or a crew fails; the message says what is wrong and what to do.
         ConfigurationError: an argument is wrong: the factory is a lambda, for example.
     """
+    user = checked_user(user_id)
     with running(crew_factory, options) as run:
-        _survives(run, user_id or f"user-{new_canary()}", kill=kill)
+        _survives(run, user, kill=kill)
 
 
 def _survives(run: Run, user: str, *, kill: bool) -> None:
@@ -40,23 +41,24 @@ def _survives(run: Run, user: str, *, kill: bool) -> None:
     told, asked = canaries.tell(user, run.told), canaries.ask(user, run.asked)
     with run.worker("the first process") as first:
         before = remembered_at(first, user)
-        answers = first.do("serve", "run the crew", requests=[(user, told)], way="in turn", lifetime="one")
-        failures(answers, "in the first process")
-        if not first.do("prompts", "show its prompts"):
-            raise AssertionError(NOT_ASKED)
-        first.do("flush", "wait for the store", user=user)
+        with run.cleaning_up(first, user, if_it_fails=True):
+            answers = first.do("serve", "run the crew", requests=[(user, told)], way="in turn", lifetime="one")
+            failures(answers, "in the first process")
+            if not first.do("prompts", "show its prompts"):
+                raise AssertionError(NOT_ASKED)
+            first.do("flush", "wait for the store", user=user)
         if kill:
             first.kill()
         else:
             first.end()
     with run.worker("the second process") as second:
         after = remembered_at(second, user)
-        answers = second.do("serve", "run the crew", requests=[(user, asked)], way="in turn", lifetime="one")
-        failures(answers, "in the second process, after the restart")
-        prompts = second.do("prompts", "show its prompts")
-        found = second.do("look", "recall", user=user, question=run.asked)
-        owners = second.do("owners", "list the store", user=user)
-        run.clean_up(second, user)
+        with run.cleaning_up(second, user):
+            answers = second.do("serve", "run the crew", requests=[(user, asked)], way="in turn", lifetime="one")
+            failures(answers, "in the second process, after the restart")
+            prompts = second.do("prompts", "show its prompts")
+            found = second.do("look", "recall", user=user, question=run.asked)
+            owners = second.do("owners", "list the store", user=user)
         second.end()
     secret = canaries.secret[user]
     in_prompt = any(secret in prompt for prompt in prompts)

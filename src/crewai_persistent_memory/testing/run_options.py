@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, TypedDict
 
-from ..errors import ConfigurationError
-from .canaries import ASKED, TOLD, check_texts
+from ..errors import ConfigurationError, InvalidScopeError
+from ..scope import check_field
+from .canaries import ASKED, TOLD, check_texts, new_canary
 from .factories import CrewFactory, FactoryName, name_of
-from .processes import Worker, environment_of, refuse_in_worker
+from .processes import StepFailed, Worker, environment_of, refuse_in_worker
 
 TIMEOUT: Final = 120.0
 
@@ -55,7 +57,6 @@ class Run:
     asked: str
     env: Mapping[str, str]
     timeout: float
-    is_temporary: bool
 
     def worker(self, name: str, folder: str = "crewai") -> Worker:
         """A process with the factory loaded. Processes with one folder are one installation.
@@ -75,10 +76,41 @@ class Run:
             raise
         return worker
 
-    def clean_up(self, worker: Worker, user: str) -> None:
-        """Delete what the test has stored in a store that stays."""
-        if not self.is_temporary:
+    @contextmanager
+    def cleaning_up(self, worker: Worker, *users: str, if_it_fails: bool = False) -> Iterator[None]:
+        """Delete what the test has stored, at the end of the block, also if an assertion fails.
+
+        Args:
+            worker: a process that runs.
+            users: whose it is.
+            if_it_fails: only then. Another process goes on with what is stored.
+        """
+        try:
+            yield
+        except Exception:
+            with contextlib.suppress(StepFailed):  # what failed before is told
+                self._clean_up(worker, users)
+            raise
+        if not if_it_fails:
+            self._clean_up(worker, users)
+
+    def _clean_up(self, worker: Worker, users: Sequence[str]) -> None:
+        for user in users:
             worker.do("forget", f"delete what the test has stored for {user}", user=user)
+
+
+def checked_user(user_id: str | None) -> str:
+    """The user of a test: a new one if none is given.
+
+    Raises:
+        ConfigurationError: it cannot be a user's id.
+    """
+    if user_id is None:
+        return f"user-{new_canary()}"
+    try:
+        return check_field("user_id", user_id)
+    except InvalidScopeError as error:
+        raise ConfigurationError(str(error)) from None
 
 
 @contextmanager
@@ -115,8 +147,7 @@ def running(crew_factory: CrewFactory | str, options: RunOptions) -> Iterator[Ru
         place: Mapping[str, str] | None = {"path": str(Path(path).resolve() if path else Path(folder, "store"))}
         if url is not None or own_store:
             place = None if url is None else {"url": url}
-        is_temporary = path is None and url is None and not own_store
-        yield Run(factory, place, folder, inputs, told, asked, env, float(timeout), is_temporary)
+        yield Run(factory, place, folder, inputs, told, asked, env, float(timeout))
 
 
 def _check_inputs(inputs: Any) -> None:

@@ -7,11 +7,11 @@ from contextlib import ExitStack
 from typing_extensions import Unpack
 
 from ..errors import ConfigurationError
-from .canaries import Canaries, new_canary
+from .canaries import Canaries
 from .evidence import NOT_ASKED, REMEDIES, failures, nothing_recalled, remembered_at
 from .factories import CrewFactory
 from .processes import StepFailed, Worker
-from .run_options import Run, RunOptions, running
+from .run_options import Run, RunOptions, checked_user, running
 
 
 def assert_shared_by_workers(
@@ -35,8 +35,9 @@ def assert_shared_by_workers(
         raise ConfigurationError(
             "say which store the workers share: url= of a Qdrant server, path= of a folder, or own_store=True"
         )
+    user = checked_user(user_id)
     with running(crew_factory, options) as run:
-        _shared(run, user_id or f"user-{new_canary()}")
+        _shared(run, user)
 
 
 def _shared(run: Run, user: str) -> None:
@@ -51,9 +52,9 @@ def _shared(run: Run, user: str) -> None:
             if error.kind != "StoreInUseError":
                 raise
             raise AssertionError(f"Two workers cannot have this store open at once.{REMEDIES[error.kind]}") from error
-        for teller, asker in ((one, other), (other, one)):
-            _recalls(run, user, teller, asker, scopes)
-        run.clean_up(other, user)
+        with run.cleaning_up(other, user):
+            for teller, asker in ((one, other), (other, one)):
+                _recalls(run, user, teller, asker, scopes)
         for worker in (one, other):
             worker.end()
 
