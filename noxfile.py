@@ -47,8 +47,11 @@ KNOWS_NO_CREWAI = [
     "tests/cli/test_eval.py",
     "tests/cli/test_on_a_server.py",
     "tests/cli/test_terminals.py",
+    "tests/extension/test_contract.py",
     "tests/extension/test_filterable_field.py",
     "tests/extension/test_middleware.py",
+    "tests/testing_kit/test_arguments.py",
+    "tests/testing_kit/test_backend_contract.py",
     "tests/test_bridge.py",
     "tests/test_config.py",
     "tests/test_docs.py",
@@ -68,6 +71,7 @@ both are in the environment nox runs in."""
 OF_CREWS = [
     *("tests/crew", "tests/recall", "tests/mem0", "tests/extension", "tests/outbox/test_crews.py"),
     *("tests/store/test_embedders.py", "tests/test_journey.py"),
+    "tests/testing_kit/test_good_crews.py",
 ]
 """Where tests of crews are: no others are imported only to be left out."""
 

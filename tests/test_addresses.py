@@ -39,12 +39,13 @@ for name in ours.__all__:
     except ours.UnsupportedCrewAIError:
         assert name == "QdrantStorageBackend", name  # of CrewAI 1.10 on
 from crewai_persistent_memory.cli import app
-from crewai_persistent_memory.cli.demo_crew import ScriptedLLM, concierge
+from crewai_persistent_memory.cli.demo_crew import concierge
+from crewai_persistent_memory.testing import ScriptedLLM
 
 for name, options in json.loads(sys.argv[1]).items():
     recorder.enter(name)
     with ours.PersistentMemory(user_id="john", **options) as memory:
-        concierge(memory, ScriptedLLM(model="scripted"), "I am allergic to nuts.")
+        concierge(memory, ScriptedLLM(), "I am allergic to nuts.")
         memory.drain_writes()
         [found, *_] = memory.store.search("nuts")
         assert "nuts" in found.content, found

@@ -31,6 +31,7 @@ LAYERS: Final = (
     {"adapters"},
     {"doctor"},
     {"package"},
+    {"testing"},
     {"cli"},
 )
 """From the bottom up. A module imports from its own part of the package, and from the layers below it."""

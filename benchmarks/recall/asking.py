@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from crewai_persistent_memory import PersistentMemory, use_scope
-from crewai_persistent_memory.cli.demo_crew import ScriptedLLM, prompt_text, remembered
+from crewai_persistent_memory.cli.demo_crew import remembered
+from crewai_persistent_memory.testing.scripted_llm import ScriptedLLM
 
 from crewai import Agent, Crew, Task  # isort: skip (after ours, which switches CrewAI's telemetry off)
 
@@ -36,42 +36,27 @@ FORMS = ("inputs", "f-string")
 """How the question gets into the description: by ``kickoff(inputs=...)``, or before the task is built."""
 
 
-class ListeningLLM(ScriptedLLM):
-    """Answers "Noted.", and keeps the last prompt."""
-
-    def call(self, messages: Any, *args: Any, **kwargs: Any) -> str:
-        heard.prompt = prompt_text(messages)
-        return "Thought: I now can give a great answer\nFinal Answer: Noted."
-
-
-@dataclass
-class Heard:
-    prompt: str = ""
-
-
-heard = Heard()
-
-
 def ask_all(memory: PersistentMemory, user: str, questions: list[str], wording: str, form: str) -> Iterator[str]:
     """The memory block of the agent's prompt, for each question in turn."""
     template = WORDINGS[wording]
-    crew = _crew(memory, template) if form == "inputs" else None
+    llm = ScriptedLLM("Noted.")
+    crew = _crew(memory, template, llm) if form == "inputs" else None
     for question in questions:
-        heard.prompt = ""
+        llm.prompts.clear()
         with use_scope(user_id=user):
             if crew is not None:
                 crew.kickoff(inputs={"question": question})
             else:
-                _crew(memory, template.format(question=question)).kickoff()
-        yield remembered(heard.prompt)
+                _crew(memory, template.format(question=question), llm).kickoff()
+        yield remembered(llm.prompts[-1]) if llm.prompts else ""
 
 
-def _crew(memory: PersistentMemory, description: str) -> Any:
+def _crew(memory: PersistentMemory, description: str, llm: ScriptedLLM) -> Any:
     agent = Agent(
         role="Assistant",
         goal="Serve each user as somebody who knows them",
         backstory="You have worked here for years.",
-        llm=ListeningLLM(model="scripted"),
+        llm=llm,
     )
     task = Task(description=description, expected_output="A short answer", agent=agent)
     return Crew(agents=[agent], tasks=[task], **memory.crew_kwargs(long_term=False))

@@ -2,8 +2,8 @@
 
 Importing this package imports neither ``crewai`` nor an engine; each is imported where it is first needed.
 
-The public API is the names in ``__all__`` and those of ``crewai_persistent_memory.admin``. All other modules are
-private and may change in any release.
+The public API is the names in ``__all__`` and those of ``crewai_persistent_memory.admin`` and
+``crewai_persistent_memory.testing``. All other modules are private and may change in any release.
 """
 
 from __future__ import annotations

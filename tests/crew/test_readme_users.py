@@ -13,7 +13,6 @@ import pytest
 from crewai_persistent_memory import CrewInUseError, MissingScopeError
 
 from ..support.crowd import CANARY, CrowdLLM, Outcome, Service, check, request_of, supports_streaming
-from ..support.streaming_llm import StreamingLLM
 
 pytestmark = pytest.mark.crew
 
@@ -25,7 +24,7 @@ USERS = 16
 REQUESTS = [(f"user{number % USERS}", number) for number in range(2 * USERS)]
 
 
-class GuestsLLM(CrowdLLM, StreamingLLM):
+class GuestsLLM(CrowdLLM):
     """Answers each user with that user's canary, and streams it."""
 
 

@@ -16,9 +16,8 @@ from crewai import Agent, Crew, Task
 
 from crewai_persistent_memory import PersistentMemory, use_scope
 
-from ..support.crews import final
+from ..support.crews import ScriptedLLM, final
 from ..support.crowd import CANARY, supports_streaming
-from ..support.streaming_llm import StreamingLLM
 
 pytestmark = [
     pytest.mark.crew,
@@ -38,7 +37,7 @@ class Desk:
     def __init__(self, memory: PersistentMemory, at_once: int) -> None:
         self.memory = memory
         self.all_asked = threading.Barrier(at_once, timeout=60)
-        self.llm = StreamingLLM(self._answer)
+        self.llm = ScriptedLLM(self._answer)
 
     def _answer(self, prompt: str) -> str:
         self.all_asked.wait()

@@ -22,10 +22,9 @@ from crewai_persistent_memory.adapters.crew_leases import leases
 
 from ..support.asgi import Serving
 from ..support.calling import until
-from ..support.crews import final
+from ..support.crews import ScriptedLLM, final
 from ..support.crowd import supports_streaming
 from ..support.memories import told
-from ..support.streaming_llm import StreamingLLM
 
 pytestmark = pytest.mark.crew
 
@@ -48,7 +47,7 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, 
     """The page's names, after its code has run. It takes an ``llm`` for granted, and a place for the store."""
     monkeypatch.setenv("CREWAI_MEMORY_PATH", str(tmp_path / "store"))
     monkeypatch.setenv("OPENAI_API_KEY", "")
-    names: dict[str, Any] = {"llm": StreamingLLM(words_about)}
+    names: dict[str, Any] = {"llm": ScriptedLLM(words_about)}
     for code in PYTHON:
         exec(code, names)
     for user in USERS:
@@ -279,7 +278,7 @@ class TestWhereTheUserIsSet:
         assert dict(service.state.background) == dict.fromkeys(USERS, NO_USER)
 
 
-class EndlessLLM(StreamingLLM):
+class EndlessLLM(ScriptedLLM):
     """Writes word after word until it is released. ``idle`` says that no call is under way."""
 
     def __init__(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -14,7 +15,7 @@ from typing import Any
 
 from crewai_persistent_memory import Backend, Capabilities, EntryFilter, MemoryEntry, PathInfo, Scope, operations
 from crewai_persistent_memory.io.steps import Steps, Work
-from crewai_persistent_memory.scope import visible
+from crewai_persistent_memory.scope import owners_visible_to, visible
 
 FIELDS = ("user_id", "project_id", "run_id", "agent_id", "org_id")
 
@@ -47,7 +48,7 @@ class SqliteBackend(Backend):
                 self._write(connection, operation.scope, entry)
 
     def _update(self, operation: operations.Update) -> MemoryEntry | None:
-        for entry in self._visible(operation.scope, EntryFilter(ids=(operation.id,))):
+        for entry in self._with_id(operation.scope, operation.id):
             changed = replace(entry, **operation.changes)  # type: ignore[arg-type]
             with self._connect() as connection:
                 assert entry.scope is not None
@@ -56,7 +57,7 @@ class SqliteBackend(Backend):
         return None
 
     def _replace(self, operation: operations.Replace) -> bool:
-        there = self._visible(operation.scope, EntryFilter(ids=(operation.entry.id,)))
+        there = self._with_id(operation.scope, operation.entry.id)
         owner = there[0].scope if there else operation.scope
         if there or operation.create:
             with self._connect() as connection:
@@ -74,7 +75,7 @@ class SqliteBackend(Backend):
 
     def _search(self, operation: operations.Search) -> list[list[MemoryEntry]]:
         return [
-            self._found(query, self._visible(operation.scope, filter), operation)
+            self._found(query, self._visible(operation.scope, filter, operation.include_shared), operation)
             for query, filter in zip(operation.queries, operation.filters, strict=True)
         ]
 
@@ -85,26 +86,41 @@ class SqliteBackend(Backend):
         return sorted(wanted, key=lambda each: -(each.score or 0))[: operation.limit]
 
     def _get(self, operation: operations.Get) -> MemoryEntry | None:
-        return next(iter(self._visible(operation.scope, EntryFilter(ids=(operation.id,)))), None)
+        return next(iter(self._with_id(operation.scope, operation.id, operation.include_shared)), None)
 
     def _list(self, operation: operations.List) -> list[MemoryEntry]:
-        found = sorted(self._visible(operation.scope, operation.filter), key=lambda each: each.created_at, reverse=True)
-        return found[operation.offset : operation.offset + operation.limit]
+        return self._in_order(operation)[operation.offset : operation.offset + operation.limit]
 
     def _listpage(self, operation: operations.ListPage) -> operations.Page:
-        found = sorted(self._visible(operation.scope, operation.filter), key=_place, reverse=True)
+        found = self._in_order(operation)
         rest = [each for each in found if operation.cursor is None or _place(each) <= operation.cursor]
         page, after = rest[: operation.limit], rest[operation.limit : operation.limit + 1]
         return operations.Page(tuple(page), _place(after[0]) if after else None)
 
+    def _in_order(self, operation: operations.List | operations.ListPage) -> list[MemoryEntry]:
+        found = self._visible(operation.scope, operation.filter, operation.include_shared)
+        return sorted(found, key=_place, reverse=True)
+
     def _scan(self, operation: operations.Scan) -> operations.ScanPage:
-        return operations.ScanPage(tuple(self._visible(operation.scope, operation.filter)), None)
+        return operations.ScanPage(
+            tuple(self._visible(operation.scope, operation.filter, operation.include_shared)), None
+        )
 
     def _count(self, operation: operations.Count) -> int:
-        return len(self._visible(operation.scope, operation.filter))
+        return len(self._visible(operation.scope, operation.filter, operation.include_shared))
+
+    def _countcategories(self, operation: operations.CountCategories) -> dict[str, int]:
+        found = self._visible(operation.scope, operation.filter, operation.include_shared)
+        return dict(Counter(category for entry in found for category in entry.categories))
+
+    def _listchildren(self, operation: operations.ListChildren) -> tuple[str, ...]:
+        prefix = (operation.filter.path or "/").rstrip("/") + "/"
+        found = self._visible(operation.scope, operation.filter, operation.include_shared)
+        below = [entry.path[len(prefix) :].split("/")[0] for entry in found if entry.path.startswith(prefix)]
+        return tuple(sorted({prefix + name for name in below if name}))
 
     def _describepath(self, operation: operations.DescribePath) -> PathInfo:
-        found = self._visible(operation.scope, operation.filter)
+        found = self._visible(operation.scope, operation.filter, operation.include_shared)
         return PathInfo(operation.filter.path or "/", len(found), (), None, None, ())
 
     def _health(self, operation: operations.Health) -> dict[str, Any]:
@@ -112,11 +128,21 @@ class SqliteBackend(Backend):
 
     # -- rows ------------------------------------------------------------------------------------------------------
 
-    def _visible(self, reader: Scope, filter: EntryFilter) -> list[MemoryEntry]:
+    def _with_id(self, reader: Scope, id: str, include_shared: bool = False) -> list[MemoryEntry]:
+        """The most specific one first: an id may be an entry's of the run, of the agent and of the user."""
+        found = self._visible(reader, EntryFilter(ids=(id,)), include_shared)
+        owners = owners_visible_to(reader, include_shared=include_shared)
+        return sorted(found, key=lambda each: owners.index(each.scope or reader))
+
+    def _visible(self, reader: Scope, filter: EntryFilter, include_shared: bool = False) -> list[MemoryEntry]:
         with self._connect() as connection:
             rows = connection.execute("SELECT owner, entry FROM entries").fetchall()
         entries = [_entry(*row) for row in rows]
-        return [each for each in entries if each.scope and visible(each.scope, reader) and filter.matches(each)]
+        return [
+            each
+            for each in entries
+            if each.scope and visible(each.scope, reader, include_shared=include_shared) and filter.matches(each)
+        ]
 
     def _write(self, connection: sqlite3.Connection, owner: Scope, entry: MemoryEntry) -> None:
         row = (_key(owner), entry.id, json.dumps(replace(entry, scope=None, embedding=None).to_dict()))
@@ -131,7 +157,7 @@ def _entry(owner: str, text: str) -> MemoryEntry:
     values = json.loads(text)
     for name in ("created_at", "last_accessed"):
         values[name] = datetime.fromisoformat(values[name].removesuffix("Z"))
-    scope = Scope(**dict(zip(FIELDS, json.loads(owner), strict=True)))
+    scope = Scope.trusted(**dict(zip(FIELDS, json.loads(owner), strict=True)))  # shared ones have no user
     return MemoryEntry(**{**values, "categories": tuple(values["categories"]), "scope": scope})
 
 

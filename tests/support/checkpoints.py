@@ -16,8 +16,6 @@ from crewai.flow.flow import start
 from crewai.state.checkpoint_config import CheckpointConfig
 from crewai.state.event_record import EventRecord
 
-from .embedders import WordHashEmbedder
-
 _KEPT: list[Any] = []
 """CrewAI knows a crew by its ``id()``, which another one may get once it is gone (1.14.7 then writes no checkpoint)."""
 
@@ -79,6 +77,8 @@ def write(folder: Path) -> dict[str, Any]:
     from crewai_persistent_memory import Crew as OurCrew
     from crewai_persistent_memory import ExternalMemory, PersistentMemory, register, unregister, use_scope
 
+    from .embedders import WordHashEmbedder
+
     def at(kind: str, **options: Any) -> dict[str, Any]:
         return {"path": folder / kind / "store", "user_id": "john", "project_id": "hotel", "embedder": None, **options}
 
@@ -118,6 +118,8 @@ def write(folder: Path) -> dict[str, Any]:
 
 def resume(folder: Path) -> dict[str, Any]:
     from crewai_persistent_memory import PersistentMemory, PersistentMemoryError, restoring, use_scope
+
+    from .embedders import WordHashEmbedder
 
     assert PersistentMemory
     recalled: dict[str, str] = {}

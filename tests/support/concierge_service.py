@@ -17,13 +17,12 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "examples" / "crews" / "conci
 
 from app import create_app
 
-from .crews import final
-from .streaming_llm import StreamingLLM
+from .crews import ScriptedLLM, final
 
 CALLS, RELEASE = Path(os.environ["TEST_LLM_CALLS"]), Path(os.environ["TEST_RELEASE"])
 
 
-class RepeatingLLM(StreamingLLM):
+class RepeatingLLM(ScriptedLLM):
     def __init__(self) -> None:
         super().__init__(repeat_codes)
 

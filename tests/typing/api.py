@@ -42,6 +42,17 @@ from crewai_persistent_memory import (
     use_scope,
 )
 from crewai_persistent_memory.admin import dedicate_project
+from crewai_persistent_memory.testing import (
+    BackendContract,
+    FakeEmbedder,
+    ScriptedLLM,
+    assert_isolated,
+    assert_shared_by_workers,
+    assert_survives_restart,
+    memories_in,
+    temporary_memory,
+    temporary_store,
+)
 
 
 def embed(texts: list[str]) -> list[list[float]]:
@@ -205,3 +216,22 @@ def wrong() -> None:
     open_store().page(cursor=7)  # type: ignore[arg-type]
     open_store(url=7)  # type: ignore[arg-type]
     open_store(fsync="sometimes")  # type: ignore[arg-type]
+
+
+def build_crew(llm: ScriptedLLM) -> Crew:
+    return Crew(agents=[Agent(role="x", goal="y", backstory="z", llm=llm)], tasks=[])
+
+
+def tests_of_ones_own() -> None:
+    assert_survives_restart(build_crew, kill=True, timeout=60)
+    assert_isolated("app:build_crew", users=["john", "jane"], inputs={"request": "{text}"})
+    assert_shared_by_workers(build_crew, url="http://localhost:6333", env={"QDRANT_API_KEY": "key"})
+    llm = ScriptedLLM("noted", rules=[("tea", {"drink": "tea"})]).when("rum", lambda prompt: prompt)
+    text: str = memories_in(llm.prompts[0])
+    with temporary_memory(embedder=FakeEmbedder(384), user_id="john") as memory, temporary_store() as store:
+        memory.remember(text)
+        store.scoped(user_id="john").add(text)
+
+
+class TestBackend(BackendContract):
+    random_operations = 1_000

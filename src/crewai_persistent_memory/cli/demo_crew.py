@@ -12,9 +12,9 @@ from typing import Any
 from crewai_persistent_memory import PersistentMemory
 from crewai_persistent_memory.adapters.version import is_unified
 from crewai_persistent_memory.cli.demo import ASKED, TOLD
+from crewai_persistent_memory.testing.scripted_llm import ScriptedLLM, prompt_text
 
 from crewai import LLM, Agent, Crew, Task  # isort: skip (after ours, which switches CrewAI's telemetry off)
-from crewai.llms.base_llm import BaseLLM  # isort: skip
 
 # The words of CrewAI's prompt before and after the memories: since 1.10, and until 1.9.3.
 _MEMORIES = re.compile(
@@ -25,29 +25,10 @@ _MEMORIES = re.compile(
 _BULLET = re.compile(r"^- (?:\(score=[\d.]+\) )?(.*)", re.MULTILINE)
 
 
-class ScriptedLLM(BaseLLM):
-    """No model: it answers with the memory that CrewAI put into its prompt."""
-
-    def call(self, messages: Any, *args: Any, **kwargs: Any) -> str:
-        prompt = prompt_text(messages)
-        facts = _BULLET.findall(remembered(prompt))
-        answer = f"I remember: {' '.join(facts)}" if facts else "Noted."
-        return f"Thought: I now can give a great answer\nFinal Answer: {answer}"
-
-    def supports_function_calling(self) -> bool:
-        return False
-
-    def supports_stop_words(self) -> bool:
-        return False
-
-    def get_context_window_size(self) -> int:
-        return 32_000
-
-
-def prompt_text(messages: Any) -> str:
-    if isinstance(messages, str):
-        return messages
-    return "\n".join(str(message.get("content", "")) for message in messages)
+def answer_from_memory(prompt: str) -> str:
+    """What the scripted LLM says: the memory that CrewAI put into its prompt."""
+    facts = _BULLET.findall(remembered(prompt))
+    return f"I remember: {' '.join(facts)}" if facts else "Noted."
 
 
 def remembered(prompt: str) -> str:
@@ -74,7 +55,7 @@ def concierge(memory: PersistentMemory, llm: Any, request: str) -> tuple[str, st
 
 def main(phase: str, store: str, result: str, llm_name: str) -> None:
     # Built here: if an agent cannot build its LLM, some versions of CrewAI go on without it and fail later.
-    llm: Any = LLM(model=llm_name) if llm_name else ScriptedLLM(model="scripted")
+    llm: Any = LLM(model=llm_name) if llm_name else ScriptedLLM(answer_from_memory)
     users: dict[str, dict[str, list[str]]] = {}
     for user, told in TOLD.items():
         report: dict[str, list[str]] = {"stored": [], "recalled": [], "prompts": [], "answers": []}

@@ -5,31 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from ..demo_crew import ScriptedLLM, prompt_text, remembered
+from ...testing.scripted_llm import ScriptedLLM
+from ..demo_crew import remembered
 
 from crewai import Agent, Crew, Task  # isort: skip (after ours, which switches CrewAI's telemetry off)
 
 QUESTION: Final = "{question}"
 
 
-class ListeningLLM(ScriptedLLM):
-    """No model: it answers "Noted." to every prompt."""
-
-    def call(self, messages: Any, *args: Any, **kwargs: Any) -> str:
-        _heard[:] = [prompt_text(messages)]
-        return "Thought: I now can give a great answer\nFinal Answer: Noted."
-
-
-_heard: list[str] = []
-
-
-def crew_of(memory: Any, description: str) -> Any:
+def _crew_of(memory: Any, description: str, llm: ScriptedLLM) -> Any:
     """A crew of one agent and one task over this memory."""
     agent = Agent(
         role="Assistant",
         goal="Serve each user as somebody who knows them",
         backstory="You have worked here for years.",
-        llm=ListeningLLM(model="scripted"),
+        llm=llm,
     )
     task = Task(description=description, expected_output="A short answer", agent=agent)
     # Without CrewAI's long-term memory (until 1.9.3): an LLM would evaluate each answer for it.
@@ -44,13 +34,9 @@ def prompts(memory: Any, template: str, questions: Iterable[str]) -> Iterator[st
         template: the description of the task, with ``{question}`` in it.
         questions: texts.
     """
-    crew = crew_of(memory, template)
+    llm = ScriptedLLM("Noted.")
+    crew = _crew_of(memory, template, llm)
     for question in questions:
-        _heard.clear()
+        llm.prompts.clear()
         crew.kickoff(inputs={"question": question})
-        yield last_memory()
-
-
-def last_memory() -> str:
-    """What the last prompt of this process held of memory."""
-    return remembered(_heard[-1]) if _heard else ""
+        yield remembered(llm.prompts[-1]) if llm.prompts else ""
