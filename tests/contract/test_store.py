@@ -24,6 +24,7 @@ from crewai_persistent_memory import (
     StoreClosedError,
     use_scope,
 )
+from crewai_persistent_memory.testing.contract_entries import DAY, FILTERS, NOON, thirty_two
 
 from ..fixtures import OpenStore
 from ..support.calling import CALLS
@@ -35,8 +36,6 @@ def do(request: pytest.FixtureRequest) -> Any:
     return CALLS[request.param]
 
 
-DAY = timedelta(days=1)
-NOON = datetime(2026, 5, 1, 12)
 MANY = int(os.environ.get("MANY", "15"))
 """Entries of each of eight threads."""
 
@@ -179,36 +178,9 @@ class TestUpdate:
         assert entry.created_at == NOON
 
 
-# Every filter, alone and combined with every other: each is a slice of the same 32 entries, so the expected result
-# of a combination is the intersection of the slices.
-FILTERS: dict[str, tuple[dict[str, Any], Any]] = {
-    "path": ({"path": "/a"}, lambda e: e.path == "/a" or e.path.startswith("/a/")),
-    "categories": ({"categories": ["red", "blue"]}, lambda e: bool({"red", "blue"} & set(e.categories))),
-    "metadata": ({"metadata": {"k": {"n": 1}}}, lambda e: e.metadata.get("k") == {"n": 1}),
-    "before": ({"created_before": NOON + 20 * DAY}, lambda e: e.created_at < NOON + 20 * DAY),
-    "after": ({"created_after": NOON + 4 * DAY}, lambda e: e.created_at >= NOON + 4 * DAY),
-    "ids": ({"ids": [f"e{i}" for i in range(0, 32, 3)]}, lambda e: int(e.id[1:]) % 3 == 0),
-    "private": ({"include_private": False, "reader": "s1"}, lambda e: not e.private or e.source == "s1"),
-}
 COMBINATIONS = [
     names for size in range(1, len(FILTERS) + 1) for names in itertools.combinations(FILTERS, size) if size in (1, 2, 7)
 ]
-
-
-def thirty_two() -> list[MemoryEntry]:
-    return [
-        MemoryEntry(
-            id=f"e{i}",
-            content=f"memory number {i} about tea",
-            path=["/a", "/ab", "/a/b", "/"][i % 4],
-            categories=[("red",), ("green", "blue"), (), ("green",)][(i // 2) % 4],
-            metadata=[{"k": {"n": 1}}, {"k": {"n": 1.0}, "x": 2}, {"k": 1}, {}][(i // 4) % 4],
-            created_at=NOON + i * DAY,
-            private=i % 5 == 0,
-            source=[None, "s1", "s2"][i % 3],
-        )
-        for i in range(32)
-    ]
 
 
 class TestFilters:

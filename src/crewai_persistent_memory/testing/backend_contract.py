@@ -6,10 +6,9 @@ import asyncio
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
-from typing import Any, ClassVar, Final, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from ..entry import MemoryEntry
 from ..entry_filter import EntryFilter
@@ -21,12 +20,11 @@ from ..store import operations
 from ..store.backend import Backend
 from ..store.base import MemoryStore
 from ..store.operations import Operation
+from .contract_entries import DAY, FILTERS, NOON, thirty_two
 from .visibility_model import VisibilityModel, apply, check_reads, handle, random_operation
 
 T = TypeVar("T")
 
-_NOON: Final = datetime(2026, 5, 1, 12)
-_DAY: Final = timedelta(days=1)
 _JOHN, _JANE = Scope(user_id="john"), Scope(user_id="jane")
 
 
@@ -92,7 +90,7 @@ class BackendContract:
             source="chat-7",
             private=True,
             kind="entity",
-            created_at=_NOON.replace(microsecond=678901),
+            created_at=NOON.replace(microsecond=678901),
         )
         read = self.store.get(added.id)
         _equal(_plain(read), _plain(added), "get() of what add() returned")
@@ -115,7 +113,7 @@ class BackendContract:
         _equal(_content(self._other().get("a")), "jane's", "Jane's entry with the id of one of John's")
 
     def test_update_changes_what_is_named_and_nothing_else(self) -> None:
-        self.store.add("likes tea", id="drink", categories=["food"], metadata={"a": 1}, created_at=_NOON)
+        self.store.add("likes tea", id="drink", categories=["food"], metadata={"a": 1}, created_at=NOON)
         changed = self.store.update("drink", importance=0.8)
         found = self.store.get("drink")
         _equal(_plain(found), _plain(changed), "get() of what update() returned")
@@ -145,29 +143,29 @@ class BackendContract:
     def test_touch_changes_the_time_of_access_only(self) -> None:
         if not self.backend.capabilities.access_times:
             return
-        self.store.add("x", id="a", created_at=_NOON)
+        self.store.add("x", id="a", created_at=NOON)
         self.store.touch(["a", "missing"])
         found = self.store.get("a")
-        if found is None or found.last_accessed <= _NOON + _DAY or found.created_at != _NOON:
+        if found is None or found.last_accessed <= NOON + DAY or found.created_at != NOON:
             raise AssertionError(f"touch() sets last_accessed to now, and nothing else: {found!r}")
 
     # -- filters, lists, search ------------------------------------------------------------------------------------
 
     def test_filters_alone_and_together(self) -> None:
-        self.store.put(_thirty_two())
-        for names in ([name] for name in _FILTERS):
+        self.store.put(thirty_two())
+        for names in ([name] for name in FILTERS):
             self._check_filters(names)
-        for first, second in zip(_FILTERS, [*list(_FILTERS)[1:], next(iter(_FILTERS))], strict=True):
+        for first, second in zip(FILTERS, [*list(FILTERS)[1:], next(iter(FILTERS))], strict=True):
             self._check_filters([first, second])
-        self._check_filters(list(_FILTERS))
+        self._check_filters(list(FILTERS))
 
     def test_what_is_deleted_is_what_matches(self) -> None:
-        self.store.put(_thirty_two())
+        self.store.put(thirty_two())
         _equal(self.store.delete(path="/a"), 16, "how many were deleted at /a and below")
         _equal(sorted({each.path for each in self.store.list(limit=100)}), ["/", "/ab"], "paths that are left")
 
     def test_lists_are_newest_first_and_pages_are_the_list(self) -> None:
-        entries = [MemoryEntry(id=f"e{i}", content=f"tea {i}", created_at=_NOON + (i % 3) * _DAY) for i in range(9)]
+        entries = [MemoryEntry(id=f"e{i}", content=f"tea {i}", created_at=NOON + (i % 3) * DAY) for i in range(9)]
         self.store.put(entries)
         whole = [each.id for each in self.store.list(limit=100)]
         days = [int(id[1:]) % 3 for id in whole]
@@ -302,44 +300,14 @@ class BackendContract:
     def _check_filters(self, names: list[str]) -> None:
         filters: dict[str, Any] = {}
         for name in names:
-            filters.update(_FILTERS[name][0])
-        expected = sorted(each.id for each in _thirty_two() if all(_FILTERS[name][1](each) for name in names))
+            filters.update(FILTERS[name][0])
+        expected = sorted(each.id for each in thirty_two() if all(FILTERS[name][1](each) for name in names))
         told = f"filtered by {filters}"
         _equal(sorted(each.id for each in self.store.list(limit=100, **filters)), expected, f"list() {told}")
         _equal(self.store.count(**filters), len(expected), f"count() {told}")
         if self.backend.capabilities.keywords:
             found = self.store.search("tea", limit=100, **filters)
             _equal(sorted(each.id for each in found), expected, f"search() {told}")
-
-
-_FILTERS: Final[dict[str, tuple[dict[str, Any], Any]]] = {
-    "path": ({"path": "/a"}, lambda each: each.path in ("/a", "/a/b")),
-    "categories": ({"categories": ["red", "blue"]}, lambda each: bool({"red", "blue"} & set(each.categories))),
-    "metadata": ({"metadata": {"k": {"n": 1}}}, lambda each: each.metadata.get("k") == {"n": 1}),
-    "before": ({"created_before": _NOON + 20 * _DAY}, lambda each: each.created_at < _NOON + 20 * _DAY),
-    "after": ({"created_after": _NOON + 4 * _DAY}, lambda each: each.created_at >= _NOON + 4 * _DAY),
-    "ids": ({"ids": [f"e{i}" for i in range(0, 32, 3)]}, lambda each: int(each.id[1:]) % 3 == 0),
-    "private": ({"include_private": False, "reader": "s1"}, lambda each: not each.private or each.source == "s1"),
-}
-
-
-_METADATA: Final[list[dict[str, Any]]] = [{"k": {"n": 1}}, {"k": {"n": 1.0}, "x": 2}, {"k": 1}, {}]
-
-
-def _thirty_two() -> list[MemoryEntry]:
-    return [
-        MemoryEntry(
-            id=f"e{i}",
-            content=f"memory number {i} about tea",
-            path=["/a", "/ab", "/a/b", "/"][i % 4],
-            categories=[("red",), ("green", "blue"), (), ("green",)][(i // 2) % 4],
-            metadata=_METADATA[(i // 4) % 4],
-            created_at=_NOON + i * _DAY,
-            private=i % 5 == 0,
-            source=[None, "s1", "s2"][i % 3],
-        )
-        for i in range(32)
-    ]
 
 
 def _plain(entry: MemoryEntry | None) -> MemoryEntry | None:
