@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..errors import PersistentMemoryError, StoreInUseError, StoreMissingError
 from ..scope import DEFAULT_PROJECT, Scope, ScopeBinding
 from .machine import Machine
+from .pending import RUNNING
 
 if TYPE_CHECKING:
     from ..backends.qdrant.manifest import Descriptor
@@ -159,6 +160,8 @@ class Examined:
         """Take the probe back, if it is there still, and close the store."""
         if self.store is None and self.probe is not None:
             # It was interrupted while a second process had the folder.
+            for process in list(RUNNING):
+                process.kill()
             with suppress(PersistentMemoryError):
                 self._open_again()
         self.has_ended = True

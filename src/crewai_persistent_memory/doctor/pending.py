@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextvars
+import subprocess
 import threading
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar, cast
 
 T = TypeVar("T")
+
+RUNNING: Final[list[subprocess.Popen[str]]] = []
+"""The doctor's other processes, which end if the report is interrupted."""
 
 
 class TooSlow(Exception):

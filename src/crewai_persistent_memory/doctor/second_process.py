@@ -19,6 +19,7 @@ from ..errors import PersistentMemoryError
 from ..scope import SCOPE_FIELDS, Scope
 from ..store.factory import open_configured
 from .findings import Finding, error, note, ok, warning
+from .pending import RUNNING
 
 SOURCES: Final = Path(__file__).parents[2]
 """The folder that the package is imported from."""
@@ -81,16 +82,16 @@ def run_module(name: str, told: str, seconds: float, **environment: str) -> subp
     paths = [str(SOURCES), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     # A file in the working folder must not be imported in place of a library.
     own = {"PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1", "PYTHONIOENCODING": "utf-8"}
-    return subprocess.run(
-        [sys.executable, "-m", name],
-        input=told,
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-        timeout=seconds,
-        env={**os.environ, **own, **environment},
-        check=False,
-    )
+    pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    command, variables = [sys.executable, "-m", name], {**os.environ, **own, **environment}
+    with subprocess.Popen(command, env=variables, encoding="utf-8", errors="replace", **pipes) as process:
+        RUNNING.append(process)
+        try:
+            out, err = process.communicate(told, seconds)
+        finally:
+            process.kill()
+            RUNNING.remove(process)
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
 def answer_of(printed: str) -> dict[str, Any] | None:
