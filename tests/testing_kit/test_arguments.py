@@ -55,7 +55,7 @@ in_a_module_no_more = crews.by_crew_kwargs
         (None, "is a NoneType, not a function"),
         ({"llm": 1}, "is a dict, not a function"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
 def test_what_is_no_factory(factory: Any, told: str) -> None:
     with pytest.raises(ConfigurationError, match="crew_factory") as caught:
