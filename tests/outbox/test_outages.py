@@ -49,6 +49,40 @@ def contents(store: MemoryStore) -> list[str]:
 
 
 class TestQdrant:
+    def test_a_change_that_is_not_answered_tells_of_the_outage(
+        self, own_server: QdrantServer, open_here: Open, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """No read has met it. The next change does not wait: the store is known to be away."""
+        store = open_here(url=own_server.url, embedder=None)
+        store.add("tea", id="tea")
+        assert store.flush()
+        breaker = store.backend.outbox.breaker  # type: ignore[attr-defined]
+        own_server.pause()
+        try:
+            store.update("tea", importance=0.9)
+            assert breaker.is_open
+            assert caplog.text.count("is away") == 1
+            assert "no answer to a change within 0.5 s" in caplog.text
+        finally:
+            own_server.resume()
+        assert store.flush(30)
+        found = store.get("tea")
+        assert found is not None
+        assert found.importance == 0.9
+
+    def test_a_reset_tells_how_many_entries_it_took_out(self, own_server: QdrantServer, open_here: Open) -> None:
+        store = open_here(url=own_server.url, embedder=None, retry_for=0.5)
+        store.add("before")
+        assert store.flush()
+        own_server.kill()
+        for number in range(5):
+            store.add(f"during {number}")
+        until(lambda: store.backend.outbox.breaker.is_open, bool)  # type: ignore[attr-defined]
+        assert store.reset() == 5, "also those that were sent, and refused by nobody"
+        own_server.restart()
+        assert store.flush(30)
+        assert contents(store) == []
+
     def test_away_and_back(self, own_server: QdrantServer, open_here: Open) -> None:
         store = open_here(url=own_server.url, embedder=None, retry_for=0.5)
         store.add("before")

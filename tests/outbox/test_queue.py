@@ -52,7 +52,9 @@ def waiting(queue: Queue) -> list[str]:
 
 
 def erased(queue: Queue, delete: operations.Delete) -> int:
-    return queue.erase(queue.accept(delete))
+    """How many entries are taken out that were never sent."""
+    never_sent, _ = queue.erase(queue.accept(delete))
+    return never_sent
 
 
 def on_disk(queue: Queue, text: str) -> bool:
@@ -193,7 +195,7 @@ class TestErasure:
         queue.accept(put("before"))
         seq = queue.accept(operations.Delete(JOHN, EVERYTHING))
         queue.accept(put("after"))
-        assert queue.erase(seq) == 1
+        assert queue.erase(seq) == (1, 1)
         assert waiting(queue) == ["after"]
 
     def test_the_same_text_of_another_run_stays(self, queue: Queue) -> None:
@@ -224,7 +226,18 @@ class TestErasure:
     def test_what_may_be_in_the_store_is_not_counted_twice(self, queue: Queue) -> None:
         queue.accept(put("a"))
         queue.begin(queue.next_writes(1))
-        assert erased(queue, operations.Delete(JOHN, EVERYTHING)) == 0
+        assert queue.erase(queue.accept(operations.Delete(JOHN, EVERYTHING))) == (0, 1)
+
+    def test_an_entry_is_counted_once(self, queue: Queue) -> None:
+        for _ in range(3):
+            queue.accept(operations.Put(JOHN, [MemoryEntry("a", "again")]))
+        queue.accept(operations.Replace(JOHN, MemoryEntry("b", "made"), True))
+        assert queue.erase(queue.accept(operations.Delete(JOHN, EVERYTHING))) == (2, 2)
+
+    def test_what_is_sent_is_not_taken_back(self, queue: Queue) -> None:
+        seq = queue.accept(operations.Delete(JOHN, EVERYTHING))
+        queue.begin(queue.next_writes(1))
+        assert not queue.withdraw(seq)
 
     def test_a_delete_is_later_than_all_it_deletes(self, queue: Queue) -> None:
         """Also where the clock was set back since, or an entry has a time in the future."""

@@ -17,6 +17,7 @@ from crewai_persistent_memory import (
     MemoryStore,
     Scope,
     ScopeError,
+    StorePermissionError,
     StoreUnavailableError,
     open_store,
 )
@@ -186,13 +187,82 @@ class TestOutbox:
         assert has(tmp_path / "outbox", CANARY) == []
 
 
-def erase_when_it_answers(store: MemoryStore) -> Any:
+def erase_when_it_answers(store: MemoryStore, **scope: str) -> Any:
     for _ in range(100):
         try:
-            return erase(store, user_id="john", settle=0.1)
+            return erase(store, settle=0.1, **(scope or {"user_id": "john"}))
         except StoreUnavailableError:
             threading.Event().wait(0.1)
     raise AssertionError("the server did not come back")
+
+
+class TestWhatIsUnderWay:
+    @pytest.fixture
+    def about(self, server: QdrantServer, collection: str, tmp_path: Path) -> dict[str, Any]:
+        return {"url": server.url, "collection": collection, "outbox_path": tmp_path / "outbox"}
+
+    def test_a_write_that_is_being_delivered_is_waited_for(self, about: dict[str, Any]) -> None:
+        """Its embedder is slow. An erased text would be there after the receipt."""
+        begun, go_on = threading.Event(), threading.Event()
+
+        class SlowEmbedder(WordHashEmbedder):
+            def __call__(self, texts: list[str]) -> Any:
+                if any(CANARY in text for text in texts):
+                    begun.set()
+                    go_on.wait(30)
+                return super().__call__(texts)
+
+        with open_store(**about, embedder=SlowEmbedder()) as store:
+            john = store.scoped(user_id="john")
+            john.add("delivered")
+            assert john.flush(30)
+            john.add(f"{CANARY} is being delivered")
+            assert begun.wait(30)
+            timer = threading.Timer(1.0, go_on.set)
+            timer.start()
+            done = erase(store, user_id="john", settle=0.1)
+            assert go_on.is_set(), "it was waited for"
+            assert (done.entries, done.left) == (2, 0)
+            assert john.flush(30)
+            assert john.list() == []
+
+    def test_an_erasure_that_the_key_forbids_loses_nothing(self, tmp_path: Path) -> None:
+        settings = {"SERVICE__READ_ONLY_API_KEY": "reads"}
+        keyed = QdrantServer(newest(), tmp_path / "keyed", key="writes", settings=settings).start()
+        try:
+            about: dict[str, Any] = {"url": keyed.url, "outbox_path": tmp_path / "outbox", "embedder": None}
+            with open_store(**about, api_key="writes", exit_wait=0.1) as store:
+                store.scoped(user_id="john").add("delivered")
+                assert store.scoped(user_id="john").flush(30)
+            with open_store(**about, api_key="reads", exit_wait=0.1) as store:
+                store.scoped(user_id="john").add("waits for a process that may")
+                with pytest.raises(StorePermissionError):
+                    erase(store, user_id="john", settle=0)
+                assert store.scoped(user_id="john").pending() == 1
+            with open_store(**about, api_key="writes") as store:
+                assert store.scoped(user_id="john").flush(30)
+                assert len(store.scoped(user_id="john").list()) == 2
+        finally:
+            keyed.stop()
+
+    def test_of_a_run_keeps_a_change_of_what_is_not_the_runs(self, tmp_path: Path) -> None:
+        server = QdrantServer(newest(), tmp_path / "qdrant").start()
+        try:
+            about: dict[str, Any] = {"url": server.url, "outbox_path": tmp_path / "outbox", "embedder": None}
+            with open_store(**about, recall_timeout=0.5, exit_wait=0.1) as store:
+                john, order = store.scoped(user_id="john"), store.scoped(user_id="john", run_id="order")
+                john.add("eats meat", id="diet")
+                assert john.flush(30)
+                server.kill()
+                order.update("diet", content="is allergic to nuts")
+                order.add(f"{CANARY} of the run")
+                server.restart()
+                done = erase_when_it_answers(store, run_id="order")
+                assert done.left == 0
+                assert john.flush(30)
+                assert [entry.content for entry in order.list()] == ["is allergic to nuts"]
+        finally:
+            server.stop()
 
 
 class TestArguments:

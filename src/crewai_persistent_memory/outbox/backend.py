@@ -155,23 +155,27 @@ class OutboxBackend(Backend):
     def _delete(self, operation: op.Delete) -> Steps[int]:
         queue, sender = self.outbox.queue, self.outbox.sender
         seq = yield from self._accepted(operation, waits=True)
-        answer = yield from self._answer_to(seq, gives_up=False)
+        answer = yield from self._answer_to(operation, seq, gives_up=False)
         if answer is not _UNKNOWN:
             return int(answer)
-        if sender.may_not and (yield Work(partial(queue.withdraw, seq))):
+        if sender.may_not:
             # Nor is it erased here. What waits is another process's, whose key may write.
-            raise StorePermissionError(f"{self.settings.store} permits no key of this process to delete")
+            if (yield Work(partial(queue.withdraw, seq))):
+                raise StorePermissionError(f"{self.settings.store} permits no key of this process to delete")
+            answer = yield from self._answer_to(operation, seq)
+            return 0 if answer is _UNKNOWN else int(answer)
         # The store does not answer, or does not take what waits before. What waits can be erased at once.
-        erased: int = yield Work(partial(queue.erase, seq))
+        never_sent, held = cast(tuple[int, int], (yield Work(partial(queue.erase, seq))))
         sender.resume(lane_of(operation.scope))
-        answer = yield from self._answer_to(seq)
-        return erased + (0 if answer is _UNKNOWN else int(answer))
+        answer = yield from self._answer_to(operation, seq)
+        return held if answer is _UNKNOWN else never_sent + int(answer)
 
     def _erase_scopes(self, operation: op.EraseScopes) -> Steps[op.Erased]:
-        """What waits goes first, so that it does not arrive after the store was erased."""
-        waiting, dead = yield Work(partial(self.outbox.queue.erase_scopes, operation.scope))
+        """First the store, which may forbid it; then what waits; then what was delivered between the two."""
         erased: op.Erased = yield from self.backend.execute(operation)
-        return erased._replace(waiting=erased.waiting + waiting, dead_letters=erased.dead_letters + dead)
+        waiting, dead, under_way = yield Work(partial(self.outbox.clear, operation.scope))
+        again: op.Erased = yield from self.backend.execute(operation)
+        return op.Erased(erased.entries + again.entries, waiting, dead, under_way)
 
     def _touch(self, operation: op.Touch) -> Steps[None]:
         yield from ()
@@ -186,21 +190,19 @@ class OutboxBackend(Backend):
             StoreFullError: the queue is full.
         """
         seq = yield from self._accepted(operation, waits=waits)
-        return (yield from self._answer_to(seq, seconds)) if waits else _UNKNOWN
+        return (yield from self._answer_to(operation, seq, seconds)) if waits else _UNKNOWN
 
     def _accepted(self, operation: Writing, *, waits: bool) -> Steps[int]:
         seq: int = yield Work(partial(self.outbox.queue.accept, operation, waits=waits))
         self.outbox.sender.wake()
         return seq
 
-    def _answer_to(self, seq: int, seconds: float | None = None, *, gives_up: bool = True) -> Steps[Any]:
-        return (yield Work(partial(self._wait_for_answer, seq, seconds or self.settings.recall_timeout, gives_up)))
-
-    def _wait_for_answer(self, seq: int, seconds: float, gives_up: bool) -> Any:
-        queue, sender = self.outbox.queue, self.outbox.sender
-        answer = sender.until(partial(queue.answers.take, seq), seconds)
-        if answer is None and gives_up:
-            answer = queue.answers.take(seq, give_up=True)
+    def _answer_to(
+        self, operation: Writing, seq: int, seconds: float | None = None, *, gives_up: bool = True
+    ) -> Steps[Any]:
+        patience = seconds or self.settings.recall_timeout
+        wait = partial(self.outbox.answer_to, lane_of(operation.scope), seq, patience, gives_up=gives_up)
+        answer = yield Work(wait)
         if answer is None:
             return _UNKNOWN
         if "error" in answer:

@@ -27,11 +27,13 @@ class Taken(NamedTuple):
 
     Attributes:
         removed: how many entries were removed that were never sent.
+        held: how many were removed, sent or not.
         erased: whether anything was removed.
         also: deletes that have to be delivered as well, see :func:`_stone`.
     """
 
     removed: int
+    held: int
     erased: bool
     also: Sequence[op.Delete]
 
@@ -49,7 +51,9 @@ def take_out(connection: Any, lane: str, delete: op.Delete, before: int, *, wait
         before: the delete's number. What was accepted after it stays.
         waiting: take out of the waiting writes as well, not of dead letters only.
     """
-    removed, erased, mark = 0, False, uuid.uuid4().hex
+    erased, mark = False, uuid.uuid4().hex
+    held: set[tuple[Scope, str]] = set()
+    sent: set[tuple[Scope, str]] = set()
     stones: dict[Scope, list[str]] = {}
     for table, doubt in (("writes", "doubt"), ("dead_letters", "0"))[0 if waiting else 1 :]:
         found = connection.execute(
@@ -63,8 +67,12 @@ def take_out(connection: Any, lane: str, delete: op.Delete, before: int, *, wait
                 continue
             entries = [entry_of(each) for each in body["entries"]] if kind == "put" else []
             gone = [entry for entry in entries if _is_gone(entry, delete, changed)]
-            if not may_be_there and table == "writes":
-                removed += len({entry.id for entry in gone})
+            if table == "writes":
+                ids = {(scope, entry.id) for entry in gone}
+                if kind == "replace" and body["create"] and (_is_whole(delete) or _names(delete, body["entry"]["id"])):
+                    ids.add((scope, body["entry"]["id"]))
+                held |= ids
+                sent |= ids if may_be_there else set()
             if _is_whole(delete) or _names(delete, _changed_id(kind, body)):
                 kept = []
             elif not gone:
@@ -86,15 +94,35 @@ def take_out(connection: Any, lane: str, delete: op.Delete, before: int, *, wait
         op.Delete(scope, EntryFilter(ids=tuple(dict.fromkeys(ids)), metadata={_MARK: mark}))
         for scope, ids in stones.items()
     ]
-    return Taken(removed, erased, also)
+    return Taken(len(held - sent), len(held), erased, also)
 
 
-def take_out_scopes(connection: Any, table: str, fields: Mapping[str, str | None]) -> int:
-    """Remove the rows of all scopes with these fields. Returns how many there were."""
-    found = connection.execute(f"SELECT seq, scope FROM {table}").fetchall()
-    gone = [(seq,) for seq, scope in found if has_fields(vars(scope_of(scope)), fields)]
-    connection.executemany(f"DELETE FROM {table} WHERE seq = ?", gone)
-    return len(gone)
+def take_out_scopes(connection: Any, fields: Mapping[str, str | None]) -> tuple[int, int, int]:
+    """Remove what waits for the entries of all scopes with these fields, and its dead letters.
+
+    What is being sent stays until its sender knows the result: nobody could tell otherwise when it has arrived. So does
+    a change within a run or of an agent, if those are erased: it may be of an entry that is not theirs.
+
+    Returns:
+        How many writes and dead letters were removed, and how many writes stay.
+    """
+    adds_only = not fields.keys().isdisjoint(("run_id", "agent_id"))
+    counts = []
+    under_way = 0
+    for table, doubt in (("writes", "doubt"), ("dead_letters", "0")):
+        gone = []
+        for seq, scope, kind, is_sent in connection.execute(
+            f"SELECT seq, scope, kind, {doubt} FROM {table}"
+        ).fetchall():
+            if not has_fields(vars(scope_of(scope)), fields):
+                continue
+            if is_sent or (adds_only and kind not in ("put", "messages")):
+                under_way += table == "writes"
+            else:
+                gone.append((seq,))
+        connection.executemany(f"DELETE FROM {table} WHERE seq = ?", gone)
+        counts.append(len(gone))
+    return counts[0], counts[1], under_way
 
 
 def has_fields(scope: Mapping[str, Any], fields: Mapping[str, str | None]) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..entry_filter import EntryFilter
-from ..errors import StoreFullError
+from ..errors import StoreFullError, StoreUnavailableError
 from ..filter_fields import FilterField
 from ..redaction import redact
 from ..store import operations as op
@@ -127,7 +127,7 @@ class Queue:
         )
         return int(cursor.lastrowid or 0)
 
-    def erase(self, seq: int) -> int:
+    def erase(self, seq: int) -> tuple[int, int]:
         """Take what a waiting delete matches out of the writes and dead letters before it, and overwrite it.
 
         A delete that the store takes at once needs this not: the writes before it are delivered first. And one that it
@@ -137,38 +137,48 @@ class Queue:
             seq: the delete's number.
 
         Returns:
-            How many entries were removed that were never sent.
+            How many entries were removed that were never sent, and how many in all.
         """
         with self._database.writing() as connection:
             found = connection.execute(f"SELECT {_COLUMNS} FROM writes WHERE seq = ?", (seq,)).fetchone()
             if found is None:
-                return 0  # delivered meanwhile
+                return 0, 0  # delivered meanwhile
             write = self._write_of(found)
             if not isinstance(write.operation, op.Delete):
-                return 0
+                return 0, 0
             taken = take_out(connection, write.lane, write.operation, seq)
             for each in taken.also:
                 self._insert(connection, each, to_text(each), write.accepted_at)
         if taken.erased:
             self._database.truncate_log()
-        return taken.removed
+        return taken.removed, taken.held
 
-    def erase_scopes(self, fields: Mapping[str, str | None]) -> tuple[int, int]:
+    def erase_scopes(self, fields: Mapping[str, str | None]) -> tuple[int, int, int]:
         """Remove the writes, dead letters and answers of all scopes with these fields, and overwrite them.
 
         Returns:
-            How many writes and how many dead letters there were.
+            How many writes and dead letters were removed, and how many writes stay: see ``take_out_scopes``.
         """
         with self._database.writing() as connection:
-            counts = [take_out_scopes(connection, table, fields) for table in ("writes", "dead_letters")]
+            counts = take_out_scopes(connection, fields)
             self.answers.erase(connection, fields)
         self._database.truncate_log()
-        return counts[0], counts[1]
+        return counts
+
+    def why_not_delivered(self, lane: str) -> str | None:
+        """Why the oldest write of a lane waits, if the store does not answer; ``None``: it waits for anything else."""
+        found = self._database.read("SELECT doubt, error FROM writes WHERE lane = ? ORDER BY seq LIMIT 1", (lane,))
+        if not found:
+            return None
+        doubt, error = found[0]
+        if error is not None and not str(error).startswith(StoreUnavailableError.__name__):
+            return None
+        return error or ("a write was sent, and is not answered" if doubt else None)
 
     def withdraw(self, seq: int) -> bool:
-        """Take one write back. Returns whether it was still there."""
+        """Take one write back. Returns whether it was still there, and not sent."""
         with self._database.writing() as connection:
-            return bool(connection.execute("DELETE FROM writes WHERE seq = ?", (seq,)).rowcount)
+            return bool(connection.execute("DELETE FROM writes WHERE seq = ? AND NOT doubt", (seq,)).rowcount)
 
     # -- delivering ------------------------------------------------------------------------------------------------
 

@@ -11,10 +11,11 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from ..errors import StoreError
+from ..errors import StoreError, StoreUnavailableError
 from ..filter_fields import FilterField
 from ..io.shared import Shared
 from ..store.backend import Backend
@@ -24,6 +25,10 @@ from .queue import Queue
 from .sender import Sender
 
 logger = logging.getLogger("crewai_persistent_memory")
+
+
+UNDER_WAY_FOR: Final = 30.0
+"""Seconds that an erasure waits for writes that are being delivered: an embedder may be slow."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +129,45 @@ class Outbox:
         except StoreError as error:
             # Its file is damaged, or gone. What is kept open has to be closed all the same.
             logger.error("the outbox of %s was not delivered: %s", self.settings.store, error)
+
+    def answer_to(self, lane: str, seq: int, seconds: float, *, gives_up: bool) -> Mapping[str, Any] | None:
+        """Wait for the store's answer to a write; ``None``: there is none yet.
+
+        Args:
+            lane: of the write.
+            seq: its number.
+            seconds: how long to wait at most.
+            gives_up: nobody takes the answer later.
+        """
+        queue, sender = self.queue, self.sender
+        answer: Mapping[str, Any] | None = sender.until(partial(queue.answers.take, seq), seconds)
+        if answer is None and not self.breaker.is_open and (why := queue.why_not_delivered(lane)) is not None:
+            # As a read does that is not answered: the next call does not wait, in whichever process the sender is.
+            self.breaker.failed(StoreUnavailableError(f"no answer to a change within {seconds:g} s: {why}"))
+            sender.wake()
+        if answer is None and gives_up:
+            answer = queue.answers.take(seq, give_up=True)
+        return answer
+
+    def clear(self, fields: Mapping[str, str | None]) -> tuple[int, int, int]:
+        """Empty the queue for the scopes with these fields, and wait for the writes of them that are under way.
+
+        Returns:
+            How many writes and dead letters were removed, and how many writes are left.
+        """
+        queue, sender = self.queue, self.sender
+        waiting, dead, under_way = queue.erase_scopes(fields)
+
+        def is_clear() -> bool:
+            nonlocal waiting, dead, under_way
+            if under_way:
+                more, more_dead, under_way = queue.erase_scopes(fields)
+                waiting, dead = waiting + more, dead + more_dead
+            return not under_way
+
+        sender.wake()
+        sender.until(is_clear, UNDER_WAY_FOR)
+        return waiting, dead, under_way
 
     def process_ends(self) -> None:
         """Wait for delivery before the interpreter stops its thread pools, which a store's library may need (Mem0)."""

@@ -429,11 +429,13 @@ class Erased(NamedTuple):
         entries: that were in the store.
         waiting: writes of this host's outbox, whole or in part, that were not delivered.
         dead_letters: writes that the store had refused.
+        under_way: writes that are being delivered, or have to be before what they change can be erased.
     """
 
     entries: int
     waiting: int = 0
     dead_letters: int = 0
+    under_way: int = 0
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def erase(store: MemoryStore, *, settle: float = 2.0, dry_run: bool = False, **s
     Raises:
         InvalidArgumentError: no field is given, or only ``agent_id``: an agent has memories of many people.
         ConfigurationError: Mem0, which cannot be asked across scopes.
-        StoreUnavailableError: the store is away. Nothing is erased there; what waited in the outbox is.
+        StoreUnavailableError: the store is away. Nothing is erased, in the outbox neither: do it again.
         StoreError: the store failed, or its key may not.
     """
     _check(scope)
@@ -45,13 +45,14 @@ def erase(store: MemoryStore, *, settle: float = 2.0, dry_run: bool = False, **s
         )
     began_at = utcnow()
     projects = _counts(store, scope)
-    total, rounds = Erased(0), 0
+    total, rounds, under_way = Erased(0), 0, 0
     while not dry_run and rounds < MOST_ROUNDS:
         rounds += 1
         done = run(store.steps.erase_scopes(dict(scope)))
         total = Erased(*map(sum, zip(total, done, strict=True)))
         # Saves that were under way in any process arrive meanwhile. Nobody can tell when the last one has.
         threading.Event().wait(settle)
+        under_way = done.under_way
         if not _counts(store, scope) and not any(done[1:]):
             break
     in_files = rounds > 0 and not store.compact()
@@ -65,7 +66,7 @@ def erase(store: MemoryStore, *, settle: float = 2.0, dry_run: bool = False, **s
         waiting=total.waiting,
         dead_letters=total.dead_letters,
         rounds=rounds,
-        left=sum(_counts(store, scope).values()),
+        left=sum(_counts(store, scope).values()) + under_way,
         remains=_remains(store, in_files=in_files),
     )
 

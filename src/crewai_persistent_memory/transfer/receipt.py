@@ -30,7 +30,7 @@ class Receipt:
         waiting: writes that waited in this host's outbox for the store and were removed from it.
         dead_letters: writes that the store had refused, and that were removed from the outbox.
         rounds: how often everything was removed: more than once if something was being saved meanwhile.
-        left: entries that the last check found.
+        left: entries that the last check found, and writes that were still being delivered.
         remains: what may still have the texts, and until when.
     """
 
