@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from itertools import groupby
 from typing import Any, Final
 
 from ..embedding import Fingerprint
@@ -19,6 +18,8 @@ from .lines import read_entries, read_header
 
 BATCH: Final = 100
 """Entries that are saved together."""
+HELD: Final = 500
+"""Entries that are read before they are saved, so that those of one owner are saved together."""
 NOTHING: Final[Mapping[str, str | None]] = {}
 
 
@@ -58,8 +59,9 @@ def import_entries(
         into: scope fields that all entries get, in place of their own, such as ``{"project_id": "production"}``.
 
     Raises:
-        InvalidArgumentError: the export is malformed, and in which line; or two of its entries would be one. What came
-            before that line is stored: check a file with ``dry_run`` first, or import it again when it is mended.
+        InvalidArgumentError: the export is malformed, and in which line; or two of its entries would be one. Most of
+            what came before that line is stored: check a file with ``dry_run`` first, or import it again when it is
+            mended.
         StoreError, EmbedderError: the store failed.
     """
     remaining = iter(lines)
@@ -126,24 +128,29 @@ def owner_after(entry: MemoryEntry, into: Mapping[str, str | None]) -> Scope:
 def _batches(
     entries: Iterator[MemoryEntry], into: Mapping[str, str | None]
 ) -> Iterator[tuple[Scope, list[MemoryEntry]]]:
-    """The entries in their order, with their owner; those of one owner that follow each other together."""
+    """The entries with their owner; those of one owner together, in their order. A store scans its owners mixed."""
     seen: set[bytes] = set()  # of each entry some bytes, not its id
-    for owner, group in groupby(entries, lambda entry: owner_after(entry, into)):
-        batch: list[MemoryEntry] = []
-        for entry in group:
-            key = blake2b(f"{owner!r} {entry.id}".encode(), digest_size=12).digest()
-            if key in seen:
-                raise InvalidArgumentError(
-                    f"id {entry.id!r} would be in {owner} twice, and one of the two entries would be lost: keep them "
-                    "in different scopes"
-                )
-            seen.add(key)
-            batch.append(entry)
-            if len(batch) == BATCH:
-                yield owner, batch
-                batch = []
-        if batch:
-            yield owner, batch
+    held: dict[Scope, list[MemoryEntry]] = {}
+    count = 0
+    for entry in entries:
+        owner = owner_after(entry, into)
+        key = blake2b(f"{owner!r} {entry.id}".encode(), digest_size=12).digest()
+        if key in seen:
+            raise InvalidArgumentError(
+                f"id {entry.id!r} would be in {owner} twice, and one of the two entries would be lost: keep them "
+                "in different scopes"
+            )
+        seen.add(key)
+        batch = held.setdefault(owner, [])
+        batch.append(entry)
+        count += 1
+        if len(batch) == BATCH:
+            yield owner, held.pop(owner)
+            count -= BATCH
+        elif count == HELD:
+            yield from held.items()
+            held, count = {}, 0
+    yield from held.items()
 
 
 def _for_store(entry: MemoryEntry, keeps_vectors: bool) -> MemoryEntry:
