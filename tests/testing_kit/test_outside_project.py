@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from ..support.thorough import IS_THOROUGH
+
 ROOT = Path(__file__).parents[2]
 DOCS = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
 SNIPPETS = dict(re.findall(r"^`([\w./]+)`[^\n]*:\n\n```python\n(.*?)```", DOCS, re.DOTALL | re.MULTILINE))
@@ -56,6 +58,7 @@ def run(project: Path, *arguments: str, **more: str) -> subprocess.CompletedProc
     return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True)
 
 
+@pytest.mark.skipif(not IS_THOROUGH, reason="takes a minute and more: set THOROUGH=1")
 def test_the_files_of_the_page(project: Path) -> None:
     """All in one run: its fixtures, its crews, its backend. Nothing is written where production is."""
     assert set(SNIPPETS) >= {"app.py", "tests/test_app.py", "tests/test_memory.py", "tests/test_backend.py"}
