@@ -120,9 +120,10 @@ AGAIN = [
 shown at the end with its traceback if it passed then. ``THOROUGH=1``, the nightly run, takes each failure as one."""
 IS_THOROUGH = os.environ.get("THOROUGH", "") not in ("", "0")
 
+HAS_ALL_CREWAI = IS_THOROUGH or bool(os.environ.get("ALL_CREWAI"))
 SAMPLE_OF_CREWAI = ["0.203.2", "1.6.1", "1.10.1", "1.14.7"]
-"""The first, the last, and the first of the newer generation. All of them: in the workflow, where they run side by side,
-and with ``THOROUGH=1``."""
+"""The first, the last, and the first of the newer generation. All of them run in the workflow, where they run side by
+side, and with ``THOROUGH=1``."""
 
 COMPILED = {"PYTHONDONTWRITEBYTECODE": ""}
 """``import crewai`` takes half as long if it was compiled before, and dozens of tests start a program that does it."""
@@ -259,7 +260,7 @@ def suite(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="uv")
-@nox.parametrize("crewai", CREWAI if IS_THOROUGH or os.environ.get("ALL_CREWAI") else SAMPLE_OF_CREWAI)
+@nox.parametrize("crewai", CREWAI if HAS_ALL_CREWAI else SAMPLE_OF_CREWAI)
 @timed
 def crews(session: nox.Session, crewai: str) -> None:
     """Crews on every shape of CrewAI. What is long and the same in between is left to the two ends."""
