@@ -15,10 +15,11 @@ from qdrant_client.embed.schema_parser import ModelSchemaParser
 from crewai_persistent_memory import MemoryStore, open_store
 from crewai_persistent_memory.backends.qdrant.embedded import connection as embedded
 
+from .support.certificates import make_certificates
 from .support.engines import NEWEST, STORES, Places, Servers, StoresOfOneKind, servers
 from .support.mem0_platform import Mem0Platform
 from .support.openai_server import OpenAIServer
-from .support.qdrant_server import QdrantServer
+from .support.qdrant_server import QdrantServer, newest
 
 _SCHEMA = ModelSchemaParser().__dict__
 ModelSchemaParser.__init__ = lambda self: self.__dict__.update(_SCHEMA)  # type: ignore[method-assign]
@@ -138,6 +139,16 @@ def server_version() -> str:
 def server(qdrant_servers: Servers, server_version: str) -> QdrantServer:
     """A server that tests share: do not kill it."""
     return qdrant_servers(server_version)
+
+
+@pytest.fixture
+def secured(tmp_path: Path) -> Iterator[tuple[QdrantServer, Path]]:
+    """A server of the test's own that speaks TLS, and the file of its CA."""
+    ca, certificate, key = make_certificates(tmp_path / "tls")
+    settings = {"SERVICE__ENABLE_TLS": "true", "TLS__CERT": str(certificate), "TLS__KEY": str(key)}
+    started = QdrantServer(newest(), tmp_path / "qdrant", settings=settings, scheme="https").start()
+    yield started, ca
+    started.stop()
 
 
 @pytest.fixture

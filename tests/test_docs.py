@@ -120,11 +120,17 @@ def test_the_checks_of_the_doctor_are_those_of_the_page() -> None:
     assert documented == {check.name for check in CHECKS}
 
 
+def page_and_code(name: str) -> tuple[str, str]:
+    """A page of the docs, and the one program on it."""
+    text = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+    [code] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    return text, code
+
+
 def test_the_code_about_moving_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    text = (ROOT / "docs" / "moving.md").read_text(encoding="utf-8")
-    [code] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    _, code = page_and_code("moving")
     monkeypatch.chdir(tmp_path)
     exec(code, {})
     assert capsys.readouterr().out == "1 new, 0 replaced\n"
@@ -135,8 +141,7 @@ def test_the_code_about_moving_runs(
 def test_the_code_about_erasing_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    text = (ROOT / "docs" / "erasing.md").read_text(encoding="utf-8")
-    [code] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    text, code = page_and_code("erasing")
     monkeypatch.chdir(tmp_path)
     exec(code, {})
     assert capsys.readouterr().out == "1 erased, 0 left\nTrue\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -114,6 +115,11 @@ class Scope:
     def __str__(self) -> str:
         fields = [f"{name}={getattr(self, name)}" for name in SCOPE_FIELDS if getattr(self, name) is not None]
         return " ".join((["shared"] if self.is_shared else []) + fields)
+
+
+def has_fields(scope: Mapping[str, object], fields: Mapping[str, str | None]) -> bool:
+    """Whether a scope, as a mapping, has these values; ``None`` for a field that is unset."""
+    return all(scope.get(name) == value for name, value in fields.items())
 
 
 def visible(owner: Scope, reader: Scope, *, include_shared: bool = False) -> bool:

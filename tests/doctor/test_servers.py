@@ -16,7 +16,6 @@ import pytest
 from crewai_persistent_memory import open_store
 from crewai_persistent_memory.doctor.server import _about
 
-from ..support.certificates import make_certificates
 from ..support.qdrant_server import QdrantServer, free_ports, newest
 from .conftest import Look
 
@@ -136,14 +135,6 @@ class TestAServerThatIsAway:
 
 
 class TestTls:
-    @pytest.fixture
-    def secured(self, tmp_path: Path) -> Iterator[tuple[QdrantServer, Path]]:
-        ca, certificate, key = make_certificates(tmp_path / "tls")
-        settings = {"SERVICE__ENABLE_TLS": "true", "TLS__CERT": str(certificate), "TLS__KEY": str(key)}
-        started = QdrantServer(newest(), tmp_path / "qdrant", settings=settings, scheme="https").start()
-        yield started, ca
-        started.stop()
-
     def test_with_its_ca(self, look: Look, secured: tuple[QdrantServer, Path]) -> None:
         server, ca = secured
         with open_store(url=server.url, ca_cert=ca, embedder=None, durability="store", user_id="john") as store:

@@ -149,14 +149,6 @@ def test_no_administrative_call_when_the_collection_exists(open_with: Any, guard
 
 
 class TestTls:
-    @pytest.fixture
-    def secured(self, tmp_path: Path) -> Iterator[tuple[QdrantServer, Path]]:
-        ca, certificate, key = make_certificates(tmp_path / "tls")
-        settings = {"SERVICE__ENABLE_TLS": "true", "TLS__CERT": str(certificate), "TLS__KEY": str(key)}
-        started = QdrantServer(newest(), tmp_path / "qdrant", settings=settings, scheme="https").start()
-        yield started, ca
-        started.stop()
-
     @pytest.mark.parametrize("grpc", [False, True])
     def test_a_private_ca(self, secured: tuple[QdrantServer, Path], grpc: bool) -> None:
         server, ca = secured

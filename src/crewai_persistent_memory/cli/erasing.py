@@ -39,7 +39,7 @@ def erase(
     if target.shared:
         raise ConfigurationError("--shared: shared memories are erased with their project, by --project")
     scope: Any = target.scope_fields
-    named = " ".join(f"{name}={value}" for name, value in scope.items())
+    named = target.scope_named
     key = None if key_file is None else _key(key_file)
     with opened(config_of_all(target), by_words=True, existing=True) as store, ExitStack() as files:
         planned = erase_scopes(store, dry_run=True, **scope)

@@ -96,8 +96,9 @@ def _list_everywhere(target: Target, filter: EntryFilter, limit: int, json: bool
         if store.capabilities.outbox and store.health()["outbox"]["writes"]:
             note("what waits in this host's outbox is not listed")
         entries = nlargest(limit, matching(), key=lambda entry: entry.created_at)
-    named = " ".join(f"{name}={value}" for name, value in target.scope_fields.items())
-    print_entries(entries, _title(f"Memories of {named}, everywhere", len(entries), count), json, scopes=True)
+    print_entries(
+        entries, _title(f"Memories of {target.scope_named}, everywhere", len(entries), count), json, scopes=True
+    )
 
 
 def show(

@@ -67,6 +67,11 @@ class Target:
         }
         return {name: value for name, value in given.items() if value is not None}
 
+    @property
+    def scope_named(self) -> str:
+        """The same, for a message."""
+        return " ".join(f"{name}={value}" for name, value in self.scope_fields.items())
+
     def config(self, *, writing: bool) -> MemoryConfig:
         """The configuration of a store that is bound to this scope.
 

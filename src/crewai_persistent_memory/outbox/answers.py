@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from ..scope import has_fields
 from .callers import UNKNOWN, is_gone
 from .database import Database
-from .erasure import has_fields
 from .records import Write, numbers_of
 
 _KEPT: Final = 3600.0

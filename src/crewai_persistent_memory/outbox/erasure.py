@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from ..entry import MemoryEntry
 from ..entry_filter import EntryFilter
-from ..scope import Scope, visible
+from ..scope import Scope, has_fields, visible
 from ..store import operations as op
 from .serialised import entry_of, scope_of, to_text
 
@@ -123,11 +123,6 @@ def take_out_scopes(connection: Any, fields: Mapping[str, str | None]) -> tuple[
         connection.executemany(f"DELETE FROM {table} WHERE seq = ?", gone)
         counts.append(len(gone))
     return counts[0], counts[1], under_way
-
-
-def has_fields(scope: Mapping[str, Any], fields: Mapping[str, str | None]) -> bool:
-    """Whether a scope has these values."""
-    return all(scope.get(name) == value for name, value in fields.items())
 
 
 def replaced_by(operation: op.Operation[Any]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import TextIO
 from ..entry import MemoryEntry
 from ..errors import ConfigurationError, StoreError
 from ..io.steps import run
+from ..scope import has_fields
 from ..store.base import MemoryStore
 from .lines import Header, end, line_of
 
@@ -36,7 +37,7 @@ def entries_of(store: MemoryStore, *, with_vectors: bool = False, **scope: str |
         for entry in page.entries:
             owner = entry.scope
             # The engine filters. That nothing of another user is given out is checked once more here.
-            if owner is None or any(getattr(owner, name) != value for name, value in scope.items()):
+            if owner is None or not has_fields(vars(owner), scope):
                 raise StoreError(f"the engine returned an entry outside of {scope}: nothing more was exported")
             yield entry
         if page.cursor is None:
