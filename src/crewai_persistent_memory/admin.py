@@ -18,10 +18,18 @@ from .transfer.copying import copy_entries
 from .transfer.erasing import erase
 from .transfer.exporting import entries_of, export_entries
 from .transfer.importing import Imported, import_entries
+from .transfer.long_term import LongTerm
+from .transfer.migrating import Migrated, migrate, migrate_store, undo_migration
+from .transfer.owner_by_path import OwnerByPath
 from .transfer.receipt import Receipt, is_signed_with
+from .transfer.sources import LeftOut
 
 __all__ = [
     "Imported",
+    "LeftOut",
+    "LongTerm",
+    "Migrated",
+    "OwnerByPath",
     "Receipt",
     "Survey",
     "copy_entries",
@@ -32,7 +40,10 @@ __all__ = [
     "export_entries",
     "import_entries",
     "is_signed_with",
+    "migrate",
+    "migrate_store",
     "survey",
+    "undo_migration",
 ]
 
 MANY: Final = 20

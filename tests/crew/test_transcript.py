@@ -21,7 +21,6 @@ from crewai_persistent_memory.adapters import finished_task_hooks
 from crewai_persistent_memory.adapters.deduplication import entries_of
 from crewai_persistent_memory.adapters.finished_task import FinishedTask, finished_task
 from crewai_persistent_memory.adapters.transcript import (
-    answer_in,
     conversation,
     handed_over,
     memory_texts,
@@ -31,6 +30,7 @@ from crewai_persistent_memory.adapters.transcript import (
 from crewai_persistent_memory.adapters.version import installed
 from crewai_persistent_memory.redaction import MAX_SHOWN, redact
 from crewai_persistent_memory.store.operations import Message
+from crewai_persistent_memory.text.finished_task import answer_in
 from crewai_persistent_memory.validation import canonical_json, check_text
 
 from ..support.crews import ScriptedLLM, needs_unified

@@ -20,8 +20,9 @@ from typing import Any, Final
 
 from ..io.context import setting
 from ..store.operations import Message
+from ..text.finished_task import answer_in
 from .finished_task import FinishedTask, finished_task
-from .transcript import answer_in, feedback_in, turns_of
+from .transcript import feedback_in, turns_of
 from .version import is_unified
 
 Describe = Callable[..., FinishedTask | None]

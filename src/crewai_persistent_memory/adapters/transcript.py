@@ -10,13 +10,14 @@ All functions take linear time, and no step holds the interpreter lock for long.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from pydantic import BaseModel
 
 from ..storable import storable_text
 from ..store.operations import Message
+from ..text.finished_task import answer_in, request_and_answer
 from .finished_task import FinishedTask, finished_task
 
 # The form of a finished task (CrewAI 1.10.1 to 1.15.30), and of a finished ``Agent.kickoff()``.
@@ -24,10 +25,6 @@ _TASK_LABEL: Final = "Task: "
 _INPUT_LABEL: Final = "Input: "
 _AGENT: Final = "\nAgent: "
 _RESULT: Final = "\nResult: "
-
-_THOUGHT: Final = "Thought:"
-_FINAL_ANSWER: Final = "Final Answer:"
-_FENCE: Final = "```"
 
 # The task in the prompt of an agent (CrewAI 0.203 to 1.9.3), and CrewAI's words after it.
 _CURRENT_TASK: Final = "Current Task:"
@@ -122,7 +119,7 @@ def storable_messages(messages: Sequence[Message]) -> list[Message]:
 def text_of(messages: Sequence[Message]) -> str:
     """A conversation as one text, for a store of texts."""
     if tuple(message["role"] for message in messages) == _REQUEST_AND_ANSWER:
-        return f"{messages[0]['content']}\nResult: {messages[1]['content']}"
+        return request_and_answer(messages[0]["content"], messages[1]["content"])
     if len(messages) == 1:
         return messages[0]["content"]
     return "\n".join(f"{message['role'].capitalize()}: {message['content']}" for message in messages)
@@ -151,28 +148,6 @@ def feedback_in(messages: Sequence[Mapping[str, Any]]) -> list[str]:
         elif _CURRENT_TASK in _content(message):
             break
     return comments[::-1]
-
-
-def answer_in(output: str, *, has_thoughts: bool = False) -> str:
-    """An agent's answer without its thoughts, and without the end of a fence that began among them.
-
-    Args:
-        output: the agent's whole output.
-        has_thoughts: whether CrewAI has found a final answer in it. If not, only an output that begins with "Thought:"
-            or "Final Answer:" has thoughts. Any other output is returned whole, because it may be about final answers.
-    """
-    begins = output.lstrip("` \t\r\n")
-    if begins.startswith(_FINAL_ANSWER):
-        start = output.find(_FINAL_ANSWER)
-    elif begins.startswith(_THOUGHT):
-        start = _line_that_begins_with_final_answer(output)
-        start = output.find(_FINAL_ANSWER) if start < 0 else start
-    else:
-        start = _line_that_begins_with_final_answer(output) if has_thoughts else -1
-    if start < 0:
-        return output.strip()
-    answer = output[start + len(_FINAL_ANSWER) :].strip()
-    return answer[: -len(_FENCE)].rstrip() if answer.endswith(_FENCE) and answer.count(_FENCE) % 2 else answer
 
 
 def _turns_in(content: str) -> list[Message] | None:
@@ -249,23 +224,6 @@ def _content(message: Mapping[str, Any]) -> str:
     if isinstance(content, str):
         return content
     return "\n".join(str(part["text"]) for part in content if isinstance(part, Mapping) and part.get("text"))
-
-
-def _line_that_begins_with_final_answer(output: str) -> int:
-    end = 0
-    for start in _occurrences(_FINAL_ANSWER, output):
-        before = output[end:start].rstrip(" \t")  # each character is read once, even if the mark occurs often
-        if before.endswith("\n") or (not before and end == 0):
-            return start
-        end = start + len(_FINAL_ANSWER)
-    return -1
-
-
-def _occurrences(mark: str, text: str) -> Iterator[int]:
-    at = text.find(mark)
-    while at >= 0:
-        yield at
-        at = text.find(mark, at + len(mark))
 
 
 def _plain(value: Any) -> str:

@@ -10,14 +10,11 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-import platformdirs
-
+from ..crewai_folders import CHROMA, LONG_TERM, crewai_folders
 from ..wording import memories
 from .examined import Examined
 from .findings import Finding, Findings, check, note, ok, warning
-from .machine import working_folder
 
-LONG_TERM: Final = "long_term_memory_storage.db"
 MOST_FILES: Final = 20_000
 """Of a folder whose size is counted."""
 
@@ -43,21 +40,12 @@ def _finding(examined: Examined, text: str) -> Finding:
     return note(f"{text}. Nothing of it is recalled through this package", remedy)
 
 
-def folders() -> list[Path]:
-    """The folders that CrewAI stores in, of every supported version, for this working folder."""
-    name = os.environ.get("CREWAI_STORAGE_DIR")
-    # CrewAI's appdirs takes a whole path as the name, and platformdirs refuses one.
-    base = Path(platformdirs.user_data_dir("any", "CrewAI")).parent / (name or working_folder().name)
-    # Since 1.10 the memory is below the variable's folder as it is written, and everything else in the data folder.
-    return [base, *([Path(name)] if name else [])]
-
-
 def _found() -> Iterator[tuple[str, Path, int | None, int]]:
-    for base in folders():
+    for base in crewai_folders():
         database = base / LONG_TERM
         if count := _rows(database, "long_term_memories"):
             yield "long-term memory (SQLite)", database, count, _size(database)
-        for chroma in sorted([*base.glob("chroma.sqlite3"), *base.glob("*/chroma.sqlite3")]):
+        for chroma in sorted([*base.glob(CHROMA), *base.glob(f"*/{CHROMA}")]):
             if count := _rows(chroma, "embeddings"):
                 yield "short-term and entity memory, or knowledge (Chroma)", chroma.parent, count, _size(chroma.parent)
         for table in sorted((base / "memory").glob("*.lance")):

@@ -91,14 +91,6 @@ def real(folder: Path) -> Path:
     return Path(os.path.realpath(os.path.expanduser(folder)))
 
 
-def working_folder() -> Path:
-    """The working folder; the root, if it was deleted meanwhile."""
-    try:
-        return Path.cwd()
-    except OSError:
-        return Path(os.sep)
-
-
 def is_folder(path: Path) -> bool:
     """Whether there is a folder, as far as this process may look."""
     try:

@@ -14,12 +14,13 @@ from ..admin import survey
 from ..backends.qdrant.embedded.ledger import Ledger
 from ..backends.qdrant.manifest import FORMAT
 from ..config.environment import default_path
+from ..crewai_folders import working_folder
 from ..errors import PersistentMemoryError
 from ..io.steps import Steps, run
 from ..wording import memories
 from .examined import Examined, impatient
 from .findings import Finding, Findings, check, note, ok, warning
-from .machine import real, working_folder
+from .machine import real
 
 if TYPE_CHECKING:
     from ..backends.qdrant.server.connection import ServerConnection

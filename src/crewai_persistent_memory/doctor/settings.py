@@ -14,11 +14,12 @@ from pydantic import SecretStr
 from ..addresses import shown
 from ..config.environment import NEVER_FROM_THE_ENVIRONMENT, PREFIX, variable_of
 from ..config.options import STORE_OPTIONS, MemoryConfig
+from ..crewai_folders import working_folder
 from ..embedding.local_models import MODELS
 from ..embedding.onnx_session import THREADS
 from .examined import Examined
 from .findings import Findings, check, error, note, ok, warning
-from .machine import real, working_folder
+from .machine import real
 
 PEER_KEY: Final = "CREWAI_MEMORY_PEER_API_KEY"
 """Read by ``crewai-memory doctor --peer`` only."""

@@ -30,7 +30,7 @@ class Imported:
     Attributes:
         entries: all of the file.
         new: those that were not in the store.
-        there: those with an id that their scope had already. They are as in the file now.
+        there: those with an id that their scope had already. They are as in the file now; a migration leaves them.
     """
 
     entries: int
@@ -83,6 +83,7 @@ def store_entries(
     dry_run: bool = False,
     progress: Progress | None = None,
     into: Mapping[str, str | None] = NOTHING,
+    replaces: bool = True,
 ) -> Imported:
     """Store entries that have owners; see :func:`import_entries`.
 
@@ -90,13 +91,15 @@ def store_entries(
         store, dry_run, progress, into: see there.
         entries: with their owners.
         keeps_vectors: their vectors are of this store's embedder.
+        replaces: an entry whose id is there already is replaced; else it stays as it is.
     """
     total = new = 0
     for owner, batch in _batches(entries, into):
         handle = store.scoped(owner)
         there = {entry.id for entry in handle.scan(ids=[entry.id for entry in batch]) if entry.scope == owner}
-        if not dry_run:
-            handle.put([_for_store(entry, keeps_vectors) for entry in batch])
+        wanted = batch if replaces else [entry for entry in batch if entry.id not in there]
+        if wanted and not dry_run:
+            handle.put([_for_store(entry, keeps_vectors) for entry in wanted])
         total += len(batch)
         new += len({entry.id for entry in batch} - there)
         if progress is not None:
