@@ -18,6 +18,7 @@ from .doctor import doctor
 from .erasing import erase
 from .evaluation.command import evaluate
 from .forgetting import everything_of, some_of
+from .migrating import migrate
 from .moving import export, import_
 from .outbox import outbox
 from .output import as_json, note, one_line, shown
@@ -124,6 +125,7 @@ app.command(name="eval")(takes_target()(evaluate))
 app.command(name="export")(takes_target()(export))
 app.command(name="import")(takes_target()(import_))
 app.command()(takes_target()(copy))
+app.command()(takes_target()(migrate))
 app.command(name="erase")(takes_target()(erase))
 app.command(name="stats")(takes_target(only=(*NAMES_A_STORE, "user", "org"))(stats))
 app.command(name="doctor")(takes_target(only=(*NAMES_A_STORE, "user", "org"))(doctor))

@@ -20,7 +20,7 @@ def entries_of(store: MemoryStore, *, with_vectors: bool = False, **scope: str |
     """Every entry of all scopes with these fields, once, with its owner.
 
     Args:
-        store: a store in Qdrant.
+        store: a store in Qdrant; or in Mem0, if ``user_id`` is given.
         with_vectors: with their vectors.
         scope: fields that the entries have, by name; ``None`` for entries without the field. None: all entries.
 
@@ -28,8 +28,10 @@ def entries_of(store: MemoryStore, *, with_vectors: bool = False, **scope: str |
         ConfigurationError: Mem0, which cannot list across users.
         StoreError: the store failed.
     """
-    if not store.capabilities.counts_scopes:
-        raise ConfigurationError(f"{store.backend!r} cannot list across users: use a store in Qdrant")
+    can = store.capabilities
+    if not can.counts_scopes and not (can.scans_users and scope.get("user_id")):
+        remedy = "give user_id=" if can.scans_users else "use a store in Qdrant"
+        raise ConfigurationError(f"{store.backend!r} cannot list across users: {remedy}")
     page_at = store.steps.scan_scopes(scope, with_vectors=with_vectors)
     cursor: str | None = None
     while True:

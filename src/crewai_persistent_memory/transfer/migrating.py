@@ -18,13 +18,11 @@ from ..storable import storable_metadata, storable_text
 from ..store.base import MemoryStore
 from .crewai_folder import CrewAIFolder, look_into
 from .exporting import Progress, entries_of
-from .importing import NOTHING, owner_after, store_entries
+from .importing import NOTHING, Imported, owner_after, store_entries
 from .long_term import LongTerm
 from .owner_by_path import OwnerByPath
-from .sources import FROM, LeftOut, Read
+from .sources import FROM, MARK, LeftOut, Read
 
-MARK: Final = "migration"
-"""The metadata key of the migration that an entry came with."""
 _EXAMPLES: Final = 5
 _AT_ONCE: Final = 500
 
@@ -62,7 +60,7 @@ class Migrated:
 
 def migrate(
     source: str | os.PathLike[str],
-    store: MemoryStore,
+    store: MemoryStore | None,
     owner: Scope | OwnerByPath,
     *,
     dry_run: bool = False,
@@ -77,7 +75,7 @@ def migrate(
 
     Args:
         source: the folder that CrewAI stores in, or a folder or file in it that holds memories.
-        store: where to; not bound to a user.
+        store: where to; not bound to a user. ``None`` in a dry run, if it is not there yet.
         owner: whose memories they are: a folder of CrewAI knows no users.
         dry_run: read and check everything, and store nothing.
         progress: is called now and then.
@@ -98,7 +96,7 @@ def migrate(
 
 def migrate_store(
     source: MemoryStore,
-    store: MemoryStore,
+    store: MemoryStore | None,
     *,
     into: Mapping[str, str | None] = NOTHING,
     dry_run: bool = False,
@@ -112,7 +110,7 @@ def migrate_store(
 
     Args:
         source: a store in Mem0.
-        store: where to; not bound to a user.
+        store: where to; not bound to a user. ``None`` in a dry run, if it is not there yet.
         into: scope fields that all get, in place of their own, such as ``{"user_id": "john", "run_id": None}``.
         dry_run, progress: see :func:`migrate`.
         scope: whose memories: ``user_id``, and perhaps other fields. See :func:`entries_of`.
@@ -129,7 +127,12 @@ def migrate_store(
     def read() -> Iterator[tuple[MemoryEntry, Scope]]:
         for entry in entries_of(source, with_vectors=False, **scope):
             tally.found += 1
-            yield replace(entry, metadata={**entry.metadata, FROM: name}), owner_after(entry, into)
+            try:
+                owner = owner_after(entry, into)
+            except InvalidScopeError as error:  # a name that others gave it
+                tally.left_out.append(LeftOut(entry.id, str(error)))
+                continue
+            yield replace(entry, metadata={**entry.metadata, FROM: name}), owner
 
     tally = _Tally(_id_of(repr(source.backend), repr(sorted(scope.items())), repr(sorted(into.items()))))
     done = tally.stored(store, read(), dry_run, progress)
@@ -211,12 +214,19 @@ class _Tally:
 
     def stored(
         self,
-        store: MemoryStore,
+        store: MemoryStore | None,
         found: Iterator[tuple[MemoryEntry, Scope]],
         dry_run: bool,
         progress: Progress | None,
     ) -> Migrated:
-        done = store_entries(store, self._kept(found), False, dry_run=dry_run, progress=progress, replaces=False)
+        kept = self._kept(found)
+        if store is not None:
+            done = store_entries(store, kept, False, dry_run=dry_run, progress=progress, replaces=False)
+        elif dry_run:
+            count = sum(1 for _ in kept)
+            done = Imported(count, count, 0)
+        else:
+            raise InvalidArgumentError("store is None: open one, or give dry_run=True")
         return Migrated(
             self.id,
             found=self.found,

@@ -27,6 +27,10 @@ Read: TypeAlias = "MemoryEntry | LeftOut"
 
 FROM: Final = "migrated_from"
 """The metadata key of what an entry was read from, such as ``lancedb:memories``."""
+MARK: Final = "migration"
+"""The metadata key of the migration that an entry came with."""
+MARKS: Final = (FROM, MARK)
+"""Neither is for an agent: they are left out of prompts."""
 
 Part: TypeAlias = Callable[[], Iterator[Read]]
 """Reads the memories of a part of a source, the oldest first. The metadata of each entry has :data:`FROM`."""

@@ -11,6 +11,7 @@ from typing import Any, Final
 from crewai.memory.types import MemoryMatch
 
 from ...entry import MemoryEntry
+from ...transfer.sources import MARKS
 
 MOST_DETAILS: Final = 300
 """Characters of categories and metadata that are shown with one memory."""
@@ -53,5 +54,5 @@ def _lines(categories: Sequence[str], metadata: Mapping[str, Any]) -> Iterator[s
     if categories:
         yield f"\n  categories: {', '.join(categories)}"
     for key, value in metadata.items():
-        if value is not None:
+        if value is not None and key not in MARKS:
             yield f"\n  {key}: {value}"

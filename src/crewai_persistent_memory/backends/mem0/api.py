@@ -72,6 +72,13 @@ class Mem0Api(Protocol):
     def everything(self, owners: Sequence[Scope], entry_id: str | None = None) -> Steps[list[Record]]:
         """All memories, or those that were added under an entry's id."""
 
+    def of_user(self, scope: Mapping[str, str | None]) -> Steps[list[Record]]:
+        """A user's memories, also those that were stored without this package.
+
+        Args:
+            scope: ``user_id``, and perhaps other fields. The library lists what is in this very scope.
+        """
+
     def by_mem0_id(self, id: str, owners: Sequence[Scope]) -> Steps[Record | None]:
         """The memory with an id that Mem0 gave it."""
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final, TypeAlias, cast
 from ...entry import EntryFields, MemoryEntry, PathInfo
 from ...entry_filter import EntryFilter
 from ...io.steps import Steps
-from ...scope import Scope, owners_visible_to
+from ...scope import Scope, has_fields, owners_visible_to
 from ...store import operations as op
 from ...store.backend import Backend, Capabilities
 from ...store.cursors import Position
@@ -41,7 +41,7 @@ class Mem0Backend(Backend):
     (library) results. So a count, a list, a page, a scan and a summary read the whole scope.
     """
 
-    capabilities = Capabilities(extracts=True)
+    capabilities = Capabilities(extracts=True, scans_users=True)
 
     def __init__(
         self,
@@ -205,6 +205,11 @@ class Mem0Backend(Backend):
         # Mem0's pages have numbers, and move when something is added: one listing of everything does not.
         return op.ScanPage(tuple((yield from self._entries(operation))), None)
 
+    def _scan_scopes(self, operation: op.ScanScopes) -> Steps[op.ScanPage]:
+        found = yield from self.api.of_user(operation.scope)
+        chosen = [record for record in one_of_each(found) if has_fields(vars(record.owner), operation.scope)]
+        return op.ScanPage(tuple(record.entry for record in chosen), None)
+
     def _count(self, operation: op.Count) -> Steps[int]:
         return len((yield from self._entries(operation)))
 
@@ -275,6 +280,7 @@ class Mem0Backend(Backend):
         op.List: _list,
         op.ListPage: _list_page,
         op.Scan: _scan,
+        op.ScanScopes: _scan_scopes,
         op.Count: _count,
         op.CountCategories: _count_categories,
         op.ListChildren: _list_children,

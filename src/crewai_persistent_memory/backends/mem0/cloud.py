@@ -18,7 +18,7 @@ from .api import Added, Extraction, Found, sent
 from .cloud_clients import CLIENTS, ClientSettings, CloudClients
 from .codec import ID_KEY, Record, record_of
 from .compat import cloud_add, cloud_read, results_of
-from .entities import cloud_entities
+from .entities import cloud_entities, cloud_owner, names_of_user
 from .errors import request_info
 
 PAGE: Final = 200
@@ -153,17 +153,34 @@ class CloudApi:
         return Found(self._checked(results, owners), complete=len(results) < limit)
 
     def everything(self, owners: Sequence[Scope], entry_id: str | None = None) -> Steps[list[Record]]:
-        found: dict[str, Record] = {}
+        found = yield from self._listed(_filters(owners, entry_id))
+        return [r for r in self._checked(found, owners) if entry_id is None or r.entry.id == entry_id]
+
+    def of_user(self, scope: Mapping[str, str | None]) -> Steps[list[Record]]:
+        user_id = str(scope["user_id"])
+        names = names_of_user(user_id)
+        # Entities that a filter does not name are not constrained: all projects, runs and agents.
+        listed = yield from self._listed({"AND": [{"user_id": names[0] if len(names) == 1 else {"in": names}}]})
+        mine = [each for each in listed if each.get("user_id") in names]
+        if len(mine) < len(listed):
+            logger.error(
+                "dropped %d memories: Mem0 returned them to a question about another user", len(listed) - len(mine)
+            )
+        records = (record_of(each, cloud_owner(user_id, each)) for each in mine)
+        return [record for record in records if record is not None]
+
+    def _listed(self, filters: Mapping[str, Any]) -> Steps[list[Mapping[str, Any]]]:
+        found: dict[str, Mapping[str, Any]] = {}
         page = 1
         while True:
-            arguments = {"filters": _filters(owners, entry_id), "page": page, "page_size": PAGE}
+            arguments = {"filters": filters, "page": page, "page_size": PAGE}
             answer = yield from self._ask("get_all", cloud_read(arguments), "a listing")
             results = results_of(answer)
             # Pages shift while others write, so a memory may be listed twice.
-            found.update((record.id, record) for record in self._checked(results, owners))
+            found.update((str(each["id"]), each) for each in results)
             more = answer.get("next") if isinstance(answer, Mapping) and "next" in answer else len(results) == PAGE
             if not more or not results:
-                return [r for r in found.values() if entry_id is None or r.entry.id == entry_id]
+                return list(found.values())
             page += 1
 
     def by_mem0_id(self, id: str, owners: Sequence[Scope]) -> Steps[Record | None]:

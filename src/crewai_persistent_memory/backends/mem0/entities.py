@@ -15,8 +15,10 @@ entity, and Mem0 looks at what this one entity has for what is known already |
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
+from urllib.parse import unquote
 
 from ...scope import DEFAULT_PROJECT, Scope
 
@@ -50,6 +52,34 @@ def cloud_entities(owner: Scope) -> CloudEntities:
     app = "/".join(escaped(part) for part in (owner.project_id, owner.org_id) if part is not None)
     run = NO_RUN if owner.run_id is None else escaped(owner.run_id)
     return CloudEntities(user, app, run if owner.agent_id is None else f"{run}/{escaped(owner.agent_id)}")
+
+
+def names_of_user(user_id: str) -> list[str]:
+    """Mem0 Cloud's names of a user: as this package writes it, and as others do, if it cannot be another user's."""
+    theirs = set(_UNSAFE.findall(user_id)) - {"%"}
+    return [escaped(user_id), *([user_id] if theirs and "*" not in theirs else [])]
+
+
+def cloud_owner(user_id: str, found: Mapping[str, Any]) -> Scope:
+    """The owner of one of a user's memories in Mem0 Cloud, whoever has stored it."""
+    app, run = found.get("app_id"), found.get("run_id") or found.get("session_id")
+    project, org = _two_of(app or DEFAULT_PROJECT)
+    run_id, agent_id = _two_of(run or NO_RUN)
+    return Scope.trusted(
+        user_id,
+        unquote(project),
+        None if run_id == NO_RUN else unquote(run_id),
+        unquote(agent_id) if agent_id else found.get("agent_id"),
+        unquote(org) if org else None,
+    )
+
+
+def _two_of(name: str) -> tuple[str, str | None]:
+    """The two fields that are one name in Mem0; a name that is not of this form is the first."""
+    first, _, second = name.partition("/")
+    if "/" in second:
+        return name, None
+    return first, second or None
 
 
 @lru_cache(maxsize=4096)

@@ -18,7 +18,7 @@ from ...config.mem0 import Mem0Options
 from ...errors import InvalidArgumentError, StoreClosedError
 from ...io.retry import Effect
 from ...io.steps import Steps, Work
-from ...scope import Scope, ScopeBinding
+from ...scope import DEFAULT_PROJECT, Scope, ScopeBinding
 from ...store.operations import Message
 from . import entity_collection, history, vector_stores
 from .api import Added, Extraction, Found, sent
@@ -170,15 +170,33 @@ class LibraryApi:
     def everything(self, owners: Sequence[Scope], entry_id: str | None = None) -> Steps[list[Record]]:
         found: list[Record] = []
         for owner in owners:
-            limit = FIRST_LISTING
-            while True:
-                list_ = partial(_list, user_id=library_user_id(owner), limit=limit, entry_id=entry_id)
-                results = yield from self._ask(list_, "a listing")
-                if len(results) < limit:
-                    break
-                limit *= 10  # Mem0 OSS knows no pages
+            results = yield from self._listed(owner, entry_id)
             found += _checked(results, owner, owners)
         return [record for record in found if entry_id is None or record.entry.id == entry_id]
+
+    def of_user(self, scope: Mapping[str, str | None]) -> Steps[list[Record]]:
+        project = scope.get("project_id") or DEFAULT_PROJECT
+        user, org = scope["user_id"], scope.get("org_id")
+        # What others have stored in a run has the user's own name, and the run beside it.
+        owners = {
+            Scope.trusted(user, project, None, None, org),
+            Scope.trusted(user, project, scope.get("run_id"), scope.get("agent_id"), org),
+        }
+        found: list[Record] = []
+        for owner in sorted(owners, key=library_user_id):
+            results = yield from self._listed(owner, None)
+            mine = [each for each in results if each.get("user_id") == library_user_id(owner)]
+            found += filter(None, (record_of(each, _owner_of(each, owner)) for each in mine))
+        return found
+
+    def _listed(self, owner: Scope, entry_id: str | None) -> Steps[list[Mapping[str, Any]]]:
+        limit = FIRST_LISTING
+        while True:
+            list_ = partial(_list, user_id=library_user_id(owner), limit=limit, entry_id=entry_id)
+            results = yield from self._ask(list_, "a listing")
+            if len(results) < limit:
+                return results
+            limit *= 10  # Mem0 OSS knows no pages
 
     def by_mem0_id(self, id: str, owners: Sequence[Scope]) -> Steps[Record | None]:
         answer = yield from self._ask(lambda memory: memory.get(id), "a read")
