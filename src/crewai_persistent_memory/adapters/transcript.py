@@ -17,14 +17,8 @@ from pydantic import BaseModel
 
 from ..storable import storable_text
 from ..store.operations import Message
-from ..text.finished_task import answer_in, request_and_answer
+from ..text.finished_task import answer_in, request_and_answer, request_and_answer_in
 from .finished_task import FinishedTask, finished_task
-
-# The form of a finished task (CrewAI 1.10.1 to 1.15.30), and of a finished ``Agent.kickoff()``.
-_TASK_LABEL: Final = "Task: "
-_INPUT_LABEL: Final = "Input: "
-_AGENT: Final = "\nAgent: "
-_RESULT: Final = "\nResult: "
 
 # The task in the prompt of an agent (CrewAI 0.203 to 1.9.3), and CrewAI's words after it.
 _CURRENT_TASK: Final = "Current Task:"
@@ -159,15 +153,8 @@ def _turns_in(content: str) -> list[Message] | None:
 
 def _split(content: str) -> list[Message] | None:
     """Request and answer of a text in the form of a finished task; ``None`` if more than one reading is possible."""
-    label = next((each for each in (_TASK_LABEL, _INPUT_LABEL) if content.startswith(each)), None)
-    if label is None:
-        return None
-    agent, result = content.find(_AGENT), content.rfind(_RESULT)
-    if agent < 0 or result < agent:
-        return None
-    if content.find(_RESULT, agent) != result or content.rfind(_AGENT, 0, result) != agent:
-        return None
-    return _turns(content[len(label) : agent], (), answer_in(content[result + len(_RESULT) :]))
+    found = request_and_answer_in(content)
+    return None if found is None else _turns(found[0], (), found[1])
 
 
 def _conversation(task: FinishedTask) -> list[Message]:

@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+# The form of a finished task (CrewAI 1.10.1 to 1.15.30), and of a finished ``Agent.kickoff()``.
+_TASK_LABEL: Final = "Task: "
+_INPUT_LABEL: Final = "Input: "
+_AGENT: Final = "\nAgent: "
+_RESULT: Final = "\nResult: "
+
 _THOUGHT: Final = "Thought:"
 _FINAL_ANSWER: Final = "Final Answer:"
 _FENCE: Final = "```"
@@ -13,6 +19,20 @@ _FENCE: Final = "```"
 def request_and_answer(request: str, answer: str) -> str:
     """A request and its answer as one text: the form of a finished task in a store of texts."""
     return f"{request}\nResult: {answer}"
+
+
+def request_and_answer_in(content: str) -> tuple[str, str] | None:
+    """Request and answer of a text in CrewAI's form of a finished task; ``None`` if more than one reading is possible,
+    because the request and the answer may contain CrewAI's separators."""
+    label = next((each for each in (_TASK_LABEL, _INPUT_LABEL) if content.startswith(each)), None)
+    if label is None:
+        return None
+    agent, result = content.find(_AGENT), content.rfind(_RESULT)
+    if agent < 0 or result < agent:
+        return None
+    if content.find(_RESULT, agent) != result or content.rfind(_AGENT, 0, result) != agent:
+        return None
+    return content[len(label) : agent], answer_in(content[result + len(_RESULT) :])
 
 
 def answer_in(output: str, *, has_thoughts: bool = False) -> str:

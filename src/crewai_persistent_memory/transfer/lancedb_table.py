@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from ..entry import MemoryEntry
 from ..errors import ConfigurationError, InvalidArgumentError
+from ..text.finished_task import request_and_answer, request_and_answer_in
 from ..validation import MAX_ID_LENGTH, to_naive_utc
 from .sources import FROM, LeftOut, Part, Read
 
@@ -70,6 +71,9 @@ def _rows(table: Path) -> Any:
 def _entry(row: Mapping[str, Any], often: set[str], table: str) -> MemoryEntry:
     created_at = _time(row["created_at"])
     id, content = str(row["id"]), row["content"] or ""
+    # CrewAI keeps a finished task whole if its LLM has not made facts of it.
+    if (task := request_and_answer_in(content)) is not None:
+        content = request_and_answer(task[0].strip(), task[1])
     if id in often or len(id) > MAX_ID_LENGTH:
         id = blake2b(f"{id}\n{content}".encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
     return MemoryEntry(
