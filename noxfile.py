@@ -47,7 +47,7 @@ KNOWS_NO_CREWAI = [
     *(
         f"tests/cli/test_{name}.py"
         for name in (
-            *("commands", "copying", "erasing", "eval", "moving"),
+            *("commands", "copying", "erasing", "eval", "migrating", "moving"),
             *("on_a_server", "reading", "statistics", "terminals"),
         )
     ),

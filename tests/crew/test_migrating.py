@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import crewai
 import pytest
 
-from crewai_persistent_memory import open_store, unregister, use_scope
+from crewai_persistent_memory import PersistentMemory, Scope, open_store, unregister, use_scope
+from crewai_persistent_memory.admin import migrate
 
+from ..support.crewai_folders import folder_of_193, state
 from ..support.crews import ScriptedLLM, final, memories_in, needs_contextual, needs_unified, one_agent_crew
 from ..support.mem0_platform import DEFAULT_KEY, Mem0Platform
 from ..support.memories import ENTITY, no_local_vectors
@@ -50,7 +53,7 @@ def what_it_recalls(names: dict[str, Any]) -> str:
 
 
 def test_every_snippet_is_run_here() -> None:
-    assert len(PYTHON) == len(re.findall(r"```python", GUIDE)) == 13
+    assert len(PYTHON) == len(re.findall(r"```python", GUIDE)) == 12
 
 
 def test_mem0(names: dict[str, Any], mem0_platform: Mem0Platform, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,167 +126,101 @@ def test_what_was_written_before(names: dict[str, Any], code: str, monkeypatch: 
     exec(code, names)
 
 
-class Program:
-    """A program of the guide, run as a script is: with arguments, an output, and an exit code or message."""
-
-    def __init__(
-        self, having: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], store: Path
-    ) -> None:
-        self.code, self.monkeypatch, self.capsys, self.store = after(having), monkeypatch, capsys, store
-
-    def __call__(self, *arguments: object) -> str:
-        self.monkeypatch.setattr("sys.argv", ["program.py", *map(str, arguments)])
-        self.capsys.readouterr()
-        exec(self.code, {})
-        return self.capsys.readouterr().out
-
-    def refuses(self, *arguments: object) -> None:
-        """It ends with an error, and makes nothing: neither what it was to read, nor a store of ours."""
-        folder = Path(str(arguments[0]))
-        before = contents(folder), self.store.exists()
-        with pytest.raises(SystemExit, match=f"in {re.escape(str(folder))}: nothing is moved"):
-            self(*arguments)
-        assert (contents(folder), self.store.exists()) == before
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-@needs_unified
-def test_moving_from_lancedb(
+def test_bringing_memories_along_in_a_program(
     names: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What CrewAI's own memory has written, by its own ``remember``."""
-    from crewai.memory.storage.lancedb_storage import LanceDBStorage
-    from crewai.memory.unified_memory import Memory
-
-    folder, program = tmp_path / "memory", Program("LanceDBStorage", monkeypatch, capsys, tmp_path / "store")
-    program.refuses(tmp_path / "nowhere", "john")
-    LanceDBStorage(str(folder), vector_dim=8)
-    program.refuses(folder, "john")  # a table, and nothing in it
-    theirs = Memory(
-        storage=LanceDBStorage(str(folder)), llm=names["llm"], embedder=lambda texts: [[0.1] * 8] * len(texts)
-    )
-    told = {"categories": ["food"], "importance": 0.9, "metadata": {"by": "him"}}
-    old = theirs.remember(TOLD, scope="/user/john", **told)
-    theirs.remember("I like tea", scope="/user/johnny", **told)
-    theirs.close() if hasattr(theirs, "close") else theirs.drain_writes()
-    assert old is not None
-    before = contents(folder)
-    assert program(folder, "john", "/user/john") == f"1 memories in {folder}, 1 of them new for john, who now has 1\n"
+    folder_of_193(tmp_path / "crewai-folder")
+    monkeypatch.chdir(tmp_path)
+    exec(after("undo_migration"), names)
+    assert capsys.readouterr().out.startswith("3 would come from {'chroma:memory_entities_Concierge': 1, ")
+    assert names["done"].new == 3
     with open_store(user_id="john") as store:
-        [entry] = store.list()
-        assert (entry.id, entry.content, entry.path, entry.categories) == (old.id, TOLD, "/user/john", ("food",))
-        assert (entry.importance, entry.created_at, entry.metadata) == (0.9, old.created_at, {"by": "him"})
-        store.update(entry.id, content="I am allergic to nothing")
-    assert program(folder, "john") == f"2 memories in {folder}, 1 of them new for john, who now has 2\n"
-    assert program(folder, "john") == f"2 memories in {folder}, 0 of them new for john, who now has 2\n"
-    with open_store(user_id="john") as store:
-        assert {each.content for each in store.list()} == {"I am allergic to nothing", "I like tea"}, "ours was changed"
-    assert contents(folder) == before
-
-
-@needs_unified
-def test_a_record_without_text_in_lancedb_stops_no_other(
-    names: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from crewai.memory.storage.lancedb_storage import LanceDBStorage
-    from crewai.memory.types import MemoryRecord
-
-    folder, program = tmp_path / "memory", Program("LanceDBStorage", monkeypatch, capsys, tmp_path / "store")
-    texts = ["first", " ", "last"]
-    records = [MemoryRecord(id=f"id{i}", content=text, embedding=[0.1] * 8) for i, text in enumerate(texts)]
-    LanceDBStorage(str(folder), vector_dim=8).save(records)
-    for new in (2, 0):
-        with pytest.raises(SystemExit, match="1 left out"):
-            program(folder, "john")
-        printed = capsys.readouterr().out
-        assert "left out id1: content is blank" in printed
-        assert f"3 memories in {folder}, {new} of them new for john, who now has 2\n" in printed
+        assert store.list() == []
 
 
 REQUESTS = [f"{TOLD}. Book a table.", "Which wine do I like? Final Answer: red?"]
 
 
+@needs_unified
+def test_moving_from_lancedb(names: dict[str, Any], tmp_path: Path) -> None:
+    """What CrewAI's own memory has written: of a crew's kickoff, and by ``remember``."""
+    from crewai.memory.storage.lancedb_storage import LanceDBStorage
+    from crewai.memory.unified_memory import Memory
+
+    folder = tmp_path / "crewai"
+    theirs = Memory(
+        storage=LanceDBStorage(str(folder / "memory")),
+        llm=names["llm"],
+        embedder=lambda texts: [[0.1] * 8] * len(texts),
+    )
+    plain = one_agent_crew(names["llm"], REQUESTS[0])
+    crewai.Crew(agents=plain.agents, tasks=plain.tasks, memory=theirs).kickoff()
+    about = {"categories": ["food"], "importance": 0.9, "metadata": {"by": "him"}}
+    old = theirs.remember("I like green tea", scope="/user/john", **about)
+    theirs.drain_writes()
+    theirs.close() if hasattr(theirs, "close") else None
+    assert old is not None
+    before = state(folder)
+    with open_store() as store:
+        assert migrate(folder, store, Scope("jane", "other"), dry_run=True).new == 2
+        done = migrate(folder, store, Scope("john"))
+        assert (done.new, done.left_out, dict(done.sources)) == (2, (), {"lancedb:memories": 2})
+        entry = store.scoped(user_id="john").get(old.id)
+        assert entry is not None
+        assert (entry.content, entry.path, entry.categories) == ("I like green tea", "/user/john", ("food",))
+        assert (entry.importance, entry.created_at, entry.metadata["by"]) == (0.9, old.created_at, "him")
+        assert migrate(folder, store, Scope("john")).there == 2
+    assert state(folder) == before
+    what_was_said_is_recalled({"What am I allergic to?": f"{REQUESTS[0]}\nResult: noted", "tea": "I like green tea"})
+
+
 @pytest.mark.ends
 @needs_contextual
-def test_moving_from_chroma(
-    names: dict[str, Any],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    openai_server: OpenAIServer,
-) -> None:
+def test_moving_from_chroma(names: dict[str, Any], tmp_path: Path, openai_server: OpenAIServer) -> None:
     """What CrewAI until 1.9.3 has written itself: two kickoffs of a crew with ``memory=True``."""
     folder = tmp_path / "crewai"
     environment = {**os.environ, "CREWAI_STORAGE_DIR": str(folder), "TEST_EMBEDDINGS": f"{openai_server.url}/v1"}
     theirs = [sys.executable, "-m", "tests.support.crewai_chroma", *REQUESTS]
     done = run_program(theirs, cwd=ROOT, env=environment)
     assert done.returncode == 0, done.stderr
-    program = Program("chromadb.PersistentClient", monkeypatch, capsys, tmp_path / "store")
-    before = contents(folder)
-    assert "chroma.sqlite3" in before
-    moved = program(folder, "john").splitlines()
-    assert next(line for line in moved if line.startswith("memory_short_term")).endswith(
-        ": 2 memories, 2 of them new for john"
-    )
-    with open_store(user_id="john") as store:
-        kept = {entry.content: entry for entry in store.list()}
-        turns = [text for text, entry in kept.items() if entry.kind == "memory"]
+    before = state(folder)
+    with open_store() as store:
+        found = migrate(folder, store, Scope("john"))
+        assert (found.new, found.left_out) == (3, ())
+        assert sorted(name.rpartition("_")[0] for name in found.sources) == [
+            "chroma:memory_entities",
+            "chroma:memory_short_term",
+        ]
+        assert found.long_term is not None
+        assert found.long_term.results == 2
+        kept = store.scoped(user_id="john").list()
+        turns = [entry.content for entry in kept if entry.kind == "memory"]
         assert sorted(text.partition("\nResult: ")[0] for text in turns) == sorted(REQUESTS)
         assert all(re.fullmatch(r"Noted: \d+", text.partition("\nResult: ")[2]) for text in turns)
-        [entity] = [entry for entry in kept.values() if entry.kind == "entity"]
+        [entity] = [entry for entry in kept if entry.kind == "entity"]
         assert entity.content == f"{ENTITY['name']}({ENTITY['type']}): {ENTITY['description']}"
         assert entity.metadata["relationships"]
-        assert len(store.search("Which wine do I like?", limit=1)) == 1
-        store.delete(entity.id)
-    again = program(folder, "john").splitlines()
-    assert [line.split(", ")[1] for line in again if line.startswith("memory_short_term")] == ["0 of them new for john"]
-    with open_store(user_id="john") as store:
-        assert {entry.content: entry.created_at for entry in store.list()} == {
-            text: entry.created_at for text, entry in kept.items()
-        }
-    assert contents(folder) == before
+        assert migrate(folder, store, Scope("john")).there == 3
+    assert state(folder) == before
+    what_was_said_is_recalled({"What am I allergic to?": REQUESTS[0], "Which wine?": REQUESTS[1]})
 
 
-def test_what_chroma_has_of_others(
-    names: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A folder of knowledge, of nothing, and none; then with a memory as CrewAI until 1.9.3 writes it."""
-    chromadb = pytest.importorskip("chromadb", reason="no chromadb beside this CrewAI")
-    program = Program("chromadb.PersistentClient", monkeypatch, capsys, tmp_path / "store")
-    program.refuses(tmp_path / "nowhere", "john")
-    folder = tmp_path / "chroma"
-    client = chromadb.PersistentClient(str(folder), chromadb.Settings(anonymized_telemetry=False))
-    client.create_collection("knowledge").add(ids=["k"], documents=["manual"], embeddings=[[0.1, 0.2]])
-    client.create_collection("memory_entities_Concierge")
-    program.refuses(folder, "john")
-    collection = client.create_collection("memory_short_term_Concierge")
-    answer = "Thought: I know\nFinal Answer: Noted."
-    asked = {"observation": TOLD, "quality": 8}
-    collection.add(ids=["a"], documents=[answer], metadatas=[asked], embeddings=[[0.1, 0.2]])
-    for new in (1, 0):
-        assert f"1 memories, {new} of them new for john\n" in program(folder, "john")
-        with open_store(user_id="john") as store:
-            [entry] = store.list()
-            assert (entry.content, entry.metadata) == (f"{TOLD}\nResult: Noted.", {"quality": 8})
-    with open_store(user_id="jane") as store:
-        assert store.list() == []
-    # No answer, no text, and one that is well after them.
-    collection.add(ids=["b"], metadatas=[{"observation": "asked in vain"}], embeddings=[[0.1, 0.2]])
-    collection.add(ids=["c"], documents=[" "], embeddings=[[0.1, 0.2]])
-    collection.add(ids=["d"], documents=["well"], embeddings=[[0.1, 0.2]])
-    with pytest.raises(SystemExit, match="1 left out"):
-        program(folder, "john")
-    assert "left out c: content is blank" in capsys.readouterr().out
-    with open_store(user_id="john") as store:
-        assert {entry.content for entry in store.list()} >= {"asked in vain\nResult: ", "well"}
+def what_was_said_is_recalled(said: Mapping[str, str]) -> None:
+    """By john, and by nobody else. The marks of a migration are not for an agent."""
+    memory = PersistentMemory(user_id="john")
+    for question, text in said.items():
+        found = memory.recall(question, limit=1)
+        assert found[0].record.content.startswith(text)
+        shown = found[0].format() if hasattr(found[0], "format") else found[0].record.content
+        assert "migra" not in shown
+    memory.close()
+    with PersistentMemory(user_id="jane") as hers:
+        assert hers.recall("tea allergic wine") == []
 
 
 def test_the_table_of_what_is_where(names: dict[str, Any]) -> None:
     """The names that a program may call on either generation."""
-    from crewai_persistent_memory import ExternalMemory, PersistentMemory
+    from crewai_persistent_memory import ExternalMemory
 
     listed = re.search(r"By these names.*?\n\n", GUIDE, re.DOTALL)
     assert listed is not None
