@@ -32,6 +32,7 @@ from crewai_persistent_memory.transfer import database_copy
 
 from ..support.crewai_folders import ALLERGIC, ENTITY, WINE, add_short_term, folder_of_193, state
 from ..support.programs import started
+from ..support.qdrant_server import QdrantServer
 
 JOHN, JANE = Scope("john"), Scope("jane", "production")
 
@@ -179,6 +180,22 @@ os.kill(os.getpid(), signal.SIGKILL)
         with pytest.raises(InvalidArgumentError, match=r"chroma.sqlite3 is being written: stop the crews"):
             migrate(folder, store, JOHN)
 
+    def test_no_copy_is_left_in_case_of_a_kill(
+        self, folder: Path, tmp_path: Path, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (temporary := tmp_path / "temporary").mkdir()
+        monkeypatch.setattr(database_copy.tempfile, "tempdir", str(temporary))
+        seen: list[list[Path]] = []
+
+        def look(count: int) -> None:
+            seen.append([path for path in temporary.rglob("*") if path.is_file()])
+
+        add_short_term(folder, ((f"request {number}", "well") for number in range(600)))
+        assert migrate(folder, store, JOHN, progress=look).new == 603
+        assert len(seen) > 3
+        assert not any(seen)
+        assert list(temporary.iterdir()) == []
+
     def test_it_reads_what_chroma_reads(self, tmp_path: Path, store: MemoryStore) -> None:
         chromadb = pytest.importorskip("chromadb", reason="no chromadb beside this CrewAI")
         chance, folder = random.Random(3), tmp_path / "chroma"
@@ -321,6 +338,27 @@ class TestBack:
             store.scoped(JOHN).add("of the user", id=entry.id)
         assert undo_migration(store, done.id) == 3
         assert texts(store) == ["of the user"] * 3
+
+
+def test_into_a_server_whose_writes_wait_and_out_of_it(folder: Path, server: QdrantServer, collection: str) -> None:
+    with open_store(url=server.url, collection=collection, embedder=None, durability="outbox") as store:
+        done = migrate(folder, store, JOHN)
+        assert (done.new, migrate(folder, store, JOHN).there) == (3, 3)
+        john = store.scoped(JOHN)
+        assert john.flush(30)
+        assert john.search("What am I allergic to?", limit=1)[0].content.startswith(ALLERGIC)
+        assert undo_migration(store, done.id) == 3
+        assert john.flush(30)
+        assert texts(store) == []
+
+
+def test_metadata_of_the_same_names_stays(folder: Path, store: MemoryStore) -> None:
+    with closing(sqlite3.connect(folder / "chroma.sqlite3")) as database, database:
+        about = [(1, "migration", "of birds"), (1, "migrated_from", "Africa")]
+        database.executemany("INSERT INTO embedding_metadata VALUES (?, ?, ?, NULL, NULL, NULL)", about)
+    migrate(folder, store, JOHN)
+    [entry] = [entry for entry in entries_of(store) if "migration" in entry.metadata]
+    assert (entry.metadata["migration"], entry.metadata["migrated_from"]) == ("of birds", "Africa")
 
 
 @pytest.mark.parametrize(

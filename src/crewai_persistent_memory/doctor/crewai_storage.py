@@ -31,7 +31,7 @@ def what_crewai_remembers(examined: Examined) -> Findings:
 
 
 def _finding(examined: Examined, text: str) -> Finding:
-    remedy = "docs/migrating.md brings it along. It belongs to no user"
+    remedy = "crewai-memory migrate --user NAME --dry-run shows what would come along. It belongs to no user"
     if examined.config is not None and examined.is_empty:
         return warning(
             f"{text}, and this store has none for the project",

@@ -50,9 +50,11 @@ def chroma_part(file: Path) -> tuple[Part, list[str]]:
         InvalidArgumentError: the file cannot be read.
     """
     with reading_a_copy(file) as database:
-        names = [str(name) for (name,) in database.execute("SELECT name FROM collections ORDER BY name")]
-    ours = [name for name in names if _kind_of(name) is not None]
-    others = [name for name in names if _kind_of(name) is None]
+        found = [
+            (str(id), str(name)) for id, name in database.execute("SELECT id, name FROM collections ORDER BY name")
+        ]
+    ours = [each for each in found if _kind_of(each[1]) is not None]
+    others = [name for _, name in found if _kind_of(name) is None]
     return (lambda: _memories(file, ours)), others
 
 
@@ -60,10 +62,10 @@ def _kind_of(collection: str) -> str | None:
     return next((kind for name, kind in _KINDS.items() if collection.startswith(name)), None)
 
 
-def _memories(file: Path, collections: Sequence[str]) -> Iterator[Read]:
+def _memories(file: Path, collections: Sequence[tuple[str, str]]) -> Iterator[Read]:
     with reading_a_copy(file) as database:
-        for collection in collections:
-            yield from _in_collection(collection, _documents(database, collection))
+        for id, name in collections:
+            yield from _in_collection(name, _documents(database, id))
 
 
 def _in_collection(collection: str, documents: Mapping[str, _Document]) -> Iterator[Read]:
@@ -95,11 +97,10 @@ def _in_collection(collection: str, documents: Mapping[str, _Document]) -> Itera
 
 def _documents(database: sqlite3.Connection, collection: str) -> dict[str, _Document]:
     """By id, the oldest first."""
-    [(topic_end, segment)] = database.execute(
-        "SELECT collections.id, segments.id FROM collections JOIN segments ON segments.collection = collections.id "
-        "WHERE collections.name = ? AND segments.scope = 'METADATA'",
-        [collection],
-    ).fetchmany(1) or [(None, None)]
+    row = database.execute(
+        "SELECT id FROM segments WHERE collection = ? AND scope = 'METADATA'", [collection]
+    ).fetchone()
+    segment = "" if row is None else str(row[0])
     by_row: dict[int, str] = {}
     found: dict[str, _Document] = {}
     for row, id, created_at in database.execute(
@@ -114,11 +115,11 @@ def _documents(database: sqlite3.Connection, collection: str) -> dict[str, _Docu
         *others, truth = values
         value = next((each for each in others if each is not None), None if truth is None else bool(truth))
         found[by_row[row]].values[key] = value
-    _apply_the_queue(database, topic_end, segment, found)
+    _apply_the_queue(database, collection, segment, found)
     return found
 
 
-def _apply_the_queue(database: sqlite3.Connection, topic_end: str, segment: str, found: dict[str, _Document]) -> None:
+def _apply_the_queue(database: sqlite3.Connection, collection: str, segment: str, found: dict[str, _Document]) -> None:
     applied = 0
     for question in (
         "SELECT seq_id FROM max_seq_id WHERE segment_id = ?",
@@ -130,7 +131,7 @@ def _apply_the_queue(database: sqlite3.Connection, topic_end: str, segment: str,
         database.execute(
             "SELECT seq_id, created_at, operation, id, metadata FROM embeddings_queue "
             "WHERE topic LIKE '%/' || ? ORDER BY seq_id",
-            [topic_end],
+            [collection],
         )
     ) as changes:
         for sequence, created_at, operation, id, metadata in changes:

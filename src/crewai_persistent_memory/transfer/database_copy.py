@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -34,9 +34,12 @@ def reading_a_copy(file: Path) -> Iterator[sqlite3.Connection]:
                 [found] = database.execute("PRAGMA quick_check(1)").fetchone()
                 if found != "ok":
                     raise InvalidArgumentError(f"{file} is damaged ({found}): migrate a backup of the folder")
+                database.execute("PRAGMA journal_mode = DELETE")  # what is in a log is in the file then
+                with suppress(OSError):  # on Windows an open file stays
+                    copy.unlink()  # nothing of it stays if this process is killed
                 yield database
         except OSError as error:
-            raise InvalidArgumentError(f"{file} cannot be read: {error.strerror or error}") from error
+            raise InvalidArgumentError(f"{file} cannot be read and copied: {error.strerror or error}") from error
         except sqlite3.Error as error:
             raise InvalidArgumentError(
                 f"{file} cannot be read as SQLite ({error}): it is damaged, or of a version that is not known here. "

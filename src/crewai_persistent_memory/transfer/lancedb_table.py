@@ -37,7 +37,7 @@ def _records(table: Path) -> Iterator[Read]:
         for row in batch.to_pylist():
             try:
                 yield _entry(row, often, table.stem)
-            except (ValueError, TypeError) as error:
+            except (ValueError, TypeError, AttributeError) as error:
                 yield LeftOut(str(row["id"]), f"cannot be read: {error}")
 
 
@@ -76,11 +76,14 @@ def _entry(row: Mapping[str, Any], often: set[str], table: str) -> MemoryEntry:
         content = request_and_answer(task[0].strip(), task[1])
     if id in often or len(id) > MAX_ID_LENGTH:
         id = blake2b(f"{id}\n{content}".encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    categories = json.loads(row["categories_str"] or "[]")
+    if not isinstance(categories, list):
+        raise ValueError(f"categories {categories!r} are no list")
     return MemoryEntry(
         id=id,
         content=content,
         path=row["scope"] or "/",
-        categories=tuple(json.loads(row["categories_str"] or "[]")),
+        categories=tuple(categories),
         metadata={**json.loads(row["metadata_str"] or "{}"), FROM: f"lancedb:{table}"},
         importance=min(1.0, max(0.0, float(row["importance"]))),
         created_at=created_at,

@@ -145,9 +145,11 @@ def migrate_store(
 def undo_migration(store: MemoryStore, id: str, *, dry_run: bool = False, **scope: str | None) -> int:
     """Delete what came with a migration, and nothing else: neither what was there before nor copies of it.
 
+    What was changed since came with it as well. What still waits in an outbox is not in the store yet: do it again.
+
     Args:
         store: where it came to; not bound to a user.
-        id: :attr:`Migrated.id`. It is also in the metadata of each entry, as ``migration``, before the colon.
+        id: :attr:`Migrated.id`. It is also in the metadata of each entry, as ``_migration``, before the colon.
         dry_run: count only.
         scope: fields of the owners, by name. Mem0 needs ``user_id``.
 

@@ -25,9 +25,9 @@ class LeftOut:
 Read: TypeAlias = "MemoryEntry | LeftOut"
 
 
-FROM: Final = "migrated_from"
+FROM: Final = "_migrated_from"
 """The metadata key of what an entry was read from, such as ``lancedb:memories``."""
-MARK: Final = "migration"
+MARK: Final = "_migration"
 """The metadata key of the migration that an entry came with."""
 MARKS: Final = (FROM, MARK)
 """Neither is for an agent: they are left out of prompts."""
