@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,10 @@ def test_the_folder_of_this_place_is_found(
 ) -> None:
     assert "CrewAI keeps no memories in" in call("migrate", "-u", "john").err
     monkeypatch.setenv("CREWAI_STORAGE_DIR", folder)
+    damaged = Path(folder, "memory", "memories.lance")
+    (damaged / "_versions").mkdir(parents=True)
+    assert "memories.lance cannot be read" in call("migrate", "-u", "john").err, "and is not passed over"
+    shutil.rmtree(damaged)
     assert call("migrate", "--shared", "--yes", "--json").json["new"] == 3
     assert owners(store_path) == {Scope.shared()}
 

@@ -18,7 +18,14 @@ from typing import Any
 
 import pytest
 
-from crewai_persistent_memory import InvalidArgumentError, MemoryStore, Scope, open_store
+from crewai_persistent_memory import (
+    InvalidArgumentError,
+    MemoryStore,
+    RequestRefusedError,
+    Scope,
+    open_store,
+    operations,
+)
 from crewai_persistent_memory.admin import (
     LeftOut,
     Migrated,
@@ -28,6 +35,8 @@ from crewai_persistent_memory.admin import (
     migrate,
     undo_migration,
 )
+from crewai_persistent_memory.io.steps import Steps
+from crewai_persistent_memory.store.backend import Execute
 from crewai_persistent_memory.transfer import database_copy
 
 from ..support.crewai_folders import ALLERGIC, ENTITY, WINE, add_short_term, folder_of_193, state
@@ -352,6 +361,23 @@ def test_into_a_server_whose_writes_wait_and_out_of_it(folder: Path, server: Qdr
         assert texts(store) == []
 
 
+def test_what_the_store_refuses_is_named_and_stops_no_other(folder: Path, store: MemoryStore) -> None:
+    """Such as a text that is larger than a server accepts."""
+
+    def refusing(operation: operations.Operation[Any], execute: Execute) -> Steps[Any]:
+        if isinstance(operation, operations.Put) and any("huge" in entry.content for entry in operation.entries):
+            raise RequestRefusedError("larger than allowed")
+        return (yield from execute(operation))
+
+    add_short_term(folder, [("first", "one"), ("huge", "two"), ("last", "three")])
+    for new, there in ((5, 0), (0, 5)):
+        done = migrate(folder, store.wrap(refusing), JOHN)
+        assert (done.new, done.there, adds_up(done)) == (new, there, True)
+        assert [each.reason for each in done.left_out] == ["the store refuses it: larger than allowed"]
+    assert "last\nResult: three" in texts(store)
+    assert migrate(folder, store, JOHN).new == 1
+
+
 def test_metadata_of_the_same_names_stays(folder: Path, store: MemoryStore) -> None:
     with closing(sqlite3.connect(folder / "chroma.sqlite3")) as database, database:
         about = [(1, "migration", "of birds"), (1, "migrated_from", "Africa")]
@@ -359,6 +385,14 @@ def test_metadata_of_the_same_names_stays(folder: Path, store: MemoryStore) -> N
     migrate(folder, store, JOHN)
     [entry] = [entry for entry in entries_of(store) if "migration" in entry.metadata]
     assert (entry.metadata["migration"], entry.metadata["migrated_from"]) == ("of birds", "Africa")
+
+
+def knowledge_alone(at: Path) -> None:
+    folder_of_193(at)
+    (at / "long_term_memory_storage.db").unlink()
+    with closing(sqlite3.connect(at / "chroma.sqlite3")) as database, database:
+        database.execute("DELETE FROM collections WHERE name LIKE '%entities%'")
+        database.execute("UPDATE collections SET name = 'knowledge'")
 
 
 @pytest.mark.parametrize(
@@ -370,6 +404,7 @@ def test_metadata_of_the_same_names_stays(folder: Path, store: MemoryStore) -> N
         (lambda at: (at.mkdir(), (at / "store.json").write_text("{}")), "a store of this package"),
         (lambda at: (at.mkdir(), (at / "chroma.sqlite3").write_bytes(b"garbage" * 1000)), "cannot be read as SQLite"),
         (lambda at: (at.mkdir(), (at / "chroma.sqlite3").touch()), "no such table: collections"),
+        (knowledge_alone, "memory is empty here, nothing was migrated; knowledge is no memory"),
         (lambda at: at.write_text("a file"), "there is neither"),
         (lambda at: at.symlink_to(at), "cannot be read|no such folder"),
     ],

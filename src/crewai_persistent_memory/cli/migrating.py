@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from ..crewai_folders import crewai_folders
-from ..errors import ConfigurationError, InvalidArgumentError, StoreMissingError
+from ..errors import ConfigurationError, StoreMissingError
 from ..scope import DEFAULT_PROJECT, Scope
 from ..wording import memories
 from .moving import chosen_scope, config_of_all, telling_progress
@@ -121,22 +121,17 @@ def _folder(source: str | None) -> Path:
         if not source.strip():
             raise ConfigurationError("the source is empty: leave it out, or give CrewAI's folder")
         return Path(source).expanduser()
-    from ..transfer.crewai_folder import look_into
+    from ..transfer.crewai_folder import is_there, look_into
 
-    found = []
-    for folder in crewai_folders():
-        try:
-            look = look_into(folder)
-        except InvalidArgumentError:
-            continue
-        if look.parts or look.long_term is not None:
-            found.append(folder)
-    if not found:
+    found = {folder: look_into(folder) for folder in crewai_folders() if is_there(folder)}
+    holding = [folder for folder, look in found.items() if look.parts]
+    holding = holding or [folder for folder, look in found.items() if look.long_term is not None]
+    if not holding:
         looked = " or ".join(map(str, crewai_folders()))
         raise ConfigurationError(f"CrewAI keeps no memories in {looked}: give its folder")
-    if len(found) > 1:
-        raise ConfigurationError(f"CrewAI keeps memories in {' and '.join(map(str, found))}: give one of them")
-    return found[0]
+    if len(holding) > 1:
+        raise ConfigurationError(f"CrewAI keeps memories in {' and '.join(map(str, holding))}: give one of them")
+    return holding[0]
 
 
 def _from_folder(target: Target, folder: Path, by_path: str | None) -> Work:

@@ -43,8 +43,8 @@ class _Document:
     values: dict[str, Any] = field(default_factory=dict)
 
 
-def chroma_part(file: Path) -> tuple[Part, list[str]]:
-    """The collections that are CrewAI's memory, and the names of the others, which stay.
+def chroma_part(file: Path) -> tuple[Part | None, list[str]]:
+    """The collections that are CrewAI's memory, if there are any, and the names of the others, which stay.
 
     Raises:
         InvalidArgumentError: the file cannot be read.
@@ -55,7 +55,7 @@ def chroma_part(file: Path) -> tuple[Part, list[str]]:
         ]
     ours = [each for each in found if _kind_of(each[1]) is not None]
     others = [name for _, name in found if _kind_of(name) is None]
-    return (lambda: _memories(file, ours)), others
+    return (lambda: _memories(file, ours)) if ours else None, others
 
 
 def _kind_of(collection: str) -> str | None:

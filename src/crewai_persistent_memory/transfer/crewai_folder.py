@@ -37,18 +37,23 @@ def look_into(source: str | os.PathLike[str]) -> CrewAIFolder:
             ``chroma.sqlite3`` and ``long_term_memory_storage.db``.
 
     Raises:
-        InvalidArgumentError: there is none, or it cannot be read.
+        InvalidArgumentError: there are no files of it, or they cannot be read.
     """
     place = Path(source)
     parts, stays, long_term = [lancedb_part(table) for table in _tables(place)], list[str](), None
     if (chroma := _file(place, CHROMA)) is not None:
         part, stays = chroma_part(chroma)
-        parts.append(part)
+        parts += [part] if part is not None else []
     if (results := _file(place, LONG_TERM)) is not None:
         long_term = survey_of(results)
-    if not parts and long_term is None:
+    if not parts and chroma is None and long_term is None:
         raise InvalidArgumentError(f"{place}: {_why_nothing(place)}")
     return CrewAIFolder(tuple(parts), tuple(stays), long_term)
+
+
+def is_there(folder: Path) -> bool:
+    """Whether there are files of CrewAI's memory in a folder, whatever is in them."""
+    return bool(_tables(folder)) or any(_file(folder, name) is not None for name in (CHROMA, LONG_TERM))
 
 
 def _tables(place: Path) -> list[Path]:

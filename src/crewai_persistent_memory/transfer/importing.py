@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any, Final
 
 from ..embedding import Fingerprint
 from ..entry import MemoryEntry
-from ..errors import InvalidArgumentError
+from ..errors import InvalidArgumentError, InvalidEntryError
 from ..scope import SCOPE_FIELDS, Scope
 from ..store.base import MemoryStore
 from ..text.passages import is_one_passage
@@ -20,6 +20,7 @@ BATCH: Final = 100
 """Entries that are saved together."""
 HELD: Final = 500
 """Entries that are read before they are saved, so that those of one owner are saved together."""
+Refused = Callable[[MemoryEntry, InvalidEntryError], None]
 NOTHING: Final[Mapping[str, str | None]] = {}
 
 
@@ -84,6 +85,7 @@ def store_entries(
     progress: Progress | None = None,
     into: Mapping[str, str | None] = NOTHING,
     replaces: bool = True,
+    refused: Refused | None = None,
 ) -> Imported:
     """Store entries that have owners; see :func:`import_entries`.
 
@@ -92,19 +94,35 @@ def store_entries(
         entries: with their owners.
         keeps_vectors: their vectors are of this store's embedder.
         replaces: an entry whose id is there already is replaced; else it stays as it is.
+        refused: is told of an entry that the store refuses, which is not counted then. Left out: that is an error.
     """
     total = new = 0
     for owner, batch in _batches(entries, into):
         handle = store.scoped(owner)
         there = {entry.id for entry in handle.scan(ids=[entry.id for entry in batch]) if entry.scope == owner}
         wanted = batch if replaces else [entry for entry in batch if entry.id not in there]
+        left_out = 0
         if wanted and not dry_run:
-            handle.put([_for_store(entry, keeps_vectors) for entry in wanted])
-        total += len(batch)
-        new += len({entry.id for entry in batch} - there)
+            left_out = _put(handle, wanted, keeps_vectors, refused)
+        total += len(batch) - left_out
+        new += len({entry.id for entry in batch} - there) - left_out
         if progress is not None:
             progress(total)
     return Imported(total, new, total - new)
+
+
+def _put(handle: MemoryStore, entries: Sequence[MemoryEntry], keeps_vectors: bool, refused: Refused | None) -> int:
+    """Save entries. Returns how many of them the store refused."""
+    try:
+        handle.put([_for_store(entry, keeps_vectors) for entry in entries])
+        return 0
+    except InvalidEntryError as error:
+        if refused is None:
+            raise
+        if len(entries) == 1:
+            refused(entries[0], error)
+            return 1
+    return sum(_put(handle, [entry], keeps_vectors, refused) for entry in entries)
 
 
 def check(lines: Iterable[str], into: Mapping[str, str | None] = NOTHING) -> int:

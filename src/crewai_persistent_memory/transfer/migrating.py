@@ -90,7 +90,8 @@ def migrate(
     entries = _owned(tally, _all_of(folder), owner)
     done = tally.stored(store, entries, dry_run, progress)
     if not done.found and folder.long_term is None:
-        raise InvalidArgumentError(f"{Path(source)}: CrewAI's memory is empty here, nothing was migrated")
+        beside = f"; {', '.join(folder.stays)} is no memory" if folder.stays else ""
+        raise InvalidArgumentError(f"{Path(source)}: CrewAI's memory is empty here, nothing was migrated{beside}")
     return replace(done, stays=folder.stays, long_term=folder.long_term)
 
 
@@ -223,7 +224,9 @@ class _Tally:
     ) -> Migrated:
         kept = self._kept(found)
         if store is not None:
-            done = store_entries(store, kept, False, dry_run=dry_run, progress=progress, replaces=False)
+            done = store_entries(
+                store, kept, False, dry_run=dry_run, progress=progress, replaces=False, refused=self._refused
+            )
         elif dry_run:
             count = sum(1 for _ in kept)
             done = Imported(count, count, 0)
@@ -240,6 +243,13 @@ class _Tally:
             owners=dict(self.owners),
             examples=tuple(self.examples),
         )
+
+    def _refused(self, entry: MemoryEntry, error: InvalidEntryError) -> None:
+        """Such as a text that is larger than a server accepts."""
+        assert entry.scope is not None
+        self.left_out.append(LeftOut(entry.id, f"the store refuses it: {error}"))
+        self.sources -= Counter({str(entry.metadata[FROM]): 1})
+        self.owners -= Counter({entry.scope: 1})
 
     def _kept(self, found: Iterator[tuple[MemoryEntry, Scope]]) -> Iterator[MemoryEntry]:
         """The entries in normal form, with their owners and the mark."""
