@@ -74,7 +74,7 @@ def test_what_is_imported_is_declared() -> None:
     needed = {name: {canonicalize_name(each) for each in distributions.get(name, [name])} for name in imported}
     # Not by importlib.metadata: of an editable installation that is what was declared when it was made.
     project = (Path(__file__).parents[1] / "pyproject.toml").read_text()
-    lists = re.findall(r"^(?:dependencies|local|testing) = \[$(.*?)^\]$", project, re.MULTILINE | re.DOTALL)
+    lists = re.findall(r"^(?:dependencies|local|migrate|testing) = \[$(.*?)^\]$", project, re.MULTILINE | re.DOTALL)
     declared = {canonicalize_name(Requirement(each).name) for each in re.findall('"(.+)"', "".join(lists))}
     assert {name: of for name, of in needed.items() if not of & declared} == {}
     # OpenAI's package is what CrewAI's and Mem0's own embedders and models of that name need.

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from crewai_persistent_memory import (
+    ConfigurationError,
     InvalidArgumentError,
     MemoryStore,
     RequestRefusedError,
@@ -315,6 +316,12 @@ class TestLanceDB:
         with pytest.raises(InvalidArgumentError, match=r"memories.lance cannot be read by LanceDB"):
             migrate(folder, store, JOHN)
         assert texts(store) == []
+
+    def test_without_lancedb(self, tmp_path: Path, store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "memories.lance" / "_versions").mkdir(parents=True)
+        monkeypatch.setitem(sys.modules, "lancedb", None)
+        with pytest.raises(ConfigurationError, match=r"pip install 'crewai-persistent-memory\[migrate\]'"):
+            migrate(tmp_path, store, JOHN)
 
     def test_a_table_of_something_else(self, tmp_path: Path, store: MemoryStore) -> None:
         lancedb = pytest.importorskip("lancedb")

@@ -47,7 +47,7 @@ def _rows(table: Path) -> Any:
     except ImportError as error:
         raise ConfigurationError(
             f"{table} is a table of LanceDB, which is not installed here: run this beside CrewAI 1.10 or newer, or "
-            "pip install lancedb"
+            "pip install 'crewai-persistent-memory[migrate]'"
         ) from error
     try:
         opened = lancedb.connect(str(table.parent)).open_table(table.stem)
