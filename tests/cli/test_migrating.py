@@ -128,3 +128,22 @@ def test_a_mistake_is_named(call: Call, folder: str, options: tuple[str, ...], m
     assert done.code == 2
     assert message in done.err
     assert not store_path.exists()
+
+
+def test_a_copy_and_an_export_from_mem0(
+    call: Call, mem0_platform: Mem0Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CREWAI_MEMORY_PATH")
+    monkeypatch.setenv("CREWAI_MEMORY_MEM0", json.dumps({"host": mem0_platform.url, "api_key": DEFAULT_KEY}))
+    mem0_platform.remember("I like tea", user_id="john")
+    mem0_platform.remember("Jane's secret", user_id="jane")
+    to = ("--to-path", str(tmp_path / "copy"))
+    assert "cannot list across users" in call("copy", "--all", *to).err
+    assert "Copied 1 memory: 1 new" in call("copy", "--user", "john", *to).out
+    assert owners(tmp_path / "copy") == {Scope("john")}
+    assert "Exported 1 memory" in call("export", str(tmp_path / "john.jsonl"), "--user", "john").out
+    # And into Mem0, from CrewAI's folder.
+    folder = str(folder_of_193(tmp_path / "crewai"))
+    for new in (3, 0):
+        assert call("migrate", folder, "--user", "john", "--yes", "--json").json["new"] == new
+    assert len(call("list", "--user", "john", "--json").json) == 3
