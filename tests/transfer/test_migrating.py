@@ -41,6 +41,7 @@ from crewai_persistent_memory.store.backend import Execute
 from crewai_persistent_memory.transfer import database_copy
 
 from ..support.crewai_folders import ALLERGIC, ENTITY, WINE, add_short_term, folder_of_193, state
+from ..support.embedders import WordHashEmbedder
 from ..support.programs import started
 from ..support.qdrant_server import QdrantServer
 
@@ -269,6 +270,23 @@ class TestLanceDB:
         answered = john.get("task")
         assert answered is not None
         assert answered.content == "Book a table.\nResult: Done", "as a task is kept by this package"
+
+    def test_a_relative_path_is_no_address(
+        self, write: Callable[..., Path], store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        folder = write({"id": "tea", "content": "I like tea"})
+        folder.rename(folder.parent / "db:crewai's #1")
+        monkeypatch.chdir(folder.parent)
+        assert migrate("db:crewai's #1", store, JOHN).new == 1
+
+    def test_texts_are_embedded_anew(self, write: Callable[..., Path], tmp_path: Path) -> None:
+        folder = write({"id": "tea", "content": "I like tea"})
+        with open_store(path=tmp_path / "with vectors", embedder=WordHashEmbedder()) as store:
+            migrate(folder, store, JOHN)
+            [entry] = entries_of(store, with_vectors=True)
+            assert entry.embedding is not None
+            [wanted] = WordHashEmbedder()(["I like tea"])
+            assert len(entry.embedding) == len(wanted) > 2
 
     def test_by_path(self, write: Callable[..., Path], store: MemoryStore) -> None:
         paths = ["/user/john", "/user/john/diet", "/user/johnny", "/crew", "/", "/user", "/user/ \u200b"]

@@ -50,7 +50,8 @@ def _rows(table: Path) -> Any:
             "pip install 'crewai-persistent-memory[migrate]'"
         ) from error
     try:
-        opened = lancedb.connect(str(table.parent)).open_table(table.stem)
+        # LanceDB takes a relative path that begins with "db:" or "s3:" for an address.
+        opened = lancedb.connect(str(table.parent.absolute())).open_table(table.stem)
         missing = sorted(set(_COLUMNS) - set(opened.schema.names))
         if missing:
             raise InvalidArgumentError(
