@@ -102,6 +102,10 @@ def test_from_mem0(
     monkeypatch.delenv("MEM0_HOST")
     about = ("migrate", "mem0", "-u", "jane", "-p", "production", "--mem0-config", str(config))
     assert "to user_id=jane project_id=production (1)" in call(*about, "--dry-run").out
+    mem0_platform.remember("in a run", user_id="jane", run_id="r1")
+    assert call(*about, "--dry-run", "--json").json["found"] == 2
+    of_run = call(*about, "--from-run", "r1", "--run", "r2", "--dry-run", "--json").json["owners"]
+    assert of_run == [{"scope": {"user_id": "jane", "project_id": "production", "run_id": "r2"}, "memories": 1}]
     nobody = call("migrate", "mem0", "-u", "nobody", "--mem0-config", str(config), "--dry-run")
     assert (nobody.code, "has no memories of user_id=nobody" in nobody.err) == (2, True)
 
@@ -114,7 +118,7 @@ def test_from_mem0(
         (("FOLDER", "--by-path", "/user"), "whose memories?"),
         (("FOLDER", "--by-path", "/{user_id}", "-u", "john"), "given twice"),
         (("FOLDER", "--by-path", "/{user_id}", "--shared"), "leave one out"),
-        (("FOLDER", "-u", "john", "--from-user", "j"), "are for Mem0"),
+        (("FOLDER", "-u", "john", "--from-run", "j"), "are for Mem0"),
         (("mem0",), "whose memories?"),
         (("mem0", "-u", "john", "--by-path", "/"), "Mem0 has no paths"),
         (("mem0", "-u", "john", "--mem0-config", "nowhere"), "cannot be read"),

@@ -44,6 +44,9 @@ def migrate(
         typer.Option("--by-path", help="Only what is at this path of CrewAI's. /user/{user_id}: the path says whose."),
     ] = None,
     from_user: Annotated[str | None, typer.Option("--from-user", help="Mem0's user. Default: --user.")] = None,
+    from_project: Annotated[str | None, typer.Option("--from-project", help="Of this project of Mem0's only.")] = None,
+    from_run: Annotated[str | None, typer.Option("--from-run", help="Of this run only.")] = None,
+    from_agent: Annotated[str | None, typer.Option("--from-agent", help="Of this agent only.")] = None,
     mem0_config: Annotated[
         str | None, typer.Option("--mem0-config", help="Options of mem0= as JSON, in a file. Default: MEM0_API_KEY.")
     ] = None,
@@ -60,13 +63,15 @@ def migrate(
     if undo is not None:
         _undo(target, undo, yes=yes, dry_run=dry_run, json=json)
         return
+    given = {"user_id": from_user, "project_id": from_project, "run_id": from_run, "agent_id": from_agent}
+    chosen = {name: value for name, value in given.items() if value is not None}
     if source == MEM0:
         if by_path is not None:
             raise ConfigurationError("--by-path is for CrewAI's folder: Mem0 has no paths")
-        work = _from_mem0(target, from_user, mem0_config)
+        work = _from_mem0(target, chosen, mem0_config)
     else:
-        if from_user is not None or mem0_config is not None:
-            raise ConfigurationError(f"--from-user and --mem0-config are for Mem0: give {MEM0} as the source")
+        if chosen or mem0_config is not None:
+            raise ConfigurationError(f"--from-... and --mem0-config are for Mem0: give {MEM0} as the source")
         work = _from_folder(target, _folder(source), by_path)
     try:
         with opened(config_of_all(target), by_words=True, existing=True) as store:
@@ -161,19 +166,20 @@ def _with_deployment(fields: Mapping[str, str]) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _from_mem0(target: Target, from_user: str | None, mem0_config: str | None) -> Work:
+def _from_mem0(target: Target, chosen: Mapping[str, str], mem0_config: str | None) -> Work:
     from ..config.options import MemoryConfig
     from ..transfer.migrating import migrate_store
 
-    user = from_user or target.user
+    user = chosen.get("user_id", target.user)
     if user is None:
         raise ConfigurationError("whose memories? Give --user NAME, and --from-user if Mem0 has another name")
     options: Any = {"mem0": {} if mem0_config is None else _json_of(mem0_config)}
     config, into = MemoryConfig.build(**options), chosen_scope(target)
+    scope: Any = {**chosen, "user_id": user}
 
     def work(store: MemoryStore | None, dry: bool) -> Migrated:
         with opened(config, by_words=True, existing=True) as mem0, telling_progress("migrated") as tell:
-            return migrate_store(mem0, store, into=into, dry_run=dry, progress=tell, user_id=user)
+            return migrate_store(mem0, store, into=into, dry_run=dry, progress=tell, **scope)
 
     return work
 
