@@ -17,10 +17,12 @@ from .store.operations import ScopeField
 from .transfer.copying import copy_entries
 from .transfer.erasing import erase
 from .transfer.exporting import entries_of, export_entries
+from .transfer.growth import Growth, growth
 from .transfer.importing import Imported, import_entries
 from .transfer.receipt import Receipt, is_signed_with
 
 __all__ = [
+    "Growth",
     "Imported",
     "Receipt",
     "Survey",
@@ -30,6 +32,7 @@ __all__ = [
     "entries_of",
     "erase",
     "export_entries",
+    "growth",
     "import_entries",
     "is_signed_with",
     "survey",
