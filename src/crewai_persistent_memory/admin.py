@@ -12,6 +12,9 @@ from .config.arguments import ServerArgs
 from .config.options import MemoryConfig
 from .errors import ConfigurationError
 from .io.steps import run
+from .maintenance.backup import back_up, restore
+from .maintenance.checking import Checked, check, repair
+from .maintenance.manifest import Backup
 from .store.base import MemoryStore
 from .store.operations import ScopeField
 from .transfer.copying import copy_entries
@@ -22,10 +25,14 @@ from .transfer.importing import Imported, import_entries
 from .transfer.receipt import Receipt, is_signed_with
 
 __all__ = [
+    "Backup",
+    "Checked",
     "Growth",
     "Imported",
     "Receipt",
     "Survey",
+    "back_up",
+    "check",
     "copy_entries",
     "count_by",
     "dedicate_project",
@@ -35,6 +42,8 @@ __all__ = [
     "growth",
     "import_entries",
     "is_signed_with",
+    "repair",
+    "restore",
     "survey",
 ]
 
