@@ -27,6 +27,8 @@ LAYERS: Final = (
     {"outbox"},
     {"backends/qdrant", "backends/mem0", "transfer"},
     {"composition"},
+    {"maintenance"},
+    {"admin"},
     {"recall"},
     {"adapters"},
     {"doctor"},
@@ -36,7 +38,7 @@ LAYERS: Final = (
 )
 """From the bottom up. A module imports from its own part of the package, and from the layers below it."""
 
-COMPOSITION: Final = {"store.factory", "admin", "store.admin"}
+COMPOSITION: Final = {"store.factory"}
 """The modules that choose a backend and open it, so they know what is below and what is above them."""
 
 
@@ -48,6 +50,8 @@ def part_of(module: str) -> str:
     """The part of the package that a module belongs to; a module of the root is of the language."""
     if module in COMPOSITION:
         return "composition"
+    if module == "admin":
+        return "admin"
     if not module:
         return "package"
     path = module.split(".")

@@ -1,4 +1,4 @@
-"""README's code runs, as it stands there."""
+"""The code of README, and of the guides that it leads to, runs as it stands there."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from crewai_persistent_memory import (
-    MemoryConfig,
     PersistentMemory,
     StorePermissionError,
     open_store,
@@ -20,7 +19,6 @@ from crewai_persistent_memory import (
 )
 from crewai_persistent_memory.adapters import defaults
 from crewai_persistent_memory.config.mem0 import Mem0Options
-from crewai_persistent_memory.config.qdrant import CollectionSettings
 
 from .support.calling import until
 from .support.crews import ScriptedLLM, final, needs_unified, one_agent_crew
@@ -29,10 +27,16 @@ from .support.mem0_platform import DEFAULT_KEY, Mem0Platform
 from .support.memory_llm import MemoryLLM
 from .support.programs import run_program
 from .support.qdrant_server import QdrantServer
+from .support.reference_pages import PAGES, written_anew
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+GUIDES = ["crewai", "recalling", "servers", "store", "mem0"]
+PYTHON = re.findall(
+    r"```python\n(.*?)```",
+    "\n".join([README, *((ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8") for name in GUIDES)]),
+    re.DOTALL,
+)
 SHELL = [line for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL) for line in block.splitlines()]
 
 
@@ -150,7 +154,7 @@ class TestMem0:
 
     def test_the_page_of_mem0(self) -> None:
         page = (ROOT / "docs" / "mem0.md").read_text(encoding="utf-8")
-        [code] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+        [code] = [code for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "facts =" in code]
         found: dict[str, Any] = {}
         exec(code, found)
         assert found["facts"] == ["I am allergic to nuts", "I recommended the soup"]
@@ -159,7 +163,7 @@ class TestMem0:
 
 
 def test_store(names: dict[str, Any]) -> None:
-    exec(snippet("with open_store"), names)
+    exec(snippet('open_store(path="./memory"'), names)
     with open_store(path="./memory", user_id="john") as store:
         assert store.count() == 0
 
@@ -187,7 +191,7 @@ def test_middleware(names: dict[str, Any], capsys: pytest.CaptureFixture[str]) -
 def test_every_snippet_is_run() -> None:
     """The first two in ``tests/crew/test_readme_first_screen.py``; those about many users, ``one_after_the_other`` and
     ``stream``, in ``tests/crew/test_readme_users.py``; what an agent gets in ``tests/crew/test_readme_given.py``."""
-    assert len(PYTHON) == 18
+    assert len(PYTHON) == 19
 
 
 def test_the_shell_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,6 +216,7 @@ def test_the_scripts_named_are_there_and_ci_runs_the_second() -> None:
     assert f"exec {test}" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
-def test_every_option_is_in_the_table() -> None:
-    documented = set(re.findall(r"`(\w+)`", README.partition("## Options")[2].partition("## Limits")[0]))
-    assert set(MemoryConfig.model_fields) | set(CollectionSettings.model_fields) <= documented
+@pytest.mark.parametrize("page", PAGES)
+def test_what_is_made_from_the_code_is_new(page: str) -> None:
+    there, made = written_anew(page)
+    assert there == made, "run python -m tests.support.reference_pages"

@@ -12,11 +12,15 @@ from .config.arguments import ServerArgs
 from .config.options import MemoryConfig
 from .errors import ConfigurationError
 from .io.steps import run
+from .maintenance.backup import back_up, restore
+from .maintenance.checking import Checked, check, repair
+from .maintenance.manifest import Backup
 from .store.base import MemoryStore
 from .store.operations import ScopeField
 from .transfer.copying import copy_entries
 from .transfer.erasing import erase
 from .transfer.exporting import entries_of, export_entries
+from .transfer.growth import Growth, growth
 from .transfer.importing import Imported, import_entries
 from .transfer.long_term import LongTerm
 from .transfer.migrating import Migrated, migrate, migrate_store, undo_migration
@@ -25,6 +29,9 @@ from .transfer.receipt import Receipt, is_signed_with
 from .transfer.sources import LeftOut
 
 __all__ = [
+    "Backup",
+    "Checked",
+    "Growth",
     "Imported",
     "LeftOut",
     "LongTerm",
@@ -32,16 +39,21 @@ __all__ = [
     "OwnerByPath",
     "Receipt",
     "Survey",
+    "back_up",
+    "check",
     "copy_entries",
     "count_by",
     "dedicate_project",
     "entries_of",
     "erase",
     "export_entries",
+    "growth",
     "import_entries",
     "is_signed_with",
     "migrate",
     "migrate_store",
+    "repair",
+    "restore",
     "survey",
     "undo_migration",
 ]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime, timedelta
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
-from crewai_persistent_memory import ConfigurationError, MemoryStore, open_store
+from crewai_persistent_memory import ConfigurationError, MemoryEntry, MemoryStore, open_store
 from crewai_persistent_memory.admin import MANY, survey
+from crewai_persistent_memory.cli.growth import periods_of
 
 from ..support.mem0_platform import DEFAULT_KEY, Mem0Platform
 from ..support.qdrant_server import QdrantServer
@@ -98,3 +101,40 @@ def test_names_that_a_terminal_would_obey(call: Call, store_path: Path) -> None:
         store.scoped(user_id="red\u202eder").add("I like tea")
     assert "\u202e" not in call("stats").out
     assert call("stats", "--json").json["user_id"] == {"red\u202eder": 1}
+
+
+def test_growth(call: Call, store_path: Path, tmp_path: Path) -> None:
+    start = datetime(2026, 1, 1, 12)
+    with open_store(path=store_path, embedder=None) as store:
+        john = store.scoped(user_id="john")
+        john.put([MemoryEntry(f"e{day}", "four", created_at=start + timedelta(days=day)) for day in (0, 0.1, 3, 60)])
+        john.put([MemoryEntry("anna", "Anna", kind="entity", created_at=start)])
+        store.scoped(user_id="jane").put([MemoryEntry("other", "x" * 1000, created_at=start)])
+    told = call("stats", "--growth", "--user", "john", "--json").json["growth"]
+    assert told["kinds"] == {"memory": 4, "entity": 1}
+    assert told["characters"] == 20
+    assert told["by_day"] == {"2026-01-01": 3, "2026-01-04": 1, "2026-03-02": 1}
+    assert (told["first"], told["last"]) == ("2026-01-01T12:00:00", "2026-03-02T12:00:00")
+    picture = tmp_path / "growth.svg"
+    out = call("stats", "--growth", "--user", "john", "--chart", str(picture)).out
+    weeks = [line.split()[:3] for line in out.splitlines() if line.startswith("  2026-")]
+    assert len(weeks) == 9
+    assert weeks[0] == ["2026-01-01", "4", "4"]
+    assert weeks[1] == ["2026-01-08", "0", "4"]
+    assert weeks[-1] == ["2026-02-26", "1", "5"]
+    drawn = ElementTree.parse(picture).getroot()
+    assert len(drawn.findall(".//{*}rect/{*}title")) == 9
+    assert "growth" not in call("stats", "--json").json
+    assert call("stats", "--growth", "--user", "nobody").out.startswith("0 memories in ")
+    for options in (("--chart", str(picture)), ("--growth", "--chart", "growth.png")):
+        assert "--chart" in call("stats", *options).err
+
+
+@pytest.mark.parametrize("days", [1, 2, 31, 32, 217, 300, 5_000, 40_000])
+def test_periods_lose_no_day(days: int) -> None:
+    first = date(1990, 1, 1)
+    by_day = {first + timedelta(days=at): at + 1 for at in {0, days // 3, days - 1}}
+    periods = periods_of(by_day)
+    assert len(periods) <= 31
+    assert sum(each.new for each in periods) == periods[-1].total == sum(by_day.values())
+    assert periods[0].start == first

@@ -37,7 +37,7 @@ pytestmark = pytest.mark.crew
 
 OPERATIONS = {
     *("remember", "remember_many", "extract_memories", "update", "save"),
-    *("recall", "recall_each", "search", "list_records"),
+    *("recall", "recall_each", "explain_recall", "search", "list_records"),
     *("info", "tree", "list_scopes", "list_categories"),
     *("forget", "reset", "reset_all", "drain_writes", "pending", "flush", "health", "close"),
 }

@@ -107,13 +107,3 @@ def test_concierge(in_this_process: Run, openai_server: OpenAIServer, monkeypatc
             "I am allergic to nuts.",
             "What am I allergic to?",
         ]
-
-
-def test_the_links_of_the_first_screen_lead_to_a_heading() -> None:
-    headings = {
-        re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
-        for heading in re.findall(r"^#+ (.*)$", README, re.MULTILINE)
-    }
-    targets = re.findall(r"\]\(#([^)]+)\)", README)
-    assert len(targets) > 5
-    assert set(targets) <= headings

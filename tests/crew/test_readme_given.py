@@ -1,4 +1,4 @@
-"""README's section on what an agent is given: its code runs, and a crew's prompt keeps each of its promises."""
+"""The guide's section on what an agent is given: its code runs, and a crew's prompt keeps each of its promises."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from ..support.crews import ScriptedLLM, final, memories_in, one_agent_crew
 
 pytestmark = pytest.mark.crew
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-SECTION = README.partition("## What an agent is given")[2].partition("\n## ")[0]
+PAGE = (Path(__file__).parents[2] / "docs" / "recalling.md").read_text(encoding="utf-8")
+SECTION = PAGE.partition("# What an agent is given")[2].partition("\n## ")[0]
 [CODE] = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
 FIRST_DAY = datetime(2026, 3, 1, 12)
 

@@ -100,6 +100,8 @@ class MemoryApi:
     arecall = awaiting(finding.recall)
     recall_each = blocking(finding.recall_each)
     arecall_each = awaiting(finding.recall_each)
+    explain_recall = blocking(finding.explain_recall)
+    aexplain_recall = awaiting(finding.explain_recall)
     _recall_together = blocking(finding.recall_together)
     list_records = blocking(listing.list_records)
     alist_records = awaiting(listing.list_records)

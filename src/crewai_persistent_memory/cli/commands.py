@@ -18,6 +18,7 @@ from .doctor import doctor
 from .erasing import erase
 from .evaluation.command import evaluate
 from .forgetting import everything_of, some_of
+from .maintenance import backup, check, compact, repair, restore
 from .migrating import migrate
 from .moving import export, import_
 from .outbox import outbox
@@ -127,6 +128,8 @@ app.command(name="import")(takes_target()(import_))
 app.command()(takes_target()(copy))
 app.command()(takes_target()(migrate))
 app.command(name="erase")(takes_target()(erase))
+for _of_a_whole_store in (backup, restore, check, repair, compact):
+    app.command()(takes_target(only=NAMES_A_STORE)(_of_a_whole_store))
 app.command(name="stats")(takes_target(only=(*NAMES_A_STORE, "user", "org"))(stats))
 app.command(name="doctor")(takes_target(only=(*NAMES_A_STORE, "user", "org"))(doctor))
 app.add_typer(outbox, name="outbox")

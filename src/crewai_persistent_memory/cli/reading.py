@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..config.recall import DEFAULT_BUDGET, LEAST_BUDGET
 from ..doctor.whereabouts import why_nothing
 from ..errors import ConfigurationError
 from ..validation import MOST_FOUND
 from .entry_ids import EntryIds
+from .explaining import explain_search, print_explanations
 from .filters import Category, Kind, Since, Under, Until, filters_of
 from .moving import config_of_all
 from .output import as_json, note, one_line, show_entries, show_entry
@@ -36,6 +38,12 @@ def recall(
     since: Since = None,
     until: Until = None,
     limit: Limit = 10,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="What a crew's prompt would have, and why, of all that is found.")
+    ] = False,
+    budget: Annotated[
+        int, typer.Option("--budget", min=LEAST_BUDGET, help="With --explain: the recall_budget.")
+    ] = DEFAULT_BUDGET,
     json: Json = False,
 ) -> None:
     """Recall what is remembered about something, best first. By words, if the store's embedder is not at hand."""
@@ -45,6 +53,9 @@ def recall(
     filters = filters_of(category, kind, under, since, until)
 
     def search(store: MemoryStore) -> None:
+        if explain:
+            print_explanations(explain_search(store, question, budget, filters), f"Recalled for {store.scope}", json)
+            return
         found = store.search(question, limit=limit, **filters)
         print_entries(found, f"Recalled for {store.scope}", json, nothing_in=None if filters else store)
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from ..errors import ConfigurationError
 from ..wording import memories
+from .growth import as_json_of, as_svg, periods_of, show_growth
+from .moving import telling_progress
 from .output import as_json, note, one_line
 from .target import Target, opened
 
 if TYPE_CHECKING:
-    from ..admin import Survey
+    from ..admin import Growth, Survey
 
 NAMES: Final = {
     "org_id": "organisation",
@@ -25,19 +29,36 @@ NAMES: Final = {
 def stats(
     target: Target,
     most: Annotated[int, typer.Option("--limit", "-n", min=1, help="Most names of each kind, the largest first.")] = 5,
+    growth: Annotated[
+        bool, typer.Option("--growth", help="Also kinds, sizes, first and last use, and growth; reads every memory.")
+    ] = False,
+    chart: Annotated[Path | None, typer.Option("--chart", help="With --growth: write a picture here (.svg).")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON, with all names.")] = False,
 ) -> None:
     """Count what a store holds, by organisation, project, user, run and agent. Without --user: of all users."""
+    from ..admin import growth as growth_of
     from ..admin import survey
     from ..config.options import MemoryConfig
 
+    if chart is not None and (not growth or chart.suffix.lower() != ".svg"):
+        raise ConfigurationError(f"--chart {chart}: it needs --growth, and a name that ends in .svg")
+    grown: Growth | None = None
     with opened(MemoryConfig.build(**target.store), by_words=True, existing=True) as store:
         found = survey(store, **target.scope_fields)
         place = repr(store.backend)
+        if growth:
+            with telling_progress("read") as tell:
+                grown = growth_of(store, progress=tell, **target.scope_fields)
     if json:
-        typer.echo(as_json({"store": place, "entries": found.entries, **found.counts}))
+        figures: dict[str, Any] = {"store": place, "entries": found.entries}
+        figures.update(found.counts.items())
+        typer.echo(as_json(figures if grown is None else {**figures, "growth": as_json_of(grown)}))
     else:
         _show(found, place, most)
+        if grown is not None:
+            show_growth(grown)
+    if grown is not None and chart is not None:
+        chart.write_text(as_svg(f"Memories in {place}", periods_of(grown.by_day)), encoding="utf-8")
     if found.users_of_one_request:
         users = len(found.counts["user_id"])
         note(

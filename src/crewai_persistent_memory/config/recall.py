@@ -17,12 +17,15 @@ from .environment import PREFIX, ArgumentsAndEnvironment, explain
 LEAST_BUDGET: Final = 200
 """Characters. In fewer there is no room for a date, a passage and the marks of what is left out."""
 
+DEFAULT_BUDGET: Final = 6_000
+
 
 class RecallOptions(BaseModel):
     """What a recall gives to an agent. These options belong to a memory, and not to its store."""
 
     recall_budget: int = Field(
-        6_000, description="Characters of memory in one prompt, dates and marks included; 0: whole texts, no bound."
+        DEFAULT_BUDGET,
+        description="Characters of memory in one prompt, dates and marks included; 0: whole texts, no bound.",
     )
     min_score: float = Field(
         0.0, ge=0, le=1, description="The least score of a memory that a recall gives, 0…1; 0: any that has a word."

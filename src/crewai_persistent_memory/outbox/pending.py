@@ -39,7 +39,7 @@ class Pending:
             if isinstance(operation, op.Put):
                 for entry in operation.entries:
                     self._by_id[entry.id].append(operation)
-                    local[operation.scope, entry.id] = replace(entry, scope=operation.scope)
+                    local[operation.scope, entry.id] = _owned(entry, operation.scope)
             elif isinstance(operation, op.Replace):
                 self._by_id[operation.entry.id].append(operation)
                 self._replace(local, operation)
@@ -75,7 +75,7 @@ class Pending:
             local[key] = replace(operation.entry.keeping(operation.keep, local[key]), scope=key[0])
         elif operation.create:
             key = operation.scope, operation.entry.id
-            local[key] = replace(operation.entry, scope=operation.scope)
+            local[key] = _owned(operation.entry, operation.scope)
             self._created_by_replace.add(key)
 
     # -- what is seen ----------------------------------------------------------------------------------------------
@@ -164,6 +164,10 @@ class Pending:
 
     def _sees(self, owner: Scope) -> bool:
         return visible(owner, self._reader, include_shared=self._include_shared)
+
+
+def _owned(entry: MemoryEntry, owner: Scope) -> MemoryEntry:
+    return entry if entry.scope == owner else replace(entry, scope=owner)
 
 
 def _identity(operation: Writing) -> int:

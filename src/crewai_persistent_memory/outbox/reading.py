@@ -21,7 +21,7 @@ from ..store.summaries import categories_of, children_of, path_info
 from ..validation import MOST_FOUND
 from .pending import Pending
 from .records import lane_of
-from .scoring import cosine, encoder_of, scored
+from .scoring import best_scored, cosine, encoder_of
 from .shared import Outbox, OutboxSettings
 
 T = TypeVar("T")
@@ -132,8 +132,9 @@ class Reading:
         others = [entry for entry in others if filter.matches(entry)]
         if others:
             encoder = encoder_of(self._settings.language)
-            others = scored(query, others, found, operation.weights, encoder)
-            found += [entry for entry in others if (entry.score or 0.0) >= operation.min_score]
+            found += best_scored(
+                query, others, found, operation.weights, encoder, limit=operation.limit, min_score=operation.min_score
+            )
             found.sort(key=lambda entry: -(entry.score or 0.0))
         return found[: operation.limit]
 

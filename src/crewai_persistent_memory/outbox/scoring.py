@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
+from operator import itemgetter
 from typing import Final
 
 from ..embedding import KeywordEncoder
@@ -14,6 +17,9 @@ from ..ranking import RARE_TERMS, Decay, RankingWeights, rarest
 from ..validation import utcnow
 
 _ENCODERS: Final[dict[str, KeywordEncoder]] = {}
+
+_KEPT_LENGTH: Final = 2_000
+"""Characters of a text whose terms are kept in memory at most."""
 
 
 def encoder_of(language: str | None) -> KeywordEncoder:
@@ -24,14 +30,17 @@ def encoder_of(language: str | None) -> KeywordEncoder:
     return _ENCODERS[name]
 
 
-def scored(
+def best_scored(
     query: str,
     entries: Sequence[MemoryEntry],
     beside: Sequence[MemoryEntry],
     weights: RankingWeights | None,
     encoder: KeywordEncoder,
+    *,
+    limit: int,
+    min_score: float,
 ) -> list[MemoryEntry]:
-    """The entries that have words of a query, with their scores.
+    """The entries that have words of a query, with their scores, best first.
 
     Args:
         query: the query.
@@ -39,28 +48,46 @@ def scored(
         beside: other entries of the reader: a word that many of all these have counts less.
         weights: ``None`` for a store that ranks by itself: relevance alone is the score.
         encoder: how words are found.
+        limit: at most so many.
+        min_score: entries with less are left out.
     """
-    asked = dict(zip(*_pairs(encoder.query(query, context=False)), strict=True))
-    documents = [dict(zip(*_pairs(encoder.document(entry.content)), strict=True)) for entry in entries]
-    having: Counter[int] = Counter(term for document in documents for term in document if term in asked)
-    for entry in beside:
-        having.update(term for term in encoder.document(entry.content).indices if term in asked)
+    asked = dict(_pairs(encoder.query(query, context=False)))
+    documents = [_terms(encoder, entry.content) for entry in entries]
+    having: Counter[int] = Counter()
+    for document in (*documents, *(_terms(encoder, entry.content) for entry in beside)):
+        having.update(document.keys() & asked.keys())
     size = len(entries) + len(beside)
+    idf = {term: _idf(size, having[term]) for term in asked}
+    full = RARE_TERMS * rarest(size)
     decay = Decay(utcnow(), weights.half_life_days) if weights is not None else None
-    found = []
+    found: list[tuple[float, MemoryEntry]] = []
     for entry, document in zip(entries, documents, strict=True):
-        words = sum(
-            asked[term] * weight * _idf(size, having[term]) for term, weight in document.items() if term in asked
-        )
+        words = sum(asked[term] * document[term] * idf[term] for term in document.keys() & asked.keys())
         if words <= 0:
             continue
-        score = 1.0 - math.exp(-words / (RARE_TERMS * rarest(size)))
+        score = 1.0 - math.exp(-words / full)
         if weights is not None and decay is not None:
             score *= (
                 weights.semantic + weights.recency * decay.at(entry.created_at) + weights.importance * entry.importance
             )
-        found.append(replace(entry, score=min(1.0, score), found_by=("keywords",), embedding=None))
-    return found
+        if (score := min(1.0, score)) >= min_score:
+            found.append((score, entry))
+    # A queue can hold thousands of entries of one user: a copy is made of the best alone.
+    best = heapq.nlargest(limit, found, key=itemgetter(0))
+    return [replace(entry, score=score, found_by=("keywords",), embedding=None) for score, entry in best]
+
+
+def _terms(encoder: KeywordEncoder, text: str) -> Mapping[int, float]:
+    return _kept_terms(encoder, text) if len(text) <= _KEPT_LENGTH else _terms_of(encoder, text)
+
+
+def _terms_of(encoder: KeywordEncoder, text: str) -> Mapping[int, float]:
+    """A text's terms with their weights."""
+    return dict(_pairs(encoder.document(text)))
+
+
+# Each recall of an outage looks at the same texts.
+_kept_terms = lru_cache(maxsize=4_096)(_terms_of)
 
 
 def cosine(one: Sequence[float], other: Sequence[float]) -> float:
@@ -75,5 +102,5 @@ def _idf(size: int, having: int) -> float:
     return math.log(1.0 + (size - having + 0.5) / (having + 0.5))
 
 
-def _pairs(vector: object) -> tuple[list[int], list[float]]:
-    return vector.indices, vector.values  # type: ignore[attr-defined]
+def _pairs(vector: object) -> Iterator[tuple[int, float]]:
+    return zip(vector.indices, vector.values, strict=True)  # type: ignore[attr-defined]

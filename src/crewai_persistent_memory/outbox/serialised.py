@@ -116,7 +116,7 @@ def _put(operation: op.Put) -> dict[str, Any]:
 
 
 def _put_of(scope: Scope, values: Mapping[str, Any]) -> op.Put:
-    return op.Put(scope, [entry_of(each) for each in values["entries"]], values["new"])
+    return op.Put(scope, [entry_of(each, scope) for each in values["entries"]], values["new"])
 
 
 def _replace(operation: op.Replace) -> dict[str, Any]:
@@ -124,7 +124,7 @@ def _replace(operation: op.Replace) -> dict[str, Any]:
 
 
 def _replace_of(scope: Scope, values: Mapping[str, Any]) -> op.Replace:
-    return op.Replace(scope, entry_of(values["entry"]), values["create"], frozenset(values["keep"]))
+    return op.Replace(scope, entry_of(values["entry"], scope), values["create"], frozenset(values["keep"]))
 
 
 def _update(operation: op.Update) -> dict[str, Any]:

@@ -26,6 +26,7 @@ class Capabilities:
         counts_scopes: it can count and scan across scopes (:class:`~.operations.CountScopes`,
             :class:`~.operations.ScanScopes`).
         scans_users: it can scan across the scopes of one user, who is named.
+        backs_up: it can copy the whole store into a folder (:class:`~.operations.BackUp`).
         compacts: it can remove deleted text from its files on demand.
         stores_fields: it stores the values of filter fields beside entries (:class:`~.operations.CompleteFields`).
         repeatable: a save that is sent twice has the effect of one. Elsewhere the store must be looked at first.
@@ -40,6 +41,7 @@ class Capabilities:
     filters_first: bool = False
     counts_scopes: bool = False
     scans_users: bool = False
+    backs_up: bool = False
     compacts: bool = False
     stores_fields: bool = False
     repeatable: bool = False

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypedDict, TypeVar, cast
 
 from ..embedding import Embedder
@@ -399,6 +400,28 @@ class Compact(StoreOperation[bool]):
     """Remove the text of deleted entries from files; the answer is whether they were written anew."""
 
     writes = True
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a backup has taken.
+
+    Attributes:
+        engine: ``"embedded"``: the folder of a store; ``"server"``: a snapshot of a collection.
+        entries: how many there are in it.
+        collection: its name on the server.
+    """
+
+    engine: str
+    entries: int
+    collection: str | None = None
+
+
+@dataclass(frozen=True)
+class BackUp(StoreOperation[Taken]):
+    """Copy the whole store, as it is at one moment, into a new folder of this host."""
+
+    folder: Path
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from typing_extensions import Unpack
@@ -315,6 +316,9 @@ class ScopedOperations:
         if not self._capabilities.compacts:
             return False
         return (yield from self._execute(op.Compact(self.binding)))
+
+    def back_up(self, folder: Path) -> Steps[op.Taken]:
+        return (yield from self._execute(op.BackUp(self.binding, folder)))
 
     def pending(self) -> Steps[int]:
         scope = self.binding.resolve()

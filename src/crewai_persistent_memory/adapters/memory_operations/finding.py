@@ -15,6 +15,7 @@ from ...entry import MemoryEntry
 from ...errors import ConfigurationError, PersistentMemoryError
 from ...io.steps import Steps, work
 from ...recall.budget import Candidate, fitted
+from ...recall.explaining import Explanation, explained, ranking_of
 from ...recall.pipeline import FETCHED, Bounds, Given, date_of, given, ordered, states_less_than
 from ...storable import storable_text
 from ...validation import check_search_limit, to_naive_utc
@@ -146,6 +147,47 @@ def recall_each(
         if results and memory.touches:
             yield from _touch(memory, map(_id_of_match, results))
     return matches
+
+
+def explain_recall(
+    memory: MemoryParts,
+    query: str,
+    scope: str | None = None,
+    categories: list[str] | None = None,
+    source: str | None = None,
+    include_private: bool = False,
+    as_of: datetime | None = None,
+) -> Steps[list[Explanation]]:
+    """What a crew's prompt would have for ``query``, and for everything else that was found, why it would not.
+
+    It changes nothing, and does not count as a recall: no event, no access time.
+
+    Args:
+        query: text.
+        scope, categories, source, include_private, as_of: see :func:`recall`.
+
+    Returns:
+        First what is given, in its order, then the others by their scores.
+
+    Raises:
+        InvalidArgumentError, ScopeError, StoreError, EmbedderError: the search failed.
+    """
+    yield from drain_writes(memory)
+    query, paths = storable_text(query), memory.paths.of(scope)
+    found = yield from memory.store.steps.search_many(
+        [query] * len(paths),
+        limit=FETCHED,
+        paths=paths,
+        categories=memory.paths.categories(categories),
+        include_private=include_private,
+        reader=source,
+        created_before=None if as_of is None else _after(as_of),
+    )
+    entries = best_of(found, _id_and_score)
+    if memory.reranker is not None:
+        entries = yield from memory.reranker.rerank(entries, query)
+    bounds = _bounds(replace(memory, for_a_prompt=True), FETCHED)
+    return explained(entries, query, bounds, ranking_of(memory.store), min_score=memory.min_score)
 
 
 def recall_together(memory: MemoryParts, queries: Sequence[str], limit: int = 20) -> Steps[list[MemoryMatch]]:

@@ -14,7 +14,7 @@ from ...store.operations import fields_asked
 from . import reads, writes
 from .backlog import Backlog
 from .collection import Collection, Connection
-from .engine_requests import Compact, Describe, Facet, Health
+from .engine_requests import BackUp, Compact, Describe, Facet, Health
 from .field_completion import complete_fields, with_computed_values
 from .schema import where_scopes
 
@@ -29,6 +29,7 @@ class QdrantBackend(Backend):
         access_times=True,
         filters_first=True,
         counts_scopes=True,
+        backs_up=True,
         compacts=True,
         stores_fields=True,
         repeatable=True,
@@ -68,6 +69,10 @@ def _compact(operation: op.Compact, collection: Collection) -> Steps[bool]:
     return collection.ask(Compact())
 
 
+def _back_up(operation: op.BackUp, collection: Collection) -> Steps[op.Taken]:
+    return collection.ask(BackUp(operation.folder))
+
+
 def _health(operation: op.Health, collection: Collection) -> Steps[dict[str, Any]]:
     return collection.ask(Health())
 
@@ -96,6 +101,7 @@ _ANSWERS: Final[Mapping[type, Callable[[Any, Collection], Steps[Any]]]] = {
     op.DescribePath: reads.describe_path,
     op.DescribeEmbedder: _describe_embedder,
     op.Compact: _compact,
+    op.BackUp: _back_up,
     op.Health: _health,
     op.CountScopes: _count_scopes,
     op.ScanScopes: reads.scan_scopes,

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from ...embedding import Embedder, KeywordEncoder, SparseVector
 from ...filter_fields import FilterField
 from ...ranking import CosineSpread, Ranking, Variable
 from ...scope import Scope
+from ...store.operations import Taken
 from .manifest import Descriptor
 from .said_before import SaidBefore
 
@@ -351,6 +353,13 @@ class Facet(Request["dict[str, int]"]):
 @dataclass(frozen=True)
 class Compact(Request[bool]):
     """Remove what deleted entries left in the files; whether the engine can be made to."""
+
+
+@dataclass(frozen=True)
+class BackUp(Request[Taken]):
+    """Copy everything into a new folder of this host."""
+
+    folder: Path
 
 
 @dataclass(frozen=True)

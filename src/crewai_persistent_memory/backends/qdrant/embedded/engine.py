@@ -24,7 +24,9 @@ from ....errors import (
     StoreClosedError,
     StoreCorruptedError,
 )
+from ....store.operations import Taken
 from ..engine_requests import (
+    BackUp,
     Compact,
     Count,
     Everything,
@@ -47,6 +49,7 @@ from ..said_before import SaidBefore
 from ..schema import DENSE, Index, access_write
 from .access_times import AccessTimes
 from .checksums import LEDGER, seal
+from .copies import copy_store
 from .directory import WRITE_RESERVE, StoreDirectory
 from .errors import engine_errors
 from .flushing import EdgeDisk, Fsync
@@ -154,6 +157,8 @@ class EmbeddedEngine:
                 return self._write(request)
             if type(request) is Compact:
                 return self._compact()
+            if type(request) is BackUp:
+                return self._back_up(request)
             if type(request) in _SHOW_ACCESS_TIMES and self._access_times:
                 self._write_access_times()
             with self._reads:
@@ -272,6 +277,16 @@ class EmbeddedEngine:
             self._directory.remove_damaged()
             self._directory.make_private()
         return True
+
+    def _back_up(self, request: BackUp) -> Taken:
+        """Copy the files as they are now. Writes wait for it, reads do not."""
+        with self._lock:
+            if self._closed:
+                raise self._gone()
+            self._access_times.write_all()
+            self.disk.flush_engine()
+            copy_store(self.path, request.folder)
+            return Taken(self.name, self._shard.count(edge.CountRequest(exact=True)))
 
     def _write_anew(self, descriptor: Descriptor) -> None:
         """Write the shard anew, with the vectors of this descriptor, which is the store's from now on."""

@@ -135,7 +135,7 @@ def _arguments(settings: ServerSettings, node: int) -> dict[str, Any]:
         # Unpacking costs more than it saves on answers of a few kilobytes.
         "metadata": {"Accept-Encoding": "identity"},
         "check_compatibility": False,
-        "verify": _trust(settings, url),
+        "verify": trust(settings, url),
     }
     if settings.prefer_grpc:
         roots = {} if settings.ca_cert is None else {"root_certificates": Path(settings.ca_cert).read_bytes()}
@@ -150,17 +150,19 @@ def _arguments(settings: ServerSettings, node: int) -> dict[str, Any]:
             keepalive_expiry=KEEP_ALIVE,
         )
     # Last, so that no error above meets the key in a local variable.
-    return {**arguments, "headers": _headers(settings)}
+    return {**arguments, "headers": headers_of(settings)}
 
 
-def _headers(settings: ServerSettings) -> dict[str, str]:
+def headers_of(settings: ServerSettings) -> dict[str, str]:
+    """The headers of each request, the key among them."""
     headers = {name.lower(): value for name, value in settings.headers}  # gRPC takes no other
     if settings.api_key is not None:
         headers["api-key"] = settings.api_key.get_secret_value()
     return headers
 
 
-def _trust(settings: ServerSettings, url: str) -> ssl.SSLContext | bool:
+def trust(settings: ServerSettings, url: str) -> ssl.SSLContext | bool:
+    """Whom a connection to this address trusts."""
     if settings.ca_cert is not None:
         return ssl.create_default_context(cafile=str(settings.ca_cert))
     # Without TLS there is nothing to trust, and loading the usual CAs takes 20 ms for each client.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, TypeVar, cast
 
 from qdrant_client import models
@@ -15,9 +16,12 @@ from ....errors import (
     StoreUnavailableError,
 )
 from ....filter_fields import FilterField
+from ....io.private_files import FOLDER_MODE
 from ....io.steps import Steps, run
 from ....scope import ScopeBinding
+from ....store.operations import Taken
 from ..engine_requests import (
+    BackUp,
     Change,
     Compact,
     Count,
@@ -56,6 +60,7 @@ from .migrate import require_layout
 from .place import Place
 from .requests import answer
 from .routes import Route, route_of
+from .snapshots import SNAPSHOT, Snapshots
 from .strict_mode import NO_LIMITS, StrictModeError, limits_of
 
 T = TypeVar("T")
@@ -79,6 +84,7 @@ _DOING: Final[Mapping[type, str]] = {
     Facet: "a summary",
     KeepSpread: "a change",
     Health: "a health check",
+    BackUp: "a backup",
 }
 
 
@@ -110,6 +116,8 @@ class ServerConnection:
             client = self._engine.client(_DOING[SetPayload], 0)
             return cast(T, self._engine.in_background(self._answered(client, access_write(request), route)))
         client = self._engine.client(_DOING[type(request)])
+        if isinstance(request, BackUp):
+            return cast(T, (yield from self._back_up(client, request, route)))
         return cast(T, (yield from self._answered(client, request, route)))
 
     def check(self, binding: ScopeBinding, seconds: float) -> None:
@@ -183,6 +191,17 @@ class ServerConnection:
                 raise
             self._engine.limits[route.collection] = limits
         return (yield from answer(request, self._place(client, route, descriptor)))
+
+    def _back_up(self, client: RetryingClient, request: BackUp, route: Route) -> Steps[Taken]:
+        route = yield from self._collections.named(client, route)
+        name = route.collection
+        if not (yield from client.call("collection_exists", {"collection_name": name})):
+            raise StoreMissingError(f"there is no collection {name} at {self._settings.address}: nothing was backed up")
+        request.folder.mkdir(mode=FOLDER_MODE)
+        snapshots = Snapshots(self._settings)
+        yield client.work(partial(snapshots.fetch, name, request.folder / SNAPSHOT))
+        projects = yield from self._answered(client, Facet("project_id", ()), route)
+        return Taken("server", sum(projects.values()), name)
 
     def _open(self, client: RetryingClient, route: Route) -> Steps[Profile]:
         route = yield from self._collections.named(client, route)

@@ -1,0 +1,75 @@
+"""Copies of an embedded store's files. The engine's are mostly holes: a store of 1 MB has files of 100 MB."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from ....io.private_files import FILE_MODE, FOLDER_MODE
+from .directory import PARTS
+from .flushing import sync_tree
+
+_BLOCK: Final = 1 << 20
+_LOCK: Final = "store.lock"
+
+
+def copy_store(store: Path, to: Path) -> None:
+    """Copy what belongs to a store, and bring the copy to the disk.
+
+    Args:
+        store: its folder. Nothing may change in it meanwhile.
+        to: is made; nothing may be there.
+
+    Raises:
+        OSError: the copy could not be made.
+    """
+    to.mkdir(mode=FOLDER_MODE)
+    for name in sorted(set(PARTS) - {_LOCK}):
+        part = store / name
+        if part.is_dir():
+            _copy_folder(part, to / name)
+        elif part.is_file():
+            _copy_file(part, to / name)
+    sync_tree(to)
+
+
+def _copy_folder(folder: Path, to: Path) -> None:
+    for inner, _, names in os.walk(folder):
+        target = to / Path(inner).relative_to(folder)
+        target.mkdir(mode=FOLDER_MODE)
+        for name in names:
+            _copy_file(Path(inner, name), target / name)
+
+
+def _copy_file(file: Path, to: Path) -> None:
+    """Copy the parts that hold data, and leave the holes."""
+    with (
+        open(file, "rb") as source,
+        os.fdopen(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE), "wb") as new,
+    ):
+        size = os.fstat(source.fileno()).st_size
+        if not hasattr(os, "SEEK_DATA"):
+            shutil.copyfileobj(source, new, _BLOCK)
+            return
+        for start, end in _data_of(source.fileno(), size):
+            source.seek(start)
+            new.seek(start)
+            while start < end and (block := source.read(min(_BLOCK, end - start))):
+                new.write(block)
+                start += len(block)
+        new.truncate(size)
+
+
+def _data_of(file: int, size: int) -> Iterator[tuple[int, int]]:
+    """Where the data of a file begins and ends."""
+    end = 0
+    while end < size:
+        try:
+            start = os.lseek(file, end, os.SEEK_DATA)
+        except OSError:  # nothing but a hole follows
+            return
+        end = os.lseek(file, start, os.SEEK_HOLE)
+        yield start, end

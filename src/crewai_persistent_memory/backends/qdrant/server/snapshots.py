@@ -1,0 +1,126 @@
+"""Snapshots of a collection: made, fetched and put back in pieces, whatever their size. ``qdrant-client`` has them
+whole in memory, so this speaks HTTP."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, NoReturn
+from urllib.parse import quote
+
+import httpx
+from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
+
+from ....config.qdrant import ServerSettings
+from ....errors import ConfigurationError, StoreCorruptedError
+from ....io.retry import Effect
+from .clients import headers_of, trust
+from .errors import classify, request_info
+
+SNAPSHOT: Final = "collection.snapshot"
+"""The file of a backup's folder."""
+
+_BLOCK: Final = 1 << 20
+_HOUR: Final = 3600.0
+"""Seconds that a server may take for a snapshot. It is silent meanwhile."""
+
+
+class Snapshots:
+    """The snapshots of one server, blocking."""
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self._settings = settings
+        self._url = settings.urls[0]
+
+    def fetch(self, collection: str, file: Path) -> None:
+        """Make a snapshot, write it to a new file, and remove it from the server.
+
+        Raises:
+            ConfigurationError: other nodes have parts of the collection.
+            StoreCorruptedError: what came is not what the server had.
+            StoreError: the server failed or refused; see the subclasses.
+        """
+        with self._client("a backup") as client:
+            at = f"/collections/{quote(collection, safe='')}"
+            if _json(client.get(f"{at}/cluster"))["remote_shards"]:
+                raise ConfigurationError(
+                    f"{collection} at {self._url} is on several nodes, and a snapshot has what one node has: back up "
+                    "each node (examples/deploy/kubernetes/backup.yaml), or take the memories out with export"
+                )
+            made = _json(client.post(f"{at}/snapshots", params={"wait": "true"}))
+            snapshot = f"{at}/snapshots/{quote(made['name'], safe='')}"
+            try:
+                digest = _download(client, snapshot, file)
+            finally:
+                _json(client.delete(snapshot, params={"wait": "true"}))
+        if made.get("checksum") and digest != made["checksum"]:
+            raise StoreCorruptedError(
+                f"the snapshot of {collection} came damaged from {self._url}: make the backup again"
+            )
+
+    def exists(self, collection: str) -> bool:
+        """Whether the server has it."""
+        with self._client("a restore") as client:
+            return bool(_json(client.get(f"/collections/{quote(collection, safe='')}/exists"))["exists"])
+
+    def put_back(self, collection: str, file: Path) -> None:
+        """Make the collection what it was in a snapshot.
+
+        Raises:
+            StoreError: the server failed or refused; see the subclasses.
+        """
+        at = f"/collections/{quote(collection, safe='')}/snapshots"
+        name = f"restore-{uuid.uuid4().hex}.snapshot"  # the server keeps what is uploaded
+        with self._client("a restore") as client, open(file, "rb") as content:
+            how = {"priority": "snapshot", "wait": "true"}
+            _json(client.post(f"{at}/upload", params=how, files={"snapshot": (name, content)}))
+            _json(client.delete(f"{at}/{name}", params={"wait": "true"}))
+
+    @contextmanager
+    def _client(self, doing: str) -> Iterator[httpx.Client]:
+        settings = self._settings
+        try:
+            with httpx.Client(
+                base_url=self._url,
+                verify=trust(settings, self._url),
+                trust_env=settings.trust_env,
+                timeout=httpx.Timeout(settings.timeout, read=_HOUR, write=_HOUR),
+                headers=headers_of(settings),
+            ) as client:
+                yield client
+        except httpx.HTTPError as error:
+            self._raise(doing, ResponseHandlingException(error))
+        except UnexpectedResponse as error:
+            self._raise(doing, error)
+
+    def _raise(self, doing: str, error: Exception) -> NoReturn:
+        raise classify(error, request_info(self._url, doing, Effect.ONCE)).error from error
+
+
+def _json(response: httpx.Response) -> Any:
+    if response.status_code >= 400:
+        _raise_for(response, response.content)
+    try:
+        return response.json()["result"]
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise UnexpectedResponse(200, "no answer of a Qdrant", response.content[:300], response.headers) from error
+
+
+def _raise_for(response: httpx.Response, content: bytes) -> NoReturn:
+    raise UnexpectedResponse(response.status_code, response.reason_phrase, content, response.headers)
+
+
+def _download(client: httpx.Client, path: str, file: Path) -> str:
+    """Returns the SHA-256 of the content."""
+    digest = hashlib.sha256()
+    with client.stream("GET", path) as response, open(file, "xb") as new:
+        if response.status_code >= 400:
+            _raise_for(response, response.read())
+        for block in response.iter_bytes(_BLOCK):
+            digest.update(block)
+            new.write(block)
+    return digest.hexdigest()
