@@ -27,6 +27,8 @@ class Capabilities:
             :class:`~.operations.ScanScopes`).
         compacts: it can remove deleted text from its files on demand.
         stores_fields: it stores the values of filter fields beside entries (:class:`~.operations.CompleteFields`).
+        expires: it keeps when an entry expires, and from then on no read of it finds the entry
+            (:class:`~.operations.PurgeExpired` deletes it).
         repeatable: a save that is sent twice has the effect of one. Elsewhere the store must be looked at first.
         outbox: accepted writes are kept here until the store takes them (:class:`~.operations.Flush`).
     """
@@ -40,6 +42,7 @@ class Capabilities:
     counts_scopes: bool = False
     compacts: bool = False
     stores_fields: bool = False
+    expires: bool = False
     repeatable: bool = False
     outbox: bool = False
 

@@ -16,6 +16,7 @@ from ..config.options import MemoryConfig
 from ..embedding import Embedder
 from ..entry import EntryArgs, EntryChanges, EntryFields, MemoryEntry, PathInfo
 from ..entry_filter import FilterArgs
+from ..expiry import NO_RULES, ExpiryRules
 from ..filter_fields import FilterField
 from ..io.steps import Steps, arun, run
 from ..pickling import NotPickled
@@ -50,6 +51,7 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
         owns_backend: bool = True,
         opened_with: MemoryConfig | None = None,
         filter_fields: Sequence[FilterField] = (),
+        expiry: ExpiryRules = NO_RULES,
     ) -> None:
         self.backend = backend
         self.middleware = tuple(middleware)
@@ -65,6 +67,7 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
             include_shared=include_shared,
             weights=weights,
             filter_fields=filter_fields,
+            expiry=expiry,
         )
         self._owns_backend = owns_backend
 
@@ -158,6 +161,7 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
             owns_backend=owns_backend,
             opened_with=self.opened_with,
             filter_fields=tuple(self.steps.filter_fields.values()),
+            expiry=self.steps.expiry,
         )
 
     # -- writing ---------------------------------------------------------------------------------------------------
@@ -169,7 +173,9 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
             content: the text, not blank.
             about: ``id`` (left out: a new UUID; one that exists in this scope is replaced), ``path``,
                 ``categories``, ``metadata``, ``importance`` (0…1), ``source``, ``private``, ``kind``, ``created_at``,
-                ``embedding`` (left out: made by the store's embedder).
+                ``embedding`` (left out: made by the store's embedder), ``expires_at`` (a time with a time zone) or
+                ``ttl`` (a ``timedelta``, or seconds): from then on no read finds the entry. Both left out: by the
+                options ``ttl`` and ``run_ttl``; ``expires_at=NEVER``: it stays.
 
         Raises:
             InvalidEntryError: a field cannot be stored; the message names it.
@@ -188,7 +194,7 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
         """Store whole entries as they are, in this scope; an id that exists in this scope is replaced.
 
         Entries without an embedding are embedded by the store's embedder if it has one. All entries are checked
-        before the first is written.
+        before the first is written. One without ``expires_at`` expires by the options ``ttl`` and ``run_ttl``.
         """
         return run(self.steps.put(entries))
 
@@ -216,6 +222,11 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
     def update(self, id: str, **changes: Unpack[EntryChanges]) -> MemoryEntry:
         """Change fields of an entry; new content is embedded anew.
 
+        Args:
+            id: of the entry.
+            changes: its fields. ``expires_at`` or ``ttl`` gives it another end, ``expires_at=NEVER`` none; without
+                them, or with ``None``, its end stays.
+
         Raises:
             EntryNotFoundError: no entry with this id is visible in the scope.
             InvalidEntryError: a field cannot be stored.
@@ -237,7 +248,10 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
         return await arun(self.steps.delete(id, **filters))
 
     def reset(self, path: str | None = None) -> int:
-        """Delete everything that is visible in the scope, at ``path`` and below it. Returns how many there were."""
+        """Delete everything that is visible in the scope, at ``path`` and below it. Returns how many there were.
+
+        Entries that have expired, and are still in the store, are deleted and counted too.
+        """
         return run(self.steps.reset(path))
 
     async def areset(self, path: str | None = None) -> int:
@@ -251,8 +265,8 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
         Args:
             messages: the conversation, oldest first.
             wait: return when it is done, with the outcome. Left out: as the store was opened.
-            about: ``path``, ``categories``, ``metadata``, ``importance``, ``source``, ``private``, ``kind``, for every
-                memory that comes of it.
+            about: ``path``, ``categories``, ``metadata``, ``importance``, ``source``, ``private``, ``kind``,
+                ``expires_at`` or ``ttl``, for every memory that comes of it.
 
         Raises:
             InvalidEntryError: a message or a field cannot be stored, or the store extracts nothing.

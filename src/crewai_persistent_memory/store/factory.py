@@ -111,6 +111,7 @@ def open_configured(
         weights=config.weights,
         opened_with=config,
         filter_fields=config.filter_fields,
+        expiry=config.expiry,
     )
 
 

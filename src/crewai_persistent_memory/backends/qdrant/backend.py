@@ -16,7 +16,8 @@ from .backlog import Backlog
 from .collection import Collection, Connection
 from .engine_requests import Compact, Describe, Facet, Health
 from .field_completion import complete_fields, with_computed_values
-from .schema import where_scopes
+from .purge import purge_expired
+from .schema import not_expired, where_scopes
 
 
 class QdrantBackend(Backend):
@@ -31,6 +32,7 @@ class QdrantBackend(Backend):
         counts_scopes=True,
         compacts=True,
         stores_fields=True,
+        expires=True,
         repeatable=True,
     )
 
@@ -73,7 +75,8 @@ def _health(operation: op.Health, collection: Collection) -> Steps[dict[str, Any
 
 
 def _count_scopes(operation: op.CountScopes, collection: Collection) -> Steps[dict[str, int]]:
-    return collection.ask(Facet(operation.field, where_scopes(operation.scope)))
+    where = where_scopes(operation.scope)
+    return collection.ask(Facet(operation.field, where if operation.with_expired else (*where, not_expired())))
 
 
 _ANSWERS: Final[Mapping[type, Callable[[Any, Collection], Steps[Any]]]] = {
@@ -100,4 +103,5 @@ _ANSWERS: Final[Mapping[type, Callable[[Any, Collection], Steps[Any]]]] = {
     op.CountScopes: _count_scopes,
     op.ScanScopes: reads.scan_scopes,
     op.EraseScopes: writes.erase_scopes,
+    op.PurgeExpired: purge_expired,
 }

@@ -85,11 +85,23 @@ class InScopes(NamedTuple):
     before: tuple[Match, ...]
 
 
+class NotExpired(NamedTuple):
+    """The entry of the point has not expired at this moment. A point that says nothing of it never expires."""
+
+    moment: datetime
+
+
+class Expired(NamedTuple):
+    """The entry of the point has expired at this moment."""
+
+    moment: datetime
+
+
 class NoDense(NamedTuple):
     """The point has no dense vector."""
 
 
-Condition = Match | Between | Lacks | HasId | HasNoId | FieldHolds | InScopes | NoDense
+Condition = Match | Between | Lacks | HasId | HasNoId | FieldHolds | InScopes | NotExpired | Expired | NoDense
 Where = tuple[Condition, ...]
 
 # -- values --------------------------------------------------------------------------------------------------------
