@@ -90,8 +90,8 @@ class MemoryEntry:
 class EntryFields(TypedDict, total=False):
     """Fields of an entry, when it is added and when it is updated. :class:`MemoryEntry` describes them.
 
-    Of ``expires_at`` and ``ttl`` (a ``timedelta``, or seconds from now) one is given. ``expires_at=NEVER``: it stays. An
-    operation that a backend is given has ``expires_at`` only; there, ``None`` in a change means that it stays.
+    Of ``expires_at`` and ``ttl`` (a ``timedelta``, or seconds from now) one is given. ``expires_at=NEVER``: it stays.
+    An operation that a backend is given has ``expires_at`` only; there, ``None`` in a change means that it stays.
     """
 
     path: str

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import Field, PrivateAttr, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, PrivateAttr, ValidationError, ValidationInfo, field_serializer, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 from typing_extensions import Unpack
@@ -306,6 +306,13 @@ the options of these names |
         except InvalidEntryError as error:
             raise ValueError(str(error)) from None
         return rules.by_kind or rules.ttl or rules.run_ttl
+
+    @field_serializer("ttl", "run_ttl", when_used="json")
+    def _ttl_in_seconds(self, value: Any) -> Any:
+        """As it can be given again."""
+        if isinstance(value, Mapping):
+            return {kind: each.total_seconds() for kind, each in value.items()}
+        return None if value is None else value.total_seconds()
 
     @field_validator("filter_fields", mode="before")
     @classmethod

@@ -18,6 +18,7 @@ from ..errors import (
     StoreBusyError,
     StoreUnavailableError,
 )
+from ..expiry import is_expired
 from ..store import operations as op
 from ..store.backend import Capabilities
 from .records import Write
@@ -38,10 +39,10 @@ SETTLING_MESSAGES: Final = 10.0
 
 
 class Delivery(NamedTuple):
-    """One operation for the store, and the writes that it delivers."""
+    """One operation for the store, and the writes that it delivers. ``None``: there is nothing left to send."""
 
     writes: Sequence[Write]
-    operation: op.Operation[Any]
+    operation: op.Operation[Any] | None
 
 
 class Meaning(Enum):
@@ -105,7 +106,11 @@ def first_delivery(
     if isinstance(operation, op.Delete):
         return Delivery([write], _delete(write, operation, now))
     if isinstance(operation, op.AddMessages):
+        if is_expired(operation.about.get("expires_at")):
+            return Delivery([write], None)
         return Delivery([write], replace(operation, wait=False, delivery=write.client_id, again=write.doubt))
+    if isinstance(operation, op.Replace):
+        operation = replace(operation, entry=_unless_expired(operation.entry))
     return Delivery([write], operation)
 
 
@@ -130,10 +135,21 @@ def _put(writes: Sequence[Write]) -> op.Put:
     for put in puts:
         for entry in put.entries:
             entries.pop(entry.id, None)
-            entries[entry.id] = entry
+            entries[entry.id] = _unless_expired(entry)
     # What was sent before may be there.
     new = all(put.new for put in puts) and not any(write.doubt for write in writes)
     return op.Put(puts[0].scope, list(entries.values()), new)
+
+
+def _unless_expired(entry: MemoryEntry) -> MemoryEntry:
+    """The entry, or if it has expired while it waited one without its text, which no read finds either.
+
+    It takes the place of an earlier one under its id, which would be seen again otherwise.
+    """
+    if not is_expired(entry.expires_at):
+        return entry
+    created_at, last_accessed, expires_at = entry.created_at, entry.last_accessed, entry.expires_at
+    return MemoryEntry(entry.id, "expired", created_at=created_at, last_accessed=last_accessed, expires_at=expires_at)
 
 
 def _delete(write: Write, operation: op.Delete, now: datetime) -> op.Delete:

@@ -26,6 +26,7 @@ from ..scope_context import NO_SCOPE, ScopeFields, given_scope
 from .backend import Backend, Capabilities
 from .middleware import Middleware, fields_first, logged_at_debug, wrapped
 from .operations import AddedMessages, Message, Page, ScanPage
+from .run_end import EndedRun, Keep, end_run
 from .scoped_operations import ScopedOperations
 
 T = TypeVar("T")
@@ -256,6 +257,28 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
 
     async def areset(self, path: str | None = None) -> int:
         return await arun(self.steps.reset(path))
+
+    def end_run(self, *, keep: Keep = ()) -> EndedRun:
+        """End the run in scope: its memories are deleted, and those that are kept become the user's.
+
+        They keep their id, and their agent. If another memory of the user has the id, the kept one gets a new one.
+        Everything that is kept is stored before anything is deleted; a call that was cut short is made again. Where the
+        store can list agents (Qdrant), the memories that agents have in this run are ended as well, if no agent is in
+        scope. A kept memory keeps an ``expires_at`` of its own; one from ``run_ttl`` ends with the run.
+
+        Args:
+            keep: which ones: ids, filters as for :meth:`list` (``{"kind": "entity"}``), or a function of an entry. Left
+                out: none.
+
+        Raises:
+            MissingScopeError: there is no user, or no ``run_id``, in scope.
+            InvalidArgumentError: the run has no memory with one of the ids. Nothing was deleted.
+            StoreError: the store failed. Everything is there: call it again.
+        """
+        return run(end_run(self.steps, keep))
+
+    async def aend_run(self, *, keep: Keep = ()) -> EndedRun:
+        return await arun(end_run(self.steps, keep))
 
     def add_messages(
         self, messages: Sequence[Message], *, wait: bool | None = None, **about: Unpack[EntryFields]

@@ -80,6 +80,17 @@ class ScopedOperations:
         self.filter_fields = fields_by_name(filter_fields)
         self.expiry = expiry
 
+    def within(self, binding: ScopeBinding) -> ScopedOperations:
+        """The same operations in another scope. Reads see nothing that is shared."""
+        return type(self)(
+            self._execute,
+            self._capabilities,
+            binding,
+            weights=self.weights,
+            filter_fields=tuple(self.filter_fields.values()),
+            expiry=self.expiry,
+        )
+
     # -- writing ---------------------------------------------------------------------------------------------------
 
     def add(self, content: str, **about: Unpack[EntryArgs]) -> Steps[MemoryEntry]:
@@ -116,6 +127,14 @@ class ScopedOperations:
             self._check_fields_of(entries)
         if entries:
             yield from self._execute(op.Put(scope, entries))
+
+    def put_kept(self, entries: Sequence[MemoryEntry]) -> Steps[None]:
+        """:meth:`put` of entries that are in the store: one may expire in this very moment."""
+        scope = self.binding.resolve()
+        ends = [self.expiry.end_of(entry.expires_at, entry.kind, scope) for entry in entries]
+        return self.put(
+            [replace(entry, expires_at=end) for entry, end in zip(entries, ends, strict=True)], as_they_are=True
+        )
 
     def replace(self, entry: MemoryEntry, *, create: bool = True, keep: Collection[str] = ()) -> Steps[bool]:
         scope = self.binding.resolve()
@@ -174,12 +193,16 @@ class ScopedOperations:
     def reset(self, path: str | None = None) -> Steps[int]:
         return self._delete(EntryFilter.of({"path": path}))
 
-    def _delete(self, filter: EntryFilter) -> Steps[int]:
+    def delete_own(self, ids: Sequence[str]) -> Steps[int]:
+        """Delete entries of exactly this scope, never of a wider one."""
+        return self._delete(EntryFilter.of({"ids": ids}), owner_only=True)
+
+    def _delete(self, filter: EntryFilter, *, owner_only: bool = False) -> Steps[int]:
         scope = self.binding.resolve()
         if filter.matches_nothing:
             return 0
         try:
-            return (yield from self._execute(op.Delete(scope, filter)))
+            return (yield from self._execute(op.Delete(scope, filter, owner_only=owner_only)))
         finally:
             VECTORS.clear()  # a vector tells something of its text
 

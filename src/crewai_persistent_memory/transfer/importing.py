@@ -10,6 +10,8 @@ from typing import Any, Final
 from ..embedding import Fingerprint
 from ..entry import MemoryEntry
 from ..errors import InvalidArgumentError
+from ..expiry import is_expired
+from ..io.steps import run
 from ..scope import SCOPE_FIELDS, Scope
 from ..store.base import MemoryStore
 from ..text.passages import is_one_passage
@@ -31,11 +33,13 @@ class Imported:
         entries: all of the file.
         new: those that were not in the store.
         there: those with an id that their scope had already. They are as in the file now.
+        expired: those whose time was over. They are left out.
     """
 
     entries: int
     new: int
     there: int
+    expired: int = 0
 
 
 def import_entries(
@@ -49,7 +53,8 @@ def import_entries(
     """Store the entries of an export, each in its scope, with its id and its times.
 
     An entry whose id is there already is replaced. A vector is taken over if the store's embedder made it, and the text
-    is short; the other texts are embedded.
+    is short; the other texts are embedded. Each keeps its ``expires_at``, whatever the store's ``ttl`` is; one that has
+    expired is left out.
 
     Args:
         store: where to; not bound to a user.
@@ -91,17 +96,19 @@ def store_entries(
         entries: with their owners.
         keeps_vectors: their vectors are of this store's embedder.
     """
-    total = new = 0
-    for owner, batch in _batches(entries, into):
+    total = new = expired = 0
+    for owner, found in _batches(entries, into):
         handle = store.scoped(owner)
+        batch = [entry for entry in found if not is_expired(entry.expires_at)]
         there = {entry.id for entry in handle.scan(ids=[entry.id for entry in batch]) if entry.scope == owner}
         if not dry_run:
-            handle.put([_for_store(entry, keeps_vectors) for entry in batch])
-        total += len(batch)
+            run(handle.steps.put([_for_store(entry, keeps_vectors) for entry in batch], as_they_are=True))
+        total += len(found)
+        expired += len(found) - len(batch)
         new += len({entry.id for entry in batch} - there)
         if progress is not None:
             progress(total)
-    return Imported(total, new, total - new)
+    return Imported(total, new, total - expired - new, expired)
 
 
 def check(lines: Iterable[str], into: Mapping[str, str | None] = NOTHING) -> int:

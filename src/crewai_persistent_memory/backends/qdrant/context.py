@@ -6,8 +6,8 @@ ids of their own (``text/bm25``). Its payload names these entries under ``contex
 changed, its words are taken out of the entries that follow it.
 
 An entry counts as said before another one if every reader of the one can see the other: the same owner (user, run,
-agent), path and kind, neither of them private. It must not expire before that one, or only just. Both have the same conversation in their metadata, or none, and they are
-not further apart than :data:`~.said_before.NEAR`.
+agent), path and kind, neither of them private. It must not expire before the other, or only just. Both have the same
+conversation in their metadata, or none, and they are not further apart than :data:`~.said_before.NEAR`.
 """
 
 from __future__ import annotations
@@ -91,9 +91,13 @@ def contexts_of(
         if each is None:
             contexts.append(InContext(None))
             continue
-        contexts.append(InContext(each, tuple(one for one in before if one.is_before(each) and not is_expired(one.expires_at))))
+        contexts.append(InContext(each, tuple(one for one in before if _is_said_before(one, each))))
         before.append(each)
     return contexts
+
+
+def _is_said_before(one: Said, other: Said) -> bool:
+    return one.is_before(other) and not is_expired(one.expires_at)
 
 
 def to_point(draft: Draft, before: Sequence[Said], encoder: KeywordEncoder) -> PointData:
