@@ -142,11 +142,13 @@ class ExpiryRules:
         by_kind: time to live of entries of these kinds.
         run_ttl: of entries that belong to a run.
         ttl: of all others.
+        end: an end for all entries, in place of these rules; :data:`NEVER` for none.
     """
 
     by_kind: Mapping[str, timedelta] = field(default_factory=dict)
     run_ttl: timedelta | None = None
     ttl: timedelta | None = None
+    end: datetime | None = None
 
     def of(self, kind: str, owner: Scope) -> timedelta | None:
         """The time to live of an entry of this kind and owner; ``None``: it stays."""
@@ -168,6 +170,7 @@ class ExpiryRules:
             kind: its kind.
             owner: its scope.
         """
+        own = self.end if own is None else own
         if own is not None:
             return None if own == NEVER else own
         ttl = self.of(kind, owner)

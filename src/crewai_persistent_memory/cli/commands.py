@@ -21,6 +21,7 @@ from .forgetting import everything_of, some_of
 from .moving import export, import_
 from .outbox import outbox
 from .output import as_json, note, one_line, shown
+from .purging import purge
 from .reading import list_entries, print_entries, recall, show, standard_input
 from .statistics import stats
 from .target import NAMES_A_STORE, Target, opened, takes_target, with_its_embedder
@@ -125,6 +126,7 @@ app.command(name="export")(takes_target()(export))
 app.command(name="import")(takes_target()(import_))
 app.command()(takes_target()(copy))
 app.command(name="erase")(takes_target()(erase))
+app.command(name="purge")(takes_target()(purge))
 app.command(name="stats")(takes_target(only=(*NAMES_A_STORE, "user", "org"))(stats))
 app.command(name="doctor")(takes_target(only=(*NAMES_A_STORE, "user", "org"))(doctor))
 app.add_typer(outbox, name="outbox")

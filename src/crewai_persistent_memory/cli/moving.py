@@ -21,6 +21,7 @@ from .target import Target, opened, with_its_embedder
 if TYPE_CHECKING:
     from ..config.options import MemoryConfig
     from ..store.base import MemoryStore
+    from ..transfer.importing import Imported
 
 STANDARD = "-"
 
@@ -90,10 +91,26 @@ def import_(
                 instead="Stored without vectors, and found by words until the application embeds them",
             )
     if json:
-        typer.echo(as_json({"entries": done.entries, "new": done.new, "there": done.there, "dry_run": dry_run}))
+        typer.echo(
+            as_json(
+                {
+                    "entries": done.entries,
+                    "new": done.new,
+                    "there": done.there,
+                    "expired": done.expired,
+                    "dry_run": dry_run,
+                }
+            )
+        )
     else:
         begin = "Would import" if dry_run else "Imported"
-        typer.echo(f"{begin} {memories(done.entries)}: {done.new} new, {done.there} there already")
+        typer.echo(f"{begin} {counted(done)}")
+
+
+def counted(done: Imported) -> str:
+    """What an import or a copy did, in words."""
+    expired = f", {done.expired} expired and left out" if done.expired else ""
+    return f"{memories(done.entries)}: {done.new} new, {done.there} there already{expired}"
 
 
 def chosen_scope(target: Target) -> dict[str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from datetime import datetime
 from typing import Any, TypeVar
 
 from typing_extensions import Self, Unpack
@@ -149,10 +150,20 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
         """
         return self._like(self.binding, (*middleware, *self.middleware), self._owns_backend)
 
+    def saving_until(self, expires_at: datetime) -> Self:
+        """A handle whose saves expire then, but for those that have an end of their own. Closing it closes nothing."""
+        return self._like(self.binding, self.middleware, False, ExpiryRules(end=expires_at))
+
     def _narrowed(self, binding: ScopeBinding) -> Self:
         return self._like(binding, self.middleware, False)
 
-    def _like(self, binding: ScopeBinding, middleware: Sequence[Middleware], owns_backend: bool) -> Self:
+    def _like(
+        self,
+        binding: ScopeBinding,
+        middleware: Sequence[Middleware],
+        owns_backend: bool,
+        expiry: ExpiryRules | None = None,
+    ) -> Self:
         return type(self)(
             self.backend,
             binding,
@@ -162,7 +173,7 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
             owns_backend=owns_backend,
             opened_with=self.opened_with,
             filter_fields=tuple(self.steps.filter_fields.values()),
-            expiry=self.steps.expiry,
+            expiry=expiry or self.steps.expiry,
         )
 
     # -- writing ---------------------------------------------------------------------------------------------------

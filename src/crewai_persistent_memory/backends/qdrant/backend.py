@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
 from ...embedding import Embedder
 from ...io.steps import Steps
+from ...scope import ScopeBinding
 from ...store import operations as op
 from ...store.backend import Backend, Capabilities
+from ...store.background_purge import purge
 from ...store.operations import fields_asked
 from . import reads, writes
 from .backlog import Backlog
@@ -36,7 +39,13 @@ class QdrantBackend(Backend):
         repeatable=True,
     )
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, *, purges_at_close: bool = False) -> None:
+        """
+        Args:
+            connection: to the collections. It is closed with this.
+            purges_at_close: closing takes the time to delete what has expired.
+        """
+        self._purges_at_close = purges_at_close
         self.connection = connection
         self._backlog = Backlog()
 
@@ -51,10 +60,17 @@ class QdrantBackend(Backend):
         return _ANSWERS[type(operation)](operation, collection)
 
     def close(self) -> None:
+        self._purge()
         self.connection.close()
 
     async def aclose(self) -> None:
+        await asyncio.to_thread(self._purge)
         await self.connection.aclose()
+
+    def _purge(self) -> None:
+        if self._purges_at_close:
+            self._purges_at_close = False
+            purge(self, ScopeBinding())
 
 
 def _by_partly_stored_fields(operation: Any, collection: Collection) -> Steps[Any]:
