@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -19,27 +19,23 @@ Ttl: TypeAlias = timedelta | float
 """A time to live: a ``timedelta``, or seconds."""
 
 
-def _system_clock() -> datetime:
-    return datetime.now(timezone.utc)
-
-
-_clock: Callable[[], datetime] = _system_clock
+_set_to: datetime | None = None
 
 
 def now() -> datetime:
     """The time by which entries expire, with its time zone, UTC."""
-    return _clock()
+    return datetime.now(timezone.utc) if _set_to is None else _set_to
 
 
 @contextmanager
 def clock_set_to(moment: datetime) -> Iterator[None]:
     """In this process, entries expire as if it were ``moment`` (with a time zone). For tests."""
-    global _clock
-    before, _clock = _clock, lambda: moment
+    global _set_to
+    before, _set_to = _set_to, moment
     try:
         yield
     finally:
-        _clock = before
+        _set_to = before
 
 
 def is_expired(expires_at: datetime | None, moment: datetime | None = None) -> bool:

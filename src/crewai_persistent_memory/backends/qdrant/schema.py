@@ -328,16 +328,18 @@ def checked(hits: Iterable[Hit], reader: Scope, *, include_shared: bool) -> list
     every result."""
     kept: list[tuple[Hit, Scope]] = []
     owner, allowed = reader, True
-    moment = format_end(now())
+    moment: str | None = None
     for hit in hits:
         get = hit.payload.get  # as owner_in, without a call for each of many results
         found = _owner(get("user_id"), hit.payload["project_id"], get("run_id"), get("agent_id"), get("org_id"))
         if found is not owner:  # most results of a call belong to one owner
             owner, allowed = found, visible(found, reader, include_shared=include_shared)
         if allowed:
-            # Without a word: an entry may expire while a request is under way.
-            if EXPIRES_AT_KEY not in hit.payload or hit.payload[EXPIRES_AT_KEY] > moment:
-                kept.append((hit, owner))
+            if (end := get(EXPIRES_AT_KEY)) is not None:
+                moment = moment or format_end(now())
+                if end <= moment:
+                    continue  # without a word: an entry may expire while a request is under way
+            kept.append((hit, owner))
         else:
             logger.error("dropped point %s: the engine returned it outside the scope of the call", hit.id)
     return kept
@@ -366,7 +368,7 @@ def where_filter(
     seen = where_owner(reader) if owner_only else where_visible(reader, include_shared=include_shared)
     where: list[Condition] = list(seen)
     if not with_expired:
-        where.append(not_expired())
+        where.append(NotExpired(now()))
     if filter.ids is not None:
         owners = [reader] if owner_only else owners_visible_to(reader, include_shared=include_shared)
         where.append(HasId(tuple(point_id(owner, entry_id) for entry_id in filter.ids for owner in owners)))

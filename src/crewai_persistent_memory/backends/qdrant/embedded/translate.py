@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, cast
 
@@ -38,7 +37,7 @@ from ..engine_requests import (
     Where,
 )
 from ..ranking import defaults_of, depth_for, variables_of
-from ..schema import DENSE, EXPIRES_AT_KEY, KEYWORDS, PASSAGES, SCOPE_KEY, format_end, format_time
+from ..schema import DENSE, EXPIRES_AT_KEY, KEYWORDS, PASSAGES, SCOPE_KEY, format_time
 
 MOST_CHARACTERS: Final = 4_000_000
 """Of texts in one page of a scan, about."""
@@ -78,10 +77,10 @@ _kept_filter = lru_cache(maxsize=4096)(_filter)
 def _condition(condition: Condition) -> Any:
     if isinstance(condition, InScopes):
         return _match(Match(SCOPE_KEY, condition.keys))
-    if isinstance(condition, NotExpired):
-        return _not_expired(condition.moment)
-    if isinstance(condition, Expired):
-        return _expired(condition.moment)
+    if isinstance(condition, (NotExpired, Expired)):
+        until_then = edge.RangeDateTime(lte=condition.moment.isoformat(timespec="microseconds"))
+        expired = edge.FieldCondition(key=EXPIRES_AT_KEY, range=until_then)
+        return expired if isinstance(condition, Expired) else edge.Filter(must_not=[expired])
     if isinstance(condition, NoDense):
         return edge.Filter(must_not=[edge.HasVectorCondition(DENSE)])
     if isinstance(condition, Match):
@@ -100,14 +99,6 @@ def _condition(condition: Condition) -> Any:
         lt=None if condition.end is None else format_time(condition.end),
     )
     return edge.FieldCondition(key=condition.key, range=bounds)
-
-
-def _expired(moment: datetime) -> edge.FieldCondition:
-    return edge.FieldCondition(key=EXPIRES_AT_KEY, range=edge.RangeDateTime(lte=format_end(moment)))
-
-
-def _not_expired(moment: datetime) -> edge.Filter:
-    return edge.Filter(must_not=[_expired(moment)])
 
 
 @lru_cache(maxsize=4096)
