@@ -64,13 +64,13 @@ def import_(
 
     --user, --project, --org, --run and --agent are given to all of them, in place of their own.
     """
-    from ..transfer.importing import Imported, check, import_entries
+    from ..transfer.importing import check, import_entries
 
     into = chosen_scope(target)
     with ExitStack() as stack:
         path = Path(file) if file != STANDARD else stack.enter_context(_standard_input())
         with _reading(path, file) as lines:
-            entries = check(lines, into)  # nothing is stored of a file that is not whole
+            checked = check(lines, into)  # nothing is stored of a file that is not whole
 
         def work(store: MemoryStore) -> Imported:
             with _reading(path, file) as lines, telling_progress("imported") as tell:
@@ -81,7 +81,7 @@ def import_(
                 with opened(config_of_all(target), by_words=True, existing=True) as store:
                     done = work(store)
             except StoreMissingError:  # it would be made
-                done = Imported(entries, entries, 0)
+                done = checked
         else:
             done = with_its_embedder(
                 config_of_all(target),

@@ -13,7 +13,7 @@ from ..entry_filter import EntryFilter, FilterArgs
 from ..errors import InvalidArgumentError, MissingScopeError
 from ..expiry import ExpiryRules
 from ..io.steps import Steps
-from ..scope import Scope, ScopeBinding
+from ..scope import ExactScope, Scope
 from ..text.passages import is_one_passage
 from . import operations as op
 from .scoped_operations import ScopedOperations
@@ -197,4 +197,4 @@ def _refuse_unknown(runs: Sequence[ScopedOperations], ids: set[str]) -> Steps[No
 
 
 def _in(store: ScopedOperations, scope: Scope) -> ScopedOperations:
-    return store.within(ScopeBinding.of(scope))
+    return store.within(ExactScope(**vars(scope), is_shared=scope.is_shared))

@@ -111,15 +111,19 @@ def store_entries(
     return Imported(total, new, total - expired - new, expired)
 
 
-def check(lines: Iterable[str], into: Mapping[str, str | None] = NOTHING) -> int:
-    """Read and check an export. Returns how many entries it has.
+def check(lines: Iterable[str], into: Mapping[str, str | None] = NOTHING) -> Imported:
+    """Read and check an export. Returns what its import into an empty store would do.
 
     Raises:
         InvalidArgumentError: it is malformed, and in which line; or two of its entries would be one.
     """
     remaining = iter(lines)
     read_header(next(remaining, ""))
-    return sum(len(batch) for _, batch in _batches(read_entries(remaining), into))
+    entries = expired = 0
+    for _, batch in _batches(read_entries(remaining), into):
+        entries += len(batch)
+        expired += sum(is_expired(entry.expires_at) for entry in batch)
+    return Imported(entries, entries - expired, 0, expired)
 
 
 def owner_after(entry: MemoryEntry, into: Mapping[str, str | None]) -> Scope:
