@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from ...embedding import Embedder, KeywordEncoder, SparseVector
 from ...filter_fields import FilterField
@@ -89,12 +89,15 @@ class NotExpired(NamedTuple):
     """The entry of the point has not expired at this moment. A point that says nothing of it never expires."""
 
     moment: datetime
+    expired: Literal[False] = False
+    """Tells the two conditions apart where a filter is kept: named tuples of equal values are equal."""
 
 
 class Expired(NamedTuple):
     """The entry of the point has expired at this moment."""
 
     moment: datetime
+    expired: Literal[True] = True
 
 
 class NoDense(NamedTuple):
