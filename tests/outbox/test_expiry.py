@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from crewai_persistent_memory import MemoryStore, StoreUnavailableError, operations
+from crewai_persistent_memory import NEVER, EntryNotFoundError, MemoryStore, StoreUnavailableError, operations
 from crewai_persistent_memory.entry import MemoryEntry
 from crewai_persistent_memory.entry_filter import EntryFilter
 from crewai_persistent_memory.expiry import clock_set_to, now
+from crewai_persistent_memory.outbox.inspection import QueueFile, queues_in
 from crewai_persistent_memory.outbox.serialised import from_text, kind_of, to_text
 from crewai_persistent_memory.scope import Scope
 
@@ -110,6 +112,54 @@ def test_an_update_that_waits_ends_it(behind: FaultyStore, open_outbox: OpenOutb
     until(store.pending, lambda pending: not pending)
     with in_hours(2):
         assert store.list() == []
+
+
+def test_a_change_after_its_time_does_not_bring_it_back(behind: FaultyStore, open_outbox: OpenOutbox) -> None:
+    behind.away = True
+    store = open_outbox()
+    store.add(SECRET, id="code", ttl=HOUR, metadata={"note": SECRET})
+    with in_hours(2):
+        with pytest.raises(EntryNotFoundError):
+            store.update("code", ttl=HOUR)
+        assert store.replace(MemoryEntry("code", "x"), create=False, keep=["metadata"]) is False
+        assert found_by(store) == []
+        assert store.replace(MemoryEntry("code", "door opener"), keep=["metadata"]) is True
+        assert found_by(store) == ["a path", "door opener"]
+        behind.away = False
+        assert store.flush(10)
+        assert [entry.content for entry in store.list()] == ["door opener"]
+    assert SECRET not in repr(behind.entries)
+
+
+def test_a_change_before_its_time_keeps_it(behind: FaultyStore, open_outbox: OpenOutbox) -> None:
+    behind.away = True
+    store = open_outbox()
+    for id in ("later", "for good"):
+        store.add(f"ends {id}", id=id, ttl=HOUR)
+    store.update("later", ttl=10 * HOUR)
+    store.update("for good", expires_at=NEVER)
+    with in_hours(2):
+        behind.away = False
+        assert store.flush(10)
+        assert sorted(entry.content for entry in store.list()) == ["ends for good", "ends later"]
+    with in_hours(12):
+        assert [entry.content for entry in store.list()] == ["ends for good"]
+
+
+def test_the_operator_is_not_shown_it(behind: FaultyStore, open_outbox: OpenOutbox, tmp_path: Path) -> None:
+    behind.away = True
+    store = open_outbox()
+    store.add(SECRET, id="code", ttl=HOUR)
+    store.replace(MemoryEntry("another", SECRET, expires_at=now() + HOUR))
+    [folder] = queues_in(tmp_path / "outbox")
+
+    def shown() -> str:
+        with QueueFile(folder) as file:
+            return repr(list(file.rows()))
+
+    assert shown().count(SECRET) == 2
+    with in_hours(2):
+        assert SECRET not in shown()
 
 
 def test_what_waits_comes_back_exactly() -> None:

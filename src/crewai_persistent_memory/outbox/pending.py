@@ -54,6 +54,7 @@ class Pending:
                     del local[key]
             else:
                 self._said.append((write, operation))
+        self._expired = {key for key, entry in local.items() if is_expired(entry.expires_at)}
         self._local = {
             key: entry for key, entry in local.items() if self._sees(key[0]) and not is_expired(entry.expires_at)
         }
@@ -137,6 +138,13 @@ class Pending:
             if (owner, id) in self._local:
                 return self._local[owner, id]
         return None
+
+    def has_expired(self, id: str) -> bool:
+        """Whether the entry that a change of this id is about is in the queue alone, and its time is over."""
+        return any(key in self._expired for key in self._targets(id)) and self.get(id) is None
+
+    def _targets(self, id: str) -> list[_Key]:
+        return [(owner, id) for owner in owners_visible_to(self._reader, include_shared=False)]
 
     def is_deleted(self, id: str) -> bool:
         """Whether every visible entry with this id is deleted, whatever the store has."""

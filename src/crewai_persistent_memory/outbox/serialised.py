@@ -21,6 +21,7 @@ from typing import Any, Final, TypeAlias, cast
 
 from ..entry import EntryChanges, EntryFields, MemoryEntry
 from ..entry_filter import EntryFilter
+from ..expiry import is_expired
 from ..filter_fields import FieldCondition, FilterField
 from ..scope import SCOPE_FIELDS, Scope
 from ..store import operations as op
@@ -95,6 +96,23 @@ def entry_of(values: Mapping[str, Any], scope: Scope | None = None) -> MemoryEnt
         expires_at=_time_of(values.get("expires_at")),
         embedding=None if vector is None else _vector_of(vector),
     )
+
+
+def without_expired(values: dict[str, Any]) -> dict[str, Any]:
+    """An operation as JSON, for a reader: without the texts of entries that have expired."""
+    shown = dict(values)
+    if "entries" in shown:
+        shown["entries"] = [_unless_expired(each) for each in shown["entries"]]
+    if "entry" in shown:
+        shown["entry"] = _unless_expired(shown["entry"])
+    if "messages" in shown and is_expired(_time_of(shown["about"].get("expires_at"))):
+        shown["messages"] = []
+    return shown
+
+
+def _unless_expired(entry: dict[str, Any]) -> dict[str, Any]:
+    end = entry.get("expires_at")
+    return {"id": entry["id"], "expires_at": end} if is_expired(_time_of(end)) else entry
 
 
 def _vector_to_text(vector: Sequence[float]) -> str:
