@@ -115,3 +115,15 @@ def test_a_line_with_another_end_is_refused(call: Call, at: tuple[str, ...], tmp
     refused = call("import", str(file), "--path", str(tmp_path / "other"))
     assert refused.code == 2
     assert "line 2: expires_at" in refused.err
+
+
+def test_an_end_is_given_changed_and_removed(call: Call, at: tuple[str, ...]) -> None:
+    of_john = ("-u", "john", *at)
+    [added] = call("remember", "the bike lock is 0815", "--ttl", "3600", "--json", *of_john).json
+    assert added["expires_at"].endswith("Z")
+    assert call("remember", "x", "--ttl", "0", *of_john).code == 2
+    [changed] = call("update", added["id"], "--ttl", "7200", "--json", *of_john).json
+    assert changed["expires_at"] > added["expires_at"]
+    assert call("update", added["id"], "--ttl", "5", "--never-expires", *of_john).code == 2
+    [stays] = call("update", added["id"], "--never-expires", "--json", *of_john).json
+    assert stays["expires_at"] is None

@@ -261,6 +261,30 @@ class TestPurge:
         # It is not there any more, and not only hidden.
         assert contents(store.list()) == ["stays", "stays a while"]
 
+    def test_long_after_its_time(self, open_any: OpenStore) -> None:
+        """Mem0 Cloud hides a memory by itself after the day of its end."""
+        store = open_any(user_id="john")
+        keep_secret(store, ttl=HOUR)
+        store.add("stays")
+        store.flush()
+        with in_hours(72):
+            assert purge_expired(store, dry_run=True) == 1
+            assert purge_expired(store) == 1
+            assert contents(store.list()) == ["stays"]
+
+    def test_what_is_counted_at_one_moment(self, open_any: OpenStore) -> None:
+        """What has expired and what has not are two questions, also about the same moment."""
+        store = open_any(user_id="john")
+        keep_secret(store, ttl=HOUR)
+        store.add("stays")
+        store.add("stays, too")
+        store.flush()
+        if store.capabilities.counts_scopes:
+            with in_hours(2):
+                for _ in range(2):
+                    assert purge_expired(store, dry_run=True) == 1
+                    assert (survey(store).entries, store.count()) == (2, 2)
+
     def test_of_chosen_scopes(self, open_any: OpenStore) -> None:
         store = open_any()
         if not store.capabilities.counts_scopes:

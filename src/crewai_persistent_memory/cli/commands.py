@@ -13,7 +13,7 @@ from ..entry import DEFAULT_IMPORTANCE
 from ..errors import ConfigurationError, PersistentMemoryError
 from ..validation import MOST_FOUND, check_text
 from .copying import copy
-from .correcting import update
+from .correcting import Ttl, update
 from .doctor import doctor
 from .erasing import erase
 from .evaluation.command import evaluate
@@ -67,13 +67,14 @@ def remember(
     text: Annotated[str, typer.Argument(help="What to remember; - reads it from standard input.")],
     category: Annotated[list[str] | None, typer.Option("--category", "-c", help="A tag; may be repeated.")] = None,
     importance: Annotated[float, typer.Option(min=0, max=1)] = DEFAULT_IMPORTANCE,
+    ttl: Ttl = None,
     json: Json = False,
 ) -> None:
     """Remember a text. Creates the store if there is none."""
     content = check_text("content", standard_input() if text == "-" else text, allow_blank=False)
 
     def add(store: MemoryStore) -> MemoryEntry:
-        return store.add(content, categories=category or [], importance=importance)
+        return store.add(content, categories=category or [], importance=importance, ttl=ttl)
 
     entry = with_its_embedder(
         target.config(writing=True),
