@@ -146,6 +146,15 @@ def test_the_code_about_moving_runs(
     assert capsys.readouterr().out == "1 new, 1 replaced\n", "it is added once more, and the first is there"
 
 
+def test_the_code_about_expiry_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, code = page_and_code("expiry")
+    monkeypatch.chdir(tmp_path)
+    exec(code, {})
+    assert capsys.readouterr().out == "1 kept of 2\nNone None\n"
+
+
 def test_the_code_about_erasing_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
         StoreUnavailableError,
         UnsupportedCrewAIError,
     )
+    from .expiry import NEVER
     from .filter_fields import FilterField
     from .ranking import RankingWeights
     from .scope import Scope
@@ -69,13 +70,16 @@ if TYPE_CHECKING:
     from .store.factory import open_store
     from .store.middleware import Middleware, Trace, read_only, tracing
     from .store.operations import AddedMessages, Page
+    from .store.run_end import EndedRun
 
 _HOME = {
+    "NEVER": ".expiry",
     "AddedMessages": ".store.operations",
     "Backend": ".store.backend",
     "Capabilities": ".store.backend",
     "CollectionArgs": ".config.arguments",
     "Crew": ".adapters.crew",
+    "EndedRun": ".store.run_end",
     "EntryArgs": ".entry",
     "EntryChanges": ".entry",
     "EntryFields": ".entry",
@@ -118,6 +122,7 @@ _MODULES = frozenset({"operations"})
 __version__ = "0.1.0"
 
 __all__ = [
+    "NEVER",
     "AddedMessages",
     "Backend",
     "Capabilities",
@@ -129,6 +134,7 @@ __all__ = [
     "EmbedderError",
     "EmbedderMismatchError",
     "EmbedderUnavailableError",
+    "EndedRun",
     "EngineError",
     "EntryArgs",
     "EntryChanges",

@@ -10,11 +10,12 @@ from typing_extensions import Unpack
 
 from .config.arguments import ServerArgs
 from .config.options import MemoryConfig
-from .errors import ConfigurationError
+from .errors import ConfigurationError, InvalidArgumentError
 from .io.steps import run
 from .maintenance.backup import back_up, restore
 from .maintenance.checking import Checked, check, repair
 from .maintenance.manifest import Backup
+from .scope import SCOPE_FIELDS
 from .store.base import MemoryStore
 from .store.operations import ScopeField
 from .transfer.copying import copy_entries
@@ -52,6 +53,7 @@ __all__ = [
     "is_signed_with",
     "migrate",
     "migrate_store",
+    "purge_expired",
     "repair",
     "restore",
     "survey",
@@ -113,6 +115,30 @@ def count_by(store: MemoryStore, field: ScopeField, **scope: str | None) -> dict
         StoreError: the store failed.
     """
     return run(store.steps.count_scopes(field, scope))
+
+
+def purge_expired(store: MemoryStore, *, dry_run: bool = False, **scope: str | None) -> int:
+    """Delete the entries whose ``expires_at`` has passed. No read finds them; this removes them from the store.
+
+    A store does it by itself about once an hour, and an embedded one when it is closed. In an embedded store the texts
+    are in its files until it is written anew: see :meth:`~.store.base.MemoryStore.compact`.
+
+    Args:
+        store: a store in Qdrant: all its scopes are purged. With ``collection_per_project`` its own project; of Mem0
+            what the store's own scope sees.
+        dry_run: count only.
+        scope: fields that the entries have, by name; ``None`` for entries without the field.
+
+    Returns:
+        How many there were.
+
+    Raises:
+        InvalidArgumentError: fields are given for Mem0.
+        StoreError: the store failed, or its key may not delete.
+    """
+    if unknown := scope.keys() - set(SCOPE_FIELDS):
+        raise InvalidArgumentError(f"{', '.join(sorted(unknown))}: a scope has {', '.join(SCOPE_FIELDS)}")
+    return run(store.steps.purge_expired(scope, dry_run=dry_run))
 
 
 @dataclass(frozen=True)

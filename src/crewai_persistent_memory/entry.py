@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final, TypedDict
 
 from .errors import InvalidEntryError
+from .expiry import Ttl
 from .scope import Scope
 from .validation import utcnow
 
@@ -36,6 +37,7 @@ class MemoryEntry:
         source: the origin of the text.
         private: hidden from recalls that do not name the same source.
         kind: ``"memory"``, or ``"entity"`` for facts about a person or a thing.
+        expires_at: from this time on no read finds it; with its time zone, UTC. ``None``: it stays.
         embedding: the dense vector, from methods that return it. It has unit length, as the engine normalizes vectors.
         score: 0…1, in search results only.
         found_by: in search results, by what the entry was looked for: ``"semantic"``, ``"keywords"``, or both.
@@ -53,6 +55,7 @@ class MemoryEntry:
     source: str | None = None
     private: bool = False
     kind: str = MEMORY
+    expires_at: datetime | None = None
     embedding: Sequence[float] | None = field(default=None, repr=False)
     score: float | None = None
     found_by: tuple[str, ...] = field(default=(), compare=False)
@@ -77,13 +80,19 @@ class MemoryEntry:
         values["metadata"] = dict(self.metadata)
         for name in ("created_at", "last_accessed"):
             values[name] = values[name].isoformat() + "Z"
+        if self.expires_at is not None:
+            values["expires_at"] = self.expires_at.isoformat().replace("+00:00", "Z")
         if self.scope is not None:
             values["scope"] = {k: v for k, v in vars(self.scope).items() if v is not None}
         return values
 
 
 class EntryFields(TypedDict, total=False):
-    """Fields of an entry, when it is added and when it is updated. :class:`MemoryEntry` describes them."""
+    """Fields of an entry, when it is added and when it is updated. :class:`MemoryEntry` describes them.
+
+    Of ``expires_at`` and ``ttl`` (a ``timedelta``, or seconds from now) one is given. ``expires_at=NEVER``: it stays.
+    An operation that a backend is given has ``expires_at`` only; there, ``None`` in a change means that it stays.
+    """
 
     path: str
     categories: Sequence[str]
@@ -92,6 +101,8 @@ class EntryFields(TypedDict, total=False):
     source: str | None
     private: bool
     kind: str
+    expires_at: datetime | None
+    ttl: Ttl | None
 
 
 class EntryArgs(EntryFields, total=False):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .entry import MemoryEntry
+from .expiry import check_expires_at
 from .validation import check_id, check_importance, check_metadata, check_text, normalize_path, text_tuple, to_naive_utc
 
 
@@ -29,6 +30,7 @@ def checked_entry(entry: MemoryEntry, *, allow_blank: bool) -> MemoryEntry:
         importance=check_importance(entry.importance),
         source=None if entry.source is None else check_text("source", entry.source),
         kind=check_text("kind", entry.kind, allow_blank=False),
+        expires_at=None if entry.expires_at is None else check_expires_at(entry.expires_at),
         created_at=to_naive_utc("created_at", entry.created_at),
         last_accessed=to_naive_utc("last_accessed", entry.last_accessed),
     )

@@ -10,6 +10,7 @@ from typing import Any, Final, TypedDict
 
 from .entry import MemoryEntry
 from .errors import InvalidArgumentError, InvalidEntryError
+from .expiry import is_expired
 from .filter_fields import FieldCondition, FieldFilter, FilterField, field_conditions
 from .validation import (
     canonical_json,
@@ -126,10 +127,16 @@ class EntryFilter:
         """False if the filter selects every entry of the scope."""
         return self != EntryFilter(path=self.path if self.path == "/" else None)
 
-    def matches(self, entry: MemoryEntry) -> bool:
-        """Whether the filter selects this entry. For stores whose engine cannot decide it."""
+    def matches(self, entry: MemoryEntry, *, with_expired: bool = False) -> bool:
+        """Whether the filter selects this entry. For stores whose engine cannot decide it.
+
+        Args:
+            entry: the entry.
+            with_expired: also one that has expired, which no read may find. A delete takes it too.
+        """
         return (
-            (self.path in (None, "/") or self.path in path_ancestors(entry.path))
+            (with_expired or not is_expired(entry.expires_at))
+            and (self.path in (None, "/") or self.path in path_ancestors(entry.path))
             and (not self.categories or not set(self.categories).isdisjoint(entry.categories))
             and all(
                 key in entry.metadata and canonical_json(entry.metadata[key]) == canonical_json(value)

@@ -253,5 +253,15 @@ class ScopeBinding:
         return ScopeBinding(**values, is_shared=self.is_shared or other.is_shared)
 
 
+class ExactScope(ScopeBinding):
+    """A whole scope, to which ``use_scope`` adds nothing: for work in another scope than that of the call."""
+
+    def resolve(self) -> Scope:
+        return Scope.trusted(self.user_id, self.project_id or DEFAULT_PROJECT, self.run_id, self.agent_id, self.org_id)
+
+    def resolve_project(self) -> tuple[str | None, str]:
+        return self.org_id, self.project_id or DEFAULT_PROJECT
+
+
 current_binding: BlockVariable[ScopeBinding] = BlockVariable("crewai_persistent_memory_scope")
 """The scope fields that ``use_scope`` has set for the current call."""

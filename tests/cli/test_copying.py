@@ -34,7 +34,7 @@ def test_to_another_project(call: Call, at: tuple[str, ...]) -> None:
     assert projects(at[1]) == {"staging": 3, "production": 2}
     refused = call(*about)
     assert (refused.code, "2 memories of 2 are there already" in refused.err) == (2, True)
-    assert call(*about, "--yes", "--json").json == {"entries": 2, "new": 0, "there": 2}
+    assert call(*about, "--yes", "--json").json == {"entries": 2, "new": 0, "there": 2, "expired": 0}
 
 
 def test_to_another_store(call: Call, at: tuple[str, ...], tmp_path: Path) -> None:

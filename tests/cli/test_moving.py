@@ -34,7 +34,8 @@ def test_there_and_back(call: Call, filled: Path, tmp_path: Path) -> None:
     assert call("import", str(file), *other, "--dry-run").out == "Would import 2 memories: 2 new, 0 there already\n"
     assert not (tmp_path / "other").exists()
     assert call("import", str(file), *other).out == "Imported 2 memories: 2 new, 0 there already\n"
-    assert call("import", str(file), *other, "--json").json == {"entries": 2, "new": 0, "there": 2, "dry_run": False}
+    done = {"entries": 2, "new": 0, "there": 2, "expired": 0, "dry_run": False}
+    assert call("import", str(file), *other, "--json").json == done
     assert call("stats", *other, "--json").json["project_id"] == {"default": 1, "staging": 1}
     assert call("import", str(file), *other, "-p", "production", "--dry-run").out.startswith(
         "Would import 2 memories: 2"

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from crewai_persistent_memory import Backend, Capabilities, EntryFilter, MemoryEntry, PathInfo, Scope, operations
+from crewai_persistent_memory.expiry import is_expired
 from crewai_persistent_memory.io.steps import Steps, Work
-from crewai_persistent_memory.scope import owners_visible_to, visible
+from crewai_persistent_memory.scope import has_fields, owners_visible_to, visible
 
 FIELDS = ("user_id", "project_id", "run_id", "agent_id", "org_id")
 
@@ -23,7 +24,7 @@ FIELDS = ("user_id", "project_id", "run_id", "agent_id", "org_id")
 class SqliteBackend(Backend):
     """Answers most operations. Its capabilities say what it leaves out."""
 
-    capabilities = Capabilities(keywords=True, filters_first=True)
+    capabilities = Capabilities(keywords=True, filters_first=True, expires=True)
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -66,12 +67,24 @@ class SqliteBackend(Backend):
         return bool(there) or operation.create
 
     def _delete(self, operation: operations.Delete) -> int:
-        found = self._visible(operation.scope, operation.filter)
+        found = self._visible(operation.scope, operation.filter, with_expired=True)
+        if operation.owner_only:
+            found = [entry for entry in found if entry.scope == operation.scope]
+        return self._remove(found)
+
+    def _purgeexpired(self, operation: operations.PurgeExpired) -> int:
+        everyone = [
+            entry for entry in self._entries() if entry.scope and has_fields(vars(entry.scope), operation.scope)
+        ]
+        found = [entry for entry in everyone if is_expired(entry.expires_at)]
+        return len(found) if operation.dry_run else self._remove(found)
+
+    def _remove(self, entries: list[MemoryEntry]) -> int:
         with self._connect() as connection:
-            for entry in found:
+            for entry in entries:
                 assert entry.scope is not None
                 connection.execute("DELETE FROM entries WHERE owner = ? AND id = ?", (_key(entry.scope), entry.id))
-        return len(found)
+        return len(entries)
 
     def _search(self, operation: operations.Search) -> list[list[MemoryEntry]]:
         return [
@@ -134,15 +147,21 @@ class SqliteBackend(Backend):
         owners = owners_visible_to(reader, include_shared=include_shared)
         return sorted(found, key=lambda each: owners.index(each.scope or reader))
 
-    def _visible(self, reader: Scope, filter: EntryFilter, include_shared: bool = False) -> list[MemoryEntry]:
-        with self._connect() as connection:
-            rows = connection.execute("SELECT owner, entry FROM entries").fetchall()
-        entries = [_entry(*row) for row in rows]
+    def _visible(
+        self, reader: Scope, filter: EntryFilter, include_shared: bool = False, *, with_expired: bool = False
+    ) -> list[MemoryEntry]:
         return [
             each
-            for each in entries
-            if each.scope and visible(each.scope, reader, include_shared=include_shared) and filter.matches(each)
+            for each in self._entries()
+            if each.scope
+            and visible(each.scope, reader, include_shared=include_shared)
+            and filter.matches(each, with_expired=with_expired)
         ]
+
+    def _entries(self) -> list[MemoryEntry]:
+        with self._connect() as connection:
+            rows = connection.execute("SELECT owner, entry FROM entries").fetchall()
+        return [_entry(*row) for row in rows]
 
     def _write(self, connection: sqlite3.Connection, owner: Scope, entry: MemoryEntry) -> None:
         row = (_key(owner), entry.id, json.dumps(replace(entry, scope=None, embedding=None).to_dict()))
@@ -157,6 +176,8 @@ def _entry(owner: str, text: str) -> MemoryEntry:
     values = json.loads(text)
     for name in ("created_at", "last_accessed"):
         values[name] = datetime.fromisoformat(values[name].removesuffix("Z"))
+    if values["expires_at"] is not None:
+        values["expires_at"] = datetime.fromisoformat(values["expires_at"].replace("Z", "+00:00"))
     scope = Scope.trusted(**dict(zip(FIELDS, json.loads(owner), strict=True)))  # shared ones have no user
     return MemoryEntry(**{**values, "categories": tuple(values["categories"]), "scope": scope})
 

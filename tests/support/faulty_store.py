@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from crewai_persistent_memory import Backend, Capabilities, InvalidEntryError, MemoryEntry, Scope, operations
@@ -19,7 +20,12 @@ class FaultyStore(Backend):
 
     def __init__(self, *, repeatable: bool = True, extracts: bool = False) -> None:
         self.capabilities = Capabilities(
-            keywords=True, filters_first=True, access_times=True, repeatable=repeatable, extracts=extracts
+            keywords=True,
+            filters_first=True,
+            access_times=True,
+            expires=True,
+            repeatable=repeatable,
+            extracts=extracts,
         )
         self.entries: dict[tuple[Scope, str], MemoryEntry] = {}
         self.seen: list[operations.Operation[Any]] = []
@@ -105,7 +111,9 @@ class FaultyStore(Backend):
         return None
 
     def _delete(self, operation: operations.Delete) -> int:
-        found = self._visible(operation.scope, operation.filter.matches)
+        found = self._visible(operation.scope, partial(operation.filter.matches, with_expired=True))
+        if operation.owner_only:
+            found = [entry for entry in found if entry.scope == operation.scope]
         for entry in found:
             assert entry.scope is not None
             del self.entries[entry.scope, entry.id]

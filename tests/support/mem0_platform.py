@@ -25,6 +25,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from crewai_persistent_memory.expiry import now
+
 from .asgi import Serving
 from .embedders import WordHashEmbedder
 from .extraction import facts_in, words
@@ -202,7 +204,7 @@ class Mem0Platform(Serving):
         size = int(request.query_params.get("page_size") or body.get("page_size") or 100)
         if not 1 <= size <= 200:
             return 400, {"detail": "page_size: 1 to 200"}
-        found = self._matching(body["filters"], project)
+        found = self._matching(body["filters"], project, show_expired=body.get("show_expired", False))
         start = (page - 1) * size
         url = f"{self.url}/v3/memories/?page={{}}&page_size={size}"
         return 200, {
@@ -216,7 +218,8 @@ class Mem0Platform(Serving):
         if problem := _refused(body):
             return 400, {"detail": problem}
         page, size = (int(request.query_params.get(name, 0)) for name in ("page", "page_size"))
-        found = [_shown(m, "session_id") for m in self._matching(body["filters"], project)]
+        matching = self._matching(body["filters"], project, show_expired=body.get("show_expired", False))
+        found = [_shown(m, "session_id") for m in matching]
         return 200, found[(page - 1) * size : page * size] if page and size else found
 
     def one(self, request: Request, body: Any, project: str, key: str) -> tuple[int, Any]:
@@ -230,6 +233,7 @@ class Mem0Platform(Serving):
             if request.method == "PUT":
                 memory["memory"] = body.get("text", memory["memory"])
                 memory["metadata"] = body.get("metadata", memory["metadata"])
+                memory["expiration_date"] = body.get("expiration_date", memory["expiration_date"])
                 memory["updated_at"] = _now()
             return 200, _shown(memory, "session_id")
 
@@ -309,15 +313,17 @@ class Mem0Platform(Serving):
             self.memories[memory["id"]] = memory
         return memory
 
-    def _matching(self, filters: Mapping[str, Any], project: str) -> list[dict[str, Any]]:
-        today = datetime.now(timezone.utc).date().isoformat()
+    def _matching(
+        self, filters: Mapping[str, Any], project: str, *, show_expired: bool = False
+    ) -> list[dict[str, Any]]:
+        today = now().date().isoformat()
         with self._lock:
             found = [
                 memory
                 for memory in self.memories.values()
                 if memory["project"] == project
                 and (self.filters_are_ignored or _matches(memory, filters))
-                and not (memory["expiration_date"] and memory["expiration_date"] < today)
+                and (show_expired or not (memory["expiration_date"] and memory["expiration_date"] < today))
             ]
         return sorted(found, key=lambda memory: memory["created_at"], reverse=True)
 

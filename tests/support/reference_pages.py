@@ -26,6 +26,7 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
         *("collection_settings", "dimensions"),
     ),
     "Mem0": ("mem0", "includes", "excludes", "custom_categories"),
+    "When memories end": ("ttl", "run_ttl"),
     "The outbox": ("durability", "outbox_path", "outbox_max_mb", "recall_timeout", "exit_wait"),
     "Finding": (
         *("embedder", "language", "semantic_weight", "recency_weight", "importance_weight", "recency_half_life_days"),

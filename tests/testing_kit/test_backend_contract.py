@@ -27,7 +27,9 @@ class TestEmbedded(BackendContract):
 class SeesEverything(SqliteBackend):
     """Leaves the scope to the store around it."""
 
-    def _visible(self, reader: Scope, filter: EntryFilter, include_shared: bool = False) -> list[MemoryEntry]:
+    def _visible(
+        self, reader: Scope, filter: EntryFilter, include_shared: bool = False, *, with_expired: bool = False
+    ) -> list[MemoryEntry]:
         with self._connect() as connection:
             rows = connection.execute("SELECT owner, entry FROM entries").fetchall()
         from ..extension.sqlite_backend import _entry
@@ -80,8 +82,19 @@ class ClosesOnce(SqliteBackend):
 class SharesWithAll(SqliteBackend):
     """A user's reads find the team's memory unasked."""
 
-    def _visible(self, reader: Scope, filter: EntryFilter, include_shared: bool = False) -> list[MemoryEntry]:
-        return super()._visible(reader, filter, True)
+    def _visible(
+        self, reader: Scope, filter: EntryFilter, include_shared: bool = False, *, with_expired: bool = False
+    ) -> list[MemoryEntry]:
+        return super()._visible(reader, filter, True, with_expired=with_expired)
+
+
+class FindsTheExpired(SqliteBackend):
+    """Leaves the ends of entries to the store around it."""
+
+    def _visible(
+        self, reader: Scope, filter: EntryFilter, include_shared: bool = False, *, with_expired: bool = False
+    ) -> list[MemoryEntry]:
+        return super()._visible(reader, filter, include_shared, with_expired=True)
 
 
 class CannotCount(SqliteBackend):
@@ -105,6 +118,7 @@ BROKEN: list[tuple[Callable[[Path], Backend], str, str]] = [
     (Forgets, "test_opened_again", "list() of a backend that was opened again"),
     (ClosesOnce, "test_closing_twice", "closed already"),
     (SharesWithAll, "test_random_operations_of_many_scopes_follow_the_rule", "where it is"),
+    (FindsTheExpired, "test_what_has_expired_is_in_no_answer", "found an entry whose expires_at has passed"),
     (CannotCount, "test_filters_alone_and_together", "Count"),
     (SaysVectors, "test_vectors_are_kept_and_found_by", "_describeembedder"),
 ]

@@ -135,7 +135,7 @@ def described(store: MemoryStore) -> dict[str, Any]:
         return {"options": {}, "scope": scope, "needs": ["store"]}
     options, needs = _of_mem0(config, config.mem0) if config.mem0 is not None else _of_qdrant(config)
     names = {*OutboxOptions.model_fields, "fsync"} if config.has_outbox else {"durability"}
-    options |= config.model_dump(mode="json", include=names, exclude_none=True)
+    options |= config.model_dump(mode="json", include={*names, "ttl", "run_ttl"}, exclude_none=True)
     return {"options": {**options, "include_shared": config.include_shared}, "scope": scope, "needs": needs}
 
 

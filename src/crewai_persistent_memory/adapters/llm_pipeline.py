@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -18,8 +19,12 @@ class Pipeline(Protocol):
     def extracts(self) -> bool:
         """Whether CrewAI's LLM extracts the memories from a text."""
 
-    def bound(self) -> Pipeline:
-        """This pipeline bound to the current scope, for threads without the caller's context."""
+    def bound(self, expires_at: datetime | None = None) -> Pipeline:
+        """This pipeline bound to the current scope, for threads without the caller's context.
+
+        Args:
+            expires_at: the end of what it saves; ``None``: by the rules of the store.
+        """
 
     def remember(self, content: str, **fields: Any) -> MemoryRecord | None: ...
 

@@ -23,7 +23,7 @@ from ..scope_context import NO_SCOPE, ScopeFields
 from ..store.base import MemoryStore
 from .current_run import OnError
 from .defaults import options_of
-from .memory_operations import deleting, finding, listing, saving, waiting
+from .memory_operations import deleting, ending, finding, listing, saving, waiting
 from .memory_operations.parts import MemoryParts
 from .prompt_building import builds_a_prompt
 from .scope_views import View, narrowed, sliced
@@ -121,6 +121,8 @@ class MemoryApi:
     areset = awaiting(deleting.reset)
     reset_all = blocking(deleting.reset_all)
     areset_all = awaiting(deleting.reset_all)
+    end_run = blocking(ending.end_run)
+    aend_run = awaiting(ending.end_run)
     drain_writes = blocking(waiting.drain_writes)
     adrain_writes = awaiting(waiting.drain_writes)
     pending = blocking(waiting.pending)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
@@ -60,10 +60,11 @@ class RecordFields:
     private: bool = False
     agent_role: str | None = None
     root_scope: str | None = None
+    expires_at: datetime | None = None
 
     def given(self) -> dict[str, Any]:
-        """Only the fields with a value, because CrewAI 1.10 has no ``root_scope``."""
-        given = {name: value for name, value in vars(self).items() if value is not None}
+        """Only the fields with a value, because CrewAI 1.10 has no ``root_scope``. CrewAI has no ``expires_at``."""
+        given = {name: value for name, value in vars(self).items() if value is not None and name != "expires_at"}
         if "metadata" in given:
             given["metadata"] = dict(storable_metadata(given["metadata"]))
         return given

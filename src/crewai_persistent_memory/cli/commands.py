@@ -13,7 +13,7 @@ from ..entry import DEFAULT_IMPORTANCE
 from ..errors import ConfigurationError, PersistentMemoryError
 from ..validation import MOST_FOUND, check_text
 from .copying import copy
-from .correcting import update
+from .correcting import Ttl, update
 from .doctor import doctor
 from .erasing import erase
 from .evaluation.command import evaluate
@@ -23,6 +23,7 @@ from .migrating import migrate
 from .moving import export, import_
 from .outbox import outbox
 from .output import as_json, note, one_line, shown
+from .purging import purge
 from .reading import list_entries, print_entries, recall, show, standard_input
 from .statistics import stats
 from .target import NAMES_A_STORE, Target, opened, takes_target, with_its_embedder
@@ -68,13 +69,14 @@ def remember(
     text: Annotated[str, typer.Argument(help="What to remember; - reads it from standard input.")],
     category: Annotated[list[str] | None, typer.Option("--category", "-c", help="A tag; may be repeated.")] = None,
     importance: Annotated[float, typer.Option(min=0, max=1)] = DEFAULT_IMPORTANCE,
+    ttl: Ttl = None,
     json: Json = False,
 ) -> None:
     """Remember a text. Creates the store if there is none."""
     content = check_text("content", standard_input() if text == "-" else text, allow_blank=False)
 
     def add(store: MemoryStore) -> MemoryEntry:
-        return store.add(content, categories=category or [], importance=importance)
+        return store.add(content, categories=category or [], importance=importance, ttl=ttl)
 
     entry = with_its_embedder(
         target.config(writing=True),
@@ -130,6 +132,7 @@ app.command()(takes_target()(migrate))
 app.command(name="erase")(takes_target()(erase))
 for _of_a_whole_store in (backup, restore, check, repair, compact):
     app.command()(takes_target(only=NAMES_A_STORE)(_of_a_whole_store))
+app.command(name="purge")(takes_target()(purge))
 app.command(name="stats")(takes_target(only=(*NAMES_A_STORE, "user", "org"))(stats))
 app.command(name="doctor")(takes_target(only=(*NAMES_A_STORE, "user", "org"))(doctor))
 app.add_typer(outbox, name="outbox")

@@ -10,7 +10,7 @@ import typer
 from ..errors import ConfigurationError, StoreMissingError
 from ..wording import memories
 from .filters import Category, Kind, Since, Under, Until, filters_of
-from .moving import chosen_scope, config_of_all, telling_progress
+from .moving import chosen_scope, config_of_all, counted, telling_progress
 from .output import as_json
 from .target import Target, opened, with_its_embedder
 
@@ -94,6 +94,6 @@ def copy(
 
 def _print(done: Imported, json: bool, begin: str) -> None:
     if json:
-        typer.echo(as_json({"entries": done.entries, "new": done.new, "there": done.there}))
+        typer.echo(as_json({"entries": done.entries, "new": done.new, "there": done.there, "expired": done.expired}))
     else:
-        typer.echo(f"{begin} {memories(done.entries)}: {done.new} new, {done.there} there already")
+        typer.echo(f"{begin} {counted(done)}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import ConfigurationError
+from ..expiry import NEVER
 from .entry_ids import EntryIds
 from .output import note, one_line
 from .reading import Json, print_entries, standard_input
@@ -15,6 +16,11 @@ from .target import Target, with_its_embedder
 if TYPE_CHECKING:
     from ..entry import EntryChanges, MemoryEntry
     from ..store.base import MemoryStore
+
+
+Ttl = Annotated[
+    float | None, typer.Option("--ttl", metavar="SECONDS", help="It expires after so long, and no read finds it then.")
+]
 
 
 def update(
@@ -26,12 +32,20 @@ def update(
         list[str] | None, typer.Option("--category", "-c", help="Its tags, in place of those that it has.")
     ] = None,
     no_categories: Annotated[bool, typer.Option("--no-categories", help="Without tags.")] = False,
+    ttl: Ttl = None,
+    never: Annotated[bool, typer.Option("--never-expires", help="It stays.")] = False,
     json: Json = False,
 ) -> None:
-    """Correct one memory: its text, importance or tags. Exit code 1 if there is none with this id."""
+    """Correct one memory: its text, importance, tags or end. Exit code 1 if there is none with this id."""
     if category and no_categories:
         raise ConfigurationError("--category and --no-categories are both given: leave one out")
+    if never and ttl is not None:
+        raise ConfigurationError("--ttl and --never-expires are both given: leave one out")
     changes: EntryChanges = {}
+    if ttl is not None:
+        changes["ttl"] = ttl
+    if never:
+        changes["expires_at"] = NEVER
     if text is not None:
         changes["content"] = standard_input() if text == "-" else text
     if importance is not None:
@@ -39,7 +53,9 @@ def update(
     if category or no_categories:
         changes["categories"] = category or []
     if not changes:
-        raise ConfigurationError("nothing to change: give --text, --importance, --category or --no-categories")
+        raise ConfigurationError(
+            "nothing to change: give --text, --importance, --category, --no-categories, --ttl or --never-expires"
+        )
 
     def change(store: MemoryStore) -> MemoryEntry | None:
         found = EntryIds(store).find(id)

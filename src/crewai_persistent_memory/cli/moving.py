@@ -21,6 +21,7 @@ from .target import Target, opened, with_its_embedder
 if TYPE_CHECKING:
     from ..config.options import MemoryConfig
     from ..store.base import MemoryStore
+    from ..transfer.importing import Imported
 
 STANDARD = "-"
 
@@ -63,13 +64,13 @@ def import_(
 
     --user, --project, --org, --run and --agent are given to all of them, in place of their own.
     """
-    from ..transfer.importing import Imported, check, import_entries
+    from ..transfer.importing import check, import_entries
 
     into = chosen_scope(target)
     with ExitStack() as stack:
         path = Path(file) if file != STANDARD else stack.enter_context(_standard_input())
         with _reading(path, file) as lines:
-            entries = check(lines, into)  # nothing is stored of a file that is not whole
+            checked = check(lines, into)  # nothing is stored of a file that is not whole
 
         def work(store: MemoryStore) -> Imported:
             with _reading(path, file) as lines, telling_progress("imported") as tell:
@@ -80,7 +81,7 @@ def import_(
                 with opened(config_of_all(target), by_words=True, existing=True) as store:
                     done = work(store)
             except StoreMissingError:  # it would be made
-                done = Imported(entries, entries, 0)
+                done = checked
         else:
             done = with_its_embedder(
                 config_of_all(target),
@@ -90,10 +91,26 @@ def import_(
                 instead="Stored without vectors, and found by words until the application embeds them",
             )
     if json:
-        typer.echo(as_json({"entries": done.entries, "new": done.new, "there": done.there, "dry_run": dry_run}))
+        typer.echo(
+            as_json(
+                {
+                    "entries": done.entries,
+                    "new": done.new,
+                    "there": done.there,
+                    "expired": done.expired,
+                    "dry_run": dry_run,
+                }
+            )
+        )
     else:
         begin = "Would import" if dry_run else "Imported"
-        typer.echo(f"{begin} {memories(done.entries)}: {done.new} new, {done.there} there already")
+        typer.echo(f"{begin} {counted(done)}")
+
+
+def counted(done: Imported) -> str:
+    """What an import or a copy did, in words."""
+    expired = f", {done.expired} expired and left out" if done.expired else ""
+    return f"{memories(done.entries)}: {done.new} new, {done.there} there already{expired}"
 
 
 def chosen_scope(target: Target) -> dict[str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Literal, TypedDict
 
 from ..filter_fields import FilterField
@@ -162,6 +163,10 @@ class MemoryOptions(ServerArgs, total=False):
     """A whole Scope, in place of the single fields."""
     include_shared: bool
     """Reads also see the project's shared memory."""
+    ttl: timedelta | float | Mapping[str, timedelta | float] | None
+    """Entries expire so long after they are saved: a timedelta or seconds, or a dict of them by kind."""
+    run_ttl: timedelta | float | None
+    """The same, for entries of a run (run_id); it goes before a ttl for all kinds."""
     path: str | os.PathLike[str] | None
     """Folder of an embedded store."""
     fsync: Literal["always", "interval", "close"]

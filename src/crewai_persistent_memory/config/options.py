@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import Field, PrivateAttr, ValidationError, field_validator
+from pydantic import Field, PrivateAttr, ValidationError, ValidationInfo, field_serializer, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 from typing_extensions import Unpack
 
 from ..addresses import origin_of
 from ..embedding import EMBEDDER_HELP, spec_of_name
-from ..errors import ConfigurationError, InvalidArgumentError
+from ..errors import ConfigurationError, InvalidArgumentError, InvalidEntryError
+from ..expiry import ExpiryRules, expiry_rules
 from ..filter_fields import FilterField, fields_by_name
 from ..ranking import RankingWeights
 from ..redaction import seal, sealed
@@ -56,6 +58,7 @@ class MemoryConfig(ServerOptions, ExtractionOptions, RecallOptions, OutboxOption
     | ``QDRANT_URL``, ``QDRANT_API_KEY`` | ``url``, ``api_key`` |
     | ``CREWAI_MEMORY_PATH`` | ``path`` |
     | ``CREWAI_MEMORY_PROJECT_ID``, ``CREWAI_MEMORY_ORG_ID`` | ``project_id``, ``org_id`` |
+    | ``CREWAI_MEMORY_TTL``, ``CREWAI_MEMORY_RUN_TTL`` | ``ttl``, ``run_ttl``: seconds; ``ttl`` also as JSON by kind |
     | ``CREWAI_MEMORY_FSYNC`` | ``fsync`` |
     | ``CREWAI_MEMORY_HOST``, ``CREWAI_MEMORY_COLLECTION``, ``…_TIMEOUT``, … | the server's options of these names |
     | ``CREWAI_MEMORY_EMBEDDER`` | ``embedder``: ``local``, ``provider/model``, a spec as JSON, or ``keywords`` |
@@ -96,6 +99,19 @@ the options of these names |
         None, description="A whole Scope, in place of the single fields."
     )
     include_shared: bool = Field(False, description="Reads also see the project's shared memory.")
+
+    # how long it is kept
+    ttl: Annotated[
+        timedelta | Mapping[str, timedelta] | None,
+        NoDecode,
+        Accepts("timedelta | float | Mapping[str, timedelta | float] | None"),
+    ] = Field(
+        None,
+        description="Entries expire so long after they are saved: a timedelta or seconds, or a dict of them by kind.",
+    )
+    run_ttl: Annotated[timedelta | None, Accepts("timedelta | float | None")] = Field(
+        None, description="The same, for entries of a run (run_id); it goes before a ttl for all kinds."
+    )
 
     # where it is kept
     path: Path | None = Field(None, description="Folder of an embedded store.")
@@ -277,6 +293,27 @@ the options of these names |
             raise ValueError("is blank: give the store's folder, or leave it out")
         return value
 
+    @field_validator("ttl", "run_ttl", mode="before")
+    @classmethod
+    def _read_ttl(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, str):
+            try:
+                value = json.loads(value)
+            except ValueError:
+                raise ValueError("must be seconds, or for ttl a JSON object of them by kind") from None
+        try:
+            rules = expiry_rules(value, None) if info.field_name == "ttl" else expiry_rules(None, value)
+        except InvalidEntryError as error:
+            raise ValueError(str(error)) from None
+        return rules.by_kind or rules.ttl or rules.run_ttl
+
+    @field_serializer("ttl", "run_ttl", when_used="json")
+    def _ttl_in_seconds(self, value: Any) -> Any:
+        """As it can be given again."""
+        if isinstance(value, Mapping):
+            return {kind: each.total_seconds() for kind, each in value.items()}
+        return None if value is None else value.total_seconds()
+
     @field_validator("filter_fields", mode="before")
     @classmethod
     def _read_filter_fields(cls, value: Any) -> Any:
@@ -355,6 +392,11 @@ the options of these names |
         return RankingWeights(
             self.semantic_weight, self.recency_weight, self.importance_weight, self.recency_half_life_days
         )
+
+    @property
+    def expiry(self) -> ExpiryRules:
+        """When entries expire that say nothing of it themselves."""
+        return expiry_rules(self.ttl, self.run_ttl)
 
     @property
     def embedder_given(self) -> bool:

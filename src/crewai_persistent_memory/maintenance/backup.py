@@ -165,7 +165,7 @@ def _require(store: Path, entries: int) -> None:
         StoreCorruptedError: entries are missing, or cannot be read.
     """
     with open_configured(MemoryConfig.build(path=str(store)), by_words=True, existing=True) as copy:
-        found = sum(run(copy.steps.count_scopes("project_id", {})).values())
+        found = sum(run(copy.steps.count_scopes("project_id", {}, with_expired=True)).values())
         lost = copy.health().get("lost")
     if found != entries or lost:
         raise StoreCorruptedError(

@@ -137,6 +137,10 @@ class OutboxBackend(Backend):
 
     def _replace(self, operation: op.Replace) -> Steps[bool]:
         operation = replace(operation, entry=self._checked(operation.entry))
+        if (yield from self._reading.pending(operation.scope)).has_expired(operation.entry.id):
+            if operation.create:  # nothing of the old one is kept
+                yield from self._accept(op.Put(operation.scope, [operation.entry]))
+            return operation.create
         answer = yield from self._accept(operation, waits=True)
         return True if answer is _UNKNOWN else bool(answer)
 
@@ -144,7 +148,10 @@ class OutboxBackend(Backend):
         changes = cast(dict[str, Any], operation.changes)
         guess = MemoryEntry(id=operation.id, scope=operation.scope, **{"content": "-", **changes})
         guess = self._checked(guess)
-        local = (yield from self._reading.pending(operation.scope)).get(operation.id)
+        pending = yield from self._reading.pending(operation.scope)
+        if pending.has_expired(operation.id):
+            return None
+        local = pending.get(operation.id)
         answer = yield from self._accept(operation, waits=True)
         if answer is not _UNKNOWN:
             return None if answer is None else _entry_from(answer)

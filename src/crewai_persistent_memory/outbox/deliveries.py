@@ -18,6 +18,8 @@ from ..errors import (
     StoreBusyError,
     StoreUnavailableError,
 )
+from ..expiry import is_expired
+from ..scope import Scope, visible
 from ..store import operations as op
 from ..store.backend import Capabilities
 from .records import Write
@@ -38,10 +40,10 @@ SETTLING_MESSAGES: Final = 10.0
 
 
 class Delivery(NamedTuple):
-    """One operation for the store, and the writes that it delivers."""
+    """One operation for the store, and the writes that it delivers. ``None``: there is nothing left to send."""
 
     writes: Sequence[Write]
-    operation: op.Operation[Any]
+    operation: op.Operation[Any] | None
 
 
 class Meaning(Enum):
@@ -101,11 +103,15 @@ def first_delivery(
     operation = write.operation
     if isinstance(operation, op.Put):
         together = [write] if one or not capabilities.repeatable else _puts_of(operation, writes)
-        return Delivery(together, _put(together))
+        return Delivery(together, _put(together, writes[len(together) :]))
     if isinstance(operation, op.Delete):
         return Delivery([write], _delete(write, operation, now))
     if isinstance(operation, op.AddMessages):
+        if is_expired(operation.about.get("expires_at")):
+            return Delivery([write], None)
         return Delivery([write], replace(operation, wait=False, delivery=write.client_id, again=write.doubt))
+    if isinstance(operation, op.Replace):
+        operation = replace(operation, entry=_unless_expired(operation.entry))
     return Delivery([write], operation)
 
 
@@ -124,16 +130,49 @@ def _puts_of(first: op.Put, writes: Sequence[Write]) -> list[Write]:
     return together
 
 
-def _put(writes: Sequence[Write]) -> op.Put:
+def _put(writes: Sequence[Write], later: Sequence[Write]) -> op.Put:
+    """Puts as one.
+
+    Args:
+        writes: the puts.
+        later: what comes after them. A change that was accepted while an entry lived may give it a later end.
+    """
     entries: dict[str, MemoryEntry] = {}
     puts = [write.operation for write in writes if isinstance(write.operation, op.Put)]
+    ends = _ends_in(later, puts[0].scope)
     for put in puts:
         for entry in put.entries:
             entries.pop(entry.id, None)
-            entries[entry.id] = entry
+            if entry.id in ends and is_expired(entry.expires_at):
+                entry = replace(entry, expires_at=ends[entry.id])
+            entries[entry.id] = _unless_expired(entry)
     # What was sent before may be there.
     new = all(put.new for put in puts) and not any(write.doubt for write in writes)
     return op.Put(puts[0].scope, list(entries.values()), new)
+
+
+def _ends_in(writes: Sequence[Write], owner: Scope) -> dict[str, datetime | None]:
+    ends: dict[str, datetime | None] = {}
+    for write in writes:
+        operation = write.operation
+        if not visible(owner, operation.scope):
+            continue
+        if isinstance(operation, op.Update) and "expires_at" in operation.changes:
+            ends[operation.id] = operation.changes["expires_at"]
+        elif isinstance(operation, op.Replace) and "expires_at" not in operation.keep:
+            ends[operation.entry.id] = operation.entry.expires_at
+    return ends
+
+
+def _unless_expired(entry: MemoryEntry) -> MemoryEntry:
+    """The entry, or if it has expired while it waited one without its text, which no read finds either.
+
+    It takes the place of an earlier one under its id, which would be seen again otherwise.
+    """
+    if not is_expired(entry.expires_at):
+        return entry
+    created_at, last_accessed, expires_at = entry.created_at, entry.last_accessed, entry.expires_at
+    return MemoryEntry(entry.id, "expired", created_at=created_at, last_accessed=last_accessed, expires_at=expires_at)
 
 
 def _delete(write: Write, operation: op.Delete, now: datetime) -> op.Delete:

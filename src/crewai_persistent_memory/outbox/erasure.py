@@ -63,8 +63,8 @@ def take_out(connection: Any, lane: str, delete: op.Delete, before: int, *, wait
         rows = [(seq, scope_of(scope), kind, json.loads(body), doubt) for seq, scope, kind, body, doubt in found]
         changed = {_changed_id(kind, body) for _, _, kind, body, _ in rows}
         for seq, scope, kind, body, may_be_there in rows:
-            if not visible(scope, delete.scope):
-                continue
+            if not visible(scope, delete.scope) or (delete.owner_only and (scope != delete.scope or kind != "put")):
+                continue  # a change that waits may be of an entry of the user
             entries = [entry_of(each) for each in body["entries"]] if kind == "put" else []
             gone = [entry for entry in entries if _is_gone(entry, delete, changed)]
             if table == "writes":
@@ -148,7 +148,7 @@ def _is_gone(entry: MemoryEntry, delete: op.Delete, changed: set[str | None]) ->
     if _is_whole(delete) or _names(delete, entry.id):
         return True
     # An entry that is changed later may not match any more when it is the delete's turn.
-    return entry.id not in changed and delete.filter.matches(entry)
+    return entry.id not in changed and delete.filter.matches(entry, with_expired=True)
 
 
 def _is_whole(delete: op.Delete) -> bool:

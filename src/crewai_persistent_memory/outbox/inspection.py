@@ -13,6 +13,7 @@ from ..validation import utcnow
 from .database import FILE, Database
 from .queue import Queue
 from .records import Depth
+from .serialised import without_expired
 
 _KEPT: Final = "lane, scope, kind, body, size, client_id, accepted_at"
 
@@ -96,7 +97,8 @@ class QueueFile:
             for seq, kind, scope, accepted_at, attempts, why, body in found:
                 fields = dict(zip(SCOPE_FIELDS, json.loads(scope), strict=True))
                 owner = {name: value for name, value in fields.items() if value is not None}
-                yield Row(seq, kind, owner, accepted_at, attempts, why, table == "dead_letters", json.loads(body))
+                shown = without_expired(json.loads(body))
+                yield Row(seq, kind, owner, accepted_at, attempts, why, table == "dead_letters", shown)
 
     def retry(self, number: int | None = None) -> int:
         """Put dead letters back at the end of the queue. Returns how many.

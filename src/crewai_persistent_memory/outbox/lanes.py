@@ -38,6 +38,9 @@ YIELDS: Final = 1.0
 """Seconds for which a process whose keys may not write lets others deliver. They try twice in it; its own callers, who
 are to be told that they may not, wait longer."""
 
+NOTHING_LEFT: Final = op.AddedMessages()
+"""The answer for messages whose memories would have expired."""
+
 logger = logging.getLogger("crewai_persistent_memory")
 
 
@@ -135,7 +138,7 @@ class Lanes:
             if not self._queue.begin(delivery.writes):
                 return
             try:
-                answer = run(target.execute(delivery.operation))
+                answer = NOTHING_LEFT if delivery.operation is None else run(target.execute(delivery.operation))
             except Exception as error:  # noqa: BLE001 - its meaning decides
                 if isinstance(error, StoreClosedError) and target not in self._targets:
                     self._queue.not_taken(delivery.writes, error, doubt=True)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from ..entry import MemoryEntry
+from ..expiry import is_expired
 from ..scope import Scope, owners_visible_to, visible
 from ..store import operations as op
 from .records import Write
@@ -53,7 +54,10 @@ class Pending:
                     del local[key]
             else:
                 self._said.append((write, operation))
-        self._local = {key: entry for key, entry in local.items() if self._sees(key[0])}
+        self._expired = {key for key, entry in local.items() if is_expired(entry.expires_at)}
+        self._local = {
+            key: entry for key, entry in local.items() if self._sees(key[0]) and not is_expired(entry.expires_at)
+        }
 
     def __bool__(self) -> bool:
         """Whether anything can differ from what the store answers."""
@@ -100,10 +104,14 @@ class Pending:
                     now = operation.entry
             elif isinstance(operation, op.Update):
                 now = None if now is None else _changed(now, operation)
-            elif isinstance(operation, op.Delete) and now is not None and operation.filter.matches(now):
+            elif (
+                isinstance(operation, op.Delete) and now is not None and _deletes(operation, replace(now, scope=owner))
+            ):
                 now = None
-        if now is None or now is entry:
-            return now
+        if now is None or is_expired(now.expires_at):
+            return None
+        if now is entry:
+            return entry
         return replace(now, scope=owner, score=entry.score, found_by=entry.found_by)
 
     def all_applied(self, entries: Iterable[MemoryEntry]) -> list[MemoryEntry]:
@@ -131,11 +139,19 @@ class Pending:
                 return self._local[owner, id]
         return None
 
+    def has_expired(self, id: str) -> bool:
+        """Whether the entry that a change of this id is about is in the queue alone, and its time is over."""
+        return any(key in self._expired for key in self._targets(id)) and self.get(id) is None
+
+    def _targets(self, id: str) -> list[_Key]:
+        return [(owner, id) for owner in owners_visible_to(self._reader, include_shared=False)]
+
     def is_deleted(self, id: str) -> bool:
         """Whether every visible entry with this id is deleted, whatever the store has."""
         last = max((self._order[id_of] for id_of in map(_identity, self._by_id.get(id, ()))), default=-1)
         return any(
             each.scope == self._reader
+            and not each.owner_only
             and not self._include_shared
             and (not each.filter.selects or _names_only(each, id))
             and self._order[_identity(each)] > last
@@ -146,9 +162,9 @@ class Pending:
         """What was said in messages that are not delivered, each message as an entry."""
         found = []
         for write, operation in self._said:
-            if not self._sees(operation.scope):
-                continue
             about = cast(dict[str, Any], operation.about)
+            if not self._sees(operation.scope) or is_expired(about.get("expires_at")):
+                continue
             for number, message in enumerate(operation.messages):
                 found.append(
                     MemoryEntry(
@@ -194,4 +210,6 @@ def _changed(entry: MemoryEntry, update: op.Update) -> MemoryEntry:
 
 
 def _deletes(delete: op.Delete, entry: MemoryEntry) -> bool:
-    return visible(cast(Scope, entry.scope), delete.scope) and delete.filter.matches(entry)
+    owner = cast(Scope, entry.scope)
+    is_theirs = owner == delete.scope if delete.owner_only else visible(owner, delete.scope)
+    return is_theirs and delete.filter.matches(entry, with_expired=True)

@@ -19,8 +19,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, TypeAlias, cast
 
-from ..entry import MemoryEntry
+from ..entry import EntryChanges, EntryFields, MemoryEntry
 from ..entry_filter import EntryFilter
+from ..expiry import is_expired
 from ..filter_fields import FieldCondition, FilterField
 from ..scope import SCOPE_FIELDS, Scope
 from ..store import operations as op
@@ -54,7 +55,7 @@ def from_text(kind: str, text: str, scope: Scope, fields: Mapping[str, FilterFie
     """
     values = json.loads(text)
     if kind == "delete":
-        return op.Delete(scope, _filter_of(values, fields))
+        return op.Delete(scope, _filter_of(values, fields), owner_only=values.get("owner_only", False))
     return _READERS[kind](scope, values)
 
 
@@ -75,6 +76,8 @@ def entry_to_json(entry: MemoryEntry) -> dict[str, Any]:
     values["metadata"] = dict(entry.metadata)
     values["created_at"] = entry.created_at.isoformat()
     values["last_accessed"] = entry.last_accessed.isoformat()
+    if entry.expires_at is not None:
+        values["expires_at"] = entry.expires_at.isoformat()
     if entry.embedding is not None:
         values["embedding"] = _vector_to_text(entry.embedding)
     return values
@@ -90,8 +93,26 @@ def entry_of(values: Mapping[str, Any], scope: Scope | None = None) -> MemoryEnt
         metadata=values["metadata"],
         created_at=datetime.fromisoformat(values["created_at"]),
         last_accessed=datetime.fromisoformat(values["last_accessed"]),
+        expires_at=_time_of(values.get("expires_at")),
         embedding=None if vector is None else _vector_of(vector),
     )
+
+
+def without_expired(values: dict[str, Any]) -> dict[str, Any]:
+    """An operation as JSON, for a reader: without the texts of entries that have expired."""
+    shown = dict(values)
+    if "entries" in shown:
+        shown["entries"] = [_unless_expired(each) for each in shown["entries"]]
+    if "entry" in shown:
+        shown["entry"] = _unless_expired(shown["entry"])
+    if "messages" in shown and is_expired(_time_of(shown["about"].get("expires_at"))):
+        shown["messages"] = []
+    return shown
+
+
+def _unless_expired(entry: dict[str, Any]) -> dict[str, Any]:
+    end = entry.get("expires_at")
+    return {"id": entry["id"], "expires_at": end} if is_expired(_time_of(end)) else entry
 
 
 def _vector_to_text(vector: Sequence[float]) -> str:
@@ -132,7 +153,7 @@ def _update(operation: op.Update) -> dict[str, Any]:
 
 
 def _update_of(scope: Scope, values: Mapping[str, Any]) -> op.Update:
-    return op.Update(scope, values["id"], values["changes"])
+    return op.Update(scope, values["id"], cast(EntryChanges, _about_of(values["changes"])))
 
 
 def _messages(operation: op.AddMessages) -> dict[str, Any]:
@@ -141,7 +162,7 @@ def _messages(operation: op.AddMessages) -> dict[str, Any]:
 
 
 def _messages_of(scope: Scope, values: Mapping[str, Any]) -> op.AddMessages:
-    return op.AddMessages(scope, values["messages"], values["about"], values["wait"])
+    return op.AddMessages(scope, values["messages"], cast(EntryFields, _about_of(values["about"])), values["wait"])
 
 
 def _about(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -151,12 +172,19 @@ def _about(fields: Mapping[str, Any]) -> dict[str, Any]:
         values["categories"] = list(values["categories"])
     if "metadata" in values:
         values["metadata"] = dict(values["metadata"])
+    if "expires_at" in values:
+        values["expires_at"] = _time(values["expires_at"])
     return values
+
+
+def _about_of(values: dict[str, Any]) -> dict[str, Any]:
+    return {**values, "expires_at": _time_of(values["expires_at"])} if "expires_at" in values else values
 
 
 def _delete(operation: op.Delete) -> dict[str, Any]:
     filter = operation.filter
     return {
+        "owner_only": operation.owner_only,
         "path": filter.path,
         "categories": filter.categories,
         "metadata": None if filter.metadata is None else dict(filter.metadata),

@@ -29,6 +29,8 @@ class Capabilities:
         backs_up: it can copy the whole store into a folder (:class:`~.operations.BackUp`).
         compacts: it can remove deleted text from its files on demand.
         stores_fields: it stores the values of filter fields beside entries (:class:`~.operations.CompleteFields`).
+        expires: it keeps when an entry expires, and from then on no read of it finds the entry
+            (:class:`~.operations.PurgeExpired` deletes it).
         repeatable: a save that is sent twice has the effect of one. Elsewhere the store must be looked at first.
         outbox: accepted writes are kept here until the store takes them (:class:`~.operations.Flush`).
     """
@@ -44,6 +46,7 @@ class Capabilities:
     backs_up: bool = False
     compacts: bool = False
     stores_fields: bool = False
+    expires: bool = False
     repeatable: bool = False
     outbox: bool = False
 

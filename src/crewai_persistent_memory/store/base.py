@@ -8,6 +8,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from datetime import datetime
 from typing import Any, TypeVar
 
 from typing_extensions import Self, Unpack
@@ -16,6 +17,7 @@ from ..config.options import MemoryConfig
 from ..embedding import Embedder
 from ..entry import EntryArgs, EntryChanges, EntryFields, MemoryEntry, PathInfo
 from ..entry_filter import FilterArgs
+from ..expiry import NO_RULES, ExpiryRules
 from ..filter_fields import FilterField
 from ..io.steps import Steps, arun, run
 from ..pickling import NotPickled
@@ -25,6 +27,7 @@ from ..scope_context import NO_SCOPE, ScopeFields, given_scope
 from .backend import Backend, Capabilities
 from .middleware import Middleware, fields_first, logged_at_debug, wrapped
 from .operations import AddedMessages, Message, Page, ScanPage
+from .run_end import EndedRun, Keep, end_run
 from .scoped_operations import ScopedOperations
 
 T = TypeVar("T")
@@ -50,6 +53,7 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
         owns_backend: bool = True,
         opened_with: MemoryConfig | None = None,
         filter_fields: Sequence[FilterField] = (),
+        expiry: ExpiryRules = NO_RULES,
     ) -> None:
         self.backend = backend
         self.middleware = tuple(middleware)
@@ -65,6 +69,7 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
             include_shared=include_shared,
             weights=weights,
             filter_fields=filter_fields,
+            expiry=expiry,
         )
         self._owns_backend = owns_backend
 
@@ -145,10 +150,20 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
         """
         return self._like(self.binding, (*middleware, *self.middleware), self._owns_backend)
 
+    def saving_until(self, expires_at: datetime) -> Self:
+        """A handle whose saves expire then, but for those that have an end of their own. Closing it closes nothing."""
+        return self._like(self.binding, self.middleware, False, ExpiryRules(end=expires_at))
+
     def _narrowed(self, binding: ScopeBinding) -> Self:
         return self._like(binding, self.middleware, False)
 
-    def _like(self, binding: ScopeBinding, middleware: Sequence[Middleware], owns_backend: bool) -> Self:
+    def _like(
+        self,
+        binding: ScopeBinding,
+        middleware: Sequence[Middleware],
+        owns_backend: bool,
+        expiry: ExpiryRules | None = None,
+    ) -> Self:
         return type(self)(
             self.backend,
             binding,
@@ -158,6 +173,7 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
             owns_backend=owns_backend,
             opened_with=self.opened_with,
             filter_fields=tuple(self.steps.filter_fields.values()),
+            expiry=expiry or self.steps.expiry,
         )
 
     # -- writing ---------------------------------------------------------------------------------------------------
@@ -169,7 +185,9 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
             content: the text, not blank.
             about: ``id`` (left out: a new UUID; one that exists in this scope is replaced), ``path``,
                 ``categories``, ``metadata``, ``importance`` (0…1), ``source``, ``private``, ``kind``, ``created_at``,
-                ``embedding`` (left out: made by the store's embedder).
+                ``embedding`` (left out: made by the store's embedder), ``expires_at`` (a time with a time zone) or
+                ``ttl`` (a ``timedelta``, or seconds): from then on no read finds the entry. Both left out: by the
+                options ``ttl`` and ``run_ttl``; ``expires_at=NEVER``: it stays.
 
         Raises:
             InvalidEntryError: a field cannot be stored; the message names it.
@@ -188,7 +206,7 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
         """Store whole entries as they are, in this scope; an id that exists in this scope is replaced.
 
         Entries without an embedding are embedded by the store's embedder if it has one. All entries are checked
-        before the first is written.
+        before the first is written. One without ``expires_at`` expires by the options ``ttl`` and ``run_ttl``.
         """
         return run(self.steps.put(entries))
 
@@ -216,6 +234,11 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
     def update(self, id: str, **changes: Unpack[EntryChanges]) -> MemoryEntry:
         """Change fields of an entry; new content is embedded anew.
 
+        Args:
+            id: of the entry.
+            changes: its fields. ``expires_at`` or ``ttl`` gives it another end, ``expires_at=NEVER`` none; without
+                them, or with ``None``, its end stays.
+
         Raises:
             EntryNotFoundError: no entry with this id is visible in the scope.
             InvalidEntryError: a field cannot be stored.
@@ -237,11 +260,36 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
         return await arun(self.steps.delete(id, **filters))
 
     def reset(self, path: str | None = None) -> int:
-        """Delete everything that is visible in the scope, at ``path`` and below it. Returns how many there were."""
+        """Delete everything that is visible in the scope, at ``path`` and below it. Returns how many there were.
+
+        Entries that have expired, and are still in the store, are deleted and counted too.
+        """
         return run(self.steps.reset(path))
 
     async def areset(self, path: str | None = None) -> int:
         return await arun(self.steps.reset(path))
+
+    def end_run(self, *, keep: Keep = ()) -> EndedRun:
+        """End the run in scope: its memories are deleted, and those that are kept become the user's.
+
+        They keep their id, and their agent. If another memory of the user has the id, the kept one gets a new one.
+        Everything that is kept is stored before anything is deleted; a call that was cut short is made again. Where the
+        store can list agents (Qdrant), the memories that agents have in this run are ended as well, if no agent is in
+        scope. A kept memory keeps an ``expires_at`` of its own; one from ``run_ttl`` ends with the run.
+
+        Args:
+            keep: which ones: ids, filters as for :meth:`list` (``{"kind": "entity"}``), or a function of an entry. Left
+                out: none.
+
+        Raises:
+            MissingScopeError: there is no user, or no ``run_id``, in scope.
+            InvalidArgumentError: the run has no memory with one of the ids. Nothing was deleted.
+            StoreError: the store failed. Everything is there: call it again.
+        """
+        return run(end_run(self.steps, keep))
+
+    async def aend_run(self, *, keep: Keep = ()) -> EndedRun:
+        return await arun(end_run(self.steps, keep))
 
     def add_messages(
         self, messages: Sequence[Message], *, wait: bool | None = None, **about: Unpack[EntryFields]
@@ -251,8 +299,8 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
         Args:
             messages: the conversation, oldest first.
             wait: return when it is done, with the outcome. Left out: as the store was opened.
-            about: ``path``, ``categories``, ``metadata``, ``importance``, ``source``, ``private``, ``kind``, for every
-                memory that comes of it.
+            about: ``path``, ``categories``, ``metadata``, ``importance``, ``source``, ``private``, ``kind``,
+                ``expires_at`` or ``ttl``, for every memory that comes of it.
 
         Raises:
             InvalidEntryError: a message or a field cannot be stored, or the store extracts nothing.

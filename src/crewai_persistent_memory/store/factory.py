@@ -26,7 +26,9 @@ from ..errors import (
 from ..filter_fields import fields_by_name
 from ..io.steps import run
 from ..redaction import seal
+from ..scope import ScopeBinding
 from .backend import Backend
+from .background_purge import PURGES
 from .base import MemoryStore
 
 if TYPE_CHECKING:
@@ -104,6 +106,8 @@ def open_configured(
                 backend.close()
                 raise
             logger.warning("what waits in this host's outbox is not seen: %s", error)
+    if backend.capabilities.expires and backend.capabilities.counts_scopes and not existing:
+        PURGES.watch(backend, ScopeBinding(project_id=config.binding().project_id, org_id=config.binding().org_id))
     return MemoryStore(
         backend,
         config.binding(),
@@ -111,6 +115,7 @@ def open_configured(
         weights=config.weights,
         opened_with=config,
         filter_fields=config.filter_fields,
+        expiry=config.expiry,
     )
 
 
@@ -165,7 +170,8 @@ def _open(
             fsync=config.fsync,
             filter_fields=config.filter_fields,
         )
-    return QdrantBackend(connection), away
+    # A command that looks at a store leaves it as it is.
+    return QdrantBackend(connection, purges_at_close=config.server is None and not existing), away
 
 
 def _patience(config: MemoryConfig, seconds: float, has_outbox: bool) -> float:

@@ -124,12 +124,16 @@ class Update(ScopedOperation[MemoryEntry | None]):
 class Delete(ScopedOperation[int]):
     """Delete the visible entries that match; the answer is how many there were.
 
+    Entries that have expired, and are still there, are deleted too, and counted.
+
     Attributes:
+        owner_only: entries of exactly this scope, not all that it sees: of a run, not those of the user.
         fields_complete: see :class:`ReadOperation`.
     """
 
     writes = True
     filter: EntryFilter
+    owner_only: bool = field(default=False, kw_only=True)
     fields_complete: bool = field(default=False, kw_only=True)
 
 
@@ -237,7 +241,7 @@ class AddMessages(ScopedOperation[AddedMessages]):
 
 @dataclass(frozen=True)
 class ReadOperation(ScopedOperation[T]):
-    """An operation that reads.
+    """An operation that reads. It never finds an entry whose ``expires_at`` has passed.
 
     Attributes:
         include_shared: a user's read finds the project's shared entries too.
@@ -439,10 +443,12 @@ class CountScopes(StoreOperation[dict[str, int]]):
     Attributes:
         field: entries without it are not counted.
         scope: fields that the entries have; ``None`` for entries without the field.
+        with_expired: also those that have expired and are still there, to know whether anything is left.
     """
 
     field: ScopeField
     scope: Mapping[str, str | None]
+    with_expired: bool = False
 
 
 class Erased(NamedTuple):
@@ -471,6 +477,22 @@ class EraseScopes(StoreOperation[Erased]):
 
     writes = True
     scope: Mapping[str, str | None]
+
+
+@dataclass(frozen=True)
+class PurgeExpired(StoreOperation[int]):
+    """Delete the entries whose time is over; the answer is how many there were. For the capability ``expires``.
+
+    A backend that cannot list across scopes (without ``counts_scopes``) purges what the scope of the call sees.
+
+    Attributes:
+        scope: fields that the entries have; ``None`` for entries without the field. Empty: all entries.
+        dry_run: count only.
+    """
+
+    writes = True
+    scope: Mapping[str, str | None]
+    dry_run: bool = False
 
 
 @dataclass(frozen=True)

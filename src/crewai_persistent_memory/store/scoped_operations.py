@@ -18,6 +18,7 @@ from typing_extensions import Unpack
 
 from ..embedding import VECTORS, Embedder, check_vector
 from ..entry import (
+    MEMORY,
     EntryArgs,
     EntryChanges,
     EntryFields,
@@ -34,10 +35,11 @@ from ..errors import (
     Outcome,
     StoreUnavailableError,
 )
+from ..expiry import NEVER, NO_RULES, ExpiryRules, Ttl, own_expiry
 from ..filter_fields import FilterField, fields_by_name
 from ..io.steps import Steps
 from ..ranking import RankingWeights
-from ..scope import ScopeBinding
+from ..scope import Scope, ScopeBinding
 from ..validation import (
     check_id,
     check_limit,
@@ -69,6 +71,7 @@ class ScopedOperations:
         include_shared: bool = False,
         weights: RankingWeights | None = None,
         filter_fields: Sequence[FilterField] = (),
+        expiry: ExpiryRules = NO_RULES,
     ) -> None:
         self._execute = execute
         self._capabilities = capabilities
@@ -76,6 +79,18 @@ class ScopedOperations:
         self.include_shared = include_shared
         self.weights = weights or RankingWeights()
         self.filter_fields = fields_by_name(filter_fields)
+        self.expiry = expiry
+
+    def within(self, binding: ScopeBinding) -> ScopedOperations:
+        """The same operations in another scope. Reads see nothing that is shared."""
+        return type(self)(
+            self._execute,
+            self._capabilities,
+            binding,
+            weights=self.weights,
+            filter_fields=tuple(self.filter_fields.values()),
+            expiry=self.expiry,
+        )
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -85,7 +100,8 @@ class ScopedOperations:
         scope = self.binding.resolve()
         values: dict[str, Any] = {"id": str(uuid.uuid4()), **about}
         values["created_at"] = values["last_accessed"] = values.get("created_at") or utcnow()
-        entry = MemoryEntry(content=content, **values)
+        ttl = values.pop("ttl", None)
+        entry = self._with_its_end(MemoryEntry(content=content, **values), scope, ttl)
         if self.filter_fields:
             self._check_fields_of([entry])
         try:
@@ -101,17 +117,49 @@ class ScopedOperations:
         as_read |= {"categories": tuple(entry.categories), "metadata": dict(entry.metadata)}
         return MemoryEntry.trusted(**{**vars(entry), **as_read})
 
-    def put(self, entries: Sequence[MemoryEntry]) -> Steps[None]:
+    def put(self, entries: Sequence[MemoryEntry], *, as_they_are: bool = False) -> Steps[None]:
+        """``as_they_are``: each keeps its ``expires_at``, also ``None`` and one that has passed, as a copy needs it."""
         scope = self.binding.resolve()
+        if as_they_are:
+            self._check_ends_are_kept(entries)
+        else:
+            entries = [self._with_its_end(entry, scope) for entry in entries]
         if self.filter_fields:
             self._check_fields_of(entries)
         if entries:
             yield from self._execute(op.Put(scope, entries))
 
+    def put_kept(self, entries: Sequence[MemoryEntry]) -> Steps[None]:
+        """:meth:`put` of entries that are in the store: one may expire in this very moment."""
+        scope = self.binding.resolve()
+        ends = [self.expiry.end_of(entry.expires_at, entry.kind, scope) for entry in entries]
+        return self.put(
+            [replace(entry, expires_at=end) for entry, end in zip(entries, ends, strict=True)], as_they_are=True
+        )
+
     def replace(self, entry: MemoryEntry, *, create: bool = True, keep: Collection[str] = ()) -> Steps[bool]:
+        scope = self.binding.resolve()
+        entry = self._with_its_end(entry, scope)
         if self.filter_fields:
             self._check_fields_of([entry])
-        return self._execute(op.Replace(self.binding.resolve(), entry, create, frozenset(keep)))
+        return self._execute(op.Replace(scope, entry, create, frozenset(keep)))
+
+    def _with_its_end(self, entry: MemoryEntry, scope: Scope, ttl: Ttl | None = None) -> MemoryEntry:
+        """The entry as it is saved, with the time at which it expires."""
+        if entry.expires_at is None and ttl is None and self.expiry is NO_RULES:
+            return entry
+        end = self.expiry.end_of(own_expiry(entry.expires_at, ttl), entry.kind, scope)
+        if end is not entry.expires_at:
+            entry = replace(entry, expires_at=end)
+        self._check_ends_are_kept([entry])
+        return entry
+
+    def _check_ends_are_kept(self, entries: Sequence[MemoryEntry]) -> None:
+        if not self._capabilities.expires and any(entry.expires_at is not None for entry in entries):
+            raise InvalidArgumentError(
+                "expires_at: this store's backend does not declare the capability expires, so it would keep the entry "
+                "for good. Leave out expires_at, ttl and run_ttl, or use another store"
+            )
 
     def _check_fields_of(self, entries: Sequence[MemoryEntry]) -> None:
         """Here, and not in the backends: an entry that one store refuses every store refuses."""
@@ -123,10 +171,21 @@ class ScopedOperations:
         check_changes(changes)
         if "content" in changes:
             check_text("content", changes["content"], allow_blank=False)
-        operation = op.Update(self.binding.resolve(), check_id(id), changes)
+        operation = op.Update(self.binding.resolve(), check_id(id), self._with_its_new_end(changes))
         changed: MemoryEntry | None = only_visible(operation, (yield from self._execute(operation)))
         if changed is None:
             raise EntryNotFoundError(f"no entry with id {id!r} is visible in this scope: check the id and the scope")
+        return changed
+
+    def _with_its_new_end(self, changes: EntryChanges) -> EntryChanges:
+        if "expires_at" not in changes and "ttl" not in changes:
+            return changes
+        changed = changes.copy()
+        end = own_expiry(changed.pop("expires_at", None), changed.pop("ttl", None))
+        if end is not None:
+            changed["expires_at"] = None if end == NEVER else end
+            if not self._capabilities.expires and end != NEVER:
+                self._check_ends_are_kept([MemoryEntry("changed", "", expires_at=end)])
         return changed
 
     def delete(self, id: str | None = None, **filters: Unpack[FilterArgs]) -> Steps[int]:
@@ -135,12 +194,16 @@ class ScopedOperations:
     def reset(self, path: str | None = None) -> Steps[int]:
         return self._delete(EntryFilter.of({"path": path}))
 
-    def _delete(self, filter: EntryFilter) -> Steps[int]:
+    def delete_own(self, ids: Sequence[str]) -> Steps[int]:
+        """Delete entries of exactly this scope, never of a wider one."""
+        return self._delete(EntryFilter.of({"ids": ids}), owner_only=True)
+
+    def _delete(self, filter: EntryFilter, *, owner_only: bool = False) -> Steps[int]:
         scope = self.binding.resolve()
         if filter.matches_nothing:
             return 0
         try:
-            return (yield from self._execute(op.Delete(scope, filter)))
+            return (yield from self._execute(op.Delete(scope, filter, owner_only=owner_only)))
         finally:
             VECTORS.clear()  # a vector tells something of its text
 
@@ -163,7 +226,13 @@ class ScopedOperations:
                 "messages: this store keeps texts as they are and extracts nothing. Use add() or put(), or a Mem0 store"
             )
         check_fields(about)
-        return self._execute(op.AddMessages(self.binding.resolve(), _checked_messages(messages), about, wait))
+        scope, said = self.binding.resolve(), about.copy()
+        own = own_expiry(said.pop("expires_at", None), said.pop("ttl", None))
+        end = self.expiry.end_of(own, about.get("kind", MEMORY), scope)
+        if end is not None:
+            said["expires_at"] = end
+            self._check_ends_are_kept([MemoryEntry("said", "", expires_at=end)])
+        return self._execute(op.AddMessages(scope, _checked_messages(messages), said, wait))
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -347,10 +416,17 @@ class ScopedOperations:
         finally:
             VECTORS.clear()
 
-    def count_scopes(self, field: op.ScopeField, scope: dict[str, str | None]) -> Steps[dict[str, int]]:
+    def count_scopes(
+        self, field: op.ScopeField, scope: Mapping[str, str | None], *, with_expired: bool = False
+    ) -> Steps[dict[str, int]]:
         if not self._capabilities.counts_scopes:
             return {}
-        return (yield from self._execute(op.CountScopes(self.binding, field, scope)))
+        return (yield from self._execute(op.CountScopes(self.binding, field, scope, with_expired)))
+
+    def purge_expired(self, scope: Mapping[str, str | None], *, dry_run: bool = False) -> Steps[int]:
+        if not self._capabilities.expires:
+            return 0
+        return (yield from self._execute(op.PurgeExpired(self.binding, scope, dry_run)))
 
 
 def _checked_query(query: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..entry import MemoryEntry
+from ..expiry import is_expired
 from ..scope import Scope, visible
 from .operations import Page, ReadOperation, ScanPage, ScopedOperation
 
@@ -19,7 +20,8 @@ def only_visible(operation: ScopedOperation[Any], answer: Any) -> Any:
 
     An entry must carry its scope, and that must be visible by :func:`~..scope.visible`; shared entries only to a read
     that includes them. Answers without entries
-    (counts, categories, paths) are returned as they are: only the backend can check those.
+    (counts, categories, paths) are returned as they are: only the backend can check those. An entry that has expired is
+    dropped without a word: its time may end while a request is under way.
     """
     if isinstance(answer, list):
         if answer and isinstance(answer[0], list):
@@ -45,7 +47,8 @@ def _seen(operation: ScopedOperation[Any], entries: Iterable[MemoryEntry]) -> li
             owner = entry.scope
             allowed = owner is not None and visible(owner, operation.scope, include_shared=include_shared)
         if allowed:
-            kept.append(entry)
+            if entry.expires_at is None or not is_expired(entry.expires_at):
+                kept.append(entry)
         else:
             logger.error("dropped entry %s: it was returned outside the scope of the call", entry.id)
     return kept

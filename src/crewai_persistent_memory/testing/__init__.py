@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ..expiry import clock_set_to
     from .backend_contract import BackendContract
     from .fake_embedder import FakeEmbedder
     from .isolation import assert_isolated
@@ -24,6 +25,7 @@ _HOME = {
     "assert_isolated": ".isolation",
     "assert_shared_by_workers": ".workers",
     "assert_survives_restart": ".restart",
+    "clock_set_to": "..expiry",
     "memories_in": ".scripted_llm",
     "temporary_memory": ".temporary",
     "temporary_store": ".temporary",
@@ -36,6 +38,7 @@ __all__ = [
     "assert_isolated",
     "assert_shared_by_workers",
     "assert_survives_restart",
+    "clock_set_to",
     "memories_in",
     "temporary_memory",
     "temporary_store",

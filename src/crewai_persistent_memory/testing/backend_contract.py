@@ -21,6 +21,7 @@ from ..store.backend import Backend
 from ..store.base import MemoryStore
 from ..store.operations import Operation
 from .contract_entries import DAY, FILTERS, NOON, thirty_two
+from .expiry_contract import ExpiryContract
 from .visibility_model import VisibilityModel, apply, check_reads, handle, random_operation
 
 T = TypeVar("T")
@@ -28,7 +29,7 @@ T = TypeVar("T")
 _JOHN, _JANE = Scope(user_id="john"), Scope(user_id="jane")
 
 
-class BackendContract:
+class BackendContract(ExpiryContract):
     """Subclass it in a test module, give :meth:`open_backend`, and let pytest run it::
 
         class TestMyBackend(BackendContract):

@@ -82,7 +82,8 @@ def _check(scope: dict[str, str]) -> None:
 
 
 def _counts(store: MemoryStore, scope: dict[str, str]) -> dict[str, int]:
-    return dict(run(store.steps.count_scopes("project_id", dict(scope))))
+    # Entries that have expired are erased as well, and looked for afterwards.
+    return dict(run(store.steps.count_scopes("project_id", dict(scope), with_expired=True)))
 
 
 def _remains(store: MemoryStore, *, in_files: bool) -> tuple[str, ...]:

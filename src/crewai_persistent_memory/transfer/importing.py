@@ -10,6 +10,8 @@ from typing import Any, Final
 from ..embedding import Fingerprint
 from ..entry import MemoryEntry
 from ..errors import InvalidArgumentError, InvalidEntryError
+from ..expiry import is_expired
+from ..io.steps import run
 from ..scope import SCOPE_FIELDS, Scope
 from ..store.base import MemoryStore
 from ..text.passages import is_one_passage
@@ -32,11 +34,13 @@ class Imported:
         entries: all of the file.
         new: those that were not in the store.
         there: those with an id that their scope had already. They are as in the file now; a migration leaves them.
+        expired: those whose time was over. They are left out.
     """
 
     entries: int
     new: int
     there: int
+    expired: int = 0
 
 
 def import_entries(
@@ -50,7 +54,8 @@ def import_entries(
     """Store the entries of an export, each in its scope, with its id and its times.
 
     An entry whose id is there already is replaced. A vector is taken over if the store's embedder made it, and the text
-    is short; the other texts are embedded.
+    is short; the other texts are embedded. Each keeps its ``expires_at``, whatever the store's ``ttl`` is; one that has
+    expired is left out.
 
     Args:
         store: where to; not bound to a user.
@@ -96,25 +101,27 @@ def store_entries(
         replaces: an entry whose id is there already is replaced; else it stays as it is.
         refused: is told of an entry that the store refuses, which is not counted then. Left out: that is an error.
     """
-    total = new = 0
-    for owner, batch in _batches(entries, into):
+    total = new = expired = 0
+    for owner, found in _batches(entries, into):
         handle = store.scoped(owner)
+        batch = [entry for entry in found if not is_expired(entry.expires_at)]
         there = {entry.id for entry in handle.scan(ids=[entry.id for entry in batch]) if entry.scope == owner}
         wanted = batch if replaces else [entry for entry in batch if entry.id not in there]
         left_out = 0
         if wanted and not dry_run:
             left_out = _put(handle, wanted, keeps_vectors, refused)
-        total += len(batch) - left_out
+        total += len(found) - left_out
+        expired += len(found) - len(batch)
         new += len({entry.id for entry in batch} - there) - left_out
         if progress is not None:
             progress(total)
-    return Imported(total, new, total - new)
+    return Imported(total, new, total - expired - new, expired)
 
 
 def _put(handle: MemoryStore, entries: Sequence[MemoryEntry], keeps_vectors: bool, refused: Refused | None) -> int:
     """Save entries. Returns how many of them the store refused."""
     try:
-        handle.put([_for_store(entry, keeps_vectors) for entry in entries])
+        run(handle.steps.put([_for_store(entry, keeps_vectors) for entry in entries], as_they_are=True))
         return 0
     except InvalidEntryError as error:
         if refused is None:
@@ -125,15 +132,19 @@ def _put(handle: MemoryStore, entries: Sequence[MemoryEntry], keeps_vectors: boo
     return sum(_put(handle, [entry], keeps_vectors, refused) for entry in entries)
 
 
-def check(lines: Iterable[str], into: Mapping[str, str | None] = NOTHING) -> int:
-    """Read and check an export. Returns how many entries it has.
+def check(lines: Iterable[str], into: Mapping[str, str | None] = NOTHING) -> Imported:
+    """Read and check an export. Returns what its import into an empty store would do.
 
     Raises:
         InvalidArgumentError: it is malformed, and in which line; or two of its entries would be one.
     """
     remaining = iter(lines)
     read_header(next(remaining, ""))
-    return sum(len(batch) for _, batch in _batches(read_entries(remaining), into))
+    entries = expired = 0
+    for _, batch in _batches(read_entries(remaining), into):
+        entries += len(batch)
+        expired += sum(is_expired(entry.expires_at) for entry in batch)
+    return Imported(entries, entries - expired, 0, expired)
 
 
 def owner_after(entry: MemoryEntry, into: Mapping[str, str | None]) -> Scope:

@@ -12,6 +12,7 @@ from ..embedding import check_vector
 from ..entry import MemoryEntry
 from ..entry_check import checked_entry
 from ..errors import EmbedderError, InvalidArgumentError, InvalidEntryError, ScopeError
+from ..expiry import check_expires_at
 from ..scope import SCOPE_FIELDS, Scope
 
 FORMAT: Final = "crewai-persistent-memory"
@@ -129,6 +130,8 @@ def _entry(values: dict[str, Any], number: int) -> MemoryEntry:
         for name in ("created_at", "last_accessed"):
             if name in values:
                 values[name] = _time(name, values[name])
+        if values.get("expires_at") is not None:
+            values["expires_at"] = check_expires_at(_time_with_zone(values["expires_at"]))
         if values.get("embedding") is not None:
             values["embedding"] = check_vector("embedding", values["embedding"])
         for name, kind in _KINDS.items():
@@ -145,6 +148,13 @@ def _scope(values: Any) -> Scope:
     if values.get("user_id") is None:
         return Scope.shared(**{name: value for name, value in values.items() if name != "user_id"})
     return Scope(**values)
+
+
+def _time_with_zone(text: Any) -> datetime:
+    try:
+        return datetime.fromisoformat(str(text).replace("Z", "+00:00"))
+    except ValueError as error:
+        raise InvalidEntryError(f"expires_at {text!r} is no time such as 2026-05-01T12:00:00Z") from error
 
 
 def _time(name: str, text: Any) -> datetime:

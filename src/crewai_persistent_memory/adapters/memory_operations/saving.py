@@ -14,11 +14,13 @@ import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ...entry import MEMORY, EntryFields, MemoryEntry
 from ...errors import PersistentMemoryError
+from ...expiry import Ttl, own_expiry
 from ...io.steps import Steps, run, work
 from ...storable import storable_metadata, storable_text
 from ...store.operations import Message
@@ -46,6 +48,8 @@ def remember(
     private: bool = False,
     agent_role: str | None = None,
     root_scope: str | None = None,
+    expires_at: datetime | None = None,
+    ttl: Ttl | None = None,
 ) -> Steps[MemoryRecord | None]:
     """Remember a text. When this returns, the text is stored.
 
@@ -59,6 +63,8 @@ def remember(
         private: only recalls that name the same source find it.
         agent_role: for CrewAI's events.
         root_scope: a path that replaces the memory's own.
+        expires_at: a time with a time zone; from then on nothing finds the text. ``NEVER``: it stays.
+        ttl: the same as a ``timedelta``, or seconds from now. Without both, the options ``ttl`` and ``run_ttl`` decide.
 
     Returns:
         The memory; the first one if the store extracted several. If the store is still processing the text (Mem0),
@@ -68,12 +74,16 @@ def remember(
     Raises:
         InvalidEntryError, ScopeError, StoreError, EmbedderError: nothing was stored.
     """
-    fields = RecordFields(scope, categories, metadata, importance, source, private, agent_role, root_scope)
+    fields = RecordFields(
+        scope, categories, metadata, importance, source, private, agent_role, root_scope, own_expiry(expires_at, ttl)
+    )
     if memory.read_only:
         return None
     if memory.pipeline is not None and memory.pipeline.extracts:
         with logged("remember", memory.source):
-            remember = partial(memory.pipeline.bound().remember, storable_text(content), **_given(memory, fields))
+            remember = partial(
+                memory.pipeline.bound(fields.expires_at).remember, storable_text(content), **_given(memory, fields)
+            )
             return (yield from work(remember))
     return next(iter((yield from _save(memory, [content], fields))), None)
 
@@ -89,13 +99,17 @@ def remember_many(
     private: bool = False,
     agent_role: str | None = None,
     root_scope: str | None = None,
+    expires_at: datetime | None = None,
+    ttl: Ttl | None = None,
 ) -> Steps[list[MemoryRecord]]:
     """Remember several texts, see :func:`remember`.
 
     Without ``infer``, they are stored when this returns. With ``infer``, since CrewAI 1.10, they are analysed and
     saved in the background, and the list is empty. :func:`.finding.recall` waits for background saves.
     """
-    fields = RecordFields(scope, categories, metadata, importance, source, private, agent_role, root_scope)
+    fields = RecordFields(
+        scope, categories, metadata, importance, source, private, agent_role, root_scope, own_expiry(expires_at, ttl)
+    )
     if memory.read_only or not contents:
         return []
     if memory.pipeline is None or not (memory.pipeline.extracts or memory.infers):
@@ -105,7 +119,11 @@ def remember_many(
         return []
     with logged("remember", memory.source):
         texts = list(map(storable_text, contents))
-        return (yield from work(partial(memory.pipeline.bound().remember_many, texts, **_given(memory, fields))))
+        return (
+            yield from work(
+                partial(memory.pipeline.bound(fields.expires_at).remember_many, texts, **_given(memory, fields))
+            )
+        )
 
 
 def extract_memories(memory: MemoryParts, content: str) -> Steps[list[str]]:
@@ -147,9 +165,11 @@ def update(
     categories: list[str] | None = None,
     metadata: dict[str, Any] | None = None,
     importance: float | None = None,
+    expires_at: datetime | None = None,
+    ttl: Ttl | None = None,
 ) -> Steps[MemoryRecord]:
     """Change fields of a memory. New content is embedded again, and was said now: it has the time of the change. A
-    read-only memory changes nothing.
+    read-only memory changes nothing. ``expires_at`` or ``ttl`` gives it another end, ``expires_at=NEVER`` none.
 
     Returns:
         The memory after the change.
@@ -173,8 +193,10 @@ def update(
     changes = {name: value for name, value in changes.items() if value is not None}
     if changes.get("content", entry.content) != entry.content:
         changes["created_at"] = utcnow()
-    changed = replace(entry, **changes, last_accessed=utcnow(), embedding=None, score=None)
-    if not (yield from memory.store.steps.replace(changed, create=False, keep=())):
+    end = own_expiry(expires_at, ttl)
+    changed = replace(entry, **changes, expires_at=end, last_accessed=utcnow(), embedding=None, score=None)
+    keep = ("expires_at",) if end is None else ()
+    if not (yield from memory.store.steps.replace(changed, create=False, keep=keep)):
         logger.info("a record was deleted while it was about to be changed (%s): it stays deleted", record_id)
     return memory.results.record_of(changed)
 
@@ -224,6 +246,7 @@ def _about(memory: MemoryParts, fields: RecordFields, kind: str) -> EntryFields:
         "source": fields.source,
         "private": fields.private,
         "kind": kind,
+        "expires_at": fields.expires_at,
     }
 
 

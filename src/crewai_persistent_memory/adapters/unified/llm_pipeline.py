@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from crewai.memory.types import MemoryMatch, MemoryRecord
@@ -28,9 +29,12 @@ class LLMPipeline:
     memory: Any
     extracts: bool
 
-    def bound(self) -> LLMPipeline:
-        """This pipeline bound to the current scope."""
-        return LLMPipeline(self.memory._bound(), self.extracts)
+    def bound(self, expires_at: datetime | None = None) -> LLMPipeline:
+        """This pipeline bound to the current scope. What it saves expires then, if a time is given."""
+        memory = self.memory._bound()
+        if expires_at is not None:
+            memory = memory._over(memory.store.saving_until(expires_at))
+        return LLMPipeline(memory, self.extracts)
 
     # These call CrewAI's class by its name, because the memory overrides the methods of these names.
 

@@ -48,9 +48,10 @@ class EmbeddingDimensionMismatchError(DimensionMismatchError, _CrewAIMismatch): 
 def _unsaid(record: MemoryRecord) -> set[str]:
     """The fields that an update must keep from the stored entry.
 
-    CrewAI's consolidation builds a new record without the entry's source and privacy, and a record has no kind.
+    CrewAI's consolidation builds a new record without the entry's source and privacy, and a record has no kind, and no
+    end.
     """
-    return {"kind", *({"source", "private"} - record.model_fields_set)}
+    return {"kind", "expires_at", *({"source", "private"} - record.model_fields_set)}
 
 
 @contextmanager

@@ -50,6 +50,8 @@ class Mem0Api(Protocol):
 
     most_results: int
     """How many results one search can have."""
+    changes_last_day: bool
+    """Whether the last day of a memory can be changed, and a listing can be asked for memories after it."""
 
     def add(
         self,
@@ -69,8 +71,10 @@ class Mem0Api(Protocol):
     def search(self, query: str, owners: Sequence[Scope], limit: int, min_score: float) -> Steps[Found]:
         """Over all owners."""
 
-    def everything(self, owners: Sequence[Scope], entry_id: str | None = None) -> Steps[list[Record]]:
-        """All memories, or those that were added under an entry's id."""
+    def everything(
+        self, owners: Sequence[Scope], entry_id: str | None = None, *, with_expired: bool = False
+    ) -> Steps[list[Record]]:
+        """All memories, or those that were added under an entry's id; also expired ones only to delete them."""
 
     def of_user(self, scope: Mapping[str, str | None]) -> Steps[list[Record]]:
         """A user's memories, also those that were stored without this package.
@@ -82,8 +86,10 @@ class Mem0Api(Protocol):
     def by_mem0_id(self, id: str, owners: Sequence[Scope]) -> Steps[Record | None]:
         """The memory with an id that Mem0 gave it."""
 
-    def update(self, record: Record, content: str | None, metadata: Mapping[str, Any]) -> Steps[None]:
-        """Replace its metadata, and its text if one is given."""
+    def update(
+        self, record: Record, content: str | None, metadata: Mapping[str, Any], expires: date | None
+    ) -> Steps[None]:
+        """Replace its metadata, its last day, and its text if one is given."""
 
     def delete(self, records: Sequence[Record], emptied: Sequence[Scope] = ()) -> Steps[None]:
         """Delete memories, and what else Mem0 keeps of them.

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final, TypeAlias, cast
 
 from ...entry import EntryFields, MemoryEntry, PathInfo
 from ...entry_filter import EntryFilter
+from ...errors import InvalidArgumentError
 from ...io.steps import Steps
 from ...scope import Scope, has_fields, owners_visible_to
 from ...store import operations as op
@@ -17,7 +18,7 @@ from ...store.cursors import Position
 from ...store.summaries import categories_of, children_of, path_info
 from ...validation import check_id, utcnow
 from .api import Extraction, Mem0Api
-from .codec import Record, checked_entry, expiry, metadata_of, one_of_each
+from .codec import Record, checked_entry, has_ended, last_day, metadata_of, one_of_each
 
 FEW: Final = 3
 """Up to so many entries are looked for one by one when their ids may be taken; of more, all are listed once."""
@@ -41,7 +42,7 @@ class Mem0Backend(Backend):
     (library) results. So a count, a list, a page, a scan and a summary read the whole scope.
     """
 
-    capabilities = Capabilities(extracts=True, scans_users=True)
+    capabilities = Capabilities(extracts=True, scans_users=True, expires=True)
 
     def __init__(
         self,
@@ -78,7 +79,7 @@ class Mem0Backend(Backend):
     def _add_messages(self, operation: op.AddMessages) -> Steps[op.AddedMessages]:
         owner, messages = operation.scope, operation.messages
         model = checked_entry(_entry("inferred", messages[0]["content"], operation.about))
-        expires = expiry(owner, self._run_expiry_days)
+        expires = last_day(model, owner, self._run_expiry_days, changes=self.api.changes_last_day)
         if operation.again and operation.delivery is not None:
             there = yield from self.api.everything([owner])
             done = [record.entry for record in there if record.delivery == operation.delivery]
@@ -134,7 +135,9 @@ class Mem0Backend(Backend):
 
     def _keep(self, entry: MemoryEntry, owner: Scope, found: Record | None) -> Steps[None]:
         """Add a text as it is, or put it in the place of a memory."""
-        expires = expiry(owner, self._run_expiry_days) if found is None else found.expires
+        expires = last_day(entry, owner, self._run_expiry_days, changes=self.api.changes_last_day)
+        if found is not None and entry.expires_at is None and found.entry.expires_at is None:
+            expires = found.expires  # it was counted from the day of the first save
         inferred = found is not None and found.id == found.entry.id
         metadata = metadata_of(entry, expires, inferred=inferred)
         if found is None:
@@ -142,21 +145,33 @@ class Mem0Backend(Backend):
             yield from self.api.add([message], owner, metadata, infer=None, expires=expires, wait=True)
         else:
             text = None if entry.content == found.entry.content else entry.content
-            yield from self.api.update(found, text, metadata)
+            yield from self.api.update(found, text, metadata, expires)
 
     def _delete(self, operation: op.Delete) -> Steps[int]:
         scope, filter = operation.scope, operation.filter
-        owners = owners_visible_to(scope, include_shared=False)
+        owners = [scope] if operation.owner_only else owners_visible_to(scope, include_shared=False)
         if filter.ids is not None and len(filter.ids) <= FEW and replace(filter, ids=None) == EntryFilter():
             found = []
             for id in dict.fromkeys(filter.ids):
-                found += yield from self._all_with(id, owners)
+                found += yield from self._all_with(id, owners, with_expired=True)
         else:
-            there = yield from self.api.everything(owners)
-            found = [record for record in there if filter.matches(record.entry)]
+            there = yield from self.api.everything(owners, with_expired=True)
+            found = [record for record in there if filter.matches(record.entry, with_expired=True)]
         is_reset = replace(filter, path=None) == EntryFilter() and filter.path in (None, "/")
         yield from self.api.delete(found, owners if is_reset else ())
         return len(found)
+
+    def _purge_expired(self, operation: op.PurgeExpired) -> Steps[int]:
+        """Of the scope of the call: Mem0 cannot list across users."""
+        if operation.scope:
+            named = ", ".join(operation.scope)
+            raise InvalidArgumentError(f"{named}: Mem0 is purged in the scope of the call, open it with its user_id=")
+        owners = owners_visible_to(operation.binding.resolve(), include_shared=False)
+        there = yield from self.api.everything(owners, with_expired=True)
+        ended = [record for record in there if has_ended(record)]
+        if not operation.dry_run:
+            yield from self.api.delete(ended)
+        return len(ended)
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -247,8 +262,8 @@ class Mem0Backend(Backend):
         found = yield from self._all_with(id, owners)
         return min(one_of_each(found), key=lambda record: owners.index(record.owner), default=None)
 
-    def _all_with(self, id: str, owners: Sequence[Scope]) -> Steps[list[Record]]:
-        found = yield from self.api.everything(owners, check_id(id))
+    def _all_with(self, id: str, owners: Sequence[Scope], *, with_expired: bool = False) -> Steps[list[Record]]:
+        found = yield from self.api.everything(owners, check_id(id), with_expired=with_expired)
         if not found and _is_uuid(id):
             named = yield from self.api.by_mem0_id(id, owners)
             # What was added under an id of ours has that one, and is not to be had by another.
@@ -275,6 +290,7 @@ class Mem0Backend(Backend):
         op.Replace: _replace,
         op.Update: _update,
         op.Delete: _delete,
+        op.PurgeExpired: _purge_expired,
         op.Search: _search,
         op.Get: _get,
         op.List: _list,

@@ -16,7 +16,7 @@ from ...scope import Scope, ScopeBinding
 from ...store.operations import Message
 from .api import Added, Extraction, Found, sent
 from .cloud_clients import CLIENTS, ClientSettings, CloudClients
-from .codec import ID_KEY, Record, record_of
+from .codec import ID_KEY, Record, has_ended, record_of
 from .compat import cloud_add, cloud_read, results_of
 from .entities import cloud_entities, cloud_owner, names_of_user
 from .errors import request_info
@@ -33,6 +33,7 @@ class CloudApi:
     """See :class:`Mem0Api`."""
 
     most_results = 1000
+    changes_last_day = True
 
     def __init__(self, options: Mem0Options) -> None:
         self._server = f"Mem0 at {options.host}"
@@ -131,8 +132,12 @@ class CloudApi:
             yield Pause(pause)
             pause = min(pause * 1.5, 2.0)
 
-    def update(self, record: Record, content: str | None, metadata: Mapping[str, Any]) -> Steps[None]:
-        body = {"metadata": dict(metadata), **({} if content is None else {"text": content})}
+    def update(
+        self, record: Record, content: str | None, metadata: Mapping[str, Any], expires: date | None
+    ) -> Steps[None]:
+        body: dict[str, Any] = {"metadata": dict(metadata), **({} if content is None else {"text": content})}
+        if expires != record.expires:
+            body["expiration_date"] = None if expires is None else expires.isoformat()
         yield from self._ask("change", {"memory_id": record.id, "body": body}, "an update", Effect.IDEMPOTENT)
 
     def delete(self, records: Sequence[Record], emptied: Sequence[Scope] = ()) -> Steps[None]:
@@ -152,9 +157,12 @@ class CloudApi:
         results = results_of((yield from self._ask("search", cloud_read(arguments), "a search")))
         return Found(self._checked(results, owners), complete=len(results) < limit)
 
-    def everything(self, owners: Sequence[Scope], entry_id: str | None = None) -> Steps[list[Record]]:
-        found = yield from self._listed(_filters(owners, entry_id))
-        return [r for r in self._checked(found, owners) if entry_id is None or r.entry.id == entry_id]
+    def everything(
+        self, owners: Sequence[Scope], entry_id: str | None = None, *, with_expired: bool = False
+    ) -> Steps[list[Record]]:
+        found = yield from self._listed(_filters(owners, entry_id), with_expired=with_expired)
+        checked = self._checked(found, owners, with_expired=with_expired)
+        return [record for record in checked if entry_id is None or record.entry.id == entry_id]
 
     def of_user(self, scope: Mapping[str, str | None]) -> Steps[list[Record]]:
         user_id = str(scope["user_id"])
@@ -167,13 +175,15 @@ class CloudApi:
                 "dropped %d memories: Mem0 returned them to a question about another user", len(listed) - len(mine)
             )
         records = (record_of(each, cloud_owner(user_id, each)) for each in mine)
-        return [record for record in records if record is not None]
+        return [record for record in records if not has_ended(record)]
 
-    def _listed(self, filters: Mapping[str, Any]) -> Steps[list[Mapping[str, Any]]]:
+    def _listed(self, filters: Mapping[str, Any], *, with_expired: bool = False) -> Steps[list[Mapping[str, Any]]]:
         found: dict[str, Mapping[str, Any]] = {}
         page = 1
         while True:
-            arguments = {"filters": filters, "page": page, "page_size": PAGE}
+            arguments: dict[str, Any] = {"filters": filters, "page": page, "page_size": PAGE}
+            if with_expired:
+                arguments["show_expired"] = True
             answer = yield from self._ask("get_all", cloud_read(arguments), "a listing")
             results = results_of(answer)
             # Pages shift while others write, so a memory may be listed twice.
@@ -212,9 +222,15 @@ class CloudApi:
             )
 
     def _checked(
-        self, found: Sequence[Mapping[str, Any]], owners: Sequence[Scope], *, is_read_by_id: bool = False
+        self,
+        found: Sequence[Mapping[str, Any]],
+        owners: Sequence[Scope],
+        *,
+        is_read_by_id: bool = False,
+        with_expired: bool = False,
     ) -> list[Record]:
-        """The memories that belong to one of the owners. This is the second of the two checks of every result."""
+        """The memories that belong to one of the owners, and have not expired. This is the second of the two checks of
+        every result."""
         by_entities: dict[Any, Scope] = {cloud_entities(owner): owner for owner in owners}
         records = []
         for each in found:
@@ -224,7 +240,8 @@ class CloudApi:
                 if not is_read_by_id:
                     logger.error("dropped memory %s: Mem0 returned it outside the scope of the call", each.get("id"))
                 continue
-            if (record := record_of(each, owner)) is not None:
+            record = record_of(each, owner)
+            if with_expired or not has_ended(record):
                 records.append(record)
         return records
 

@@ -6,7 +6,7 @@ keep flat values only. The caller's flat metadata is kept beside it as well, so 
 | metadata key | holds |
 | --- | --- |
 | ``crewai_id`` | the entry's id, of texts that were added as they are; what Mem0 inferred has Mem0's id |
-| ``crewai_memory`` | path, categories, metadata, importance, source, private, kind, times, expiry |
+| ``crewai_memory`` | path, categories, metadata, importance, source, private, kind, times, when it expires |
 | ``crewai_delivery`` | of what Mem0 inferred: the call that it came of, so that no call is done twice |
 """
 
@@ -23,6 +23,7 @@ from typing import Any, Final
 from ...entry import DEFAULT_IMPORTANCE, MEMORY, MemoryEntry
 from ...entry_check import checked_entry as checked
 from ...errors import InvalidEntryError
+from ...expiry import check_expires_at, is_expired, now
 from ...scope import Scope
 from ...validation import to_naive_utc, utcnow
 
@@ -56,7 +57,11 @@ logger = logging.getLogger("crewai_persistent_memory")
 
 @dataclass(frozen=True)
 class Record:
-    """A memory of Mem0 as an entry, with its owner."""
+    """A memory of Mem0 as an entry, with its owner.
+
+    Attributes:
+        expires: the last day that Mem0 shows it. The entry's own ``expires_at`` is exact, and of our keeping.
+    """
 
     id: str
     entry: MemoryEntry
@@ -99,6 +104,8 @@ def metadata_of(
     about: dict[str, Any] = {name: value for name in _DEFAULTS if (value := getattr(entry, name)) != _DEFAULTS[name]}
     if expires is not None:
         about["expires"] = expires.isoformat()
+    if entry.expires_at is not None:
+        about["expires_at"] = entry.expires_at.isoformat()
     flat = {key: value for key, value in entry.metadata.items() if _is_flat(value) and key not in _MEM0_KEYS}
     ours: dict[str, Any] = {ABOUT_KEY: ""}
     if not inferred:
@@ -117,19 +124,26 @@ def _is_flat(value: Any) -> bool:
     return isinstance(value, (str, bool, float))
 
 
-def expiry(owner: Scope, days: int | None) -> date | None:
-    """The last day that what is added now is remembered."""
+def last_day(entry: MemoryEntry, owner: Scope, days: int | None, *, changes: bool) -> date | None:
+    """The last day that Mem0 shows what is added now.
+
+    Args:
+        entry: with its ``expires_at``, which decides if there is one.
+        owner: its scope.
+        days: after which the entries of runs are forgotten.
+        changes: whether it can be changed later. Else Mem0 is given none for an exact time, which may be put off.
+    """
+    if entry.expires_at is not None:
+        return entry.expires_at.date() if changes else None
     return utcnow().date() + timedelta(days=days) if days is not None and owner.run_id is not None else None
 
 
-def record_of(found: Mapping[str, Any], owner: Scope) -> Record | None:
-    """A memory as Mem0 returned it; ``None`` if it has expired."""
+def record_of(found: Mapping[str, Any], owner: Scope) -> Record:
+    """A memory as Mem0 returned it, also one that has expired: see :func:`has_ended`."""
     metadata = found.get("metadata") or {}
     about = _about(metadata)
     until = about.get("expires") or found.get("expiration_date")
     expires = date.fromisoformat(str(until)[:10]) if until else None
-    if expires is not None and expires < utcnow().date():
-        return None
     created = _time(about.get("created_at") or found.get("created_at"))
     score, kept = found.get("score"), {**_DEFAULTS, **about}
     entry = MemoryEntry(
@@ -145,9 +159,19 @@ def record_of(found: Mapping[str, Any], owner: Scope) -> Record | None:
         source=kept["source"],
         private=kept["private"],
         kind=kept["kind"],
+        expires_at=_end(about.get("expires_at")),
         score=None if score is None else min(1.0, max(0.0, float(score))),
     )
     return Record(str(found["id"]), entry, owner, expires, metadata.get(DELIVERY_KEY))
+
+
+def has_ended(record: Record) -> bool:
+    """Whether the memory has expired, by its exact time or its last day."""
+    return is_expired(record.entry.expires_at) or (record.expires is not None and record.expires < now().date())
+
+
+def _end(value: Any) -> datetime | None:
+    return None if value is None else check_expires_at(datetime.fromisoformat(str(value)))
 
 
 def _about(metadata: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from ...scope import DEFAULT_PROJECT, Scope, ScopeBinding
 from ...store.operations import Message
 from . import entity_collection, history, vector_stores
 from .api import Added, Extraction, Found, sent
-from .codec import ID_KEY, Record, record_of
+from .codec import ID_KEY, Record, has_ended, record_of
 from .compat import (
     categories_in_words,
     copied,
@@ -50,6 +50,7 @@ class LibraryApi:
     """See :class:`Mem0Api`."""
 
     most_results = 10_000
+    changes_last_day = False
 
     def __init__(self, options: Mem0Options) -> None:
         assert options.local_mem0_config is not None
@@ -132,7 +133,9 @@ class LibraryApi:
         yield from ()
         raise InvalidArgumentError(f"event {event_id}: Mem0 OSS answers when it is done, and has no events")
 
-    def update(self, record: Record, content: str | None, metadata: Mapping[str, Any]) -> Steps[None]:
+    def update(
+        self, record: Record, content: str | None, metadata: Mapping[str, Any], expires: date | None
+    ) -> Steps[None]:
         text = content or record.entry.content
         yield from self._ask(
             lambda memory: library_update(memory, record.id, text, metadata), "an update", Effect.IDEMPOTENT
@@ -167,11 +170,13 @@ class LibraryApi:
         # Not every version and vector store keeps to the threshold.
         return Found([record for record in found if (record.entry.score or 0.0) >= min_score], complete)
 
-    def everything(self, owners: Sequence[Scope], entry_id: str | None = None) -> Steps[list[Record]]:
+    def everything(
+        self, owners: Sequence[Scope], entry_id: str | None = None, *, with_expired: bool = False
+    ) -> Steps[list[Record]]:
         found: list[Record] = []
         for owner in owners:
             results = yield from self._listed(owner, entry_id)
-            found += _checked(results, owner, owners)
+            found += _checked(results, owner, owners, with_expired=with_expired)
         return [record for record in found if entry_id is None or record.entry.id == entry_id]
 
     def of_user(self, scope: Mapping[str, str | None]) -> Steps[list[Record]]:
@@ -186,7 +191,8 @@ class LibraryApi:
         for owner in sorted(owners, key=library_user_id):
             results = yield from self._listed(owner, None)
             mine = [each for each in results if each.get("user_id") == library_user_id(owner)]
-            found += filter(None, (record_of(each, _owner_of(each, owner)) for each in mine))
+            records = (record_of(each, _owner_of(each, owner)) for each in mine)
+            found += [record for record in records if not has_ended(record)]
         return found
 
     def _listed(self, owner: Scope, entry_id: str | None) -> Steps[list[Mapping[str, Any]]]:
@@ -259,16 +265,21 @@ def _provider(memory: Any) -> str:
     return str(memory.config.vector_store.provider)
 
 
-def _checked(found: Sequence[Mapping[str, Any]], searched: Scope, owners: Sequence[Scope]) -> list[Record]:
-    """The memories that belong to one of the owners. This is the second of the two checks of every result."""
+def _checked(
+    found: Sequence[Mapping[str, Any]], searched: Scope, owners: Sequence[Scope], *, with_expired: bool = False
+) -> list[Record]:
+    """The memories that belong to one of the owners, and have not expired. This is the second of the two checks of
+    every result."""
     records = []
     for each in found:
         if each.get("user_id") != library_user_id(searched):
             logger.error("dropped memory %s: Mem0 returned it outside the scope of the call", each.get("id"))
             continue
         owner = _owner_of(each, searched)
-        if owner in owners and (record := record_of(each, owner)) is not None:
-            records.append(record)
+        if owner in owners:
+            record = record_of(each, owner)
+            if with_expired or not has_ended(record):
+                records.append(record)
     return records
 
 

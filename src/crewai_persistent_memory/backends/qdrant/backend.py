@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
 from ...embedding import Embedder
 from ...io.steps import Steps
+from ...scope import ScopeBinding
 from ...store import operations as op
 from ...store.backend import Backend, Capabilities
+from ...store.background_purge import purge
 from ...store.operations import fields_asked
 from . import reads, writes
 from .backlog import Backlog
 from .collection import Collection, Connection
 from .engine_requests import BackUp, Compact, Describe, Facet, Health
 from .field_completion import complete_fields, with_computed_values
-from .schema import where_scopes
+from .purge import purge_expired
+from .schema import not_expired, where_scopes
 
 
 class QdrantBackend(Backend):
@@ -32,10 +36,17 @@ class QdrantBackend(Backend):
         backs_up=True,
         compacts=True,
         stores_fields=True,
+        expires=True,
         repeatable=True,
     )
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, *, purges_at_close: bool = False) -> None:
+        """
+        Args:
+            connection: to the collections. It is closed with this.
+            purges_at_close: closing takes the time to delete what has expired.
+        """
+        self._purges_at_close = purges_at_close
         self.connection = connection
         self._backlog = Backlog()
 
@@ -50,10 +61,17 @@ class QdrantBackend(Backend):
         return _ANSWERS[type(operation)](operation, collection)
 
     def close(self) -> None:
+        self._purge()
         self.connection.close()
 
     async def aclose(self) -> None:
+        await asyncio.to_thread(self._purge)
         await self.connection.aclose()
+
+    def _purge(self) -> None:
+        if self._purges_at_close:
+            self._purges_at_close = False
+            purge(self, ScopeBinding())
 
 
 def _by_partly_stored_fields(operation: Any, collection: Collection) -> Steps[Any]:
@@ -78,7 +96,8 @@ def _health(operation: op.Health, collection: Collection) -> Steps[dict[str, Any
 
 
 def _count_scopes(operation: op.CountScopes, collection: Collection) -> Steps[dict[str, int]]:
-    return collection.ask(Facet(operation.field, where_scopes(operation.scope)))
+    where = where_scopes(operation.scope)
+    return collection.ask(Facet(operation.field, where if operation.with_expired else (*where, not_expired())))
 
 
 _ANSWERS: Final[Mapping[type, Callable[[Any, Collection], Steps[Any]]]] = {
@@ -106,4 +125,5 @@ _ANSWERS: Final[Mapping[type, Callable[[Any, Collection], Steps[Any]]]] = {
     op.CountScopes: _count_scopes,
     op.ScanScopes: reads.scan_scopes,
     op.EraseScopes: writes.erase_scopes,
+    op.PurgeExpired: purge_expired,
 }

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from ...embedding import check_vector
 from ...entry import DEFAULT_IMPORTANCE, MEMORY, MemoryEntry
+from ...expiry import check_expires_at
 from ...filter_fields import FilterField
 from ...scope import SCOPE_FIELDS, Scope
 from ...validation import (
@@ -23,12 +24,15 @@ from ...validation import (
 )
 from .engine_requests import Hit
 from .schema import (
+    EXPIRES_AT_KEY,
     FILTER_FIELDS_KEY,
     POSITION_KEY,
     audience,
     field_key,
+    format_end,
     format_time,
     metadata_term,
+    parse_end,
     point_id,
     position_at,
     scope_payload,
@@ -95,6 +99,8 @@ def to_draft(entry: MemoryEntry, owner: Scope, filter_fields: Sequence[FilterFie
         payload["kind"] = kind
     if importance != DEFAULT_IMPORTANCE:
         payload["importance"] = importance
+    if entry.expires_at is not None:
+        payload[EXPIRES_AT_KEY] = format_end(check_expires_at(entry.expires_at))
 
     record: dict[str, Any] = {"id": entry_id, "path": entry.path, "last_accessed": last_accessed}
     if source is not None:
@@ -149,6 +155,7 @@ _KEYS_OF: Final[Mapping[str, str]] = {
     "source": "audience",
     "private": "audience",
     "kind": "kind",
+    "expires_at": EXPIRES_AT_KEY,
 }
 """The payload key that a field of an entry decides (``audience`` is decided by two)."""
 
@@ -156,7 +163,7 @@ _IN_RECORD: Final = ("path", "metadata", "source", "private")
 
 ENTRY_KEYS: Final = (
     *SCOPE_FIELDS,
-    *("content", "created_at", "last_accessed", "categories", "importance", "kind", "record"),
+    *("content", "created_at", "last_accessed", "categories", "importance", "kind", EXPIRES_AT_KEY, "record"),
     *_IN_RECORD,
 )
 """The payload keys that an entry is read from. A search asks for no others: half of a payload is for filters."""
@@ -223,6 +230,7 @@ def to_entries(hits: Iterable[tuple[Hit, Scope]], found_by: tuple[str, ...] = ()
                 "source": record.get("source"),
                 "private": record.get("private", False),
                 "kind": payload.get("kind", MEMORY),
+                "expires_at": parse_end(payload[EXPIRES_AT_KEY]) if EXPIRES_AT_KEY in payload else None,
                 "embedding": hit.dense,
                 "score": None if score is None else min(1.0, max(0.0, score)),
                 "found_by": found_by,

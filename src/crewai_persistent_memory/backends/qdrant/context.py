@@ -6,8 +6,8 @@ ids of their own (``text/bm25``). Its payload names these entries under ``contex
 changed, its words are taken out of the entries that follow it.
 
 An entry counts as said before another one if every reader of the one can see the other: the same owner (user, run,
-agent), path and kind, neither of them private. Both have the same conversation in their metadata, or none, and they are
-not further apart than :data:`~.said_before.NEAR`.
+agent), path and kind, neither of them private. It must not expire before the other, or only just. Both have the same
+conversation in their metadata, or none, and they are not further apart than :data:`~.said_before.NEAR`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any, Final, NamedTuple
 
 from ...embedding import KeywordEncoder
 from ...entry import MemoryEntry
+from ...expiry import is_expired
 from ...io.steps import Steps
 from ...scope import Scope
 from ...validation import normalize_path, to_naive_utc
@@ -26,7 +27,17 @@ from .codec import Draft, to_entry
 from .collection import Collection
 from .engine_requests import Between, Change, HasNoId, Hit, Match, Ordered, PointData, Profile, Retrieve, Scroll
 from .said_before import BEFORE, NEAR, Said
-from .schema import CONTEXT_KEY, TENANT_KEY, owner_key, parse_time, tenant_key, where_owner
+from .schema import (
+    CONTEXT_KEY,
+    EXPIRES_AT_KEY,
+    TENANT_KEY,
+    not_expired,
+    owner_key,
+    parse_end,
+    parse_time,
+    tenant_key,
+    where_owner,
+)
 
 SHORT: Final = 400
 """Characters. A longer text says by itself what it is about: with the words of others it was found less well."""
@@ -55,7 +66,8 @@ def said_in(entry: MemoryEntry, point: str) -> Said | None:
         return None
     created_at = to_naive_utc("created_at", entry.created_at)
     names = [entry.metadata.get(key) for key in CONVERSATION_KEYS] if entry.metadata else ()
-    return Said(point, entry.content, created_at, (normalize_path(entry.path), entry.kind, *names))
+    conversation = (normalize_path(entry.path), entry.kind, *names)
+    return Said(point, entry.content, created_at, conversation, entry.expires_at)
 
 
 def contexts_of(
@@ -79,9 +91,13 @@ def contexts_of(
         if each is None:
             contexts.append(InContext(None))
             continue
-        contexts.append(InContext(each, tuple(one for one in before if one.is_before(each))))
+        contexts.append(InContext(each, tuple(one for one in before if _is_said_before(one, each))))
         before.append(each)
     return contexts
+
+
+def _is_said_before(one: Said, other: Said) -> bool:
+    return one.is_before(other) and not is_expired(one.expires_at)
 
 
 def to_point(draft: Draft, before: Sequence[Said], encoder: KeywordEncoder) -> PointData:
@@ -103,7 +119,7 @@ def note_saved(profile: Profile, owner: Scope, contexts: Sequence[InContext], si
 def _read(collection: Collection, owner: Scope, first: Said) -> Steps[tuple[Said, ...]]:
     start = first.created_at - NEAR if first.created_at > datetime.min + NEAR else None
     end = first.created_at + timedelta(microseconds=1) if first.created_at < datetime.max else None
-    where = (*where_owner(owner), Between("created_at", start, end))
+    where = (*where_owner(owner), not_expired(), Between("created_at", start, end))
     hits: list[Hit] = yield from collection.ask(Ordered(where, BEFORE, newest_first=True, whole=True))
     found = [said_in(to_entry(hit, owner), str(hit.id)) for hit in reversed(hits)]
     return tuple(each for each in found if each is not None)
@@ -124,8 +140,12 @@ def _said(collection: Collection, ids: Sequence[str]) -> Steps[list[Said]]:
     return [
         Said(id, said[id]["content"], parse_time(said[id]["created_at"]), ())
         for id in ids
-        if id in said and len(said[id]["content"]) <= SHORT
+        if id in said and len(said[id]["content"]) <= SHORT and not is_expired(_end_of(said[id]))
     ]
+
+
+def _end_of(payload: Mapping[str, Any]) -> datetime | None:
+    return parse_end(payload[EXPIRES_AT_KEY]) if EXPIRES_AT_KEY in payload else None
 
 
 def take_out(

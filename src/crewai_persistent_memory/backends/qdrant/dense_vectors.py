@@ -16,7 +16,7 @@ from ...scope import Scope
 from .collection import Collection
 from .engine_requests import Hit, KeepSpread, NewVector, Profile, SetVectors, Unembedded
 from .passage_vectors import LONG, NO_VECTORS, TextVectors, joined, parts_of
-from .schema import checked, where_visible
+from .schema import checked, not_expired, where_visible
 
 PER_SAVE: Final = 32
 """Maximum number of entries without a vector that one save embeds besides its own."""
@@ -143,7 +143,7 @@ def embed_all(collection: Collection, profile: Profile, embedder: Embedder, scop
 
 
 def _page(collection: Collection, scope: Scope, limit: int) -> Steps[list[Hit]]:
-    where = where_visible(scope, include_shared=False)
+    where = (*where_visible(scope, include_shared=False), not_expired())
     hits = yield from collection.ask(Unembedded(where, limit, collection.backlog.refused))
     return [hit for hit, _ in checked(hits, scope, include_shared=False)]
 

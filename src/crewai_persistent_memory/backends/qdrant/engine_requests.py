@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from ...embedding import Embedder, KeywordEncoder, SparseVector
 from ...filter_fields import FilterField
@@ -87,11 +87,26 @@ class InScopes(NamedTuple):
     before: tuple[Match, ...]
 
 
+class NotExpired(NamedTuple):
+    """The entry of the point has not expired at this moment. A point that says nothing of it never expires."""
+
+    moment: datetime
+    expired: Literal[False] = False
+    """Tells the two conditions apart where a filter is kept: named tuples of equal values are equal."""
+
+
+class Expired(NamedTuple):
+    """The entry of the point has expired at this moment."""
+
+    moment: datetime
+    expired: Literal[True] = True
+
+
 class NoDense(NamedTuple):
     """The point has no dense vector."""
 
 
-Condition = Match | Between | Lacks | HasId | HasNoId | FieldHolds | InScopes | NoDense
+Condition = Match | Between | Lacks | HasId | HasNoId | FieldHolds | InScopes | NotExpired | Expired | NoDense
 Where = tuple[Condition, ...]
 
 # -- values --------------------------------------------------------------------------------------------------------

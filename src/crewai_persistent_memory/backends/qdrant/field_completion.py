@@ -31,7 +31,7 @@ from .changes import MOST_LOOKS
 from .codec import field_values_to_set, to_entry
 from .collection import Collection
 from .engine_requests import Describe, Hit, Lacks, Retrieve, Scroll, SetPayloads
-from .schema import FIELD_PREFIX, FILTER_FIELDS_KEY, PartlyStored, checked, where_visible
+from .schema import FIELD_PREFIX, FILTER_FIELDS_KEY, PartlyStored, checked, not_expired, where_visible
 
 PAGE: Final = 256
 """Entries that are completed together."""
@@ -93,7 +93,7 @@ def _lacking(
 ) -> Steps[tuple[list[tuple[Hit, Scope]], str | None]]:
     """Some of the entries that an operation sees and that lack a value, with their owners; and where others begin."""
     include_shared = getattr(operation, "include_shared", False)
-    seen = where_visible(operation.scope, include_shared=include_shared)
+    seen = (*where_visible(operation.scope, include_shared=include_shared), not_expired())
     hits, start = yield from collection.ask(Scroll((*seen, Lacks(FILTER_FIELDS_KEY, name)), PAGE, start))
     return checked(hits, operation.scope, include_shared=include_shared), start
 

@@ -19,7 +19,16 @@ from .collection import Collection
 from .dense_vectors import vectors_to_search
 from .engine_requests import Count, Describe, Facet, Hit, Profile, Retrieve, Scroll, Search, SearchMany, Where
 from .paging import page_from, page_of
-from .schema import checked, is_point_id, owner_in, point_id, where_filter, where_scopes, where_visible
+from .schema import (
+    checked,
+    is_point_id,
+    not_expired,
+    owner_in,
+    point_id,
+    where_filter,
+    where_scopes,
+    where_visible,
+)
 
 CURSOR: Final = "qdrant"
 """The name of this backend in cursors."""
@@ -129,7 +138,7 @@ def scan(operation: op.Scan, collection: Collection) -> Steps[op.ScanPage]:
 
 
 def scan_scopes(operation: op.ScanScopes, collection: Collection) -> Steps[op.ScanPage]:
-    where = where_scopes(operation.scope)
+    where = (*where_scopes(operation.scope), not_expired())
     hits, next_id = yield from collection.ask(Scroll(where, operation.limit, operation.cursor, operation.with_vectors))
     # A collection on a server has a point that describes it, and is no entry.
     entries = to_entries((hit, owner_in(hit.payload)) for hit in hits if "project_id" in hit.payload)

@@ -25,13 +25,21 @@ class Said(NamedTuple):
     content: str
     created_at: datetime
     conversation: tuple[Any, ...]
+    expires_at: datetime | None = None
 
     def is_before(self, other: Said) -> bool:
         return (
             self.conversation == other.conversation
             and self.point != other.point
             and timedelta(0) <= other.created_at - self.created_at <= NEAR
+            and self._outlives(other)
         )
+
+    def _outlives(self, other: Said) -> bool:
+        """Whether its words are not kept in the other for longer than it is itself, by more than :data:`NEAR`."""
+        if self.expires_at is None:
+            return True
+        return other.expires_at is not None and other.expires_at - self.expires_at <= NEAR
 
 
 class SaidBefore:

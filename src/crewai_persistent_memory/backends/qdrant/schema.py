@@ -17,7 +17,7 @@ One collection holds all tenants. A tenant is an organisation, a project and a u
 | ``kind`` | keyword | where it is not ``memory`` |
 | ``importance`` | float | where it is not 0.5 |
 | ``created_at`` | datetime | RFC 3339, UTC, microseconds |
-| ``expires_at`` | datetime | the same, when the entry expires; missing: never |
+| ``expires_at`` | datetime | the same: from then on no read finds the entry; missing: it stays |
 | ``position`` | integer | the entry's place among those of its run, see :func:`position_at`; missing: the one of its \
   ``created_at`` |
 | ``context`` | keyword list | ids of the points whose words the keyword vector has besides the entry's own, see \
@@ -62,7 +62,7 @@ import logging
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from enum import Enum
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -70,10 +70,23 @@ from typing import Any, Final, NamedTuple
 from ...entry import MEMORY
 from ...entry_filter import EntryFilter
 from ...errors import InvalidEntryError
+from ...expiry import now
 from ...filter_fields import FieldCondition, FieldKind, FilterField
 from ...scope import SCOPE_FIELDS, Scope, owners_visible_to, visible
 from ...validation import canonical_json
-from .engine_requests import Between, Condition, FieldHolds, HasId, Hit, InScopes, Match, NoteAccess, SetPayload, Where
+from .engine_requests import (
+    Between,
+    Condition,
+    FieldHolds,
+    HasId,
+    Hit,
+    InScopes,
+    Match,
+    NoteAccess,
+    NotExpired,
+    SetPayload,
+    Where,
+)
 
 DENSE: Final = "dense"
 KEYWORDS: Final = "keywords"
@@ -200,6 +213,15 @@ def parse_time(value: str) -> datetime:
     return datetime.fromisoformat(value.removesuffix("Z"))
 
 
+def format_end(value: datetime) -> str:
+    """A time in UTC, with its time zone, as :func:`format_time` writes it: text order is time order."""
+    return format_time(value.replace(tzinfo=None))
+
+
+def parse_end(value: str) -> datetime:
+    return parse_time(value).replace(tzinfo=timezone.utc)
+
+
 def created_at(moment: datetime) -> Between:
     """The condition that an entry was created at this very microsecond."""
     return Between("created_at", moment, None if moment == datetime.max else moment + _MICROSECOND)
@@ -302,15 +324,21 @@ def owner_in(payload: Mapping[str, Any]) -> Scope:
 
 
 def checked(hits: Iterable[Hit], reader: Scope, *, include_shared: bool) -> list[tuple[Hit, Scope]]:
-    """Drop, loudly, what the engine returned against the rule. The second of the two checks of every result."""
+    """Drop, loudly, what the engine returned against the rule, and what has expired. The second of the two checks of
+    every result."""
     kept: list[tuple[Hit, Scope]] = []
     owner, allowed = reader, True
+    moment: str | None = None
     for hit in hits:
         get = hit.payload.get  # as owner_in, without a call for each of many results
         found = _owner(get("user_id"), hit.payload["project_id"], get("run_id"), get("agent_id"), get("org_id"))
         if found is not owner:  # most results of a call belong to one owner
             owner, allowed = found, visible(found, reader, include_shared=include_shared)
         if allowed:
+            if (end := get(EXPIRES_AT_KEY)) is not None:
+                moment = moment or format_end(now())
+                if end <= moment:
+                    continue  # without a word: an entry may expire while a request is under way
             kept.append((hit, owner))
         else:
             logger.error("dropped point %s: the engine returned it outside the scope of the call", hit.id)
@@ -320,11 +348,29 @@ def checked(hits: Iterable[Hit], reader: Scope, *, include_shared: bool) -> list
 # -- filters -------------------------------------------------------------------------------------------------------
 
 
-def where_filter(filter: EntryFilter, reader: Scope, *, include_shared: bool) -> Where:
-    """An entry filter as conditions for the engine, inside the reader's scope."""
-    where: list[Condition] = list(where_visible(reader, include_shared=include_shared))
+def not_expired() -> NotExpired:
+    """The condition that an entry has not expired now."""
+    return NotExpired(now())
+
+
+def where_filter(
+    filter: EntryFilter, reader: Scope, *, include_shared: bool, with_expired: bool = False, owner_only: bool = False
+) -> Where:
+    """An entry filter as conditions for the engine, inside the reader's scope.
+
+    Args:
+        filter: the filter.
+        reader: the scope.
+        include_shared: see :func:`where_visible`.
+        with_expired: also entries that have expired, to delete them.
+        owner_only: entries of exactly this scope.
+    """
+    seen = where_owner(reader) if owner_only else where_visible(reader, include_shared=include_shared)
+    where: list[Condition] = list(seen)
+    if not with_expired:
+        where.append(NotExpired(now()))
     if filter.ids is not None:
-        owners = owners_visible_to(reader, include_shared=include_shared)
+        owners = [reader] if owner_only else owners_visible_to(reader, include_shared=include_shared)
         where.append(HasId(tuple(point_id(owner, entry_id) for entry_id in filter.ids for owner in owners)))
     if filter.path is not None and filter.path != "/":
         where.append(Match("ancestors", (filter.path,)))

@@ -85,7 +85,9 @@ def update(operation: op.Update, collection: Collection) -> Steps[MemoryEntry | 
 
 
 def delete(operation: op.Delete, collection: Collection) -> Steps[int]:
-    where = where_filter(operation.filter, operation.scope, include_shared=False)
+    where = where_filter(
+        operation.filter, operation.scope, include_shared=False, with_expired=True, owner_only=operation.owner_only
+    )
     profile = yield from collection.ask(Describe())
     if not operation.filter.selects:
         profile.said_before.forget()
@@ -125,9 +127,13 @@ def _tell_followers(
 ) -> Steps[None]:
     """After a change of an entry: the entries that follow it have its words as they are now, if they may have them."""
     was = to_entry(before, owner)
-    gone = (was.path, was.kind, was.private) != (changed.path, changed.kind, changed.private)
+    gone = _seen_as(was) != _seen_as(changed)
     if gone or was.content != changed.content:
         yield from take_out(collection, profile, owner, [str(before.id)], gone=gone)
+
+
+def _seen_as(entry: MemoryEntry) -> tuple[object, ...]:
+    return entry.path, entry.kind, entry.private, entry.expires_at
 
 
 def _after_saving(

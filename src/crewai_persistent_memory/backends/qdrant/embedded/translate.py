@@ -17,6 +17,7 @@ from ..engine_requests import (
     Condition,
     Count,
     Everything,
+    Expired,
     Facet,
     FieldHolds,
     HasId,
@@ -26,6 +27,7 @@ from ..engine_requests import (
     Lacks,
     Match,
     NoDense,
+    NotExpired,
     Ordered,
     PointData,
     Retrieve,
@@ -35,7 +37,7 @@ from ..engine_requests import (
     Where,
 )
 from ..ranking import defaults_of, depth_for, variables_of
-from ..schema import DENSE, KEYWORDS, PASSAGES, SCOPE_KEY, format_time
+from ..schema import DENSE, EXPIRES_AT_KEY, KEYWORDS, PASSAGES, SCOPE_KEY, format_time
 
 MOST_CHARACTERS: Final = 4_000_000
 """Of texts in one page of a scan, about."""
@@ -75,6 +77,10 @@ _kept_filter = lru_cache(maxsize=4096)(_filter)
 def _condition(condition: Condition) -> Any:
     if isinstance(condition, InScopes):
         return _match(Match(SCOPE_KEY, condition.keys))
+    if isinstance(condition, (NotExpired, Expired)):
+        until_then = edge.RangeDateTime(lte=condition.moment.isoformat(timespec="microseconds"))
+        expired = edge.FieldCondition(key=EXPIRES_AT_KEY, range=until_then)
+        return expired if isinstance(condition, Expired) else edge.Filter(must_not=[expired])
     if isinstance(condition, NoDense):
         return edge.Filter(must_not=[edge.HasVectorCondition(DENSE)])
     if isinstance(condition, Match):

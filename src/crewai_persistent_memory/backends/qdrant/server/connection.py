@@ -56,7 +56,7 @@ from .client import RetryingClient
 from .collections import Collections
 from .deadline import Deadline
 from .engine import ServerEngine, arelease, release, share
-from .migrate import require_layout
+from .migrate import for_layout, require_layout
 from .place import Place
 from .requests import answer
 from .routes import Route, route_of
@@ -181,6 +181,7 @@ class ServerConnection:
         admit(request, descriptor, f"{self._settings.address} ({route.collection})")
         require_layout(request, descriptor, f"{self._settings.address} ({route.collection})")
         yield from collections.require_field_indexes(client, route, request)
+        request = for_layout(request, descriptor)
         collections.note(request, route)
         place = self._place(client, route, descriptor)
         try:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from dataclasses import replace
+from typing import Any, Final, TypeVar, cast
 
 from qdrant_client import models
 
@@ -22,10 +23,10 @@ from ....errors import (
     StoreUnavailableError,
 )
 from ....io.steps import Steps
-from ..engine_requests import Between, Match, Request, SearchMany
+from ..engine_requests import Between, Change, Expired, Match, NotExpired, Request, SearchMany, Upsert
 from ..manifest import LAYOUT, Descriptor
 from ..migrations import Fill, Migration, migrations_from
-from ..schema import INDEXES, TENANT_KEY
+from ..schema import EXPIRES_AT_KEY, INDEXES, TENANT_KEY
 from .bootstrap import DEFAULT_SHARD_KEY, DESCRIPTOR_ID
 from .client import RetryingClient
 from .encode import encode
@@ -34,6 +35,8 @@ from .strict_mode import NO_LIMITS, StrictModeError, limits_of
 
 _PAGE: Final = 256
 _POSTPONES: Final = (StorePermissionError, StoreFullError, StoreBusyError, StoreUnavailableError)
+
+T = TypeVar("T")
 
 logger = logging.getLogger("crewai_persistent_memory")
 
@@ -77,14 +80,44 @@ def require_layout(request: Request[Any], descriptor: Descriptor, where: str) ->
     """
     if descriptor.layout >= LAYOUT:
         return
+    if descriptor.layout < INDEXES[EXPIRES_AT_KEY].since and _expires(request):
+        raise _lacks(EXPIRES_AT_KEY, descriptor, where)
     searches = request.searches if isinstance(request, SearchMany) else [request]
     conditions = [condition for each in searches for condition in getattr(each, "where", ())]
-    for key in [condition.key for condition in conditions if isinstance(condition, Match | Between)]:
+    keys = [condition.key for condition in conditions if isinstance(condition, Match | Between)]
+    keys += [EXPIRES_AT_KEY for condition in conditions if isinstance(condition, Expired)]
+    for key in keys:
         if key in INDEXES and INDEXES[key].since > descriptor.layout:
-            raise StorePermissionError(
-                f"the collection at {where} has layout {descriptor.layout}, and the index on {key!r} belongs to layout "
-                f"{INDEXES[key].since}, to which this key could not migrate it. {_OPEN_IT}"
-            )
+            raise _lacks(key, descriptor, where)
+
+
+def _lacks(key: str, descriptor: Descriptor, where: str) -> StorePermissionError:
+    return StorePermissionError(
+        f"the collection at {where} has layout {descriptor.layout}, and the index on {key!r} belongs to layout "
+        f"{INDEXES[key].since}, to which this key could not migrate it. {_OPEN_IT}"
+    )
+
+
+def _expires(request: Request[Any]) -> bool:
+    """Whether the request writes an entry that expires."""
+    if isinstance(request, Upsert):
+        return any(EXPIRES_AT_KEY in point.payload for point in request.points)
+    return isinstance(request, Change) and request.payload.get(EXPIRES_AT_KEY) is not None
+
+
+def for_layout(request: Request[T], descriptor: Descriptor) -> Request[T]:
+    """The request without conditions on when entries expire, if the collection lacks the index: strict mode refuses
+    them without it, and no entry of such a collection expires."""
+    if descriptor.layout >= INDEXES[EXPIRES_AT_KEY].since:
+        return request
+    if isinstance(request, SearchMany):
+        return cast("Request[T]", SearchMany([_for_old(search) for search in request.searches]))
+    return _for_old(request) if hasattr(request, "where") else request
+
+
+def _for_old(request: Any) -> Any:
+    where = tuple(condition for condition in request.where if not isinstance(condition, NotExpired))
+    return replace(request, where=where)
 
 
 def fill_in(client: RetryingClient, collection: str, fill: Fill, stopped: Callable[[], bool]) -> Steps[Any]:

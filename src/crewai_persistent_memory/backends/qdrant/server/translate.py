@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +16,7 @@ from ....validation import MOST_FOUND
 from ..codec import ENTRY_KEYS
 from ..engine_requests import (
     Between,
+    Expired,
     FieldHolds,
     HasId,
     HasNoId,
@@ -23,12 +25,13 @@ from ..engine_requests import (
     Lacks,
     Match,
     NoDense,
+    NotExpired,
     PointData,
     Search,
     Where,
 )
 from ..ranking import defaults_of, depth_for, variables_of
-from ..schema import DENSE, KEYWORDS, PASSAGES, format_time
+from ..schema import DENSE, EXPIRES_AT_KEY, KEYWORDS, PASSAGES, format_time
 
 # -- queries -------------------------------------------------------------------------------------------------------
 
@@ -156,7 +159,13 @@ def server_filter(where: Where) -> models.Filter:
     return models.Filter(must=must)
 
 
-def _condition(condition: Between | FieldHolds | HasId | HasNoId | Lacks | Match | NoDense) -> Any:
+def _condition(
+    condition: Between | Expired | FieldHolds | HasId | HasNoId | Lacks | Match | NoDense | NotExpired,
+) -> Any:
+    if isinstance(condition, NotExpired):
+        return models.Filter(must_not=[_expired(condition.moment)])
+    if isinstance(condition, Expired):
+        return _expired(condition.moment)
     if isinstance(condition, NoDense):
         return models.Filter(must_not=[models.HasVectorCondition(has_vector=DENSE)])
     if isinstance(condition, Match):
@@ -172,6 +181,10 @@ def _condition(condition: Between | FieldHolds | HasId | HasNoId | Lacks | Match
         return models.Filter(should=[stored, _condition(condition.others)])
     bounds = models.DatetimeRange(gte=_time(condition.start), lt=_time(condition.end))
     return models.FieldCondition(key=condition.key, range=bounds)
+
+
+def _expired(moment: datetime) -> models.FieldCondition:
+    return models.FieldCondition(key=EXPIRES_AT_KEY, range=models.DatetimeRange(lte=moment))
 
 
 def _time(value: Any) -> Any:
