@@ -162,6 +162,24 @@ def test_crewai_s_own_update_keeps_the_end(memory: PersistentMemory) -> None:
     assert entries_of(memory) == {"likes green tea": end}
 
 
+@needs_unified
+def test_what_crewai_s_llm_makes_of_a_text_has_its_end(tmp_path: Path) -> None:
+    from ..support.memory_llm import MemoryLLM
+
+    options: Any = {"path": tmp_path / "store", "user_id": "john", "embedder": None, "ttl": timedelta(days=9)}
+    with PersistentMemory(**options, llm=MemoryLLM()) as memory:
+        end = now() + HOUR
+        memory.remember(SECRET, expires_at=end)
+        memory.remember_many(["John likes tea. He lives in Rome."], expires_at=end)
+        memory.drain_writes()
+        assert len(entries_of(memory)) >= 2
+        assert set(entries_of(memory).values()) == {end}
+        memory.remember("John plays the violin")
+        last = entries_of(memory)["John plays the violin"]
+        assert last is not None
+        assert last > end
+
+
 class TestTheEndOfARun:
     @pytest.mark.parametrize("awaited", [False, True])
     def test_what_is_kept_is_the_users(self, memory: PersistentMemory, awaited: bool) -> None:

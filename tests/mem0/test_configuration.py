@@ -21,6 +21,7 @@ from crewai_persistent_memory import (
     open_store,
 )
 from crewai_persistent_memory.backends.mem0.compat import mem0_version
+from crewai_persistent_memory.expiry import clock_set_to, now
 
 from ..support.calling import until
 from ..support.mem0_platform import DEFAULT_KEY, Fault, Mem0Platform
@@ -134,15 +135,13 @@ class TestExpiry:
         assert expiries["of a run"] == in_a_week
         assert expiries["I am allergic to nuts"] == in_a_week
 
-    def test_what_has_expired_is_not_seen(self, open_mem0: OpenMem0, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_what_has_expired_is_not_seen(self, open_mem0: OpenMem0) -> None:
         store = open_mem0(run_id="r1", mem0={"run_expiry_days": 7})
         store.add("of a run")
         assert store.count() == 1
-        from crewai_persistent_memory.backends.mem0 import codec as records
-
-        monkeypatch.setattr(records, "utcnow", lambda: datetime.now() + timedelta(days=9))
-        assert store.count() == 0
-        assert store.search("run") == []
+        with clock_set_to(now() + timedelta(days=9)):
+            assert store.count() == 0
+            assert store.search("run") == []
 
 
 class TestTheConnection:

@@ -8,7 +8,7 @@ import stat
 import sys
 from collections.abc import Callable
 from contextlib import closing
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import pytest
 from crewai_persistent_memory import StorePathError, open_store, use_scope
 from crewai_persistent_memory.backends.mem0 import history
 from crewai_persistent_memory.backends.mem0.compat import mem0_version
+from crewai_persistent_memory.expiry import clock_set_to, now
 
 from ..support.openai_server import OpenAIServer
 from ..support.programs import run_program
@@ -158,15 +159,10 @@ def test_a_write_ahead_log_is_emptied(oss: OpenMem0, oss_config: dict[str, Any])
     assert b"CANARYNUTS" not in bytes_of(oss_config)
 
 
-def test_a_reset_removes_what_has_expired(
-    oss: OpenMem0, openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_reset_removes_what_has_expired(oss: OpenMem0, openai_server: OpenAIServer) -> None:
     """No listing shows it, but Mem0's extraction reads it."""
-    from crewai_persistent_memory.backends.mem0 import codec as records
-
     store, jane = oss(run_id="r1", mem0={"run_expiry_days": 7}), oss(user_id="jane", run_id="r1")
-    with monkeypatch.context() as a_month_ago:
-        a_month_ago.setattr(records, "utcnow", lambda: datetime.now() - timedelta(days=30))
+    with clock_set_to(now() - timedelta(days=30)):
         store.add("The code is CANARY.")
     jane.add("The code is JANES.")
     assert store.list() == []

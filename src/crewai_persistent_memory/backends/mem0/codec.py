@@ -25,7 +25,7 @@ from ...entry_check import checked_entry as checked
 from ...errors import InvalidEntryError
 from ...expiry import check_expires_at, is_expired, now
 from ...scope import Scope
-from ...validation import to_naive_utc, utcnow
+from ...validation import to_naive_utc
 
 ID_KEY: Final = "crewai_id"
 ABOUT_KEY: Final = "crewai_memory"
@@ -135,7 +135,7 @@ def last_day(entry: MemoryEntry, owner: Scope, days: int | None, *, changes: boo
     """
     if entry.expires_at is not None:
         return entry.expires_at.date() if changes else None
-    return utcnow().date() + timedelta(days=days) if days is not None and owner.run_id is not None else None
+    return now().date() + timedelta(days=days) if days is not None and owner.run_id is not None else None
 
 
 def record_of(found: Mapping[str, Any], owner: Scope) -> Record:
