@@ -165,3 +165,27 @@ def test_the_code_about_erasing_runs(
     fields = {field.name for field in dataclasses.fields(Receipt)} | {"format", "signature"}
     table = text.partition("## The receipt")[2].partition("## ")[0]
     assert set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)))) == fields
+
+
+@pytest.mark.parametrize(
+    ("name", "printed"),
+    [
+        ("backups", r"1 memories in .*backup-monday\n"),
+        ("operating", r"0 wait, 0 refused\n"),
+        ("recall", r"1 1 0\.\d+ given whole John moved to Rome\n"),
+    ],
+)
+def test_the_code_of_other_pages_runs(
+    name: str, printed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, code = page_and_code(name)
+    monkeypatch.chdir(tmp_path)
+    exec(code, {})
+    assert re.fullmatch(printed, capsys.readouterr().out.splitlines(keepends=True)[-1])
+
+
+def test_every_program_of_the_docs_is_run_by_a_test() -> None:
+    """By a test that names its page, or all programs of the page."""
+    pages = {page.stem for page in (ROOT / "docs").glob("*.md") if "```python\n" in page.read_text(encoding="utf-8")}
+    tests = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    assert {page for page in pages if f'"{page}.md"' not in tests and f'"{page}"' not in tests} == set()
