@@ -60,7 +60,19 @@ COUNTED_FOR: Final = 0.01
 """Seconds for each entry, until a scope is counted again. A ranking needs the logarithm of the number."""
 
 
-def edge_filter(where: Where) -> edge.Filter:
+def edge_filter(where: Where, has_ends: bool = True) -> edge.Filter:
+    """Conditions as a filter of the engine.
+
+    Args:
+        where: the conditions.
+        has_ends: whether an entry may have an end; see :class:`EdgeReader`.
+    """
+    if not has_ends:
+        left = []
+        for condition in where:
+            if not isinstance(condition, NotExpired):
+                left.append(condition)
+        where = tuple(left)
     # A scope without other conditions is in most requests: it is translated once.
     return _kept_filter(where) if len(where) <= 1 else _filter(where)
 
@@ -167,11 +179,6 @@ class EdgeReader:
         self._sizes: dict[Where, tuple[int, float]] = {}
         self._passages = False
 
-    def _filter(self, where: Where) -> edge.Filter:
-        if not self.has_ends:
-            where = tuple(condition for condition in where if not isinstance(condition, NotExpired))
-        return edge_filter(where)
-
     def search(self, request: Search) -> list[Hit]:
         if request.by_passages and request.dense and not self._has_passages(request.dense):
             request = replace(request, by_passages=False)
@@ -184,7 +191,7 @@ class EdgeReader:
                 edge.QueryRequest(
                     query=query,
                     limit=request.limit,
-                    filter=self._filter(request.where),
+                    filter=edge_filter(request.where, self.has_ends),
                     params=params,
                     with_payload=False if self.one_by_one else _ENTRY,
                     score_threshold=request.min_score,
@@ -222,7 +229,7 @@ class EdgeReader:
             if request.by_passages:
                 lists.append((edge.Query.Nearest(cast(Any, request.dense), using=PASSAGES), _RESCORED))
         if request.by_keywords:
-            idf = edge.SearchParams(idf=edge.IdfParams(corpus=self._filter(request.corpus)))
+            idf = edge.SearchParams(idf=edge.IdfParams(corpus=edge_filter(request.corpus, self.has_ends)))
             lists.append((edge.Query.Nearest(cast(Any, request.keywords), using=KEYWORDS), idf))
         return lists
 
@@ -230,7 +237,7 @@ class EdgeReader:
         self, request: Search, lists: list[tuple[Any, edge.SearchParams | None]], ranking: Ranking
     ) -> edge.QueryRequest:
         depth = depth_for(request.limit)
-        where = self._filter(request.where)
+        where = edge_filter(request.where, self.has_ends)
         if len(lists) > 1:
             # The candidates of all lists, scored by each. They are found by a request of their own: nested in this one,
             # the engine would find them once for each list, which doubles the time (qdrant-edge-py 0.9).
@@ -243,7 +250,7 @@ class EdgeReader:
                 )
             )
             ids = tuple(str(point.id) for points in found for point in points)
-            where = self._filter((*request.where, HasId(ids)))
+            where = edge_filter((*request.where, HasId(ids)), self.has_ends)
             depth = len(lists) * depth
         candidates = []
         for q, params in lists:
@@ -261,7 +268,7 @@ class EdgeReader:
         now = time.monotonic()
         size, until = self._sizes.get(corpus, (0, 0.0))
         if now >= until:
-            size = self.shard.count(edge.CountRequest(filter=self._filter(corpus), exact=True))
+            size = self.shard.count(edge.CountRequest(filter=edge_filter(corpus, self.has_ends), exact=True))
             if len(self._sizes) >= MOST_SIZES:
                 self._sizes.clear()
             self._sizes[corpus] = size, now + COUNTED_FOR * size
@@ -273,7 +280,7 @@ class EdgeReader:
         records, _ = self.shard.scroll(
             edge.ScrollRequest(
                 limit=request.limit,
-                filter=self._filter(request.where),
+                filter=edge_filter(request.where, self.has_ends),
                 with_payload=False if one_by_one else _ENTRY if request.whole else ["created_at"],
                 order_by=edge.OrderBy(key="created_at", direction=direction),
             )
@@ -289,7 +296,7 @@ class EdgeReader:
                 edge.ScrollRequest(
                     limit=1000,
                     offset=offset,
-                    filter=self._filter(request.where),
+                    filter=edge_filter(request.where, self.has_ends),
                     with_payload=_ENTRY if request.whole else ["created_at"],
                 )
             )
@@ -303,7 +310,7 @@ class EdgeReader:
             edge.ScrollRequest(
                 limit=request.limit,
                 offset=request.start,
-                filter=self._filter(request.where),
+                filter=edge_filter(request.where, self.has_ends),
                 with_payload=not self.one_by_one,
                 with_vector=[DENSE] if with_vectors and not self.one_by_one else False,
             )
@@ -329,7 +336,7 @@ class EdgeReader:
     def unembedded(self, request: Unembedded) -> list[Hit]:
         hits: list[Hit] = []
         offset = None
-        where = self._filter((*request.where, NoDense()))
+        where = edge_filter((*request.where, NoDense()), self.has_ends)
         while len(hits) < request.limit:
             records, offset = self.shard.scroll(
                 edge.ScrollRequest(
@@ -349,11 +356,13 @@ class EdgeReader:
         return [Hit(r.id, r.payload, dense=(r.vector or {}).get(DENSE)) for r in records]
 
     def count(self, request: Count) -> int:
-        count: int = self.shard.count(edge.CountRequest(filter=self._filter(request.where), exact=True))
+        count: int = self.shard.count(edge.CountRequest(filter=edge_filter(request.where, self.has_ends), exact=True))
         return count
 
     def facet(self, request: Facet) -> dict[str, int]:
         answer = self.shard.facet(
-            edge.FacetRequest(key=request.key, filter=self._filter(request.where), limit=request.limit, exact=True)
+            edge.FacetRequest(
+                key=request.key, filter=edge_filter(request.where, self.has_ends), limit=request.limit, exact=True
+            )
         )
         return {str(hit.value): hit.count for hit in answer.hits}
