@@ -58,7 +58,7 @@ from .read_lock import Reads
 from .rebuild import create_indexes, create_missing_indexes, load_shard, rewrite, swap
 from .salvage import LOST, all_ids, read_lost, read_one, rewrite_whole
 from .translate import EdgeReader
-from .writer import WRITES, EdgeWriter, is_access_time, keywords_only, points_of, room_for
+from .writer import WRITES, EdgeWriter, brings_an_end, is_access_time, keywords_only, points_of, room_for
 
 logger = logging.getLogger("crewai_persistent_memory")
 
@@ -227,6 +227,8 @@ class EmbeddedEngine:
             self._directory.require_space(*room_for(request))
             if self._access_times and self._access_times.concern(points_of(request)):
                 self._access_times.write_all()  # what is noted is older than what is about to be written
+            if not self._reader.has_ends and brings_an_end(request):
+                self._reader.has_ends = True
             answer = self._writer.execute(request)
             write = self.disk.noted()
         if not is_access_time(request):

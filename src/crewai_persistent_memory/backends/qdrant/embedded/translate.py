@@ -49,6 +49,10 @@ cases, without it in 1 of 10, and the scores are exact."""
 
 _ENTRY: Final = cast(Any, edge.PayloadSelector.Include(list(ENTRY_KEYS)))
 
+_WITH_AN_END: Final = edge.Filter(
+    must=[edge.FieldCondition(key=EXPIRES_AT_KEY, range=edge.RangeDateTime(gte="0001-01-01T00:00:00Z"))]
+)
+
 MOST_SIZES: Final = 10_000
 """Scopes of which it is known how many entries they have."""
 
@@ -56,7 +60,19 @@ COUNTED_FOR: Final = 0.01
 """Seconds for each entry, until a scope is counted again. A ranking needs the logarithm of the number."""
 
 
-def edge_filter(where: Where) -> edge.Filter:
+def edge_filter(where: Where, has_ends: bool = True) -> edge.Filter:
+    """Conditions as a filter of the engine.
+
+    Args:
+        where: the conditions.
+        has_ends: whether an entry may have an end; see :class:`EdgeReader`.
+    """
+    if not has_ends:
+        left = []
+        for condition in where:
+            if not isinstance(condition, NotExpired):
+                left.append(condition)
+        where = tuple(left)
     # A scope without other conditions is in most requests: it is translated once.
     return _kept_filter(where) if len(where) <= 1 else _filter(where)
 
@@ -157,6 +173,9 @@ class EdgeReader:
         self.shard = shard
         self.one_by_one = one_by_one
         """Read payloads each by itself. Ten texts of 1 MB in one answer hold the interpreter's lock for 70 ms."""
+        self.has_ends = bool(shard.count(edge.CountRequest(filter=_WITH_AN_END, exact=True)))
+        """Whether an entry may have an end. While none has one, no request looks for it: that would take 4 % of a
+        recall. Only this process writes; it says so before it writes the first."""
         self._sizes: dict[Where, tuple[int, float]] = {}
         self._passages = False
 
@@ -172,7 +191,7 @@ class EdgeReader:
                 edge.QueryRequest(
                     query=query,
                     limit=request.limit,
-                    filter=edge_filter(request.where),
+                    filter=edge_filter(request.where, self.has_ends),
                     params=params,
                     with_payload=False if self.one_by_one else _ENTRY,
                     score_threshold=request.min_score,
@@ -210,7 +229,7 @@ class EdgeReader:
             if request.by_passages:
                 lists.append((edge.Query.Nearest(cast(Any, request.dense), using=PASSAGES), _RESCORED))
         if request.by_keywords:
-            idf = edge.SearchParams(idf=edge.IdfParams(corpus=edge_filter(request.corpus)))
+            idf = edge.SearchParams(idf=edge.IdfParams(corpus=edge_filter(request.corpus, self.has_ends)))
             lists.append((edge.Query.Nearest(cast(Any, request.keywords), using=KEYWORDS), idf))
         return lists
 
@@ -218,7 +237,7 @@ class EdgeReader:
         self, request: Search, lists: list[tuple[Any, edge.SearchParams | None]], ranking: Ranking
     ) -> edge.QueryRequest:
         depth = depth_for(request.limit)
-        where = edge_filter(request.where)
+        where = edge_filter(request.where, self.has_ends)
         if len(lists) > 1:
             # The candidates of all lists, scored by each. They are found by a request of their own: nested in this one,
             # the engine would find them once for each list, which doubles the time (qdrant-edge-py 0.9).
@@ -231,7 +250,7 @@ class EdgeReader:
                 )
             )
             ids = tuple(str(point.id) for points in found for point in points)
-            where = edge_filter((*request.where, HasId(ids)))
+            where = edge_filter((*request.where, HasId(ids)), self.has_ends)
             depth = len(lists) * depth
         candidates = []
         for q, params in lists:
@@ -249,7 +268,7 @@ class EdgeReader:
         now = time.monotonic()
         size, until = self._sizes.get(corpus, (0, 0.0))
         if now >= until:
-            size = self.shard.count(edge.CountRequest(filter=edge_filter(corpus), exact=True))
+            size = self.shard.count(edge.CountRequest(filter=edge_filter(corpus, self.has_ends), exact=True))
             if len(self._sizes) >= MOST_SIZES:
                 self._sizes.clear()
             self._sizes[corpus] = size, now + COUNTED_FOR * size
@@ -261,7 +280,7 @@ class EdgeReader:
         records, _ = self.shard.scroll(
             edge.ScrollRequest(
                 limit=request.limit,
-                filter=edge_filter(request.where),
+                filter=edge_filter(request.where, self.has_ends),
                 with_payload=False if one_by_one else _ENTRY if request.whole else ["created_at"],
                 order_by=edge.OrderBy(key="created_at", direction=direction),
             )
@@ -277,7 +296,7 @@ class EdgeReader:
                 edge.ScrollRequest(
                     limit=1000,
                     offset=offset,
-                    filter=edge_filter(request.where),
+                    filter=edge_filter(request.where, self.has_ends),
                     with_payload=_ENTRY if request.whole else ["created_at"],
                 )
             )
@@ -291,7 +310,7 @@ class EdgeReader:
             edge.ScrollRequest(
                 limit=request.limit,
                 offset=request.start,
-                filter=edge_filter(request.where),
+                filter=edge_filter(request.where, self.has_ends),
                 with_payload=not self.one_by_one,
                 with_vector=[DENSE] if with_vectors and not self.one_by_one else False,
             )
@@ -317,7 +336,7 @@ class EdgeReader:
     def unembedded(self, request: Unembedded) -> list[Hit]:
         hits: list[Hit] = []
         offset = None
-        where = edge_filter((*request.where, NoDense()))
+        where = edge_filter((*request.where, NoDense()), self.has_ends)
         while len(hits) < request.limit:
             records, offset = self.shard.scroll(
                 edge.ScrollRequest(
@@ -337,11 +356,13 @@ class EdgeReader:
         return [Hit(r.id, r.payload, dense=(r.vector or {}).get(DENSE)) for r in records]
 
     def count(self, request: Count) -> int:
-        count: int = self.shard.count(edge.CountRequest(filter=edge_filter(request.where), exact=True))
+        count: int = self.shard.count(edge.CountRequest(filter=edge_filter(request.where, self.has_ends), exact=True))
         return count
 
     def facet(self, request: Facet) -> dict[str, int]:
         answer = self.shard.facet(
-            edge.FacetRequest(key=request.key, filter=edge_filter(request.where), limit=request.limit, exact=True)
+            edge.FacetRequest(
+                key=request.key, filter=edge_filter(request.where, self.has_ends), limit=request.limit, exact=True
+            )
         )
         return {str(hit.value): hit.count for hit in answer.hits}

@@ -25,7 +25,7 @@ from ..engine_requests import (
 )
 from ..manifest import KEYWORDS as KEYWORDS_ONLY
 from ..manifest import Descriptor
-from ..schema import DENSE, PASSAGES
+from ..schema import DENSE, EXPIRES_AT_KEY, PASSAGES
 from .changes import change, is_long_change, size_of_change
 from .directory import DELETE_RESERVE, WRITE_RESERVE, StoreDirectory
 from .ledger import Ledger
@@ -181,6 +181,13 @@ def _dense_vectors(new: NewVector) -> dict[str, Any]:
 
 WRITES: Final = frozenset({Upsert, Change, Delete, SetPayload, SetVectors})
 """The requests that a writer executes."""
+
+
+def brings_an_end(request: Request[Any]) -> bool:
+    """Whether a request writes an entry that expires."""
+    if isinstance(request, Upsert):
+        return any(EXPIRES_AT_KEY in point.payload for point in request.points)
+    return EXPIRES_AT_KEY in getattr(request, "payload", ())
 
 
 def is_access_time(request: Request[Any]) -> bool:
