@@ -370,10 +370,10 @@ def test_version(call: Call) -> None:
 
 
 def test_completion() -> None:
-    asked = {"_CREWAI_MEMORY_COMPLETE": "complete_bash", "COMP_WORDS": "crewai-memory re", "COMP_CWORD": "1"}
+    asked = {"_CREWAI_MEMORY_COMPLETE": "complete_bash", "COMP_WORDS": "crewai-memory rec", "COMP_CWORD": "1"}
     command = Path(sys.executable).with_name("crewai-memory")
     done = subprocess.run([command], env={**os.environ, **asked}, capture_output=True, text=True)
-    assert done.stdout.split() == ["remember", "recall"]
+    assert done.stdout.split() == ["recall"]
 
 
 def test_json_of_what_needs_no_escape_is_readable(call: Call) -> None:

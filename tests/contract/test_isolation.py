@@ -114,3 +114,4 @@ def test_what_the_engine_returns_against_the_rule_is_dropped_and_logged(
         for found in (jane.scan(), jane.page().entries):
             assert [entry.content for entry in found] == ["jane's own"]
         assert caplog.text.count("outside the scope of the call") == 4
+        monkeypatch.undo()  # closing deletes what has expired, by conditions

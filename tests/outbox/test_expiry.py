@@ -165,8 +165,8 @@ def test_the_operator_is_not_shown_it(behind: FaultyStore, open_outbox: OpenOutb
 def test_what_waits_comes_back_exactly() -> None:
     scope, end = Scope(user_id="john", run_id="r"), now()
     for operation in (
-        operations.Put(scope, [MemoryEntry("a", "text", scope=None, expires_at=end)]),
-        operations.Replace(scope, MemoryEntry("a", "text", expires_at=end)),
+        operations.Put(scope, [MemoryEntry("a", "text", scope=scope, expires_at=end)]),
+        operations.Replace(scope, MemoryEntry("a", "text", scope=scope, expires_at=end)),
         operations.Update(scope, "a", {"expires_at": end}),
         operations.Update(scope, "a", {"expires_at": None}),
         operations.AddMessages(scope, [{"role": "user", "content": "x"}], {"expires_at": end}),
