@@ -17,6 +17,7 @@ from crewai_persistent_memory.outbox.serialised import from_text, kind_of, to_te
 from crewai_persistent_memory.scope import Scope
 
 from ..support.calling import until
+from ..support.calling import until
 from ..support.faulty_store import FaultyStore
 from .conftest import OpenOutbox
 
@@ -55,6 +56,7 @@ def test_the_text_is_not_delivered_after_its_time(behind: FaultyStore, open_outb
     store = open_outbox()
     store.add(SECRET, id="code", ttl=HOUR, categories=["secret"], metadata={"note": SECRET})
     store.add("stays", id="stays")
+    until(lambda: store.health()["outbox"]["last_error"], bool)  # no attempt is under way
     with in_hours(2):
         behind.away = False
         assert store.flush(10)
