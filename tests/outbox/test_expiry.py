@@ -17,7 +17,6 @@ from crewai_persistent_memory.outbox.serialised import from_text, kind_of, to_te
 from crewai_persistent_memory.scope import Scope
 
 from ..support.calling import until
-from ..support.calling import until
 from ..support.faulty_store import FaultyStore
 from .conftest import OpenOutbox
 
