@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, timezone
 from enum import Enum
 from typing import Any, Final, NamedTuple
 
+from .. import expiry
 from ..entry import MemoryEntry
 from ..errors import (
     DimensionMismatchError,
@@ -124,7 +125,8 @@ def first_delivery(
     if isinstance(operation, op.Replace):
         [entry] = _as_they_end([operation.entry], operation.scope, write, waiting)
         operation = replace(operation, entry=entry)
-    return Delivery([write], operation, min(now, write.accepted_at).replace(tzinfo=timezone.utc))
+    # The clock may have been set back meanwhile.
+    return Delivery([write], operation, min(expiry.now(), write.accepted_at.replace(tzinfo=timezone.utc)))
 
 
 def _puts_of(first: op.Put, writes: Sequence[Write]) -> list[Write]:

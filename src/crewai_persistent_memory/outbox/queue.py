@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from .. import expiry
 from ..entry_filter import EntryFilter
 from ..errors import StoreFullError, StoreUnavailableError
 from ..filter_fields import FilterField
@@ -103,6 +104,8 @@ class Queue:
             if isinstance(operation, (op.Put, op.Replace)):
                 entries = operation.entries if isinstance(operation, op.Put) else [operation.entry]
                 note_clock(connection, lane, max(now, *(entry.created_at for entry in entries)))
+            if isinstance(operation, (op.Update, op.Replace)):
+                now = expiry.now().replace(tzinfo=None)  # it concerns what has not expired then
             seq = self._insert(connection, operation, body, now, waits=waits)
             if dead and (ids := replaced_by(operation)):
                 # An older text is not to be put back over this one.
