@@ -21,6 +21,7 @@ from ..validation import utcnow
 from .answers import Answers
 from .callers import this_process
 from .database import Database
+from .earlier import take_over
 from .erasure import after_all_of, note_clock, replaced_by, take_out, take_out_scopes
 from .records import Depth, Write, lane_of, numbers_of
 from .room import Room
@@ -39,7 +40,13 @@ class Queue:
     """The accepted writes for one store, shared by the processes of a host."""
 
     def __init__(
-        self, folder: Path, *, durable: bool = False, most_bytes: int = 256 * 2**20, about: Mapping[str, str] = {}
+        self,
+        folder: Path,
+        *,
+        durable: bool = False,
+        most_bytes: int = 256 * 2**20,
+        about: Mapping[str, str] = {},
+        earlier: Path | None = None,
     ) -> None:
         """
         Args:
@@ -47,6 +54,7 @@ class Queue:
             durable: see :class:`Database`.
             most_bytes: a write that would make the queue larger is refused.
             about: which store it belongs to, without keys.
+            earlier: a queue of the same store whose writes it takes over.
 
         Raises:
             ConfigurationError: the folder cannot hold a queue.
@@ -63,6 +71,8 @@ class Queue:
             connection.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", list(about.items()))
             month_ago = (utcnow() - timedelta(days=30)).isoformat()
             connection.execute("DELETE FROM clocks WHERE latest < ?", (month_ago,))
+        if earlier is not None:
+            take_over(earlier, self._database)
         self.answers.drop()
 
     def close(self) -> None:

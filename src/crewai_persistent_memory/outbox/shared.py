@@ -69,19 +69,31 @@ class OutboxSettings:
     @property
     def queue_folder(self) -> Path:
         """The folder of the queue."""
-        text = json.dumps(self.address, default=str)
+        return self._folder_of(self.address)
+
+    @property
+    def earlier_folder(self) -> Path:
+        """The folder of this queue in earlier versions, for which two spellings of an address were two stores."""
+        return self._folder_of((self.store, *self.address[1:]))
+
+    def _folder_of(self, address: tuple[Any, ...]) -> Path:
+        text = json.dumps(address, default=str)
         return self.folder / hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
     @property
     def exists(self) -> bool:
         """Whether this host has the queue already. One that cannot be looked at counts: opening it says why."""
-        try:
-            (self.queue_folder / FILE).stat()
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-        except OSError:
-            return True
+        return any(_may_exist(folder / FILE) for folder in (self.queue_folder, self.earlier_folder))
+
+
+def _may_exist(file: Path) -> bool:
+    try:
+        file.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
         return True
+    return True
 
 
 class Outbox:
@@ -98,6 +110,7 @@ class Outbox:
             durable=settings.durable,
             most_bytes=settings.most_bytes,
             about={"store": settings.store},
+            earlier=settings.earlier_folder,
         )
         self._ends_at: float | None = None
         self.breaker = Breaker(settings.store)
