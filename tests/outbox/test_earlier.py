@@ -31,7 +31,7 @@ def settings(tmp_path: Path) -> OutboxSettings:
 
 
 def left_by_an_earlier_version(settings: OutboxSettings) -> None:
-    queue = Queue(settings.earlier_folder)
+    queue = Queue(settings.earlier_folders[0])
     refused = queue.accept(operations.Put(JOHN, [MemoryEntry("bad", "refused")]))
     queue.accept(operations.Put(JOHN, [MemoryEntry("a", "first")]))
     queue.accept(operations.Update(JOHN, "a", {"content": "second"}), waits=True)
@@ -69,13 +69,13 @@ def test_it_is_taken_over_once_and_in_order(settings: OutboxSettings) -> None:
 
 def test_a_worker_that_ends_while_it_takes_it_over(settings: OutboxSettings) -> None:
     left_by_an_earlier_version(settings)
-    before = (settings.earlier_folder / "queue.db").read_bytes()
-    Queue(settings.queue_folder, earlier=settings.earlier_folder).close()
+    before = (settings.earlier_folders[0] / "queue.db").read_bytes()
+    Queue(settings.queue_folder, earlier=settings.earlier_folders).close()
     # As if it had ended before the earlier file had no more writes.
     for name in ("queue.db-wal", "queue.db-shm"):
-        (settings.earlier_folder / name).unlink(missing_ok=True)
-    (settings.earlier_folder / "queue.db").write_bytes(before)
-    again = Queue(settings.queue_folder, earlier=settings.earlier_folder)
+        (settings.earlier_folders[0] / name).unlink(missing_ok=True)
+    (settings.earlier_folders[0] / "queue.db").write_bytes(before)
+    again = Queue(settings.queue_folder, earlier=settings.earlier_folders)
     assert again.count() == 2
     assert again.depth().dead == 1
     again.close()
@@ -83,7 +83,7 @@ def test_a_worker_that_ends_while_it_takes_it_over(settings: OutboxSettings) -> 
 
 def test_who_delivers_from_it_keeps_it(settings: OutboxSettings) -> None:
     left_by_an_earlier_version(settings)
-    worker = SenderLock(settings.earlier_folder)
+    worker = SenderLock(settings.earlier_folders[0])
     assert worker.take()
     with opened(settings, FaultyStore()) as store:
         assert store.pending() == 0
@@ -94,8 +94,21 @@ def test_who_delivers_from_it_keeps_it(settings: OutboxSettings) -> None:
         assert behind.contents() == ["second"]
 
 
+def test_of_each_of_its_earlier_names(settings: OutboxSettings) -> None:
+    for number, folder in enumerate(settings.earlier_folders):
+        queue = Queue(folder)
+        queue.accept(operations.Put(JOHN, [MemoryEntry(f"{number}", f"text {number}")]))
+        queue.close()
+    behind = FaultyStore()
+    with opened(settings, behind) as store:
+        assert store.flush(10)
+    assert sorted(behind.contents()) == ["text 0", "text 1"]
+
+
 def test_the_names_of_a_server() -> None:
+    """A worker of an earlier version, which may run beside this one, has a queue of its own."""
     by_number = outbox_of(MemoryConfig.build(url="http://127.0.0.1:6333"), "own")
-    assert by_number.earlier_folder != by_number.queue_folder
     by_name = outbox_of(MemoryConfig.build(url="http://localhost:6333"), "own")
-    assert by_name.earlier_folder == by_name.queue_folder == by_number.queue_folder
+    assert by_name.queue_folder == by_number.queue_folder
+    assert by_name.queue_folder not in {*by_name.earlier_folders, *by_number.earlier_folders}
+    assert set(by_name.earlier_folders) < set(by_number.earlier_folders)

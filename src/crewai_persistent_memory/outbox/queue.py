@@ -46,7 +46,7 @@ class Queue:
         durable: bool = False,
         most_bytes: int = 256 * 2**20,
         about: Mapping[str, str] = {},
-        earlier: Path | None = None,
+        earlier: Sequence[Path] = (),
     ) -> None:
         """
         Args:
@@ -54,7 +54,7 @@ class Queue:
             durable: see :class:`Database`.
             most_bytes: a write that would make the queue larger is refused.
             about: which store it belongs to, without keys.
-            earlier: a queue of the same store whose writes it takes over.
+            earlier: queues of the same store whose writes it takes over.
 
         Raises:
             ConfigurationError: the folder cannot hold a queue.
@@ -71,8 +71,8 @@ class Queue:
             connection.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", list(about.items()))
             month_ago = (utcnow() - timedelta(days=30)).isoformat()
             connection.execute("DELETE FROM clocks WHERE latest < ?", (month_ago,))
-        if earlier is not None:
-            take_over(earlier, self._database)
+        for each in earlier:
+            take_over(each, self._database)
         self.answers.drop()
 
     def close(self) -> None:

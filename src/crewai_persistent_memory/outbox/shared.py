@@ -27,6 +27,10 @@ from .sender import Sender
 logger = logging.getLogger("crewai_persistent_memory")
 
 
+FORMAT: Final = 2
+"""Of what a queue holds. A worker of another format has a queue of its own: it would deliver without what it does not
+know, such as the end of an entry."""
+
 UNDER_WAY_FOR: Final = 30.0
 """Seconds that an erasure waits for writes that are being delivered: an embedder may be slow."""
 
@@ -69,12 +73,12 @@ class OutboxSettings:
     @property
     def queue_folder(self) -> Path:
         """The folder of the queue."""
-        return self._folder_of(self.address)
+        return self._folder_of((FORMAT, *self.address))
 
     @property
-    def earlier_folder(self) -> Path:
-        """The folder of this queue in earlier versions, for which two spellings of an address were two stores."""
-        return self._folder_of((self.store, *self.address[1:]))
+    def earlier_folders(self) -> tuple[Path, ...]:
+        """The folders of this queue in earlier versions, for which two spellings of an address were two stores."""
+        return self._folder_of(self.address), self._folder_of((self.store, *self.address[1:]))
 
     def _folder_of(self, address: tuple[Any, ...]) -> Path:
         text = json.dumps(address, default=str)
@@ -83,7 +87,7 @@ class OutboxSettings:
     @property
     def exists(self) -> bool:
         """Whether this host has the queue already. One that cannot be looked at counts: opening it says why."""
-        return any(_may_exist(folder / FILE) for folder in (self.queue_folder, self.earlier_folder))
+        return any(_may_exist(folder / FILE) for folder in (self.queue_folder, *self.earlier_folders))
 
 
 def _may_exist(file: Path) -> bool:
@@ -110,7 +114,7 @@ class Outbox:
             durable=settings.durable,
             most_bytes=settings.most_bytes,
             about={"store": settings.store},
-            earlier=settings.earlier_folder,
+            earlier=settings.earlier_folders,
         )
         self._ends_at: float | None = None
         self.breaker = Breaker(settings.store)
