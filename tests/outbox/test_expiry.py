@@ -13,9 +13,11 @@ from crewai_persistent_memory import (
     EmbedderUnavailableError,
     EntryNotFoundError,
     MemoryStore,
+    StoreBusyError,
     StoreUnavailableError,
     operations,
 )
+from crewai_persistent_memory.admin import purge_expired
 from crewai_persistent_memory.entry import MemoryEntry
 from crewai_persistent_memory.entry_filter import EntryFilter
 from crewai_persistent_memory.expiry import clock_set_to, now
@@ -247,3 +249,19 @@ def test_the_end_of_a_run_does_not_ask_a_store_that_is_away(behind: FaultyStore,
     run.search("anything")
     with pytest.raises(StoreUnavailableError, match="only it can answer"):
         run.end_run()
+
+
+def test_no_purge_while_a_change_waits(behind: FaultyStore, open_outbox: OpenOutbox) -> None:
+    store = open_outbox()
+    store.add("put off", id="put off", ttl=HOUR)
+    store.add("ends", id="ends", ttl=HOUR)
+    assert store.flush(10)
+    behind.fails_writes = EmbedderUnavailableError("the test's embedder is away")
+    store.update("put off", content="put off, and changed", expires_at=NEVER)
+    with in_hours(2):
+        with pytest.raises(StoreBusyError, match="purge when crewai-memory outbox status shows none"):
+            purge_expired(store)
+        behind.fails_writes = None
+        assert store.flush(10)
+        assert purge_expired(store) == 1
+        assert [entry.content for entry in store.list()] == ["put off, and changed"]

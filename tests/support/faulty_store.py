@@ -174,6 +174,12 @@ class FaultyStore(Backend):
     def _describepath(self, operation: operations.DescribePath) -> Any:
         return path_info(operation.filter.path or "/", self._read(operation, operation.filter.matches))
 
+    def _purgeexpired(self, operation: operations.PurgeExpired) -> int:
+        ended = [key for key, entry in self.entries.items() if is_expired(entry.expires_at)]
+        for key in () if operation.dry_run else ended:
+            del self.entries[key]
+        return len(ended)
+
     def _health(self, operation: operations.Health) -> dict[str, Any]:
         return {"engine": "faulty", "status": "ok"}
 

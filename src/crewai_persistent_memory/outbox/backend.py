@@ -8,6 +8,7 @@
 | search, nearest, paths, categories | asked of the store with a deadline; while it is away, what the queue has |
 | get, list, page, scan, count | the same; while it is away an error, because an incomplete answer would be wrong |
 | count scopes | of one user, with what waits; else as the others |
+| purge | when no change waits |
 | the others | as without an outbox |
 """
 
@@ -28,6 +29,7 @@ from ..errors import (
     EngineError,
     InvalidEntryError,
     PersistentMemoryError,
+    StoreBusyError,
     StoreClosedError,
     StorePermissionError,
     StoreUnavailableError,
@@ -186,6 +188,20 @@ class OutboxBackend(Backend):
         again: op.Erased = yield from self.backend.execute(operation)
         return op.Erased(erased.entries + again.entries, waiting, dead, under_way)
 
+    def _purge_expired(self, operation: op.PurgeExpired) -> Steps[int]:
+        """Not while a change waits: it may have given an entry a later end in time."""
+        queue, sender = self.outbox.queue, self.outbox.sender
+        kinds = ("update", "replace")
+        if not operation.dry_run:
+            wait = partial(sender.until, lambda: not queue.count(kinds=kinds), self.settings.recall_timeout)
+            if not (yield Work(wait)):
+                raise StoreBusyError(
+                    f"changes wait in the outbox of {self.settings.store}, and may give entries a later end: purge "
+                    "when crewai-memory outbox status shows none",
+                    retryable=True,
+                )
+        return (yield from self._reading.ask(operation, patiently=True))
+
     def _touch(self, operation: op.Touch) -> Steps[None]:
         yield from ()
         self.outbox.sender.access_times.note(operation)
@@ -299,6 +315,7 @@ class OutboxBackend(Backend):
         op.Update: _update,
         op.Delete: _delete,
         op.EraseScopes: _erase_scopes,
+        op.PurgeExpired: _purge_expired,
         op.Touch: _touch,
         op.CompleteFields: _complete_fields,
         op.DescribeEmbedder: _describe_embedder,

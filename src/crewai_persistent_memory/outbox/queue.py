@@ -279,12 +279,14 @@ class Queue:
         rows = self._database.read(f"SELECT {_COLUMNS} FROM writes WHERE lane IN ({marks}) ORDER BY seq", lanes)
         return [self._write_of(row) for row in rows]
 
-    def count(self, lane: str | None = None, up_to: int | None = None) -> int:
-        """How many writes are not delivered: of a lane, up to a number."""
+    def count(self, lane: str | None = None, up_to: int | None = None, *, kinds: Sequence[str] = ()) -> int:
+        """How many writes are not delivered: of a lane, up to a number, of some kinds."""
         where = [text for text, value in (("lane = ?", lane), ("seq <= ?", up_to)) if value is not None]
+        if kinds:
+            where.append(f"kind IN ({', '.join('?' * len(kinds))})")
         values = [value for value in (lane, up_to) if value is not None]
         clause = f" WHERE {' AND '.join(where)}" if where else ""
-        return int(self._database.read(f"SELECT count(*) FROM writes{clause}", values)[0][0])
+        return int(self._database.read(f"SELECT count(*) FROM writes{clause}", [*values, *kinds])[0][0])
 
     def last(self) -> int:
         """The number of the write that was accepted last."""
