@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any, Final, TypeAlias
@@ -20,11 +21,24 @@ Ttl: TypeAlias = timedelta | float
 
 
 _set_to: datetime | None = None
+_as_of: ContextVar[datetime | None] = ContextVar("expiring_as_of", default=None)
 
 
 def now() -> datetime:
     """The time by which entries expire, with its time zone, UTC."""
+    if (moment := _as_of.get()) is not None:
+        return moment
     return datetime.now(timezone.utc) if _set_to is None else _set_to
+
+
+@contextmanager
+def expiring_as_of(moment: datetime | None) -> Iterator[None]:
+    """In this context, entries expire as if it were ``moment``: for a change that was accepted then. ``None``: now."""
+    before = _as_of.set(moment)
+    try:
+        yield
+    finally:
+        _as_of.reset(before)
 
 
 @contextmanager

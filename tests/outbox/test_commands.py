@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from crewai_persistent_memory.cli import app
-from crewai_persistent_memory.errors import ConfigurationError
+from crewai_persistent_memory.errors import ConfigurationError, StoreCorruptedError
 
 from ..support.calling import until
 from ..support.faulty_store import FaultyStore
@@ -73,3 +73,30 @@ def test_dropping(command: Any, refused: Any) -> None:
     [row] = command("show", "--dead", "--json")
     assert command("drop", str(row["number"]), "--yes", "--json") == {"dropped": 1}
     assert command("status", "--json")[0]["dead_letters"] == 0
+
+
+@pytest.mark.parametrize("number", ["77", str(2**63 - 1)])
+def test_a_number_that_nothing_has(command: Any, refused: Any, number: str) -> None:
+    for arguments in (["retry", number], ["drop", number, "--yes"]):
+        with pytest.raises(ConfigurationError, match=f"with the number {number}: see"):
+            command(*arguments)
+    assert len(command("show", "--dead", "--json")) == 1
+
+
+@pytest.mark.parametrize("number", ["0", str(2**64)])
+def test_a_number_that_nothing_can_have(refused: Any, tmp_path: Path, number: str) -> None:
+    result = CliRunner().invoke(app, ["outbox", "retry", number, "--outbox-path", str(tmp_path / "outbox")])
+    assert (type(result.exception), result.exit_code) == (SystemExit, 2)
+
+
+def test_a_queue_that_is_not_there(command: Any, refused: Any) -> None:
+    with pytest.raises(ConfigurationError, match="--queue nosuch: no queue has this name"):
+        command("status", "--queue", "nosuch")
+
+
+def test_a_file_that_is_damaged(command: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "outbox" / "queue"
+    folder.mkdir(parents=True)
+    (folder / "queue.db").write_text("no database" * 100)
+    with pytest.raises(StoreCorruptedError, match=rf"is damaged .*move {folder / 'queue.db'} away"):
+        command("status")

@@ -121,7 +121,7 @@ class TestFailingDisk:
         queue.accept(put("tea"))
         queue.close()
         (queue.folder / "queue.db").write_bytes(b"this is not a database" * 1000)
-        with pytest.raises(ConfigurationError, match=r"outbox_path: .*file is not a database"):
+        with pytest.raises(StoreCorruptedError, match=r"is damaged \(file is not a database\): move .*queue\.db away"):
             Queue(tmp_path / "queue")
 
 

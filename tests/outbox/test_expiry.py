@@ -8,11 +8,21 @@ from typing import Any
 
 import pytest
 
-from crewai_persistent_memory import NEVER, EntryNotFoundError, MemoryStore, StoreUnavailableError, operations
+from crewai_persistent_memory import (
+    NEVER,
+    EmbedderUnavailableError,
+    EntryNotFoundError,
+    MemoryStore,
+    StoreBusyError,
+    StoreUnavailableError,
+    operations,
+)
+from crewai_persistent_memory.admin import purge_expired
 from crewai_persistent_memory.entry import MemoryEntry
 from crewai_persistent_memory.entry_filter import EntryFilter
 from crewai_persistent_memory.expiry import clock_set_to, now
 from crewai_persistent_memory.outbox.inspection import QueueFile, queues_in
+from crewai_persistent_memory.outbox.lanes import LOOK_AHEAD
 from crewai_persistent_memory.outbox.serialised import from_text, kind_of, to_text
 from crewai_persistent_memory.scope import Scope
 
@@ -174,3 +184,85 @@ def test_what_waits_comes_back_exactly() -> None:
         operations.Delete(scope, EntryFilter(ids=("a",)), owner_only=True),
     ):
         assert from_text(kind_of(operation), to_text(operation), scope) == operation
+
+
+def test_a_replacement_whose_end_was_put_off(behind: FaultyStore, open_outbox: OpenOutbox) -> None:
+    behind.away = True
+    store = open_outbox()
+    store.replace(MemoryEntry("later", "ends later", expires_at=now() + HOUR))
+    store.update("later", expires_at=NEVER)
+    with in_hours(2):
+        assert [entry.content for entry in store.search("ends")] == ["ends later"]
+        behind.away = False
+        assert store.flush(10)
+        assert [entry.content for entry in store.list()] == ["ends later"]
+
+
+def test_a_change_in_time_that_is_delivered_late(behind: FaultyStore, open_outbox: OpenOutbox) -> None:
+    store = open_outbox()
+    for id in ("put off", "replaced", "left"):
+        store.add(id, id=id, ttl=HOUR, metadata={"of": id})
+    assert store.flush(10)
+    behind.away = True
+    store.update("put off", expires_at=NEVER)
+    assert store.replace(MemoryEntry("replaced", "anew"), create=False, keep=["metadata"])
+    with in_hours(2):
+        behind.away = False
+        assert store.flush(10)
+        found = {entry.content: dict(entry.metadata) for entry in store.list()}
+    assert found == {"put off": {"of": "put off"}, "anew": {"of": "replaced"}}
+
+
+def test_an_end_that_is_put_off_far_behind_in_the_queue(behind: FaultyStore, open_outbox: OpenOutbox) -> None:
+    behind.away = True
+    store = open_outbox()
+    store.add("ends later", id="later", ttl=HOUR)
+    for number in range(LOOK_AHEAD):
+        store.add(f"in between {number}")
+    store.update("later", expires_at=NEVER)
+    with in_hours(2):
+        behind.away = False
+        assert store.flush(30)
+        found = store.get("later")
+        assert found is not None
+        assert found.content == "ends later"
+
+
+def test_the_end_of_a_run_takes_what_waits_of_its_agents(behind: FaultyStore, open_outbox: OpenOutbox) -> None:
+    run = open_outbox(scope={"run_id": "r"})
+    chef = run.scoped(agent_id="chef")
+    behind.fails_writes = EmbedderUnavailableError("the test's embedder is away")
+    chef.add(SECRET)
+    wish = chef.add("John likes tea")
+    done = run.end_run(keep=[wish.id])
+    assert done.kept == 1
+    assert chef.search("code") == []
+    behind.fails_writes = None
+    assert run.flush(10)
+    assert [(each.content, owner.run_id, owner.agent_id) for (owner, _), each in behind.entries.items()] == [
+        ("John likes tea", None, "chef")
+    ]
+
+
+def test_the_end_of_a_run_does_not_ask_a_store_that_is_away(behind: FaultyStore, open_outbox: OpenOutbox) -> None:
+    run = open_outbox(scope={"run_id": "r"})
+    behind.away = True
+    run.search("anything")
+    with pytest.raises(StoreUnavailableError, match="only it can answer"):
+        run.end_run()
+
+
+def test_no_purge_while_a_change_waits(behind: FaultyStore, open_outbox: OpenOutbox) -> None:
+    store = open_outbox()
+    store.add("put off", id="put off", ttl=HOUR)
+    store.add("ends", id="ends", ttl=HOUR)
+    assert store.flush(10)
+    behind.fails_writes = EmbedderUnavailableError("the test's embedder is away")
+    store.update("put off", content="put off, and changed", expires_at=NEVER)
+    with in_hours(2):
+        with pytest.raises(StoreBusyError, match="purge when crewai-memory outbox status shows none"):
+            purge_expired(store)
+        behind.fails_writes = None
+        assert store.flush(10)
+        assert purge_expired(store) == 1
+        assert [entry.content for entry in store.list()] == ["put off, and changed"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -10,8 +11,9 @@ from typing import Any
 
 from crewai_persistent_memory import Backend, Capabilities, InvalidEntryError, MemoryEntry, Scope, operations
 from crewai_persistent_memory.errors import Outcome, StoreUnavailableError
+from crewai_persistent_memory.expiry import is_expired
 from crewai_persistent_memory.io.steps import Steps, Work
-from crewai_persistent_memory.scope import visible
+from crewai_persistent_memory.scope import has_fields, visible
 from crewai_persistent_memory.store.summaries import categories_of, children_of, path_info
 
 
@@ -24,6 +26,7 @@ class FaultyStore(Backend):
             filters_first=True,
             access_times=True,
             expires=True,
+            counts_scopes=True,
             repeatable=repeatable,
             extracts=extracts,
         )
@@ -34,6 +37,7 @@ class FaultyStore(Backend):
         """So many writes are done, and their answers are lost."""
         self.refuses: Callable[[MemoryEntry], bool] = lambda entry: False
         self.fails: Exception | None = None
+        self.fails_writes: Exception | None = None
         self.delivered: dict[str, list[str]] = {}
         """Messages by their delivery."""
         self._thawed = threading.Event()
@@ -64,6 +68,8 @@ class FaultyStore(Backend):
             raise StoreUnavailableError("the test's store is away", outcome=Outcome.NOT_DONE)
         if self.fails is not None:
             raise self.fails
+        if self.fails_writes is not None and operation.writes:
+            raise self.fails_writes
         with self._lock:
             self.seen.append(operation)
             answer = getattr(self, f"_{type(operation).__name__.lower()}")(operation)
@@ -93,7 +99,7 @@ class FaultyStore(Backend):
         return operations.AddedMessages(pending=True)
 
     def _replace(self, operation: operations.Replace) -> bool:
-        there = self._visible(operation.scope, lambda each: each.id == operation.entry.id)
+        there = self._visible(operation.scope, lambda each: _is_there(each, operation.entry.id))
         if not there and not operation.create:
             return False
         owner = there[0].scope if there else operation.scope
@@ -103,7 +109,7 @@ class FaultyStore(Backend):
         return True
 
     def _update(self, operation: operations.Update) -> MemoryEntry | None:
-        for entry in self._visible(operation.scope, lambda each: each.id == operation.id):
+        for entry in self._visible(operation.scope, lambda each: _is_there(each, operation.id)):
             assert entry.scope is not None
             changed = replace(entry, **operation.changes)  # type: ignore[arg-type]
             self.entries[entry.scope, entry.id] = changed
@@ -153,6 +159,12 @@ class FaultyStore(Backend):
     def _count(self, operation: operations.Count) -> int:
         return len(self._read(operation, operation.filter.matches))
 
+    def _countscopes(self, operation: operations.CountScopes) -> dict[str, int]:
+        values = [
+            getattr(owner, operation.field) for owner, _ in self.entries if has_fields(vars(owner), operation.scope)
+        ]
+        return Counter(value for value in values if value is not None)
+
     def _countcategories(self, operation: operations.CountCategories) -> dict[str, int]:
         return categories_of(self._read(operation, operation.filter.matches))
 
@@ -161,6 +173,12 @@ class FaultyStore(Backend):
 
     def _describepath(self, operation: operations.DescribePath) -> Any:
         return path_info(operation.filter.path or "/", self._read(operation, operation.filter.matches))
+
+    def _purgeexpired(self, operation: operations.PurgeExpired) -> int:
+        ended = [key for key, entry in self.entries.items() if is_expired(entry.expires_at)]
+        for key in () if operation.dry_run else ended:
+            del self.entries[key]
+        return len(ended)
 
     def _health(self, operation: operations.Health) -> dict[str, Any]:
         return {"engine": "faulty", "status": "ok"}
@@ -176,6 +194,10 @@ class FaultyStore(Backend):
 
     def _read(self, operation: Any, matches: Callable[[MemoryEntry], bool]) -> list[MemoryEntry]:
         return self._visible(operation.scope, matches, operation.include_shared)
+
+
+def _is_there(entry: MemoryEntry, id: str) -> bool:
+    return entry.id == id and not is_expired(entry.expires_at)
 
 
 def _place(entry: MemoryEntry) -> str:

@@ -23,7 +23,9 @@ Folder = Annotated[
 ]
 Queue = Annotated[str | None, typer.Option("--queue", help="One queue, by its name or the beginning of it.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Number = Annotated[int | None, typer.Argument(help="The number of one of them, as show prints it.")]
+Number = Annotated[
+    int | None, typer.Argument(min=1, max=2**63 - 1, help="The number of one of them, as show prints it.")
+]
 
 
 @outbox.command()
@@ -80,7 +82,9 @@ def show(
 @outbox.command()
 def retry(number: Number = None, outbox_path: Folder = None, queue: Queue = None, json: Json = False) -> None:
     """Put dead letters back into the queue. A process that has the store open delivers them."""
-    _say("put back", sum(file.retry(number) for file in _of_one(outbox_path, queue, number)), json)
+    count = sum(file.retry(number) for file in _of_one(outbox_path, queue, number))
+    _require_found(number, count, "dead letter")
+    _say("put back", count, json)
 
 
 @outbox.command()
@@ -94,7 +98,14 @@ def drop(
     """Delete all dead letters, or one of them or of the waiting writes by its number. They are lost."""
     if not yes:
         raise ConfigurationError("what is dropped is lost: add --yes to do it")
-    _say("dropped", sum(file.drop(number) for file in _of_one(outbox_path, queue, number)), json)
+    count = sum(file.drop(number) for file in _of_one(outbox_path, queue, number))
+    _require_found(number, count, "dead letter or waiting write")
+    _say("dropped", count, json)
+
+
+def _require_found(number: int | None, count: int, what: str) -> None:
+    if number is not None and not count:
+        raise ConfigurationError(f"there is no {what} with the number {number}: see crewai-memory outbox show")
 
 
 def _say(what: str, count: int, json: bool) -> None:
@@ -131,4 +142,8 @@ def _folders(outbox_path: str | None, queue: str | None) -> list[Path]:
         raise ConfigurationError("--outbox-path is empty: leave it out, or give a value")
     else:
         folder = Path(outbox_path)
-    return [each for each in queues_in(folder) if queue is None or each.name.startswith(queue)]
+    found = queues_in(folder)
+    chosen = [each for each in found if queue is None or each.name.startswith(queue)]
+    if found and not chosen:
+        raise ConfigurationError(f"--queue {queue}: no queue has this name: see crewai-memory outbox status")
+    return chosen

@@ -7,12 +7,15 @@
 | touch | collected, and delivered once a minute |
 | search, nearest, paths, categories | asked of the store with a deadline; while it is away, what the queue has |
 | get, list, page, scan, count | the same; while it is away an error, because an incomplete answer would be wrong |
+| count scopes | of one user, with what waits; else as the others |
+| purge | when no change waits |
 | the others | as without an outbox |
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -26,6 +29,7 @@ from ..errors import (
     EngineError,
     InvalidEntryError,
     PersistentMemoryError,
+    StoreBusyError,
     StoreClosedError,
     StorePermissionError,
     StoreUnavailableError,
@@ -184,6 +188,20 @@ class OutboxBackend(Backend):
         again: op.Erased = yield from self.backend.execute(operation)
         return op.Erased(erased.entries + again.entries, waiting, dead, under_way)
 
+    def _purge_expired(self, operation: op.PurgeExpired) -> Steps[int]:
+        """Not while a change waits: it may have given an entry a later end in time."""
+        queue, sender = self.outbox.queue, self.outbox.sender
+        kinds = ("update", "replace")
+        if not operation.dry_run:
+            wait = partial(sender.until, lambda: not queue.count(kinds=kinds), self.settings.recall_timeout)
+            if not (yield Work(wait)):
+                raise StoreBusyError(
+                    f"changes wait in the outbox of {self.settings.store}, and may give entries a later end: purge "
+                    "when crewai-memory outbox status shows none",
+                    retryable=True,
+                )
+        return (yield from self._reading.ask(operation, patiently=True))
+
     def _touch(self, operation: op.Touch) -> Steps[None]:
         yield from ()
         self.outbox.sender.access_times.note(operation)
@@ -221,6 +239,18 @@ class OutboxBackend(Backend):
         yield Work(partial(self._reading.wait_for_delivery, operation.scope))
         embedded: int = yield from self.backend.execute(operation)
         return embedded
+
+    def _count_scopes(self, operation: op.CountScopes) -> Steps[dict[str, int]]:
+        """Of one user, nothing that only the queue has is left out: the end of a run asks so for the run's agents."""
+        fields = operation.scope
+        if not {"org_id", "project_id", "user_id"} <= fields.keys():
+            counts: dict[str, int] = yield from self.backend.execute(operation)
+            return counts
+        user = Scope.trusted(fields["user_id"], cast(str, fields["project_id"]), None, None, fields["org_id"])
+        yield Work(partial(self._reading.wait_for_delivery, user))
+        counts = yield from self._reading.ask(operation, patiently=True)
+        pending = yield from self._reading.pending(user)
+        return {**Counter(pending.added_by(operation.field, fields, with_expired=operation.with_expired)), **counts}
 
     def _describe_embedder(self, operation: op.DescribeEmbedder) -> Steps[Embedder | None]:
         """A store keeps its embedder. So what it has said once holds while it is away, too."""
@@ -285,10 +315,12 @@ class OutboxBackend(Backend):
         op.Update: _update,
         op.Delete: _delete,
         op.EraseScopes: _erase_scopes,
+        op.PurgeExpired: _purge_expired,
         op.Touch: _touch,
         op.CompleteFields: _complete_fields,
         op.DescribeEmbedder: _describe_embedder,
         op.EmbedMissing: _embed_missing,
+        op.CountScopes: _count_scopes,
         op.CountPending: _count_pending,
         op.Flush: _flush,
         op.Health: _health,

@@ -51,6 +51,7 @@ class Database:
 
         Raises:
             ConfigurationError: the folder cannot hold a queue.
+            StoreCorruptedError: its file is damaged.
             SchemaVersionError: a newer version of this package made it.
         """
         self.folder = folder
@@ -65,6 +66,8 @@ class Database:
         try:
             self._connection = self._made()
         except (OSError, sqlite3.Error, StorePathError) as error:
+            if isinstance(error, sqlite3.Error) and isinstance(damage := self._meant_by(error), StoreCorruptedError):
+                raise damage from error
             raise ConfigurationError(
                 f"outbox_path: no outbox can be kept at {folder.parent}: {getattr(error, 'strerror', None) or error}. "
                 'Give outbox_path= a folder on a local disk that this process may write to, or durability="store"'
@@ -215,7 +218,9 @@ class Database:
         if "readonly" in text or "unable to open" in text:
             return StorePathError(f"the outbox at {self.folder} cannot be written any more: {text}")
         if "malformed" in text or "not a database" in text:
-            return StoreCorruptedError(f"the outbox at {self.folder} is damaged ({text}): move {FILE} away")
+            return StoreCorruptedError(
+                f"the outbox at {self.folder} is damaged ({text}): move {self.folder / FILE} away"
+            )
         return StoreError(f"the outbox at {self.folder} failed: {text}", outcome=Outcome.NOT_DONE)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from enum import Enum
 from typing import Any, Final, NamedTuple
 
+from .. import expiry
 from ..entry import MemoryEntry
 from ..errors import (
     DimensionMismatchError,
@@ -40,10 +41,14 @@ SETTLING_MESSAGES: Final = 10.0
 
 
 class Delivery(NamedTuple):
-    """One operation for the store, and the writes that it delivers. ``None``: there is nothing left to send."""
+    """One operation for the store, and the writes that it delivers. ``None``: there is nothing left to send.
+
+    A change concerns what had not expired :attr:`as_of` then, when it was accepted; ``None``: now.
+    """
 
     writes: Sequence[Write]
     operation: op.Operation[Any] | None
+    as_of: datetime | None = None
 
 
 class Meaning(Enum):
@@ -89,7 +94,12 @@ def settles_in(write: Write, capabilities: Capabilities, now: float) -> float:
 
 
 def first_delivery(
-    writes: Sequence[Write], capabilities: Capabilities, now: datetime, *, one: bool = False
+    writes: Sequence[Write],
+    capabilities: Capabilities,
+    now: datetime,
+    *,
+    one: bool = False,
+    waiting: Callable[[], Sequence[Write]] | None = None,
 ) -> Delivery:
     """The first writes of a lane as one operation.
 
@@ -98,12 +108,14 @@ def first_delivery(
         capabilities: of the store.
         now: naive UTC.
         one: deliver one write alone.
+        waiting: reads all writes of the lane, if ``writes`` may be the first ones of them.
     """
     write = writes[0]
+    waiting = waiting or (lambda: writes)
     operation = write.operation
     if isinstance(operation, op.Put):
         together = [write] if one or not capabilities.repeatable else _puts_of(operation, writes)
-        return Delivery(together, _put(together, writes[len(together) :]))
+        return Delivery(together, _put(together, waiting))
     if isinstance(operation, op.Delete):
         return Delivery([write], _delete(write, operation, now))
     if isinstance(operation, op.AddMessages):
@@ -111,8 +123,10 @@ def first_delivery(
             return Delivery([write], None)
         return Delivery([write], replace(operation, wait=False, delivery=write.client_id, again=write.doubt))
     if isinstance(operation, op.Replace):
-        operation = replace(operation, entry=_unless_expired(operation.entry))
-    return Delivery([write], operation)
+        [entry] = _as_they_end([operation.entry], operation.scope, write, waiting)
+        operation = replace(operation, entry=entry)
+    # The clock may have been set back meanwhile.
+    return Delivery([write], operation, min(expiry.now(), write.accepted_at.replace(tzinfo=timezone.utc)))
 
 
 def _puts_of(first: op.Put, writes: Sequence[Write]) -> list[Write]:
@@ -130,25 +144,32 @@ def _puts_of(first: op.Put, writes: Sequence[Write]) -> list[Write]:
     return together
 
 
-def _put(writes: Sequence[Write], later: Sequence[Write]) -> op.Put:
-    """Puts as one.
-
-    Args:
-        writes: the puts.
-        later: what comes after them. A change that was accepted while an entry lived may give it a later end.
-    """
+def _put(writes: Sequence[Write], waiting: Callable[[], Sequence[Write]]) -> op.Put:
+    """Puts as one."""
     entries: dict[str, MemoryEntry] = {}
     puts = [write.operation for write in writes if isinstance(write.operation, op.Put)]
-    ends = _ends_in(later, puts[0].scope)
     for put in puts:
         for entry in put.entries:
             entries.pop(entry.id, None)
-            if entry.id in ends and is_expired(entry.expires_at):
-                entry = replace(entry, expires_at=ends[entry.id])
-            entries[entry.id] = _unless_expired(entry)
+            entries[entry.id] = entry
     # What was sent before may be there.
     new = all(put.new for put in puts) and not any(write.doubt for write in writes)
-    return op.Put(puts[0].scope, list(entries.values()), new)
+    scope = puts[0].scope
+    return op.Put(scope, _as_they_end(list(entries.values()), scope, writes[-1], waiting), new)
+
+
+def _as_they_end(
+    entries: list[MemoryEntry], owner: Scope, last: Write, waiting: Callable[[], Sequence[Write]]
+) -> list[MemoryEntry]:
+    """Entries as they are sent. A change that was accepted while an entry lived may give it a later end."""
+    if not any(is_expired(entry.expires_at) for entry in entries):
+        return entries
+    ends = _ends_in([write for write in waiting() if write.seq > last.seq], owner)
+    later = [
+        replace(entry, expires_at=ends[entry.id]) if entry.id in ends and is_expired(entry.expires_at) else entry
+        for entry in entries
+    ]
+    return [_unless_expired(entry) for entry in later]
 
 
 def _ends_in(writes: Sequence[Write], owner: Scope) -> dict[str, datetime | None]:

@@ -15,6 +15,7 @@ from weakref import WeakSet
 
 from ..entry import MemoryEntry
 from ..errors import StoreClosedError, StorePermissionError
+from ..expiry import expiring_as_of
 from ..io.steps import run
 from ..store import operations as op
 from ..store.backend import Backend
@@ -134,11 +135,13 @@ class Lanes:
                 names = ", ".join(unknown)
                 self._later(lane, writes[:1], f"a delete asks for the filter field {names}: open the store with it")
                 return
-            delivery = first_delivery(writes, target.capabilities, utcnow(), one=one)
+            waiting = partial(self._queue.pending, [lane])
+            delivery = first_delivery(writes, target.capabilities, utcnow(), one=one, waiting=waiting)
             if not self._queue.begin(delivery.writes):
                 return
             try:
-                answer = NOTHING_LEFT if delivery.operation is None else run(target.execute(delivery.operation))
+                with expiring_as_of(delivery.as_of):
+                    answer = NOTHING_LEFT if delivery.operation is None else run(target.execute(delivery.operation))
             except Exception as error:  # noqa: BLE001 - its meaning decides
                 if isinstance(error, StoreClosedError) and target not in self._targets:
                     self._queue.not_taken(delivery.writes, error, doubt=True)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
 from ..entry import MemoryEntry
 from ..expiry import is_expired
-from ..scope import Scope, owners_visible_to, visible
+from ..scope import Scope, has_fields, owners_visible_to, visible
 from ..store import operations as op
 from .records import Write
 from .serialised import Writing
@@ -55,6 +55,7 @@ class Pending:
             else:
                 self._said.append((write, operation))
         self._expired = {key for key, entry in local.items() if is_expired(entry.expires_at)}
+        self._whole = local
         self._local = {
             key: entry for key, entry in local.items() if self._sees(key[0]) and not is_expired(entry.expires_at)
         }
@@ -131,6 +132,17 @@ class Pending:
             if key not in there
             and not (key in self._created_by_replace and any(id == key[1] and visible(o, key[0]) for o, id in there))
         ]
+
+    def added_by(
+        self, field: op.ScopeField, fields: Mapping[str, str | None], *, with_expired: bool = False
+    ) -> Iterator[str]:
+        """Of each entry that the queue has whole, in any scope with ``fields``: the value of another field, if set."""
+        for (owner, _), entry in self._whole.items():
+            value: str | None = getattr(owner, field)
+            if value is None or not has_fields(vars(owner), fields):
+                continue
+            if with_expired or not is_expired(entry.expires_at):
+                yield value
 
     def get(self, id: str) -> MemoryEntry | None:
         """The visible entry with this id that the queue has whole; of several, that of the most specific owner."""

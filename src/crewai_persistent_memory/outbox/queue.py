@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from .. import expiry
 from ..entry_filter import EntryFilter
 from ..errors import StoreFullError, StoreUnavailableError
 from ..filter_fields import FilterField
@@ -20,6 +21,7 @@ from ..validation import utcnow
 from .answers import Answers
 from .callers import this_process
 from .database import Database
+from .earlier import take_over
 from .erasure import after_all_of, note_clock, replaced_by, take_out, take_out_scopes
 from .records import Depth, Write, lane_of, numbers_of
 from .room import Room
@@ -38,7 +40,13 @@ class Queue:
     """The accepted writes for one store, shared by the processes of a host."""
 
     def __init__(
-        self, folder: Path, *, durable: bool = False, most_bytes: int = 256 * 2**20, about: Mapping[str, str] = {}
+        self,
+        folder: Path,
+        *,
+        durable: bool = False,
+        most_bytes: int = 256 * 2**20,
+        about: Mapping[str, str] = {},
+        earlier: Sequence[Path] = (),
     ) -> None:
         """
         Args:
@@ -46,6 +54,7 @@ class Queue:
             durable: see :class:`Database`.
             most_bytes: a write that would make the queue larger is refused.
             about: which store it belongs to, without keys.
+            earlier: queues of the same store whose writes it takes over.
 
         Raises:
             ConfigurationError: the folder cannot hold a queue.
@@ -62,6 +71,8 @@ class Queue:
             connection.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", list(about.items()))
             month_ago = (utcnow() - timedelta(days=30)).isoformat()
             connection.execute("DELETE FROM clocks WHERE latest < ?", (month_ago,))
+        for each in earlier:
+            take_over(each, self._database)
         self.answers.drop()
 
     def close(self) -> None:
@@ -103,6 +114,8 @@ class Queue:
             if isinstance(operation, (op.Put, op.Replace)):
                 entries = operation.entries if isinstance(operation, op.Put) else [operation.entry]
                 note_clock(connection, lane, max(now, *(entry.created_at for entry in entries)))
+            if isinstance(operation, (op.Update, op.Replace)):
+                now = expiry.now().replace(tzinfo=None)  # it concerns what has not expired then
             seq = self._insert(connection, operation, body, now, waits=waits)
             if dead and (ids := replaced_by(operation)):
                 # An older text is not to be put back over this one.
@@ -266,12 +279,14 @@ class Queue:
         rows = self._database.read(f"SELECT {_COLUMNS} FROM writes WHERE lane IN ({marks}) ORDER BY seq", lanes)
         return [self._write_of(row) for row in rows]
 
-    def count(self, lane: str | None = None, up_to: int | None = None) -> int:
-        """How many writes are not delivered: of a lane, up to a number."""
+    def count(self, lane: str | None = None, up_to: int | None = None, *, kinds: Sequence[str] = ()) -> int:
+        """How many writes are not delivered: of a lane, up to a number, of some kinds."""
         where = [text for text, value in (("lane = ?", lane), ("seq <= ?", up_to)) if value is not None]
+        if kinds:
+            where.append(f"kind IN ({', '.join('?' * len(kinds))})")
         values = [value for value in (lane, up_to) if value is not None]
         clause = f" WHERE {' AND '.join(where)}" if where else ""
-        return int(self._database.read(f"SELECT count(*) FROM writes{clause}", values)[0][0])
+        return int(self._database.read(f"SELECT count(*) FROM writes{clause}", [*values, *kinds])[0][0])
 
     def last(self) -> int:
         """The number of the write that was accepted last."""

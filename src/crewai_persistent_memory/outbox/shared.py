@@ -27,6 +27,10 @@ from .sender import Sender
 logger = logging.getLogger("crewai_persistent_memory")
 
 
+FORMAT: Final = 2
+"""Of what a queue holds. A worker of another format has a queue of its own: it would deliver without what it does not
+know, such as the end of an entry."""
+
 UNDER_WAY_FOR: Final = 30.0
 """Seconds that an erasure waits for writes that are being delivered: an embedder may be slow."""
 
@@ -69,19 +73,31 @@ class OutboxSettings:
     @property
     def queue_folder(self) -> Path:
         """The folder of the queue."""
-        text = json.dumps(self.address, default=str)
+        return self._folder_of((FORMAT, *self.address))
+
+    @property
+    def earlier_folders(self) -> tuple[Path, ...]:
+        """The folders of this queue in earlier versions, for which two spellings of an address were two stores."""
+        return self._folder_of(self.address), self._folder_of((self.store, *self.address[1:]))
+
+    def _folder_of(self, address: tuple[Any, ...]) -> Path:
+        text = json.dumps(address, default=str)
         return self.folder / hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
     @property
     def exists(self) -> bool:
         """Whether this host has the queue already. One that cannot be looked at counts: opening it says why."""
-        try:
-            (self.queue_folder / FILE).stat()
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-        except OSError:
-            return True
+        return any(_may_exist(folder / FILE) for folder in (self.queue_folder, *self.earlier_folders))
+
+
+def _may_exist(file: Path) -> bool:
+    try:
+        file.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
         return True
+    return True
 
 
 class Outbox:
@@ -98,6 +114,7 @@ class Outbox:
             durable=settings.durable,
             most_bytes=settings.most_bytes,
             about={"store": settings.store},
+            earlier=settings.earlier_folders,
         )
         self._ends_at: float | None = None
         self.breaker = Breaker(settings.store)
