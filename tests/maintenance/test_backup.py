@@ -19,6 +19,7 @@ from crewai_persistent_memory import (
     StoreCorruptedError,
     StoreError,
     StoreInUseError,
+    StorePathError,
     open_store,
 )
 from crewai_persistent_memory.admin import back_up, restore, survey
@@ -27,6 +28,7 @@ from crewai_persistent_memory.maintenance.backup import STORE
 
 from ..support.embedders import WordHashEmbedder
 from ..support.mem0_platform import DEFAULT_KEY, Mem0Platform
+from ..support.mounts import mounted
 from ..support.qdrant_server import ROOT, QdrantServer
 
 
@@ -73,6 +75,26 @@ class TestEmbedded:
         # The backup can also be used as it is.
         with open_store(path=tmp_path / "b" / STORE, embedder=WordHashEmbedder()) as store:
             assert texts(store) == before
+
+    def test_a_file_and_a_mounted_disk_are_refused(self, tmp_path: Path) -> None:
+        """A container's volume is such a disk: the error says where on it the store can go."""
+        with open_store(path=tmp_path / "s", embedder=None) as store:
+            back_up(store, tmp_path / "b")
+        (tmp_path / "file").write_text("mine")
+        for replace in (False, True):
+            with pytest.raises(StorePathError, match="is a file"):
+                restore(tmp_path / "b", path=tmp_path / "file", replace=replace)
+        volume = tmp_path / "volume"
+        volume.mkdir()
+        mounted("-t", "tmpfs", "none", volume)
+        try:
+            for replace in (False, True):
+                with pytest.raises(StorePathError, match=f"give path= a folder in it, such as {volume}/restored"):
+                    restore(tmp_path / "b", path=volume, replace=replace)
+            assert not list(volume.iterdir())
+            restore(tmp_path / "b", path=volume / "restored")
+        finally:
+            subprocess.run(["umount", volume], check=True)
 
     def test_others_write_meanwhile(self, tmp_path: Path) -> None:
         """Each backup has what was saved before it began, and nothing by halves."""
