@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -19,6 +20,7 @@ from crewai_persistent_memory import (
     StoreCorruptedError,
     StoreError,
     StoreInUseError,
+    StorePathError,
     open_store,
 )
 from crewai_persistent_memory.admin import back_up, restore, survey
@@ -27,6 +29,7 @@ from crewai_persistent_memory.maintenance.backup import STORE
 
 from ..support.embedders import WordHashEmbedder
 from ..support.mem0_platform import DEFAULT_KEY, Mem0Platform
+from ..support.mounts import mounted
 from ..support.qdrant_server import ROOT, QdrantServer
 
 
@@ -41,6 +44,11 @@ def texts(store: MemoryStore) -> set[str]:
 
 def vectors(store: MemoryStore) -> dict[str, object]:
     return {each.id: each.embedding for each in store.scoped(user_id="john").scan(with_vectors=True)}
+
+
+def survey_of(server: QdrantServer, collection: str) -> int:
+    with open_store(url=server.url, collection=collection, embedder=None, durability="store") as store:
+        return survey(store).entries
 
 
 def size_on_disk(folder: Path) -> int:
@@ -73,6 +81,26 @@ class TestEmbedded:
         # The backup can also be used as it is.
         with open_store(path=tmp_path / "b" / STORE, embedder=WordHashEmbedder()) as store:
             assert texts(store) == before
+
+    def test_a_file_and_a_mounted_disk_are_refused(self, tmp_path: Path) -> None:
+        """A container's volume is such a disk: the error says where on it the store can go."""
+        with open_store(path=tmp_path / "s", embedder=None) as store:
+            back_up(store, tmp_path / "b")
+        (tmp_path / "file").write_text("mine")
+        for replace in (False, True):
+            with pytest.raises(StorePathError, match="is a file"):
+                restore(tmp_path / "b", path=tmp_path / "file", replace=replace)
+        volume = tmp_path / "volume"
+        volume.mkdir()
+        mounted("-t", "tmpfs", "none", volume)
+        try:
+            for replace in (False, True):
+                with pytest.raises(StorePathError, match=f"give path= a folder in it, such as {volume}/restored"):
+                    restore(tmp_path / "b", path=volume, replace=replace)
+            assert not list(volume.iterdir())
+            restore(tmp_path / "b", path=volume / "restored")
+        finally:
+            subprocess.run(["umount", volume], check=True)
 
     def test_others_write_meanwhile(self, tmp_path: Path) -> None:
         """Each backup has what was saved before it began, and nothing by halves."""
@@ -202,6 +230,36 @@ class TestServer:
             restore(tmp_path / "b", replace=True, url=server.url, collection=collection)
         with pytest.raises(ConfigurationError, match="backup of a server"):
             restore(tmp_path / "b", path=tmp_path / "new")
+
+    def test_an_alias_of_a_collection(self, server: QdrantServer, collection: str, tmp_path: Path) -> None:
+        at = {"url": server.url, "embedder": None, "durability": "store"}
+        with open_store(collection=collection, **at) as store:
+            fill(store)
+            back_up(store, tmp_path / "b")
+            store.scoped(user_id="john").add("said after the backup")
+        alias = {"collection_name": collection, "alias_name": f"{collection}-alias"}
+        with server.admin() as admin:
+            admin.post("/collections/aliases", json={"actions": [{"create_alias": alias}]}).raise_for_status()
+            restore(tmp_path / "b", replace=True, url=server.url, collection=alias["alias_name"])
+            assert admin.get(f"/collections/{collection}/snapshots").json()["result"] == []
+        assert survey_of(server, collection) == 100
+
+    def test_nothing_stays_of_a_restore_that_failed(
+        self, server: QdrantServer, collection: str, tmp_path: Path
+    ) -> None:
+        at = {"url": server.url, "embedder": None, "durability": "store"}
+        with open_store(collection=collection, **at) as store:
+            fill(store)
+            back_up(store, tmp_path / "b")
+        snapshot, manifest = tmp_path / "b" / "collection.snapshot", tmp_path / "b" / "backup.json"
+        snapshot.write_bytes(snapshot.read_bytes()[: snapshot.stat().st_size // 2])
+        values = {**json.loads(manifest.read_text()), "sha256": hashlib.sha256(snapshot.read_bytes()).hexdigest()}
+        manifest.write_text(json.dumps(values))
+        with pytest.raises(StoreError, match="a restore"):
+            restore(tmp_path / "b", replace=True, url=server.url, collection=collection)
+        with server.admin() as admin:
+            assert admin.get(f"/collections/{collection}/snapshots").json()["result"] == []
+        assert survey_of(server, collection) == 100
 
     def test_there_is_no_collection(self, server: QdrantServer, collection: str, tmp_path: Path) -> None:
         at = {"url": server.url, "embedder": None, "durability": "store", "retry_for": 0}

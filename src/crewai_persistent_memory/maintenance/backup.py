@@ -79,6 +79,7 @@ def restore(folder: str | os.PathLike[str], *, replace: bool = False, **options:
 
     Raises:
         ConfigurationError: no backup, one of the other kind of store, or there is a store already.
+        StorePathError: the folder cannot be made: it is a file, say, or a disk is mounted there.
         StoreInUseError: a process has the store open.
         StoreCorruptedError: the backup is damaged. Nothing was changed.
         StoreError: the store failed; see the subclasses.
@@ -116,6 +117,7 @@ def _restore_to_server(backup: Backup, config: MemoryConfig, *, replace: bool) -
 
 def _restore_to_path(backup: Backup, path: Path, *, replace: bool) -> None:
     there = StoreDirectory(path)
+    _require_folder(path)
     is_there = path.exists() and any(path.iterdir())
     if is_there and not replace:
         raise ConfigurationError(f"path: {path} is there already: give a new one, or replace=True (--replace)")
@@ -129,6 +131,21 @@ def _restore_to_path(backup: Backup, path: Path, *, replace: bool) -> None:
                 os.replace(path, _beside(path))
             finally:
                 there.release()
+
+
+def _require_folder(path: Path) -> None:
+    """Refuse what a restored store cannot take the place of.
+
+    Raises:
+        StorePathError: it is a file, or a disk is mounted there.
+    """
+    if path.exists() and not path.is_dir():
+        raise StorePathError(f"{path} is a file: give path= a new folder")
+    if os.path.ismount(path):
+        raise StorePathError(
+            f"a disk is mounted at {path}, and no other folder can take its place: give path= a folder in it, such as "
+            f"{path / 'restored'}, and use the store there"
+        )
 
 
 def _beside(path: Path) -> Path:

@@ -73,12 +73,17 @@ class Snapshots:
         Raises:
             StoreError: the server failed or refused; see the subclasses.
         """
-        at = f"/collections/{quote(collection, safe='')}/snapshots"
         name = f"restore-{uuid.uuid4().hex}.snapshot"  # the server keeps what is uploaded
         with self._client("a restore") as client, open(file, "rb") as content:
+            at = f"/collections/{quote(_without_alias(client, collection), safe='')}/snapshots"
             how = {"priority": "snapshot", "wait": "true"}
-            _json(client.post(f"{at}/upload", params=how, files={"snapshot": (name, content)}))
-            _json(client.delete(f"{at}/{name}", params={"wait": "true"}))
+            try:
+                answer = client.post(f"{at}/upload", params=how, files={"snapshot": (name, content)})
+            finally:
+                # Also what was refused stays there. An error of the upload tells more than one of this.
+                removed = client.delete(f"{at}/{name}", params={"wait": "true"})
+            _json(answer)
+            _json(removed)
 
     @contextmanager
     def _client(self, doing: str) -> Iterator[httpx.Client]:
@@ -99,6 +104,12 @@ class Snapshots:
 
     def _raise(self, doing: str, error: Exception) -> NoReturn:
         raise classify(error, request_info(self._url, doing, Effect.ONCE)).error from error
+
+
+def _without_alias(client: httpx.Client, name: str) -> str:
+    """The collection's own name. Qdrant keeps an upload under the name that was given, and looks for it under this."""
+    aliases = _json(client.get("/aliases"))["aliases"]
+    return next((each["collection_name"] for each in aliases if each["alias_name"] == name), name)
 
 
 def _json(response: httpx.Response) -> Any:
