@@ -37,3 +37,4 @@ def test_what_is_given_and_what_is_left_out(call: Call, tmp_path: Path) -> None:
     assert "no room in the" in text
     assert call("recall", "zebra", "--explain", *at).out.strip().endswith("nothing")
     assert call("recall", QUESTION, "--explain", "--budget", "3", *at).code == 2
+    assert "--explain" in call("recall", QUESTION, "--budget", "300", *at).err

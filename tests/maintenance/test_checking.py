@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from crewai_persistent_memory import (
     open_store,
 )
 from crewai_persistent_memory.admin import check, repair
+from crewai_persistent_memory.expiry import clock_set_to, now
 
 from ..support.damage import damage_text
 from ..support.qdrant_server import ROOT, QdrantServer
@@ -98,6 +100,15 @@ def test_a_server(server: QdrantServer, collection: str) -> None:
     assert check(url=server.url, collection=collection).entries == 5
     with pytest.raises(ConfigurationError, match="only an embedded store"):
         repair(url=server.url, collection=collection)
+
+
+def test_what_has_expired_is_told_apart(path: Path) -> None:
+    with open_store(path=path, embedder=None, user_id="john") as store:
+        store.add("soon gone", ttl=3600)
+    with clock_set_to(now() + timedelta(hours=2)):
+        found = check(path=path)
+    assert (found.entries, found.expired, found.is_whole) == (60, 1, True)
+    assert (check(path=path).entries, check(path=path).expired) == (61, 0)
 
 
 def test_no_store(tmp_path: Path) -> None:

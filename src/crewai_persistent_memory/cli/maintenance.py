@@ -113,6 +113,7 @@ def _show(found: Checked, json: bool, lost: str) -> None:
             as_json(
                 {
                     "entries": found.entries,
+                    "expired": found.expired,
                     "lost": list(found.lost),
                     "damaged": list(found.damaged),
                     "was_closed": found.was_closed,
@@ -122,6 +123,8 @@ def _show(found: Checked, json: bool, lost: str) -> None:
         )
         return
     typer.echo(f"{memories(found.entries)} can be read")
+    if found.expired:
+        typer.echo(f"{found.expired} more have expired, and are not deleted yet")
     if not found.was_closed:
         typer.echo("The process that had it last was killed: what it had written was compared with its list of entries")
     for name in found.damaged:

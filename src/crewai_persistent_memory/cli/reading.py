@@ -42,19 +42,26 @@ def recall(
         bool, typer.Option("--explain", help="What a crew's prompt would have, and why, of all that is found.")
     ] = False,
     budget: Annotated[
-        int, typer.Option("--budget", min=LEAST_BUDGET, help="With --explain: the recall_budget.")
-    ] = DEFAULT_BUDGET,
+        int | None,
+        typer.Option(
+            "--budget", min=LEAST_BUDGET, help=f"With --explain: the recall_budget, {DEFAULT_BUDGET} if left out."
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Recall what is remembered about something, best first. By words, if the store's embedder is not at hand."""
     question = standard_input() if query == "-" else query
     if not question.strip():
         raise ConfigurationError("the query is blank: say what to look for, or use list")
+    if budget is not None and not explain:
+        raise ConfigurationError("--budget is of --explain: add it, or leave --budget out")
     filters = filters_of(category, kind, under, since, until)
 
     def search(store: MemoryStore) -> None:
         if explain:
-            print_explanations(explain_search(store, question, budget, filters), f"Recalled for {store.scope}", json)
+            print_explanations(
+                explain_search(store, question, budget or DEFAULT_BUDGET, filters), f"Recalled for {store.scope}", json
+            )
             return
         found = store.search(question, limit=limit, **filters)
         print_entries(found, f"Recalled for {store.scope}", json, nothing_in=None if filters else store)

@@ -16,6 +16,7 @@ from ..backends.qdrant.embedded.directory import WRITE_RESERVE, StoreDirectory
 from ..config.arguments import MemoryOptions
 from ..config.options import MemoryConfig
 from ..errors import ConfigurationError
+from ..io.steps import run
 from ..store.base import MemoryStore
 from ..store.factory import open_configured, require_store
 from ..transfer.exporting import entries_of
@@ -29,6 +30,7 @@ class Checked:
 
     Attributes:
         entries: how many there are that can be read.
+        expired: how many are there besides that have expired, and are not deleted yet.
         lost: the ids of entries that cannot be read, or are missing.
         damaged: the files of a closed embedded store that are missing or changed.
         was_closed: whether an embedded store was closed by the process that had it last, and not killed.
@@ -40,6 +42,7 @@ class Checked:
     damaged: tuple[str, ...] = ()
     was_closed: bool = True
     notes: tuple[str, ...] = ()
+    expired: int = 0
 
     @property
     def is_whole(self) -> bool:
@@ -133,6 +136,7 @@ def _read(store: MemoryStore, progress: Progress, damaged: tuple[str, ...] = (),
     for count, _ in enumerate(entries_of(store), 1):
         if count % 1_000 == 0:
             progress(count)
+    there = sum(run(store.steps.count_scopes("project_id", {}, with_expired=True)).values())
     health = store.health()
     lost = tuple((health.get("lost") or {}).get("entries", ()))
     notes = []
@@ -140,4 +144,4 @@ def _read(store: MemoryStore, progress: Progress, damaged: tuple[str, ...] = (),
         notes.append(f"the collection's status is {health['status']}")
     if health.get("optimizer_error"):
         notes.append(f"the server's optimizer failed: {health['optimizer_error']}")
-    return Checked(count, lost, damaged, was_closed, tuple(notes))
+    return Checked(count, lost, damaged, was_closed, tuple(notes), max(0, there - count))

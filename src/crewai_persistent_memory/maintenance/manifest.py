@@ -26,7 +26,7 @@ class Backup:
         folder: where it is. It has ``backup.json``, and ``store/`` (an embedded store, which can be opened as any
             other) or ``collection.snapshot`` (of a server).
         engine: ``"embedded"`` or ``"server"``.
-        entries: how many there are in it; of a server, how many there were just after.
+        entries: how many there are in it, those that have expired too; of a server, how many there were just before.
         made_at: when (UTC).
         collection: its name on the server.
         package: the version that made it.

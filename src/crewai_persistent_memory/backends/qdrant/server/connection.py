@@ -199,9 +199,9 @@ class ServerConnection:
         if not (yield from client.call("collection_exists", {"collection_name": name})):
             raise StoreMissingError(f"there is no collection {name} at {self._settings.address}: nothing was backed up")
         request.folder.mkdir(mode=FOLDER_MODE)
+        projects = yield from self._answered(client, Facet("project_id", ()), route)
         snapshots = Snapshots(self._settings)
         yield client.work(partial(snapshots.fetch, name, request.folder / SNAPSHOT))
-        projects = yield from self._answered(client, Facet("project_id", ()), route)
         return Taken("server", sum(projects.values()), name)
 
     def _open(self, client: RetryingClient, route: Route) -> Steps[Profile]:
