@@ -94,9 +94,22 @@ def test_a_queue_that_is_not_there(command: Any, refused: Any) -> None:
         command("status", "--queue", "nosuch")
 
 
-def test_a_file_that_is_damaged(command: Any, tmp_path: Path) -> None:
+def test_a_file_that_is_damaged(command: Any, refused: Any, tmp_path: Path) -> None:
+    [whole] = command("status", "--json")
     folder = tmp_path / "outbox" / "queue"
     folder.mkdir(parents=True)
     (folder / "queue.db").write_text("no database" * 100)
-    with pytest.raises(StoreCorruptedError, match=rf"is damaged .*move {folder / 'queue.db'} away"):
-        command("status")
+    at = ("--outbox-path", str(tmp_path / "outbox"))
+    told = CliRunner().invoke(app, ["outbox", "status", "--json", *at])
+    assert told.exit_code == 1
+    [other, damaged] = sorted(json.loads(told.output), key=lambda each: "unread" in each)
+    assert (other["queue"], other["dead_letters"]) == (whole["queue"], 1)
+    assert damaged["queue"] == "queue"
+    assert "is damaged" in damaged["unread"]
+    assert f"move {folder / 'queue.db'} away" in damaged["unread"]
+    shown = CliRunner().invoke(app, ["outbox", "status", *at])
+    assert shown.exit_code == 1
+    assert "1 dead letters" in shown.output
+    assert "is damaged" in shown.output
+    with pytest.raises(StoreCorruptedError, match="is damaged"):
+        command("show")

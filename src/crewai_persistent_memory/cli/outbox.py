@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json as json_module
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, PersistentMemoryError
 from .output import as_json, one_line
 
 if TYPE_CHECKING:
-    from ..outbox.inspection import QueueFile
+    from ..outbox.inspection import QueueFile, QueueState
 
 outbox = typer.Typer(help="Writes that wait on this host for a store, and those that a store has refused.")
 
@@ -30,12 +30,18 @@ Number = Annotated[
 
 @outbox.command()
 def status(outbox_path: Folder = None, queue: Queue = None, json: Json = False) -> None:
-    """Print how much waits, for which store, for how long, and why."""
-    from ..outbox.inspection import age_of
+    """Print how much waits, for which store, for how long, and why. Exit code 1 if a queue cannot be read."""
+    from ..outbox.inspection import QueueFile, age_of
 
-    states = [file.state() for file in _files(outbox_path, queue)]
+    states, unread = [], dict[str, str]()
+    for folder in _folders(outbox_path, queue):
+        try:
+            with QueueFile(folder) as file:
+                states.append(file.state())
+        except PersistentMemoryError as error:  # the others are told all the same
+            unread[folder.name] = str(error)
     if json:
-        found = [
+        found: list[dict[str, object]] = [
             {
                 "queue": state.name,
                 "store": state.store,
@@ -47,8 +53,17 @@ def status(outbox_path: Folder = None, queue: Queue = None, json: Json = False) 
             }
             for state in states
         ]
+        found += [{"queue": name, "unread": error} for name, error in unread.items()]
         typer.echo(as_json(found))
-        return
+    else:
+        _show(states, unread)
+    if unread:
+        raise typer.Exit(1)
+
+
+def _show(states: Sequence[QueueState], unread: Mapping[str, str]) -> None:
+    from ..outbox.inspection import age_of
+
     for state in states:
         age = age_of(state.depth)
         since = "" if age is None else f", the oldest for {age:.0f} s"
@@ -56,7 +71,9 @@ def status(outbox_path: Folder = None, queue: Queue = None, json: Json = False) 
         typer.echo(one_line(line))
         if state.depth.error is not None:
             typer.echo(one_line(f"  {state.depth.error}"))
-    if not states:
+    for name, error in unread.items():
+        typer.echo(one_line(f"{name}  {error}"))
+    if not states and not unread:
         typer.echo("there is no outbox")
 
 
