@@ -48,7 +48,18 @@ KNOWS_NO_CREWAI = [
     *(
         f"tests/cli/test_{name}.py"
         for name in (
-            *("commands", "copying", "erasing", "eval", "explaining", "maintenance", "migrating", "moving", "purging"),
+            *(
+                "commands",
+                "copying",
+                "erasing",
+                "eval",
+                "explaining",
+                "first_hour",
+                "maintenance",
+                "migrating",
+                "moving",
+                "purging",
+            ),
             *("on_a_server", "reading", "statistics", "terminals"),
         )
     ),
