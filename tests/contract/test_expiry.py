@@ -24,15 +24,11 @@ from crewai_persistent_memory.expiry import clock_set_to, now
 from crewai_persistent_memory.io.steps import run
 
 from ..fixtures import OpenStore
+from ..support.clock import in_hours
 
 SECRET = "the door code is 4711"
 HOUR = timedelta(hours=1)
 JOHN = {"user_id": "john"}
-
-
-def in_hours(hours: float) -> Any:
-    """The block runs as if it were so much later."""
-    return clock_set_to(now() + timedelta(hours=hours))
 
 
 def contents(entries: Any) -> list[str]:

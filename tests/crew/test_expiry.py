@@ -20,9 +20,10 @@ from crewai_persistent_memory import (
     open_store,
     use_scope,
 )
-from crewai_persistent_memory.expiry import clock_set_to, now
+from crewai_persistent_memory.expiry import now
 from crewai_persistent_memory.testing import ScriptedLLM
 
+from ..support.clock import in_hours
 from ..support.crews import final, needs_unified, one_agent_crew
 
 pytestmark = pytest.mark.crew
@@ -35,10 +36,6 @@ HOUR = timedelta(hours=1)
 def memory(tmp_path: Path) -> Iterator[PersistentMemory]:
     with PersistentMemory(path=tmp_path / "store", user_id="john", embedder=None) as memory:
         yield memory
-
-
-def in_hours(hours: float) -> Any:
-    return clock_set_to(now() + timedelta(hours=hours))
 
 
 def entries_of(memory: PersistentMemory) -> dict[str, datetime | None]:

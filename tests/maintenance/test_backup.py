@@ -24,8 +24,7 @@ from crewai_persistent_memory import (
     open_store,
 )
 from crewai_persistent_memory.admin import back_up, restore, survey
-from crewai_persistent_memory.backends.qdrant.embedded.copies import copy_store
-from crewai_persistent_memory.maintenance.backup import STORE
+from crewai_persistent_memory.backends.qdrant.embedded.copies import STORE, copy_store
 
 from ..support.embedders import WordHashEmbedder
 from ..support.mem0_platform import DEFAULT_KEY, Mem0Platform

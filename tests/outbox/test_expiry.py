@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,22 +19,19 @@ from crewai_persistent_memory import (
 from crewai_persistent_memory.admin import purge_expired
 from crewai_persistent_memory.entry import MemoryEntry
 from crewai_persistent_memory.entry_filter import EntryFilter
-from crewai_persistent_memory.expiry import clock_set_to, now
+from crewai_persistent_memory.expiry import now
 from crewai_persistent_memory.outbox.inspection import QueueFile, queues_in
 from crewai_persistent_memory.outbox.lanes import LOOK_AHEAD
 from crewai_persistent_memory.outbox.serialised import from_text, kind_of, to_text
 from crewai_persistent_memory.scope import Scope
 
 from ..support.calling import until
+from ..support.clock import in_hours
 from ..support.faulty_store import FaultyStore
 from .conftest import OpenOutbox
 
 SECRET = "the door code is 4711"
 HOUR = timedelta(hours=1)
-
-
-def in_hours(hours: float) -> Any:
-    return clock_set_to(now() + timedelta(hours=hours))
 
 
 def found_by(store: MemoryStore) -> list[str]:

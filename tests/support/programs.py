@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -165,3 +165,13 @@ def _text(file: IO[bytes]) -> str:
     with file:
         file.seek(0)
         return file.read().decode("utf-8", "backslashreplace")
+
+
+def killed_after(command: Sequence[str], lines: int) -> None:
+    """A program that is killed when it has printed so many lines."""
+    with started(command) as (running, told):
+        for _ in range(lines):
+            told.readline()
+        with suppress(ProcessLookupError):  # it has ended: the machine was slow to kill it
+            running.kill()
+        running.wait()

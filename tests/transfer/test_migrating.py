@@ -11,7 +11,7 @@ import shutil
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ from crewai_persistent_memory.transfer import database_copy
 
 from ..support.crewai_folders import ALLERGIC, ENTITY, WINE, add_short_term, folder_of_193, state
 from ..support.embedders import WordHashEmbedder
-from ..support.programs import started
+from ..support.programs import killed_after, started
 from ..support.qdrant_server import QdrantServer
 
 JOHN, JANE = Scope("john"), Scope("jane", "production")
@@ -471,12 +471,7 @@ def test_what_was_killed_is_finished_by_the_next(folder: Path, tmp_path: Path) -
     add_short_term(folder, ((f"request {number}", f"answer {number}") for number in range(997)))
     chance, before = random.Random(2), state(folder)
     for _ in range(KILLS):
-        with started([sys.executable, "-c", MIGRATING, str(tmp_path / "s"), str(folder)]) as (running, told):
-            for _ in range(chance.randrange(1, 8)):
-                told.readline()
-            with suppress(ProcessLookupError):  # it has ended: the machine was slow to kill it
-                running.kill()
-            running.wait()
+        killed_after([sys.executable, "-c", MIGRATING, str(tmp_path / "s"), str(folder)], chance.randrange(1, 8))
     with open_store(path=tmp_path / "s", embedder=None) as store:
         done = migrate(folder, store, JOHN)
         assert done.there > 0

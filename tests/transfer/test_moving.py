@@ -8,7 +8,6 @@ import os
 import random
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -32,7 +31,7 @@ from crewai_persistent_memory.io.steps import Steps
 from ..support.awkward_texts import SHAPES, awkward_texts
 from ..support.embedders import WordHashEmbedder
 from ..support.mem0_platform import DEFAULT_KEY, Mem0Platform
-from ..support.programs import started
+from ..support.programs import killed_after
 from ..support.qdrant_server import QdrantServer
 
 NOON = datetime(2026, 5, 1, 12, 0, 0, 123456)
@@ -288,12 +287,7 @@ def test_what_was_killed_is_finished_by_the_next(tmp_path: Path, program: str) -
             import_entries(store, (f"{line}\n" for line in lines))
     chance = random.Random(2)
     for _ in range(KILLS):
-        with started([sys.executable, "-c", program, str(tmp_path / "s"), str(source)]) as (running, told):
-            for _ in range(chance.randrange(1, 8)):
-                told.readline()
-            with suppress(ProcessLookupError):  # it has ended: the machine was slow to kill it
-                running.kill()
-            running.wait()
+        killed_after([sys.executable, "-c", program, str(tmp_path / "s"), str(source)], chance.randrange(1, 8))
     with open_store(path=tmp_path / "s", embedder=None) as store:
         done = import_entries(store, (f"{line}\n" for line in lines))
         assert done.there > 0

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from html import escape
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import typer
 
 from .output import one_line
+from .picture import picture
 
 if TYPE_CHECKING:
     from ..transfer.growth import Growth
@@ -101,20 +101,16 @@ def as_svg(title: str, periods: Sequence[Period]) -> str:
         line.append(f"{x + step / 2:.1f},{bottom - each.total / most * _HEIGHT:.1f}")
     ends = [periods[0], periods[-1]] if periods else []
     anchors = zip(ends, (_LEFT, _LEFT + _WIDTH), ("start", "end"), strict=False)
-    return "\n".join(
+    return picture(
+        title,
+        "bars, left scale: new; line, right scale: in all",
+        _LEFT + _WIDTH + 70,
+        bottom + 40,
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_LEFT + _WIDTH + 70} {bottom + 40}" '
-            'font-family="sans-serif" font-size="13" role="img">',
-            f"<title>{escape(title)}</title>",
-            '<rect width="100%" height="100%" fill="#fff"/>',
-            f'<text x="16" y="22" font-weight="bold">{escape(title)}</text>',
-            '<text x="16" y="42" fill="#555">bars, left scale: new; line, right scale: in all</text>',
             *bars,
             f'<polyline points="{" ".join(line)}" fill="none" stroke="#c05621" stroke-width="2"/>',
             f'<text x="{_LEFT - 8}" y="{_TOP + 5}" text-anchor="end" fill="#2b6cb0">{most_new:,}</text>',
             f'<text x="{_LEFT + _WIDTH + 8}" y="{_TOP + 5}" fill="#c05621">{most:,}</text>',
             *(f'<text x="{x}" y="{bottom + 20}" text-anchor="{at}">{each.start}</text>' for each, x, at in anchors),
-            "</svg>",
-            "",
-        ]
+        ],
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -12,9 +12,6 @@ from ..wording import memories
 from .moving import config_of_all
 from .output import as_json, note, one_line
 from .target import Target, opened
-
-if TYPE_CHECKING:
-    from ..config.options import MemoryConfig
 
 
 def purge(
@@ -35,7 +32,7 @@ def purge(
     config = config_of_all(target)
     is_mem0 = config.mem0 is not None
     scope: Any = {} if is_mem0 else target.scope_fields
-    with opened(_of_one_scope(target) if is_mem0 else config, by_words=True, existing=True) as store:
+    with opened(target.config(writing=True) if is_mem0 else config, by_words=True, existing=True) as store:
         count = purge_expired(store, dry_run=True, **scope)
         if not dry_run:
             if count and not yes:
@@ -49,7 +46,3 @@ def purge(
         typer.echo(as_json({"purged": 0 if dry_run else count, "expired": count, "dry_run": dry_run}))
     else:
         typer.echo(f"{'Would delete' if dry_run else 'Deleted'} {memories(count)} that expired")
-
-
-def _of_one_scope(target: Target) -> MemoryConfig:
-    return target.config(writing=True)

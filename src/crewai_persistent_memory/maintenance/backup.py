@@ -9,11 +9,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
 
 from typing_extensions import Unpack
 
-from ..backends.qdrant.embedded.copies import copy_store
+from ..backends.qdrant.embedded.copies import STORE, copy_store
 from ..backends.qdrant.embedded.directory import StoreDirectory
 from ..backends.qdrant.server.snapshots import SNAPSHOT, Snapshots
 from ..config.arguments import MemoryOptions
@@ -23,10 +22,8 @@ from ..io.private_files import sync_folder
 from ..io.steps import run
 from ..store.base import MemoryStore
 from ..store.factory import open_configured
+from .checking import count_all
 from .manifest import Backup, described, read_manifest, write_manifest
-
-STORE: Final = "store"
-"""The folder of a backup that is an embedded store."""
 
 
 def back_up(store: MemoryStore, folder: str | os.PathLike[str]) -> Backup:
@@ -55,16 +52,10 @@ def back_up(store: MemoryStore, folder: str | os.PathLike[str]) -> Backup:
     if target.exists():
         raise ConfigurationError(f"folder: {target} is there already: give a new one")
     with _new_folder(target) as making:
-        content = making / STORE
-        taken = run(store.steps.back_up(content))
-        sha256 = None
+        taken = run(store.steps.back_up(making))
         if taken.engine == "embedded":
-            _require(content, taken.entries)
-        else:
-            (content / SNAPSHOT).replace(making / SNAPSHOT)
-            content.rmdir()
-            sha256 = _sha256(making / SNAPSHOT)
-        write_manifest(making, described(target, taken, sha256))
+            _require(making / STORE, taken.entries)
+        write_manifest(making, described(target, taken))
     return read_manifest(target)
 
 
@@ -182,7 +173,7 @@ def _require(store: Path, entries: int) -> None:
         StoreCorruptedError: entries are missing, or cannot be read.
     """
     with open_configured(MemoryConfig.build(path=str(store)), by_words=True, existing=True) as copy:
-        found = sum(run(copy.steps.count_scopes("project_id", {}, with_expired=True)).values())
+        found = count_all(copy)
         lost = copy.health().get("lost")
     if found != entries or lost:
         raise StoreCorruptedError(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,21 +70,13 @@ def check(*, progress: Progress = lambda count: None, **options: Unpack[MemoryOp
         with open_configured(config, by_words=True, existing=True, outbox="if usable") as store:
             return _read(store, progress)
     path = _existing(config)
-    directory = StoreDirectory(path)
-    directory.acquire()
-    copy = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    try:
-        try:
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent, ignore_cleanup_errors=True) as beside:
+        copy = Path(beside, "store")
+        with _held(path) as (directory, damaged, was_closed):
             directory.require_space(directory.size(), WRITE_RESERVE)
-            seal = read_seal(directory)
-            damaged = () if seal is None else tuple(sorted(seal.damaged(path)))
-            copy_store(path, copy / "store")
-        finally:
-            directory.release()
-        with open_configured(MemoryConfig.build(path=str(copy / "store")), by_words=True, existing=True) as store:
-            return _read(store, progress, damaged, was_closed=seal is not None)
-    finally:
-        shutil.rmtree(copy, ignore_errors=True)
+            copy_store(path, copy)
+        with open_configured(MemoryConfig.build(path=str(copy)), by_words=True, existing=True) as store:
+            return _read(store, progress, damaged, was_closed=was_closed)
 
 
 def repair(*, progress: Progress = lambda count: None, **options: Unpack[MemoryOptions]) -> Checked:
@@ -108,15 +100,28 @@ def repair(*, progress: Progress = lambda count: None, **options: Unpack[MemoryO
             "a backup"
         )
     path = _existing(config)
+    with _held(path) as (_, damaged, was_closed):
+        pass
+    with open_configured(MemoryConfig.build(path=str(path)), by_words=True, existing=True) as store:
+        return _read(store, progress, damaged, was_closed=was_closed)
+
+
+@contextmanager
+def _held(path: Path) -> Iterator[tuple[StoreDirectory, tuple[str, ...], bool]]:
+    """A store's folder, which nobody opens meanwhile; its damaged files; and whether it was closed."""
     directory = StoreDirectory(path)
     directory.acquire()
     try:
         seal = read_seal(directory)
         damaged = () if seal is None else tuple(sorted(seal.damaged(path)))
+        yield directory, damaged, seal is not None
     finally:
         directory.release()
-    with open_configured(MemoryConfig.build(path=str(path)), by_words=True, existing=True) as store:
-        return _read(store, progress, damaged, was_closed=seal is not None)
+
+
+def count_all(store: MemoryStore) -> int:
+    """How many entries a store has, of all its users, those that have expired too."""
+    return sum(run(store.steps.count_scopes("project_id", {}, with_expired=True)).values())  # each has a project
 
 
 def _qdrant(options: MemoryOptions) -> MemoryConfig:
@@ -136,7 +141,7 @@ def _read(store: MemoryStore, progress: Progress, damaged: tuple[str, ...] = (),
     for count, _ in enumerate(entries_of(store), 1):
         if count % 1_000 == 0:
             progress(count)
-    there = sum(run(store.steps.count_scopes("project_id", {}, with_expired=True)).values())
+    there = count_all(store)
     health = store.health()
     lost = tuple((health.get("lost") or {}).get("entries", ()))
     notes = []

@@ -42,11 +42,11 @@ class Backup:
     sha256: str | None = None
 
 
-def described(folder: Path, taken: Taken, sha256: str | None) -> Backup:
+def described(folder: Path, taken: Taken) -> Backup:
     """The backup in a folder, made now."""
     now = datetime.now(timezone.utc).replace(microsecond=0)
     package = version("crewai-persistent-memory")
-    return Backup(folder, taken.engine, taken.entries, now, taken.collection, package, sha256)
+    return Backup(folder, taken.engine, taken.entries, now, taken.collection, package, taken.sha256)
 
 
 def write_manifest(folder: Path, backup: Backup) -> None:

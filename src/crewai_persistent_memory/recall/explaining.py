@@ -115,7 +115,7 @@ def explained(
     places = {_key(each.found.entry): (place, each) for place, each in enumerate(shown, 1)}
     kept = {_key(each.entry): each for each in in_order}
     newer = _newer_before(enough, query, in_order)
-    decay = Decay(utcnow(), 30.0 if weights is None else weights.half_life_days)
+    decay = Decay(utcnow(), (weights or RankingWeights()).half_life_days)
     explanations = []
     for rank, entry in enumerate(entries, 1):
         place, result = places.get(_key(entry), (None, None))

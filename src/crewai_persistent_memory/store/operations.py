@@ -414,16 +414,18 @@ class Taken:
         engine: ``"embedded"``: the folder of a store; ``"server"``: a snapshot of a collection.
         entries: how many there are in it.
         collection: its name on the server.
+        sha256: of the snapshot.
     """
 
     engine: str
     entries: int
     collection: str | None = None
+    sha256: str | None = None
 
 
 @dataclass(frozen=True)
 class BackUp(StoreOperation[Taken]):
-    """Copy the whole store, as it is at one moment, into a new folder of this host."""
+    """Copy the whole store, as it is at one moment, into a folder of this host, which is there and empty."""
 
     folder: Path
 

@@ -372,7 +372,7 @@ class Compact(Request[bool]):
 
 @dataclass(frozen=True)
 class BackUp(Request[Taken]):
-    """Copy everything into a new folder of this host."""
+    """Copy everything into a folder of this host, which is there and empty."""
 
     folder: Path
 

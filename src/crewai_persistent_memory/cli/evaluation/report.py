@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any, Final
 
+from ..picture import picture
 from .measuring import CHARACTERS_PER_TOKEN, DEPTHS, Figures
 from .prices import AS_OF, PRICES, PROMPTS, cost
 
@@ -88,15 +89,7 @@ def as_svg(title: str, figures: Sequence[Figures]) -> str:
     """A picture: for each setting, the evidence in the prompt and the characters that it took."""
     most = max((each.characters for each in figures), default=0) or 1
     height = _TOP + _ROW * len(figures) + 16
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_LEFT + _WIDTH + 120} {height}" '
-        'font-family="sans-serif" font-size="13" role="img">',
-        f"<title>{escape(title)}</title>",
-        '<rect width="100%" height="100%" fill="#fff"/>',
-        f'<text x="16" y="22" font-weight="bold">{escape(title)}</text>',
-        '<text x="16" y="42" fill="#555">blue: what should be found that stands in the prompt; '
-        "grey: characters of memory in the prompt</text>",
-    ]
+    parts = []
     for number, each in enumerate(figures):
         y = _TOP + number * _ROW
         share, length = each.in_prompt * _WIDTH, each.characters / most * _WIDTH
@@ -107,4 +100,5 @@ def as_svg(title: str, figures: Sequence[Figures]) -> str:
             f'<rect x="{_LEFT}" y="{y + 22}" width="{length:.1f}" height="10" fill="#cbd5e0"/>',
             f'<text x="{_LEFT + length + 6:.1f}" y="{y + 31}" font-size="11" fill="#555">{each.characters:,.0f}</text>',
         ]
-    return "\n".join([*parts, "</svg>"]) + "\n"
+    legend = "blue: what should be found that stands in the prompt; grey: characters of memory in the prompt"
+    return picture(title, legend, _LEFT + _WIDTH + 120, height, parts)

@@ -12,6 +12,9 @@ from ....io.private_files import FILE_MODE, FOLDER_MODE
 from .directory import PARTS
 from .flushing import sync_tree
 
+STORE: Final = "store"
+"""The folder of a backup that is an embedded store."""
+
 _BLOCK: Final = 1 << 20
 _LOCK: Final = "store.lock"
 

@@ -49,7 +49,7 @@ from ..said_before import SaidBefore
 from ..schema import DENSE, Index, access_write
 from .access_times import AccessTimes
 from .checksums import LEDGER, seal
-from .copies import copy_store
+from .copies import STORE, copy_store
 from .directory import WRITE_RESERVE, StoreDirectory
 from .errors import engine_errors
 from .flushing import EdgeDisk, Fsync
@@ -287,7 +287,7 @@ class EmbeddedEngine:
                 raise self._gone()
             self._access_times.write_all()
             self.disk.flush_engine()
-            copy_store(self.path, request.folder)
+            copy_store(self.path, request.folder / STORE)
             return Taken(self.name, self._shard.count(edge.CountRequest(exact=True)))
 
     def _write_anew(self, descriptor: Descriptor) -> None:

@@ -16,7 +16,6 @@ from ....errors import (
     StoreUnavailableError,
 )
 from ....filter_fields import FilterField
-from ....io.private_files import FOLDER_MODE
 from ....io.steps import Steps, run
 from ....scope import ScopeBinding
 from ....store.operations import Taken
@@ -198,11 +197,10 @@ class ServerConnection:
         name = route.collection
         if not (yield from client.call("collection_exists", {"collection_name": name})):
             raise StoreMissingError(f"there is no collection {name} at {self._settings.address}: nothing was backed up")
-        request.folder.mkdir(mode=FOLDER_MODE)
         projects = yield from self._answered(client, Facet("project_id", ()), route)
         snapshots = Snapshots(self._settings)
-        yield client.work(partial(snapshots.fetch, name, request.folder / SNAPSHOT))
-        return Taken("server", sum(projects.values()), name)
+        digest = yield client.work(partial(snapshots.fetch, name, request.folder / SNAPSHOT))
+        return Taken("server", sum(projects.values()), name, digest)
 
     def _open(self, client: RetryingClient, route: Route) -> Steps[Profile]:
         route = yield from self._collections.named(client, route)

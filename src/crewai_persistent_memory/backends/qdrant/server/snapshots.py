@@ -36,8 +36,8 @@ class Snapshots:
         self._settings = settings
         self._url = settings.urls[0]
 
-    def fetch(self, collection: str, file: Path) -> None:
-        """Make a snapshot, write it to a new file, and remove it from the server.
+    def fetch(self, collection: str, file: Path) -> str:
+        """Make a snapshot, write it to a new file, and remove it from the server. Returns the SHA-256 of the file.
 
         Raises:
             ConfigurationError: other nodes have parts of the collection.
@@ -61,6 +61,7 @@ class Snapshots:
             raise StoreCorruptedError(
                 f"the snapshot of {collection} came damaged from {self._url}: make the backup again"
             )
+        return digest
 
     def exists(self, collection: str) -> bool:
         """Whether the server has it."""
