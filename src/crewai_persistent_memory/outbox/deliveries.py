@@ -185,15 +185,19 @@ def _ends_in(writes: Sequence[Write], owner: Scope) -> dict[str, datetime | None
     return ends
 
 
+ALWAYS_OVER: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
 def _unless_expired(entry: MemoryEntry) -> MemoryEntry:
     """The entry, or if it has expired while it waited one without its text, which no read finds either.
 
-    It takes the place of an earlier one under its id, which would be seen again otherwise.
+    It takes the place of an earlier one under its id, which would be seen again otherwise. It has no text that could
+    come back, so its end is over on a clock that is set back, too.
     """
     if not is_expired(entry.expires_at):
         return entry
-    created_at, last_accessed, expires_at = entry.created_at, entry.last_accessed, entry.expires_at
-    return MemoryEntry(entry.id, "expired", created_at=created_at, last_accessed=last_accessed, expires_at=expires_at)
+    created_at, last_accessed = entry.created_at, entry.last_accessed
+    return MemoryEntry(entry.id, "expired", created_at=created_at, last_accessed=last_accessed, expires_at=ALWAYS_OVER)
 
 
 def _delete(write: Write, operation: op.Delete, now: datetime) -> op.Delete:
