@@ -109,7 +109,8 @@ def count_by(store: MemoryStore, field: ScopeField, **scope: str | None) -> dict
         scope: fields that the entries have, by name; ``None`` for entries without the field.
 
     Returns:
-        Each value of the field, with how many entries have it. Empty for Mem0, which cannot count across users.
+        Each value of the field, with how many entries have it. Empty for Mem0 without ``user_id``: it cannot count
+        across users.
 
     Raises:
         StoreError: the store failed.
@@ -175,11 +176,13 @@ def survey(store: MemoryStore, **scope: str | None) -> Survey:
         scope: fields that the counted entries have, by name; ``None`` for entries without the field.
 
     Raises:
-        ConfigurationError: Mem0, which cannot count across users.
+        ConfigurationError: Mem0 without ``user_id``: it cannot count across users.
         StoreError: the store failed.
     """
-    if not store.capabilities.counts_scopes:
-        raise ConfigurationError(f"{store.backend!r} cannot count across users: use a store in Qdrant")
+    can = store.capabilities
+    if not can.reaches(scope):
+        remedy = "give user_id=" if can.scans_users else "use a store in Qdrant"
+        raise ConfigurationError(f"{store.backend!r} cannot count across users: {remedy}")
     fields: tuple[ScopeField, ...] = get_args(ScopeField)
     counts = {field: count_by(store, field, **scope) for field in fields}
     # Every entry belongs to a project.

@@ -94,8 +94,9 @@ def test_what_others_have_stored_in_the_library(oss: OpenMem0, store: MemoryStor
     library_of(mem0).add("another user", user_id="johnny", infer=False)
     oss(run_id="r2").add("ours, in a run")
     oss().add("ours")
-    assert migrate_store(mem0, store, user_id="john").new == 2
     assert migrate_store(mem0, store, user_id="john", run_id="r2").new == 1
+    assert held(store) == {"ours, in a run": Scope("john", run_id="r2")}
+    assert migrate_store(mem0, store, user_id="john").new == 2
     assert held(store) == {
         "in a run": Scope("john", run_id="r1"),
         "ours": Scope("john"),

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from crewai_persistent_memory import (
-    ConfigurationError,
     InvalidArgumentError,
     MemoryStore,
     Scope,
@@ -24,7 +23,6 @@ from crewai_persistent_memory import (
 from crewai_persistent_memory.admin import erase, is_signed_with, survey
 
 from ..support.embedders import WordHashEmbedder
-from ..support.mem0_platform import DEFAULT_KEY, Mem0Platform
 from ..support.qdrant_server import QdrantServer, newest
 
 CANARY = "canary-7d1f"
@@ -276,14 +274,6 @@ class TestArguments:
             erase(embedded, user_id="")
         with pytest.raises(ScopeError, match="user_id"):
             erase(embedded, user_id=None)  # type: ignore[arg-type]
-
-    def test_mem0_says_what_to_do(self, mem0_platform: Mem0Platform) -> None:
-        mem0 = {"api_key": DEFAULT_KEY, "host": mem0_platform.url}
-        with (
-            open_store(mem0=mem0, durability="store") as store,
-            pytest.raises(ConfigurationError, match=r"call reset\(\) in each scope"),
-        ):
-            erase(store, user_id="john")
 
 
 class TestReceipt:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -23,9 +24,9 @@ class Capabilities:
         keywords: words alone find an entry.
         access_times: it keeps when an entry was last read.
         filters_first: filters are applied before the limit, however much is stored.
-        counts_scopes: it can count and scan across scopes (:class:`~.operations.CountScopes`,
-            :class:`~.operations.ScanScopes`).
-        scans_users: it can scan across the scopes of one user, who is named.
+        counts_scopes: it can count, scan and erase across scopes (:class:`~.operations.CountScopes`,
+            :class:`~.operations.ScanScopes`, :class:`~.operations.EraseScopes`).
+        scans_users: it can do so across the scopes of one user, who is named.
         backs_up: it can copy the whole store into a folder (:class:`~.operations.BackUp`).
         compacts: it can remove deleted text from its files on demand.
         stores_fields: it stores the values of filter fields beside entries (:class:`~.operations.CompleteFields`).
@@ -49,6 +50,10 @@ class Capabilities:
     expires: bool = False
     repeatable: bool = False
     outbox: bool = False
+
+    def reaches(self, scope: Mapping[str, object]) -> bool:
+        """Whether it can count, scan and erase all scopes that have these fields."""
+        return self.counts_scopes or (self.scans_users and bool(scope.get("user_id")))
 
 
 class Execute(Protocol):

@@ -164,7 +164,7 @@ def _are_ids(keep: Any) -> bool:
 def _owners(store: ScopedOperations, scope: Scope) -> Steps[list[Scope]]:
     """The scopes of a run: that of the call, and where the store can tell, those of all its agents."""
     agents: list[str | None] = [scope.agent_id]
-    if scope.agent_id is None:
+    if scope.agent_id is None and store.counts_scopes:
         fields = {name: getattr(scope, name) for name in ("org_id", "project_id", "user_id", "run_id")}
         agents += sorted((yield from store.count_scopes("agent_id", fields)))
     return [_with_agent(scope, agent) for agent in agents]

@@ -92,6 +92,10 @@ class ScopedOperations:
             expiry=self.expiry,
         )
 
+    @property
+    def counts_scopes(self) -> bool:
+        return self._capabilities.counts_scopes
+
     # -- writing ---------------------------------------------------------------------------------------------------
 
     def add(self, content: str, **about: Unpack[EntryArgs]) -> Steps[MemoryEntry]:
@@ -419,7 +423,7 @@ class ScopedOperations:
     def count_scopes(
         self, field: op.ScopeField, scope: Mapping[str, str | None], *, with_expired: bool = False
     ) -> Steps[dict[str, int]]:
-        if not self._capabilities.counts_scopes:
+        if not self._capabilities.reaches(scope):
             return {}
         return (yield from self._execute(op.CountScopes(self.binding, field, scope, with_expired)))
 

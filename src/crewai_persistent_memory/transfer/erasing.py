@@ -21,10 +21,12 @@ def erase(store: MemoryStore, *, settle: float = 2.0, dry_run: bool = False, **s
 
     ``erase(store, user_id="john")`` removes a person: in all projects, runs and agents. What a save that is under way
     brings back within ``settle`` seconds is removed as well. In an embedded store the texts are then removed from its
-    files.
+    files. In Mem0 all that it has of the person goes, also what was stored without this package; Mem0 OSS keeps no
+    messages and no history of it.
 
     Args:
-        store: a store in Qdrant. With ``collection_per_project`` its own project is erased: do it for each of them.
+        store: in Mem0 a person's ``user_id`` has to be given. In Qdrant with ``collection_per_project`` its own project
+            is erased: do it for each of them.
         settle: seconds for which nothing may have come back, before it counts as done.
         dry_run: count only.
         scope: at least ``user_id``, ``run_id``, ``project_id`` or ``org_id``, by name.
@@ -34,14 +36,17 @@ def erase(store: MemoryStore, *, settle: float = 2.0, dry_run: bool = False, **s
 
     Raises:
         InvalidArgumentError: no field is given, or only ``agent_id``: an agent has memories of many people.
-        ConfigurationError: Mem0, which cannot be asked across scopes.
+        ConfigurationError: Mem0, without a ``user_id``, or a store that cannot be asked across scopes.
         StoreUnavailableError: the store is away. Nothing is erased, in the outbox neither: do it again.
         StoreError: the store failed, or its key may not.
     """
     _check(scope)
-    if not store.capabilities.counts_scopes:
+    can = store.capabilities
+    if not can.reaches(scope):
         raise ConfigurationError(
-            f"{store.backend!r} cannot be asked across scopes: call reset() in each scope of the person"
+            f"{store.backend!r} cannot be asked across users: give user_id= as well"
+            if can.scans_users
+            else f"{store.backend!r} cannot be asked across scopes: call reset() in each scope of the person"
         )
     began_at = utcnow()
     projects = _counts(store, scope)
@@ -88,7 +93,10 @@ def _counts(store: MemoryStore, scope: dict[str, str]) -> dict[str, int]:
 
 def _remains(store: MemoryStore, *, in_files: bool) -> tuple[str, ...]:
     remains = []
-    if in_files:
+    if store.capabilities.extracts:
+        remains.append("messages that Mem0 was still working on: erase again when it is done with them")
+        remains.append("what the operator of Mem0 and of its vector store keeps: files, logs, snapshots and backups")
+    elif in_files:
         remains.append("the server's files: until its optimizer has written the segments anew")
         remains.append("snapshots and backups of the server: until they are deleted")
     else:

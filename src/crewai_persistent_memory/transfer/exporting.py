@@ -29,7 +29,7 @@ def entries_of(store: MemoryStore, *, with_vectors: bool = False, **scope: str |
         StoreError: the store failed.
     """
     can = store.capabilities
-    if not can.counts_scopes and not (can.scans_users and scope.get("user_id")):
+    if not can.reaches(scope):
         remedy = "give user_id=" if can.scans_users else "use a store in Qdrant"
         raise ConfigurationError(f"{store.backend!r} cannot list across users: {remedy}")
     page_at = store.steps.scan_scopes(scope, with_vectors=with_vectors)

@@ -76,11 +76,19 @@ class Mem0Api(Protocol):
     ) -> Steps[list[Record]]:
         """All memories, or those that were added under an entry's id; also expired ones only to delete them."""
 
-    def of_user(self, scope: Mapping[str, str | None]) -> Steps[list[Record]]:
-        """A user's memories, also those that were stored without this package.
+    def of_user(self, scope: Mapping[str, str | None], *, with_expired: bool = False) -> Steps[list[Record]]:
+        """A user's memories in all projects and runs, also those that were stored without this package.
 
         Args:
-            scope: ``user_id``, and perhaps other fields. The library lists what is in this very scope.
+            scope: ``user_id``, and perhaps other fields, which the memories have.
+            with_expired: also expired ones, only to delete them.
+        """
+
+    def owners_of_user(self, scope: Mapping[str, str | None]) -> Steps[dict[Scope, int]]:
+        """Each owner that has these fields, of whom Mem0 keeps anything, with how many memories: expired ones too.
+
+        Args:
+            scope: ``user_id``, and perhaps other fields.
         """
 
     def by_mem0_id(self, id: str, owners: Sequence[Scope]) -> Steps[Record | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Final, TypeAlias, cast
@@ -11,7 +12,7 @@ from ...entry import EntryFields, MemoryEntry, PathInfo
 from ...entry_filter import EntryFilter
 from ...errors import InvalidArgumentError
 from ...io.steps import Steps
-from ...scope import Scope, has_fields, owners_visible_to
+from ...scope import Scope, owners_visible_to
 from ...store import operations as op
 from ...store.backend import Backend, Capabilities
 from ...store.cursors import Position
@@ -161,6 +162,12 @@ class Mem0Backend(Backend):
         yield from self.api.delete(found, owners if is_reset else ())
         return len(found)
 
+    def _erase_scopes(self, operation: op.EraseScopes) -> Steps[op.Erased]:
+        owners = yield from self.api.owners_of_user(operation.scope)
+        found = yield from self.api.of_user(operation.scope, with_expired=True)
+        yield from self.api.delete(found, list(owners))
+        return op.Erased(sum(owners.values()))
+
     def _purge_expired(self, operation: op.PurgeExpired) -> Steps[int]:
         """Of the scope of the call: Mem0 cannot list across users."""
         if operation.scope:
@@ -222,8 +229,14 @@ class Mem0Backend(Backend):
 
     def _scan_scopes(self, operation: op.ScanScopes) -> Steps[op.ScanPage]:
         found = yield from self.api.of_user(operation.scope)
-        chosen = [record for record in one_of_each(found) if has_fields(vars(record.owner), operation.scope)]
-        return op.ScanPage(tuple(record.entry for record in chosen), None)
+        return op.ScanPage(tuple(record.entry for record in one_of_each(found)), None)
+
+    def _count_scopes(self, operation: op.CountScopes) -> Steps[dict[str, int]]:
+        counts: Counter[str] = Counter()
+        for owner, count in (yield from self.api.owners_of_user(operation.scope)).items():
+            if (value := getattr(owner, operation.field)) is not None:
+                counts[value] += count
+        return counts
 
     def _count(self, operation: op.Count) -> Steps[int]:
         return len((yield from self._entries(operation)))
@@ -290,6 +303,7 @@ class Mem0Backend(Backend):
         op.Replace: _replace,
         op.Update: _update,
         op.Delete: _delete,
+        op.EraseScopes: _erase_scopes,
         op.PurgeExpired: _purge_expired,
         op.Search: _search,
         op.Get: _get,
@@ -297,6 +311,7 @@ class Mem0Backend(Backend):
         op.ListPage: _list_page,
         op.Scan: _scan,
         op.ScanScopes: _scan_scopes,
+        op.CountScopes: _count_scopes,
         op.Count: _count,
         op.CountCategories: _count_categories,
         op.ListChildren: _list_children,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, Final
@@ -12,7 +13,7 @@ from ...config.mem0 import Mem0Options
 from ...errors import EngineError, StoreClosedError, StoreMissingError, StoreUnavailableError
 from ...io.retry import Effect
 from ...io.steps import Call, Pause, Steps
-from ...scope import Scope, ScopeBinding
+from ...scope import Scope, ScopeBinding, has_fields
 from ...store.operations import Message
 from .api import Added, Extraction, Found, sent
 from .cloud_clients import CLIENTS, ClientSettings, CloudClients
@@ -164,18 +165,26 @@ class CloudApi:
         checked = self._checked(found, owners, with_expired=with_expired)
         return [record for record in checked if entry_id is None or record.entry.id == entry_id]
 
-    def of_user(self, scope: Mapping[str, str | None]) -> Steps[list[Record]]:
+    def of_user(self, scope: Mapping[str, str | None], *, with_expired: bool = False) -> Steps[list[Record]]:
         user_id = str(scope["user_id"])
         names = names_of_user(user_id)
         # Entities that a filter does not name are not constrained: all projects, runs and agents.
-        listed = yield from self._listed({"AND": [{"user_id": names[0] if len(names) == 1 else {"in": names}}]})
+        named = {"AND": [{"user_id": names[0] if len(names) == 1 else {"in": names}}]}
+        listed = yield from self._listed(named, with_expired=with_expired)
         mine = [each for each in listed if each.get("user_id") in names]
         if len(mine) < len(listed):
             logger.error(
                 "dropped %d memories: Mem0 returned them to a question about another user", len(listed) - len(mine)
             )
         records = (record_of(each, cloud_owner(user_id, each)) for each in mine)
-        return [record for record in records if not has_ended(record)]
+        return [
+            record
+            for record in records
+            if has_fields(vars(record.owner), scope) and (with_expired or not has_ended(record))
+        ]
+
+    def owners_of_user(self, scope: Mapping[str, str | None]) -> Steps[dict[Scope, int]]:
+        return Counter(record.owner for record in (yield from self.of_user(scope, with_expired=True)))
 
     def _listed(self, filters: Mapping[str, Any], *, with_expired: bool = False) -> Steps[list[Mapping[str, Any]]]:
         found: dict[str, Mapping[str, Any]] = {}

@@ -82,6 +82,16 @@ def _two_of(name: str) -> tuple[str, str | None]:
     return first, second or None
 
 
+def library_owner(user_id: str) -> Scope:
+    """The owner of Mem0 OSS's ``user_id``. One that is not of this package's form is a user in the default project."""
+    user, *parts = user_id.split("/")
+    fields: list[str | None] = [unquote(part) or None for part in parts]
+    project, org, run, agent, *more = (*fields, None, None, None, None)
+    owner = Scope.trusted(None if user == EVERYONE else unquote(user), project or DEFAULT_PROJECT, run, agent, org)
+    is_ours = not any(more) and library_user_id(owner) == user_id
+    return owner if is_ours else Scope.trusted(user_id, DEFAULT_PROJECT, None, None, None)
+
+
 @lru_cache(maxsize=4096)
 def library_user_id(owner: Scope) -> str:
     """Mem0 OSS's ``user_id`` of one owner. For a user alone, in the default project, it is the user's own id, so that

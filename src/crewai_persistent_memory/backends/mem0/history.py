@@ -11,11 +11,13 @@ It is a SQLite file beside the vector store. What it holds, by version of mem0ai
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import unquote
 
 import portalocker
 
@@ -101,6 +103,18 @@ def session_scopes(owner: Scope) -> set[str]:
     user = library_user_id(Scope.trusted(owner.user_id, owner.project_id, None, None, owner.org_id))
     theirs = {"user_id": user, "run_id": owner.run_id, "agent_id": owner.agent_id}
     return {_session_scope({"user_id": library_user_id(owner)}), _session_scope(theirs)}
+
+
+def users_of_messages(memory: Any) -> set[str]:
+    """Mem0's users of whom it keeps messages: also those of whose messages nothing was remembered."""
+    database = memory.db
+    with database._lock:
+        connection = database.connection
+        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'messages'").fetchone():
+            return set()
+        names = [name for (name,) in connection.execute("SELECT DISTINCT session_scope FROM messages")]
+    users = [found[1] for name in names if name and (found := re.search("(?:^|&)user_id=([^&]*)", name))]
+    return {name for user in users for name in (user, unquote(user))}  # some 2.x escape, some do not
 
 
 def _session_scope(filters: dict[str, Any]) -> str:

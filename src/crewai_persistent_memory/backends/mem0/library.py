@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from functools import partial
@@ -18,7 +19,7 @@ from ...config.mem0 import Mem0Options
 from ...errors import InvalidArgumentError, StoreClosedError
 from ...io.retry import Effect
 from ...io.steps import Steps, Work
-from ...scope import DEFAULT_PROJECT, Scope, ScopeBinding
+from ...scope import Scope, ScopeBinding, has_fields
 from ...store.operations import Message
 from . import entity_collection, history, vector_stores
 from .api import Added, Extraction, Found, sent
@@ -34,7 +35,7 @@ from .compat import (
     rows_of,
     takes,
 )
-from .entities import library_user_id
+from .entities import library_owner, library_user_id
 from .errors import request_info
 from .library_memory import MEMORIES, LibraryMemory, digest_of, opened
 
@@ -146,7 +147,7 @@ class LibraryApi:
         if not owners:
             return
         ids = [record.id for record in records]
-        for owner in emptied:
+        for owner in dict.fromkeys([*emptied, *map(_without_run, emptied)]):
             ids += yield from self._ask(partial(_left_behind, owner=owner, emptied=emptied), "a deletion")
         ids = list(dict.fromkeys(ids))
         # First what Mem0 keeps beside the memories. If this is interrupted, the memories are still found, and the next
@@ -179,21 +180,25 @@ class LibraryApi:
             found += _checked(results, owner, owners, with_expired=with_expired)
         return [record for record in found if entry_id is None or record.entry.id == entry_id]
 
-    def of_user(self, scope: Mapping[str, str | None]) -> Steps[list[Record]]:
-        project = scope.get("project_id") or DEFAULT_PROJECT
-        user, org = scope["user_id"], scope.get("org_id")
+    def of_user(self, scope: Mapping[str, str | None], *, with_expired: bool = False) -> Steps[list[Record]]:
+        owners = yield from self.owners_of_user(scope)
         # What others have stored in a run has the user's own name, and the run beside it.
-        owners = {
-            Scope.trusted(user, project, None, None, org),
-            Scope.trusted(user, project, scope.get("run_id"), scope.get("agent_id"), org),
-        }
+        named = {user_id: library_owner(user_id) for user_id in map(library_user_id, owners)}
+        named |= {library_user_id(owner): owner for owner in map(_without_run, owners)}
         found: list[Record] = []
-        for owner in sorted(owners, key=library_user_id):
+        for user_id, owner in sorted(named.items()):
             results = yield from self._listed(owner, None)
-            mine = [each for each in results if each.get("user_id") == library_user_id(owner)]
+            mine = [each for each in results if each.get("user_id") == user_id]
             records = (record_of(each, _owner_of(each, owner)) for each in mine)
-            found += [record for record in records if not has_ended(record)]
+            found += [
+                record
+                for record in records
+                if has_fields(vars(record.owner), scope) and (with_expired or not has_ended(record))
+            ]
         return found
+
+    def owners_of_user(self, scope: Mapping[str, str | None]) -> Steps[dict[Scope, int]]:
+        return (yield from self._ask(partial(_owners_of, scope=scope), "a listing"))
 
     def _listed(self, owner: Scope, entry_id: str | None) -> Steps[list[Mapping[str, Any]]]:
         limit = FIRST_LISTING
@@ -257,6 +262,19 @@ def _search(memory: Any, *, query: str, user_id: str, limit: int, min_score: flo
 def _list(memory: Any, *, user_id: str, limit: int, entry_id: str | None) -> list[Mapping[str, Any]]:
     extra = None if entry_id is None else {ID_KEY: entry_id}
     return results_of(memory.get_all(**library_read(memory.get_all, user_id, limit, extra)))
+
+
+def _owners_of(memory: Any, *, scope: Mapping[str, str | None]) -> dict[Scope, int]:
+    """Mem0 OSS cannot list a user's owners: those of all rows and of all messages that it keeps."""
+    counts: Counter[Scope] = Counter()
+    for row in rows_of(memory.vector_store, None):
+        counts[_owner_of(row.payload, library_owner(str(row.payload["user_id"])))] += 1
+    owners = {library_owner(user_id): 0 for user_id in history.users_of_messages(memory)}
+    return {owner: count for owner, count in {**owners, **counts}.items() if has_fields(vars(owner), scope)}
+
+
+def _without_run(owner: Scope) -> Scope:
+    return Scope.trusted(owner.user_id, owner.project_id, None, None, owner.org_id)
 
 
 def _provider(memory: Any) -> str:
