@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, get_args
@@ -20,6 +21,7 @@ from .store.base import MemoryStore
 from .store.operations import ScopeField
 from .transfer.copying import copy_entries
 from .transfer.erasing import erase
+from .transfer.every_project import in_each_project
 from .transfer.exporting import entries_of, export_entries
 from .transfer.growth import Growth, growth
 from .transfer.importing import Imported, import_entries
@@ -104,7 +106,8 @@ def count_by(store: MemoryStore, field: ScopeField, **scope: str | None) -> dict
     """Count entries by one field of their scopes, across all scopes that the store's key may read.
 
     Args:
-        store: a store in Qdrant. With ``collection_per_project`` its own project is counted.
+        store: a store in Qdrant; with ``collection_per_project`` all projects whose collections the key may list, if
+            it is fixed to none. Or one in Mem0.
         field: entries without it are not counted.
         scope: fields that the entries have, by name; ``None`` for entries without the field.
 
@@ -115,7 +118,10 @@ def count_by(store: MemoryStore, field: ScopeField, **scope: str | None) -> dict
     Raises:
         StoreError: the store failed.
     """
-    return run(store.steps.count_scopes(field, scope))
+    counts = Counter[str]()
+    for steps in in_each_project(store, scope):
+        counts.update(run(steps.count_scopes(field, scope)))
+    return dict(counts)
 
 
 def purge_expired(store: MemoryStore, *, dry_run: bool = False, **scope: str | None) -> int:
@@ -125,8 +131,8 @@ def purge_expired(store: MemoryStore, *, dry_run: bool = False, **scope: str | N
     are in its files until it is written anew: see :meth:`~.store.base.MemoryStore.compact`.
 
     Args:
-        store: a store in Qdrant: all its scopes are purged. With ``collection_per_project`` its own project; of Mem0
-            what the store's own scope sees.
+        store: a store in Qdrant: all its scopes are purged, as for :func:`count_by`. Of Mem0 what the store's own
+            scope sees.
         dry_run: count only.
         scope: fields that the entries have, by name; ``None`` for entries without the field.
 
@@ -139,7 +145,7 @@ def purge_expired(store: MemoryStore, *, dry_run: bool = False, **scope: str | N
     """
     if unknown := scope.keys() - set(SCOPE_FIELDS):
         raise InvalidArgumentError(f"{', '.join(sorted(unknown))}: a scope has {', '.join(SCOPE_FIELDS)}")
-    return run(store.steps.purge_expired(scope, dry_run=dry_run))
+    return sum(run(steps.purge_expired(scope, dry_run=dry_run)) for steps in in_each_project(store, scope))
 
 
 @dataclass(frozen=True)
@@ -172,7 +178,7 @@ def survey(store: MemoryStore, **scope: str | None) -> Survey:
     """Count the entries of a store across all scopes that its key may read.
 
     Args:
-        store: a store in Qdrant. With ``collection_per_project`` its own project is counted.
+        store: as for :func:`count_by`.
         scope: fields that the counted entries have, by name; ``None`` for entries without the field.
 
     Raises:

@@ -19,8 +19,9 @@ from crewai_persistent_memory import (
     StorePermissionError,
     StoreUnavailableError,
     open_store,
+    use_scope,
 )
-from crewai_persistent_memory.admin import erase, is_signed_with, survey
+from crewai_persistent_memory.admin import entries_of, erase, is_signed_with, survey
 
 from ..support.embedders import WordHashEmbedder
 from ..support.qdrant_server import QdrantServer, newest
@@ -306,3 +307,70 @@ class TestReceipt:
                 is_signed_with(text, KEY)
         with pytest.raises(InvalidArgumentError, match="at least 16 bytes"):
             is_signed_with('{"format": "crewai-memory-erasure-1"}', b"short")
+
+
+class TestACollectionForEachProject:
+    """What concerns a person concerns all their projects, wherever those are."""
+
+    @pytest.fixture
+    def about(self, server: QdrantServer, collection: str, tmp_path: Path) -> Iterator[dict[str, Any]]:
+        """A server that also has collections of somebody else whose names begin in the same way."""
+        options: dict[str, Any] = {"url": server.url, "embedder": None, "outbox_path": tmp_path / "outbox"}
+        yield {**options, "collection": collection, "collection_per_project": True}
+        with server.admin() as admin:
+            for each in admin.get("/collections").json()["result"]["collections"]:
+                if each["name"].startswith(collection):
+                    admin.delete(f"/collections/{each['name']}")
+
+    def filled(self, about: dict[str, Any]) -> None:
+        with open_store(**about) as store:
+            fill(store)
+            for scope in (*OF_JOHN, *OF_OTHERS):
+                assert store.scoped(scope).flush(30)
+
+    def test_of_one_person(self, about: dict[str, Any]) -> None:
+        self.filled(about)
+        theirs = {**about, "collection": f"{about['collection']}_2", "collection_per_project": False}
+        with open_store(**theirs, user_id="john") as other:
+            other.add("of another application")
+            assert other.flush(30)
+        with open_store(**about) as store:
+            assert survey(store).entries == 27
+            assert survey(store, user_id="john").counts["project_id"] == {"default": 9, "staging": 3}
+            assert len(list(entries_of(store, user_id="john"))) == 12
+            done = erase(store, user_id="john", settle=0.1)
+            assert (done.entries, done.projects, done.left) == (12, {"default": 9, "staging": 3}, 0)
+            assert survey(store).entries == 15
+            for scope in OF_OTHERS:
+                assert len(store.scoped(scope).list()) >= 3
+        with open_store(**theirs, user_id="john") as other:
+            assert [entry.content for entry in other.list()] == ["of another application"]
+
+    def test_use_scope_changes_nothing(self, about: dict[str, Any]) -> None:
+        self.filled(about)
+        with open_store(**about) as store, use_scope(user_id="jane", org_id="acme", project_id="staging"):
+            assert erase(store, user_id="john", settle=0.1).entries == 12
+            assert erase(store, user_id="john", settle=0.1).left == 0
+
+    def test_of_a_project_or_from_a_store_that_is_fixed_to_one(self, about: dict[str, Any]) -> None:
+        self.filled(about)
+        with open_store(**about) as store:
+            assert erase(store, user_id="john", project_id="staging", settle=0.1).entries == 3
+        with open_store(**about, project_id="default") as store:
+            assert erase(store, user_id="john", settle=0.1).entries == 6, "not those of the organisation"
+        with open_store(**about) as store:
+            assert survey(store, user_id="john").entries == 3
+
+    def test_what_waits_for_a_project_without_a_collection(self, tmp_path: Path) -> None:
+        server = QdrantServer(newest(), tmp_path / "qdrant").start()
+        try:
+            about: dict[str, Any] = {"url": server.url, "outbox_path": tmp_path / "outbox", "embedder": None}
+            with open_store(**about, collection_per_project=True, recall_timeout=0.5, exit_wait=0.1) as store:
+                server.kill()
+                store.scoped(user_id="john", project_id="new").add(f"{CANARY} waits")
+                server.restart()
+                assert erase_when_it_answers(store).left == 0
+                assert store.scoped(user_id="john", project_id="new").flush(30)
+                assert store.scoped(user_id="john", project_id="new").list() == []
+        finally:
+            server.stop()

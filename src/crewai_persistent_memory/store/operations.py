@@ -453,6 +453,14 @@ class CountScopes(StoreOperation[dict[str, int]]):
     with_expired: bool = False
 
 
+@dataclass(frozen=True)
+class ListProjects(StoreOperation["Sequence[Scope]"]):
+    """The projects that have a collection of their own, each as the scope of what is shared in it.
+
+    For a Qdrant server with ``collection_per_project`` only.
+    """
+
+
 class Erased(NamedTuple):
     """What an erasure removed.
 

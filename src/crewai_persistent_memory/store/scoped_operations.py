@@ -408,6 +408,9 @@ class ScopedOperations:
     def health(self) -> Steps[dict[str, Any]]:
         return self._execute(op.Health(self.binding))
 
+    def list_projects(self) -> Steps[Sequence[Scope]]:
+        return self._execute(op.ListProjects(self.binding))
+
     def scan_scopes(
         self, scope: dict[str, str | None], *, with_vectors: bool = False, page_size: int = 200
     ) -> Callable[[str | None], Steps[op.ScanPage]]:

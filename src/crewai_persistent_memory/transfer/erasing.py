@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from typing import Final
 
 from ..errors import ConfigurationError, InvalidArgumentError
@@ -11,6 +12,7 @@ from ..scope import SCOPE_FIELDS, check_field
 from ..store.base import MemoryStore
 from ..store.operations import Erased
 from ..validation import utcnow
+from .every_project import in_each_project
 from .receipt import Receipt
 
 MOST_ROUNDS: Final = 10
@@ -25,8 +27,8 @@ def erase(store: MemoryStore, *, settle: float = 2.0, dry_run: bool = False, **s
     messages and no history of it.
 
     Args:
-        store: in Mem0 a person's ``user_id`` has to be given. In Qdrant with ``collection_per_project`` its own project
-            is erased: do it for each of them.
+        store: in Mem0 a person's ``user_id`` has to be given. One that is fixed to a project and has
+            ``collection_per_project`` erases in that project; otherwise it needs a key that may list collections.
         settle: seconds for which nothing may have come back, before it counts as done.
         dry_run: count only.
         scope: at least ``user_id``, ``run_id``, ``project_id`` or ``org_id``, by name.
@@ -53,7 +55,8 @@ def erase(store: MemoryStore, *, settle: float = 2.0, dry_run: bool = False, **s
     total, rounds, under_way = Erased(0), 0, 0
     while not dry_run and rounds < MOST_ROUNDS:
         rounds += 1
-        done = run(store.steps.erase_scopes(dict(scope)))
+        parts = [run(steps.erase_scopes(dict(scope))) for steps in in_each_project(store, scope)]
+        done = Erased(*map(sum, zip(Erased(0), *parts, strict=True)))
         total = Erased(*map(sum, zip(total, done, strict=True)))
         # Saves that were under way in any process arrive meanwhile. Nobody can tell when the last one has.
         threading.Event().wait(settle)
@@ -88,7 +91,10 @@ def _check(scope: dict[str, str]) -> None:
 
 def _counts(store: MemoryStore, scope: dict[str, str]) -> dict[str, int]:
     # Entries that have expired are erased as well, and looked for afterwards.
-    return dict(run(store.steps.count_scopes("project_id", dict(scope), with_expired=True)))
+    counts = Counter[str]()
+    for steps in in_each_project(store, scope):
+        counts.update(run(steps.count_scopes("project_id", dict(scope), with_expired=True)))
+    return dict(counts)
 
 
 def _remains(store: MemoryStore, *, in_files: bool) -> tuple[str, ...]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TextIO
 
 from ..entry import MemoryEntry
 from ..errors import ConfigurationError, StoreError
-from ..io.steps import run
+from ..io.steps import Steps, run
 from ..scope import has_fields
 from ..store.base import MemoryStore
+from ..store.operations import ScanPage
+from .every_project import in_each_project
 from .lines import Header, end, line_of
 
 Progress = Callable[[int], None]
@@ -20,7 +22,8 @@ def entries_of(store: MemoryStore, *, with_vectors: bool = False, **scope: str |
     """Every entry of all scopes with these fields, once, with its owner.
 
     Args:
-        store: a store in Qdrant; or in Mem0, if ``user_id`` is given.
+        store: a store in Qdrant; or in Mem0, if ``user_id`` is given. With ``collection_per_project`` all projects are
+            read whose collections the key may list, if the store is fixed to none.
         with_vectors: with their vectors.
         scope: fields that the entries have, by name; ``None`` for entries without the field. None: all entries.
 
@@ -32,7 +35,13 @@ def entries_of(store: MemoryStore, *, with_vectors: bool = False, **scope: str |
     if not can.reaches(scope):
         remedy = "give user_id=" if can.scans_users else "use a store in Qdrant"
         raise ConfigurationError(f"{store.backend!r} cannot list across users: {remedy}")
-    page_at = store.steps.scan_scopes(scope, with_vectors=with_vectors)
+    for steps in in_each_project(store, scope):
+        yield from _pages_of(steps.scan_scopes(dict(scope), with_vectors=with_vectors), scope)
+
+
+def _pages_of(
+    page_at: Callable[[str | None], Steps[ScanPage]], scope: Mapping[str, str | None]
+) -> Iterator[MemoryEntry]:
     cursor: str | None = None
     while True:
         page = run(page_at(cursor))

@@ -38,7 +38,7 @@ def growth(store: MemoryStore, *, progress: Callable[[int], None] = lambda count
     """Read every entry of all scopes with these fields, in constant memory.
 
     Args:
-        store: a store in Qdrant. With ``collection_per_project`` its own project is read.
+        store: as for :func:`.exporting.entries_of`.
         progress: called now and then with the number of entries that were read.
         scope: fields that the entries have, by name; ``None`` for entries without the field.
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
 from ...embedding import Embedder
 from ...io.steps import Steps
-from ...scope import ScopeBinding
+from ...scope import Scope, ScopeBinding
 from ...store import operations as op
 from ...store.backend import Backend, Capabilities
 from ...store.background_purge import purge
@@ -17,7 +17,7 @@ from ...store.operations import fields_asked
 from . import reads, writes
 from .backlog import Backlog
 from .collection import Collection, Connection
-from .engine_requests import BackUp, Compact, Describe, Facet, Health
+from .engine_requests import BackUp, Compact, Describe, Facet, Health, ListProjects
 from .field_completion import complete_fields, with_computed_values
 from .purge import purge_expired
 from .schema import not_expired, where_scopes
@@ -100,6 +100,10 @@ def _count_scopes(operation: op.CountScopes, collection: Collection) -> Steps[di
     return collection.ask(Facet(operation.field, where if operation.with_expired else (*where, not_expired())))
 
 
+def _list_projects(operation: op.ListProjects, collection: Collection) -> Steps[Sequence[Scope]]:
+    return collection.ask(ListProjects())
+
+
 _ANSWERS: Final[Mapping[type, Callable[[Any, Collection], Steps[Any]]]] = {
     op.Put: writes.put,
     op.Replace: writes.replace_visible,
@@ -123,6 +127,7 @@ _ANSWERS: Final[Mapping[type, Callable[[Any, Collection], Steps[Any]]]] = {
     op.BackUp: _back_up,
     op.Health: _health,
     op.CountScopes: _count_scopes,
+    op.ListProjects: _list_projects,
     op.ScanScopes: reads.scan_scopes,
     op.EraseScopes: writes.erase_scopes,
     op.PurgeExpired: purge_expired,

@@ -371,6 +371,11 @@ class Compact(Request[bool]):
 
 
 @dataclass(frozen=True)
+class ListProjects(Request["Sequence[Scope]"]):
+    """The projects that have a collection of their own on a server, each as the scope of what is shared in it."""
+
+
+@dataclass(frozen=True)
 class BackUp(Request[Taken]):
     """Copy everything into a folder of this host, which is there and empty."""
 

@@ -30,6 +30,7 @@ from ..engine_requests import (
     Facet,
     Health,
     KeepSpread,
+    ListProjects,
     NoteAccess,
     Ordered,
     Profile,
@@ -57,6 +58,7 @@ from .deadline import Deadline
 from .engine import ServerEngine, arelease, release, share
 from .migrate import for_layout, require_layout
 from .place import Place
+from .projects import list_projects
 from .requests import answer
 from .routes import Route, route_of
 from .snapshots import SNAPSHOT, Snapshots
@@ -83,6 +85,7 @@ _DOING: Final[Mapping[type, str]] = {
     Facet: "a summary",
     KeepSpread: "a change",
     Health: "a health check",
+    ListProjects: "a listing of projects",
     BackUp: "a backup",
 }
 
@@ -115,6 +118,8 @@ class ServerConnection:
             client = self._engine.client(_DOING[SetPayload], 0)
             return cast(T, self._engine.in_background(self._answered(client, access_write(request), route)))
         client = self._engine.client(_DOING[type(request)])
+        if isinstance(request, ListProjects):
+            return cast(T, (yield from list_projects(client, self._settings.collection)))
         if isinstance(request, BackUp):
             return cast(T, (yield from self._back_up(client, request, route)))
         return cast(T, (yield from self._answered(client, request, route)))

@@ -1,0 +1,43 @@
+"""The projects that have a collection of their own on a server (``collection_per_project``)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+from ....io.steps import Steps
+from ....scope import Scope
+from .client import RetryingClient
+from .routes import COLLECTION_DIGEST, SHARD_DIGEST, route_of
+
+_FIRST: Final = {"limit": 2, "with_payload": ["org_id", "project_id"], "with_vectors": False}
+"""The descriptor, which has no project, and an entry."""
+
+
+def list_projects(client: RetryingClient, collection: str) -> Steps[Sequence[Scope]]:
+    """The projects of which there are entries, by the collections that the key may list.
+
+    A name holds only a digest of its project: an entry tells which project it is, and its name is checked.
+    """
+    digests = "|".join(f"[0-9a-f]{{{2 * size}}}" for size in (COLLECTION_DIGEST, SHARD_DIGEST))
+    named = re.compile(rf"{re.escape(collection)}_([a-z0-9-]+-)?({digests})")
+    found = yield from client.call("get_collections", {})
+    projects: dict[Scope, None] = {}
+    for name in sorted(each.name for each in found.collections if named.fullmatch(each.name)):
+        records, _ = yield from client.call("scroll", {"collection_name": name, **_FIRST})
+        for payload in (record.payload or {} for record in records):
+            project = _project_of(payload)
+            if project is not None and name in _names_of(collection, project):
+                projects[project] = None
+    return list(projects)
+
+
+def _project_of(payload: dict[str, Any]) -> Scope | None:
+    project, org = payload.get("project_id"), payload.get("org_id")
+    return None if project is None else Scope.trusted(None, str(project), None, None, org)
+
+
+def _names_of(collection: str, project: Scope) -> tuple[str, ...]:
+    route = route_of(collection, True, project.org_id, project.project_id)
+    return (route.collection, *(() if route.own is None else route.own[:1]))

@@ -1,0 +1,30 @@
+"""The operations of a store in all of its projects, also where each project has a collection of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..io.steps import run
+from ..scope import ExactScope, has_fields
+from ..store.base import MemoryStore
+from ..store.scoped_operations import ScopedOperations
+
+
+def in_each_project(store: MemoryStore, scope: Mapping[str, str | None]) -> list[ScopedOperations]:
+    """The store's operations; with ``collection_per_project``, those of each project whose fields are in ``scope``.
+
+    A store that is fixed to a project stays in it.
+
+    Raises:
+        StoreError: the server failed, or its key may not list collections.
+    """
+    server = None if store.opened_with is None else store.opened_with.server
+    if server is None or not server.collection_per_project or store.binding.project_id is not None:
+        return [store.steps]
+    fields = {name: scope[name] for name in ("org_id", "project_id") if name in scope}
+    own = store.binding.resolve_project()  # also if it has no collection yet: writes may wait for it
+    others = [each for each in run(store.steps.list_projects()) if (each.org_id, each.project_id) != own]
+    return [
+        store.steps,
+        *(store.steps.within(ExactScope.of(each)) for each in others if has_fields(vars(each), fields)),
+    ]
