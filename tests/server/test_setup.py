@@ -42,8 +42,9 @@ import sys, crewai_persistent_memory as m
 url, collection, number = sys.argv[1:]
 print("ready", flush=True)
 sys.stdin.read()
-with m.open_store(url=url, user_id="john", collection=collection, embedder=None) as store:
+with m.open_store(url=url, user_id="john", collection=collection, embedder=None, startup_timeout=60) as store:
     store.add(f"fact {number}")
+    assert store.flush(60)
 """
 
 

@@ -38,4 +38,4 @@ def path(tmp_path: Path, made_once: Path) -> Path:
 def opened(path: Path, **options: Any) -> list[str]:
     """The texts of a store that is opened and closed for it."""
     with open_store(path=path, user_id="john", **options) as store:
-        return [entry.content for entry in store.list()]
+        return [entry.content for entry in store.list(limit=10_000)]
