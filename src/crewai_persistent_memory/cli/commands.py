@@ -27,6 +27,7 @@ from .purging import purge
 from .reading import list_entries, print_entries, recall, show, standard_input
 from .statistics import stats
 from .target import NAMES_A_STORE, Target, opened, takes_target, with_its_embedder
+from .undoing import undo
 
 if TYPE_CHECKING:
     from ..entry import MemoryEntry
@@ -98,16 +99,21 @@ def forget(
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Everything in this scope, and nothing else.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before --all.")] = False,
+    for_good: Annotated[
+        bool, typer.Option("--for-good", help="At once, whatever undo_for says; also what was forgotten before.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Forget entries by id, or all of a scope."""
+    """Forget entries by id, or all of a scope. With CREWAI_MEMORY_UNDO_FOR, undo brings them back for so long."""
     if bool(ids) == everything:
         raise ConfigurationError("forget takes either ids or --all")
     wanted = [id for given in ids or [] for id in (standard_input().split() if given == "-" else [given])]
     if not all(id.strip() for id in wanted):
         raise ConfigurationError("an id is blank: give ids as list shows them")
     with opened(target.config(writing=True), by_words=True, existing=True, writing=True) as store:
-        count, unknown = everything_of(store, yes) if everything else some_of(store, wanted)
+        count, unknown = (
+            everything_of(store, yes, for_good=for_good) if everything else some_of(store, wanted, for_good=for_good)
+        )
         if json:
             typer.echo(as_json({"forgotten": count}))
         else:
@@ -124,6 +130,7 @@ app.command()(takes_target()(recall))
 app.command(name="list")(takes_target()(list_entries))
 app.command()(takes_target()(show))
 app.command()(takes_target()(update))
+app.command()(takes_target()(undo))
 app.command(name="eval")(takes_target()(evaluate))
 app.command(name="export")(takes_target()(export))
 app.command(name="import")(takes_target()(import_))

@@ -37,6 +37,8 @@ class QdrantBackend(Backend):
         compacts=True,
         stores_fields=True,
         expires=True,
+        undoes_deletes=True,
+        keeps_history=True,
         repeatable=True,
     )
 
@@ -105,6 +107,7 @@ _ANSWERS: Final[Mapping[type, Callable[[Any, Collection], Steps[Any]]]] = {
     op.Replace: writes.replace_visible,
     op.Update: writes.update,
     op.Delete: writes.delete,
+    op.UndoDelete: writes.undo_delete,
     op.Touch: writes.touch,
     op.EmbedMissing: writes.embed_missing,
     op.CompleteFields: complete_fields,
