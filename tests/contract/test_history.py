@@ -187,5 +187,5 @@ def test_a_malformed_import_is_refused(open_any: OpenStore, history: str) -> Non
     header, _ = file.getvalue().splitlines(keepends=True)
     entry = '{"id": "a", "content": "b", "scope": {"user_id": "john", "project_id": "p"}, '
     entry += '"created_at": "2020-01-01T00:00:00Z", "history": ' + history + "}\n"
-    with pytest.raises(InvalidArgumentError, match="line 2: .*history"):
+    with pytest.raises(InvalidArgumentError, match=r"line 2: .*history"):
         import_entries(store, io.StringIO(header + entry + '{"end": true, "entries": 1}\n'))

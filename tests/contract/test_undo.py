@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -127,6 +128,15 @@ class TestItComesBack:
         assert len(store.undo_delete()) == 300
         assert store.count() == 300
         assert there(store) == 300
+
+    def test_more_ids_than_one_request_has(self, open_any: OpenStore) -> None:
+        store = open_any(user_id="john", undo_for=HOUR)
+        ids = [str(number) for number in range(1_050)]
+        store.put([MemoryEntry(id, f"thing {id}") for id in ids])
+        assert store.delete(ids=ids) == 1_050
+        store.flush()
+        assert there(store) == 1_050
+        assert len(store.undo_delete()) == 1_050
 
     def test_some_by_ids_and_path(self, open_any: OpenStore) -> None:
         store = open_any(user_id="john", undo_for=HOUR)
@@ -325,6 +335,49 @@ class TestAtOnce:
         [back] = store.undo_delete()
         assert back.content.startswith("tea ")
         assert contents(store.list()) == [back.content]
+
+    def test_a_delete_while_all_of_it_is_deleted_for_good(self, open_any: OpenStore) -> None:
+        """Whichever of its requests was answered last: what is about to be kept does not stay."""
+        store = open_any(undo_for=HOUR)
+        john, number, done = store.scoped(user_id="john"), 0, False
+        while not done:
+            john.add("tea", id="tea")
+            john.flush()
+            done = _stopped_after(john.steps.delete("tea"), number, john.reset)
+            assert there(john) == 0, f"after request {number}"
+            number += 1
+        assert number > 1
+
+    def test_two_deletes(self, open_any: OpenStore) -> None:
+        """It can be undone, but where one begins and ends between two requests of the other, one after the other."""
+        store = open_any(user_id="john", undo_for=HOUR)
+        lost, number, done = [], 0, False
+        while not done:
+            store.add("tea", id="tea")
+            store.flush()
+            done = _stopped_after(store.steps.delete("tea"), number, lambda: store.delete("tea"))
+            store.flush()
+            assert store.count() == 0
+            if contents(store.undo_delete()) != ["tea"]:
+                lost.append(number)
+            number += 1
+        assert len(lost) <= 1
+
+
+def _stopped_after(steps: Any, number: int, meanwhile: Callable[[], object]) -> bool:
+    """Do an operation, and something else when so many of its steps are done. Returns whether it was done before."""
+    answer: Any = None
+    for done in itertools.count():
+        try:
+            step = steps.send(answer)
+        except StopIteration:
+            if done <= number:
+                meanwhile()
+            return done <= number
+        answer = step.wait()
+        if done == number:
+            meanwhile()
+    raise AssertionError
 
 
 def test_wrong_arguments(open_any: OpenStore, tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def test_a_correction_keeps_what_was_said(memory: PersistentMemory) -> None:
     assert changed is not None
     [earlier] = changed.history
     assert (earlier.content, earlier.since, earlier.run_id) == ("John likes coffee", entry.created_at, "r-7")
-    assert "coffee" not in str([match for match in memory.recall("what does John like?")])
+    assert "coffee" not in str(list(memory.recall("what does John like?")))
 
 
 def test_nothing_is_kept_by_default(tmp_path: Path) -> None:

@@ -69,19 +69,44 @@ def keep_and_delete(operation: op.Delete, until: datetime, collection: Collectio
     """Delete the entries that match, and keep them until then. What is kept is written before anything is deleted, and
     a delete that was cut short is repeated."""
     where = where_filter(operation.filter, operation.scope, include_shared=False, owner_only=operation.owner_only)
-    mark = format_end(until - BACK)
+    scope, mark = operation.scope, format_end(until - BACK)
     deleted, start = 0, None
     while True:
         hits, start = yield from collection.ask(Scroll(where, PAGE, start, with_vectors=True))
         if hits:
-            yield from collection.ask(Upsert([_kept(hit, mark, profile) for hit in hits]))
             ids = tuple(str(hit.id) for hit in hits)
+            yield from _keep(hits, mark, collection, profile)
             # Before, so that a crash leaves no words of what is deleted; and after, for what was saved meanwhile.
-            yield from take_out(collection, profile, operation.scope, ids, gone=True)
-            deleted += yield from collection.ask(Delete((*where, HasId(ids))))
-            yield from take_out(collection, profile, operation.scope, ids, gone=True)
+            yield from take_out(collection, profile, scope, ids, gone=True)
+            deleted += yield from collection.ask(Delete(_among(where, ids)))
+            yield from take_out(collection, profile, scope, ids, gone=True)
         if start is None:
             return deleted
+
+
+def _among(where: Where, ids: tuple[str, ...]) -> Where:
+    """The conditions, for these points alone. They are among those that the conditions name, if they name any."""
+    return (*(condition for condition in where if not isinstance(condition, HasId)), HasId(ids))
+
+
+def _keep(hits: Sequence[Hit], mark: str, collection: Collection, profile: Profile) -> Steps[None]:
+    """Keep entries, but for those that somebody else deletes for good in this moment: they must not stay."""
+    points = {str(hit.id): _kept(hit, mark, profile) for hit in hits}
+    kept = tuple(point.id for point in points.values())
+    before = {str(hit.id) for hit in (yield from collection.ask(Retrieve(kept)))}
+    yield from collection.ask(Upsert(list(points.values())))
+    now_there = {str(hit.id): hit for hit in (yield from collection.ask(Retrieve((*points, *kept))))}
+    gone = []
+    for id, point in points.items():
+        theirs = point.id in before or _mark_of(now_there.get(point.id)) != mark
+        if id not in now_there and not theirs:  # else another delete keeps it, which can be undone as well
+            gone.append(point.id)
+    if gone:
+        yield from collection.ask(Delete((HasId(tuple(gone)),)))
+
+
+def _mark_of(hit: Hit | None) -> Any:
+    return None if hit is None else hit.payload.get(EXPIRES_AT_KEY)
 
 
 def _kept(hit: Hit, mark: str, profile: Profile) -> PointData:
@@ -117,7 +142,7 @@ def undo_delete(operation: op.UndoDelete, collection: Collection, put: Any) -> S
             bare = [each if is_one_passage(each.content) else replace(each, embedding=None) for each in entries]
             yield from put(op.Put(owner, bare), collection)
             ids = tuple(forgotten_id(owner, each.id) for each in entries)
-            yield from collection.ask(Delete((*where, HasId(ids))))
+            yield from collection.ask(Delete(_among(where, ids)))
         if start is None:
             return [replace(each, embedding=None) for each in back]
 
