@@ -15,9 +15,10 @@ from .io.steps import run
 from .maintenance.backup import back_up, restore
 from .maintenance.checking import Checked, check, repair
 from .maintenance.manifest import Backup
+from .maintenance.reembedding import reembed
 from .scope import SCOPE_FIELDS
 from .store.base import MemoryStore
-from .store.operations import ScopeField
+from .store.operations import Reembedded, ScopeField
 from .transfer.copying import copy_entries
 from .transfer.erasing import erase
 from .transfer.exporting import entries_of, export_entries
@@ -39,6 +40,7 @@ __all__ = [
     "Migrated",
     "OwnerByPath",
     "Receipt",
+    "Reembedded",
     "Survey",
     "back_up",
     "check",
@@ -54,6 +56,7 @@ __all__ = [
     "migrate",
     "migrate_store",
     "purge_expired",
+    "reembed",
     "repair",
     "restore",
     "survey",

@@ -8,7 +8,7 @@ hash: middleware that counts or keeps something takes ``type(operation)``, or wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -459,6 +459,42 @@ class BackUp(StoreOperation[Taken]):
     """Copy the whole store, as it is at one moment, into a folder of this host, which is there and empty."""
 
     folder: Path
+
+
+class Reembedded(NamedTuple):
+    """What a change of the embedder has done, or would do.
+
+    Attributes:
+        entries: how many there are.
+        embedded: how many were embedded now.
+        there: how many had a vector of the new embedder already, from an earlier attempt.
+        without: how many have none, because the embedder refuses them: they are found by their words.
+        characters: that were embedded, or would be.
+        changed: whether the store had another embedder before.
+    """
+
+    entries: int
+    embedded: int = 0
+    there: int = 0
+    without: int = 0
+    characters: int = 0
+    changed: bool = False
+
+
+@dataclass(frozen=True)
+class Reembed(StoreOperation[Reembedded]):
+    """Change the embedder of the whole store; if it has this one, embed the entries that have no vector.
+
+    Attributes:
+        embedder: the new one; ``None``: keywords only.
+        dry_run: say what would be done.
+        progress: is told how many entries were looked at so far.
+    """
+
+    writes = True
+    embedder: Embedder | None = field(repr=False)
+    dry_run: bool = False
+    progress: Callable[[int], None] = field(default=lambda count: None, repr=False)
 
 
 @dataclass(frozen=True)

@@ -415,6 +415,11 @@ class ScopedOperations:
             return False
         return (yield from self._execute(op.Compact(self.binding)))
 
+    def reembed(
+        self, embedder: Embedder | None, *, dry_run: bool = False, progress: Callable[[int], None] = lambda count: None
+    ) -> Steps[op.Reembedded]:
+        return (yield from self._execute(op.Reembed(self.binding, embedder, dry_run, progress)))
+
     def back_up(self, folder: Path) -> Steps[op.Taken]:
         return (yield from self._execute(op.BackUp(self.binding, folder)))
 

@@ -20,6 +20,7 @@ from .collection import Collection, Connection
 from .engine_requests import BackUp, Compact, Describe, Facet, Health
 from .field_completion import complete_fields, with_computed_values
 from .purge import purge_expired
+from .reembedding import reembed
 from .schema import not_expired, where_scopes
 
 
@@ -128,5 +129,6 @@ _ANSWERS: Final[Mapping[type, Callable[[Any, Collection], Steps[Any]]]] = {
     op.CountScopes: _count_scopes,
     op.ScanScopes: reads.scan_scopes,
     op.EraseScopes: writes.erase_scopes,
+    op.Reembed: reembed,
     op.PurgeExpired: purge_expired,
 }
