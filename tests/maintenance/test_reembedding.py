@@ -24,7 +24,7 @@ from crewai_persistent_memory import (
     StoreBusyError,
     open_store,
 )
-from crewai_persistent_memory.admin import back_up, check, entries_of, purge_expired, reembed, restore
+from crewai_persistent_memory.admin import back_up, check, copy_entries, entries_of, purge_expired, reembed, restore
 from crewai_persistent_memory.config.options import MemoryConfig
 from crewai_persistent_memory.store.factory import open_configured
 from crewai_persistent_memory.testing import FakeEmbedder
@@ -404,7 +404,8 @@ original, calls = getattr(module, function), 0
 
 def dying(*arguments, **options):
     global calls
-    if module is not Path or (arguments[0].parent == folder and arguments[0].name in ("shard", "shard.new", "store.exchange")):
+    parts = ("shard", "shard.new", "store.exchange")
+    if module is not Path or (arguments[0].parent == folder and arguments[0].name in parts):
         calls += 1
         if calls == int(number if number.isdigit() else 1):
             os._exit(9)
@@ -469,6 +470,22 @@ class TestElsewhere:
                 with pytest.raises(ConfigurationError, match="crewai-memory copy"):
                     reembed(store, NEW, dry_run=dry_run)
             assert vectors_agree(store, OLD)
+
+    def test_a_copy_to_another_collection(self, server: QdrantServer) -> None:
+        """The way of ``docs/reembedding.md``."""
+        options: dict[str, Any] = {"url": server.url, "durability": "store"}
+        with (
+            open_store(**options, collection="one", embedder=OLD) as source,
+            open_store(**options, collection="two", embedder=NEW) as target,
+        ):
+            fill(source, 5)
+            copy_entries(source, target)
+            assert everything(target) == everything(source)
+            assert vectors_agree(target, NEW)
+            source.scoped(user_id="john").add("said later", id="later")
+            copy_entries(source, target)
+            assert len(everything(target)) == 12
+            assert vectors_agree(target, NEW)
 
     def test_what_has_no_vector_gets_one(self, server: QdrantServer) -> None:
         class Away(FakeEmbedder):

@@ -25,6 +25,7 @@ from .outbox import outbox
 from .output import as_json, note, one_line, shown
 from .purging import purge
 from .reading import list_entries, print_entries, recall, show, standard_input
+from .reembedding import reembed
 from .statistics import stats
 from .target import NAMES_A_STORE, Target, opened, takes_target, with_its_embedder
 from .undoing import undo
@@ -137,7 +138,7 @@ app.command(name="import")(takes_target()(import_))
 app.command()(takes_target()(copy))
 app.command()(takes_target()(migrate))
 app.command(name="erase")(takes_target()(erase))
-for _of_a_whole_store in (backup, restore, check, repair, compact):
+for _of_a_whole_store in (backup, restore, check, repair, compact, reembed):
     app.command()(takes_target(only=NAMES_A_STORE)(_of_a_whole_store))
 app.command(name="purge")(takes_target()(purge))
 app.command(name="stats")(takes_target(only=(*NAMES_A_STORE, "user", "org"))(stats))

@@ -192,8 +192,11 @@ def _completed(operation: op.Reembed, collection: Collection, profile: Profile) 
         if found and not hits:
             continue
         characters += sum(len(hit.payload["content"]) for hit in hits)
-        if not hits or operation.dry_run:
+        if not hits:
             break
+        if operation.dry_run:
+            left_out |= {str(hit.id) for hit in hits}
+            continue
         made, none = yield from made_of(profile, hits)
         done = (yield from collection.ask(SetVectors(where, made))) if made else 0
         embedded += done
