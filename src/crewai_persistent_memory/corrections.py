@@ -21,6 +21,9 @@ MOST_CHARACTERS: Final = 65_536
 """Of all earlier texts of one entry together. The oldest give way."""
 
 
+LONGEST_UNDO: Final = timedelta(days=36_500)
+
+
 @dataclass(frozen=True)
 class Corrections:
     """What a store keeps.
@@ -45,12 +48,15 @@ def check_undo_for(value: object) -> timedelta | None:
     """``value`` as a ``timedelta``; ``None`` for 0.
 
     Raises:
-        InvalidEntryError: it is neither a ``timedelta`` nor a number of seconds, or it is below 0.
+        InvalidEntryError: it is neither a ``timedelta`` nor a number of seconds, is below 0, or too long.
     """
     nothing = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value == 0
     if value is None or nothing or value == timedelta(0):
         return None
-    return check_ttl(value, "undo_for")
+    length = check_ttl(value, "undo_for")
+    if length > LONGEST_UNDO:
+        raise InvalidEntryError(f"undo_for must be at most {LONGEST_UNDO.days} days, got {value}")
+    return length
 
 
 def texts_after(stored: MemoryEntry, content: str, by: Scope, most: int) -> tuple[EarlierText, ...]:

@@ -104,7 +104,9 @@ def test_nothing_is_kept_by_default(tmp_path: Path) -> None:
         assert memory.undo_forget() == []
 
 
-@pytest.mark.parametrize("options", [{"undo_for": -1}, {"undo_for": "soon"}, {"history": -1}, {"history": 101}])
+@pytest.mark.parametrize(
+    "options", [{"undo_for": -1}, {"undo_for": "soon"}, {"undo_for": 4e9}, {"history": -1}, {"history": 101}]
+)
 def test_wrong_options(tmp_path: Path, options: dict[str, object]) -> None:
     with pytest.raises(ConfigurationError, match=next(iter(options))):
         open_store(path=tmp_path / "store", user_id="john", **options)  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -24,7 +25,16 @@ from crewai_persistent_memory import (
     StoreBusyError,
     open_store,
 )
-from crewai_persistent_memory.admin import back_up, check, copy_entries, entries_of, purge_expired, reembed, restore
+from crewai_persistent_memory.admin import (
+    back_up,
+    check,
+    copy_entries,
+    entries_of,
+    erase,
+    purge_expired,
+    reembed,
+    restore,
+)
 from crewai_persistent_memory.config.options import MemoryConfig
 from crewai_persistent_memory.store.factory import open_configured
 from crewai_persistent_memory.testing import FakeEmbedder
@@ -288,23 +298,42 @@ def test_what_was_begun_with_another_is_not_used(path: Path) -> None:
 
 
 def test_what_is_deleted_meanwhile_leaves_no_vector(path: Path) -> None:
-    import sqlite3
-
     def stop(count: int) -> None:
         if count > 100:
             raise KeyboardInterrupt
 
-    def rows() -> int:
-        with sqlite3.connect(path / "store.vectors") as connection:
-            return int(connection.execute("SELECT count(*) FROM vectors").fetchone()[0])
-
     with open_store(path=path, embedder=OLD) as store:
         with pytest.raises(KeyboardInterrupt):
             reembed(store, NEW, progress=stop)
-        assert rows() > 100
+        assert vectors_in(path) > 100
         store.scoped(user_id="john").reset()
         store.scoped(user_id="jane").reset()
-        assert rows() == 0
+        assert vectors_in(path) == 0
+
+
+def test_what_is_erased_while_it_is_embedded_leaves_no_vector(path: Path) -> None:
+    class Erasing(FakeEmbedder):
+        erased = False
+
+        def __call__(self, texts: Any) -> list[list[float]]:
+            if len(texts) > 10 and not self.erased:
+                self.erased = True
+                erase(store, user_id="john")
+                erase(store, user_id="jane")
+            return super().__call__(texts)
+
+    new, kept = Erasing(32, salt="new"), []
+    with open_store(path=path, embedder=OLD) as store:
+        assert reembed(store, new, progress=lambda count: kept.append(vectors_in(path))).entries == 0
+        assert new.erased
+        assert set(kept) == {0}
+        assert everything(store) == {}
+
+
+def vectors_in(path: Path) -> int:
+    """How many vectors of a new embedder are collected."""
+    with sqlite3.connect(path / "store.vectors") as connection:
+        return int(connection.execute("SELECT count(*) FROM vectors").fetchone()[0])
 
 
 def test_twice_at_once_is_refused(path: Path) -> None:

@@ -16,6 +16,7 @@ from ..engine_requests import (
     Hit,
     KeepNewVectors,
     Request,
+    Retrieve,
     Scroll,
     Search,
     SearchMany,
@@ -35,16 +36,23 @@ class Collecting:
     Args:
         directory: the store's folder.
         scroll: reads a page of the store.
+        retrieve: reads points by their ids.
     """
 
-    def __init__(self, directory: StoreDirectory, scroll: Callable[[Scroll], tuple[list[Hit], str | None]]) -> None:
+    def __init__(
+        self,
+        directory: StoreDirectory,
+        scroll: Callable[[Scroll], tuple[list[Hit], str | None]],
+        retrieve: Callable[[Retrieve], list[Hit]],
+    ) -> None:
         self._path = directory.path
         self._vectors = NewVectors(directory)
         self._scroll = scroll
+        self._retrieve = retrieve
         self._held = threading.Lock()
         self.answers: Mapping[type, Callable[[Any], Any]] = {
             WithoutNewVector: self._without,
-            KeepNewVectors: lambda request: self._vectors.keep(request.vectors),
+            KeepNewVectors: self._keep,
         }
 
     def begin(self, request: BeginVectors) -> None:
@@ -91,6 +99,11 @@ class Collecting:
         hits, start = self._scroll(Scroll(request.where, request.limit, request.start))
         known = self._vectors.known({str(hit.id): hit.payload["content"] for hit in hits})
         return [hit for hit in hits if str(hit.id) not in known], start
+
+    def _keep(self, request: KeepNewVectors) -> None:
+        """What was deleted while it was embedded leaves nothing here. The caller holds the lock of the writes."""
+        there = {str(hit.id) for hit in self._retrieve(Retrieve([new.id for new in request.vectors]))}
+        self._vectors.keep([new for new in request.vectors if new.id in there])
 
     def points_of(self, shard: Any, *, one_by_one: bool) -> Iterator[list[edge.Point]]:
         """All points of a shard, with their new vectors in place of the old ones."""

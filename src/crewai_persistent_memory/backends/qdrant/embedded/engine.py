@@ -101,7 +101,7 @@ class EmbeddedEngine:
         """How often the embedder was changed since the store was opened."""
         self.successor: Embedder | None = None
         """The embedder since it was changed."""
-        self.collecting: Final = Collecting(directory, self._scroll)
+        self.collecting: Final = Collecting(directory, self._scroll, self._retrieve)
         self.said_before: Final = SaidBefore()
         self._ledger = Ledger(directory.path / LEDGER)
         self._ledger.open()
@@ -173,7 +173,10 @@ class EmbeddedEngine:
             if type(request) is ChangeEmbedder:
                 return self._change_embedder(request)
             if (collect := self.collecting.answers.get(type(request))) is not None:
-                return collect(request)
+                with self._lock:
+                    if self._closed:
+                        raise self._gone()
+                    return collect(request)
             if type(request) is Compact:
                 return self._compact()
             if type(request) is BackUp:

@@ -7,11 +7,12 @@ by this process or by the next one that opens the store.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 
 from ..manifest import Descriptor
-from .checksums import break_seal
+from .checksums import SPARE, break_seal
 from .directory import EXCHANGE, StoreDirectory
 
 
@@ -37,6 +38,8 @@ def finish(directory: StoreDirectory) -> None:
         decided.unlink()  # an earlier version of this package has opened the store, and removed the new shard
         directory.sync()
         return
+    with contextlib.suppress(FileNotFoundError):
+        (directory.path / SPARE).unlink()  # it has the old descriptor
     directory.write_descriptor(Descriptor.from_json(json.loads(decided.read_bytes()), str(decided)))
     decided.unlink()
     directory.sync()
