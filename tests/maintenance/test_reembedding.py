@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import sqlite3
@@ -21,7 +22,6 @@ from crewai_persistent_memory import (
     MemoryEntry,
     MemoryStore,
     PersistentMemory,
-    QdrantStorageBackend,
     StoreBusyError,
     open_store,
 )
@@ -39,6 +39,7 @@ from crewai_persistent_memory.config.options import MemoryConfig
 from crewai_persistent_memory.store.factory import open_configured
 from crewai_persistent_memory.testing import FakeEmbedder
 
+from ..support.crews import needs_unified
 from ..support.programs import killed_after
 from ..support.qdrant_server import QdrantServer
 
@@ -84,6 +85,7 @@ def test_everything_is_there_with_the_new_vectors(path: Path, new: FakeEmbedder)
         assert (done.entries, done.embedded, done.without, done.changed) == (201, 201, 0, True)
         assert everything(store) == before
         assert vectors_agree(store, new)
+        assert json.loads((path / "store.json").read_text())["spread"] is not None
         john = store.scoped(user_id="john")
         assert john.search("thing7")[0].id == "e7"
         assert john.search("chapter 5")[0].id == "book"
@@ -540,7 +542,10 @@ class TestElsewhere:
             assert (done.entries, done.embedded, done.changed) == (2, 2, False)
             assert vectors_agree(store, OLD)
 
+    @needs_unified
     def test_vectors_from_outside(self, tmp_path: Path) -> None:
+        from crewai_persistent_memory import QdrantStorageBackend
+
         backend = QdrantStorageBackend(path=tmp_path / "s", user_id="john")
         with pytest.raises(ConfigurationError, match="from outside"):
             reembed(backend.store, NEW)

@@ -204,6 +204,6 @@ def _completed(operation: op.Reembed, collection: Collection, profile: Profile) 
         if not done:
             left_out |= {str(hit.id) for hit in hits}  # changed or deleted meanwhile
         operation.progress(embedded)
-    if embedded:
+    if total and not operation.dry_run:
         yield from measure_spread(collection, profile)
     return op.Reembedded(total, embedded, max(0, total - embedded - len(refused)), len(refused), characters)
