@@ -26,7 +26,8 @@ def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
 
 
 def test_forget_and_undo(call: Call, at: tuple[str, ...]) -> None:
-    assert call("forget", "taste-tea-1", *JOHN, *at).code == 0
+    forgotten = call("forget", "taste-tea-1", *JOHN, *at)
+    assert (forgotten.code, forgotten.err) == (0, "crewai-memory undo brings it back, for 1:00:00\n")
     shown = call("undo", "--dry-run", *JOHN, *at)
     assert (shown.code, "John likes tea" in shown.out) == (0, True)
     assert call("undo", "--all", "-u", "jane", *at).code == 1

@@ -121,6 +121,9 @@ def forget(
             typer.echo(one_line(f"Forgot {count} of {store.scope}"))
             if everything and not count:
                 typer.echo(one_line(why_nothing(store)))
+        undo_for = store.steps.corrections.undo_for
+    if count and undo_for is not None and not for_good:
+        note(f"crewai-memory undo brings it back, for {undo_for}")
     for id in unknown:
         note(f"no entry of this scope has the id {one_line(id)}")
     if unknown:
