@@ -171,7 +171,9 @@ def test_the_code_about_erasing_runs(
     ("name", "printed"),
     [
         ("backups", r"1 memories in .*backup-monday\n"),
+        ("correcting", r"John likes tea\n"),
         ("operating", r"0 wait, 0 refused\n"),
+        ("reembedding", r"1 of 1 \('semantic', 'keywords'\)\n"),
         ("recall", r"1 1 0\.\d+ given whole John moved to Rome\n"),
     ],
 )

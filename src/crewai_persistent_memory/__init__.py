@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .config.options import MemoryConfig
     from .doctor.findings import Finding
     from .doctor.report import health_report
-    from .entry import EntryArgs, EntryChanges, EntryFields, MemoryEntry, PathInfo
+    from .entry import EarlierText, EntryArgs, EntryChanges, EntryFields, MemoryEntry, PathInfo
     from .entry_filter import EntryFilter, FilterArgs
     from .errors import (
         ConfigurationError,
@@ -79,6 +79,7 @@ _HOME = {
     "Capabilities": ".store.backend",
     "CollectionArgs": ".config.arguments",
     "Crew": ".adapters.crew",
+    "EarlierText": ".entry",
     "EndedRun": ".store.run_end",
     "EntryArgs": ".entry",
     "EntryChanges": ".entry",
@@ -131,6 +132,7 @@ __all__ = [
     "Crew",
     "CrewInUseError",
     "DimensionMismatchError",
+    "EarlierText",
     "EmbedderError",
     "EmbedderMismatchError",
     "EmbedderUnavailableError",

@@ -16,9 +16,10 @@ from .io.steps import run
 from .maintenance.backup import back_up, restore
 from .maintenance.checking import Checked, check, repair
 from .maintenance.manifest import Backup
+from .maintenance.reembedding import reembed
 from .scope import SCOPE_FIELDS
 from .store.base import MemoryStore
-from .store.operations import ScopeField
+from .store.operations import Reembedded, ScopeField
 from .transfer.copying import copy_entries
 from .transfer.erasing import erase
 from .transfer.every_project import in_each_project
@@ -41,6 +42,7 @@ __all__ = [
     "Migrated",
     "OwnerByPath",
     "Receipt",
+    "Reembedded",
     "Survey",
     "back_up",
     "check",
@@ -56,6 +58,7 @@ __all__ = [
     "migrate",
     "migrate_store",
     "purge_expired",
+    "reembed",
     "repair",
     "restore",
     "survey",

@@ -21,6 +21,35 @@ DEFAULT_IMPORTANCE: Final = 0.5
 
 
 @dataclass(frozen=True)
+class EarlierText:
+    """What an entry said before it was changed.
+
+    Attributes:
+        content: the text.
+        since: when it was said, naive UTC.
+        until: when it was changed, naive UTC.
+        run_id, agent_id: the run and the agent in whose scope it was changed; ``None``: in none.
+    """
+
+    content: str
+    since: datetime
+    until: datetime
+    run_id: str | None = None
+    agent_id: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain JSON values."""
+        values = {"content": self.content, "since": self.since.isoformat() + "Z", "until": self.until.isoformat() + "Z"}
+        return values | {n: v for n in ("run_id", "agent_id") if (v := getattr(self, n)) is not None}
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> EarlierText:
+        """The opposite of :meth:`to_dict`."""
+        since, until = (datetime.fromisoformat(values[name].removesuffix("Z")) for name in ("since", "until"))
+        return cls(values["content"], since, until, values.get("run_id"), values.get("agent_id"))
+
+
+@dataclass(frozen=True)
 class MemoryEntry:
     """One memory, in the same form from every store.
 
@@ -38,6 +67,7 @@ class MemoryEntry:
         private: hidden from recalls that do not name the same source.
         kind: ``"memory"``, or ``"entity"`` for facts about a person or a thing.
         expires_at: from this time on no read finds it; with its time zone, UTC. ``None``: it stays.
+        history: what it said before, oldest first, from ``get`` and ``scan``; see the option ``history``.
         embedding: the dense vector, from methods that return it. It has unit length, as the engine normalizes vectors.
         score: 0…1, in search results only.
         found_by: in search results, by what the entry was looked for: ``"semantic"``, ``"keywords"``, or both.
@@ -56,6 +86,7 @@ class MemoryEntry:
     private: bool = False
     kind: str = MEMORY
     expires_at: datetime | None = None
+    history: tuple[EarlierText, ...] = field(default=(), repr=False, compare=False)
     embedding: Sequence[float] | None = field(default=None, repr=False)
     score: float | None = None
     found_by: tuple[str, ...] = field(default=(), compare=False)
@@ -72,10 +103,9 @@ class MemoryEntry:
         return replace(self, **{name: getattr(earlier, name) for name in names})
 
     def to_dict(self) -> dict[str, Any]:
-        """The entry as plain JSON values, without its vector."""
-        values = {
-            f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("scope", "embedding", "found_by")
-        }
+        """The entry as plain JSON values, without its vector and its history."""
+        left_out = ("scope", "embedding", "found_by", "history")
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in left_out}
         values["categories"] = list(self.categories)
         values["metadata"] = dict(self.metadata)
         for name in ("created_at", "last_accessed"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from .corrections import checked_history
 from .entry import MemoryEntry
 from .expiry import check_expires_at
 from .validation import check_id, check_importance, check_metadata, check_text, normalize_path, text_tuple, to_naive_utc
@@ -33,4 +34,5 @@ def checked_entry(entry: MemoryEntry, *, allow_blank: bool) -> MemoryEntry:
         expires_at=None if entry.expires_at is None else check_expires_at(entry.expires_at),
         created_at=to_naive_utc("created_at", entry.created_at),
         last_accessed=to_naive_utc("last_accessed", entry.last_accessed),
+        history=checked_history(entry.history) if entry.history else (),
     )

@@ -21,6 +21,7 @@ from crewai_persistent_memory import (
     EmbedderUnavailableError,
     open_store,
 )
+from crewai_persistent_memory.admin import reembed
 from crewai_persistent_memory.embedding.dense import Embedder
 from crewai_persistent_memory.embedding.model_folder import ModelFolder, Prefixes
 from crewai_persistent_memory.embedding.names import spec_of_name
@@ -226,3 +227,14 @@ def test_names(name: str, config: dict[str, str]) -> None:
 def test_names_without_a_model(name: str) -> None:
     with pytest.raises(ConfigurationError, match="'local' alone is enough"):
         spec_of_name(name)
+
+
+def test_a_store_by_keywords_gets_it(minilm: Path, tmp_path: Path) -> None:
+    """What was said in other words is found afterwards, and not before."""
+    with open_store(path=tmp_path / "s", user_id="john", embedder=None) as store:
+        store.add("Anna cannot eat walnuts")
+        store.add("John's car is red")
+        question = "allergies to food"
+        assert store.search(question) == []
+        assert reembed(store, f"local:{minilm}").embedded == 2
+        assert store.search(question)[0].content == "Anna cannot eat walnuts"

@@ -25,6 +25,7 @@ ANSWERS: dict[str, Any] = {
     "Replace": True,
     "Update": SEEN,
     "Delete": 3,
+    "UndoDelete": [SEEN],
     "Touch": None,
     "EmbedMissing": 2,
     "CompleteFields": True,
@@ -52,6 +53,7 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "replace": lambda call: call(SEEN),
     "update": lambda call: call("a", importance=0.9),
     "delete": lambda call: call("a"),
+    "undo_delete": lambda call: call("a", path="/a"),
     "reset": lambda call: call("/a"),
     "end_run": lambda call: call(keep={"kind": "entity"}),
     "add_messages": lambda call: call([{"role": "user", "content": "I like tea"}], wait=True),
@@ -172,5 +174,5 @@ def test_every_operation_was_among_them(store: MemoryStore, backend: Recording) 
         for name, made in vars(operations).items()
         if inspect.isclass(made) and issubclass(made, operations.Operation) and not made.__subclasses__()
     }
-    of_the_operator = {"BackUp", "CountScopes", "EraseScopes", "PurgeExpired", "ScanScopes"}
+    of_the_operator = {"BackUp", "CountScopes", "EraseScopes", "PurgeExpired", "Reembed", "ScanScopes"}
     assert of_a_user - asked <= of_the_operator, "which admin.py asks, blocking only"

@@ -265,7 +265,7 @@ class Places:
         return {Path(os.path.realpath(place / "store")) for place in self._held}
 
 
-OF_A_HANDLE = {*SCOPE_FIELDS, "scope", "include_shared"}
+OF_A_HANDLE = {*SCOPE_FIELDS, "scope", "include_shared", "undo_for", "history"}
 """Options that say nothing of what is stored, or how."""
 
 

@@ -93,6 +93,20 @@ class TestPerson:
         assert has(tmp_path, CANARY) == []
         assert not any("server" in each for each in done.remains)
 
+    def test_nor_of_what_was_forgotten_or_said_before(self, tmp_path: Path) -> None:
+        with open_store(path=tmp_path / "kept", embedder=None, undo_for=3600, history=5) as store:
+            fill(store)
+            john = store.scoped(OF_JOHN[0])
+            first, second, *_ = john.list()
+            john.update(first.id, content="nothing of it")
+            john.delete(second.id)
+            john.delete(first.id)
+            assert len(john.undo_delete(dry_run=True)) == 2
+            assert erase(store, user_id="john", settle=0).left == 0
+            assert john.undo_delete() == []
+        assert has(tmp_path / "kept", "another")
+        assert has(tmp_path / "kept", CANARY) == []
+
     def test_once_more_changes_nothing(self, store: MemoryStore) -> None:
         fill(store)
         erase(store, user_id="john", settle=0.1)

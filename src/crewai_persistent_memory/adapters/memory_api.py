@@ -117,6 +117,8 @@ class MemoryApi:
 
     forget = blocking(deleting.forget)
     aforget = awaiting(deleting.forget)
+    undo_forget = blocking(deleting.undo_forget)
+    aundo_forget = awaiting(deleting.undo_forget)
     reset = blocking(deleting.reset)
     areset = awaiting(deleting.reset)
     reset_all = blocking(deleting.reset_all)

@@ -25,8 +25,10 @@ from .outbox import outbox
 from .output import as_json, note, one_line, shown
 from .purging import purge
 from .reading import list_entries, print_entries, recall, show, standard_input
+from .reembedding import reembed
 from .statistics import stats
 from .target import NAMES_A_STORE, Target, opened, takes_target, with_its_embedder
+from .undoing import undo
 
 if TYPE_CHECKING:
     from ..entry import MemoryEntry
@@ -98,22 +100,30 @@ def forget(
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Everything in this scope, and nothing else.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before --all.")] = False,
+    for_good: Annotated[
+        bool, typer.Option("--for-good", help="At once, whatever undo_for says; also what was forgotten before.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Forget entries by id, or all of a scope."""
+    """Forget entries by id, or all of a scope. With CREWAI_MEMORY_UNDO_FOR, undo brings them back for so long."""
     if bool(ids) == everything:
         raise ConfigurationError("forget takes either ids or --all")
     wanted = [id for given in ids or [] for id in (standard_input().split() if given == "-" else [given])]
     if not all(id.strip() for id in wanted):
         raise ConfigurationError("an id is blank: give ids as list shows them")
     with opened(target.config(writing=True), by_words=True, existing=True, writing=True) as store:
-        count, unknown = everything_of(store, yes) if everything else some_of(store, wanted)
+        count, unknown = (
+            everything_of(store, yes, for_good=for_good) if everything else some_of(store, wanted, for_good=for_good)
+        )
         if json:
             typer.echo(as_json({"forgotten": count}))
         else:
             typer.echo(one_line(f"Forgot {count} of {store.scope}"))
             if everything and not count:
                 typer.echo(one_line(why_nothing(store)))
+        undo_for = store.steps.corrections.undo_for
+    if count and undo_for is not None and not for_good:
+        note(f"crewai-memory undo brings it back, for {undo_for}")
     for id in unknown:
         note(f"no entry of this scope has the id {one_line(id)}")
     if unknown:
@@ -124,13 +134,14 @@ app.command()(takes_target()(recall))
 app.command(name="list")(takes_target()(list_entries))
 app.command()(takes_target()(show))
 app.command()(takes_target()(update))
+app.command()(takes_target()(undo))
 app.command(name="eval")(takes_target()(evaluate))
 app.command(name="export")(takes_target()(export))
 app.command(name="import")(takes_target()(import_))
 app.command()(takes_target()(copy))
 app.command()(takes_target()(migrate))
 app.command(name="erase")(takes_target()(erase))
-for _of_a_whole_store in (backup, restore, check, repair, compact):
+for _of_a_whole_store in (backup, restore, check, repair, compact, reembed):
     app.command()(takes_target(only=NAMES_A_STORE)(_of_a_whole_store))
 app.command(name="purge")(takes_target()(purge))
 app.command(name="stats")(takes_target(only=(*NAMES_A_STORE, "user", "org"))(stats))

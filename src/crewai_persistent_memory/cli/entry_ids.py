@@ -29,6 +29,20 @@ class EntryIds:
         name = named(given, list(self._by_name))
         return None if name is None else self._by_name[name]
 
+    def find_forgotten(self, given: str) -> str | None:
+        """The whole id of an entry that was forgotten, and can be brought back; ``None`` if no such entry has it.
+
+        Raises:
+            ConfigurationError: a short id matches several of them.
+        """
+        if not self._store.capabilities.undoes_deletes:
+            return None
+        by_name = {one_line(entry.id): entry.id for entry in self._store.undo_delete(dry_run=True)}
+        if given in by_name.values():
+            return given
+        name = named(given, list(by_name))
+        return None if name is None else by_name[name]
+
     @cached_property
     def _by_name(self) -> dict[str, str]:
         return {one_line(entry.id): entry.id for entry in self._store.scan(page_size=1_000)}

@@ -17,8 +17,13 @@ if TYPE_CHECKING:
     from ..store.base import MemoryStore
 
 
-def some_of(store: MemoryStore, wanted: Sequence[str]) -> tuple[int, list[str]]:
+def some_of(store: MemoryStore, wanted: Sequence[str], *, for_good: bool = False) -> tuple[int, list[str]]:
     """Forget the entries with these ids, short or whole.
+
+    Args:
+        store: where.
+        wanted: the ids.
+        for_good: also what was forgotten before, and could be brought back.
 
     Returns:
         How many were forgotten, and the ids that no entry of the scope has.
@@ -31,14 +36,16 @@ def some_of(store: MemoryStore, wanted: Sequence[str]) -> tuple[int, list[str]]:
     unknown = []
     for given in dict.fromkeys(wanted):
         id = ids.find(given)
+        if id is None and for_good:
+            id = ids.find_forgotten(given)
         if id is None:
             unknown.append(given)
         else:
             meant[id] = None
-    return (store.delete(ids=list(meant)) if meant else 0), unknown
+    return (store.delete(ids=list(meant), for_good=for_good) if meant else 0), unknown
 
 
-def everything_of(store: MemoryStore, yes: bool) -> tuple[int, list[str]]:
+def everything_of(store: MemoryStore, yes: bool, *, for_good: bool = False) -> tuple[int, list[str]]:
     """Forget all of the scope, after a question on the terminal.
 
     Raises:
@@ -51,4 +58,4 @@ def everything_of(store: MemoryStore, yes: bool) -> tuple[int, list[str]]:
             raise ConfigurationError(f"this would forget {memories(count)} of {store.scope}: add --yes to do it")
         if count:
             typer.confirm(one_line(f"Forget {memories(count)} of {store.scope}?"), abort=True, err=True)
-    return store.reset(), []
+    return store.reset(for_good=for_good), []

@@ -12,7 +12,7 @@ import typer
 from .short_ids import short_ids
 
 if TYPE_CHECKING:
-    from ..entry import MemoryEntry
+    from ..entry import EarlierText, MemoryEntry
 
 NARROW: Final = 60
 """Columns. On a narrower terminal the table has the texts and their ids only."""
@@ -62,6 +62,21 @@ def show_entry(entry: MemoryEntry) -> None:
         typer.echo(one_line(f"{name:14} {text}"))
     typer.echo()
     typer.echo(shown(content))
+
+
+def show_history(history: Sequence[EarlierText]) -> None:
+    """Print what an entry said before, oldest first, and who changed it."""
+    for each in history:
+        by = [
+            f"{name} {value}" for name, value in (("run", each.run_id), ("agent", each.agent_id)) if value is not None
+        ]
+        when = f"from {each.since:%Y-%m-%d %H:%M} to {each.until:%Y-%m-%d %H:%M} (UTC)"
+        typer.echo()
+        typer.echo(one_line(", ".join([when, *([f"changed by {' and '.join(by)}"] if by else [])])))
+        typer.echo(shown(each.content))
+    if not history:
+        typer.echo()
+        typer.echo("No earlier text is kept: see the option history (CREWAI_MEMORY_HISTORY)")
 
 
 def show_entries(entries: Sequence[MemoryEntry], title: str, *, scopes: bool = False) -> None:

@@ -17,7 +17,7 @@ from .entry_ids import EntryIds
 from .explaining import explain_search, print_explanations
 from .filters import Category, Kind, Since, Under, Until, filters_of
 from .moving import config_of_all
-from .output import as_json, note, one_line, show_entries, show_entry
+from .output import as_json, note, one_line, show_entries, show_entry, show_history
 from .target import Target, opened, with_its_embedder
 
 if TYPE_CHECKING:
@@ -122,20 +122,26 @@ def _list_everywhere(target: Target, filter: EntryFilter, limit: int, json: bool
 def show(
     target: Target,
     id: Annotated[str, typer.Argument(help="Its id as list shows it, short or whole.")],
+    history: Annotated[bool, typer.Option("--history", help="And what it said before, oldest first.")] = False,
     json: Json = False,
 ) -> None:
     """Show all that is known of one memory. Exit code 1 if there is none with this id."""
     with opened(target.config(writing=False), by_words=True, existing=True) as store:
+        if history and not store.capabilities.keeps_history:
+            raise ConfigurationError(f"--history: {store.backend!r} keeps no earlier texts that can be read here")
         found = EntryIds(store).find(id)
         entry = None if found is None else store.get(found)
         scope = store.scope
     if entry is None:
         note(f"no entry of {scope} has the id {one_line(id)}")
         raise typer.Exit(1)
+    earlier = [each.to_dict() for each in entry.history]
     if json:
-        typer.echo(as_json(entry.to_dict()))
-    else:
-        show_entry(entry)
+        typer.echo(as_json(entry.to_dict() | ({"history": earlier} if history else {})))
+        return
+    show_entry(entry)
+    if history:
+        show_history(entry.history)
 
 
 def print_entries(

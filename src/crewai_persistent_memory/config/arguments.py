@@ -125,6 +125,10 @@ class Mem0Args(TypedDict, total=False):
 class MemoryOptions(ServerArgs, total=False):
     """The options of :func:`open_store`: scope, store, ranking, recall."""
 
+    undo_for: timedelta | float | None
+    """So long what is deleted can be brought back: a timedelta or seconds. Left out, or 0: it is gone."""
+    history: int
+    """So many earlier texts an entry keeps when it is changed; 0: none."""
     durability: Literal["outbox", "store"] | None
     """'outbox': writes are kept here and delivered; 'store': they wait. Left out: 'store' if embedded."""
     outbox_path: str | os.PathLike[str] | None

@@ -25,6 +25,7 @@ from ..redaction import seal, sealed
 from ..scope import SCOPE_FIELDS, ScopeBinding
 from . import Accepts
 from .arguments import MemoryOptions
+from .corrections import CorrectionOptions
 from .environment import PREFIX, ArgumentsAndEnvironment, default_path, explain, refuse_unknown, variable_of
 from .mem0 import ExtractionOptions, Mem0Options
 from .outbox import OutboxOptions
@@ -39,17 +40,17 @@ STORE_OPTIONS = ("path", "url", "host", "mem0")
 RANKING_OPTIONS = ("semantic_weight", "recency_weight", "importance_weight", "recency_half_life_days")
 """Options that say how results are ranked."""
 
-_OF_QDRANT = ("embedder", "language", *RANKING_OPTIONS)
-"""Options that mean nothing to Mem0, which embeds and ranks by itself."""
+_OF_QDRANT = ("embedder", "language", *RANKING_OPTIONS, *CorrectionOptions.model_fields)
+"""Options that mean nothing to Mem0, which embeds and ranks by itself, and keeps nothing of what we delete."""
 
 ABOUT_A_STORE = frozenset({*STORE_OPTIONS, "fsync", *ServerOptions.model_fields, *ExtractionOptions.model_fields})
 """Options that say where memories are kept, or are about that one place."""
 
 
-class MemoryConfig(ServerOptions, ExtractionOptions, RecallOptions, OutboxOptions, BaseSettings):
+class MemoryConfig(ServerOptions, ExtractionOptions, RecallOptions, OutboxOptions, CorrectionOptions, BaseSettings):
     """The options of a memory. An unknown option is refused. The options of a server are in :class:`ServerOptions`,
     those of Mem0 in :class:`Mem0Options` and :class:`ExtractionOptions`, those of a recall in :class:`RecallOptions`,
-    those of an outbox in :class:`OutboxOptions`.
+    those of an outbox in :class:`OutboxOptions`, those of undo and history in :class:`CorrectionOptions`.
 
     Environment variables, read when the option is left out:
 
@@ -59,6 +60,7 @@ class MemoryConfig(ServerOptions, ExtractionOptions, RecallOptions, OutboxOption
     | ``CREWAI_MEMORY_PATH`` | ``path`` |
     | ``CREWAI_MEMORY_PROJECT_ID``, ``CREWAI_MEMORY_ORG_ID`` | ``project_id``, ``org_id`` |
     | ``CREWAI_MEMORY_TTL``, ``CREWAI_MEMORY_RUN_TTL`` | ``ttl``, ``run_ttl``: seconds; ``ttl`` also as JSON by kind |
+    | ``CREWAI_MEMORY_UNDO_FOR``, ``CREWAI_MEMORY_HISTORY`` | ``undo_for`` in seconds, ``history`` |
     | ``CREWAI_MEMORY_FSYNC`` | ``fsync`` |
     | ``CREWAI_MEMORY_HOST``, ``CREWAI_MEMORY_COLLECTION``, ``…_TIMEOUT``, … | the server's options of these names |
     | ``CREWAI_MEMORY_EMBEDDER`` | ``embedder``: ``local``, ``provider/model``, a spec as JSON, or ``keywords`` |

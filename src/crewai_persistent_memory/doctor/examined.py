@@ -169,7 +169,7 @@ class Examined:
             return
         if self.probe is not None:
             with suppress(PersistentMemoryError):  # the check of the probe has said so
-                self.store.delete(self.probe.id)
+                self.store.delete(self.probe.id, for_good=True)
         self.store.close()
         self.store = None
 

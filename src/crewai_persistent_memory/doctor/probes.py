@@ -115,8 +115,8 @@ def it_is_deleted(examined: Examined) -> Findings:
         yield _left(examined, "the store cannot be opened again")
         return
     try:
-        store.delete(probe.id)
-        store.delete(created_before=utcnow() - LEFT_BEHIND)
+        store.delete(probe.id, for_good=True)
+        store.delete(created_before=utcnow() - LEFT_BEHIND, for_good=True)
         gone = _soon(lambda: store.get(probe.id) is None)
     except PersistentMemoryError as failure:
         yield _left(examined, str(failure))

@@ -4,6 +4,7 @@
 | --- | --- |
 | put, add messages | accepted; the call returns, or waits for the memories of the messages, if it says so |
 | replace, update, delete | accepted; the call waits for the store's answer, at most ``recall_timeout`` |
+| undo delete | a delete that waits is taken back; else the store is asked, when it has the deletes |
 | touch | collected, and delivered once a minute |
 | search, nearest, paths, categories | asked of the store with a deadline; while it is away, what the queue has |
 | get, list, page, scan, count | the same; while it is away an error, because an incomplete answer would be wrong |
@@ -45,6 +46,7 @@ from .reading import Reading
 from .records import lane_of
 from .serialised import Writing, entry_of
 from .shared import OutboxSettings, leave_outbox, open_outbox
+from .undoing import undo_delete
 from .without_embedder import WithoutEmbedder
 
 _UNKNOWN: Final[Any] = object()
@@ -165,10 +167,14 @@ class OutboxBackend(Backend):
 
     def _delete(self, operation: op.Delete) -> Steps[int]:
         queue, sender = self.outbox.queue, self.outbox.sender
+        keeps = operation.undo_until is not None
+        waiting = (yield from self._reading.pending(operation.scope)).matched_by(operation) if keeps else []
         seq = yield from self._accepted(operation, waits=True)
         answer = yield from self._answer_to(operation, seq, gives_up=False)
         if answer is not _UNKNOWN:
             return int(answer)
+        if keeps and not sender.may_not:
+            return len(waiting)  # it can still be undone, so what waits before it is sent all the same
         if sender.may_not:
             # Nor is it erased here. What waits is another process's, whose key may write.
             if (yield Work(partial(queue.withdraw, seq))):
@@ -180,6 +186,9 @@ class OutboxBackend(Backend):
         sender.resume(lane_of(operation.scope))
         answer = yield from self._answer_to(operation, seq)
         return held if answer is _UNKNOWN else never_sent + int(answer)
+
+    def _undo_delete(self, operation: op.UndoDelete) -> Steps[list[MemoryEntry]]:
+        return undo_delete(operation, self.outbox.queue, self._reading)
 
     def _erase_scopes(self, operation: op.EraseScopes) -> Steps[op.Erased]:
         """First the store, which may forbid it; then what waits; then what was delivered between the two."""
@@ -314,6 +323,7 @@ class OutboxBackend(Backend):
         op.Replace: _replace,
         op.Update: _update,
         op.Delete: _delete,
+        op.UndoDelete: _undo_delete,
         op.EraseScopes: _erase_scopes,
         op.PurgeExpired: _purge_expired,
         op.Touch: _touch,

@@ -151,6 +151,10 @@ class Pending:
                 return self._local[owner, id]
         return None
 
+    def matched_by(self, delete: op.Delete) -> list[MemoryEntry]:
+        """The visible entries that the queue has whole, and that a delete is about."""
+        return [entry for entry in self._local.values() if _deletes(delete, entry)]
+
     def has_expired(self, id: str) -> bool:
         """Whether the entry that a change of this id is about is in the queue alone, and its time is over."""
         return any(key in self._expired for key in self._targets(id)) and self.get(id) is None

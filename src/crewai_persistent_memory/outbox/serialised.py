@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, TypeAlias, cast
 
-from ..entry import EntryChanges, EntryFields, MemoryEntry
+from ..entry import EarlierText, EntryChanges, EntryFields, MemoryEntry
 from ..entry_filter import EntryFilter
 from ..expiry import is_expired
 from ..filter_fields import FieldCondition, FilterField
@@ -55,7 +55,8 @@ def from_text(kind: str, text: str, scope: Scope, fields: Mapping[str, FilterFie
     """
     values = json.loads(text)
     if kind == "delete":
-        return op.Delete(scope, _filter_of(values, fields), owner_only=values.get("owner_only", False))
+        filter, until = _filter_of(values, fields), _time_of(values.get("undo_until"))
+        return op.Delete(scope, filter, owner_only=values.get("owner_only", False), undo_until=until)
     return _READERS[kind](scope, values)
 
 
@@ -78,6 +79,8 @@ def entry_to_json(entry: MemoryEntry) -> dict[str, Any]:
     values["last_accessed"] = entry.last_accessed.isoformat()
     if entry.expires_at is not None:
         values["expires_at"] = entry.expires_at.isoformat()
+    if entry.history:
+        values["history"] = [each.to_dict() for each in entry.history]
     if entry.embedding is not None:
         values["embedding"] = _vector_to_text(entry.embedding)
     return values
@@ -94,6 +97,7 @@ def entry_of(values: Mapping[str, Any], scope: Scope | None = None) -> MemoryEnt
         created_at=datetime.fromisoformat(values["created_at"]),
         last_accessed=datetime.fromisoformat(values["last_accessed"]),
         expires_at=_time_of(values.get("expires_at")),
+        history=tuple(map(EarlierText.of, values.get("history", ()))),
         embedding=None if vector is None else _vector_of(vector),
     )
 
@@ -141,19 +145,31 @@ def _put_of(scope: Scope, values: Mapping[str, Any]) -> op.Put:
 
 
 def _replace(operation: op.Replace) -> dict[str, Any]:
-    return {"entry": entry_to_json(operation.entry), "create": operation.create, "keep": sorted(operation.keep)}
+    return {
+        "entry": entry_to_json(operation.entry),
+        "create": operation.create,
+        "keep": sorted(operation.keep),
+        "history": operation.history,
+    }
 
 
 def _replace_of(scope: Scope, values: Mapping[str, Any]) -> op.Replace:
-    return op.Replace(scope, entry_of(values["entry"], scope), values["create"], frozenset(values["keep"]))
+    entry = entry_of(values["entry"], scope)
+    return op.Replace(scope, entry, values["create"], frozenset(values["keep"]), _kept(values))
 
 
 def _update(operation: op.Update) -> dict[str, Any]:
-    return {"id": operation.id, "changes": _about(cast(Mapping[str, Any], operation.changes))}
+    changes = _about(cast(Mapping[str, Any], operation.changes))
+    return {"id": operation.id, "changes": changes, "history": operation.history}
 
 
 def _update_of(scope: Scope, values: Mapping[str, Any]) -> op.Update:
-    return op.Update(scope, values["id"], cast(EntryChanges, _about_of(values["changes"])))
+    return op.Update(scope, values["id"], cast(EntryChanges, _about_of(values["changes"])), _kept(values))
+
+
+def _kept(values: Mapping[str, Any]) -> int:
+    """How many earlier texts are kept, of an operation that an earlier version may have accepted."""
+    return int(values.get("history", 0))
 
 
 def _messages(operation: op.AddMessages) -> dict[str, Any]:
@@ -185,6 +201,7 @@ def _delete(operation: op.Delete) -> dict[str, Any]:
     filter = operation.filter
     return {
         "owner_only": operation.owner_only,
+        "undo_until": _time(operation.undo_until),
         "path": filter.path,
         "categories": filter.categories,
         "metadata": None if filter.metadata is None else dict(filter.metadata),

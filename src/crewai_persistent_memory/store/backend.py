@@ -32,6 +32,8 @@ class Capabilities:
         stores_fields: it stores the values of filter fields beside entries (:class:`~.operations.CompleteFields`).
         expires: it keeps when an entry expires, and from then on no read of it finds the entry
             (:class:`~.operations.PurgeExpired` deletes it).
+        undoes_deletes: it keeps what is deleted for a while (:class:`~.operations.UndoDelete`).
+        keeps_history: it keeps the earlier texts of a changed entry.
         repeatable: a save that is sent twice has the effect of one. Elsewhere the store must be looked at first.
         outbox: accepted writes are kept here until the store takes them (:class:`~.operations.Flush`).
     """
@@ -48,6 +50,8 @@ class Capabilities:
     compacts: bool = False
     stores_fields: bool = False
     expires: bool = False
+    undoes_deletes: bool = False
+    keeps_history: bool = False
     repeatable: bool = False
     outbox: bool = False
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from typing_extensions import Self, Unpack
 
 from ..config.options import MemoryConfig
+from ..corrections import NOTHING_KEPT, Corrections
 from ..embedding import Embedder
 from ..entry import EntryArgs, EntryChanges, EntryFields, MemoryEntry, PathInfo
 from ..entry_filter import FilterArgs
@@ -54,6 +55,7 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
         opened_with: MemoryConfig | None = None,
         filter_fields: Sequence[FilterField] = (),
         expiry: ExpiryRules = NO_RULES,
+        corrections: Corrections = NOTHING_KEPT,
     ) -> None:
         self.backend = backend
         self.middleware = tuple(middleware)
@@ -70,6 +72,7 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
             weights=weights,
             filter_fields=filter_fields,
             expiry=expiry,
+            corrections=corrections,
         )
         self._owns_backend = owns_backend
 
@@ -174,6 +177,7 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
             opened_with=self.opened_with,
             filter_fields=tuple(self.steps.filter_fields.values()),
             expiry=expiry or self.steps.expiry,
+            corrections=self.steps.corrections,
         )
 
     # -- writing ---------------------------------------------------------------------------------------------------
@@ -248,26 +252,74 @@ class MemoryStore(NotPickled, AbstractContextManager["MemoryStore"], AbstractAsy
     async def aupdate(self, id: str, **changes: Unpack[EntryChanges]) -> MemoryEntry:
         return await arun(self.steps.update(id, **changes))
 
-    def delete(self, id: str | None = None, **filters: Unpack[FilterArgs]) -> int:
+    def delete(self, id: str | None = None, *, for_good: bool = False, **filters: Unpack[FilterArgs]) -> int:
         """Delete one entry by its id, or all that match the filters. Returns how many there were.
+
+        Args:
+            id: of an entry, in place of ``ids=``.
+            for_good: at once, whatever the option ``undo_for`` says; what earlier deletes have kept of such entries
+                goes too, and counts.
+            filters: see :class:`FilterArgs`.
 
         Raises:
             InvalidEntryError: neither is given; :meth:`reset` empties the scope.
         """
-        return run(self.steps.delete(id, **filters))
+        return run(self.steps.delete(id, for_good=for_good, **filters))
 
-    async def adelete(self, id: str | None = None, **filters: Unpack[FilterArgs]) -> int:
-        return await arun(self.steps.delete(id, **filters))
+    async def adelete(self, id: str | None = None, *, for_good: bool = False, **filters: Unpack[FilterArgs]) -> int:
+        return await arun(self.steps.delete(id, for_good=for_good, **filters))
 
-    def reset(self, path: str | None = None) -> int:
+    def undo_delete(
+        self,
+        id: str | None = None,
+        *,
+        ids: Sequence[str] | None = None,
+        path: str | None = None,
+        dry_run: bool = False,
+    ) -> builtins.list[MemoryEntry]:
+        """Bring back what was deleted, while the time of the option ``undo_for`` runs.
+
+        An entry comes back as it was, with its times and its history. One whose own end has passed stays deleted. Where
+        an entry with the same id was saved since, that one stays.
+
+        Args:
+            id, ids: of the entries. Left out: all that this scope would see.
+            path: only entries at it and below it.
+            dry_run: bring back nothing, and say what would come.
+
+        Returns:
+            What came back.
+
+        Raises:
+            InvalidArgumentError: the store keeps nothing of what was deleted (Mem0).
+            StoreError: the store failed. What is not back is still kept: call it again.
+        """
+        return run(self.steps.undo_delete(id, ids=ids, path=path, dry_run=dry_run))
+
+    async def aundo_delete(
+        self,
+        id: str | None = None,
+        *,
+        ids: Sequence[str] | None = None,
+        path: str | None = None,
+        dry_run: bool = False,
+    ) -> builtins.list[MemoryEntry]:
+        return await arun(self.steps.undo_delete(id, ids=ids, path=path, dry_run=dry_run))
+
+    def reset(self, path: str | None = None, *, for_good: bool = True) -> int:
         """Delete everything that is visible in the scope, at ``path`` and below it. Returns how many there were.
 
-        Entries that have expired, and are still in the store, are deleted and counted too.
-        """
-        return run(self.steps.reset(path))
+        Entries that have expired, and are still in the store, are deleted and counted too; so is what earlier deletes
+        have kept.
 
-    async def areset(self, path: str | None = None) -> int:
-        return await arun(self.steps.reset(path))
+        Args:
+            path: left out: everything.
+            for_good: ``False``: as :meth:`delete` does it, so that it can be undone.
+        """
+        return run(self.steps.reset(path, for_good=for_good))
+
+    async def areset(self, path: str | None = None, *, for_good: bool = True) -> int:
+        return await arun(self.steps.reset(path, for_good=for_good))
 
     def end_run(self, *, keep: Keep = ()) -> EndedRun:
         """End the run in scope: its memories are deleted, and those that are kept become the user's.

@@ -116,6 +116,7 @@ def open_configured(
         opened_with=config,
         filter_fields=config.filter_fields,
         expiry=config.expiry,
+        corrections=config.corrections,
     )
 
 

@@ -8,8 +8,9 @@ hash: middleware that counts or keeps something takes ``type(operation)``, or wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypedDict, TypeVar, cast
 
@@ -103,21 +104,29 @@ class Replace(ScopedOperation[bool]):
         entry: without an embedding, the stored vector stays while the content does.
         create: if the entry does not exist, store it in the scope.
         keep: names of fields of ``entry`` that say nothing: the stored ones stay.
+        history: so many earlier texts the entry keeps. Its own ``history`` says nothing. For the capability
+            ``keeps_history``.
     """
 
     writes = True
     entry: MemoryEntry = field(repr=False)
     create: bool = True
     keep: frozenset[str] = frozenset()
+    history: int = 0
 
 
 @dataclass(frozen=True)
 class Update(ScopedOperation[MemoryEntry | None]):
-    """Change fields of the visible entry with this id; the answer is the entry, or ``None`` if there is none."""
+    """Change fields of the visible entry with this id; the answer is the entry, or ``None`` if there is none.
+
+    Attributes:
+        history: so many earlier texts the entry keeps. For the capability ``keeps_history``.
+    """
 
     writes = True
     id: str
     changes: EntryChanges = field(repr=False)
+    history: int = 0
 
 
 @dataclass(frozen=True)
@@ -129,12 +138,34 @@ class Delete(ScopedOperation[int]):
     Attributes:
         owner_only: entries of exactly this scope, not all that it sees: of a run, not those of the user.
         fields_complete: see :class:`ReadOperation`.
+        undo_until: until then :class:`UndoDelete` brings them back. ``None``: they are deleted for good, and so is
+            what earlier deletes have kept of such entries. For the capability ``undoes_deletes``.
     """
 
     writes = True
     filter: EntryFilter
     owner_only: bool = field(default=False, kw_only=True)
     fields_complete: bool = field(default=False, kw_only=True)
+    undo_until: datetime | None = field(default=None, kw_only=True)
+
+
+@dataclass(frozen=True)
+class UndoDelete(ScopedOperation["list[MemoryEntry]"]):
+    """Bring back what the scope would see, if it had not been deleted. For the capability ``undoes_deletes``.
+
+    The answer is what came back. An entry whose own end has passed stays deleted; where one with the same id was saved
+    since, that one stays.
+
+    Attributes:
+        ids: of the entries; ``None``: all.
+        path: only entries at it and below it.
+        dry_run: bring back nothing.
+    """
+
+    writes = True
+    ids: tuple[str, ...] | None = None
+    path: str | None = None
+    dry_run: bool = False
 
 
 @dataclass(frozen=True)
@@ -428,6 +459,42 @@ class BackUp(StoreOperation[Taken]):
     """Copy the whole store, as it is at one moment, into a folder of this host, which is there and empty."""
 
     folder: Path
+
+
+class Reembedded(NamedTuple):
+    """What a change of the embedder has done, or would do.
+
+    Attributes:
+        entries: how many there are.
+        embedded: how many were embedded now.
+        there: how many had a vector of the new embedder already, from an earlier attempt.
+        without: how many have none, because the embedder refuses them: they are found by their words.
+        characters: that were embedded, or would be.
+        changed: whether the store had another embedder before.
+    """
+
+    entries: int
+    embedded: int = 0
+    there: int = 0
+    without: int = 0
+    characters: int = 0
+    changed: bool = False
+
+
+@dataclass(frozen=True)
+class Reembed(StoreOperation[Reembedded]):
+    """Change the embedder of the whole store; if it has this one, embed the entries that have no vector.
+
+    Attributes:
+        embedder: the new one; ``None``: keywords only.
+        dry_run: say what would be done.
+        progress: is told how many entries were looked at so far.
+    """
+
+    writes = True
+    embedder: Embedder | None = field(repr=False)
+    dry_run: bool = False
+    progress: Callable[[int], None] = field(default=lambda count: None, repr=False)
 
 
 @dataclass(frozen=True)

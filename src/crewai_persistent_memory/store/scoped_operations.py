@@ -16,6 +16,7 @@ from typing import Any, TypeVar, cast
 
 from typing_extensions import Unpack
 
+from ..corrections import NOTHING_KEPT, Corrections
 from ..embedding import VECTORS, Embedder, check_vector
 from ..entry import (
     MEMORY,
@@ -72,6 +73,7 @@ class ScopedOperations:
         weights: RankingWeights | None = None,
         filter_fields: Sequence[FilterField] = (),
         expiry: ExpiryRules = NO_RULES,
+        corrections: Corrections = NOTHING_KEPT,
     ) -> None:
         self._execute = execute
         self._capabilities = capabilities
@@ -80,6 +82,7 @@ class ScopedOperations:
         self.weights = weights or RankingWeights()
         self.filter_fields = fields_by_name(filter_fields)
         self.expiry = expiry
+        self.corrections = corrections
 
     def within(self, binding: ScopeBinding) -> ScopedOperations:
         """The same operations in another scope. Reads see nothing that is shared."""
@@ -90,6 +93,7 @@ class ScopedOperations:
             weights=self.weights,
             filter_fields=tuple(self.filter_fields.values()),
             expiry=self.expiry,
+            corrections=self.corrections,
         )
 
     @property
@@ -146,7 +150,7 @@ class ScopedOperations:
         entry = self._with_its_end(entry, scope)
         if self.filter_fields:
             self._check_fields_of([entry])
-        return self._execute(op.Replace(scope, entry, create, frozenset(keep)))
+        return self._execute(op.Replace(scope, entry, create, frozenset(keep), self._history))
 
     def _with_its_end(self, entry: MemoryEntry, scope: Scope, ttl: Ttl | None = None) -> MemoryEntry:
         """The entry as it is saved, with the time at which it expires."""
@@ -175,11 +179,15 @@ class ScopedOperations:
         check_changes(changes)
         if "content" in changes:
             check_text("content", changes["content"], allow_blank=False)
-        operation = op.Update(self.binding.resolve(), check_id(id), self._with_its_new_end(changes))
+        operation = op.Update(self.binding.resolve(), check_id(id), self._with_its_new_end(changes), self._history)
         changed: MemoryEntry | None = only_visible(operation, (yield from self._execute(operation)))
         if changed is None:
             raise EntryNotFoundError(f"no entry with id {id!r} is visible in this scope: check the id and the scope")
         return changed
+
+    @property
+    def _history(self) -> int:
+        return self.corrections.history if self._capabilities.keeps_history else 0
 
     def _with_its_new_end(self, changes: EntryChanges) -> EntryChanges:
         if "expires_at" not in changes and "ttl" not in changes:
@@ -192,24 +200,45 @@ class ScopedOperations:
                 self._check_ends_are_kept([MemoryEntry("changed", "", expires_at=end)])
         return changed
 
-    def delete(self, id: str | None = None, **filters: Unpack[FilterArgs]) -> Steps[int]:
-        return self._delete(_selection(id, filters, self.filter_fields))
+    def delete(self, id: str | None = None, *, for_good: bool = False, **filters: Unpack[FilterArgs]) -> Steps[int]:
+        return self._delete(_selection(id, filters, self.filter_fields), for_good=for_good)
 
-    def reset(self, path: str | None = None) -> Steps[int]:
-        return self._delete(EntryFilter.of({"path": path}))
+    def reset(self, path: str | None = None, *, for_good: bool = True) -> Steps[int]:
+        return self._delete(EntryFilter.of({"path": path}), for_good=for_good)
 
     def delete_own(self, ids: Sequence[str]) -> Steps[int]:
         """Delete entries of exactly this scope, never of a wider one."""
         return self._delete(EntryFilter.of({"ids": ids}), owner_only=True)
 
-    def _delete(self, filter: EntryFilter, *, owner_only: bool = False) -> Steps[int]:
+    def _delete(self, filter: EntryFilter, *, owner_only: bool = False, for_good: bool = True) -> Steps[int]:
         scope = self.binding.resolve()
         if filter.matches_nothing:
             return 0
+        until = None if for_good or not self._capabilities.undoes_deletes else self.corrections.undo_until()
         try:
-            return (yield from self._execute(op.Delete(scope, filter, owner_only=owner_only)))
+            return (yield from self._execute(op.Delete(scope, filter, owner_only=owner_only, undo_until=until)))
         finally:
             VECTORS.clear()  # a vector tells something of its text
+
+    def undo_delete(
+        self,
+        id: str | None = None,
+        *,
+        ids: Sequence[str] | None = None,
+        path: str | None = None,
+        dry_run: bool = False,
+    ) -> Steps[builtins.list[MemoryEntry]]:
+        if id is not None and ids is not None:
+            raise InvalidArgumentError("id and ids are both given: use one of them")
+        if not self._capabilities.undoes_deletes:
+            raise InvalidArgumentError("this store keeps nothing of what was deleted: only a store in Qdrant does")
+        named = None if id is None and ids is None else text_tuple("ids", [id] if id is not None else ids or ())
+        named = named and tuple(map(check_id, named))
+        path = None if path is None or normalize_path(path) == "/" else normalize_path(path)
+        operation = op.UndoDelete(self.binding.resolve(), named, path, dry_run)
+        if named == ():
+            return []
+        return only_visible(operation, (yield from self._execute(operation)))  # type: ignore[no-any-return]
 
     def touch(self, ids: Sequence[str], *, background: bool = False) -> Steps[None]:
         scope, named = self.binding.resolve(), text_tuple("ids", ids)
@@ -389,6 +418,11 @@ class ScopedOperations:
         if not self._capabilities.compacts:
             return False
         return (yield from self._execute(op.Compact(self.binding)))
+
+    def reembed(
+        self, embedder: Embedder | None, *, dry_run: bool = False, progress: Callable[[int], None] = lambda count: None
+    ) -> Steps[op.Reembedded]:
+        return (yield from self._execute(op.Reembed(self.binding, embedder, dry_run, progress)))
 
     def back_up(self, folder: Path) -> Steps[op.Taken]:
         return (yield from self._execute(op.BackUp(self.binding, folder)))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final
 
+from ..corrections import history_from_json
 from ..embedding import check_vector
 from ..entry import MemoryEntry
 from ..entry_check import checked_entry
@@ -45,6 +46,8 @@ class Header:
 def line_of(entry: MemoryEntry) -> str:
     """One entry, with its whole scope, and its vector if it has one."""
     values = {name: value for name, value in entry.to_dict().items() if name != "score"}
+    if entry.history:
+        values["history"] = [each.to_dict() for each in entry.history]
     if entry.embedding is not None:
         values["embedding"] = list(entry.embedding)
     return _one_line(values)
@@ -134,6 +137,8 @@ def _entry(values: dict[str, Any], number: int) -> MemoryEntry:
             values["expires_at"] = check_expires_at(_time_with_zone(values["expires_at"]))
         if values.get("embedding") is not None:
             values["embedding"] = check_vector("embedding", values["embedding"])
+        if "history" in values:
+            values["history"] = history_from_json(values["history"])
         for name, kind in _KINDS.items():
             if name in values and not isinstance(values[name], kind):
                 raise InvalidEntryError(f"{name} must be {_NAMES[kind]}")

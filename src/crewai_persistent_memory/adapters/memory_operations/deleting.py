@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...errors import StorePermissionError
 from ...io.steps import Steps
@@ -14,6 +14,9 @@ from ..scope_views import WHOLE
 from .parts import MemoryParts
 from .waiting import drain_writes
 
+if TYPE_CHECKING:
+    from crewai.memory.types import MemoryRecord
+
 
 def forget(
     memory: MemoryParts,
@@ -22,8 +25,11 @@ def forget(
     older_than: datetime | None = None,
     metadata_filter: dict[str, Any] | None = None,
     record_ids: list[str] | None = None,
+    for_good: bool = False,
 ) -> Steps[int]:
     """Delete the memories that match all given filters; without filters, everything in the scope.
+
+    With the option ``undo_for``, :func:`undo_forget` brings them back for that time.
 
     Args:
         scope: a path; memories at it or below it.
@@ -31,6 +37,7 @@ def forget(
         older_than: memories created before this time (naive is UTC).
         metadata_filter: memories whose metadata has each of these values.
         record_ids: memories with one of these ids; an empty list deletes nothing.
+        for_good: at once, whatever ``undo_for`` says; what was forgotten before goes too.
 
     Returns:
         The number of deleted memories.
@@ -44,10 +51,35 @@ def forget(
     for path in memory.paths.of(scope):
         if filters:
             filters["path"] = path
-            deleted += yield from memory.store.steps.delete(**filters)
+            deleted += yield from memory.store.steps.delete(for_good=for_good, **filters)
         else:
-            deleted += yield from memory.store.steps.reset(path)
+            deleted += yield from memory.store.steps.reset(path, for_good=for_good)
     return deleted
+
+
+def undo_forget(
+    memory: MemoryParts, scope: str | None = None, record_ids: list[str] | None = None
+) -> Steps[list[MemoryRecord]]:
+    """Bring back what was forgotten, while the time of the option ``undo_for`` runs.
+
+    Where the same memory was saved again since, that one stays.
+
+    Args:
+        scope: a path; memories at it or below it.
+        record_ids: memories with one of these ids. Left out: all.
+
+    Returns:
+        The memories that came back.
+
+    Raises:
+        StorePermissionError: the memory, or the view, is read-only.
+        InvalidArgumentError: the store keeps nothing of what was deleted (Mem0).
+    """
+    _refuse_if_read_only(memory)
+    back = []
+    for path in memory.paths.of(scope):
+        back += yield from memory.store.steps.undo_delete(ids=record_ids, path=path)
+    return list(map(memory.results.record_of, back))
 
 
 def reset(memory: MemoryParts, scope: str | None = None) -> Steps[None]:
@@ -67,7 +99,7 @@ def reset_kind(memory: MemoryParts) -> Steps[None]:
     with logged("reset", memory.source):
         _refuse_if_read_only(memory)
         for path in memory.paths.of(None):
-            yield from memory.store.steps.delete(kind=memory.kind, path=path)
+            yield from memory.store.steps.delete(kind=memory.kind, path=path, for_good=True)
 
 
 def reset_all(memory: MemoryParts) -> Steps[None]:

@@ -158,7 +158,7 @@ class QdrantStorageBackend(NotPickled):
         An empty list of ids deletes nothing. Returns the number of deleted records.
         """
         criteria = deletion_filters(scope_prefix, categories, record_ids, older_than, metadata_filter)
-        return self._store.delete(**criteria) if criteria else self._store.reset()
+        return self._store.delete(**criteria) if criteria else self._store.reset(for_good=False)
 
     async def adelete(
         self,
@@ -169,7 +169,7 @@ class QdrantStorageBackend(NotPickled):
         metadata_filter: dict[str, Any] | None = None,
     ) -> int:
         criteria = deletion_filters(scope_prefix, categories, record_ids, older_than, metadata_filter)
-        return await (self._store.adelete(**criteria) if criteria else self._store.areset())
+        return await (self._store.adelete(**criteria) if criteria else self._store.areset(for_good=False))
 
     def reset(self, scope_prefix: str | None = None) -> None:
         """Delete everything in the scope, at the path and below it. Never anything of another scope."""

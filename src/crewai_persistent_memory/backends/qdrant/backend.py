@@ -20,6 +20,7 @@ from .collection import Collection, Connection
 from .engine_requests import BackUp, Compact, Describe, Facet, Health, ListProjects
 from .field_completion import complete_fields, with_computed_values
 from .purge import purge_expired
+from .reembedding import reembed
 from .schema import not_expired, where_scopes
 
 
@@ -37,6 +38,8 @@ class QdrantBackend(Backend):
         compacts=True,
         stores_fields=True,
         expires=True,
+        undoes_deletes=True,
+        keeps_history=True,
         repeatable=True,
     )
 
@@ -109,6 +112,7 @@ _ANSWERS: Final[Mapping[type, Callable[[Any, Collection], Steps[Any]]]] = {
     op.Replace: writes.replace_visible,
     op.Update: writes.update,
     op.Delete: writes.delete,
+    op.UndoDelete: writes.undo_delete,
     op.Touch: writes.touch,
     op.EmbedMissing: writes.embed_missing,
     op.CompleteFields: complete_fields,
@@ -130,5 +134,6 @@ _ANSWERS: Final[Mapping[type, Callable[[Any, Collection], Steps[Any]]]] = {
     op.ListProjects: _list_projects,
     op.ScanScopes: reads.scan_scopes,
     op.EraseScopes: writes.erase_scopes,
+    op.Reembed: reembed,
     op.PurgeExpired: purge_expired,
 }

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
+from ...corrections import checked_history
 from ...embedding import check_vector
-from ...entry import DEFAULT_IMPORTANCE, MEMORY, MemoryEntry
+from ...entry import DEFAULT_IMPORTANCE, MEMORY, EarlierText, MemoryEntry
 from ...expiry import check_expires_at
 from ...filter_fields import FilterField
 from ...scope import SCOPE_FIELDS, Scope
@@ -26,6 +27,7 @@ from .engine_requests import Hit
 from .schema import (
     EXPIRES_AT_KEY,
     FILTER_FIELDS_KEY,
+    HISTORY_KEY,
     POSITION_KEY,
     audience,
     field_key,
@@ -101,6 +103,8 @@ def to_draft(entry: MemoryEntry, owner: Scope, filter_fields: Sequence[FilterFie
         payload["importance"] = importance
     if entry.expires_at is not None:
         payload[EXPIRES_AT_KEY] = format_end(check_expires_at(entry.expires_at))
+    if entry.history:
+        payload[HISTORY_KEY] = _to_json([each.to_dict() for each in checked_history(entry.history)])
 
     record: dict[str, Any] = {"id": entry_id, "path": entry.path, "last_accessed": last_accessed}
     if source is not None:
@@ -181,6 +185,8 @@ def to_changes(
         filter_fields: those that the store was opened with. What others have computed holds no more.
     """
     payload: dict[str, Any] = {"last_accessed": format_time(to_naive_utc("last_accessed", changed.last_accessed))}
+    if "content" in fields:
+        payload[HISTORY_KEY] = whole.get(HISTORY_KEY)
     for name in fields:
         payload[_KEYS_OF[name]] = whole.get(_KEYS_OF[name])
         if name in _IN_RECORD:
@@ -231,6 +237,7 @@ def to_entries(hits: Iterable[tuple[Hit, Scope]], found_by: tuple[str, ...] = ()
                 "private": record.get("private", False),
                 "kind": payload.get("kind", MEMORY),
                 "expires_at": parse_end(payload[EXPIRES_AT_KEY]) if EXPIRES_AT_KEY in payload else None,
+                "history": _history(payload) if HISTORY_KEY in payload else (),
                 "embedding": hit.dense,
                 "score": None if score is None else min(1.0, max(0.0, score)),
                 "found_by": found_by,
@@ -238,3 +245,7 @@ def to_entries(hits: Iterable[tuple[Hit, Scope]], found_by: tuple[str, ...] = ()
         )
         entries.append(entry)
     return entries
+
+
+def _history(payload: Mapping[str, Any]) -> tuple[EarlierText, ...]:
+    return tuple(map(EarlierText.of, _from_json(payload[HISTORY_KEY])[0]))

@@ -37,12 +37,17 @@ def vectors_to_save(profile: Profile, embedder: Embedder, texts: Sequence[str]) 
     """The vectors of each text. They are empty if the embedder is unavailable or refuses the text. The embedder logs
     that, and the entry is saved anyway."""
     try:
-        return (yield from _vectors_of(profile, embedder, texts))
+        return (yield from text_vectors(profile, embedder, texts))
     except EmbedderError:
         return [NO_VECTORS for _ in texts]
 
 
-def _vectors_of(profile: Profile, embedder: Embedder, texts: Sequence[str]) -> Steps[list[TextVectors]]:
+def text_vectors(profile: Profile, embedder: Embedder, texts: Sequence[str]) -> Steps[list[TextVectors]]:
+    """The vectors of each text.
+
+    Raises:
+        EmbedderError: the embedder does not answer, or refuses the texts; see :meth:`Embedder.embed`.
+    """
     parts = [[text] for text in texts]
     if profile.descriptor.passages:
         long = sum(map(len, texts)) > LONG
@@ -165,7 +170,7 @@ def _embed(
         return 0
     ids, contents = [str(hit.id) for hit in hits], [hit.payload["content"] for hit in hits]
     try:
-        vectors = yield from _vectors_of(profile, embedder, contents)
+        vectors = yield from text_vectors(profile, embedder, contents)
     except EmbedderUnavailableError:
         raise
     except EmbedderError:

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
-from ...embedding import Embedder, KeywordEncoder, SparseVector
+from ...embedding import Embedder, Fingerprint, KeywordEncoder, SparseVector
 from ...filter_fields import FilterField
 from ...ranking import CosineSpread, Ranking, Variable
 from ...scope import Scope
@@ -387,6 +387,52 @@ class KeepSpread(Request[None]):
     """Keep the spread of the embedder's cosines with the collection. A key that may only read leaves it."""
 
     spread: CosineSpread
+
+
+@dataclass(frozen=True)
+class BeginVectors(Request[None]):
+    """Begin to collect vectors of a new embedder beside the store's own, or go on with it.
+
+    Attributes:
+        fingerprint: of the new one; ``None`` for keywords only, which needs none.
+    """
+
+    fingerprint: Fingerprint | None
+
+
+@dataclass(frozen=True)
+class EndVectors(Request[None]):
+    """The caller does not collect any more. What was collected stays, if the embedder was not changed."""
+
+
+@dataclass(frozen=True)
+class WithoutNewVector(Request["tuple[list[Hit], str | None]"]):
+    """Those of a page of :class:`Scroll` that have no vector of the new embedder, and where the next page begins."""
+
+    where: Where
+    limit: int
+    start: str | None = None
+
+
+@dataclass(frozen=True)
+class KeepNewVectors(Request[None]):
+    """Keep vectors of the new embedder."""
+
+    vectors: Sequence[NewVector]
+
+
+@dataclass(frozen=True)
+class ChangeEmbedder(Request[None]):
+    """Give all points the vectors that were collected, in place of those that they have. A point without one is found
+    by its words. What another caller has made with the embedder before is taken without its vectors.
+
+    Attributes:
+        descriptor: of the collection from now on.
+        embedder: what all callers of this process use from now on.
+    """
+
+    descriptor: Descriptor
+    embedder: Embedder | None
 
 
 @dataclass(frozen=True)

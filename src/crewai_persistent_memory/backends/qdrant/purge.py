@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Final
 
-from ...expiry import now
 from ...io.steps import Steps
 from ...scope import Scope
 from ...store import operations as op
 from .collection import Collection
 from .context import take_out
-from .engine_requests import Count, Delete, Describe, Expired, Scroll
+from .engine_requests import Count, Delete, Describe, Scroll
+from .forgotten import where_expired
 from .schema import owner_in, where_scopes
 
 PAGE: Final = 256
@@ -19,14 +19,15 @@ PAGE: Final = 256
 
 
 def purge_expired(operation: op.PurgeExpired, collection: Collection) -> Steps[int]:
-    """See :class:`~....store.operations.PurgeExpired`. An entry that is given a later end meanwhile stays."""
-    where = (*where_scopes(operation.scope), Expired(now()))
+    """See :class:`~....store.operations.PurgeExpired`. An entry that is given a later end meanwhile stays. What was
+    deleted, and could be brought back until now, goes as well."""
+    expired, over = ((*where_scopes(operation.scope), *where_expired(kept=kept)) for kept in (False, True))
     if operation.dry_run:
-        return (yield from collection.ask(Count(where)))
+        return (yield from collection.ask(Count(expired))) + (yield from collection.ask(Count(over)))
     profile = yield from collection.ask(Describe())
     start: str | None = None
     while True:
-        hits, start = yield from collection.ask(Scroll(where, PAGE, start))
+        hits, start = yield from collection.ask(Scroll(expired, PAGE, start))
         by_owner: defaultdict[Scope, list[str]] = defaultdict(list)
         for hit in hits:
             by_owner[owner_in(hit.payload)].append(str(hit.id))
@@ -34,4 +35,6 @@ def purge_expired(operation: op.PurgeExpired, collection: Collection) -> Steps[i
             # First, so that a crash leaves no words of what is deleted.
             yield from take_out(collection, profile, owner, ids, gone=True)
         if start is None:
-            return (yield from collection.ask(Delete(where)))
+            break
+    deleted = yield from collection.ask(Delete(expired))
+    return deleted + (yield from collection.ask(Delete(over)))

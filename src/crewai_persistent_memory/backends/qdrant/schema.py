@@ -18,6 +18,9 @@ One collection holds all tenants. A tenant is an organisation, a project and a u
 | ``importance`` | float | where it is not 0.5 |
 | ``created_at`` | datetime | RFC 3339, UTC, microseconds |
 | ``expires_at`` | datetime | the same: from then on no read finds the entry; missing: it stays |
+| ``forgotten`` | text | of an entry that was deleted and can be brought back: its ``expires_at``, or empty text; see \
+  ``forgotten`` |
+| ``history`` | text | what the entry said before, as JSON text |
 | ``position`` | integer | the entry's place among those of its run, see :func:`position_at`; missing: the one of its \
   ``created_at`` |
 | ``context`` | keyword list | ids of the points whose words the keyword vector has besides the entry's own, see \
@@ -97,6 +100,8 @@ SCOPE_KEY: Final = "scope"
 EXPIRES_AT_KEY: Final = "expires_at"
 POSITION_KEY: Final = "position"
 CONTEXT_KEY: Final = "context"
+FORGOTTEN_KEY: Final = "forgotten"
+HISTORY_KEY: Final = "history"
 
 
 class IndexKind(Enum):
@@ -257,7 +262,15 @@ def owner_key(scope: Scope) -> str:
 def point_id(owner: Scope, entry_id: str) -> str:
     """The engine's id: the same entry id in two scopes is two points."""
     # As ``_digest(owner_key(owner), entry_id)``, at half of its time.
-    parts = f'["{owner_key(owner)}", {_json_of(entry_id)}]'
+    return _id_of(f'["{owner_key(owner)}", {_json_of(entry_id)}]')
+
+
+def forgotten_id(owner: Scope, entry_id: str) -> str:
+    """The engine's id of an entry that was deleted and can be brought back."""
+    return _id_of(f'["{owner_key(owner)}", {_json_of(entry_id)}, "forgotten"]')
+
+
+def _id_of(parts: str) -> str:
     key = hashlib.blake2b(parts.encode(), digest_size=16).hexdigest()
     return f"{key[:8]}-{key[8:12]}-{key[12:16]}-{key[16:20]}-{key[20:]}"  # a UUID's form, at a third of uuid's time
 
@@ -362,7 +375,7 @@ def where_filter(
         filter: the filter.
         reader: the scope.
         include_shared: see :func:`where_visible`.
-        with_expired: also entries that have expired, to delete them.
+        with_expired: also entries that have expired, and those that were deleted and can be brought back.
         owner_only: entries of exactly this scope.
     """
     seen = where_owner(reader) if owner_only else where_visible(reader, include_shared=include_shared)
@@ -371,7 +384,10 @@ def where_filter(
         where.append(NotExpired(now()))
     if filter.ids is not None:
         owners = [reader] if owner_only else owners_visible_to(reader, include_shared=include_shared)
-        where.append(HasId(tuple(point_id(owner, entry_id) for entry_id in filter.ids for owner in owners)))
+        named = [point_id(owner, entry_id) for entry_id in filter.ids for owner in owners]
+        if with_expired:
+            named += [forgotten_id(owner, entry_id) for entry_id in filter.ids for owner in owners]
+        where.append(HasId(tuple(named)))
     if filter.path is not None and filter.path != "/":
         where.append(Match("ancestors", (filter.path,)))
     if filter.categories:

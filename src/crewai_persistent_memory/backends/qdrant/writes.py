@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
+from ...corrections import texts_after
 from ...embedding import KeywordEncoder
 from ...entry import MemoryEntry
 from ...errors import InvalidArgumentError
@@ -20,6 +21,8 @@ from .collection import Collection
 from .context import InContext, contexts_of, note_saved, take_out, to_point
 from .dense_vectors import embed_all, embed_some, measure_spread
 from .engine_requests import Delete, Describe, Everything, Hit, NoteAccess, PointData, Profile, Upsert
+from .forgotten import keep_and_delete
+from .forgotten import undo_delete as bring_back
 from .reads import find
 from .schema import access_write, points_named, where_filter, where_scopes
 
@@ -55,7 +58,9 @@ def replace_visible(operation: op.Replace, collection: Collection) -> Steps[bool
             yield from put(op.Put(scope, [entry]), collection)
         return operation.create
     hit, owner = found
-    entry = entry.keeping(operation.keep, to_entry(hit, owner))
+    stored = to_entry(hit, owner)
+    history = texts_after(stored, entry.content, scope, operation.history)
+    entry = replace(entry.keeping(operation.keep, stored), history=history)
     keeps_dense = not entry.embedding and hit.payload["content"] == entry.content and bool(hit.dense)
     profile = yield from collection.ask(Describe())
     there, vectors = yield from replace_entry(collection, profile, entry, hit, owner, keeps_dense=keeps_dense)
@@ -72,6 +77,7 @@ def update(operation: op.Update, collection: Collection) -> Steps[MemoryEntry | 
     entry, owner = to_entry(*found), found[1]
     changes = cast(dict[str, Any], operation.changes)
     changed = replace(entry, **changes, last_accessed=utcnow(), embedding=None)
+    changed = replace(changed, history=texts_after(entry, changed.content, scope, operation.history))
     fields = set(changes)
     if changed.content == entry.content:
         fields.discard("content")
@@ -85,6 +91,9 @@ def update(operation: op.Update, collection: Collection) -> Steps[MemoryEntry | 
 
 
 def delete(operation: op.Delete, collection: Collection) -> Steps[int]:
+    if operation.undo_until is not None:
+        profile = yield from collection.ask(Describe())
+        return (yield from keep_and_delete(operation, operation.undo_until, collection, profile))
     where = where_filter(
         operation.filter, operation.scope, include_shared=False, with_expired=True, owner_only=operation.owner_only
     )
@@ -98,6 +107,10 @@ def delete(operation: op.Delete, collection: Collection) -> Steps[int]:
     count = yield from collection.ask(Delete(where))
     yield from take_out(collection, profile, operation.scope, ids, gone=True)
     return count
+
+
+def undo_delete(operation: op.UndoDelete, collection: Collection) -> Steps[list[MemoryEntry]]:
+    return bring_back(operation, collection, put)
 
 
 def erase_scopes(operation: op.EraseScopes, collection: Collection) -> Steps[op.Erased]:

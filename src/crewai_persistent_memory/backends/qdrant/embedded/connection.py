@@ -14,12 +14,23 @@ from ....errors import StoreClosedError
 from ....filter_fields import FilterField
 from ....io.shared import Shared
 from ....io.steps import Steps, Work
-from ..engine_requests import Describe, HasId, NoteAccess, Profile, Request, SetPayload, SetPayloads
-from ..manifest import LAYOUT, settle
+from ..engine_requests import (
+    BeginVectors,
+    Describe,
+    EndVectors,
+    HasId,
+    NoteAccess,
+    Profile,
+    Request,
+    SetPayload,
+    SetPayloads,
+)
+from ..manifest import BY_WORDS, EXTERNAL, LAYOUT, settle
 from ..schema import field_indexes
 from .directory import StoreDirectory
 from .engine import EmbeddedEngine
 from .errors import engine_errors
+from .exchange import finish
 from .flushing import STRICTEST_FIRST, Fsync
 from .opening import create_shard, open_shard, stored_descriptor
 from .rebuild import finish_swap
@@ -30,17 +41,33 @@ T = TypeVar("T")
 class EmbeddedConnection:
     """One caller's share of an open shard, and the embedder that this caller reads it with."""
 
-    def __init__(self, engine: EmbeddedEngine, embedder: Embedder | None, filter_fields: Sequence[FilterField]) -> None:
+    def __init__(
+        self,
+        engine: EmbeddedEngine,
+        embedder: Embedder | None,
+        filter_fields: Sequence[FilterField],
+        *,
+        uses_no_embedder: bool = False,
+    ) -> None:
         self._engine = engine
+        self._opened_at = engine.generation
+        self._uses_no_embedder = uses_no_embedder
         self._closed = False
         self._embedder = embedder
         self._encoder = KeywordEncoder(engine.descriptor.language)
         self._filter_fields = filter_fields
 
-    def route(self, org_id: str | None, project_id: str) -> None:
-        """There is one collection and one shard."""
+    def route(self, org_id: str | None, project_id: str) -> int:
+        """There is one collection and one shard. What differs is the embedder by which an operation begins."""
+        return self._engine.generation
 
-    def ask(self, request: Request[T], route: None = None) -> Steps[T]:
+    @property
+    def embedder(self) -> Embedder | None:
+        """The one that it was opened with, or the one that has taken its place since."""
+        changed = self._engine.generation != self._opened_at and not self._uses_no_embedder
+        return self._engine.successor if changed else self._embedder
+
+    def ask(self, request: Request[T], route: int | None = None) -> Steps[T]:
         if self._closed:  # the engine may be open for other handles
             raise StoreClosedError(f"the memory store at {self._engine.path} is closed: open it again")
         if isinstance(request, NoteAccess):
@@ -48,15 +75,19 @@ class EmbeddedConnection:
             return cast(T, None)
         if isinstance(request, Describe):
             engine = self._engine
-            profile = Profile(engine.descriptor, self._embedder, self._encoder, engine.said_before, self._filter_fields)
+            profile = Profile(engine.descriptor, self.embedder, self._encoder, engine.said_before, self._filter_fields)
             return cast(T, profile)
+        if isinstance(request, BeginVectors):
+            return cast(T, self._engine.collecting.begin(request))
+        if isinstance(request, EndVectors):
+            return cast(T, self._engine.collecting.end())
         if isinstance(request, SetPayloads):
             # One by one, so that reads and other writes come in between.
             for ids, payload in request.writes:
                 each = SetPayload((*request.where, HasId(tuple(ids))), payload)
                 yield Work(partial(self._engine.execute, each))
             return cast(T, None)
-        return cast(T, (yield Work(partial(self._engine.execute, request))))
+        return cast(T, (yield Work(partial(self._engine.execute, request, route))))
 
     def create_indexes(self) -> None:
         """Create the indexes of this caller's filter fields."""
@@ -98,6 +129,7 @@ def open_embedded(
         directory = StoreDirectory(real)
         directory.acquire()
         try:
+            finish(directory)
             finish_swap(directory)
             stored = stored_descriptor(directory)
             descriptor, built = settle(stored, embedder, language, str(real))
@@ -119,7 +151,12 @@ def open_embedded(
         # Handles share one shard; the strictest of what they were promised holds for all.
         engine.disk.policy = min(engine.disk.policy, fsync, key=STRICTEST_FIRST.index)
 
-    connection = EmbeddedConnection(_engines.acquire(real, create, join), built, filter_fields)
+    connection = EmbeddedConnection(
+        _engines.acquire(real, create, join),
+        built,
+        filter_fields,
+        uses_no_embedder=embedder is BY_WORDS or embedder is EXTERNAL,
+    )
     try:
         connection.create_indexes()
     except BaseException:

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Final
 
 from ....io.private_files import FILE_MODE, FOLDER_MODE
-from .directory import PARTS
+from .directory import NEW_VECTORS, PARTS
 from .flushing import sync_tree
 
 STORE: Final = "store"
 """The folder of a backup that is an embedded store."""
 
 _BLOCK: Final = 1 << 20
-_LOCK: Final = "store.lock"
+_NOT_COPIED: Final = {"store.lock", NEW_VECTORS, f"{NEW_VECTORS}-journal"}
 
 
 def copy_store(store: Path, to: Path) -> None:
@@ -30,7 +30,7 @@ def copy_store(store: Path, to: Path) -> None:
         OSError: the copy could not be made.
     """
     to.mkdir(mode=FOLDER_MODE)
-    for name in sorted(set(PARTS) - {_LOCK}):
+    for name in sorted(set(PARTS) - _NOT_COPIED):
         part = store / name
         if part.is_dir():
             _copy_folder(part, to / name)

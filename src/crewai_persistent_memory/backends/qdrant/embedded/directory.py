@@ -9,6 +9,8 @@
 | ``store.ledger`` | which entries there must be, see ``ledger`` |
 | ``store.seal``, ``store.spare`` | checksums and spare copies of a closed store's files, see ``checksums`` |
 | ``store.lost``, ``damaged-N/`` | what damage has cost, and the damaged files, see ``salvage`` |
+| ``store.vectors`` | vectors of a new embedder, while it is changed, see ``new_vectors`` |
+| ``store.exchange`` | there while a new shard takes the old one's place with another descriptor, see ``exchange`` |
 | ``long-texts`` | empty; there if a long text was ever written |
 
 Only the owner has access (0700, 0600), independent of the umask. Wider modes of an earlier version are tightened.
@@ -40,6 +42,9 @@ DELETE_RESERVE: Final = 8 * 1024 * 1024
 """The same for deletes and small updates, lower so that they still work when writes no longer do."""
 
 
+NEW_VECTORS: Final = "store.vectors"
+EXCHANGE: Final = "store.exchange"
+
 PARTS: Final = (
     "store.json",
     "store.json.new",
@@ -49,6 +54,10 @@ PARTS: Final = (
     "shard.old",
     "shard.mend",
     "long-texts",
+    NEW_VECTORS,
+    f"{NEW_VECTORS}-journal",
+    EXCHANGE,
+    f"{EXCHANGE}.new",
     *(f"store.{kind}{new}" for kind in ("ledger", "seal", "spare", "lost") for new in ("", ".new")),
 )
 """Names in a folder of ours; one without a descriptor is ours only if there is nothing else in it."""

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import qdrant_edge as edge
 
+from ....embedding import Embedder
 from ....errors import (
     EngineError,
     PersistentMemoryError,
@@ -27,8 +28,10 @@ from ....errors import (
 from ....store.operations import Taken
 from ..engine_requests import (
     BackUp,
+    ChangeEmbedder,
     Compact,
     Count,
+    Delete,
     Everything,
     Facet,
     Health,
@@ -49,15 +52,17 @@ from ..said_before import SaidBefore
 from ..schema import DENSE, Index, access_write
 from .access_times import AccessTimes
 from .checksums import LEDGER, seal
+from .collecting import Collecting, without_dense
 from .copies import STORE, copy_store
 from .directory import WRITE_RESERVE, StoreDirectory
 from .errors import engine_errors
+from .exchange import decide, finish
 from .flushing import EdgeDisk, Fsync
 from .ledger import Ledger
 from .read_lock import Reads
-from .rebuild import create_indexes, create_missing_indexes, load_shard, rewrite, swap
+from .rebuild import create_indexes, create_missing_indexes, load_shard, rewrite, swap, write_beside
 from .salvage import LOST, all_ids, read_lost, read_one, rewrite_whole
-from .translate import EdgeReader
+from .translate import EdgeReader, edge_filter
 from .writer import WRITES, EdgeWriter, brings_an_end, is_access_time, keywords_only, points_of, room_for
 
 logger = logging.getLogger("crewai_persistent_memory")
@@ -92,6 +97,11 @@ class EmbeddedEngine:
         self._closed = False
         self._reads = Reads()
         self._more_indexes: dict[str, Index] = {}
+        self.generation = 0
+        """How often the embedder was changed since the store was opened."""
+        self.successor: Embedder | None = None
+        """The embedder since it was changed."""
+        self.collecting: Final = Collecting(directory, self._scroll, self._retrieve)
         self.said_before: Final = SaidBefore()
         self._ledger = Ledger(directory.path / LEDGER)
         self._ledger.open()
@@ -124,8 +134,13 @@ class EmbeddedEngine:
     def __repr__(self) -> str:
         return f"EmbeddedEngine({str(self.path)!r})"
 
-    def execute(self, request: Request[Any]) -> Any:
+    def execute(self, request: Request[Any], generation: int | None = None) -> Any:
         """Answer one request.
+
+        Args:
+            request: the request.
+            generation: when its vectors were made. Those of an earlier embedder are left out: a text is then found by
+                its words, and embedded later.
 
         Raises:
             StoreClosedError: closed, or opened before a ``fork`` and used in the child.
@@ -134,12 +149,12 @@ class EmbeddedEngine:
         if self._closed or self._owner_pid != os.getpid():
             raise self._gone()
         try:
-            return self._answer(request)
+            return self._answer(request, generation)
         except (StoreCorruptedError, EngineError):
             # One entry that cannot be read would fail every list and reset of its user for good.
             if not self._mend():
                 raise
-            return self._answer(request)
+            return self._answer(request, generation)
 
     def note_access(self, note: NoteAccess) -> None:
         """Keep in memory when entries were read; see ``access_times``.
@@ -151,10 +166,17 @@ class EmbeddedEngine:
             raise self._gone()
         self._access_times.note(note)
 
-    def _answer(self, request: Request[Any]) -> Any:
+    def _answer(self, request: Request[Any], generation: int | None) -> Any:
         with engine_errors(self.path):
             if type(request) in WRITES:
-                return self._write(request)
+                return self._write(request, generation)
+            if type(request) is ChangeEmbedder:
+                return self._change_embedder(request)
+            if (collect := self.collecting.answers.get(type(request))) is not None:
+                with self._lock:
+                    if self._closed:
+                        raise self._gone()
+                    return collect(request)
             if type(request) is Compact:
                 return self._compact()
             if type(request) is BackUp:
@@ -162,6 +184,8 @@ class EmbeddedEngine:
             if type(request) in _SHOW_ACCESS_TIMES and self._access_times:
                 self._write_access_times()
             with self._reads:
+                if generation is not None and generation != self.generation:
+                    request = without_dense(request)
                 return self._execute[type(request)](request)
 
     def shut_down(self) -> None:
@@ -177,6 +201,7 @@ class EmbeddedEngine:
                     self.disk.flush_engine()
                     self._shard.close()
                     self._ledger.close()
+                    self.collecting.close()
                     self._directory.make_private()
                     seal(self._directory, self._writer.deleted)
             finally:
@@ -219,16 +244,20 @@ class EmbeddedEngine:
 
     # -- writes ----------------------------------------------------------------------------------------------------
 
-    def _write(self, request: Request[Any]) -> Any:
+    def _write(self, request: Request[Any], generation: int | None) -> Any:
         with self._lock:
             if self._closed:
                 raise self._gone()
+            if generation is not None and generation != self.generation:
+                request = without_dense(request)
             self.disk.refuse_after_failure()
             self._directory.require_space(*room_for(request))
             if self._access_times and self._access_times.concern(points_of(request)):
                 self._access_times.write_all()  # what is noted is older than what is about to be written
             if not self._reader.has_ends and brings_an_end(request):
                 self._reader.has_ends = True
+            if type(request) is Delete:
+                self.collecting.forget(all_ids(self._shard, edge_filter(request.where)))
             answer = self._writer.execute(request)
             write = self.disk.noted()
         if not is_access_time(request):
@@ -276,9 +305,37 @@ class EmbeddedEngine:
             if self._closed:
                 raise self._gone()
             self._write_anew(self.descriptor)
+            self.collecting.discard_if_abandoned()
             self._directory.remove_damaged()
             self._directory.make_private()
         return True
+
+    def _change_embedder(self, request: ChangeEmbedder) -> None:
+        """Write the shard anew with the vectors that were collected. Writes wait for it, reads only while it takes its
+        place."""
+        with self._lock:
+            if self._closed:
+                raise self._gone()
+            self._access_times.write_all()
+            self._directory.require_space(2 * self._directory.size(), WRITE_RESERVE)
+            descriptor = request.descriptor
+            if request.embedder is not None and (dimensions := self.collecting.dimensions) is not None:
+                descriptor = descriptor.with_dimensions(dimensions)
+            batches = self.collecting.points_of(self._shard, one_by_one=self._reader.one_by_one)
+            ledger = write_beside(self._directory, descriptor, batches)
+            decide(self._directory, descriptor)
+            with self._reads.none(), self.disk.paused():
+                self._shard.close()
+                finish(self._directory)
+                self._reader.shard = load_shard(self._directory)
+                create_indexes(self._shard, self._more_indexes)
+                self._replace_ledger(ledger)
+                self._writer.deleted = 0
+                self._writer.descriptor = descriptor
+                self.successor = request.embedder
+                self.generation += 1
+            self.collecting.discard()
+            self._directory.make_private()
 
     def _back_up(self, request: BackUp) -> Taken:
         """Copy the files as they are now. Writes wait for it, reads do not."""

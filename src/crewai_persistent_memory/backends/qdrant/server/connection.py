@@ -11,6 +11,7 @@ from qdrant_client import models
 
 from ....config.qdrant import ServerSettings
 from ....errors import (
+    ConfigurationError,
     StoreClosedError,
     StoreMissingError,
     StoreUnavailableError,
@@ -21,6 +22,7 @@ from ....scope import ScopeBinding
 from ....store.operations import Taken
 from ..engine_requests import (
     BackUp,
+    BeginVectors,
     Change,
     Compact,
     Count,
@@ -117,6 +119,12 @@ class ServerConnection:
         if isinstance(request, NoteAccess):
             client = self._engine.client(_DOING[SetPayload], 0)
             return cast(T, self._engine.in_background(self._answered(client, access_write(request), route)))
+        if isinstance(request, BeginVectors):
+            raise ConfigurationError(
+                f"{self._settings.address}: the embedder of a collection cannot be changed in place, because workers "
+                "that have it open would go on with the old one. Copy its memories to a collection with the other "
+                "embedder (crewai-memory copy --all --to-collection), and give the workers that collection"
+            )
         client = self._engine.client(_DOING[type(request)])
         if isinstance(request, ListProjects):
             return cast(T, (yield from list_projects(client, self._settings.collection)))

@@ -1,0 +1,66 @@
+"""``crewai-memory reembed``: another embedder for a store."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from ..errors import ConfigurationError
+from ..wording import memories
+from .moving import telling_progress
+from .output import as_json, note, one_line
+from .target import Target, opened
+
+
+def reembed(
+    target: Target,
+    embedder: Annotated[str, typer.Argument(help="local, provider/model, a spec as JSON, or keywords.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Without a question.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say how much would be embedded.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Change the embedder of an embedded store, of all its users. After a kill, the same command goes on.
+
+    If the store has this embedder already, the memories without a vector get one. A program that has the store open
+    does it with admin.reembed. Exit code 1 if the embedder refuses some of the memories.
+    """
+    from ..admin import reembed as change_embedder
+    from ..config.options import MemoryConfig
+
+    if not embedder.strip():
+        raise ConfigurationError("the embedder is blank: give local, provider/model, a spec as JSON, or keywords")
+    options = target.store
+    options["embedder"] = embedder
+    new = MemoryConfig.build(**options).embedder
+    with (
+        opened(MemoryConfig.build(**target.store), by_words=True, existing=True) as store,
+        telling_progress("embedded") as tell,
+    ):
+        if dry_run or not yes:
+            planned = change_embedder(store, new, dry_run=True)
+            what = f"{memories(planned.entries)} of {planned.characters} characters would be embedded by {embedder}"
+            if new is None:
+                what = f"the vectors of {memories(planned.entries)} would be removed"
+            if dry_run:
+                _print(planned._asdict() | {"dry_run": True}, json, what)
+                return
+            if planned.changed or planned.characters:
+                if not sys.stdin.isatty():
+                    raise ConfigurationError(f"{what}: add --yes to do it")
+                typer.confirm(one_line(f"{what}. Do it?"), abort=True, err=True)
+        done = change_embedder(store, new, progress=tell)
+    said = f"{done.embedded} of {memories(done.entries)} were embedded by {embedder}"
+    if new is None:
+        said = f"{memories(done.entries)} are found by their words" + (", as before" if not done.changed else "")
+    elif done.there:
+        said += f", {done.there} had been before"
+    _print(done._asdict() | {"dry_run": False}, json, said)
+    if done.without:
+        note(f"{memories(done.without)} have no vector, because the embedder refuses them: their words find them")
+        raise typer.Exit(1)
+
+
+def _print(values: dict[str, object], json: bool, text: str) -> None:
+    typer.echo(as_json(values) if json else one_line(text))

@@ -1,0 +1,55 @@
+"""``crewai-memory reembed``; what it does is tested in ``tests/maintenance``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from crewai_persistent_memory import open_store
+from crewai_persistent_memory.testing import FakeEmbedder
+
+from ..support.openai_server import OpenAIServer
+from .conftest import Call
+
+
+@pytest.fixture
+def at(tmp_path: Path) -> tuple[str, str]:
+    with open_store(path=tmp_path / "s", embedder=FakeEmbedder()) as store:
+        store.scoped(user_id="john").add("John likes tea")
+        store.scoped(user_id="jane").add("Jane likes coffee")
+    return "--path", str(tmp_path / "s")
+
+
+def test_to_keywords(call: Call, at: tuple[str, str]) -> None:
+    planned = call("reembed", "keywords", *at, "--dry-run", "--json").json
+    assert (planned["entries"], planned["changed"], planned["dry_run"]) == (2, True, True)
+    refused = call("reembed", "keywords", *at)
+    assert refused.code == 2
+    assert "the vectors of 2 memories would be removed: add --yes" in refused.err
+    assert call("reembed", "keywords", *at, "--yes").out == "2 memories are found by their words\n"
+    assert call("reembed", "keywords", *at, "--yes").out == "2 memories are found by their words, as before\n"
+    with open_store(path=at[1], user_id="john") as store:
+        assert store.embedder is None
+        assert store.search("tea")[0].found_by == ("keywords",)
+
+
+def test_to_a_provider(call: Call, at: tuple[str, str], openai_server: OpenAIServer) -> None:
+    config = {"model_name": "words", "api_base": f"{openai_server.url}/v1", "api_key": "sk-test"}
+    spec = json.dumps({"provider": "openai", "config": config})
+    done = call("reembed", spec, *at, "--yes", "--json").json
+    assert (done["entries"], done["embedded"], done["without"], done["changed"]) == (2, 2, 0, True)
+    again = call("reembed", spec, *at, "--json", "--yes").json
+    assert (again["embedded"], again["changed"]) == (0, False)
+    assert "sk-test" not in Path(at[1], "store.json").read_text()
+
+
+@pytest.mark.parametrize("embedder", [" ", "nobody/model", "{"])
+def test_an_unknown_one(call: Call, at: tuple[str, str], embedder: str) -> None:
+    assert call("reembed", embedder, *at, "--yes").code == 2
+
+
+def test_no_store(call: Call, tmp_path: Path) -> None:
+    assert call("reembed", "keywords", "--path", str(tmp_path / "none"), "--yes").code == 2
+    assert not (tmp_path / "none").exists()
