@@ -171,8 +171,10 @@ def tell_times() -> None:
         sys.stderr.write("\n".join([f"{'session':26}{'time':>10}{'CPU time':>12}", *lines, ""]))
 
 
-def pytest(session: nox.Session, where: str, workers: int = 2) -> list[str]:
-    """The options of a run that is called ``where``. Each worker imports CrewAI and starts the servers it needs."""
+def pytest(session: nox.Session, where: str, workers: int = 3) -> list[str]:
+    """The options of a run that is called ``where``. Each worker imports CrewAI and starts the servers it needs.
+
+    Many tests wait for a server, a process or a disk: there are more workers than cores."""
     clean_up(where)  # of a run that failed or was stopped
     told = ["--durations=25", "--durations-min=0.5", *([] if IS_THOROUGH else AGAIN)]
     # What shares a cluster stays together.
@@ -258,8 +260,7 @@ def site(session: nox.Session) -> None:
 @timed
 def tests(session: nox.Session) -> None:
     """The whole suite on the newest CrewAI."""
-    # Many of these wait for a server or a disk: more at a time than there are cores.
-    here(session, "pytest", *pytest(session, "newest", workers=3), *session.posargs)
+    here(session, "pytest", *pytest(session, "newest", workers=4), *session.posargs)
     clean_up("newest")
 
 

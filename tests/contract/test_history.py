@@ -170,7 +170,9 @@ class TestMoved:
         assert entry.history == history
 
 
-@pytest.mark.parametrize("history", [("text",), "text", (EarlierText(1, datetime(2020, 1, 1), datetime(2021, 1, 1)),)], ids=str)  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    "history", [("text",), "text", (EarlierText(1, datetime(2020, 1, 1), datetime(2021, 1, 1)),)], ids=str
+)  # type: ignore[arg-type]
 def test_a_malformed_one_is_refused(open_any: OpenStore, history: Any) -> None:
     store = open_any(user_id="john")
     with pytest.raises(InvalidEntryError):
