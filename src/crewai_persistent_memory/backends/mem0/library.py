@@ -20,7 +20,7 @@ from ...io.retry import Effect
 from ...io.steps import Steps, Work
 from ...scope import DEFAULT_PROJECT, Scope, ScopeBinding
 from ...store.operations import Message
-from . import entity_collection, history, vector_stores
+from . import entity_collection, history
 from .api import Added, Extraction, Found, sent
 from .codec import ID_KEY, Record, has_ended, record_of
 from .compat import (
@@ -37,6 +37,7 @@ from .compat import (
 from .entities import library_user_id
 from .errors import request_info
 from .library_memory import MEMORIES, LibraryMemory, digest_of, opened
+from .vector_stores import check
 
 FIRST_LISTING: Final = 1000
 """How many memories are asked for first when all are wanted; ten times as many while there may be more."""
@@ -54,10 +55,12 @@ class LibraryApi:
 
     def __init__(self, options: Mem0Options) -> None:
         assert options.local_mem0_config is not None
-        vector_stores.check(options.local_mem0_config, allow_untested=options.allow_untested_vector_store)
+        check.check(options.local_mem0_config, allow_untested=options.allow_untested_vector_store)
         self._config = copied(options.local_mem0_config)  # the caller's may change later
         self._key = digest_of(self._config)
         self._retry_for = options.retry_for
+        # Two attempts to connect are over when the time for the first check is.
+        self._patience = options.startup_timeout / 2
         self._of_process: dict[int, LibraryMemory] = {}
         self._is_closed = False
 
@@ -102,7 +105,7 @@ class LibraryApi:
         with MEMORIES.lock:  # two threads that come first are one holder of it, not two
             mine = self._of_process.get(os.getpid())
             if mine is None:
-                mine = MEMORIES.acquire(self._key, partial(opened, self._config))
+                mine = MEMORIES.acquire(self._key, partial(opened, self._config, self._patience))
                 self._of_process[os.getpid()] = mine
             return mine
 

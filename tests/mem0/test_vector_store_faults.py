@@ -1,0 +1,126 @@
+"""A vector store of Mem0 OSS that is away, goes away, or cannot keep a text: named, in time, and reads asked again."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crewai_persistent_memory import (
+    ConfigurationError,
+    InvalidEntryError,
+    MemoryStore,
+    StoreUnavailableError,
+    open_store,
+)
+
+from ..support.mem0_stores import MORE_OF_MEM0, asked_for
+from ..support.openai_server import OpenAIServer
+from ..support.qdrant_server import free_ports
+from ..support.tcp_proxy import TcpProxy
+from ..support.vector_servers import Postgres
+
+ASKED = [name.removeprefix("mem0-") for name in asked_for()]
+
+
+def only(*names: str) -> Any:
+    """The kinds of these that were asked for."""
+    chosen = [name for name in names if name in ASKED]
+    skip = pytest.mark.skip(reason=f"{', '.join(names)}: nox -s vector_stores runs it")
+    return pytest.mark.parametrize("kind", chosen or [pytest.param(names[0], marks=skip)])
+
+
+AWAY: dict[str, Any] = {
+    "chroma": lambda port: {"host": "127.0.0.1", "port": port, "collection_name": "away"},
+    "pgvector": lambda port: {"connection_string": f"postgresql://a:secret@127.0.0.1:{port}/x"},
+}
+
+
+@pytest.mark.parametrize("provider", sorted(AWAY))
+def test_a_server_that_is_down_is_told_in_time(provider: str, openai_server: OpenAIServer, tmp_path: Path) -> None:
+    if provider == "pgvector":
+        pytest.importorskip("psycopg", reason="nox -s vector_stores installs psycopg")
+    [port] = free_ports(1)
+    vectors = {"provider": provider, "config": AWAY[provider](port)}
+    about: Any = openai_server.local_mem0_config(vectors, str(tmp_path / "history.db"))
+    options: Any = {"local_mem0_config": about, "startup_timeout": 1}
+    with pytest.raises(StoreUnavailableError) as first:
+        open_store(user_id="john", mem0=options, durability="store")
+    start = time.monotonic()  # with everything imported
+    with pytest.raises(StoreUnavailableError) as raised:
+        open_store(user_id="john", mem0=options, durability="store")
+    assert time.monotonic() - start < 5
+    for told in (first, raised):
+        assert "secret" not in str(told.value)
+
+
+def add_while_connections_are_cut(store: MemoryStore, postgres: Postgres) -> None:
+    """A pool that notices it gives another connection."""
+    for _ in range(100):
+        postgres.cut_connections()
+        store.add("I like tea.")
+
+
+@only("pgvector")
+def test_connections_that_are_cut(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """A read is asked again; a write is done, or says that it may have been done."""
+    postgres = request.getfixturevalue("vector_servers")("postgres")
+    about: Any = dict(MORE_OF_MEM0[kind].options(request, tmp_path)["mem0"])
+    with open_store(user_id="john", mem0=about, durability="store") as store:
+        store.add("I am allergic to nuts.", id="a")
+        for _ in range(3):
+            postgres.cut_connections()
+            assert [entry.content for entry in store.search("nuts")] == ["I am allergic to nuts."]
+            postgres.cut_connections()
+            assert store.count() == 1
+        with pytest.raises(StoreUnavailableError, match="may have been done all the same"):
+            add_while_connections_are_cut(store, postgres)
+        assert store.update("a", content="I am allergic to milk.") is not None
+        assert store.get("a") is not None
+
+
+@only("pgvector")
+def test_nobody_answers_and_then_somebody_does(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    proxy = TcpProxy(request.getfixturevalue("vector_servers")("postgres").port, raw=True)
+    about: Any = dict(MORE_OF_MEM0[kind].options(request, tmp_path)["mem0"])
+    settings = about["local_mem0_config"]["vector_store"]["config"]
+    settings["connection_string"] = request.getfixturevalue("vector_servers")("postgres").url_at(proxy.port)
+    options = {**about, "retry_for": 0.5, "startup_timeout": 1}
+    with open_store(user_id="john", mem0=options, durability="store") as store:
+        store.add("I am allergic to nuts.")
+        proxy.close()
+        with pytest.raises(StoreUnavailableError):
+            store.search("nuts")
+        proxy.listen()
+        assert store.count() == 1
+        store.add("I like tea.")
+    proxy.close()
+
+
+@only("pgvector")
+@pytest.mark.parametrize("given", [{"content": "a\0b"}, {"content": "a", "metadata": {"by": "a\0b"}}])
+def test_a_text_that_postgres_does_not_keep(
+    kind: str, given: Any, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    about: Any = dict(MORE_OF_MEM0[kind].options(request, tmp_path)["mem0"])
+    with open_store(user_id="john", mem0=about, durability="store") as store:
+        with pytest.raises(InvalidEntryError, match="NUL"):
+            store.add(**given)
+        store.add("I am allergic to nuts.", id="a")
+        with pytest.raises(InvalidEntryError, match="NUL"):
+            store.update("a", **given)
+        assert [entry.content for entry in store.search("nuts\0")] == ["I am allergic to nuts."]
+        assert store.count() == 1
+
+
+@only("pgvector")
+def test_vectors_of_another_length_name_the_setting(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    about: Any = dict(MORE_OF_MEM0[kind].options(request, tmp_path)["mem0"])
+    del about["local_mem0_config"]["vector_store"]["config"]["embedding_model_dims"]
+    with (
+        open_store(user_id="john", mem0=about, durability="store") as store,
+        pytest.raises(ConfigurationError, match="embedding_model_dims"),
+    ):
+        store.add("I am allergic to nuts.")

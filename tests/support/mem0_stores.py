@@ -1,0 +1,88 @@
+"""Vector stores of Mem0 OSS, each a kind of store. Which of them the contract suite runs over is asked for with
+``VECTOR_STORES=chroma,pgvector``, or ``VECTOR_STORES=all``: those that the installed mem0ai is opened with.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crewai_persistent_memory.backends.mem0.compat import mem0_version
+from crewai_persistent_memory.backends.mem0.vector_stores.table import known
+
+from .kinds import Kind, collection_of
+from .openai_server import DIMENSIONS
+
+MEM0_CANNOT = {
+    "test_new_content_is_embedded_anew": "Mem0 does not show its vectors",
+    "test_replace_keeps_the_vector": "Mem0 does not show its vectors",
+    "test_touch": "Mem0 does not keep when something was last read",
+    "test_finds_the_rare_word_first": "Mem0 ranks by itself",
+    "test_keywords_find_inflected": "Mem0 ranks by itself",
+    "test_nothing_in_common": "Mem0 ranks by itself: the nearest is found however far it is",
+    "test_newer_and_more_important": "Mem0 ranks by itself",
+    "test_age_does_not_bury": "Mem0 ranks by itself",
+    "test_are_applied_before_the_limit": "to the first 1,000 or 10,000 results; tests/mem0 has its own test",
+    "test_closed_in_the_midst": "a scan of Mem0 is one listing",
+    "test_min_score": "Mem0 ranks by itself; tests/mem0 has its own test",
+}
+Settings = Callable[[pytest.FixtureRequest, Path], dict[str, Any]]
+
+
+def of_mem0(provider: str, settings: Settings, **cannot: str) -> Kind:
+    """Mem0 OSS over a vector store, with everything else at the scripted server."""
+
+    def options(request: pytest.FixtureRequest, folder: Path) -> dict[str, Any]:
+        openai = request.getfixturevalue("openai_server")
+        vectors = {"provider": provider, "config": settings(request, folder)}
+        config = openai.local_mem0_config(vectors, str(folder / "history.db"))
+        return {"mem0": {"local_mem0_config": config}, "durability": "store"}
+
+    return Kind(options, cannot={**MEM0_CANNOT, **cannot}, embeds_itself=True)
+
+
+def table_of(folder: Path) -> str:
+    return collection_of(folder).replace("-", "_")
+
+
+def in_chroma(request: pytest.FixtureRequest, folder: Path) -> dict[str, Any]:
+    return {"path": str(folder / "chroma"), "collection_name": collection_of(folder)}
+
+
+def on_a_chroma_server(request: pytest.FixtureRequest, folder: Path) -> dict[str, Any]:
+    server = request.getfixturevalue("vector_servers")("chroma")
+    return {"host": "127.0.0.1", "port": server.port, "collection_name": collection_of(folder)}
+
+
+def in_pgvector(request: pytest.FixtureRequest, folder: Path) -> dict[str, Any]:
+    return {
+        "connection_string": request.getfixturevalue("vector_servers")("postgres").url,
+        "collection_name": table_of(folder),
+        "embedding_model_dims": DIMENSIONS,
+    }
+
+
+_IN_POSTGRES = "test_any_text_comes_back[{}-\\u65e5"
+
+MORE_OF_MEM0: dict[str, Kind] = {
+    "chroma": of_mem0("chroma", in_chroma),
+    "chroma-server": of_mem0("chroma", on_a_chroma_server),
+    "pgvector": of_mem0("pgvector", in_pgvector, **{_IN_POSTGRES.format("mem0-pgvector"): "Postgres keeps no NUL"}),
+}
+BELONGS_TO_ONE_PROCESS = {"chroma"}
+"""Their folders."""
+
+
+def is_opened(name: str) -> bool:
+    """Whether the installed mem0ai is opened with it."""
+    return mem0_version() >= known(name.partition("-")[0]).since
+
+
+def asked_for() -> dict[str, Kind]:
+    names = os.environ.get("VECTOR_STORES", "")
+    chosen = list(MORE_OF_MEM0) if names == "all" else [name for name in names.split(",") if name]
+    return {f"mem0-{name}": MORE_OF_MEM0[name] for name in chosen if names != "all" or is_opened(name)}
