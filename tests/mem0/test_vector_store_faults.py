@@ -12,6 +12,8 @@ from crewai_persistent_memory import (
     ConfigurationError,
     InvalidEntryError,
     MemoryStore,
+    StoreCorruptedError,
+    StorePathError,
     StoreUnavailableError,
     open_store,
 )
@@ -124,3 +126,75 @@ def test_vectors_of_another_length_name_the_setting(kind: str, request: pytest.F
         pytest.raises(ConfigurationError, match="embedding_model_dims"),
     ):
         store.add("I am allergic to nuts.")
+
+
+class TestFaiss:
+    @pytest.fixture
+    def about(self, request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+        return MORE_OF_MEM0["faiss"].options(request, tmp_path)["mem0"]
+
+    @only("faiss")
+    def test_a_path_that_is_a_file(self, kind: str, about: Any, tmp_path: Path) -> None:
+        (tmp_path / "faiss").write_text("x")
+        with pytest.raises(StorePathError, match="path of vector_store"):
+            open_store(user_id="john", mem0=about)
+
+    @only("faiss")
+    def test_another_length_than_that_of_the_folder(self, kind: str, about: Any) -> None:
+        with open_store(user_id="john", mem0=about, durability="store") as store:
+            store.add("I am allergic to nuts.")
+        del about["local_mem0_config"]["vector_store"]["config"]["embedding_model_dims"]
+        with pytest.raises(ConfigurationError, match="embedding_model_dims"):
+            open_store(user_id="john", mem0=about)
+
+    @only("faiss")
+    def test_a_write_that_was_cut_off(self, kind: str, about: Any, tmp_path: Path) -> None:
+        """Killed after the new files are complete, and before; neither leaves rows with the vectors of others."""
+        folder = tmp_path / "faiss"
+
+        def files(pattern: str) -> dict[str, bytes]:
+            return {file.name: file.read_bytes() for file in folder.glob(pattern)}
+
+        def texts() -> set[str]:
+            with open_store(user_id="john", mem0=about, durability="store") as store:
+                return {entry.content for entry in store.search("nuts", limit=10)}
+
+        with open_store(user_id="john", mem0=about, durability="store") as store:
+            store.add("I am allergic to nuts.")
+            before = files("t-*")
+            store.add("I like nuts.")
+            after = files("t-*")
+        for name, content in before.items():
+            (folder / name).write_bytes(content)
+        for name, content in after.items():
+            (folder / f"{name}.new").write_bytes(content)
+        assert texts() == {"I am allergic to nuts.", "I like nuts."}
+        for name, content in before.items():
+            (folder / name).write_bytes(content)
+            if name.endswith(".faiss"):
+                (folder / f"{name}.new").write_bytes(content[:20])
+        assert texts() == {"I am allergic to nuts."}
+        assert not list(folder.glob("*.new"))
+
+    @only("faiss")
+    def test_files_that_do_not_fit(self, kind: str, about: Any, tmp_path: Path) -> None:
+        with open_store(user_id="john", mem0=about, durability="store") as store:
+            store.add("I am allergic to nuts.")
+        for file in (tmp_path / "faiss").glob("*.json"):
+            file.write_text('{"docstore": {}, "index_to_id": {}}')
+        with pytest.raises(StoreCorruptedError, match="backup"):
+            open_store(user_id="john", mem0=about)
+
+    @only("faiss")
+    def test_a_folder_that_cannot_be_written_any_more(self, kind: str, about: Any, tmp_path: Path) -> None:
+        with open_store(user_id="john", mem0=about, durability="store") as store:
+            store.add("I am allergic to nuts.")
+            [rows] = [file for file in (tmp_path / "faiss").glob("t-*.json") if "entities" not in file.name]
+            (rows.with_name(f"{rows.name}.new~")).mkdir()
+            with pytest.raises(StorePathError, match="cannot write"):
+                store.add("I like tea.")
+            assert store.count() == 1, "what was not kept is not shown"
+            (rows.with_name(f"{rows.name}.new~")).rmdir()
+            store.add("I like coffee.")
+        with open_store(user_id="john", mem0=about, durability="store") as store:
+            assert {entry.content for entry in store.list()} == {"I am allergic to nuts.", "I like coffee."}

@@ -18,8 +18,8 @@ POSTGRES = {"host": "127.0.0.1", "port": 9, "user": "u", "password": "p"}
 
 REFUSED: list[tuple[str, dict[str, Any], tuple[int, ...], str]] = [
     ("pgvector", {**POSTGRES, "hnsw": False, "diskann": True}, NEW, 'Leave "diskann" out'),
-    ("faiss", {"path": "x"}, OLD, "most users recall nothing"),
-    ("faiss", {"path": "x"}, NEW, "most users recall nothing"),
+    ("faiss", {"path": "x"}, OLD, "below mem0ai 2.0"),
+    ("faiss", {}, NEW, "/tmp/faiss"),
     ("redis", {"redis_url": "redis://127.0.0.1:9"}, OLD, "without case"),
     ("redis", {"redis_url": "redis://127.0.0.1:9"}, NEW, "without case"),
     ("valkey", {"valkey_url": "valkey://127.0.0.1:9"}, NEW, "without case"),
@@ -40,6 +40,7 @@ OPENED: list[tuple[str, dict[str, Any], tuple[int, ...]]] = [
     *[("chroma", {"path": "x"}, version) for version in ((0, 1, 116), OLD, NEW)],
     ("chroma", {"host": "x", "port": 8000}, NEW),
     ("chroma", {"api_key": "x", "tenant": "y"}, NEW),
+    ("faiss", {"path": "x"}, NEW),
     *[("pgvector", POSTGRES, version) for version in ((0, 1, 116), OLD, NEW)],
 ]
 
@@ -81,8 +82,8 @@ def test_what_was_tried_is_opened(
 
 def test_an_untried_one_can_be_asked_for_but_not_a_wrong_one() -> None:
     providers.check(config_of("milvus", {}), allow_untested=True)
-    with pytest.raises(ConfigurationError, match="most users recall nothing"):
-        providers.check(config_of("faiss", {}), allow_untested=True)
+    with pytest.raises(ConfigurationError, match="without case"):
+        providers.check(config_of("valkey", {}), allow_untested=True)
     with pytest.raises(ConfigurationError, match="allow_untested_vector_store is of Mem0 OSS"):
         open_store(user_id="john", mem0={"api_key": "m0-key", "allow_untested_vector_store": True})
 
@@ -91,11 +92,11 @@ def test_refused_before_mem0_or_a_driver_is_imported() -> None:
     program = (
         "import sys\n"
         "from crewai_persistent_memory import ConfigurationError, open_store\n"
-        f"config = {config_of('faiss', {'path': 'x'})!r}\n"
+        f"config = {config_of('valkey', {})!r}\n"
         "try:\n"
         "    open_store(user_id='john', mem0={'local_mem0_config': config, 'startup_check': False})\n"
         "except ConfigurationError as error:\n"
-        "    print(sorted({'mem0', 'faiss'} & set(sys.modules)), 'faiss' in str(error))\n"
+        "    print(sorted({'mem0', 'valkey'} & set(sys.modules)), 'valkey' in str(error))\n"
     )
     found = run_program([sys.executable, "-c", program])
     assert found.stdout.strip() == "[] True"

@@ -5,14 +5,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from crewai_persistent_memory.backends.mem0.compat import mem0_version
+from crewai_persistent_memory.backends.mem0.library import LibraryApi
 from crewai_persistent_memory.backends.mem0.vector_stores.table import known
+from crewai_persistent_memory.config.mem0 import Mem0Options
 
 from .kinds import Kind, collection_of
 from .openai_server import DIMENSIONS
@@ -33,7 +35,12 @@ MEM0_CANNOT = {
 Settings = Callable[[pytest.FixtureRequest, Path], dict[str, Any]]
 
 
-def of_mem0(provider: str, settings: Settings, **cannot: str) -> Kind:
+def of_mem0(
+    provider: str,
+    settings: Settings,
+    drop: Callable[[pytest.FixtureRequest, Path], None] | None = None,
+    cannot: Mapping[str, str] | None = None,
+) -> Kind:
     """Mem0 OSS over a vector store, with everything else at the scripted server."""
 
     def options(request: pytest.FixtureRequest, folder: Path) -> dict[str, Any]:
@@ -42,7 +49,29 @@ def of_mem0(provider: str, settings: Settings, **cannot: str) -> Kind:
         config = openai.local_mem0_config(vectors, str(folder / "history.db"))
         return {"mem0": {"local_mem0_config": config}, "durability": "store"}
 
-    return Kind(options, cannot={**MEM0_CANNOT, **cannot}, embeds_itself=True)
+    def empty(request: pytest.FixtureRequest, folder: Path) -> None:
+        api = LibraryApi(Mem0Options.model_validate(options(request, folder)["mem0"]))
+        try:
+            memory = api._open().memory
+            for rows in (memory.vector_store, getattr(memory, "entity_store", None)):
+                if rows is not None:
+                    for row in rows.list(top_k=10_000)[0]:
+                        rows.delete(vector_id=row.id)
+        finally:
+            api.close()
+
+    return Kind(options, drop or stays, empty, cannot={**MEM0_CANNOT, **(cannot or {})}, embeds_itself=True)
+
+
+def stays(request: pytest.FixtureRequest, folder: Path) -> None:
+    """It goes with the test's folder, or its server's."""
+
+
+def drop_tables(request: pytest.FixtureRequest, folder: Path) -> None:
+    """The next test may have a folder of the same name."""
+    postgres = request.getfixturevalue("vector_servers")("postgres")
+    for name in (table_of(folder), f"{table_of(folder)}_entities"):
+        postgres.execute(f"DROP TABLE IF EXISTS {name}")
 
 
 def table_of(folder: Path) -> str:
@@ -66,14 +95,21 @@ def in_pgvector(request: pytest.FixtureRequest, folder: Path) -> dict[str, Any]:
     }
 
 
+def in_faiss(request: pytest.FixtureRequest, folder: Path) -> dict[str, Any]:
+    return {"path": str(folder / "faiss"), "collection_name": collection_of(folder), "embedding_model_dims": DIMENSIONS}
+
+
 _IN_POSTGRES = "test_any_text_comes_back[{}-\\u65e5"
 
 MORE_OF_MEM0: dict[str, Kind] = {
     "chroma": of_mem0("chroma", in_chroma),
     "chroma-server": of_mem0("chroma", on_a_chroma_server),
-    "pgvector": of_mem0("pgvector", in_pgvector, **{_IN_POSTGRES.format("mem0-pgvector"): "Postgres keeps no NUL"}),
+    "faiss": of_mem0("faiss", in_faiss),
+    "pgvector": of_mem0(
+        "pgvector", in_pgvector, drop_tables, {_IN_POSTGRES.format("mem0-pgvector"): "Postgres keeps no NUL"}
+    ),
 }
-BELONGS_TO_ONE_PROCESS = {"chroma"}
+BELONGS_TO_ONE_PROCESS = {"chroma", "faiss"}
 """Their folders."""
 
 

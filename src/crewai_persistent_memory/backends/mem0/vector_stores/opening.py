@@ -6,15 +6,17 @@ import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 from .chroma import Chroma
 from .corrected import CorrectedStore
+from .faiss import Faiss, recover
 from .folder import claim, release
 from .postgres import PgVector, one_creates_tables
 from .table import folder_of, known, settings_of
 
-_CORRECTED: Final[Mapping[str, type[CorrectedStore]]] = {"chroma": Chroma, "pgvector": PgVector}
+_CORRECTED: Final[Mapping[str, type[CorrectedStore]]] = {"chroma": Chroma, "faiss": Faiss, "pgvector": PgVector}
 """Providers that need more than every store."""
 
 
@@ -33,6 +35,8 @@ def claim_folder(config: Mapping[str, Any], held: ExitStack) -> None:
     path = folder_of(provider, settings)
     if path is not None:
         held.callback(release, claim(provider, path))
+        if provider == "faiss":
+            recover(Path(path))
 
 
 @contextmanager

@@ -12,6 +12,9 @@ open. ``corrected.py`` and the modules of the providers make the rest right.
 | ``pgvector`` | 0.1.116 | one connection and one cursor for all threads; a read leaves a transaction open |
 | ``pgvector`` | all | an index is searched before it is filtered by user: of 300 users, 260 recall nothing |
 | ``pgvector`` | all | a NUL character cannot be stored; a lost connection is psycopg's ``OperationalError`` |
+| ``faiss`` | 2.2.1 | Mem0 filters the nearest rows of all users: of 300 users, 180 recall nothing |
+| ``faiss`` | 2.2.1 | two processes on a folder lose each other's memories, threads lose updates |
+| ``faiss`` | 2.2.1 | what cannot be written is lost, without an error; a crash leaves files that do not fit |
 | ``langchain`` | 2.2.1 | our ids are not found |
 """
 
@@ -55,13 +58,18 @@ def _of_squared_distance(distance: float) -> float:
     return 1.0 / (1.0 + distance)
 
 
+_EVERY_VERSION: Final = (1_000,)
+
 PROVIDERS: Final[Mapping[str, Provider]] = {
     "qdrant": Provider(needs_a_place=True),
     "chroma": Provider(score_of=_of_squared_distance, needs_a_place=True, locks_folder=True),
     "pgvector": Provider(score_of=_of_cosine_distance, in_turn_below=(1,)),
     "faiss": Provider(
-        refused="it filters by user after its search, so that most users recall nothing once others have memories, "
-        "and two processes on one folder lose each other's memories"
+        since=(2,),
+        why_not_before="below mem0ai 2.0 its score is a distance or a similarity, as distance_strategy has it",
+        in_turn_below=_EVERY_VERSION,
+        needs_a_place=True,
+        locks_folder=True,
     ),
     "redis": Provider(
         refused="it compares users without case, so that JOHN's memories reach john's extraction, and Mem0 does not "
