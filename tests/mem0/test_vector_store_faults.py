@@ -18,11 +18,11 @@ from crewai_persistent_memory import (
     open_store,
 )
 
-from ..support.mem0_stores import MORE_OF_MEM0, asked_for
-from ..support.openai_server import OpenAIServer
+from ..support.mem0_stores import MORE_OF_MEM0, asked_for, is_opened
+from ..support.openai_server import DIMENSIONS, OpenAIServer
 from ..support.qdrant_server import free_ports
 from ..support.tcp_proxy import TcpProxy
-from ..support.vector_servers import Postgres
+from ..support.vector_servers import SERVERS, Postgres
 
 ASKED = [name.removeprefix("mem0-") for name in asked_for()]
 
@@ -35,15 +35,17 @@ def only(*names: str) -> Any:
 
 
 AWAY: dict[str, Any] = {
+    "redis": lambda port: {"redis_url": f"redis://:secret@127.0.0.1:{port}", "embedding_model_dims": DIMENSIONS},
+    "supabase": lambda port: {"connection_string": f"postgresql://a:secret@127.0.0.1:{port}/x"},
     "chroma": lambda port: {"host": "127.0.0.1", "port": port, "collection_name": "away"},
     "pgvector": lambda port: {"connection_string": f"postgresql://a:secret@127.0.0.1:{port}/x"},
 }
 
 
-@pytest.mark.parametrize("provider", sorted(AWAY))
+@pytest.mark.parametrize("provider", [name for name in sorted(AWAY) if is_opened(name)])
 def test_a_server_that_is_down_is_told_in_time(provider: str, openai_server: OpenAIServer, tmp_path: Path) -> None:
-    if provider == "pgvector":
-        pytest.importorskip("psycopg", reason="nox -s vector_stores installs psycopg")
+    if provider != "chroma":
+        pytest.importorskip("redisvl" if provider == "redis" else "psycopg", reason="nox -s vector_stores installs it")
     [port] = free_ports(1)
     vectors = {"provider": provider, "config": AWAY[provider](port)}
     about: Any = openai_server.local_mem0_config(vectors, str(tmp_path / "history.db"))
@@ -65,7 +67,7 @@ def add_while_connections_are_cut(store: MemoryStore, postgres: Postgres) -> Non
         store.add("I like tea.")
 
 
-@only("pgvector")
+@only("pgvector", "supabase")
 def test_connections_that_are_cut(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """A read is asked again; a write is done, or says that it may have been done."""
     postgres = request.getfixturevalue("vector_servers")("postgres")
@@ -83,7 +85,30 @@ def test_connections_that_are_cut(kind: str, request: pytest.FixtureRequest, tmp
         assert store.get("a") is not None
 
 
-@only("pgvector")
+@only("chroma-server", "redis")
+def test_a_server_that_is_killed_and_comes_back(kind: str, openai_server: OpenAIServer, tmp_path: Path) -> None:
+    provider = kind.partition("-")[0]
+    server = SERVERS[provider]().start()
+    try:
+        vectors = {"provider": provider, "config": {**AWAY[provider](server.port), "collection_name": "killed"}}
+        if provider == "redis":
+            vectors["config"]["redis_url"] = f"redis://127.0.0.1:{server.port}"
+        about: Any = openai_server.local_mem0_config(vectors, str(tmp_path / "history.db"))
+        options: Any = {"local_mem0_config": about, "retry_for": 0.5}
+        with open_store(user_id="john", mem0=options, durability="store") as store:
+            store.add("I am allergic to nuts.", id="a")
+            server.kill()
+            with pytest.raises(StoreUnavailableError):
+                store.search("nuts")
+            server.start()
+            assert [entry.content for entry in store.search("nuts")] == ["I am allergic to nuts."]
+            store.add("I like tea.")
+            assert store.count() == 2
+    finally:
+        server.stop()
+
+
+@only("pgvector", "supabase")
 def test_nobody_answers_and_then_somebody_does(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     proxy = TcpProxy(request.getfixturevalue("vector_servers")("postgres").port, raw=True)
     about: Any = dict(MORE_OF_MEM0[kind].options(request, tmp_path)["mem0"])
@@ -101,7 +126,7 @@ def test_nobody_answers_and_then_somebody_does(kind: str, request: pytest.Fixtur
     proxy.close()
 
 
-@only("pgvector")
+@only("pgvector", "supabase")
 @pytest.mark.parametrize("given", [{"content": "a\0b"}, {"content": "a", "metadata": {"by": "a\0b"}}])
 def test_a_text_that_postgres_does_not_keep(
     kind: str, given: Any, request: pytest.FixtureRequest, tmp_path: Path
@@ -117,7 +142,7 @@ def test_a_text_that_postgres_does_not_keep(
         assert store.count() == 1
 
 
-@only("pgvector")
+@only("pgvector", "supabase")
 def test_vectors_of_another_length_name_the_setting(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     about: Any = dict(MORE_OF_MEM0[kind].options(request, tmp_path)["mem0"])
     del about["local_mem0_config"]["vector_store"]["config"]["embedding_model_dims"]

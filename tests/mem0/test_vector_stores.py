@@ -20,11 +20,11 @@ REFUSED: list[tuple[str, dict[str, Any], tuple[int, ...], str]] = [
     ("pgvector", {**POSTGRES, "hnsw": False, "diskann": True}, NEW, 'Leave "diskann" out'),
     ("faiss", {"path": "x"}, OLD, "below mem0ai 2.0"),
     ("faiss", {}, NEW, "/tmp/faiss"),
-    ("redis", {"redis_url": "redis://127.0.0.1:9"}, OLD, "without case"),
-    ("redis", {"redis_url": "redis://127.0.0.1:9"}, NEW, "without case"),
+    ("redis", {"redis_url": "redis://127.0.0.1:9"}, OLD, "below mem0ai 2.0"),
     ("valkey", {"valkey_url": "valkey://127.0.0.1:9"}, NEW, "without case"),
     ("langchain", {}, NEW, "does not find memories by our ids"),
-    ("supabase", {}, NEW, "1,000"),
+    ("supabase", {}, OLD, "below mem0ai 2.0"),
+    ("supabase", {"index_measure": "l2_distance"}, NEW, "index_measure"),
     ("qdrant", {"path": "x"}, (0, 1, 116), "empties a local folder"),
     *[("qdrant", where, version, "/tmp/qdrant") for where in ({}, {"host": "x"}) for version in (OLD, NEW)],
     ("qdrant", {"on_disk": True}, (0, 1, 116), "/tmp/qdrant"),
@@ -41,6 +41,8 @@ OPENED: list[tuple[str, dict[str, Any], tuple[int, ...]]] = [
     ("chroma", {"host": "x", "port": 8000}, NEW),
     ("chroma", {"api_key": "x", "tenant": "y"}, NEW),
     ("faiss", {"path": "x"}, NEW),
+    ("supabase", {"connection_string": "postgresql://127.0.0.1:9/x"}, NEW),
+    ("redis", {"redis_url": "redis://127.0.0.1:9"}, NEW),
     *[("pgvector", POSTGRES, version) for version in ((0, 1, 116), OLD, NEW)],
 ]
 

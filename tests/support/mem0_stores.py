@@ -99,6 +99,25 @@ def in_faiss(request: pytest.FixtureRequest, folder: Path) -> dict[str, Any]:
     return {"path": str(folder / "faiss"), "collection_name": collection_of(folder), "embedding_model_dims": DIMENSIONS}
 
 
+def in_redis(request: pytest.FixtureRequest, folder: Path) -> dict[str, Any]:
+    url = request.getfixturevalue("vector_servers")("redis").url
+    return {"redis_url": url, "collection_name": collection_of(folder), "embedding_model_dims": DIMENSIONS}
+
+
+def empty_redis(request: pytest.FixtureRequest, folder: Path) -> None:
+    request.getfixturevalue("vector_servers")("redis").flush()
+
+
+def in_supabase(request: pytest.FixtureRequest, folder: Path) -> dict[str, Any]:
+    return in_pgvector(request, folder)
+
+
+def drop_collections(request: pytest.FixtureRequest, folder: Path) -> None:
+    postgres = request.getfixturevalue("vector_servers")("postgres")
+    for name in (table_of(folder), f"{table_of(folder)}_entities"):
+        postgres.execute(f"DROP TABLE IF EXISTS vecs.{name}")
+
+
 _IN_POSTGRES = "test_any_text_comes_back[{}-\\u65e5"
 
 MORE_OF_MEM0: dict[str, Kind] = {
@@ -107,6 +126,10 @@ MORE_OF_MEM0: dict[str, Kind] = {
     "faiss": of_mem0("faiss", in_faiss),
     "pgvector": of_mem0(
         "pgvector", in_pgvector, drop_tables, {_IN_POSTGRES.format("mem0-pgvector"): "Postgres keeps no NUL"}
+    ),
+    "redis": of_mem0("redis", in_redis, empty_redis),
+    "supabase": of_mem0(
+        "supabase", in_supabase, drop_collections, {_IN_POSTGRES.format("mem0-supabase"): "Postgres keeps no NUL"}
     ),
 }
 BELONGS_TO_ONE_PROCESS = {"chroma", "faiss"}

