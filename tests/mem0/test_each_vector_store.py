@@ -1,7 +1,7 @@
 """Mem0 OSS over real vector stores: what a user finds beside many others, in what order, and whose it is.
 
-In an ordinary run over Chroma's folder, with small numbers; ``nox -s vector_stores`` runs it over every store, with
-large ones.
+In an ordinary run over Chroma's folder, with small numbers: some ten seconds. ``nox -s vector_stores`` runs it over
+every store, with large ones.
 """
 
 from __future__ import annotations
@@ -243,6 +243,7 @@ def tell(worker: subprocess.Popen[str], word: str) -> None:
     worker.stdin.flush()
 
 
+@pytest.mark.skipif(not IS_WHOLE, reason="starts two programs that import Mem0: nox -s vector_stores runs it")
 def test_two_processes(kind: str, config: dict[str, Any]) -> None:
     """They open the store at the same time, and write to it at the same time; or one of them is refused."""
     pipe = subprocess.PIPE

@@ -12,6 +12,7 @@ from crewai_persistent_memory import (
     ConfigurationError,
     InvalidEntryError,
     MemoryStore,
+    RequestRefusedError,
     StoreCorruptedError,
     StorePathError,
     StoreUnavailableError,
@@ -23,6 +24,7 @@ from ..support.openai_server import DIMENSIONS, OpenAIServer
 from ..support.qdrant_server import free_ports
 from ..support.tcp_proxy import TcpProxy
 from ..support.vector_servers import SERVERS, Postgres
+from .conftest import library_of
 
 ASKED = [name.removeprefix("mem0-") for name in asked_for()]
 
@@ -106,6 +108,21 @@ def test_a_server_that_is_killed_and_comes_back(kind: str, openai_server: OpenAI
             assert store.count() == 2
     finally:
         server.stop()
+
+
+@only("redis")
+def test_more_than_redis_lists(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """Nothing is counted wrong: it is an error."""
+    about: Any = MORE_OF_MEM0[kind].options(request, tmp_path)["mem0"]
+    with open_store(user_id="john", mem0=about, durability="store") as store:
+        library_of(store).vector_store.most = 5
+        for number in range(5):
+            store.add(f"fact {number}")
+        for call in (store.count, store.list, store.reset):
+            with pytest.raises(RequestRefusedError, match="5 memories of one owner"):
+                call()
+        library_of(store).vector_store.most = 10
+        assert store.reset() == 5
 
 
 @only("pgvector", "supabase")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from crewai_persistent_memory import ConfigurationError, open_store
+from crewai_persistent_memory import ConfigurationError, Scope, StoreInUseError, StorePathError, open_store
 from crewai_persistent_memory.backends.mem0.compat import mem0_version
+from crewai_persistent_memory.backends.mem0.entities import library_user_id
 from crewai_persistent_memory.backends.mem0.vector_stores import check as providers
+from crewai_persistent_memory.backends.mem0.vector_stores import folder, redis
 
 from ..support.programs import run_program
 
@@ -93,7 +96,7 @@ def test_an_untried_one_can_be_asked_for_but_not_a_wrong_one() -> None:
 def test_refused_before_mem0_or_a_driver_is_imported() -> None:
     program = (
         "import sys\n"
-        "from crewai_persistent_memory import ConfigurationError, open_store\n"
+        "from crewai_persistent_memory import ConfigurationError, Scope, StoreInUseError, StorePathError, open_store\n"
         f"config = {config_of('valkey', {})!r}\n"
         "try:\n"
         "    open_store(user_id='john', mem0={'local_mem0_config': config, 'startup_check': False})\n"
@@ -129,3 +132,52 @@ def test_a_graph_store_is_refused() -> None:
     config = {**config_of("qdrant", {"url": "http://127.0.0.1:9"}), "graph_store": {"provider": "neo4j", "config": {}}}
     with pytest.raises(ConfigurationError, match="graph_store"):
         open_store(user_id="john", mem0={"local_mem0_config": config, "startup_check": False})
+
+
+@pytest.mark.parametrize("provider", ["chroma", "faiss"])
+def test_a_folder_is_of_one_process(provider: str, tmp_path: Path) -> None:
+    """A lock of the system holds for another opening of the file in this process as for another process."""
+    lock = folder.claim(provider, str(tmp_path / "vectors"))
+    with pytest.raises(StoreInUseError, match="another process"):
+        folder.FolderLock(provider, tmp_path / "vectors")
+    if provider == "chroma":
+        folder.release(folder.claim(provider, str(tmp_path / "vectors")))
+    else:
+        with pytest.raises(StoreInUseError, match="another configuration"):
+            folder.claim(provider, str(tmp_path / "vectors"))
+    folder.release(lock)
+    folder.FolderLock(provider, tmp_path / "vectors").close()
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StorePathError, match="path of vector_store"):
+        folder.claim(provider, str(tmp_path / "file"))
+
+
+NAMES = [
+    "john",
+    "JOHN",
+    "John",
+    "%2A",
+    "%2a",
+    "a%4ab",
+    "Jé",
+    "%4a",
+    "%4A",
+    "j%",
+    "J:x/Y//Z",
+    "josé",
+    "JOSÉ",
+    "%25",
+    "A%",
+    "a",
+]
+
+
+def test_names_differ_in_more_than_case() -> None:
+    """As Redis compares them: of those that ``library_user_id`` makes."""
+    users = [
+        library_user_id(Scope.trusted(name, "default", run, None, None)) for name in NAMES for run in (None, "r1", "R1")
+    ]
+    coded = [redis.with_case(user) for user in users]
+    assert len({name.lower() for name in coded}) == len(users)
+    assert [redis.without_case(name) for name in coded] == users
+    assert redis.with_case("john@example.com") == "john@example.com"

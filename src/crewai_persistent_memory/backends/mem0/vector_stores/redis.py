@@ -2,7 +2,7 @@
 
 Seen with mem0ai 2.2.1, RediSearch 2.10.5: tags are compared without case; a filter by a field that has no index finds
 nothing; Mem0 drops the index each time it opens it, under the other processes; three backticks in metadata make a
-memory unreadable; a search by words downloads a list of words.
+memory unreadable; one that does not exist is an error; a search by words needs nltk and its lists of words.
 """
 
 from __future__ import annotations
@@ -89,8 +89,9 @@ class Redis(CorrectedStore):
         )
 
     def row(self, id: str) -> Any:
-        found = super().row(id)
-        return None if found is None else self._read([found])[0]
+        if not self.store.index.fetch(id):  # of which Mem0 expects None, and it is an empty dict
+            return None
+        return self._read([super().row(id)])[0]
 
     def added(self, vectors: Sequence[Any], payloads: Any, ids: Any) -> None:
         super().added(vectors, [_written(payload) for payload in payloads], ids)
