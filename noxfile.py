@@ -306,3 +306,26 @@ def mem0ai(session: nox.Session) -> None:
     install(session, "1.10.1", "mem0ai-1.0.11")
     session.run("pytest", *pytest(session, "mem0ai"), "tests/mem0", *session.posargs, env=COMPILED)
     clean_up("mem0ai")
+
+
+CREWAI_BESIDE = {
+    "2.2.1": ("1.15.30", "newest"),
+    "1.0.11": ("1.10.1", "mem0ai-1.0.11"),
+    "0.1.116": ("1.9.3", "crewai-1.9.3"),
+}
+"""The CrewAI and the constraints of each generation of mem0ai."""
+
+
+@nox.session(venv_backend="uv", default=False)
+@nox.parametrize("mem0", list(CREWAI_BESIDE))
+@timed
+def vector_stores(session: nox.Session, mem0: str) -> None:
+    """Mem0 OSS over each vector store that it is opened with, with real servers and large numbers: some 20 minutes."""
+    crewai, constraints = CREWAI_BESIDE[mem0]
+    pinned = ["-c", f"constraints/{constraints}.txt", "-c", "constraints/vector-stores.txt"]
+    session.install(*pinned, f"crewai=={crewai}", "-e", ".[test,vector-stores]")
+    environment = COMPILED | {"VECTOR_STORES": "all", "REQUIRE_VECTOR_STORES": "1"}
+    stores = "mem0- and not mem0-oss and not mem0-cloud"
+    for tests in (["tests/mem0", "-k", "vector_store"], ["tests/contract", "-k", stores]):
+        session.run("pytest", *pytest(session, "vector-stores"), *tests, *session.posargs, env=environment)
+        clean_up("vector-stores")

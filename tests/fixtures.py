@@ -20,6 +20,7 @@ from .support.engines import NEWEST, STORES, Places, Servers, StoresOfOneKind, s
 from .support.mem0_platform import Mem0Platform
 from .support.openai_server import OpenAIServer
 from .support.qdrant_server import QdrantServer, newest
+from .support.vector_servers import VectorServers
 
 _SCHEMA = ModelSchemaParser().__dict__
 ModelSchemaParser.__init__ = lambda self: self.__dict__.update(_SCHEMA)  # type: ignore[method-assign]
@@ -99,6 +100,14 @@ def every_store_is_closed(tmp_path: Path, places: Places) -> Iterator[None]:
 
 
 OpenStore = Callable[..., MemoryStore]
+
+
+@pytest.fixture(scope="session")
+def vector_servers() -> Iterator[VectorServers]:
+    """``vector_servers("postgres")`` is a running server for a vector store of Mem0 OSS."""
+    started = VectorServers()
+    yield started
+    started.stop()
 
 
 @pytest.fixture(scope="session")

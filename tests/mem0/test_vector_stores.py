@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from crewai_persistent_memory import ConfigurationError, open_store
-from crewai_persistent_memory.backends.mem0 import vector_stores as providers
+from crewai_persistent_memory import ConfigurationError, Scope, StoreInUseError, StorePathError, open_store
 from crewai_persistent_memory.backends.mem0.compat import mem0_version
+from crewai_persistent_memory.backends.mem0.entities import library_user_id
+from crewai_persistent_memory.backends.mem0.vector_stores import check as providers
+from crewai_persistent_memory.backends.mem0.vector_stores import folder, redis
 
-from ..support.engines import MORE_OF_MEM0
 from ..support.programs import run_program
 
 OLD, NEW = (1, 0, 11), (2, 2, 1)
 POSTGRES = {"host": "127.0.0.1", "port": 9, "user": "u", "password": "p"}
 
 REFUSED: list[tuple[str, dict[str, Any], tuple[int, ...], str]] = [
-    ("chroma", {"path": "x"}, OLD, "its score is a distance"),
-    ("pgvector", {**POSTGRES, "hnsw": False}, OLD, "its score is a distance"),
-    ("pgvector", POSTGRES, NEW, '"hnsw": False'),
-    ("pgvector", {**POSTGRES, "hnsw": False, "diskann": True}, NEW, 'no "diskann"'),
-    ("faiss", {"path": "x"}, OLD, "most users recall nothing"),
-    ("faiss", {"path": "x"}, NEW, "most users recall nothing"),
-    ("redis", {"redis_url": "redis://127.0.0.1:9"}, OLD, "without case"),
-    ("redis", {"redis_url": "redis://127.0.0.1:9"}, NEW, "without case"),
+    ("pgvector", {**POSTGRES, "hnsw": False, "diskann": True}, NEW, 'Leave "diskann" out'),
+    ("faiss", {"path": "x"}, OLD, "below mem0ai 2.0"),
+    ("faiss", {}, NEW, "/tmp/faiss"),
+    ("redis", {"redis_url": "redis://127.0.0.1:9"}, OLD, "below mem0ai 2.0"),
     ("valkey", {"valkey_url": "valkey://127.0.0.1:9"}, NEW, "without case"),
     ("langchain", {}, NEW, "does not find memories by our ids"),
-    ("supabase", {}, NEW, "1,000"),
+    ("supabase", {}, OLD, "below mem0ai 2.0"),
+    ("supabase", {"index_measure": "l2_distance"}, NEW, "index_measure"),
     ("qdrant", {"path": "x"}, (0, 1, 116), "empties a local folder"),
     *[("qdrant", where, version, "/tmp/qdrant") for where in ({}, {"host": "x"}) for version in (OLD, NEW)],
     ("qdrant", {"on_disk": True}, (0, 1, 116), "/tmp/qdrant"),
@@ -43,10 +40,13 @@ OPENED: list[tuple[str, dict[str, Any], tuple[int, ...]]] = [
     ("qdrant", {"path": "x", "on_disk": True}, (0, 1, 116)),
     ("qdrant", {"path": "x"}, OLD),
     ("qdrant", {"host": "x", "port": 6333}, NEW),
-    ("chroma", {"path": "x"}, (2, 0, 5)),
+    *[("chroma", {"path": "x"}, version) for version in ((0, 1, 116), OLD, NEW)],
     ("chroma", {"host": "x", "port": 8000}, NEW),
     ("chroma", {"api_key": "x", "tenant": "y"}, NEW),
-    ("pgvector", {**POSTGRES, "hnsw": False}, NEW),
+    ("faiss", {"path": "x"}, NEW),
+    ("supabase", {"connection_string": "postgresql://127.0.0.1:9/x"}, NEW),
+    ("redis", {"redis_url": "redis://127.0.0.1:9"}, NEW),
+    *[("pgvector", POSTGRES, version) for version in ((0, 1, 116), OLD, NEW)],
 ]
 
 
@@ -87,8 +87,8 @@ def test_what_was_tried_is_opened(
 
 def test_an_untried_one_can_be_asked_for_but_not_a_wrong_one() -> None:
     providers.check(config_of("milvus", {}), allow_untested=True)
-    with pytest.raises(ConfigurationError, match="most users recall nothing"):
-        providers.check(config_of("faiss", {}), allow_untested=True)
+    with pytest.raises(ConfigurationError, match="without case"):
+        providers.check(config_of("valkey", {}), allow_untested=True)
     with pytest.raises(ConfigurationError, match="allow_untested_vector_store is of Mem0 OSS"):
         open_store(user_id="john", mem0={"api_key": "m0-key", "allow_untested_vector_store": True})
 
@@ -96,12 +96,12 @@ def test_an_untried_one_can_be_asked_for_but_not_a_wrong_one() -> None:
 def test_refused_before_mem0_or_a_driver_is_imported() -> None:
     program = (
         "import sys\n"
-        "from crewai_persistent_memory import ConfigurationError, open_store\n"
-        f"config = {config_of('faiss', {'path': 'x'})!r}\n"
+        "from crewai_persistent_memory import ConfigurationError, Scope, StoreInUseError, StorePathError, open_store\n"
+        f"config = {config_of('valkey', {})!r}\n"
         "try:\n"
         "    open_store(user_id='john', mem0={'local_mem0_config': config, 'startup_check': False})\n"
         "except ConfigurationError as error:\n"
-        "    print(sorted({'mem0', 'faiss'} & set(sys.modules)), 'faiss' in str(error))\n"
+        "    print(sorted({'mem0', 'valkey'} & set(sys.modules)), 'valkey' in str(error))\n"
     )
     found = run_program([sys.executable, "-c", program])
     assert found.stdout.strip() == "[] True"
@@ -134,31 +134,50 @@ def test_a_graph_store_is_refused() -> None:
         open_store(user_id="john", mem0={"local_mem0_config": config, "startup_check": False})
 
 
-@pytest.mark.skipif(mem0_version() < (2,), reason="both are refused below mem0ai 2.0")
-@pytest.mark.parametrize("kind", sorted(MORE_OF_MEM0))
-def test_many_users_find_their_own(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    """What goes wrong elsewhere: nothing found beside many others, the best last, ids without effect."""
-    if kind == "pgvector" and not os.environ.get("PGVECTOR_URL"):
-        pytest.skip("needs a Postgres with pgvector: set PGVECTOR_URL")
-    config = MORE_OF_MEM0[kind].options(request, tmp_path)["mem0"]["local_mem0_config"]
-    users = int(os.environ.get("VECTOR_STORE_USERS", "40"))
-    with open_store(mem0={"local_mem0_config": config}) as store:
-        for number in range(users):
-            store.scoped(user_id=f"user{number}").add(f"The code of the door is {number}.", id="code")
-        store.scoped(user_id="USER7").add("I am another.")
-        for number in range(users):
-            mine = store.scoped(user_id=f"user{number}")
-            [found] = mine.search("what is the code of the door?", limit=5)
-            assert found.content == f"The code of the door is {number}."
-        john = store.scoped(user_id="john")
-        for text in ("My cat is called Tom.", "I am allergic to nuts.", "I live in Berlin."):
-            john.add(text, id=text[:4])
-        scores = [entry.score for entry in john.search("allergic to nuts", limit=3)]
-        assert john.search("allergic to nuts", limit=1)[0].content == "I am allergic to nuts."
-        assert scores == sorted(scores, key=lambda score: -(score or 0))
-        john.add("I am allergic to milk.", id="I am")
-        assert john.count() == 3, "the same id twice is one entry"
-        assert john.delete("I am") == 1
-        assert john.get("I am") is None
-        assert john.reset() == 2
-        assert store.scoped(user_id="user7").count() == 1
+@pytest.mark.parametrize("provider", ["chroma", "faiss"])
+def test_a_folder_is_of_one_process(provider: str, tmp_path: Path) -> None:
+    """A lock of the system holds for another opening of the file in this process as for another process."""
+    lock = folder.claim(provider, str(tmp_path / "vectors"))
+    with pytest.raises(StoreInUseError, match="another process"):
+        folder.FolderLock(provider, tmp_path / "vectors")
+    if provider == "chroma":
+        folder.release(folder.claim(provider, str(tmp_path / "vectors")))
+    else:
+        with pytest.raises(StoreInUseError, match="another configuration"):
+            folder.claim(provider, str(tmp_path / "vectors"))
+    folder.release(lock)
+    folder.FolderLock(provider, tmp_path / "vectors").close()
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StorePathError, match="path of vector_store"):
+        folder.claim(provider, str(tmp_path / "file"))
+
+
+NAMES = [
+    "john",
+    "JOHN",
+    "John",
+    "%2A",
+    "%2a",
+    "a%4ab",
+    "Jé",
+    "%4a",
+    "%4A",
+    "j%",
+    "J:x/Y//Z",
+    "josé",
+    "JOSÉ",
+    "%25",
+    "A%",
+    "a",
+]
+
+
+def test_names_differ_in_more_than_case() -> None:
+    """As Redis compares them: of those that ``library_user_id`` makes."""
+    users = [
+        library_user_id(Scope.trusted(name, "default", run, None, None)) for name in NAMES for run in (None, "r1", "R1")
+    ]
+    coded = [redis.with_case(user) for user in users]
+    assert len({name.lower() for name in coded}) == len(users)
+    assert [redis.without_case(name) for name in coded] == users
+    assert redis.with_case("john@example.com") == "john@example.com"

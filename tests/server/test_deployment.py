@@ -82,6 +82,8 @@ RUN_BY = {
     "crews/support_desk.py": "tests/crew/test_examples.py",
     "crews/mem0_cloud.py": "tests/mem0/test_crews.py",
     "crews/mem0_self_hosted.py": "tests/mem0/test_crews.py",
+    "crews/mem0_pgvector.py": "tests/mem0/test_vector_store_crews.py",
+    "crews/mem0_chroma.py": "tests/mem0/test_vector_store_crews.py",
     "crews/concierge_api/app.py": "tests/support/example_service.py",
     "crews/concierge_api/Dockerfile": "tests/support/deployment.py",
     "deploy/compose.yaml": "tests/support/deployment.py",

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from crewai_persistent_memory import MemoryConfig, MemoryStore
+from crewai_persistent_memory import MemoryStore
 from crewai_persistent_memory.backends.qdrant.embedded.connection import EmbeddedConnection, open_embedded
 from crewai_persistent_memory.backends.qdrant.engine_requests import Delete
 from crewai_persistent_memory.backends.qdrant.manifest import BY_WORDS
@@ -21,36 +19,10 @@ from crewai_persistent_memory.io.steps import run
 from crewai_persistent_memory.scope import SCOPE_FIELDS
 from crewai_persistent_memory.store.factory import open_configured
 
+from .kinds import Kind, collection_of
+from .mem0_stores import MEM0_CANNOT, asked_for
 from .openai_server import DIMENSIONS
 from .qdrant_server import GIVEN_KEY, GIVEN_URL, QdrantServer, binaries, missing
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A kind of store: the options that open the one that belongs to a test's folder, and how to remove it."""
-
-    options: Callable[[pytest.FixtureRequest, Path], dict[str, Any]]
-    remove: Callable[[pytest.FixtureRequest, Path], None] = lambda request, folder: None
-    empty: Callable[[pytest.FixtureRequest, Path], None] | None = None
-    """Deletes every entry, whoever's it is. Without it each test has a store of its own."""
-    external: Mapping[str, Any] = field(default_factory=dict)
-    """Options for vectors from outside."""
-    cannot: Mapping[str, str] = field(default_factory=dict)
-    """What the store declares it cannot do: part of a test's name, and why."""
-    embeds_itself: bool = False
-
-    def config(self, request: pytest.FixtureRequest, folder: Path, **given: Any) -> MemoryConfig:
-        if self.embeds_itself:
-            given.pop("embedder", None)
-        return MemoryConfig.build(**self.options(request, folder), **given)
-
-    def gap(self, test: str) -> str | None:
-        return next((reason for part, reason in self.cannot.items() if part in test), None)
-
-
-def collection_of(folder: Path) -> str:
-    return "t-" + hashlib.blake2b(str(folder).encode(), digest_size=8).hexdigest()
-
 
 OF_SOMEBODY = {"must_not": [{"is_empty": {"key": "tenant"}}]}
 """A Qdrant filter: every entry. What a collection says of itself has no tenant."""
@@ -102,21 +74,6 @@ def on_server(version: str, *, grpc: bool = False, shards: int | None = None, ou
     return Kind(options, remove, empty, {"dimensions": 2}, cannot=OUTBOX_CANNOT if outbox else {})
 
 
-MEM0_CANNOT = {
-    "test_new_content_is_embedded_anew": "Mem0 does not show its vectors",
-    "test_replace_keeps_the_vector": "Mem0 does not show its vectors",
-    "test_touch": "Mem0 does not keep when something was last read",
-    "test_finds_the_rare_word_first": "Mem0 ranks by itself",
-    "test_keywords_find_inflected": "Mem0 ranks by itself",
-    "test_nothing_in_common": "Mem0 ranks by itself: the nearest is found however far it is",
-    "test_newer_and_more_important": "Mem0 ranks by itself",
-    "test_age_does_not_bury": "Mem0 ranks by itself",
-    "test_are_applied_before_the_limit": "to the first 1,000 or 10,000 results; tests/mem0 has its own test",
-    "test_closed_in_the_midst": "a scan of Mem0 is one listing",
-    "test_min_score": "Mem0 ranks by itself; tests/mem0 has its own test",
-}
-
-
 def in_mem0_cloud(request: pytest.FixtureRequest, folder: Path) -> dict[str, Any]:
     platform = request.getfixturevalue("mem0_platform")
     # A key of a project of its own for each place.
@@ -150,26 +107,6 @@ def empty_mem0_oss(request: pytest.FixtureRequest, folder: Path) -> None:
             empty_collection(client, name, {})
 
 
-def in_mem0_chroma(request: pytest.FixtureRequest, folder: Path) -> dict[str, Any]:
-    settings = {"path": str(folder / "chroma"), "collection_name": collection_of(folder)}
-    openai = request.getfixturevalue("openai_server")
-    config = openai.local_mem0_config({"provider": "chroma", "config": settings}, str(folder / "history.db"))
-    return {"mem0": {"local_mem0_config": config}, "durability": "store"}
-
-
-def in_mem0_pgvector(request: pytest.FixtureRequest, folder: Path) -> dict[str, Any]:
-    settings = {
-        "connection_string": os.environ["PGVECTOR_URL"],
-        "collection_name": collection_of(folder).replace("-", "_"),
-        "embedding_model_dims": DIMENSIONS,
-        "hnsw": False,
-        "maxconn": 2,
-    }
-    openai = request.getfixturevalue("openai_server")
-    config = openai.local_mem0_config({"provider": "pgvector", "config": settings}, str(folder / "history.db"))
-    return {"mem0": {"local_mem0_config": config}, "durability": "store"}
-
-
 NEWEST, OLDER = "1.17.0", "1.16.3"
 
 
@@ -190,18 +127,7 @@ STORES: dict[str, Kind] = {
     "mem0-cloud": Kind(in_mem0_cloud, empty=empty_mem0_cloud, cannot=MEM0_CANNOT, embeds_itself=True),
     "mem0-oss": Kind(in_mem0_oss, remove_mem0_oss, empty_mem0_oss, cannot=MEM0_CANNOT, embeds_itself=True),
 }
-MORE_OF_MEM0: dict[str, Kind] = {
-    "chroma": Kind(in_mem0_chroma, cannot=MEM0_CANNOT, embeds_itself=True),
-    "pgvector": Kind(
-        in_mem0_pgvector,
-        cannot={**MEM0_CANNOT, "test_any_text_comes_back[mem0-pgvector-\\u65e5": "Postgres keeps no NUL character"},
-        embeds_itself=True,
-    ),
-}
-"""Vector stores of Mem0 OSS that the contract runs over only when asked to: ``VECTOR_STORES=chroma,pgvector``, the
-latter at ``PGVECTOR_URL``."""
-for _name in filter(None, os.environ.get("VECTOR_STORES", "").split(",")):
-    STORES[f"mem0-{_name}"] = MORE_OF_MEM0[_name]
+STORES.update(asked_for())
 VARIANTS = {name for name in STORES if name.startswith("server-")}
 """The same engine in another version, transport or layout."""
 

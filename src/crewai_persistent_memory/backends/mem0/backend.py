@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -17,12 +16,10 @@ from ...store import operations as op
 from ...store.backend import Backend, Capabilities
 from ...store.cursors import Position
 from ...store.summaries import categories_of, children_of, path_info
-from ...validation import check_id, utcnow
+from ...validation import utcnow
 from .api import Extraction, Mem0Api
 from .codec import Record, checked_entry, has_ended, last_day, metadata_of, one_of_each
-
-FEW: Final = 3
-"""Up to so many entries are looked for one by one when their ids may be taken; of more, all are listed once."""
+from .ids import FEW, all_with, memory_with, taken_ids
 
 SPARE: Final = 4
 """How many times the limit a search with filters asks Mem0 for, before it asks for all it can have."""
@@ -107,7 +104,7 @@ class Mem0Backend(Backend):
     def _put(self, operation: op.Put) -> Steps[Sequence[MemoryEntry]]:
         owner = operation.scope
         checked = {entry.id: entry for entry in map(checked_entry, operation.entries)}
-        taken = {} if operation.new else (yield from self._in(owner, list(checked)))
+        taken = {} if operation.new else (yield from taken_ids(self.api, owner, list(checked)))
         for entry in checked.values():
             twins = taken.get(entry.id, [])
             yield from self._keep(entry, owner, twins[0] if twins else None)
@@ -117,7 +114,7 @@ class Mem0Backend(Backend):
 
     def _replace(self, operation: op.Replace) -> Steps[bool]:
         owner, entry = operation.scope, checked_entry(replace(operation.entry, embedding=None))
-        found = yield from self._find(entry.id, owner, include_shared=False)
+        found = yield from memory_with(self.api, entry.id, owner, include_shared=False)
         if found is None and not operation.create:
             return False
         if found is not None:
@@ -126,7 +123,7 @@ class Mem0Backend(Backend):
         return True
 
     def _update(self, operation: op.Update) -> Steps[MemoryEntry | None]:
-        found = yield from self._find(operation.id, operation.scope, include_shared=False)
+        found = yield from memory_with(self.api, operation.id, operation.scope, include_shared=False)
         if found is None:
             return None
         changes = cast(dict[str, Any], operation.changes)
@@ -154,7 +151,7 @@ class Mem0Backend(Backend):
         if filter.ids is not None and len(filter.ids) <= FEW and replace(filter, ids=None) == EntryFilter():
             found = []
             for id in dict.fromkeys(filter.ids):
-                found += yield from self._all_with(id, owners, with_expired=True)
+                found += yield from all_with(self.api, id, owners, with_expired=True)
         else:
             there = yield from self.api.everything(owners, with_expired=True)
             found = [record for record in there if filter.matches(record.entry, with_expired=True)]
@@ -208,7 +205,7 @@ class Mem0Backend(Backend):
             asked = most
 
     def _get(self, operation: op.Get) -> Steps[MemoryEntry | None]:
-        found = yield from self._find(operation.id, operation.scope, include_shared=operation.include_shared)
+        found = yield from memory_with(self.api, operation.id, operation.scope, include_shared=operation.include_shared)
         return None if found is None else found.entry
 
     def _list(self, operation: op.List) -> Steps[list[MemoryEntry]]:
@@ -269,34 +266,6 @@ class Mem0Backend(Backend):
         found = yield from self.api.everything(owners)
         return [record for record in one_of_each(found) if operation.filter.matches(record.entry)]
 
-    def _find(self, id: str, scope: Scope, *, include_shared: bool) -> Steps[Record | None]:
-        """The visible memory with this id; of several, the one whose run and agent are the most specific."""
-        owners = owners_visible_to(scope, include_shared=include_shared)
-        found = yield from self._all_with(id, owners)
-        return min(one_of_each(found), key=lambda record: owners.index(record.owner), default=None)
-
-    def _all_with(self, id: str, owners: Sequence[Scope], *, with_expired: bool = False) -> Steps[list[Record]]:
-        found = yield from self.api.everything(owners, check_id(id), with_expired=with_expired)
-        if not found and _is_uuid(id):
-            named = yield from self.api.by_mem0_id(id, owners)
-            # What was added under an id of ours has that one, and is not to be had by another.
-            found = [named] if named is not None and named.entry.id == id else []
-        return found
-
-    def _in(self, owner: Scope, ids: Sequence[str]) -> Steps[dict[str, list[Record]]]:
-        """Which of these ids are taken in one owner's memory; of twins the one first that is seen."""
-        listed: list[Record] = []
-        if len(ids) > FEW:
-            listed = yield from self.api.everything([owner])
-        else:
-            for id in ids:
-                listed += yield from self._all_with(id, [owner])
-        taken: dict[str, list[Record]] = {id: [] for id in ids}
-        for record in sorted(listed, key=lambda record: record.id):
-            if record.entry.id in taken:
-                taken[record.entry.id].append(record)
-        return taken
-
     _answers: ClassVar[Mapping[type, Callable[[Mem0Backend, Any], Steps[Any]]]] = {
         op.AddMessages: _add_messages,
         op.Put: _put,
@@ -331,14 +300,6 @@ def _is_from(start: Position, record: Record) -> bool:
 def _entry(id: str, content: str, about: EntryFields) -> MemoryEntry:
     now = utcnow()
     return MemoryEntry(id=id, content=content, created_at=now, last_accessed=now, **cast(Any, about))
-
-
-def _is_uuid(id: str) -> bool:
-    """Mem0's own ids are all of this kind."""
-    try:
-        return str(uuid.UUID(id)) == id.lower()
-    except ValueError:
-        return False
 
 
 def _text_of(found: Any) -> str:

@@ -15,7 +15,6 @@ import httpx
 
 from ...errors import (
     EngineError,
-    InvalidEntryError,
     Outcome,
     PersistentMemoryError,
     StoreBusyError,
@@ -24,6 +23,7 @@ from ...errors import (
 from ...io.retry import Effect, Failure
 from ...io.statuses import RequestInfo, retry_after
 from ...redaction import redact
+from .vector_stores import driver_errors
 
 _UNREACHED: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, ConnectionRefusedError)
 _LOST: Final = (httpx.TransportError, ConnectionError, TimeoutError)
@@ -60,6 +60,9 @@ def classify(error: Exception, request: RequestInfo) -> Failure:
         status, text, after = response
         return request.answered(status, redact(text), after, error)
     text = redact(f"{type(error).__name__}: {error}"[:_LONGEST_TEXT])
+    told = driver_errors.failure_of(chain, text, request)
+    if told is not None:
+        return told
     if any(isinstance(each, _UNREACHED) for each in chain):
         return request.unreached(text, error)
     if any(isinstance(each, _LOST) for each in chain):
@@ -67,10 +70,13 @@ def classify(error: Exception, request: RequestInfo) -> Failure:
     return Failure(_by_words(text, request), Outcome.REFUSED, cause=error)
 
 
+def is_away(error: BaseException) -> bool:
+    """Whether a server did not answer, whatever the error is that a library made of it."""
+    return any(isinstance(each, (*_UNREACHED, *_LOST)) for each in _chain(error))
+
+
 def _by_words(text: str, request: RequestInfo) -> PersistentMemoryError:
     server = request.server
-    if "\\u0000 cannot be converted to text" in text:
-        return InvalidEntryError(f"{server}: Postgres keeps no text with a NUL character (\\x00)")
     if "database is locked" in text:
         return StoreBusyError(f"{server}: its history database is locked by another process: {text}")
     if "already accessed by another instance" in text:

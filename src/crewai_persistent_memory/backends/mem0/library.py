@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from functools import partial
@@ -21,23 +20,17 @@ from ...io.retry import Effect
 from ...io.steps import Steps, Work
 from ...scope import Scope, ScopeBinding, has_fields
 from ...store.operations import Message
-from . import entity_collection, history, vector_stores
+from . import library_calls
 from .api import Added, Extraction, Found, sent
-from .codec import ID_KEY, Record, has_ended, record_of
+from .codec import Record, has_ended, record_of
 from .compat import (
-    categories_in_words,
     copied,
-    instructed,
-    library_add,
-    library_read,
     library_update,
-    results_of,
-    rows_of,
-    takes,
 )
 from .entities import library_owner, library_user_id
 from .errors import request_info
 from .library_memory import MEMORIES, LibraryMemory, digest_of, opened
+from .vector_stores import check
 
 FIRST_LISTING: Final = 1000
 """How many memories are asked for first when all are wanted; ten times as many while there may be more."""
@@ -55,10 +48,12 @@ class LibraryApi:
 
     def __init__(self, options: Mem0Options) -> None:
         assert options.local_mem0_config is not None
-        vector_stores.check(options.local_mem0_config, allow_untested=options.allow_untested_vector_store)
+        check.check(options.local_mem0_config, allow_untested=options.allow_untested_vector_store)
         self._config = copied(options.local_mem0_config)  # the caller's may change later
         self._key = digest_of(self._config)
         self._retry_for = options.retry_for
+        # Two attempts to connect are over when the time for the first check is.
+        self._patience = options.startup_timeout / 2
         self._of_process: dict[int, LibraryMemory] = {}
         self._is_closed = False
 
@@ -103,7 +98,7 @@ class LibraryApi:
         with MEMORIES.lock:  # two threads that come first are one holder of it, not two
             mine = self._of_process.get(os.getpid())
             if mine is None:
-                mine = MEMORIES.acquire(self._key, partial(opened, self._config))
+                mine = MEMORIES.acquire(self._key, partial(opened, self._config, self._patience))
                 self._of_process[os.getpid()] = mine
             return mine
 
@@ -125,8 +120,8 @@ class LibraryApi:
             "metadata": dict(metadata),
             "infer": infer is not None,
         }
-        instructions = None if infer is None else _instructions(infer)
-        add = partial(_add, arguments=arguments, instructions=instructions, expires=expires)
+        instructions = None if infer is None else library_calls.instructions_of(infer)
+        add = partial(library_calls.add, arguments=arguments, instructions=instructions, expires=expires)
         results = yield from self._ask(add, "adding memories", Effect.ONCE)
         return Added(tuple(each for each in results if each.get("event") in ("ADD", "UPDATE")))
 
@@ -148,14 +143,14 @@ class LibraryApi:
             return
         ids = [record.id for record in records]
         for owner in dict.fromkeys([*emptied, *map(_without_run, emptied)]):
-            ids += yield from self._ask(partial(_left_behind, owner=owner, emptied=emptied), "a deletion")
+            ids += yield from self._ask(partial(library_calls.left_behind, owner=owner, emptied=emptied), "a deletion")
         ids = list(dict.fromkeys(ids))
         # First what Mem0 keeps beside the memories. If this is interrupted, the memories are still found, and the next
         # deletion removes them.
-        forget = partial(_forget, ids=ids, owners=owners, emptied=emptied)
+        forget = partial(library_calls.forget, ids=ids, owners=owners, emptied=emptied)
         yield from self._ask(forget, "a deletion", Effect.IDEMPOTENT)
         for id in ids:
-            yield from self._ask(partial(_delete, id=id), "a deletion", Effect.IDEMPOTENT)
+            yield from self._ask(partial(library_calls.delete, id=id), "a deletion", Effect.IDEMPOTENT)
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -163,10 +158,12 @@ class LibraryApi:
         found: list[Record] = []
         complete = True
         for owner in owners:
-            search = partial(_search, query=query, user_id=library_user_id(owner), limit=limit, min_score=min_score)
+            search = partial(
+                library_calls.search, query=query, user_id=library_user_id(owner), limit=limit, min_score=min_score
+            )
             results = yield from self._ask(search, "a search")
             complete = complete and len(results) < limit
-            found += _checked(results, owner, owners)
+            found += library_calls.checked(results, owner, owners)
         found.sort(key=lambda record: -(record.entry.score or 0.0))
         # Not every version and vector store keeps to the threshold.
         return Found([record for record in found if (record.entry.score or 0.0) >= min_score], complete)
@@ -177,7 +174,7 @@ class LibraryApi:
         found: list[Record] = []
         for owner in owners:
             results = yield from self._listed(owner, entry_id)
-            found += _checked(results, owner, owners, with_expired=with_expired)
+            found += library_calls.checked(results, owner, owners, with_expired=with_expired)
         return [record for record in found if entry_id is None or record.entry.id == entry_id]
 
     def of_user(self, scope: Mapping[str, str | None], *, with_expired: bool = False) -> Steps[list[Record]]:
@@ -189,7 +186,7 @@ class LibraryApi:
         for user_id, owner in sorted(named.items()):
             results = yield from self._listed(owner, None)
             mine = [each for each in results if each.get("user_id") == user_id]
-            records = (record_of(each, _owner_of(each, owner)) for each in mine)
+            records = (record_of(each, library_calls.owner_of(each, owner)) for each in mine)
             found += [
                 record
                 for record in records
@@ -198,12 +195,12 @@ class LibraryApi:
         return found
 
     def owners_of_user(self, scope: Mapping[str, str | None]) -> Steps[dict[Scope, int]]:
-        return (yield from self._ask(partial(_owners_of, scope=scope), "a listing"))
+        return (yield from self._ask(partial(library_calls.owners_of, scope=scope), "a listing"))
 
     def _listed(self, owner: Scope, entry_id: str | None) -> Steps[list[Mapping[str, Any]]]:
         limit = FIRST_LISTING
         while True:
-            list_ = partial(_list, user_id=library_user_id(owner), limit=limit, entry_id=entry_id)
+            list_ = partial(library_calls.listing, user_id=library_user_id(owner), limit=limit, entry_id=entry_id)
             results = yield from self._ask(list_, "a listing")
             if len(results) < limit:
                 return results
@@ -214,106 +211,12 @@ class LibraryApi:
         if answer is None:
             return None
         owner = next((each for each in owners if library_user_id(each) == answer.get("user_id")), None)
-        return None if owner is None else next(iter(_checked([answer], owner, owners)), None)
+        return None if owner is None else next(iter(library_calls.checked([answer], owner, owners)), None)
 
     def health(self, binding: ScopeBinding, retry_for: float | None = None) -> Steps[dict[str, Any]]:
-        provider = yield from self._ask(_provider, "a health check", retry_for=retry_for)
+        provider = yield from self._ask(library_calls.provider, "a health check", retry_for=retry_for)
         return {"engine": "mem0-oss", "vector_store": provider, "status": "ok"}
-
-
-# -- what is done with a mem0.Memory -------------------------------------------------------------------------------
-
-
-def _add(
-    memory: Any, *, arguments: dict[str, Any], instructions: str | None, expires: date | None
-) -> list[Mapping[str, Any]]:
-    extractor, more = instructed(memory, instructions)
-    if expires is not None and takes(extractor.add, "expiration_date"):
-        more["expiration_date"] = expires.isoformat()
-    return results_of(library_add(extractor, {**arguments, **more}))
-
-
-def _left_behind(memory: Any, *, owner: Scope, emptied: Sequence[Scope]) -> list[str]:
-    """Ids of expired memories: no listing shows them, but an extraction would still read them."""
-    rows = rows_of(memory.vector_store, library_user_id(owner))
-    return [str(row.id) for row in rows if _owner_of(row.payload, owner) in emptied]
-
-
-def _forget(memory: Any, *, ids: Sequence[str], owners: Sequence[Scope], emptied: Sequence[Scope]) -> None:
-    history.forget(memory, ids, sorted({name for owner in owners for name in history.session_scopes(owner)}))
-    users = {library_user_id(owner): owner for owner in owners}
-
-    def is_emptied(user_id: str, payload: Mapping[str, Any]) -> bool:
-        return _owner_of(payload, users[user_id]) in emptied
-
-    entity_collection.forget(memory, list(users), ids, is_emptied)
-
-
-def _delete(memory: Any, *, id: str) -> None:
-    if memory.vector_store.get(vector_id=id) is not None:  # another process may have deleted it
-        memory.delete(id)
-
-
-def _search(memory: Any, *, query: str, user_id: str, limit: int, min_score: float) -> list[Mapping[str, Any]]:
-    more = {"threshold": min_score} if takes(memory.search, "threshold") else {}
-    return results_of(memory.search(query, **library_read(memory.search, user_id, limit), **more))
-
-
-def _list(memory: Any, *, user_id: str, limit: int, entry_id: str | None) -> list[Mapping[str, Any]]:
-    extra = None if entry_id is None else {ID_KEY: entry_id}
-    return results_of(memory.get_all(**library_read(memory.get_all, user_id, limit, extra)))
-
-
-def _owners_of(memory: Any, *, scope: Mapping[str, str | None]) -> dict[Scope, int]:
-    """Mem0 OSS cannot list a user's owners: those of all rows and of all messages that it keeps."""
-    counts: Counter[Scope] = Counter()
-    for row in rows_of(memory.vector_store, None):
-        counts[_owner_of(row.payload, library_owner(str(row.payload["user_id"])))] += 1
-    owners = {library_owner(user_id): 0 for user_id in history.users_of_messages(memory)}
-    return {owner: count for owner, count in {**owners, **counts}.items() if has_fields(vars(owner), scope)}
 
 
 def _without_run(owner: Scope) -> Scope:
     return Scope.trusted(owner.user_id, owner.project_id, None, None, owner.org_id)
-
-
-def _provider(memory: Any) -> str:
-    """The name of the vector store, after a read from it."""
-    memory.get_all(**library_read(memory.get_all, "health-check/of/nobody", 1))
-    return str(memory.config.vector_store.provider)
-
-
-def _checked(
-    found: Sequence[Mapping[str, Any]], searched: Scope, owners: Sequence[Scope], *, with_expired: bool = False
-) -> list[Record]:
-    """The memories that belong to one of the owners, and have not expired. This is the second of the two checks of
-    every result."""
-    records = []
-    for each in found:
-        if each.get("user_id") != library_user_id(searched):
-            logger.error("dropped memory %s: Mem0 returned it outside the scope of the call", each.get("id"))
-            continue
-        owner = _owner_of(each, searched)
-        if owner in owners:
-            record = record_of(each, owner)
-            if with_expired or not has_ended(record):
-                records.append(record)
-    return records
-
-
-def _owner_of(found: Mapping[str, Any], searched: Scope) -> Scope:
-    """The owner of a memory. One that was stored without this package may have a run or an agent of Mem0's own."""
-    run, agent = found.get("run_id") or searched.run_id, found.get("agent_id") or searched.agent_id
-    return Scope.trusted(searched.user_id, searched.project_id, run, agent, searched.org_id)
-
-
-def _instructions(infer: Extraction) -> str | None:
-    parts = []
-    if infer.includes:
-        parts.append(f"Remember in particular: {infer.includes}.")
-    if infer.excludes:
-        parts.append(f"Never remember anything about: {infer.excludes}.")
-    if infer.custom_categories:
-        categories = categories_in_words(infer.custom_categories)
-        parts.append(f"What is worth remembering belongs to one of these categories:\n{categories}")
-    return "\n".join(parts) or None

@@ -10,27 +10,11 @@ import os
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ...errors import ConfigurationError
-from .compat import mem0_version
+from ....errors import ConfigurationError
+from ..compat import mem0_version
+from .table import PROVIDERS, known, named, settings_of
 
-TRIED: Final = 'Use "qdrant" (every mem0ai), "chroma" (mem0ai 2.x), or "pgvector" with "hnsw": False (mem0ai 2.x)'
-
-_WRONG: Final[Mapping[str, str]] = {
-    "faiss": "it filters by user after its search, so that most users recall nothing once others have memories, and "
-    "two processes on one folder lose each other's memories",
-    "redis": "it compares users without case, so that JOHN's memories reach john's extraction, and Mem0 does not find "
-    "memories by our ids there",
-    "valkey": "Mem0 keeps users there as tags, which are compared without case, so that JOHN's memories reach john's "
-    "extraction",
-    "langchain": "Mem0 does not find memories by our ids there: one id becomes two entries, get finds none, and delete "
-    "deletes none",
-    "supabase": "it lists 1,000 memories at most, so that count is wrong and a reset leaves the rest",
-}
-"""Seen with mem0ai 0.1.116, 1.0.11 and 2.2.1; of Valkey read from mem0ai 2.2.1."""
-
-_DISTANCES: Final = (
-    "below mem0ai 2.0 its score is a distance, so that the best memory comes last and min_score keeps the wrong ones"
-)
+TRIED: Final = 'Use "qdrant", "chroma" or "pgvector" (every mem0ai), "faiss", "redis" or "supabase" (mem0ai 2.x)'
 
 
 def check(config: Mapping[str, Any], *, allow_untested: bool) -> None:
@@ -52,13 +36,13 @@ def check(config: Mapping[str, Any], *, allow_untested: bool) -> None:
                 f'"{part}": {{"provider": ..., "config": {{...}}}}'
             )
     version = ".".join(map(str, mem0_version()))
-    provider, settings = _named(config, "vector_store")
+    provider, settings = settings_of(config)
     reason = _reason(provider, settings, mem0_version())
     if reason is not None:
         raise ConfigurationError(
             f"local_mem0_config: the vector store {provider!r} is not opened with mem0ai {version}: {reason}. {TRIED}"
         )
-    if provider not in ("qdrant", "chroma", "pgvector") and not allow_untested:
+    if provider not in PROVIDERS and not allow_untested:
         raise ConfigurationError(
             f"local_mem0_config: the vector store {provider!r} was never tried with this package, and Mem0 filters, "
             f"scores and lists differently in each (mem0ai {version}). {TRIED}. To open it all the same, say so: "
@@ -74,24 +58,23 @@ def check(config: Mapping[str, Any], *, allow_untested: bool) -> None:
 
 def _reason(provider: str, settings: Mapping[str, Any], version: tuple[int, ...]) -> str | None:
     """Why a vector store is refused."""
-    if provider in _WRONG:
-        return _WRONG[provider]
-    if provider in ("chroma", "pgvector") and version < (2,):
-        return _DISTANCES
-    if provider == "pgvector" and (settings.get("hnsw", True) or settings.get("diskann")):
-        return (
-            "its index is searched before it is filtered by user, so that most users recall nothing once others have "
-            'memories. Give "hnsw": False and no "diskann", and drop the index of a table that Mem0 made with one '
-            "(DROP INDEX <collection_name>_hnsw_idx)"
-        )
+    about = known(provider)
+    if about.refused is not None:
+        return about.refused
+    if version < about.since:
+        return about.why_not_before
+    if provider == "pgvector" and settings.get("diskann"):
+        return 'an index of pgvectorscale was never tried with this package. Leave "diskann" out'
+    if provider == "supabase" and settings.get("index_measure") not in (None, "cosine_distance"):
+        return 'its other measures than "cosine_distance" were never tried with this package. Leave "index_measure" out'
     at_an_address = settings.get("host") and settings.get("port")
     is_server = at_an_address or any(settings.get(name) for name in ("url", "client", "api_key"))
     is_cloud = settings.get("client") or (settings.get("api_key") and settings.get("tenant"))
-    place = {"qdrant": is_server, "chroma": at_an_address or is_cloud}.get(provider, True)
-    if not place and not settings.get("path"):
+    place = {"qdrant": is_server, "chroma": at_an_address or is_cloud}.get(provider)
+    if about.needs_a_place and not place and not settings.get("path"):
         return (
-            f"its configuration names no place, and Mem0 would take the folder /tmp/{provider}. Give a path, "
-            "or the whole address of a server: host and port"
+            f"its configuration names no place, and Mem0 would take the folder /tmp/{provider}. Give a path"
+            f"{'' if place is None else ', or the whole address of a server: host and port'}"
         )
     if provider == "qdrant" and version < (1,) and not is_server and not settings.get("on_disk"):
         return 'mem0ai 0.1 empties a local folder whenever it opens it. Give "on_disk": True, or the url of a server'
@@ -99,17 +82,10 @@ def _reason(provider: str, settings: Mapping[str, Any], version: tuple[int, ...]
 
 
 def _check_openrouter(config: Mapping[str, Any]) -> None:
-    provider, settings = _named(config, "llm")
+    provider, settings = named(config, "llm")
     if provider == "openai" and os.environ.get("OPENROUTER_API_KEY") and not settings.get("openrouter_base_url"):
         raise ConfigurationError(
             "local_mem0_config: OPENROUTER_API_KEY is in the environment, and Mem0 then sends the prompts of the llm "
             "'openai' to OpenRouter, whatever openai_base_url says. Remove the variable, or, if that is meant, give "
             'the config of llm "openrouter_base_url": "https://openrouter.ai/api/v1"'
         )
-
-
-def _named(config: Mapping[str, Any], part: str) -> tuple[str, Mapping[str, Any]]:
-    """The provider of a part and its settings; settings of another form are left to Mem0 to refuse."""
-    found = config[part]
-    settings = found.get("config")
-    return str(found.get("provider")), settings if isinstance(settings, Mapping) else {}

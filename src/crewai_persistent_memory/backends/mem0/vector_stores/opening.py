@@ -1,0 +1,117 @@
+"""Opens the vector stores of a ``mem0.Memory``: whether a server answers, and what is put in front of the stores."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from .chroma import Chroma
+from .corrected import CorrectedStore
+from .faiss import Faiss, recover
+from .folder import claim, release
+from .postgres import PgVector, one_creates_tables
+from .redis import Redis, keep_indexes
+from .supabase import Vecs
+from .table import folder_of, known, settings_of
+
+_CORRECTED: Final[Mapping[str, type[CorrectedStore]]] = {
+    "chroma": Chroma,
+    "faiss": Faiss,
+    "pgvector": PgVector,
+    "redis": Redis,
+    "supabase": Vecs,
+}
+"""Providers that need more than every store."""
+
+
+def claim_folder(config: Mapping[str, Any], held: ExitStack) -> None:
+    """Lock the folder of a local vector store that takes one process at a time.
+
+    Args:
+        config: a ``local_mem0_config`` that was checked.
+        held: what releases it.
+
+    Raises:
+        StoreInUseError: another process has it.
+        StorePathError: it cannot be there.
+    """
+    provider, settings = settings_of(config)
+    path = folder_of(provider, settings)
+    if path is not None:
+        held.callback(release, claim(provider, path))
+        if provider == "faiss":
+            recover(Path(path))
+
+
+@contextmanager
+def reached(config: Mapping[str, Any], patience: float) -> Iterator[None]:
+    """While a ``mem0.Memory`` or its second store is made. A server that is away is told at once; Mem0 itself waits for
+    30 s, or for as long as the system does.
+
+    Args:
+        config: a ``local_mem0_config`` that was checked.
+        patience: seconds for one attempt.
+
+    Raises:
+        OSError: nobody answers.
+        Exception: a driver's ``OperationalError``.
+    """
+    provider, settings = settings_of(config)
+    with ExitStack() as held:
+        if provider in ("pgvector", "supabase") and settings.get("connection_pool") is None:
+            held.enter_context(one_creates_tables(settings, patience))
+        elif provider == "chroma" and folder_of(provider, settings) is None and settings.get("host"):
+            socket.create_connection((settings["host"], int(settings["port"])), timeout=patience).close()
+        elif provider == "redis":
+            place = urlsplit(str(settings.get("redis_url")))
+            if place.hostname:
+                socket.create_connection((place.hostname, place.port or 6379), timeout=patience).close()
+            keep_indexes()
+        yield
+
+
+def correct(memory: Any, config: Mapping[str, Any], patience: float) -> None:
+    """Let a ``mem0.Memory`` use corrected stores.
+
+    Args:
+        memory: just opened.
+        config: its ``local_mem0_config``.
+        patience: seconds to wait for a connection.
+    """
+    provider, settings = settings_of(config)
+    about, kind = known(provider), _CORRECTED.get(provider, CorrectedStore)
+    memory.vector_store = kind(memory.vector_store, about, settings, patience)
+    if not hasattr(type(memory), "entity_store"):  # until 2.0
+        return
+    lock = threading.Lock()
+
+    class Memory(type(memory)):  # type: ignore[misc]
+        """Mem0 makes the second store when it first needs it. Two threads of its own may need it at once."""
+
+        _entity_store: Any
+
+        @property
+        def entity_store(self) -> Any:
+            there = self._entity_store
+            if isinstance(there, CorrectedStore):
+                return there
+            with lock, reached(config, patience):
+                made = super().entity_store
+                if not isinstance(made, CorrectedStore):
+                    made = self._entity_store = kind(made, about, settings, patience)
+            return made
+
+    memory.__class__ = Memory
+
+
+def close(memory: Any) -> None:
+    """Close the vector stores of a ``mem0.Memory``."""
+    first, second = memory.vector_store, getattr(memory, "_entity_store", None)
+    first.close()
+    if second is not None and getattr(second, "client", None) is not getattr(first, "client", ""):
+        second.close()

@@ -1,0 +1,272 @@
+"""Mem0 OSS over real vector stores: what a user finds beside many others, in what order, and whose it is.
+
+In an ordinary run over Chroma's folder, with small numbers: some ten seconds. ``nox -s vector_stores`` runs it over
+every store, with large ones.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import uuid
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crewai_persistent_memory import MemoryStore, open_store
+
+from ..support.embedders import WordHashEmbedder
+from ..support.mem0_stores import BELONGS_TO_ONE_PROCESS, MORE_OF_MEM0, asked_for
+from ..support.openai_server import DIMENSIONS, OpenAIServer
+from .conftest import library_of
+
+KINDS = [name.removeprefix("mem0-") for name in asked_for()] or ["chroma"]
+IS_WHOLE = bool(os.environ.get("VECTOR_STORES"))
+USERS, OTHERS, MANY = (300, 5_000, 1_050) if IS_WHOLE else (30, 300, 120)
+AWKWARD = [
+    "john",
+    "JOHN",
+    "John",
+    "jo hn",
+    "john,jane",
+    "john|jane",
+    "*",
+    "john*",
+    "%",
+    "{john}",
+    "@john",
+    "-john",
+    "é",
+    "É",
+]
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def config(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
+    options = MORE_OF_MEM0[kind].options(request, tmp_path)
+    return dict(options["mem0"]["local_mem0_config"])
+
+
+def opened(config: dict[str, Any], **options: Any) -> MemoryStore:
+    return open_store(mem0={"local_mem0_config": config}, durability="store", **options)
+
+
+@pytest.fixture
+def store(config: dict[str, Any]) -> Iterator[MemoryStore]:
+    with opened(config) as store:
+        yield store
+
+
+def stored(memory: Any, texts: list[tuple[str, str]]) -> None:
+    """Texts of users, put into the vector store as Mem0 does it, many at a time."""
+    embedder = WordHashEmbedder(DIMENSIONS - 1)
+    created = datetime.now(timezone.utc).isoformat()
+    for start in range(0, len(texts), 500):
+        part = texts[start : start + 500]
+        memory.vector_store.insert(
+            vectors=[[number * 0.5**0.5 for number in [*embedder.vector(text), 1.0]] for _, text in part],
+            ids=[str(uuid.uuid4()) for _ in part],
+            payloads=[
+                {"data": text, "user_id": user, "hash": "0", "created_at": created, "text_lemmatized": text}
+                for user, text in part
+            ],
+        )
+
+
+def maintained(kind: str, request: pytest.FixtureRequest, store: MemoryStore) -> None:
+    """What the store does by itself in time."""
+    if kind in ("pgvector", "supabase"):
+        request.getfixturevalue("vector_servers")("postgres").execute("VACUUM ANALYZE")
+
+
+def test_each_of_many_users_finds_their_own(
+    kind: str, request: pytest.FixtureRequest, config: dict[str, Any], store: MemoryStore
+) -> None:
+    store.scoped(user_id="user0").add("The code of the door is 0.", id="code")
+    stored(library_of(store), [(f"user{number}", f"The code of the door is {number}.") for number in range(1, USERS)])
+
+    def all_find_theirs(store: MemoryStore) -> None:
+        for number in range(USERS):
+            found = store.scoped(user_id=f"user{number}").search("what is the code of the door?", limit=5)
+            assert [entry.content for entry in found] == [f"The code of the door is {number}."], number
+
+    all_find_theirs(store)
+    maintained(kind, request, store)
+    store.close()
+    with opened(config) as again:
+        all_find_theirs(again)
+
+
+def test_three_among_thousands_of_others(
+    kind: str, request: pytest.FixtureRequest, config: dict[str, Any], store: MemoryStore
+) -> None:
+    john = store.scoped(user_id="john")
+    mine = ["My cat is called Tom.", "I am allergic to nuts.", "The nuts of the bolt are loose."]
+    for text in mine:
+        john.add(text)
+    # Each is nearer to the question than any of john's.
+    stored(library_of(store), [(f"user{number % 50}", f"I am allergic to nuts {number}") for number in range(OTHERS)])
+
+    def finds(store: MemoryStore) -> None:
+        found = store.scoped(user_id="john").search("am I allergic to nuts", limit=5)
+        assert sorted(entry.content for entry in found) == sorted(mine)
+        assert found[0].content == "I am allergic to nuts."
+        theirs = store.scoped(user_id="user7").search("am I allergic to nuts", limit=40)
+        assert len(theirs) == min(40, OTHERS // 50)
+
+    finds(store)
+    maintained(kind, request, store)
+    store.close()
+    with opened(config) as again:
+        finds(again)
+
+
+def test_the_best_comes_first_and_is_the_last_to_go(store: MemoryStore) -> None:
+    john = store.scoped(user_id="john")
+    for text in ("My cat is called Tom.", "I am allergic to nuts.", "I live in Berlin."):
+        john.add(text)
+    found = john.search("I am allergic to nuts", limit=3)
+    scores = [entry.score or 0 for entry in found]
+    assert found[0].content == "I am allergic to nuts."
+    assert scores == sorted(scores, reverse=True)
+    assert 1 >= scores[0] > scores[1] > 0
+    assert john.search("I am allergic to nuts", limit=1) == found[:1]
+    assert john.search("I am allergic to nuts", min_score=(scores[0] + scores[1]) / 2) == found[:1]
+
+
+def test_an_id_is_one_entry(store: MemoryStore) -> None:
+    john = store.scoped(user_id="john")
+    john.add("I am allergic to nuts.", id="allergy")
+    john.add("I am allergic to milk.", id="allergy", metadata={"by": "```json doctor```"})
+    assert john.count() == 1
+    found = john.get("allergy")
+    assert found is not None
+    assert (found.content, found.metadata) == ("I am allergic to milk.", {"by": "```json doctor```"})
+    assert store.scoped(user_id="JOHN").get("allergy") is None
+    assert store.scoped(user_id="JOHN").delete("allergy") == 0
+    assert john.delete("allergy") == 1
+    assert john.get("allergy") is None
+
+
+def test_many_of_one_owner(store: MemoryStore) -> None:
+    john, jane = store.scoped(user_id="john"), store.scoped(user_id="jane")
+    jane.add("I am another.")
+    stored(library_of(store), [("john", f"fact {number}") for number in range(MANY)])
+    assert john.count() == MANY
+    assert len(john.list(limit=10_000)) == MANY
+    assert {entry.content for entry in john.scan()} == {f"fact {number}" for number in range(MANY)}
+    assert john.reset() == MANY
+    assert (john.count(), jane.count()) == (0, 1)
+
+
+def test_whose_is_it(store: MemoryStore, openai_server: OpenAIServer) -> None:
+    """Also in what Mem0 reads before it extracts: there a foreign memory would be quoted."""
+    for number, user in enumerate(AWKWARD):
+        store.scoped(user_id=user).add(f"The secret word is sesame{number}x.")
+    openai_server.prompts.clear()
+    for number, user in enumerate(AWKWARD):
+        mine = store.scoped(user_id=user)
+        assert [entry.content for entry in mine.list()] == [f"The secret word is sesame{number}x."], user
+        found = mine.search("what is the secret word", limit=100)
+        assert [entry.content for entry in found] == [f"The secret word is sesame{number}x."], user
+        before = len(openai_server.prompts)
+        mine.add_messages([{"role": "user", "content": "The secret word is not tea."}], wait=True)
+        prompts = "\n".join(openai_server.prompts[before:])
+        assert prompts
+        for other in range(len(AWKWARD)):
+            assert (f"sesame{other}x" in prompts) is (other == number), (user, AWKWARD[other])
+    for number, user in enumerate(AWKWARD):
+        assert store.scoped(user_id=user).reset() == 2, user
+        assert store.scoped(user_id=AWKWARD[-1]).count() == (0 if number == len(AWKWARD) - 1 else 2)
+
+
+def test_eight_threads(store: MemoryStore) -> None:
+    failed: list[BaseException] = []
+
+    def work(number: int) -> None:
+        mine = store.scoped(user_id=f"user{number}")
+        try:
+            for turn in range(10):
+                mine.add(f"fact {turn} of {number}", id=f"{turn}")
+                assert len(mine.search("fact", limit=50)) == turn + 1
+            mine.delete("3")
+            mine.update("4", content=f"fact 40 of {number}")
+        except BaseException as error:  # noqa: BLE001 - told below
+            failed.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    for number in range(8):
+        kept = {entry.content for entry in store.scoped(user_id=f"user{number}").list()}
+        assert kept == {f"fact {40 if turn == 4 else turn} of {number}" for turn in range(10) if turn != 3}
+
+
+WORKER = """
+import json, sys
+from crewai_persistent_memory import open_store
+config, name = json.loads(sys.argv[1]), sys.argv[2]
+with open_store(user_id="john", mem0={"local_mem0_config": config}, durability="store") as store:
+    print("open", flush=True)
+    sys.stdin.readline()
+    for number in range(25):
+        store.add(f"fact {number} of {name}", id=f"{name} {number}")
+        assert store.get(f"{name} {number}") is not None
+    print("done", flush=True)
+    sys.stdin.readline()
+    print(store.count(), len(store.search("fact", limit=200)), flush=True)
+"""
+
+
+def line_of(worker: subprocess.Popen[str]) -> str:
+    assert worker.stdout is not None
+    return worker.stdout.readline().strip()
+
+
+def tell(worker: subprocess.Popen[str], word: str) -> None:
+    assert worker.stdin is not None
+    worker.stdin.write(f"{word}\n")
+    worker.stdin.flush()
+
+
+@pytest.mark.skipif(not IS_WHOLE, reason="starts two programs that import Mem0: nox -s vector_stores runs it")
+def test_two_processes(kind: str, config: dict[str, Any]) -> None:
+    """They open the store at the same time, and write to it at the same time; or one of them is refused."""
+    pipe = subprocess.PIPE
+    workers = {
+        name: subprocess.Popen(
+            [sys.executable, "-c", WORKER, json.dumps(config), name], stdin=pipe, stdout=pipe, stderr=pipe, text=True
+        )
+        for name in ("first", "second")
+    }
+    are_open = {name for name, worker in workers.items() if line_of(worker) == "open"}
+    for told in ("go", "look"):
+        for name in are_open:
+            tell(workers[name], told)
+        if told == "go":
+            assert {line_of(workers[name]) for name in are_open} == {"done"}
+    ended = {name: worker.communicate() for name, worker in workers.items()}
+    failed = {name for name, worker in workers.items() if worker.returncode}
+    assert failed == set(workers) - are_open, ended
+    assert all("StoreInUseError" in ended[name][1] for name in failed), ended
+    assert len(failed) == (1 if kind in BELONGS_TO_ONE_PROCESS else 0), ended
+    seen = f"{25 * len(are_open)} {25 * len(are_open)}"
+    assert {ended[name][0].strip() for name in are_open} == {seen}, "each sees what the other one wrote"
+    with opened(config, user_id="john") as store:
+        expected = {f"{name} {number}" for name in are_open for number in range(25)}
+        assert {entry.id for entry in store.list(limit=100)} == expected
+        assert {entry.id for entry in store.search("fact", limit=100)} == expected
