@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from crewai_persistent_memory import MemoryStore, open_store
+from crewai_persistent_memory.admin import erase
 
 from ..support.embedders import WordHashEmbedder
 from ..support.mem0_stores import BELONGS_TO_ONE_PROCESS, MORE_OF_MEM0, asked_for
@@ -189,6 +190,23 @@ def test_whose_is_it(store: MemoryStore, openai_server: OpenAIServer) -> None:
     for number, user in enumerate(AWKWARD):
         assert store.scoped(user_id=user).reset() == 2, user
         assert store.scoped(user_id=AWKWARD[-1]).count() == (0 if number == len(AWKWARD) - 1 else 2)
+
+
+def test_a_person_is_erased(store: MemoryStore) -> None:
+    """In all projects, runs and agents, beside many others; nobody whose name differs in case."""
+    scopes: list[dict[str, str]] = [{}, {"run_id": "r1"}, {"project_id": "staging", "agent_id": "chef"}]
+    for scope in scopes:
+        store.scoped(user_id="john", **scope).add("John is allergic to nuts.")
+    for other in ("JOHN", "john/staging"):
+        store.scoped(user_id=other).add("I am another.")
+    stored(library_of(store), [(f"user{number % 50}", f"fact {number}") for number in range(OTHERS)])
+    done = erase(store, user_id="john", settle=0)
+    assert (done.entries, done.projects, done.left) == (3, {"default": 2, "staging": 1}, 0)
+    for scope in scopes:
+        assert store.scoped(user_id="john", **scope).count() == 0
+    for other in ("JOHN", "john/staging"):
+        assert store.scoped(user_id=other).count() == 1
+    assert store.scoped(user_id="user7").count() == OTHERS // 50
 
 
 def test_eight_threads(store: MemoryStore) -> None:
