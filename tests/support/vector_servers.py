@@ -86,7 +86,11 @@ class VectorServer:
     def _end(self, how: signal.Signals) -> None:
         assert self._process is not None
         self._process.send_signal(how)
-        self._process.wait(60)
+        try:
+            self._process.wait(15)
+        except subprocess.TimeoutExpired:  # some end only when their last connection does
+            self._process.kill()
+            self._process.wait(60)
         self._process = None
 
 
