@@ -44,6 +44,8 @@ from ..engine_requests import (
     Scroll,
     Search,
     SearchMany,
+    SetPayload,
+    SetVectors,
     Unembedded,
 )
 from ..manifest import KEYWORDS as KEYWORDS_ONLY
@@ -56,11 +58,19 @@ from .collecting import Collecting, without_dense
 from .copies import STORE, copy_store
 from .directory import WRITE_RESERVE, StoreDirectory
 from .errors import engine_errors
-from .exchange import decide, finish
+from .exchange import NextShard, finish
 from .flushing import EdgeDisk, Fsync
 from .ledger import Ledger
 from .read_lock import Reads
-from .rebuild import create_indexes, create_missing_indexes, load_shard, rewrite, swap, write_beside
+from .rebuild import (
+    create_indexes,
+    create_missing_indexes,
+    load_shard,
+    named_points,
+    page_of_points,
+    rewrite,
+    swap,
+)
 from .salvage import LOST, all_ids, read_lost, read_one, rewrite_whole
 from .translate import EdgeReader, edge_filter
 from .writer import WRITES, EdgeWriter, brings_an_end, is_access_time, keywords_only, points_of, room_for
@@ -69,6 +79,9 @@ logger = logging.getLogger("crewai_persistent_memory")
 
 MUCH_DELETED: Final = 100
 """Entries. If so many were deleted, and they are a fifth of what there was, the store is written anew at close."""
+
+MOST_ROUNDS: Final = 3
+"""So often what was written while a shard is made is brought over before writes have to wait."""
 
 _SHOW_ACCESS_TIMES: Final = frozenset({Ordered, Everything, Scroll, Retrieve})
 """Before these the access times that are only noted are written."""
@@ -101,6 +114,8 @@ class EmbeddedEngine:
         """How often the embedder was changed since the store was opened."""
         self.successor: Embedder | None = None
         """The embedder since it was changed."""
+        self._changed: set[str] | None = None
+        """Points that were written since another shard is made; ``None``: none is made."""
         self.collecting: Final = Collecting(directory, self._scroll, self._retrieve)
         self.said_before: Final = SaidBefore()
         self._ledger = Ledger(directory.path / LEDGER)
@@ -256,6 +271,7 @@ class EmbeddedEngine:
                 self._access_times.write_all()  # what is noted is older than what is about to be written
             if not self._reader.has_ends and brings_an_end(request):
                 self._reader.has_ends = True
+            self._note_changes(request)
             if type(request) is Delete:
                 self.collecting.forget(all_ids(self._shard, edge_filter(request.where)))
             answer = self._writer.execute(request)
@@ -267,7 +283,9 @@ class EmbeddedEngine:
     def _write_access_time(self, note: NoteAccess) -> None:
         try:
             with engine_errors(self.path):
-                self._writer.set_on_matching(access_write(note))
+                write = access_write(note)
+                self._note_changes(write)
+                self._writer.set_on_matching(write)
         except PersistentMemoryError as error:
             logger.warning("access times were not updated: %s", error)
 
@@ -311,8 +329,8 @@ class EmbeddedEngine:
         return True
 
     def _change_embedder(self, request: ChangeEmbedder) -> None:
-        """Write the shard anew with the vectors that were collected. Writes wait for it, reads only while it takes its
-        place."""
+        """Make a shard with the vectors that were collected, and put it in the place of this one. Writes wait only
+        while the last of what was written meanwhile is brought over."""
         with self._lock:
             if self._closed:
                 raise self._gone()
@@ -321,21 +339,72 @@ class EmbeddedEngine:
             descriptor = request.descriptor
             if request.embedder is not None and (dimensions := self.collecting.dimensions) is not None:
                 descriptor = descriptor.with_dimensions(dimensions)
-            batches = self.collecting.points_of(self._shard, one_by_one=self._reader.one_by_one)
-            ledger = write_beside(self._directory, descriptor, batches)
-            decide(self._directory, descriptor)
-            with self._reads.none(), self.disk.paused():
-                self._shard.close()
-                finish(self._directory)
-                self._reader.shard = load_shard(self._directory)
-                create_indexes(self._shard, self._more_indexes)
-                self._replace_ledger(ledger)
-                self._writer.deleted = 0
-                self._writer.descriptor = descriptor
-                self.successor = request.embedder
-                self.generation += 1
-            self.collecting.discard()
-            self._directory.make_private()
+            self._changed = set()
+        following = NextShard(self._directory, descriptor, self.collecting.with_new_vectors)
+        try:
+            self._copy_to(following)
+            for _ in range(MOST_ROUNDS):
+                with self._lock:
+                    changed, self._changed = self._changed, set()
+                self._bring_over(changed, following)
+            following.sync()
+            with self._lock:
+                if self._closed:
+                    raise self._gone()
+                self._access_times.write_all()
+                self._bring_over(self._changed, following)
+                following.decide()
+                with self._reads.none(), self.disk.paused():
+                    self._shard.close()
+                    finish(self._directory)
+                    self._reader.shard = load_shard(self._directory)
+                    create_indexes(self._shard, self._more_indexes)
+                    self._writer.deleted = 0
+                    self._writer.descriptor = descriptor
+                    self.successor = request.embedder
+                    self.generation += 1
+                self.collecting.discard()
+                self._directory.make_private()
+        finally:
+            with self._lock:
+                self._changed = None
+            following.discard()
+
+    def _copy_to(self, following: NextShard) -> None:
+        offset: Any = None
+        while True:
+            with self._reads:
+                points, offset = page_of_points(self._open_shard(), offset, long_texts=self._reader.one_by_one)
+            following.add(points)
+            if offset is None:
+                return
+
+    def _bring_over(self, ids: set[str], following: NextShard) -> None:
+        """Points as they are now."""
+        wanted = sorted(ids)
+        page = 1 if self._reader.one_by_one else 64
+        for start in range(0, len(wanted), page):
+            some = wanted[start : start + page]
+            with self._reads:
+                points = named_points(self._open_shard(), some)
+            following.add(points)
+            following.remove(sorted(set(some) - {str(point.id) for point in points}))
+
+    def _open_shard(self) -> Any:
+        if self._closed:
+            raise self._gone()
+        return self._shard
+
+    def _note_changes(self, request: Request[Any]) -> None:
+        """If another shard is made: note what a write is about. The caller holds the lock of the writes."""
+        if self._changed is None:
+            return
+        if isinstance(request, SetVectors):
+            self._changed.update(new.id for new in request.vectors)
+        elif isinstance(request, (Delete, SetPayload)):
+            self._changed.update(all_ids(self._shard, edge_filter(request.where)))
+        else:
+            self._changed.update(points_of(request))
 
     def _back_up(self, request: BackUp) -> Taken:
         """Copy the files as they are now. Writes wait for it, reads do not."""
