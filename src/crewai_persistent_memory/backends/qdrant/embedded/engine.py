@@ -44,8 +44,6 @@ from ..engine_requests import (
     Scroll,
     Search,
     SearchMany,
-    SetPayload,
-    SetVectors,
     Unembedded,
 )
 from ..manifest import KEYWORDS as KEYWORDS_ONLY
@@ -53,12 +51,13 @@ from ..manifest import Descriptor
 from ..said_before import SaidBefore
 from ..schema import DENSE, Index, access_write
 from .access_times import AccessTimes
+from .changing import Changing
 from .checksums import LEDGER, seal
 from .collecting import Collecting, without_dense
 from .copies import STORE, copy_store
 from .directory import WRITE_RESERVE, StoreDirectory
 from .errors import engine_errors
-from .exchange import NextShard, finish
+from .exchange import finish
 from .flushing import EdgeDisk, Fsync
 from .ledger import Ledger
 from .read_lock import Reads
@@ -66,8 +65,6 @@ from .rebuild import (
     create_indexes,
     create_missing_indexes,
     load_shard,
-    named_points,
-    page_of_points,
     rewrite,
     swap,
 )
@@ -79,9 +76,6 @@ logger = logging.getLogger("crewai_persistent_memory")
 
 MUCH_DELETED: Final = 100
 """Entries. If so many were deleted, and they are a fifth of what there was, the store is written anew at close."""
-
-MOST_ROUNDS: Final = 3
-"""So often what was written while a shard is made is brought over before writes have to wait."""
 
 _SHOW_ACCESS_TIMES: Final = frozenset({Ordered, Everything, Scroll, Retrieve})
 """Before these the access times that are only noted are written."""
@@ -114,9 +108,8 @@ class EmbeddedEngine:
         """How often the embedder was changed since the store was opened."""
         self.successor: Embedder | None = None
         """The embedder since it was changed."""
-        self._changed: set[str] | None = None
-        """Points that were written since another shard is made; ``None``: none is made."""
         self.collecting: Final = Collecting(directory, self._scroll, self._retrieve)
+        self._changing = Changing(directory, self._reader, self.collecting, self._lock, self._reads, self._open_shard)
         self.said_before: Final = SaidBefore()
         self._ledger = Ledger(directory.path / LEDGER)
         self._ledger.open()
@@ -271,7 +264,7 @@ class EmbeddedEngine:
                 self._access_times.write_all()  # what is noted is older than what is about to be written
             if not self._reader.has_ends and brings_an_end(request):
                 self._reader.has_ends = True
-            self._note_changes(request)
+            self._changing.note(request)
             if type(request) is Delete:
                 self.collecting.forget(all_ids(self._shard, edge_filter(request.where)))
             answer = self._writer.execute(request)
@@ -284,7 +277,7 @@ class EmbeddedEngine:
         try:
             with engine_errors(self.path):
                 write = access_write(note)
-                self._note_changes(write)
+                self._changing.note(write)
                 self._writer.set_on_matching(write)
         except PersistentMemoryError as error:
             logger.warning("access times were not updated: %s", error)
@@ -329,82 +322,25 @@ class EmbeddedEngine:
         return True
 
     def _change_embedder(self, request: ChangeEmbedder) -> None:
-        """Make a shard with the vectors that were collected, and put it in the place of this one. Writes wait only
-        while the last of what was written meanwhile is brought over."""
-        with self._lock:
-            if self._closed:
-                raise self._gone()
-            self._access_times.write_all()
-            self._directory.require_space(2 * self._directory.size(), WRITE_RESERVE)
-            descriptor = request.descriptor
-            if request.embedder is not None and (dimensions := self.collecting.dimensions) is not None:
-                descriptor = descriptor.with_dimensions(dimensions)
-            self._changed = set()
-        following = NextShard(self._directory, descriptor, self.collecting.with_new_vectors)
-        try:
-            self._copy_to(following)
-            for _ in range(MOST_ROUNDS):
-                with self._lock:
-                    changed, self._changed = self._changed, set()
-                self._bring_over(changed, following)
-            following.sync()
-            with self._lock:
-                if self._closed:
-                    raise self._gone()
-                self._access_times.write_all()
-                self._bring_over(self._changed, following)
-                following.decide()
-                with self._reads.none(), self.disk.paused():
-                    self._shard.close()
-                    finish(self._directory)
-                    self._reader.shard = load_shard(self._directory)
-                    create_indexes(self._shard, self._more_indexes)
-                    self._writer.deleted = 0
-                    self._writer.descriptor = descriptor
-                    self.successor = request.embedder
-                    self.generation += 1
-                self.collecting.discard()
-                self._directory.make_private()
-        finally:
-            with self._lock:
-                self._changed = None
-            following.discard()
+        def exchange(descriptor: Descriptor) -> None:
+            with self._reads.none(), self.disk.paused():
+                self._shard.close()
+                finish(self._directory)
+                self._reader.shard = load_shard(self._directory)
+                create_indexes(self._shard, self._more_indexes)
+                self._writer.deleted = 0
+                self._writer.descriptor = descriptor
+                self.successor = request.embedder
+                self.generation += 1
+            self.collecting.discard()
+            self._directory.make_private()
 
-    def _copy_to(self, following: NextShard) -> None:
-        offset: Any = None
-        while True:
-            with self._reads:
-                points, offset = page_of_points(self._open_shard(), offset, long_texts=self._reader.one_by_one)
-            following.add(points)
-            if offset is None:
-                return
-
-    def _bring_over(self, ids: set[str], following: NextShard) -> None:
-        """Points as they are now."""
-        wanted = sorted(ids)
-        page = 1 if self._reader.one_by_one else 64
-        for start in range(0, len(wanted), page):
-            some = wanted[start : start + page]
-            with self._reads:
-                points = named_points(self._open_shard(), some)
-            following.add(points)
-            following.remove(sorted(set(some) - {str(point.id) for point in points}))
+        self._changing.change(request, self._access_times.write_all, exchange)
 
     def _open_shard(self) -> Any:
         if self._closed:
             raise self._gone()
         return self._shard
-
-    def _note_changes(self, request: Request[Any]) -> None:
-        """If another shard is made: note what a write is about. The caller holds the lock of the writes."""
-        if self._changed is None:
-            return
-        if isinstance(request, SetVectors):
-            self._changed.update(new.id for new in request.vectors)
-        elif isinstance(request, (Delete, SetPayload)):
-            self._changed.update(all_ids(self._shard, edge_filter(request.where)))
-        else:
-            self._changed.update(points_of(request))
 
     def _back_up(self, request: BackUp) -> Taken:
         """Copy the files as they are now. Writes wait for it, reads do not."""
