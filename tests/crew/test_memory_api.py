@@ -39,7 +39,7 @@ OPERATIONS = {
     *("remember", "remember_many", "extract_memories", "update", "save"),
     *("recall", "recall_each", "explain_recall", "search", "list_records"),
     *("info", "tree", "list_scopes", "list_categories"),
-    *("forget", "reset", "reset_all", "drain_writes", "pending", "flush", "health", "end_run", "close"),
+    *("forget", "undo_forget", "reset", "reset_all", "drain_writes", "pending", "flush", "health", "end_run", "close"),
 }
 OTHERS = {"from_config", "store", "on_error", "crew_kwargs", "scoped", "scope", "subscope", "slice"}
 RECORD = (

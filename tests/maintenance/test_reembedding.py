@@ -23,6 +23,7 @@ from crewai_persistent_memory import (
     MemoryStore,
     PersistentMemory,
     StoreBusyError,
+    StoreClosedError,
     open_store,
 )
 from crewai_persistent_memory.admin import (
@@ -35,6 +36,8 @@ from crewai_persistent_memory.admin import (
     reembed,
     restore,
 )
+from crewai_persistent_memory.backends.qdrant.embedded import connection as embedded
+from crewai_persistent_memory.backends.qdrant.embedded import exchange
 from crewai_persistent_memory.config.options import MemoryConfig
 from crewai_persistent_memory.store.factory import open_configured
 from crewai_persistent_memory.testing import FakeEmbedder
@@ -153,6 +156,58 @@ def test_others_go_on_meanwhile(path: Path) -> None:
             assert other.search(f"changed{number}")[0].id == f"e{number}"
             assert other.get(f"e{number + 50}") is None
         assert other.count() == 101
+
+
+@pytest.mark.parametrize("step", ["add", "sync"])
+def test_what_is_written_while_the_new_files_are_made(path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    original, begun = getattr(exchange.NextShard, step), []
+
+    def meanwhile(self: Any, *arguments: Any) -> Any:
+        answer = original(self, *arguments)
+        if not begun:
+            begun.append(step)
+            other.add("meanwhile", id="m")
+            other.update("e1", content="changed", importance=0.9)
+            other.update("e2", categories=["new"])
+            other.delete("e3")
+            other.touch(["e4"])
+            other.delete("e99")
+            other.add("again", id="e3")
+            store.compact()
+            back_up(store, path.with_name("backup"))
+        return answer
+
+    monkeypatch.setattr(exchange.NextShard, step, meanwhile)
+    with open_store(path=path, embedder=OLD) as store, open_store(path=path, user_id="john", embedder=OLD) as other:
+        assert reembed(store, NEW).changed
+        assert begun
+        assert [other.get(id).content for id in ("m", "e1", "e3")] == ["meanwhile", "changed", "again"]  # type: ignore[union-attr]
+        assert (other.get("e1").importance, other.get("e2").categories) == (0.9, ("new",))  # type: ignore[union-attr]
+        assert other.get("e99") is None
+        assert other.count() == 101
+        assert vectors_agree(store, NEW)
+    assert check(path=path).is_whole
+    assert not (path / "shard.next").exists()
+    restore(path.with_name("backup"), path=path.with_name("restored"))
+
+
+def test_a_store_that_is_closed_meanwhile(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = exchange.NextShard.sync
+
+    def closing(self: Any) -> None:
+        original(self)
+        embedded._engines._close_all()
+
+    monkeypatch.setattr(exchange.NextShard, "sync", closing)
+    store = open_store(path=path, embedder=OLD)
+    with pytest.raises(StoreClosedError):
+        reembed(store, NEW)
+    monkeypatch.undo()
+    assert not (path / "shard.next").exists()
+    with open_store(path=path, embedder=OLD) as store:
+        assert vectors_agree(store, OLD)
+        assert reembed(store, NEW).embedded == 0
+        assert vectors_agree(store, NEW)
 
 
 def test_from_several_threads(path: Path) -> None:
@@ -424,7 +479,7 @@ from crewai_persistent_memory.testing import FakeEmbedder
 
 folder, (name, _, number) = Path(sys.argv[1]), sys.argv[2].partition(" ")
 module, function = {
-    "decided": (engine, "decide"),
+    "decided": (exchange, "decide"),
     "broken": (exchange, "break_seal"),
     "rename": (Path, "rename"),
     "written": (exchange.StoreDirectory, "write_descriptor"),

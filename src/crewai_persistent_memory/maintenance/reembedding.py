@@ -18,8 +18,8 @@ def reembed(
     """Change the embedder of an embedded store, for all its users, while it is in use.
 
     The new vectors are collected beside the old ones, which answer meanwhile, also to other threads and handles of this
-    process. Then they are exchanged: writes wait while the store is written anew, reads for a moment. From then on
-    every handle of this process uses the new embedder. A handle that is opened with the old one is refused: leave
+    process. Then the store is written anew beside itself, and exchanged; reads and writes wait for a moment. From then
+    on every handle of this process uses the new embedder. A handle that is opened with the old one is refused: leave
     ``embedder`` out, and a store opens with the one that it has.
 
     If the process is killed, call it again with the same embedder: it goes on, and embeds nothing twice. If the store

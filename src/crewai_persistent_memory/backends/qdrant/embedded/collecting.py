@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -27,7 +27,6 @@ from ..engine_requests import (
 from ..schema import KEYWORDS
 from .directory import StoreDirectory
 from .new_vectors import NewVectors
-from .rebuild import all_points
 
 
 class Collecting:
@@ -105,18 +104,16 @@ class Collecting:
         there = {str(hit.id) for hit in self._retrieve(Retrieve([new.id for new in request.vectors]))}
         self._vectors.keep([new for new in request.vectors if new.id in there])
 
-    def points_of(self, shard: Any, *, one_by_one: bool) -> Iterator[list[edge.Point]]:
-        """All points of a shard, with their new vectors in place of the old ones."""
-        for points in all_points(shard, long_texts=one_by_one):
-            contents = {str(point.id): (point.payload or {})["content"] for point in points}
-            new = self._vectors.vectors_of(contents) if self._vectors.exist else {}
-            changed = []
-            for point in points:
-                vectors: Any = point.vector
-                kept = {KEYWORDS: vectors[KEYWORDS]} if KEYWORDS in vectors else {}
-                kept |= new.get(str(point.id), {})
-                changed.append(edge.Point(id=point.id, vector=kept, payload=point.payload))
-            yield changed
+    def with_new_vectors(self, points: Sequence[edge.Point]) -> list[edge.Point]:
+        """Points with their new vectors in place of the old ones. One that has none yet is without."""
+        contents = {str(point.id): (point.payload or {})["content"] for point in points}
+        new = self._vectors.vectors_of(contents) if self._vectors.exist else {}
+        changed = []
+        for point in points:
+            vectors: Any = point.vector
+            kept = {KEYWORDS: vectors[KEYWORDS]} if KEYWORDS in vectors else {}
+            changed.append(edge.Point(id=point.id, vector=kept | new.get(str(point.id), {}), payload=point.payload))
+        return changed
 
 
 def without_dense(request: Request[Any]) -> Request[Any]:

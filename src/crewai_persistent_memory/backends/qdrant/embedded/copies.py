@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Final
 
 from ....io.private_files import FILE_MODE, FOLDER_MODE
-from .directory import NEW_VECTORS, PARTS
+from .directory import NEW_VECTORS, NEXT_SHARD, PARTS
 from .flushing import sync_tree
 
 STORE: Final = "store"
 """The folder of a backup that is an embedded store."""
 
 _BLOCK: Final = 1 << 20
-_NOT_COPIED: Final = {"store.lock", NEW_VECTORS, f"{NEW_VECTORS}-journal"}
+_NOT_COPIED: Final = {"store.lock", NEXT_SHARD, NEW_VECTORS, f"{NEW_VECTORS}-journal"}
 
 
 def copy_store(store: Path, to: Path) -> None:

@@ -10,6 +10,7 @@
 | ``store.seal``, ``store.spare`` | checksums and spare copies of a closed store's files, see ``checksums`` |
 | ``store.lost``, ``damaged-N/`` | what damage has cost, and the damaged files, see ``salvage`` |
 | ``store.vectors`` | vectors of a new embedder, while it is changed, see ``new_vectors`` |
+| ``shard.next/`` | a shard with them, while it is made, see ``exchange`` |
 | ``store.exchange`` | there while a new shard takes the old one's place with another descriptor, see ``exchange`` |
 | ``long-texts`` | empty; there if a long text was ever written |
 
@@ -43,6 +44,7 @@ DELETE_RESERVE: Final = 8 * 1024 * 1024
 
 
 NEW_VECTORS: Final = "store.vectors"
+NEXT_SHARD: Final = "shard.next"
 EXCHANGE: Final = "store.exchange"
 
 PARTS: Final = (
@@ -54,6 +56,7 @@ PARTS: Final = (
     "shard.old",
     "shard.mend",
     "long-texts",
+    NEXT_SHARD,
     NEW_VECTORS,
     f"{NEW_VECTORS}-journal",
     EXCHANGE,

@@ -51,16 +51,23 @@ from ..manifest import Descriptor
 from ..said_before import SaidBefore
 from ..schema import DENSE, Index, access_write
 from .access_times import AccessTimes
+from .changing import Changing
 from .checksums import LEDGER, seal
 from .collecting import Collecting, without_dense
 from .copies import STORE, copy_store
 from .directory import WRITE_RESERVE, StoreDirectory
 from .errors import engine_errors
-from .exchange import decide, finish
+from .exchange import finish
 from .flushing import EdgeDisk, Fsync
 from .ledger import Ledger
 from .read_lock import Reads
-from .rebuild import create_indexes, create_missing_indexes, load_shard, rewrite, swap, write_beside
+from .rebuild import (
+    create_indexes,
+    create_missing_indexes,
+    load_shard,
+    rewrite,
+    swap,
+)
 from .salvage import LOST, all_ids, read_lost, read_one, rewrite_whole
 from .translate import EdgeReader, edge_filter
 from .writer import WRITES, EdgeWriter, brings_an_end, is_access_time, keywords_only, points_of, room_for
@@ -102,6 +109,7 @@ class EmbeddedEngine:
         self.successor: Embedder | None = None
         """The embedder since it was changed."""
         self.collecting: Final = Collecting(directory, self._scroll, self._retrieve)
+        self._changing = Changing(directory, self._reader, self.collecting, self._lock, self._reads, self._open_shard)
         self.said_before: Final = SaidBefore()
         self._ledger = Ledger(directory.path / LEDGER)
         self._ledger.open()
@@ -256,6 +264,7 @@ class EmbeddedEngine:
                 self._access_times.write_all()  # what is noted is older than what is about to be written
             if not self._reader.has_ends and brings_an_end(request):
                 self._reader.has_ends = True
+            self._changing.note(request)
             if type(request) is Delete:
                 self.collecting.forget(all_ids(self._shard, edge_filter(request.where)))
             answer = self._writer.execute(request)
@@ -267,7 +276,9 @@ class EmbeddedEngine:
     def _write_access_time(self, note: NoteAccess) -> None:
         try:
             with engine_errors(self.path):
-                self._writer.set_on_matching(access_write(note))
+                write = access_write(note)
+                self._changing.note(write)
+                self._writer.set_on_matching(write)
         except PersistentMemoryError as error:
             logger.warning("access times were not updated: %s", error)
 
@@ -311,31 +322,25 @@ class EmbeddedEngine:
         return True
 
     def _change_embedder(self, request: ChangeEmbedder) -> None:
-        """Write the shard anew with the vectors that were collected. Writes wait for it, reads only while it takes its
-        place."""
-        with self._lock:
-            if self._closed:
-                raise self._gone()
-            self._access_times.write_all()
-            self._directory.require_space(2 * self._directory.size(), WRITE_RESERVE)
-            descriptor = request.descriptor
-            if request.embedder is not None and (dimensions := self.collecting.dimensions) is not None:
-                descriptor = descriptor.with_dimensions(dimensions)
-            batches = self.collecting.points_of(self._shard, one_by_one=self._reader.one_by_one)
-            ledger = write_beside(self._directory, descriptor, batches)
-            decide(self._directory, descriptor)
+        def exchange(descriptor: Descriptor) -> None:
             with self._reads.none(), self.disk.paused():
                 self._shard.close()
                 finish(self._directory)
                 self._reader.shard = load_shard(self._directory)
                 create_indexes(self._shard, self._more_indexes)
-                self._replace_ledger(ledger)
                 self._writer.deleted = 0
                 self._writer.descriptor = descriptor
                 self.successor = request.embedder
                 self.generation += 1
             self.collecting.discard()
             self._directory.make_private()
+
+        self._changing.change(request, self._access_times.write_all, exchange)
+
+    def _open_shard(self) -> Any:
+        if self._closed:
+            raise self._gone()
+        return self._shard
 
     def _back_up(self, request: BackUp) -> Taken:
         """Copy the files as they are now. Writes wait for it, reads do not."""

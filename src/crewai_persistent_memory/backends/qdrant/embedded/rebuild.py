@@ -24,7 +24,7 @@ from ....errors import ConfigurationError, StoreCorruptedError
 from ..manifest import Descriptor
 from ..schema import DENSE, INDEXES, KEYWORDS, PASSAGES, Index, IndexKind
 from .checksums import break_seal
-from .directory import StoreDirectory
+from .directory import NEXT_SHARD, StoreDirectory
 from .errors import is_not_allowed
 from .flushing import sync_tree
 from .ledger import content_of
@@ -129,15 +129,28 @@ def to_point(id: str, payload: dict[str, Any], vectors: dict[str, Any], upgrade:
 def all_points(shard: Any, *, long_texts: bool, upgrade: Upgrade | None = None) -> Iterator[list[edge.Point]]:
     """Every point of a shard, in small pages, because a call holds the interpreter's lock."""
     offset = None
-    page = _PAGE_OF_LONG_TEXTS if long_texts else _PAGE
     while True:
-        records, offset = shard.scroll(
-            edge.ScrollRequest(limit=page, offset=offset, with_payload=True, with_vector=True)
-        )
-        if records:
-            yield [to_point(str(r.id), r.payload, r.vector or {}, upgrade) for r in records]
+        points, offset = page_of_points(shard, offset, long_texts=long_texts, upgrade=upgrade)
+        if points:
+            yield points
         if offset is None:
             return
+
+
+def page_of_points(
+    shard: Any, offset: Any, *, long_texts: bool, upgrade: Upgrade | None = None
+) -> tuple[list[edge.Point], Any]:
+    """The points from ``offset`` on, and where the next page begins; ``None`` at the end."""
+    page = _PAGE_OF_LONG_TEXTS if long_texts else _PAGE
+    request = edge.ScrollRequest(limit=page, offset=offset, with_payload=True, with_vector=True)
+    records, following = shard.scroll(request)
+    return [to_point(str(r.id), r.payload, r.vector or {}, upgrade) for r in records], following
+
+
+def named_points(shard: Any, ids: Sequence[str]) -> list[edge.Point]:
+    """The points with these ids that are there."""
+    records = shard.retrieve(list(ids), with_payload=True, with_vector=True)
+    return [to_point(str(r.id), r.payload, r.vector or {}, None) for r in records]
 
 
 _SURPLUS_PAGE: Final = re.compile(
@@ -254,6 +267,7 @@ def finish_swap(directory: StoreDirectory) -> None:
         break_seal(directory)
         whole.rename(directory.shard)
         directory.sync()
-    for leftover in (directory.new_shard, directory.old_shard, directory.path / "shard.mend"):
+    begun = [directory.path / name for name in ("shard.mend", NEXT_SHARD)]
+    for leftover in (directory.new_shard, directory.old_shard, *begun):
         if leftover.exists():
             shutil.rmtree(leftover)
