@@ -38,6 +38,10 @@ class Faiss(CorrectedStore):
         self._holds_back = False
         store._save = self._save
 
+    @property
+    def length(self) -> int:
+        return int(self.store.index.d)
+
     def nearest(self, query: str, vector: Any, wanted: int, filters: Mapping[str, Any] | None) -> Sequence[Any]:
         """FAISS knows no filters: Mem0 filters the nearest rows of all owners. If few are left, all rows are ranked."""
         found: Sequence[Any] = super().nearest(query, vector, wanted, filters)
@@ -89,9 +93,19 @@ def recover(folder: Path) -> None:
     """Before a folder is read: complete the writing that a crash has interrupted.
 
     The new rows are renamed when the new vectors are complete, so that both are. Then each takes its place.
+
+    Raises:
+        StoreCorruptedError: vectors without rows.
     """
     for rows in folder.glob(f"*.json{_NEW}"):
         recover_one(*files_of(folder, rows.name.removesuffix(f".json{_NEW}")))
+    for index in folder.glob("*.faiss"):
+        rows = files_of(folder, index.stem)[1]
+        if not rows.exists() and not rows.with_suffix(".pkl").exists():  # Mem0 would begin anew
+            raise StoreCorruptedError(
+                f"the folder {folder} of the vector store 'faiss' has {index.name} and no {rows.name}. Bring it back "
+                "from a backup"
+            )
     for left in (*folder.glob(f"*.faiss{_NEW}"), *folder.glob(f"*.json{_NEW}~")):
         left.unlink()
 
