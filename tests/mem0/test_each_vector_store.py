@@ -21,6 +21,7 @@ import pytest
 
 from crewai_persistent_memory import MemoryStore, open_store
 from crewai_persistent_memory.admin import erase
+from crewai_persistent_memory.backends.mem0.compat import mem0_version
 
 from ..support.embedders import WordHashEmbedder
 from ..support.mem0_stores import BELONGS_TO_ONE_PROCESS, MORE_OF_MEM0, asked_for
@@ -169,6 +170,19 @@ def test_many_of_one_owner(store: MemoryStore) -> None:
     assert {entry.content for entry in john.scan()} == {f"fact {number}" for number in range(MANY)}
     assert john.reset() == MANY
     assert (john.count(), jane.count()) == (0, 1)
+
+
+@pytest.mark.skipif(mem0_version() < (2,), reason="mem0ai 2.x keeps names beside memories")
+def test_names_beside_memories_are_none(store: MemoryStore) -> None:
+    john = store.scoped(user_id="john")
+    john.add("I live in Berlin.")
+    payload = {"data": "Berlin", "entity_type": "PROPER", "linked_memory_ids": ["x"], "user_id": "john"}
+    [vector] = [[0.1] * DIMENSIONS]
+    library_of(store).entity_store.insert(vectors=[vector], ids=[str(uuid.uuid4())], payloads=[payload])
+    assert [entry.content for entry in john.list()] == ["I live in Berlin."]
+    assert [entry.content for entry in john.search("Berlin", limit=5)] == ["I live in Berlin."]
+    assert john.reset() == 1
+    assert library_of(store).entity_store.list(filters={"user_id": "john"}) == [[]]
 
 
 def test_whose_is_it(store: MemoryStore, openai_server: OpenAIServer) -> None:

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from crewai_persistent_memory import (
+    ConfigurationError,
+    EngineError,
     InvalidEntryError,
     StoreBusyError,
     StoreClosedError,
@@ -23,6 +25,7 @@ from crewai_persistent_memory import (
 )
 from crewai_persistent_memory.backends.mem0.cloud_clients import CLIENTS
 from crewai_persistent_memory.backends.mem0.errors import classify, request_info
+from crewai_persistent_memory.backends.mem0.ids import all_with
 from crewai_persistent_memory.io.retry import Effect
 from crewai_persistent_memory.io.steps import run
 
@@ -210,7 +213,7 @@ def test_an_update_keeps_the_expiry(open_mem0: OpenMem0) -> None:
     store.add("of a run", id="a")
     later = open_mem0(run_id="r1", mem0={"run_expiry_days": 30})
     later.update("a", content="of a run, changed")
-    [record] = run(later.backend._all_with("a", [later.scope]))
+    [record] = run(all_with(later.backend.api, "a", [later.scope]))
     assert record.expires == (datetime.now(timezone.utc) + timedelta(days=7)).date()
 
 
@@ -245,8 +248,35 @@ def test_vectors_and_weights_are_refused_in_words(open_mem0: OpenMem0) -> None:
             store.add_messages(messages)
 
 
-def test_a_nul_character_on_postgres_is_a_bad_entry() -> None:
-    """Postgres's words, as psycopg hands them on."""
-    error = ValueError("unsupported Unicode escape sequence\nDETAIL:  \\u0000 cannot be converted to text.")
-    failure = classify(error, request_info("Mem0 OSS", "adding memories", Effect.ONCE))
-    assert isinstance(failure.error, InvalidEntryError)
+@pytest.mark.parametrize(
+    ("name", "module", "state", "text", "error"),
+    [
+        (
+            "UntranslatableCharacter",
+            "psycopg.errors",
+            "22P05",
+            "\\u0000 cannot be converted to text",
+            InvalidEntryError,
+        ),
+        ("DataError", "psycopg", None, "PostgreSQL text fields cannot contain NUL (0x00) bytes", InvalidEntryError),
+        ("DataException", "psycopg.errors", "22000", "expected 1536 dimensions, not 64", ConfigurationError),
+        ("OperationalError", "psycopg2", None, "connection refused: Connection refused", StoreUnavailableError),
+        ("OperationalError", "psycopg", None, "server closed the connection unexpectedly", StoreUnavailableError),
+        ("AdminShutdown", "psycopg.errors", "57P01", "terminating connection", StoreUnavailableError),
+        ("PoolTimeout", "psycopg_pool", None, "couldn't get a connection after 5.00 sec", StoreUnavailableError),
+        ("TooManyConnections", "psycopg.errors", "53300", "too many clients already", StoreBusyError),
+        ("DiskFull", "psycopg2.errors", "53100", "could not extend file", StoreFullError),
+        ("InsufficientPrivilege", "psycopg.errors", "42501", "permission denied", StorePermissionError),
+        ("UndefinedTable", "psycopg.errors", "42P01", "relation does not exist", EngineError),
+        ("BusyLoadingError", "redis.exceptions", None, "Redis is loading the dataset in memory", StoreBusyError),
+        ("ConnectionError", "redis.exceptions", None, "Connection closed by server.", StoreUnavailableError),
+        ("AuthenticationError", "redis.exceptions", None, "invalid username-password pair", StorePermissionError),
+        ("OutOfMemoryError", "redis.exceptions", None, "command not allowed when used memory", StoreFullError),
+    ],
+)
+def test_what_drivers_raise(name: str, module: str, state: str | None, text: str, error: type[Exception]) -> None:
+    """By their names and codes: no driver is imported."""
+    family = type("OperationalError" if state and state[:2] in ("57", "53") else "Error", (Exception,), {})
+    raised = type(name, (family,), {"__module__": module, "sqlstate": state})(text)
+    failure = classify(raised, request_info("Mem0 OSS", "adding memories", Effect.ONCE))
+    assert type(failure.error) is error

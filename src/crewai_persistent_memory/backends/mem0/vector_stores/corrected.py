@@ -152,15 +152,19 @@ class CorrectedStore:
     def _bounded(self, wanted: int) -> int:
         return wanted if self.most is None else min(wanted, self.most)
 
+    @property
+    def length(self) -> int | None:
+        """How many numbers a vector has, where the store itself does not say it if others come."""
+        return None
+
     def _check_length(self, vectors: Sequence[Any]) -> None:
-        length = getattr(self.store, "embedding_model_dims", None)
-        if length is not None:
-            for vector in vectors:
-                if len(vector) != length:
-                    raise ConfigurationError(
-                        f"local_mem0_config: the embedder's vectors have {len(vector)} numbers, and the vector store "
-                        f"is for {length}: set embedding_model_dims of vector_store (1536 unless given)"
-                    )
+        for vector in vectors if self.length is not None else ():
+            if len(vector) != self.length:
+                raise ConfigurationError(
+                    f"local_mem0_config: the embedder's vectors have {len(vector)} numbers, and the vector store is "
+                    f"for {self.length}: set embedding_model_dims of vector_store (1536 unless given), and another "
+                    "collection_name"
+                )
 
 
 def rows_in(listed: Any) -> Sequence[Any]:

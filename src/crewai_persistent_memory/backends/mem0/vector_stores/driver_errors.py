@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
-from ....errors import InvalidEntryError, Outcome, StoreFullError, StorePermissionError
+from ....errors import ConfigurationError, InvalidEntryError, Outcome, StoreFullError, StorePermissionError
 from ....io.retry import Failure
 from ....io.statuses import RequestInfo
 
@@ -52,6 +53,13 @@ def _of_postgres(error: BaseException, names: set[str], text: str, request: Requ
     if state in _UNTRANSLATABLE or "contain NUL" in str(error):
         refused = InvalidEntryError(f"{request.server}: Postgres keeps no text with a NUL character (\\x00)")
         return Failure(refused, Outcome.REFUSED, cause=error)
+    length = re.search(r"expected (\d+) dimensions, not (\d+)", str(error))
+    if length is not None:
+        wrong = ConfigurationError(
+            f"local_mem0_config: the embedder's vectors have {length[2]} numbers, and the vector store is for "
+            f"{length[1]}: set embedding_model_dims of vector_store (1536 unless given), and another collection_name"
+        )
+        return Failure(wrong, Outcome.REFUSED, cause=error)
     if state in _FORBIDDEN or "password authentication failed" in str(error):
         forbidden = StorePermissionError(
             f"{request.server} did not permit {request.doing}: {text}. Check the user and the password of vector_store"

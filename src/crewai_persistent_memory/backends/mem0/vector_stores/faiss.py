@@ -6,6 +6,7 @@ Mem0 writes two files after each change, one after the other, and says nothing i
 from __future__ import annotations
 
 import errno
+import importlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -38,6 +39,10 @@ class Faiss(CorrectedStore):
         self._holds_back = False
         store._save = self._save
 
+    @property
+    def length(self) -> int:
+        return int(self.store.index.d)
+
     def nearest(self, query: str, vector: Any, wanted: int, filters: Mapping[str, Any] | None) -> Sequence[Any]:
         """FAISS knows no filters: Mem0 filters the nearest rows of all owners. If few are left, all rows are ranked."""
         found: Sequence[Any] = super().nearest(query, vector, wanted, filters)
@@ -59,8 +64,7 @@ class Faiss(CorrectedStore):
     def _save(self) -> None:
         if self._holds_back:
             return
-        import faiss  # type: ignore[import-not-found, unused-ignore]
-
+        faiss: Any = importlib.import_module("faiss")  # it is there: Mem0 has opened the store with it
         places = {str(number): id for number, id in self.store.index_to_id.items()}
         index, rows = new(self._index), new(self._rows)
         unfinished = rows.with_name(rows.name + "~")
@@ -89,9 +93,19 @@ def recover(folder: Path) -> None:
     """Before a folder is read: complete the writing that a crash has interrupted.
 
     The new rows are renamed when the new vectors are complete, so that both are. Then each takes its place.
+
+    Raises:
+        StoreCorruptedError: vectors without rows.
     """
     for rows in folder.glob(f"*.json{_NEW}"):
         recover_one(*files_of(folder, rows.name.removesuffix(f".json{_NEW}")))
+    for index in folder.glob("*.faiss"):
+        rows = files_of(folder, index.stem)[1]
+        if not rows.exists() and not rows.with_suffix(".pkl").exists():  # Mem0 would begin anew
+            raise StoreCorruptedError(
+                f"the folder {folder} of the vector store 'faiss' has {index.name} and no {rows.name}. Bring it back "
+                "from a backup"
+            )
     for left in (*folder.glob(f"*.faiss{_NEW}"), *folder.glob(f"*.json{_NEW}~")):
         left.unlink()
 

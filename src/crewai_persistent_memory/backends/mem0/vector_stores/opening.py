@@ -16,7 +16,7 @@ from .faiss import Faiss, recover
 from .folder import claim, release
 from .postgres import PgVector, one_creates_tables
 from .redis import Redis, keep_indexes
-from .supabase import Vecs
+from .supabase import Vecs, make_no_index
 from .table import folder_of, known, settings_of
 
 _CORRECTED: Final[Mapping[str, type[CorrectedStore]]] = {
@@ -65,6 +65,8 @@ def reached(config: Mapping[str, Any], patience: float) -> Iterator[None]:
     with ExitStack() as held:
         if provider in ("pgvector", "supabase") and settings.get("connection_pool") is None:
             held.enter_context(one_creates_tables(settings, patience))
+            if provider == "supabase":
+                make_no_index()
         elif provider == "chroma" and folder_of(provider, settings) is None and settings.get("host"):
             socket.create_connection((settings["host"], int(settings["port"])), timeout=patience).close()
         elif provider == "redis":
@@ -103,6 +105,7 @@ def correct(memory: Any, config: Mapping[str, Any], patience: float) -> None:
             with lock, reached(config, patience):
                 made = super().entity_store
                 if not isinstance(made, CorrectedStore):
+                    self._entity_store = None  # if the next line fails
                     made = self._entity_store = kind(made, about, settings, patience)
             return made
 

@@ -110,8 +110,9 @@ def one_creates_tables(settings: Mapping[str, Any], patience: float) -> Iterator
     connection = connected(settings, patience)
     try:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT set_config('lock_timeout', %s, false)", (f"{round(patience * 1000)}ms",))
-            cursor.execute("SELECT pg_advisory_lock(%s)", (_CREATING,))
+            # Of the transaction, which a pooler in between does not divide.
+            cursor.execute("SELECT set_config('lock_timeout', %s, true)", (f"{round(patience * 1000)}ms",))
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_CREATING,))
         yield
     finally:
         connection.close()

@@ -10,10 +10,11 @@ from __future__ import annotations
 import importlib
 import json
 import re
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from ....errors import ConfigurationError, RequestRefusedError
+from ....errors import ConfigurationError, RequestRefusedError, StoreBusyError
 from .corrected import CorrectedStore, is_of, rows_in
 from .table import Provider
 
@@ -24,6 +25,8 @@ _COLUMNS: Final = frozenset({*_TAGS, "hash", "data", "created_at", "updated_at"}
 _PACKED: Final = "crewai_packed"
 _TIMEOUT: Final = 10.0
 """Seconds without an answer. Redis's client waits for ever."""
+_POLL: Final = 0.02
+"""Seconds between two looks at an index that is being made."""
 
 
 def keep_indexes() -> None:
@@ -54,23 +57,37 @@ class Redis(CorrectedStore):
         pool = store.client.connection_pool
         pool.connection_kwargs["socket_timeout"] = _TIMEOUT
         pool.disconnect()
-        self._check_index(str(store.index.info()))
+        self._check_index()
 
-    def _check_index(self, about: str) -> None:
-        found = re.search(r"'dim', (\d+)", about)
-        length = self.store.embedding_model_dims
-        if found is not None and int(found[1]) != length:
+    def _check_index(self) -> None:
+        about = self.store.index.info()
+        found = re.search(r"'dim', (\d+)", str(about["attributes"]))
+        if found is None or int(found[1]) != self.length:
             raise ConfigurationError(
-                f"local_mem0_config: the index of the vector store 'redis' holds vectors of {found[1]} numbers, and "
-                f"embedding_model_dims of vector_store is {length} (1536 unless given)"
+                f"local_mem0_config: the index of the vector store 'redis' holds vectors of "
+                f"{found and found[1]} numbers, and embedding_model_dims of vector_store is {self.length} (1536 "
+                "unless given)"
             )
+        end = time.monotonic() + _TIMEOUT
+        while float(self.store.index.info()["percent_indexed"]) < 1:  # one that is new reads all keys first
+            if time.monotonic() > end:
+                raise StoreBusyError("Redis still reads its memories into the index, and would not find all of them")
+            time.sleep(_POLL)
+
+    @property
+    def length(self) -> int:
+        """Redis leaves other vectors out of its index, without an error."""
+        return int(self.store.embedding_model_dims)
 
     def nearest(self, query: str, vector: Any, wanted: int, filters: Mapping[str, Any] | None) -> Sequence[Any]:
-        found = self._read(super().nearest(query, vector, wanted, _indexed(filters)))
-        if len(found) < wanted or all(is_of(row, filters) for row in found):
-            return found
         assert self.most is not None
-        return self._read(super().nearest(query, vector, self.most, _indexed(filters)))
+        mine: list[Any] = []
+        for asked in dict.fromkeys([wanted, self.most]):
+            rows = super().nearest(query, vector, asked, _indexed(filters))
+            mine = [row for row in self._read(rows) if is_of(row, filters)]
+            if len(rows) < asked or len(mine) >= wanted:
+                break
+        return mine
 
     def with_words(self, query: str, wanted: int, filters: Mapping[str, Any] | None) -> Any:
         return None
@@ -79,8 +96,8 @@ class Redis(CorrectedStore):
         assert self.most is not None
         is_plain = set(filters or {}) <= _TAGS
         for asked in dict.fromkeys([min(wanted, self.most) if is_plain else self.most, self.most]):
-            rows = self._read(rows_in(self.store.list(filters=_indexed(filters), top_k=asked)))
-            mine = [row for row in rows if is_of(row, filters)]
+            rows = rows_in(self.store.list(filters=_indexed(filters), top_k=asked))
+            mine = [row for row in self._read(rows) if is_of(row, filters)]
             if len(rows) < asked or len(mine) >= wanted:
                 return mine[:wanted]
         raise RequestRefusedError(
@@ -91,7 +108,7 @@ class Redis(CorrectedStore):
     def row(self, id: str) -> Any:
         if not self.store.index.fetch(id):  # of which Mem0 expects None, and it is an empty dict
             return None
-        return self._read([super().row(id)])[0]
+        return next(iter(self._read([super().row(id)])), None)
 
     def added(self, vectors: Sequence[Any], payloads: Any, ids: Any) -> None:
         super().added(vectors, [_written(payload) for payload in payloads], ids)
@@ -100,9 +117,15 @@ class Redis(CorrectedStore):
         super().changed(id, vector, _written(payload))
 
     def _read(self, rows: Sequence[Any]) -> list[Any]:
-        for row in rows:
+        """The rows of this collection. The index has those of every collection whose name begins like this one's:
+        ``mem0`` those of ``mem0_entities``."""
+        with self.store.client.pipeline(transaction=False) as pipeline:
+            for row in rows:
+                pipeline.exists(f"{self.store.schema['index']['prefix']}:{row.id}")
+            mine = [row for row, is_here in zip(rows, pipeline.execute(), strict=True) if is_here]
+        for row in mine:
             row.payload = _payload_of(row.payload)
-        return list(rows)
+        return mine
 
 
 def _indexed(filters: Mapping[str, Any] | None) -> dict[str, Any]:

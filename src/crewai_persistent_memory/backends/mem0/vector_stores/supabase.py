@@ -6,12 +6,25 @@ they are filtered; reading one memory fails; a change of metadata alone does not
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from .corrected import CorrectedStore
+
+
+def make_no_index() -> None:
+    """Before Mem0 opens Supabase: it drops the index of vectors and builds it anew each time, which nothing here uses,
+    while others wait."""
+    module: Any = importlib.import_module("mem0.vector_stores.supabase")
+
+    def create_col(self: Any, embedding_model_dims: int | None = None) -> None:
+        length = embedding_model_dims or self.embedding_model_dims
+        self.collection = self.db.get_or_create_collection(name=self.collection_name, dimension=length)
+
+    module.Supabase.create_col = create_col
 
 
 class Vecs(CorrectedStore):
