@@ -21,12 +21,12 @@ POSTGRES = {"host": "127.0.0.1", "port": 9, "user": "u", "password": "p"}
 
 REFUSED: list[tuple[str, dict[str, Any], tuple[int, ...], str]] = [
     ("pgvector", {**POSTGRES, "hnsw": False, "diskann": True}, NEW, 'Leave "diskann" out'),
-    ("faiss", {"path": "x"}, OLD, "below mem0ai 2.0"),
+    ("faiss", {"path": "x"}, (2, 0, 5), "below mem0ai 2.2"),
     ("faiss", {}, NEW, "/tmp/faiss"),
-    ("redis", {"redis_url": "redis://127.0.0.1:9"}, OLD, "below mem0ai 2.0"),
+    ("redis", {"redis_url": "redis://127.0.0.1:9"}, (2, 0, 5), "below mem0ai 2.2"),
     ("valkey", {"valkey_url": "valkey://127.0.0.1:9"}, NEW, "without case"),
     ("langchain", {}, NEW, "does not find memories by our ids"),
-    ("supabase", {}, OLD, "below mem0ai 2.0"),
+    ("supabase", {}, (2, 0, 5), "below mem0ai 2.2"),
     ("supabase", {"index_measure": "l2_distance"}, NEW, "index_measure"),
     ("qdrant", {"path": "x"}, (0, 1, 116), "empties a local folder"),
     *[("qdrant", where, version, "/tmp/qdrant") for where in ({}, {"host": "x"}) for version in (OLD, NEW)],

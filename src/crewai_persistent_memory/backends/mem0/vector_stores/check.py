@@ -14,7 +14,7 @@ from ....errors import ConfigurationError
 from ..compat import mem0_version
 from .table import PROVIDERS, known, named, settings_of
 
-TRIED: Final = 'Use "qdrant", "chroma" or "pgvector" (every mem0ai), "faiss", "redis" or "supabase" (mem0ai 2.x)'
+TRIED: Final = 'Use "qdrant", "chroma" or "pgvector" (every mem0ai), "faiss", "redis" or "supabase" (mem0ai 2.2)'
 
 
 def check(config: Mapping[str, Any], *, allow_untested: bool) -> None:

@@ -61,20 +61,20 @@ def _of_squared_distance(distance: float) -> float:
 
 
 _EVERY_VERSION: Final = (1_000,)
-_NEVER_TRIED: Final = "below mem0ai 2.0 it was never made right"
+_NEVER_TRIED: Final = "below mem0ai 2.2 it was not made right"
 
 PROVIDERS: Final[Mapping[str, Provider]] = {
     "qdrant": Provider(needs_a_place=True),
     "chroma": Provider(score_of=_of_squared_distance, needs_a_place=True, locks_folder=True),
     "pgvector": Provider(score_of=_of_cosine_distance, in_turn_below=(1,)),
     "faiss": Provider(
-        since=(2,),
-        why_not_before="below mem0ai 2.0 its score is a distance or a similarity, as distance_strategy has it",
+        since=(2, 2),
+        why_not_before=_NEVER_TRIED,
         in_turn_below=_EVERY_VERSION,
         needs_a_place=True,
         locks_folder=True,
     ),
-    "redis": Provider(since=(2,), why_not_before=_NEVER_TRIED, most=10_000),
+    "redis": Provider(since=(2, 2), why_not_before=_NEVER_TRIED, most=10_000),
     "valkey": Provider(
         refused="Mem0 keeps users there as tags, which are compared without case, so that JOHN's memories reach john's "
         "extraction"
@@ -83,7 +83,7 @@ PROVIDERS: Final[Mapping[str, Provider]] = {
         refused="Mem0 does not find memories by our ids there: one id becomes two entries, get finds none, and delete "
         "deletes none"
     ),
-    "supabase": Provider(since=(2,), why_not_before=_NEVER_TRIED),
+    "supabase": Provider(since=(2, 2), why_not_before=_NEVER_TRIED),
 }
 """``check.py`` refuses what is not in it, unless the caller wants it all the same."""
 
