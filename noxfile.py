@@ -320,7 +320,7 @@ CREWAI_BESIDE = {
 @nox.parametrize("mem0", list(CREWAI_BESIDE))
 @timed
 def vector_stores(session: nox.Session, mem0: str) -> None:
-    """Mem0 OSS over each vector store that it is opened with, with real servers and large numbers: some 20 minutes."""
+    """Mem0 OSS over each vector store that it is opened with, with real servers and large numbers."""
     crewai, constraints = CREWAI_BESIDE[mem0]
     pinned = ["-c", f"constraints/{constraints}.txt", "-c", "constraints/vector-stores.txt"]
     session.install(*pinned, f"crewai=={crewai}", "-e", ".[test,vector-stores]")

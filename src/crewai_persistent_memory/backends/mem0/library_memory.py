@@ -11,7 +11,7 @@ from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
-from ...errors import ConfigurationError
+from ...errors import ConfigurationError, PersistentMemoryError
 from ...io.shared import Shared
 from ...redaction import redact
 from . import history
@@ -80,6 +80,8 @@ def _build(config: Mapping[str, Any], patience: float) -> Any:
         with opening.reached(config, patience):
             memory = open_source_memory(config)
             opening.correct(memory, config, patience)
+    except PersistentMemoryError:
+        raise
     except (ValueError, TypeError, KeyError, AttributeError, ImportError) as error:  # pydantic's and the libraries'
         if is_away(error):  # chromadb wraps it
             raise
