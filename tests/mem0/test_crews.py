@@ -36,6 +36,7 @@ def run_example(name: str, request: str, openai: OpenAIServer, folder: Path, **e
             "OPENAI_API_BASE": "",
             "HOME": str(folder),
             "CREWAI_TRACING_ENABLED": "false",
+            "CREWAI_MEMORY_RECALL_TIMEOUT": "60",  # the first search of a process loads what Mem0 needs
             **environment,
         },
     )
