@@ -118,7 +118,8 @@ syncing stays on a disk."""
 
 NEVER_TWICE = [
     *(f"tests/crew/test_{name}.py" for name in ("run_guard", "web_services", "whose_memory")),
-    *("tests/contract/test_isolation.py", "tests/mem0/test_scopes.py", "tests/server/test_service.py"),
+    *("tests/contract/test_isolation.py", "tests/server/test_service.py"),
+    *("tests/mem0/test_scopes.py", "tests/mem0/test_each_vector_store.py"),
     *("tests/test_canaries.py", "tests/test_use_scope.py"),
 ]
 """Who sees what: a leak between two users is one, also if it shows in one run of a hundred."""

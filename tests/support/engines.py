@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -144,13 +145,15 @@ class Places:
         self._request, self._folder = request, folder
         self._of: dict[tuple[str, str], Path] = {}
         self._held: dict[Path, MemoryStore] = {}
+        self._numbers = itertools.count()
 
     def of(self, name: str, about: str, open_it: Callable[[Path], MemoryStore]) -> Path:
         """The place of a kind; ``about`` is what its collection was made with."""
         place = self._of.get((name, about))
         if place is None:
-            place = self._of[name, about] = self._folder / f"{name}-{len(self._of)}"
+            place = self._folder / f"{name}-{next(self._numbers)}"  # of no place that was dropped
             place.mkdir()
+            self._of[name, about] = place
             if STORES[name] is EMBEDDED:
                 self._held[place] = open_it(place)
         return place
