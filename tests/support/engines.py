@@ -59,7 +59,7 @@ def on_server(version: str, *, grpc: bool = False, shards: int | None = None, ou
             chosen["grpc_port"] = found.grpc_port
         if outbox:
             # A busy machine is no store that is away.
-            chosen.update(outbox_path=folder / "outbox", recall_timeout=60)
+            chosen.update(outbox_path=folder / "outbox", recall_timeout=60, exit_wait=60)
         if shards is not None:
             chosen["collection_settings"] = {"shard_number": shards}
         return chosen
