@@ -13,7 +13,10 @@ REFUSED_BY_THE_STORE = ["TestBadEntries", "test_bad_ones_are_named", "test_bad_i
 AWAITS_BY_ITSELF = {"embedded", "server", "server-grpc", "mem0-cloud"}
 """The stores whose way of awaiting is their own: a thread, two clients of Qdrant's, one of Mem0's. The other ones await
 like one of these."""
-OF_AN_ENGINE = ["contract/test_store.py", "contract/test_isolation.py", "contract/test_page"]
+OF_AN_ENGINE = [
+    *("contract/test_store.py", "contract/test_isolation.py", "contract/test_page"),
+    *("contract/test_undo.py", "contract/test_history.py", "contract/test_expiry.py", "contract/test_said_before.py"),
+]
 """Engines are the same beside every CrewAI, and are tested beside the newest. Beside an older one there is an older
 Mem0."""
 FROM_THREADS = "TestScopes"
