@@ -76,12 +76,11 @@ class Mem0Api(Protocol):
     ) -> Steps[list[Record]]:
         """All memories, or those that were added under an entry's id; also expired ones only to delete them."""
 
-    def of_user(self, scope: Mapping[str, str | None], *, with_expired: bool = False) -> Steps[list[Record]]:
+    def of_user(self, scope: Mapping[str, str | None]) -> Steps[list[Record]]:
         """A user's memories in all projects and runs, also those that were stored without this package.
 
         Args:
             scope: ``user_id``, and perhaps other fields, which the memories have.
-            with_expired: also expired ones, only to delete them.
         """
 
     def owners_of_user(self, scope: Mapping[str, str | None]) -> Steps[dict[Scope, int]]:
@@ -90,6 +89,10 @@ class Mem0Api(Protocol):
         Args:
             scope: ``user_id``, and perhaps other fields.
         """
+
+    def erase_user(self, scope: Mapping[str, str | None]) -> Steps[int]:
+        """Delete all that :meth:`owners_of_user` counts, and what else Mem0 keeps of these owners. Returns how many
+        memories there were."""
 
     def by_mem0_id(self, id: str, owners: Sequence[Scope]) -> Steps[Record | None]:
         """The memory with an id that Mem0 gave it."""

@@ -160,10 +160,7 @@ class Mem0Backend(Backend):
         return len(found)
 
     def _erase_scopes(self, operation: op.EraseScopes) -> Steps[op.Erased]:
-        owners = yield from self.api.owners_of_user(operation.scope)
-        found = yield from self.api.of_user(operation.scope, with_expired=True)
-        yield from self.api.delete(found, list(owners))
-        return op.Erased(sum(owners.values()))
+        return op.Erased((yield from self.api.erase_user(operation.scope)))
 
     def _purge_expired(self, operation: op.PurgeExpired) -> Steps[int]:
         """Of the scope of the call: Mem0 cannot list across users."""

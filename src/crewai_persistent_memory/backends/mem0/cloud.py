@@ -13,11 +13,11 @@ from ...config.mem0 import Mem0Options
 from ...errors import EngineError, StoreClosedError, StoreMissingError, StoreUnavailableError
 from ...io.retry import Effect
 from ...io.steps import Call, Pause, Steps
-from ...scope import Scope, ScopeBinding, has_fields
+from ...scope import Scope, ScopeBinding
 from ...store.operations import Message
 from .api import Added, Extraction, Found, sent
 from .cloud_clients import CLIENTS, ClientSettings, CloudClients
-from .codec import ID_KEY, Record, has_ended, record_of
+from .codec import ID_KEY, Record, has_ended, of_scope, record_of
 from .compat import cloud_add, cloud_read, results_of
 from .entities import cloud_entities, cloud_owner, names_of_user
 from .errors import request_info
@@ -165,7 +165,10 @@ class CloudApi:
         checked = self._checked(found, owners, with_expired=with_expired)
         return [record for record in checked if entry_id is None or record.entry.id == entry_id]
 
-    def of_user(self, scope: Mapping[str, str | None], *, with_expired: bool = False) -> Steps[list[Record]]:
+    def of_user(self, scope: Mapping[str, str | None]) -> Steps[list[Record]]:
+        return self._of_user(scope, with_expired=False)
+
+    def _of_user(self, scope: Mapping[str, str | None], *, with_expired: bool) -> Steps[list[Record]]:
         user_id = str(scope["user_id"])
         names = names_of_user(user_id)
         # Entities that a filter does not name are not constrained: all projects, runs and agents.
@@ -177,14 +180,15 @@ class CloudApi:
                 "dropped %d memories: Mem0 returned them to a question about another user", len(listed) - len(mine)
             )
         records = (record_of(each, cloud_owner(user_id, each)) for each in mine)
-        return [
-            record
-            for record in records
-            if has_fields(vars(record.owner), scope) and (with_expired or not has_ended(record))
-        ]
+        return of_scope(records, scope, with_expired=with_expired)
 
     def owners_of_user(self, scope: Mapping[str, str | None]) -> Steps[dict[Scope, int]]:
-        return Counter(record.owner for record in (yield from self.of_user(scope, with_expired=True)))
+        return Counter(record.owner for record in (yield from self._of_user(scope, with_expired=True)))
+
+    def erase_user(self, scope: Mapping[str, str | None]) -> Steps[int]:
+        found = yield from self._of_user(scope, with_expired=True)
+        yield from self.delete(found)
+        return len(found)
 
     def _listed(self, filters: Mapping[str, Any], *, with_expired: bool = False) -> Steps[list[Mapping[str, Any]]]:
         found: dict[str, Mapping[str, Any]] = {}

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final
@@ -24,7 +24,7 @@ from ...entry import DEFAULT_IMPORTANCE, MEMORY, MemoryEntry
 from ...entry_check import checked_entry as checked
 from ...errors import InvalidEntryError
 from ...expiry import check_expires_at, is_expired, now
-from ...scope import Scope
+from ...scope import Scope, has_fields
 from ...validation import to_naive_utc
 
 ID_KEY: Final = "crewai_id"
@@ -78,6 +78,15 @@ def one_of_each(records: Sequence[Record]) -> list[Record]:
         key = record.owner, record.entry.id
         seen[key] = min(record.id, seen.get(key, record.id))
     return [record for record in records if seen[record.owner, record.entry.id] == record.id]
+
+
+def of_scope(records: Iterable[Record], scope: Mapping[str, str | None], *, with_expired: bool) -> list[Record]:
+    """Those whose owner has these fields; without ``with_expired`` those that have not ended."""
+    return [
+        record
+        for record in records
+        if has_fields(vars(record.owner), scope) and (with_expired or not has_ended(record))
+    ]
 
 
 def checked_entry(entry: MemoryEntry) -> MemoryEntry:

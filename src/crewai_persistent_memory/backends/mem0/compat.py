@@ -201,6 +201,12 @@ def library_read(method: Any, user_id: str, limit: int, extra: Mapping[str, Any]
     return {"user_id": user_id, "limit": limit, **filters}
 
 
+def rows_in(listed: Any) -> Sequence[Any]:
+    """The rows of a listing. Some vector stores answer with a list of lists, or with a list and where to go on."""
+    found = listed[0] if listed and isinstance(listed[0], list) else listed
+    return found or ()
+
+
 def rows_of(collection: Any, user_id: str | None) -> list[Any]:
     """All rows of a user in a vector store of the library, whose own listing leaves out what has expired.
 
@@ -209,11 +215,9 @@ def rows_of(collection: Any, user_id: str | None) -> list[Any]:
     limit = 1000
     name = "top_k" if takes(collection.list, "top_k") else "limit"
     while True:
-        found = collection.list(filters=None if user_id is None else {"user_id": user_id}, **{name: limit})
-        # Some vector stores answer with a list of lists, or with a list and where to go on.
-        rows = found[0] if found and isinstance(found[0], list) else found
-        if len(rows or ()) < limit:
-            owners = [(row, (row.payload or {}).get("user_id")) for row in rows or ()]
+        rows = rows_in(collection.list(filters=None if user_id is None else {"user_id": user_id}, **{name: limit}))
+        if len(rows) < limit:
+            owners = [(row, (row.payload or {}).get("user_id")) for row in rows]
             return [row for row, owner in owners if owner is not None and user_id in (None, owner)]
         limit *= 10
 

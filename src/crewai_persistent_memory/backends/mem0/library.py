@@ -18,11 +18,11 @@ from ...config.mem0 import Mem0Options
 from ...errors import InvalidArgumentError, StoreClosedError
 from ...io.retry import Effect
 from ...io.steps import Steps, Work
-from ...scope import Scope, ScopeBinding, has_fields
+from ...scope import Scope, ScopeBinding
 from ...store.operations import Message
 from . import library_calls
 from .api import Added, Extraction, Found, sent
-from .codec import Record, has_ended, record_of
+from .codec import Record, of_scope, record_of
 from .compat import (
     copied,
     library_update,
@@ -177,7 +177,7 @@ class LibraryApi:
             found += library_calls.checked(results, owner, owners, with_expired=with_expired)
         return [record for record in found if entry_id is None or record.entry.id == entry_id]
 
-    def of_user(self, scope: Mapping[str, str | None], *, with_expired: bool = False) -> Steps[list[Record]]:
+    def of_user(self, scope: Mapping[str, str | None]) -> Steps[list[Record]]:
         owners = yield from self.owners_of_user(scope)
         # What others have stored in a run has the user's own name, and the run beside it.
         named = {user_id: library_owner(user_id) for user_id in map(library_user_id, owners)}
@@ -187,15 +187,16 @@ class LibraryApi:
             results = yield from self._listed(owner, None)
             mine = [each for each in results if each.get("user_id") == user_id]
             records = (record_of(each, library_calls.owner_of(each, owner)) for each in mine)
-            found += [
-                record
-                for record in records
-                if has_fields(vars(record.owner), scope) and (with_expired or not has_ended(record))
-            ]
+            found += of_scope(records, scope, with_expired=False)
         return found
 
     def owners_of_user(self, scope: Mapping[str, str | None]) -> Steps[dict[Scope, int]]:
         return (yield from self._ask(partial(library_calls.owners_of, scope=scope), "a listing"))
+
+    def erase_user(self, scope: Mapping[str, str | None]) -> Steps[int]:
+        owners = yield from self.owners_of_user(scope)
+        yield from self.delete((), list(owners))
+        return sum(owners.values())
 
     def _listed(self, owner: Scope, entry_id: str | None) -> Steps[list[Mapping[str, Any]]]:
         limit = FIRST_LISTING

@@ -12,7 +12,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from ....errors import ConfigurationError
-from ..compat import mem0_version, takes
+from ..compat import mem0_version, rows_in, takes
 from .table import Provider
 
 FEW = 5
@@ -165,12 +165,6 @@ class CorrectedStore:
                     f"for {self.length}: set embedding_model_dims of vector_store (1536 unless given), and another "
                     "collection_name"
                 )
-
-
-def rows_in(listed: Any) -> Sequence[Any]:
-    """The rows of a listing. Some vector stores answer with a list of lists, or with a list and where to go on."""
-    found = listed[0] if listed and isinstance(listed[0], list) else listed
-    return found or ()
 
 
 def is_of(row: Any, filters: Mapping[str, Any] | None) -> bool:

@@ -15,7 +15,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ....errors import ConfigurationError, RequestRefusedError, StoreBusyError
-from .corrected import CorrectedStore, is_of, rows_in
+from ..compat import rows_in
+from .corrected import CorrectedStore, is_of
 from .table import Provider
 
 _TAGS: Final = frozenset({"user_id", "agent_id", "run_id"})
