@@ -92,7 +92,7 @@ class TestQdrant:
         for number in range(10):
             store.add(f"during {number}")
         assert [entry.content for entry in store.search("during 3", limit=1)] == ["during 3"]
-        assert time.monotonic() - start < 2.0
+        assert time.monotonic() - start < 10, "22 if each of them waited"
         own_server.restart()
         assert store.flush(30)
         assert contents(store) == sorted(["before", *(f"during {number}" for number in range(10))])
@@ -108,7 +108,7 @@ class TestQdrant:
             first = store.search("green tea")
             for _ in range(5):
                 store.search("green tea")
-            assert time.monotonic() - start < 2.0
+            assert time.monotonic() - start < 6, "12 if each of them waited"
         finally:
             own_server.resume()
         assert [entry.content for entry in first] == ["green tea"]
@@ -121,7 +121,7 @@ class TestQdrant:
         store = open_here(url=own_server.url, embedder=None, retry_for=0.5)
         store.add("tea")
         assert [entry.content for entry in store.search("tea")] == ["tea"]
-        assert time.monotonic() - start < 3
+        assert time.monotonic() - start < 10
         with pytest.raises(StoreUnavailableError):
             open_here(url=own_server.url, embedder=None, startup_check=True)
         own_server.restart()
@@ -196,11 +196,11 @@ class TestQdrant:
         proxy = TcpProxy(server.port)
         try:
             store = open_here(url=proxy.url, collection=collection, embedder=None)
-            proxy.rule = lambda request: NetworkFault(delay=0.2)
+            proxy.rule = lambda request: NetworkFault(delay=1)
             start = time.monotonic()
             for number in range(10):
                 store.add(f"fact {number}")
-            assert time.monotonic() - start < 0.2
+            assert time.monotonic() - start < 5, "10 if each of them waited"
             assert store.flush(30)
             store.close()
         finally:

@@ -27,11 +27,11 @@ def texts(entries: list[MemoryEntry]) -> list[str]:
 
 class TestWhileTheStoreIsAway:
     def test_a_save_returns_at_once_and_is_found(self, open_outbox: OpenOutbox, behind: FaultyStore, do: Any) -> None:
-        store = open_outbox()
+        store = open_outbox(recall_timeout=60)
         behind.away = True
         start = time.monotonic()
         added = do(store, "add", "John likes green tea")
-        assert time.monotonic() - start < 0.2
+        assert time.monotonic() - start < 30
         [found] = do(store, "search", "tea")
         assert found.id == added.id
         assert 0 < (found.score or 0) <= 1
@@ -91,8 +91,8 @@ class TestWhileTheStoreIsAway:
         start = time.monotonic()
         for _ in range(20):
             assert store.search("tea") == []
-        assert first < 2
-        assert time.monotonic() - start < 0.4
+        assert first < 4
+        assert time.monotonic() - start < 4, "8 if each of them waited"
 
     def test_one_line_for_an_outage(
         self, open_outbox: OpenOutbox, behind: FaultyStore, caplog: pytest.LogCaptureFixture

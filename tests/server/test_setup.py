@@ -257,7 +257,7 @@ class TestStartUp:
                 startup_timeout=1,
                 timeout=30,
             )
-        assert time.monotonic() - start < 2
+        assert time.monotonic() - start < 10
 
     def test_it_can_be_deferred(self, own_server: QdrantServer) -> None:
         own_server.kill()
@@ -391,7 +391,7 @@ class TestStartupTimeout:
             open_store(
                 url=urls, grpc_port=frozen, prefer_grpc=prefer_grpc, user_id="john", embedder=None, startup_timeout=1.5
             )
-        assert time.monotonic() - start < 1.5 * 1.5
+        assert time.monotonic() - start < 4.2, "4.5 if each node had as long"
 
     def test_the_time_that_a_creation_takes_does_not_count(self, server: QdrantServer, collection: str) -> None:
         def slow(texts: list[str]) -> list[list[float]]:

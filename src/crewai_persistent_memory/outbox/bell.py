@@ -30,6 +30,8 @@ class Bell:
         self._near: tuple[int, int] | None = None
         self._far: int | None = None
         self._to_far: int | None = None
+        self._is_rung = False
+        """A call of :meth:`ring` is not answered yet, so another one need not enter the system."""
         if _HAS_PIPES:
             self._near = _pipe()
 
@@ -51,8 +53,11 @@ class Bell:
     def ring(self) -> None:
         """Wake the thread of this process."""
         self._event.set()
+        if self._is_rung:
+            return  # the thread has not looked since
         with self._lock:
             if self._near is not None:
+                self._is_rung = True
                 _put_byte(self._near[1])
 
     def ring_far(self) -> None:
@@ -92,6 +97,8 @@ class Bell:
         for each, _ in ends.poll(max(0.0, seconds) * 1000):
             with suppress(BlockingIOError):
                 os.read(each, 65536)
+        # After the bytes are read: a call between the two puts none, and is seen by the look that follows.
+        self._is_rung = False
 
     def close(self) -> None:
         """For the thread that waits, or when there is none."""

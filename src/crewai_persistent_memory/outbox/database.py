@@ -134,6 +134,19 @@ class Database:
             except sqlite3.Error as error:
                 raise self._meant_by(error) from error
 
+    def add_row(self, statement: str, values: Any) -> int | None:
+        """Run an ``INSERT`` in a transaction of its own. Returns the row's number; ``None``: its condition was not met.
+
+        Raises:
+            StoreError: as :meth:`writing`.
+        """
+        with self._lock:
+            try:
+                cursor = self._here(to_write=True).execute(statement, values)
+                return cursor.lastrowid if cursor.rowcount > 0 else None
+            except sqlite3.Error as error:
+                raise self._meant_by(error) from error
+
     def read(self, query: str, values: Any = ()) -> list[Any]:
         """The rows of a query.
 

@@ -180,10 +180,19 @@ def note_clock(connection: Any, lane: str, latest: datetime) -> None:
 
 
 def after_all_of(connection: Any, lane: str, now: datetime) -> datetime:
-    """A time after all entries of the lane that were accepted here, also where the clock was set back."""
-    found = connection.execute("SELECT latest FROM clocks WHERE owner = ?", (_digest(lane),)).fetchone()
-    latest = now if found is None else max(now, datetime.fromisoformat(found[0]))
-    return min(latest, datetime.max - TICK) + TICK
+    """A time after all entries of the lane that were accepted here, also where the clock was set back.
+
+    Those that were delivered are noted. Of those that wait the time is in their row; it is noted here, as the delete
+    may take them out.
+    """
+    noted = connection.execute("SELECT latest FROM clocks WHERE owner = ?", (_digest(lane),)).fetchone()
+    waiting = connection.execute(
+        "SELECT max(accepted_at) FROM writes WHERE lane = ? AND kind = 'put'", (lane,)
+    ).fetchone()
+    times = [datetime.fromisoformat(each) for [each] in filter(None, (noted, waiting)) if each is not None]
+    if times:
+        note_clock(connection, lane, max(times))
+    return min(max([now, *times]), datetime.max - TICK) + TICK
 
 
 def _digest(lane: str) -> bytes:

@@ -33,6 +33,7 @@ MOST_WRITES: Final = 1_000_000
 _PARSED: Final = 10_000
 """Accepted writes whose operations are kept in memory, so that each read does not parse them again."""
 
+_INSERT: Final = "INSERT INTO writes (lane, scope, kind, body, size, client_id, accepted_at, waits)"
 _COLUMNS: Final = "seq, lane, scope, kind, body, size, client_id, accepted_at, attempts, doubt, tried_at, waits"
 
 
@@ -97,48 +98,67 @@ class Queue:
         Raises:
             StoreFullError: the queue is full, or the disk is. Nothing was accepted.
         """
-        lane, body, now = lane_of(operation.scope), to_text(operation), utcnow()
+        body, now = to_text(operation), utcnow()
         size = len(body.encode())
         if not isinstance(operation, op.Delete):
             self._room.require(size)
+        if isinstance(operation, op.Put) and all(entry.created_at <= now for entry in operation.entries):
+            seq = self._accept_alone(operation, body, size, now, waits=waits)
+            if seq is not None:
+                return seq
         with self._database.writing() as connection:
-            [(writes, dead, total)] = connection.execute("SELECT writes + dead, dead, bytes FROM totals").fetchall()
-            if isinstance(operation, op.Delete):
-                now = after_all_of(connection, lane, now)
-            elif writes >= MOST_WRITES or total + size > self._most_bytes:
-                raise StoreFullError(
-                    f"the outbox at {self.folder} is full: it holds {writes} writes ({total >> 20} MiB of "
-                    f"{self._most_bytes >> 20}) that the store has not taken. This write was not accepted. Look at "
-                    "crewai-memory outbox status, or give more outbox_max_mb"
-                )
-            if isinstance(operation, (op.Put, op.Replace)):
-                entries = operation.entries if isinstance(operation, op.Put) else [operation.entry]
-                note_clock(connection, lane, max(now, *(entry.created_at for entry in entries)))
-            if isinstance(operation, (op.Update, op.Replace)):
-                now = expiry.now().replace(tzinfo=None)  # it concerns what has not expired then
-            seq = self._insert(connection, operation, body, now, waits=waits)
-            if dead and (ids := replaced_by(operation)):
-                # An older text is not to be put back over this one.
-                older = op.Delete(operation.scope, EntryFilter(ids=ids))
-                take_out(connection, lane, older, seq, waiting=False)
+            return self._accept(connection, operation, body, size, now, waits=waits)
+
+    def _accept_alone(self, operation: op.Put, body: str, size: int, now: datetime, *, waits: bool) -> int | None:
+        """:meth:`accept` in one statement: for each, another thread may get the interpreter, and keep it for 5 ms.
+
+        Returns:
+            ``None``: nothing was accepted. The queue is full, or has dead letters to look at.
+        """
+        return self._database.add_row(
+            f"{_INSERT} SELECT ?, ?, ?, ?, ?, ?, ?, ? FROM totals "
+            "WHERE dead = 0 AND writes < ? AND bytes + CAST(? AS INTEGER) <= ?",
+            (*self._row(operation, body, now, waits=waits), MOST_WRITES, size, self._most_bytes),
+        )
+
+    def _accept(self, connection: Any, operation: Writing, body: str, size: int, now: datetime, *, waits: bool) -> int:
+        lane = lane_of(operation.scope)
+        [(writes, dead, total)] = connection.execute("SELECT writes + dead, dead, bytes FROM totals").fetchall()
+        if isinstance(operation, op.Delete):
+            now = after_all_of(connection, lane, now)
+        elif writes >= MOST_WRITES or total + size > self._most_bytes:
+            raise StoreFullError(
+                f"the outbox at {self.folder} is full: it holds {writes} writes ({total >> 20} MiB of "
+                f"{self._most_bytes >> 20}) that the store has not taken. This write was not accepted. Look at "
+                "crewai-memory outbox status, or give more outbox_max_mb"
+            )
+        if isinstance(operation, (op.Put, op.Replace)):
+            entries = operation.entries if isinstance(operation, op.Put) else [operation.entry]
+            note_clock(connection, lane, max(now, *(entry.created_at for entry in entries)))
+        if isinstance(operation, (op.Update, op.Replace)):
+            now = expiry.now().replace(tzinfo=None)  # it concerns what has not expired then
+        seq = self._insert(connection, operation, body, now, waits=waits)
+        if dead and (ids := replaced_by(operation)):
+            # An older text is not to be put back over this one.
+            older = op.Delete(operation.scope, EntryFilter(ids=ids))
+            take_out(connection, lane, older, seq, waiting=False)
         return seq
 
     def _insert(self, connection: Any, operation: Writing, body: str, now: datetime, *, waits: bool = False) -> int:
-        cursor = connection.execute(
-            "INSERT INTO writes (lane, scope, kind, body, size, client_id, accepted_at, waits) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                lane_of(operation.scope),
-                scope_to_text(operation.scope),
-                kind_of(operation),
-                body,
-                len(body.encode()),
-                next(self._client_ids),
-                now.isoformat(),
-                this_process() if waits else 0,
-            ),
+        row = self._row(operation, body, now, waits=waits)
+        return int(connection.execute(f"{_INSERT} VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row).lastrowid or 0)
+
+    def _row(self, operation: Writing, body: str, now: datetime, *, waits: bool) -> tuple[Any, ...]:
+        return (
+            lane_of(operation.scope),
+            scope_to_text(operation.scope),
+            kind_of(operation),
+            body,
+            len(body.encode()),
+            next(self._client_ids),
+            now.isoformat(timespec="microseconds"),
+            this_process() if waits else 0,
         )
-        return int(cursor.lastrowid or 0)
 
     def erase(self, seq: int) -> tuple[int, int]:
         """Take what a waiting delete matches out of the writes and dead letters before it, and overwrite it.
@@ -231,6 +251,12 @@ class Queue:
         erases = False
         with self._database.writing() as connection:
             self.answers.keep(connection, writes, {"answer": answer})
+            latest: dict[str, datetime] = {}
+            for write in writes:
+                if isinstance(write.operation, op.Put):
+                    latest[write.lane] = max(write.accepted_at, latest.get(write.lane, write.accepted_at))
+            for lane, at in latest.items():
+                note_clock(connection, lane, at)
             for write in writes:
                 if isinstance(write.operation, op.Delete):
                     erases = True
