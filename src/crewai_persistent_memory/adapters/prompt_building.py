@@ -69,6 +69,13 @@ class PromptBudget:
         self._shares = sum(map(_share, self._waiting))
         self._used = 0
         self._found: dict[Search, list[list[MemoryEntry]]] = {}
+        self._questions: dict[str, str] = {}
+
+    def question(self, query: str, question_of: Callable[[str], str]) -> str:
+        """What a query of this prompt asks. Its memories are asked with the same query, one after another."""
+        if query not in self._questions:
+            self._questions[query] = question_of(query)
+        return self._questions[query]
 
     def beside(self, kind: str, place: Place) -> list[str]:
         """The other kinds that are going to be asked for in the same place."""

@@ -252,7 +252,7 @@ def search(
     prompt = prompt_budget.get()
     with logged("search", memory.source):
         yield from drain_writes(memory)
-        query = storable_text(query if prompt is None else question_of(query))
+        query = storable_text(query if prompt is None else prompt.question(query, question_of))
         found = yield from _found_by(memory, prompt, Search(memory.kind, query, _fetched(limit), least))
         report_outage(memory.source, query, limit, memory.store.backend.untold_outage())
         asking = memory if prompt is None else replace(memory, for_a_prompt=True)
