@@ -12,7 +12,7 @@ import pytest
 
 import crewai_persistent_memory
 from crewai_persistent_memory import PersistentMemory
-from crewai_persistent_memory.backends.qdrant.embedded.translate import EdgeReader
+from crewai_persistent_memory.backends.qdrant.embedded.reader import EdgeReader
 from crewai_persistent_memory.io import steps
 
 PACKAGE = Path(crewai_persistent_memory.__file__).parent

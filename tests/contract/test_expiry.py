@@ -461,7 +461,7 @@ def test_an_expired_entry_of_the_queue_of_imports_is_stored_unseen(open_any: Ope
     store = open_any(user_id="john")
     end = now() + HOUR
     with in_hours(2):
-        run(store.steps.put([MemoryEntry("a", SECRET, expires_at=end)], as_they_are=True))
+        run(store.steps.put_as_they_are([MemoryEntry("a", SECRET, expires_at=end)]))
         store.flush()
         assert store.list() == []
         assert store.get("a") is None

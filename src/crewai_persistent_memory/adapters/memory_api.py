@@ -7,16 +7,16 @@ operation.
 
 from __future__ import annotations
 
-import functools
-import inspect
 import sys
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from typing_extensions import Self, Unpack
 
 from ..io.steps import Steps, arun, run
+from ..io.twins import Twins
 from ..redaction import sealed
 from ..scope import Scope
 from ..scope_context import NO_SCOPE, ScopeFields
@@ -31,57 +31,20 @@ from .scope_views import View, narrowed, sliced
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_SELF = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_TWINS: Twins[MemoryParts] = Twins(__name__, "MemoryApi", attrgetter("_parts"))
+blocking, awaiting = _TWINS.blocking, _TWINS.awaiting
 
 
-def blocking(steps: Callable[Concatenate[MemoryParts, P], Steps[T]]) -> Callable[Concatenate[Any, P], T]:
-    """A method that blocks until the operation is done."""
+def recalling(steps: Callable[Concatenate[MemoryParts, P], Steps[T]]) -> Callable[Concatenate[Any, P], T]:
+    """A method that blocks, for an operation that CrewAI calls to build a prompt."""
 
-    @functools.wraps(steps)
-    def method(self: Any, *args: P.args, **kwargs: P.kwargs) -> T:
-        return run(steps(self._parts, *args, **kwargs))
-
-    named: Callable[Concatenate[Any, P], T] = _named(method, steps, steps.__name__)
-    return named
-
-
-def recalling(
-    steps: Callable[Concatenate[MemoryParts, P], Steps[T]],
-) -> Callable[Concatenate[Any, P], T]:
-    """:func:`blocking`, for an operation that CrewAI calls to build a prompt."""
-
-    @functools.wraps(steps)
-    def method(self: Any, *args: P.args, **kwargs: P.kwargs) -> T:
+    def method(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> T:
         parts = self._parts
         if builds_a_prompt(sys._getframe(1)):
             parts = replace(parts, for_a_prompt=True)
         return run(steps(parts, *args, **kwargs))
 
-    named: Callable[Concatenate[Any, P], T] = _named(method, steps, steps.__name__)
-    return named
-
-
-def awaiting(
-    steps: Callable[Concatenate[MemoryParts, P], Steps[T]],
-) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
-    """A method that awaits the operation. It occupies no thread meanwhile, except in CrewAI's own LLM flows."""
-
-    @functools.wraps(steps)
-    async def method(self: Any, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await arun(steps(self._parts, *args, **kwargs))
-
-    named: Callable[Concatenate[Any, P], Coroutine[Any, Any, T]] = _named(method, steps, f"a{steps.__name__}")
-    return named
-
-
-def _named(method: Any, steps: Callable[..., Any], name: str) -> Any:
-    """``method`` with the signature of the operation. Its return type is the result of the steps."""
-    signature = inspect.signature(steps)
-    result = str(signature.return_annotation).removeprefix("Steps[").removesuffix("]")
-    _, *parameters = signature.parameters.values()
-    method.__signature__ = signature.replace(parameters=[_SELF, *parameters], return_annotation=result)
-    method.__name__, method.__qualname__ = name, f"MemoryApi.{name}"
-    return method
+    return _TWINS.named(method, steps, steps.__name__)
 
 
 class MemoryApi:

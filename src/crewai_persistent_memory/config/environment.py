@@ -64,6 +64,21 @@ class ArgumentsAndEnvironment(EnvSettingsSource):
         return variable_of(self.settings_cls, option).upper() in map(str.upper, os.environ)
 
 
+class Settings(BaseSettings):
+    """Options that come from arguments and from the environment, and from nowhere else."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (ArgumentsAndEnvironment(settings_cls, init_settings),)
+
+
 def default_path() -> Path:
     """``$CREWAI_STORAGE_DIR/persistent-memory``, else ``persistent-memory`` in the platform's data folder.
 

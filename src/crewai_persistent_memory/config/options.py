@@ -1,53 +1,46 @@
-"""The options of a memory: which there are, and which contradict each other."""
+"""The options of a memory: which there are, and which store they mean."""
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import Field, PrivateAttr, ValidationError, ValidationInfo, field_serializer, field_validator
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BeforeValidator, Field, PlainSerializer, PrivateAttr, ValidationError, field_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 from typing_extensions import Unpack
 
 from ..addresses import origin_of
-from ..embedding import EMBEDDER_HELP, spec_of_name
-from ..errors import ConfigurationError, InvalidArgumentError, InvalidEntryError
+from ..errors import ConfigurationError
 from ..expiry import ExpiryRules, expiry_rules
-from ..filter_fields import FilterField, fields_by_name
 from ..ranking import RankingWeights
 from ..redaction import seal, sealed
 from ..scope import SCOPE_FIELDS, ScopeBinding
 from . import Accepts
 from .arguments import MemoryOptions
+from .contradictions import refuse_options_of_other_stores
 from .corrections import CorrectionOptions
-from .environment import PREFIX, ArgumentsAndEnvironment, default_path, explain, refuse_unknown, variable_of
+from .environment import PREFIX, Settings, default_path, explain, refuse_unknown, variable_of
 from .mem0 import ExtractionOptions, Mem0Options
 from .outbox import OutboxOptions
 from .qdrant import ServerOptions, ServerSettings
 from .recall import RecallOptions
+from .values import read_embedder, read_filter_fields, read_path, read_run_ttl, read_ttl, ttl_in_seconds
 
 logger = logging.getLogger("crewai_persistent_memory")
 
 STORE_OPTIONS = ("path", "url", "host", "mem0")
 """Options that say where memories are kept; at most one may be given."""
 
-RANKING_OPTIONS = ("semantic_weight", "recency_weight", "importance_weight", "recency_half_life_days")
-"""Options that say how results are ranked."""
-
-_OF_QDRANT = ("embedder", "language", *RANKING_OPTIONS, *CorrectionOptions.model_fields)
-"""Options that mean nothing to Mem0, which embeds and ranks by itself, and keeps nothing of what we delete."""
-
 ABOUT_A_STORE = frozenset({*STORE_OPTIONS, "fsync", *ServerOptions.model_fields, *ExtractionOptions.model_fields})
 """Options that say where memories are kept, or are about that one place."""
 
 
-class MemoryConfig(ServerOptions, ExtractionOptions, RecallOptions, OutboxOptions, CorrectionOptions, BaseSettings):
+class MemoryConfig(ServerOptions, ExtractionOptions, RecallOptions, OutboxOptions, CorrectionOptions, Settings):
     """The options of a memory. An unknown option is refused. The options of a server are in :class:`ServerOptions`,
     those of Mem0 in :class:`Mem0Options` and :class:`ExtractionOptions`, those of a recall in :class:`RecallOptions`,
     those of an outbox in :class:`OutboxOptions`, those of undo and history in :class:`CorrectionOptions`.
@@ -106,17 +99,22 @@ the options of these names |
     ttl: Annotated[
         timedelta | Mapping[str, timedelta] | None,
         NoDecode,
+        BeforeValidator(read_ttl),
+        PlainSerializer(ttl_in_seconds, when_used="json"),
         Accepts("timedelta | float | Mapping[str, timedelta | float] | None"),
     ] = Field(
         None,
         description="Entries expire so long after they are saved: a timedelta or seconds, or a dict of them by kind.",
     )
-    run_ttl: Annotated[timedelta | None, Accepts("timedelta | float | None")] = Field(
-        None, description="The same, for entries of a run (run_id); it goes before a ttl for all kinds."
-    )
+    run_ttl: Annotated[
+        timedelta | None,
+        BeforeValidator(read_run_ttl),
+        PlainSerializer(ttl_in_seconds, when_used="json"),
+        Accepts("timedelta | float | None"),
+    ] = Field(None, description="The same, for entries of a run (run_id); it goes before a ttl for all kinds.")
 
     # where it is kept
-    path: Path | None = Field(None, description="Folder of an embedded store.")
+    path: Annotated[Path | None, BeforeValidator(read_path)] = Field(None, description="Folder of an embedded store.")
     fsync: Literal["always", "interval", "close"] = Field(
         "interval", description="When writes reach the disk: before they return, within a second, or at close."
     )
@@ -126,6 +124,7 @@ the options of these names |
     embedder: Annotated[
         Mapping[str, Any] | Callable[..., Any] | None,
         NoDecode,
+        BeforeValidator(read_embedder),
         Accepts("Mapping[str, Any] | Callable[[list[str]], Any] | str | None"),
     ] = Field(
         None,
@@ -145,9 +144,9 @@ the options of these names |
         RankingWeights.half_life_days, gt=0, description="Days after which the weight of the age has halved."
     )
 
-    filter_fields: Annotated[tuple[Any, ...], NoDecode, Accepts("Sequence[FilterField]")] = Field(
-        (), repr=False, exclude=True, description="Fields of your own that reads can filter by; see FilterField."
-    )
+    filter_fields: Annotated[
+        tuple[Any, ...], NoDecode, BeforeValidator(read_filter_fields), Accepts("Sequence[FilterField]")
+    ] = Field((), repr=False, exclude=True, description="Fields of your own that reads can filter by; see FilterField.")
 
     _arguments: frozenset[str] = PrivateAttr(frozenset())
 
@@ -254,110 +253,17 @@ the options of these names |
 
     def _refuse_options_of_other_stores(self) -> None:
         """Refuse arguments that mean nothing to this store. The environment may hold options of other stores."""
-        given = {name for name in self._arguments if name != "embedder" or self.embedder is not None}
-        if not self.has_outbox and (unused := given & {*OutboxOptions.model_fields} - {"durability"}):
-            why = "" if self.durability is None else f', and {self._name_of("durability")} is "store"'
-            raise ConfigurationError(
-                f'{", ".join(sorted(unused))} is of an outbox{why}: give durability="outbox" as well, or leave it out'
-            )
-        if self.mem0 is not None:
-            foreign = given & {*ServerOptions.model_fields, *_OF_QDRANT}
-            if not self.has_outbox:
-                foreign |= given & {"fsync"}
-            if foreign:
-                raise ConfigurationError(
-                    f"{', '.join(sorted(foreign))} is of a Qdrant store, and Mem0 was asked for: leave it out (Mem0 "
-                    "embeds and ranks by itself; its own options go into mem0={...})"
-                )
-            return
-        foreign = given & set(ExtractionOptions.model_fields)
-        if foreign:
-            raise ConfigurationError(
-                f"{', '.join(sorted(foreign))} is for Mem0's extraction, and this store is Qdrant: give mem0=, or "
-                "leave it out"
-            )
-        if self.server is None:
-            foreign = given & set(ServerOptions.model_fields)
-            if foreign:
-                raise ConfigurationError(
-                    f"{', '.join(sorted(foreign))} is of a Qdrant server, and this store is embedded: give url= "
-                    "(or host=, or QDRANT_URL), or leave it out"
-                )
-        elif "fsync" in given and not self.has_outbox:
-            raise ConfigurationError(
-                "fsync is of an embedded store (path=) or an outbox: leave it out, a server decides itself"
-            )
-
-    @field_validator("path", mode="before")
-    @classmethod
-    def _read_path(cls, value: Any) -> Any:
-        if isinstance(value, str) and not value.strip():  # as of an unset variable; it would be the current folder
-            raise ValueError("is blank: give the store's folder, or leave it out")
-        return value
-
-    @field_validator("ttl", "run_ttl", mode="before")
-    @classmethod
-    def _read_ttl(cls, value: Any, info: ValidationInfo) -> Any:
-        if isinstance(value, str):
-            try:
-                value = json.loads(value)
-            except ValueError:
-                raise ValueError("must be seconds, or for ttl a JSON object of them by kind") from None
-        try:
-            rules = expiry_rules(value, None) if info.field_name == "ttl" else expiry_rules(None, value)
-        except InvalidEntryError as error:
-            raise ValueError(str(error)) from None
-        return rules.by_kind or rules.ttl or rules.run_ttl
-
-    @field_serializer("ttl", "run_ttl", when_used="json")
-    def _ttl_in_seconds(self, value: Any) -> Any:
-        """As it can be given again."""
-        if isinstance(value, Mapping):
-            return {kind: each.total_seconds() for kind, each in value.items()}
-        return None if value is None else value.total_seconds()
-
-    @field_validator("filter_fields", mode="before")
-    @classmethod
-    def _read_filter_fields(cls, value: Any) -> Any:
-        if isinstance(value, (FilterField, str)) or not isinstance(value, Iterable):
-            raise ValueError("must be a list: write [FilterField(...)]")
-        try:
-            return tuple(fields_by_name(list(value)).values())
-        except InvalidArgumentError as error:
-            raise ValueError(str(error)) from None
-
-    @field_validator("embedder", mode="before")
-    @classmethod
-    def _read_embedder(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        if value == "keywords":
-            return None
-        if not value.lstrip().startswith("{"):
-            try:
-                return spec_of_name(value)
-            except ConfigurationError as error:
-                raise ValueError(str(error)) from None
-        try:
-            return json.loads(value)
-        except ValueError:
-            raise ValueError(f"{EMBEDDER_HELP}; a spec in the environment is JSON") from None
+        refuse_options_of_other_stores(
+            {name for name in self._arguments if name != "embedder" or self.embedder is not None},
+            "mem0" if self.mem0 is not None else "embedded" if self.server is None else "server",
+            has_outbox=self.has_outbox,
+            without_outbox_by=None if self.durability is None else self._name_of("durability"),
+        )
 
     @field_validator("embedder", "headers")
     @classmethod
     def _seal(cls, value: Any) -> Any:
         return sealed(value)
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return (ArgumentsAndEnvironment(settings_cls, init_settings),)
 
     def binding(self) -> ScopeBinding:
         """The scope fields that are fixed."""

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
 from ..embedding import spec_of_name
 from ..errors import ConfigurationError
 from . import Accepts
-from .environment import PREFIX, ArgumentsAndEnvironment, explain
+from .environment import PREFIX, Settings, explain
 
 LEAST_BUDGET: Final = 200
 """Characters. In fewer there is no room for a date, a passage and the marks of what is left out."""
@@ -72,7 +72,7 @@ class RecallOptions(BaseModel):
         return value
 
 
-class RecallSettings(RecallOptions, BaseSettings):
+class RecallSettings(RecallOptions, Settings):
     """The options of a recall alone, for a memory over a store that is already open."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -88,14 +88,3 @@ class RecallSettings(RecallOptions, BaseSettings):
             return cls(**{name: value for name, value in options.items() if value is not None})
         except (ValidationError, SettingsError) as error:
             raise ConfigurationError(explain(error, cls)) from None
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return (ArgumentsAndEnvironment(settings_cls, init_settings),)

@@ -40,15 +40,35 @@ class EndedRun:
     deleted: int
 
 
-def end_run(
-    store: ScopedOperations, keep: Keep = (), reaches: Callable[[MemoryEntry], bool] | None = None
+def end_run(store: ScopedOperations, *, keep: Keep = ()) -> Steps[EndedRun]:
+    """End the run in scope: its memories are deleted, and those that are kept become the user's.
+
+    They keep their id, and their agent. If another memory of the user has the id, the kept one gets a new one.
+    Everything that is kept is stored before anything is deleted; a call that was cut short is made again. Where the
+    store can list agents (Qdrant), the memories that agents have in this run are ended as well, if no agent is in
+    scope. A kept memory keeps an ``expires_at`` of its own; one from ``run_ttl`` ends with the run.
+
+    Args:
+        keep: which ones: ids, filters as for :meth:`list` (``{"kind": "entity"}``), or a function of an entry. Left
+            out: none.
+
+    Raises:
+        MissingScopeError: there is no user, or no ``run_id``, in scope.
+        InvalidArgumentError: the run has no memory with one of the ids. Nothing was deleted.
+        StoreError: the store failed. Everything is there: call it again.
+    """
+    return end_part_of_run(store, keep, None)
+
+
+def end_part_of_run(
+    store: ScopedOperations, keep: Keep, reaches: Callable[[MemoryEntry], bool] | None
 ) -> Steps[EndedRun]:
-    """See :meth:`~.base.MemoryStore.end_run`.
+    """:func:`end_run` for some memories of the run.
 
     Args:
         store: in the scope of a run.
         keep: which memories stay.
-        reaches: the memories that are concerned; left out: all of the run.
+        reaches: the memories that are concerned; ``None``: all of the run.
     """
     scope = store.binding.resolve()
     if scope.run_id is None:

@@ -121,7 +121,7 @@ def store_entries(
 def _put(handle: MemoryStore, entries: Sequence[MemoryEntry], keeps_vectors: bool, refused: Refused | None) -> int:
     """Save entries. Returns how many of them the store refused."""
     try:
-        run(handle.steps.put([_for_store(entry, keeps_vectors) for entry in entries], as_they_are=True))
+        run(handle.steps.put_as_they_are([_for_store(entry, keeps_vectors) for entry in entries]))
         return 0
     except InvalidEntryError as error:
         if refused is None:

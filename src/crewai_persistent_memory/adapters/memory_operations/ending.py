@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from ...errors import StorePermissionError
 from ...io.steps import Steps
-from ...store.run_end import EndedRun, Keep
-from ...store.run_end import end_run as end_run_of
+from ...store.run_end import EndedRun, Keep, end_part_of_run
 from ..events import logged
 from .parts import MemoryParts
 from .waiting import drain_writes
@@ -31,4 +30,4 @@ def end_run(memory: MemoryParts, keep: Keep = ()) -> Steps[EndedRun]:
         raise StorePermissionError("this memory is read-only, and ends no run: use one without read_only=True")
     yield from drain_writes(memory)
     with logged("end_run", memory.source):
-        return (yield from end_run_of(memory.store.steps, keep, lambda entry: memory.paths.reaches(entry.path)))
+        return (yield from end_part_of_run(memory.store.steps, keep, lambda entry: memory.paths.reaches(entry.path)))

@@ -320,7 +320,7 @@ def _bounds(memory: MemoryParts, limit: int, *, whole: bool = False) -> Bounds:
 def _touch(memory: MemoryParts, ids: Iterable[str]) -> Steps[None]:
     """Update the access times of entries, without waiting for a slow store."""
     try:
-        yield from memory.store.steps.touch(list(dict.fromkeys(ids)), background=True)
+        yield from memory.store.steps.touch(list(dict.fromkeys(ids)), soon=True)
     except PersistentMemoryError as error:
         # A failed update of access times must not lose the results of the recall.
         logger.warning("access times were not updated: %s", error)

@@ -12,9 +12,10 @@ from .collecting import Collecting
 from .directory import WRITE_RESERVE, StoreDirectory
 from .exchange import NextShard
 from .read_lock import Reads
+from .reader import EdgeReader
 from .rebuild import named_points, page_of_points
 from .salvage import all_ids
-from .translate import EdgeReader, edge_filter
+from .translate import edge_filter
 from .writer import points_of
 
 MOST_ROUNDS: Final = 3

@@ -61,6 +61,7 @@ from .exchange import finish
 from .flushing import EdgeDisk, Fsync
 from .ledger import Ledger
 from .read_lock import Reads
+from .reader import EdgeReader
 from .rebuild import (
     create_indexes,
     create_missing_indexes,
@@ -69,7 +70,7 @@ from .rebuild import (
     swap,
 )
 from .salvage import LOST, all_ids, read_lost, read_one, rewrite_whole
-from .translate import EdgeReader, edge_filter
+from .translate import edge_filter
 from .writer import WRITES, EdgeWriter, brings_an_end, is_access_time, keywords_only, points_of, room_for
 
 logger = logging.getLogger("crewai_persistent_memory")

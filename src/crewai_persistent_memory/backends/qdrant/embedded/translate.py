@@ -1,63 +1,30 @@
-"""Requests in the embedded engine's own terms, and its answers as hits. Reads only; writes are in ``edge``."""
+"""Conditions, rankings and points in the embedded engine's own terms."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Final, cast
+from typing import Any, cast
 
 import qdrant_edge as edge
 
-from ....ranking import SECONDS_PER_DAY, Decay, Exponential, Expression, Larger, Product, Ranking, Sum, Variable, rarest
-from ....scope import SCOPE_FIELDS
-from ..codec import ENTRY_KEYS
+from ....ranking import SECONDS_PER_DAY, Decay, Exponential, Expression, Larger, Product, Ranking, Sum, Variable
 from ..engine_requests import (
     Condition,
-    Count,
-    Everything,
     Expired,
-    Facet,
     FieldHolds,
     HasId,
     HasNoId,
-    Hit,
     InScopes,
     Lacks,
     Match,
     NoDense,
     NotExpired,
-    Ordered,
     PointData,
-    Retrieve,
-    Scroll,
-    Search,
-    Unembedded,
     Where,
 )
-from ..ranking import defaults_of, depth_for, variables_of
+from ..ranking import defaults_of, variables_of
 from ..schema import DENSE, EXPIRES_AT_KEY, KEYWORDS, PASSAGES, SCOPE_KEY, format_time
-
-MOST_CHARACTERS: Final = 4_000_000
-"""Of texts in one page of a scan, about."""
-
-
-_RESCORED: Final = edge.SearchParams(quantization=edge.QuantizationSearchParams(rescore=True, oversampling=2.0))
-"""Of the compact vectors, twice as many as asked for are looked at exactly: then the best ones are missed in 1 of 1,000
-cases, without it in 1 of 10, and the scores are exact."""
-
-_ENTRY: Final = cast(Any, edge.PayloadSelector.Include(list(ENTRY_KEYS)))
-
-_WITH_AN_END: Final = edge.Filter(
-    must=[edge.FieldCondition(key=EXPIRES_AT_KEY, range=edge.RangeDateTime(gte="0001-01-01T00:00:00Z"))]
-)
-
-MOST_SIZES: Final = 10_000
-"""Scopes of which it is known how many entries they have."""
-
-COUNTED_FOR: Final = 0.01
-"""Seconds for each entry, until a scope is counted again. A ranking needs the logarithm of the number."""
 
 
 def edge_filter(where: Where, has_ends: bool = True) -> edge.Filter:
@@ -65,7 +32,7 @@ def edge_filter(where: Where, has_ends: bool = True) -> edge.Filter:
 
     Args:
         where: the conditions.
-        has_ends: whether an entry may have an end; see :class:`EdgeReader`.
+        has_ends: whether an entry may have an end; see :class:`~.reader.EdgeReader`.
     """
     if not has_ends:
         left = []
@@ -130,7 +97,7 @@ def _match(condition: Match) -> Any:
 
 
 @lru_cache(maxsize=256)
-def _formula(ranking: Ranking, rarest: float, lists: tuple[Variable, ...]) -> edge.Formula:
+def edge_formula(ranking: Ranking, rarest: float, lists: tuple[Variable, ...]) -> edge.Formula:
     formula = ranking.formula(lists, rarest)
     return edge.Formula(_expression(formula, variables_of(lists)), defaults_of(ranking, lists))
 
@@ -164,205 +131,3 @@ def edge_point(point: PointData) -> edge.Point:
     if point.passages:
         vectors[PASSAGES] = point.passages
     return edge.Point(id=point.id, vector=vectors, payload=point.payload)
-
-
-class EdgeReader:
-    """Answers the reading requests over one shard."""
-
-    def __init__(self, shard: Any, *, one_by_one: bool = False) -> None:
-        self.shard = shard
-        self.one_by_one = one_by_one
-        """Read payloads each by itself. Ten texts of 1 MB in one answer hold the interpreter's lock for 70 ms."""
-        self.has_ends = bool(shard.count(edge.CountRequest(filter=_WITH_AN_END, exact=True)))
-        """Whether an entry may have an end. While none has one, no request looks for it: that would take 4 % of a
-        recall. Only this process writes; it says so before it writes the first."""
-        self._sizes: dict[Where, tuple[int, float]] = {}
-        self._passages = False
-
-    def search(self, request: Search) -> list[Hit]:
-        if request.by_passages and request.dense and not self._has_passages(request.dense):
-            request = replace(request, by_passages=False)
-        lists = self._lists(request)
-        if not lists:
-            return []
-        if request.ranking is None:
-            query, params = lists[0]
-            answer = self.shard.query(
-                edge.QueryRequest(
-                    query=query,
-                    limit=request.limit,
-                    filter=edge_filter(request.where, self.has_ends),
-                    params=params,
-                    with_payload=False if self.one_by_one else _ENTRY,
-                    score_threshold=request.min_score,
-                )
-            )
-        else:
-            answer = self.shard.query(self._ranked(request, lists, request.ranking))
-        if self.one_by_one:
-            return self._with_payloads([Hit(point.id, {}, score=point.score) for point in answer])
-        hits = []
-        for point in answer:
-            hits.append(Hit(None, point.payload or {}, score=point.score))
-        return hits
-
-    def _with_payloads(self, hits: list[Hit]) -> list[Hit]:
-        whole = []
-        for hit in hits:
-            # Deleted since it was found, it is left out.
-            for record in self.shard.retrieve([hit.id], with_payload=True, with_vector=False):
-                whole.append(hit._replace(payload=record.payload))
-        return whole
-
-    def _has_passages(self, dense: Sequence[float]) -> bool:
-        """Whether an entry has passages. To look for them among 100,000 entries takes 1.5 ms; if there are none, and
-        without a condition, 0.07 ms."""
-        if not self._passages:
-            any_passage = edge.Query.Nearest(cast(Any, dense), using=PASSAGES)
-            self._passages = bool(self.shard.query(edge.QueryRequest(query=any_passage, limit=1, with_payload=False)))
-        return self._passages
-
-    def _lists(self, request: Search) -> list[tuple[Any, edge.SearchParams | None]]:
-        lists: list[tuple[Any, edge.SearchParams | None]] = []
-        if request.dense:
-            lists.append((edge.Query.Nearest(cast(Any, request.dense), using=DENSE), _RESCORED))
-            if request.by_passages:
-                lists.append((edge.Query.Nearest(cast(Any, request.dense), using=PASSAGES), _RESCORED))
-        if request.by_keywords:
-            idf = edge.SearchParams(idf=edge.IdfParams(corpus=edge_filter(request.corpus, self.has_ends)))
-            lists.append((edge.Query.Nearest(cast(Any, request.keywords), using=KEYWORDS), idf))
-        return lists
-
-    def _ranked(
-        self, request: Search, lists: list[tuple[Any, edge.SearchParams | None]], ranking: Ranking
-    ) -> edge.QueryRequest:
-        depth = depth_for(request.limit)
-        where = edge_filter(request.where, self.has_ends)
-        if len(lists) > 1:
-            # The candidates of all lists, scored by each. They are found by a request of their own: nested in this one,
-            # the engine would find them once for each list, which doubles the time (qdrant-edge-py 0.9).
-            found = self.shard.query_batch(
-                edge.QueryBatchRequest(
-                    [
-                        edge.QueryRequest(query=q, limit=depth, filter=where, params=params, with_payload=False)
-                        for q, params in lists
-                    ]
-                )
-            )
-            ids = tuple(str(point.id) for points in found for point in points)
-            where = edge_filter((*request.where, HasId(ids)), self.has_ends)
-            depth = len(lists) * depth
-        candidates = []
-        for q, params in lists:
-            candidates.append(edge.Prefetch(query=q, limit=depth, filter=where, params=params))
-        return edge.QueryRequest(
-            prefetches=candidates,
-            query=_formula(ranking, rarest(self._size(request.corpus)), request.lists),
-            limit=request.limit,
-            with_payload=False if self.one_by_one else _ENTRY,
-            score_threshold=request.min_score,
-        )
-
-    def _size(self, corpus: Where) -> int:
-        """About how many entries a corpus has: a count, which is made again after a time that grows with it."""
-        now = time.monotonic()
-        size, until = self._sizes.get(corpus, (0, 0.0))
-        if now >= until:
-            size = self.shard.count(edge.CountRequest(filter=edge_filter(corpus, self.has_ends), exact=True))
-            if len(self._sizes) >= MOST_SIZES:
-                self._sizes.clear()
-            self._sizes[corpus] = size, now + COUNTED_FOR * size
-        return size
-
-    def ordered(self, request: Ordered) -> list[Hit]:
-        direction = edge.Direction.Desc if request.newest_first else edge.Direction.Asc
-        one_by_one = request.whole and self.one_by_one
-        records, _ = self.shard.scroll(
-            edge.ScrollRequest(
-                limit=request.limit,
-                filter=edge_filter(request.where, self.has_ends),
-                with_payload=False if one_by_one else _ENTRY if request.whole else ["created_at"],
-                order_by=edge.OrderBy(key="created_at", direction=direction),
-            )
-        )
-        hits = [Hit(record.id, record.payload or {}) for record in records]
-        return self._with_payloads(hits) if one_by_one else hits
-
-    def everything(self, request: Everything) -> list[Hit]:
-        hits: list[Hit] = []
-        offset = None
-        while True:
-            records, offset = self.shard.scroll(
-                edge.ScrollRequest(
-                    limit=1000,
-                    offset=offset,
-                    filter=edge_filter(request.where, self.has_ends),
-                    with_payload=_ENTRY if request.whole else ["created_at"],
-                )
-            )
-            hits += [Hit(record.id, record.payload) for record in records]
-            if offset is None:
-                return hits
-
-    def scroll(self, request: Scroll) -> tuple[list[Hit], str | None]:
-        with_vectors = request.with_vectors
-        records, next_id = self.shard.scroll(
-            edge.ScrollRequest(
-                limit=request.limit,
-                offset=request.start,
-                filter=edge_filter(request.where, self.has_ends),
-                with_payload=not self.one_by_one,
-                with_vector=[DENSE] if with_vectors and not self.one_by_one else False,
-            )
-        )
-        if self.one_by_one:
-            return self._whole([str(record.id) for record in records], next_id, with_vectors)
-        hits = [Hit(record.id, record.payload, dense=(record.vector or {}).get(DENSE)) for record in records]
-        return hits, None if next_id is None else str(next_id)
-
-    def _whole(self, ids: Sequence[str], next_id: Any, with_vectors: bool) -> tuple[list[Hit], str | None]:
-        """The points with these ids, up to about :data:`MOST_CHARACTERS`, and the id of the next one."""
-        hits: list[Hit] = []
-        characters = 0
-        for id in ids:
-            if characters > MOST_CHARACTERS:
-                return hits, id
-            # Deleted since it was found, it is left out.
-            for hit in self.retrieve(Retrieve([id], with_vectors)):
-                hits.append(hit)
-                characters += len(hit.payload["content"])
-        return hits, None if next_id is None else str(next_id)
-
-    def unembedded(self, request: Unembedded) -> list[Hit]:
-        hits: list[Hit] = []
-        offset = None
-        where = edge_filter((*request.where, NoDense()), self.has_ends)
-        while len(hits) < request.limit:
-            records, offset = self.shard.scroll(
-                edge.ScrollRequest(
-                    limit=request.limit, offset=offset, filter=where, with_payload=["content", *SCOPE_FIELDS]
-                )
-            )
-            hits += [Hit(r.id, r.payload) for r in records if str(r.id) not in request.but]
-            if offset is None:
-                break
-        return hits[: request.limit]
-
-    def retrieve(self, request: Retrieve) -> list[Hit]:
-        with_vector = [DENSE] if request.with_vectors else False
-        records = []
-        for ids in [[id] for id in request.ids] if self.one_by_one else [list(request.ids)]:
-            records += self.shard.retrieve(ids, with_payload=True, with_vector=with_vector)
-        return [Hit(r.id, r.payload, dense=(r.vector or {}).get(DENSE)) for r in records]
-
-    def count(self, request: Count) -> int:
-        count: int = self.shard.count(edge.CountRequest(filter=edge_filter(request.where, self.has_ends), exact=True))
-        return count
-
-    def facet(self, request: Facet) -> dict[str, int]:
-        answer = self.shard.facet(
-            edge.FacetRequest(
-                key=request.key, filter=edge_filter(request.where, self.has_ends), limit=request.limit, exact=True
-            )
-        )
-        return {str(hit.value): hit.count for hit in answer.hits}

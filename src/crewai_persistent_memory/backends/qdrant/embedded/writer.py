@@ -30,8 +30,9 @@ from .changes import change, is_long_change, size_of_change
 from .directory import DELETE_RESERVE, WRITE_RESERVE, StoreDirectory
 from .ledger import Ledger
 from .long_texts import LONG_TEXT, batches_of, length_of, make_way, one_by_one
+from .reader import EdgeReader
 from .salvage import all_ids
-from .translate import EdgeReader, edge_filter, edge_point
+from .translate import edge_filter, edge_point
 
 
 class EdgeWriter:

@@ -1,0 +1,78 @@
+"""Engine requests, as dataclasses. The embedded engine and a server execute the same requests."""
+
+from .conditions import (
+    Between,
+    Condition,
+    Expired,
+    FieldHolds,
+    HasId,
+    HasNoId,
+    InScopes,
+    Lacks,
+    Match,
+    NoDense,
+    NotExpired,
+    Where,
+)
+from .points import Hit, NewVector, PointData
+from .reading import Count, Everything, Facet, Ordered, Retrieve, Scroll, Search, SearchMany
+from .request import Request
+from .upkeep import BackUp, Compact, Describe, Health, ListProjects, Profile
+from .vectors import (
+    BeginVectors,
+    ChangeEmbedder,
+    EndVectors,
+    KeepNewVectors,
+    KeepSpread,
+    SetVectors,
+    Unembedded,
+    WithoutNewVector,
+)
+from .writing import Change, Delete, NoteAccess, SetPayload, SetPayloads, Upsert
+
+__all__ = [
+    "BackUp",
+    "BeginVectors",
+    "Between",
+    "Change",
+    "ChangeEmbedder",
+    "Compact",
+    "Condition",
+    "Count",
+    "Delete",
+    "Describe",
+    "EndVectors",
+    "Everything",
+    "Expired",
+    "Facet",
+    "FieldHolds",
+    "HasId",
+    "HasNoId",
+    "Health",
+    "Hit",
+    "InScopes",
+    "KeepNewVectors",
+    "KeepSpread",
+    "Lacks",
+    "ListProjects",
+    "Match",
+    "NewVector",
+    "NoDense",
+    "NotExpired",
+    "NoteAccess",
+    "Ordered",
+    "PointData",
+    "Profile",
+    "Request",
+    "Retrieve",
+    "Scroll",
+    "Search",
+    "SearchMany",
+    "SetPayload",
+    "SetPayloads",
+    "SetVectors",
+    "Unembedded",
+    "Upsert",
+    "Where",
+    "WithoutNewVector",
+]

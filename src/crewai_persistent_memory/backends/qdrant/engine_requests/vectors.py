@@ -1,0 +1,93 @@
+"""Requests about dense vectors: those that points lack, and those of a new embedder."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from ....embedding import Embedder, Fingerprint
+from ....ranking import CosineSpread
+from ..manifest import Descriptor
+from .conditions import Where
+from .points import Hit, NewVector
+from .request import Request
+
+
+@dataclass(frozen=True)
+class Unembedded(Request[list[Hit]]):
+    """Some of the matching points that have no dense vector, with their content and their owner.
+
+    Attributes:
+        where: the scope.
+        limit: most points.
+        but: ids of points that are left out.
+    """
+
+    where: Where
+    limit: int
+    but: Collection[str] = ()
+
+
+@dataclass(frozen=True)
+class SetVectors(Request[int]):
+    """Give points their dense vectors; the answer is how many have got one.
+
+    A point gets its vector if it is there, matches, has no vector, and still has the content that the vector was made
+    of. No point is created, and nothing else of a point is changed.
+    """
+
+    where: Where
+    vectors: Sequence[NewVector]
+
+
+@dataclass(frozen=True)
+class KeepSpread(Request[None]):
+    """Keep the spread of the embedder's cosines with the collection. A key that may only read leaves it."""
+
+    spread: CosineSpread
+
+
+@dataclass(frozen=True)
+class BeginVectors(Request[None]):
+    """Begin to collect vectors of a new embedder beside the store's own, or go on with it.
+
+    Attributes:
+        fingerprint: of the new one; ``None`` for keywords only, which needs none.
+    """
+
+    fingerprint: Fingerprint | None
+
+
+@dataclass(frozen=True)
+class WithoutNewVector(Request[tuple[list[Hit], str | None]]):
+    """Those of a page of :class:`.Scroll` that have no vector of the new embedder, and where the next page begins."""
+
+    where: Where
+    limit: int
+    start: str | None = None
+
+
+@dataclass(frozen=True)
+class KeepNewVectors(Request[None]):
+    """Keep vectors of the new embedder."""
+
+    vectors: Sequence[NewVector]
+
+
+@dataclass(frozen=True)
+class ChangeEmbedder(Request[None]):
+    """Give all points the vectors that were collected, in place of those that they have. A point without one is found
+    by its words. What another caller has made with the embedder before is taken without its vectors.
+
+    Attributes:
+        descriptor: of the collection from now on.
+        embedder: what all callers of this process use from now on.
+    """
+
+    descriptor: Descriptor
+    embedder: Embedder | None
+
+
+@dataclass(frozen=True)
+class EndVectors(Request[None]):
+    """The caller does not collect any more. What was collected stays, if the embedder was not changed."""
