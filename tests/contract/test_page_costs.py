@@ -108,7 +108,7 @@ def test_a_scan_needs_the_memory_of_one_page(tmp_path: Path) -> None:
 
     peaks, count = [], 0
     with open_store(path=tmp_path / "store", user_id="john", embedder=embed) as store:
-        for more in (5_000, 15_000):
+        for more in (2_000, 6_000):
             store.put([MemoryEntry(id=str(n), content=f"fact {n}") for n in range(count, count + more)])
             count += more
             peaks.append(peak_of(scan))

@@ -9,6 +9,7 @@ import pytest
 
 from crewai_persistent_memory.testing import assert_isolated, assert_survives_restart
 
+from ..support.thorough import sample
 from . import crews
 
 pytestmark = pytest.mark.crew
@@ -23,7 +24,7 @@ def test_is_remembered(here: None, factory: Any) -> None:
     assert_survives_restart(factory)
 
 
-@pytest.mark.parametrize("factory", FACTORIES)
+@pytest.mark.parametrize("factory", sample(FACTORIES, 4))
 def test_isolated(here: None, factory: Any) -> None:
     assert_isolated(factory, users=["john", "jane@example.com", "jürgen"])
 
