@@ -69,6 +69,19 @@ def test_the_text_is_not_delivered_after_its_time(behind: FaultyStore, open_outb
     assert SECRET not in repr(behind.entries)
 
 
+def test_one_that_the_store_never_had_is_not_stored_at_all(behind: FaultyStore, open_outbox: OpenOutbox) -> None:
+    behind.away = True
+    store = open_outbox()
+    store.add(SECRET, ttl=HOUR)
+    store.scoped(run_id="r").add(SECRET, ttl=HOUR)
+    store.add("stays")
+    until(lambda: store.health()["outbox"]["last_error"], bool)
+    with in_hours(2):
+        behind.away = False
+        assert store.flush(10)
+        assert behind.contents() == ["stays"]
+
+
 def test_nor_is_the_one_that_it_replaced_seen_again(behind: FaultyStore, open_outbox: OpenOutbox) -> None:
     store = open_outbox()
     store.add("an older code", id="code")

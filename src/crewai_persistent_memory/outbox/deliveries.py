@@ -144,18 +144,24 @@ def _puts_of(first: op.Put, writes: Sequence[Write]) -> list[Write]:
     return together
 
 
-def _put(writes: Sequence[Write], waiting: Callable[[], Sequence[Write]]) -> op.Put:
-    """Puts as one."""
+def _put(writes: Sequence[Write], waiting: Callable[[], Sequence[Write]]) -> op.Put | None:
+    """Puts as one; ``None`` if nothing of them is left."""
     entries: dict[str, MemoryEntry] = {}
+    absent: set[str] = set()
     puts = [write.operation for write in writes if isinstance(write.operation, op.Put)]
-    for put in puts:
+    for write, put in zip(writes, puts, strict=True):
         for entry in put.entries:
             entries.pop(entry.id, None)
             entries[entry.id] = entry
+            if put.new and not write.doubt:
+                absent.add(entry.id)
     # What was sent before may be there.
     new = all(put.new for put in puts) and not any(write.doubt for write in writes)
     scope = puts[0].scope
-    return op.Put(scope, _as_they_end(list(entries.values()), scope, writes[-1], waiting), new)
+    sent = _as_they_end(list(entries.values()), scope, writes[-1], waiting)
+    # An entry that the store never had is in nobody's place: one that has expired need not be stored.
+    sent = [entry for entry in sent if entry.id not in absent or not is_expired(entry.expires_at)]
+    return op.Put(scope, sent, new) if sent else None
 
 
 def _as_they_end(
