@@ -10,7 +10,7 @@ import pytest
 
 from crewai_persistent_memory import PersistentMemory, QdrantStorageBackend, StoreUnavailableError, use_scope
 from crewai_persistent_memory.adapters.version import installed
-from crewai_persistent_memory.store.scoped_operations import ScopedOperations
+from crewai_persistent_memory.store.base import MemoryStore
 
 from ..support.crews import ScriptedLLM, final, needs_unified, one_agent_crew
 from ..support.embedders import WordHashEmbedder
@@ -148,10 +148,9 @@ class TestPersistentMemory:
     ) -> None:
         def fails(*args: Any, **kwargs: Any) -> Any:
             raise StoreUnavailableError("the disk is away")
-            yield
 
         with PersistentMemory(path=tmp_path / "s", user_id="john", llm=MemoryLLM(), embedder=None) as memory:
-            monkeypatch.setattr(ScopedOperations, "put", fails)
+            monkeypatch.setattr(MemoryStore, "put", fails)
             memory.remember_many(["FAIL"])
             memory.drain_writes()
             assert memory.recall("anything") == []

@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crewai_persistent_memory.entry import MemoryEntry
-from crewai_persistent_memory.recall import budget as budget_module
-from crewai_persistent_memory.recall import duplicates, pipeline, what_holds
+from crewai_persistent_memory.recall import blocks, duplicates, pipeline, what_holds
 from crewai_persistent_memory.recall.budget import OMISSION, Candidate, fitted
 from crewai_persistent_memory.recall.words import QueryWords
 from crewai_persistent_memory.text.passages import Passage, passages_of
@@ -184,7 +183,7 @@ def test_of_texts_of_a_megabyte_little_is_read(text: str, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(QueryWords, "roughly_in", looked_through)
     monkeypatch.setattr(QueryWords, "found_in", compared)
-    monkeypatch.setattr(budget_module, "passages_of", split)
+    monkeypatch.setattr(blocks, "passages_of", split)
     query = "what was the code of the vault in the house of the weather that nobody would write about"
     fitted([Candidate(text, 1)] * 40, query, BUDGET)
     # Of forty million characters.

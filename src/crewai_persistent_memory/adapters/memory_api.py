@@ -23,7 +23,7 @@ from ..scope_context import NO_SCOPE, ScopeFields
 from ..store.base import MemoryStore
 from .current_run import OnError
 from .defaults import options_of
-from .memory_operations import deleting, ending, finding, listing, saving, waiting
+from .memory_operations import deleting, ending, finding, listing, saving, searching, waiting
 from .memory_operations.parts import MemoryParts
 from .prompt_building import builds_a_prompt
 from .scope_views import View, narrowed, sliced
@@ -101,8 +101,8 @@ class MemoryApi:
 
     save = blocking(saving.save)
     asave = awaiting(saving.save)
-    search = blocking(finding.search)
-    asearch = awaiting(finding.search)
+    search = blocking(searching.search)
+    asearch = awaiting(searching.search)
 
     # -- hooks of the generations ----------------------------------------------------------------------------------
 

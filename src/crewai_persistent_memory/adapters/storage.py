@@ -27,9 +27,9 @@ from ..store.base import MemoryStore
 from ..validation import normalize_path
 from .checkpoint_recipe import Recipe, spec_of, written_as
 from .current_run import OnError, check_on_error, current_run
-from .memory_operations import deleting, finding, saving
-from .memory_operations.finding import CREWAI_THRESHOLD
+from .memory_operations import deleting, saving, searching
 from .memory_operations.parts import MemoryParts
+from .memory_operations.searching import CREWAI_THRESHOLD
 from .memory_options import OUR_OPTIONS, open_from, recall_options, reranker_from
 from .provider_config import NAME
 from .record_conversion import AS_DICTS, ResultTypes
@@ -159,7 +159,7 @@ class PersistentStorage(NotPickled, _Storage):
             ScopeError, StoreError, EmbedderError: the search failed.
         """
         try:
-            return run(finding.search(self._parts, query, limit, score_threshold))
+            return run(searching.search(self._parts, query, limit, score_threshold))
         except PersistentMemoryError:
             # Before 1.7 this error would end the crew. The run itself raises the fatal errors at its end.
             if current_run.get() is None or installed() >= RECALL_MAY_FAIL_SINCE:
@@ -169,7 +169,7 @@ class PersistentStorage(NotPickled, _Storage):
     async def asearch(
         self, query: str, limit: int = 5, score_threshold: float = CREWAI_THRESHOLD
     ) -> list[dict[str, Any]]:
-        return await arun(finding.search(self._parts, query, limit, score_threshold))
+        return await arun(searching.search(self._parts, query, limit, score_threshold))
 
     def reset(self) -> None:
         """Delete the entries of this storage's kind in the scope, and nothing outside it."""

@@ -14,7 +14,8 @@ from typing import Final, NamedTuple
 
 from ..entry import MemoryEntry
 from ..text.passages import is_one_passage
-from .budget import AFTER_MOST, OWN, Candidate, fitted
+from .blocks import OWN
+from .budget import AFTER_MOST, Candidate, fitted
 from .duplicates import each_once
 from .empty import last_what_is_empty
 from .found import Found

@@ -24,8 +24,8 @@ from ...redaction import seal
 from ...store.base import MemoryStore
 from ..current_run import OnError
 from ..memory_api import MemoryApi
-from ..memory_operations.finding import CREWAI_THRESHOLD
 from ..memory_operations.parts import MemoryParts
+from ..memory_operations.searching import CREWAI_THRESHOLD
 from ..memory_options import OUR_OPTIONS, PersistentMemoryOptions
 from ..scope_views import View
 from ..storage import PersistentStorage

@@ -2,38 +2,32 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain, islice, repeat
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
-from ...entry import MemoryEntry
-from ...errors import ConfigurationError, PersistentMemoryError
+from ...errors import ConfigurationError
 from ...io.steps import Steps, work
 from ...recall.budget import Candidate, fitted
 from ...recall.explaining import Explanation, explained, ranking_of
-from ...recall.pipeline import FETCHED, Bounds, Given, date_of, given, ordered, states_less_than
+from ...recall.pipeline import FETCHED, date_of, given, ordered, states_less_than
 from ...storable import storable_text
 from ...validation import check_search_limit, to_naive_utc
 from ..asked_question import question_of
-from ..events import logged, query_events, report_outage
-from ..prompt_building import HEADING, PromptBudget, Search, place_of, prompt_budget
-from ..record_conversion import best_of, matches_of, merged, search_result
+from ..events import logged, query_events
+from ..prompt_building import HEADING
+from ..record_conversion import best_of, matches_of, merged
+from .bounds import bounds_of, fetched_for, id_and_score, length_of, touch
 from .parts import MemoryParts
 from .waiting import drain_writes
 
 if TYPE_CHECKING:
     from crewai.memory.types import MemoryMatch
 
-logger = logging.getLogger("crewai_persistent_memory")
-
-CREWAI_THRESHOLD: Final = 0.6
-"""CrewAI's default for ``score_threshold``. It is meant for cosines, and the scores here are something else, so this
-value is treated as "no threshold"."""
 
 _LEAST_BESIDE: Final = 10
 """Entries beside those that a recall may give: for what is said twice, or states nothing."""
@@ -118,7 +112,7 @@ def recall_each(
     yield from drain_writes(memory)
     queries = list(map(storable_text, map(question_of, queries) if memory.for_a_prompt else queries))
     paths = list(map(memory.paths.of, scopes or [None] * len(queries)))
-    bounds = _bounds(memory, limit, whole=whole)
+    bounds = bounds_of(memory, limit, whole=whole)
     first_look = _first_look(memory, limit)
     look = partial(
         memory.store.steps.search_many,
@@ -134,18 +128,18 @@ def recall_each(
         found = iter((yield from look(list(asked), limit=first_look, paths=list(chain.from_iterable(paths)))))
         matches = []
         for query, of_query in zip(queries, paths, strict=True):
-            entries = best_of(list(islice(found, len(of_query))), _id_and_score)
+            entries = best_of(list(islice(found, len(of_query))), id_and_score)
             if memory.reranker is not None:
                 entries = yield from memory.reranker.rerank(entries, query)
             in_order = ordered(entries, query)
             if len(entries) >= first_look < FETCHED and states_less_than(limit, in_order):
                 more = yield from look([query] * len(of_query), limit=FETCHED, paths=of_query)
-                in_order = ordered(best_of(more, _id_and_score), query)
+                in_order = ordered(best_of(more, id_and_score), query)
             shown = given(in_order, query, bounds)
             matches.append(matches_of(shown, memory.store.weights.half_life_days, memory.results))
             results += matches[-1]
         if results and memory.touches:
-            yield from _touch(memory, map(_id_of_match, results))
+            yield from touch(memory, map(_id_of_match, results))
     return matches
 
 
@@ -183,10 +177,10 @@ def explain_recall(
         reader=source,
         created_before=None if as_of is None else _after(as_of),
     )
-    entries = best_of(found, _id_and_score)
+    entries = best_of(found, id_and_score)
     if memory.reranker is not None:
         entries = yield from memory.reranker.rerank(entries, query)
-    bounds = _bounds(replace(memory, for_a_prompt=True), FETCHED)
+    bounds = bounds_of(replace(memory, for_a_prompt=True), FETCHED)
     return explained(entries, query, bounds, ranking_of(memory.store), min_score=memory.min_score)
 
 
@@ -201,11 +195,11 @@ def recall_together(memory: MemoryParts, queries: Sequence[str], limit: int = 20
     """
     yield from drain_writes(memory)
     queries = list(dict.fromkeys(map(storable_text, queries)))
-    paths, bounds = memory.paths.of(None), _bounds(replace(memory, for_a_prompt=True), limit)
+    paths, bounds = memory.paths.of(None), bounds_of(replace(memory, for_a_prompt=True), limit)
     with query_events(memory.source, "; ".join(queries), limit, memory.store.backend.untold_outage) as results:
         found = yield from memory.store.steps.search_many(
             [query for query in queries for _ in paths],
-            limit=_fetched(limit),
+            limit=fetched_for(limit),
             min_score=memory.min_score,
             paths=paths * len(queries),
             categories=memory.paths.categories(None),
@@ -215,128 +209,30 @@ def recall_together(memory: MemoryParts, queries: Sequence[str], limit: int = 20
         for at, query in enumerate(queries):
             entries = [
                 entry
-                for entry in best_of(found[at * len(paths) : (at + 1) * len(paths)], _id_and_score)
+                for entry in best_of(found[at * len(paths) : (at + 1) * len(paths)], id_and_score)
                 if (entry.id, entry.content) not in known
             ]
             if memory.reranker is not None:
                 entries = yield from memory.reranker.rerank(entries, query)
             share = None if left is None else left // (len(queries) - at)
             shown = given(ordered(entries, query), query, replace(bounds, budget=share))
-            left = None if left is None else left - _length(memory, shown)
+            left = None if left is None else left - length_of(memory, shown)
             known.update((each.found.entry.id, each.text.removeprefix(date_of(each.found))) for each in shown)
             results += matches_of(shown, memory.store.weights.half_life_days, memory.results)
         if results and memory.touches:
-            yield from _touch(memory, map(_id_of_match, results))
+            yield from touch(memory, map(_id_of_match, results))
     return results
-
-
-def search(
-    memory: MemoryParts, query: str, limit: int = 5, score_threshold: float = CREWAI_THRESHOLD
-) -> Steps[list[dict[str, Any]]]:
-    """Memories that match ``query``, best first, in the format of CrewAI's memories until 1.9.3.
-
-    All texts together have at most ``recall_budget`` characters, see :func:`recall`.
-
-    Args:
-        query: text.
-        limit: maximum number of results. Where CrewAI builds a prompt, the budget decides.
-        score_threshold: minimum score of a result, 0…1. CrewAI's default, 0.6, means no threshold.
-
-    Returns:
-        Dicts with ``content``, ``memory`` (the same), ``metadata``, ``score`` (0…1) and ``id``.
-
-    Raises:
-        ScopeError, StoreError, EmbedderError: the search failed.
-    """
-    least = memory.min_score if score_threshold == CREWAI_THRESHOLD else score_threshold
-    prompt = prompt_budget.get()
-    with logged("search", memory.source):
-        yield from drain_writes(memory)
-        query = storable_text(query if prompt is None else prompt.question(query, question_of))
-        found = yield from _found_by(memory, prompt, Search(memory.kind, query, _fetched(limit), least))
-        report_outage(memory.source, query, limit, memory.store.backend.untold_outage())
-        asking = memory if prompt is None else replace(memory, for_a_prompt=True)
-        if prompt is not None and memory.budget:
-            asking = replace(asking, budget=max(1, prompt.of(memory.kind, memory.budget)))
-        bounds = _bounds(asking, limit)
-        entries = best_of(found, _id_and_score)
-        if memory.reranker is not None:
-            entries = yield from memory.reranker.rerank(entries, query)
-        shown = given(ordered(entries, query), query, bounds)
-        if prompt is not None and shown:
-            prompt.spend(HEADING + _length(memory, shown))
-        if shown and memory.touches:
-            yield from _touch(memory, map(_id_of_given, shown))
-    return list(map(search_result, shown))
-
-
-def _found_by(memory: MemoryParts, prompt: PromptBudget | None, search: Search) -> Steps[list[list[MemoryEntry]]]:
-    """What a search finds, at each of the memory's paths.
-
-    The first memory of a prompt asks for the others too, in one request.
-    """
-    found = None if prompt is None else prompt.take(search)
-    if found is not None:
-        return found
-    paths = memory.paths.of(None)
-    others = [] if prompt is None else prompt.beside(memory.kind, place_of(memory.store, memory.paths))
-    kinds = [memory.kind, *others]
-    found = yield from memory.store.steps.search_many(
-        [search.query] * len(paths) * len(kinds),
-        limit=search.limit,
-        min_score=search.min_score,
-        paths=paths * len(kinds),
-        kinds=[kind for kind in kinds for _ in paths],
-        categories=memory.paths.categories(None),
-        include_private=False,
-    )
-    if prompt is not None:
-        for number, kind in enumerate(others, 1):
-            prompt.keep(search._replace(kind=kind), found[number * len(paths) : (number + 1) * len(paths)])
-    return found[: len(paths)]
-
-
-def _length(memory: MemoryParts, shown: Sequence[Given]) -> int:
-    """The characters that CrewAI's prompt has of these."""
-    around = memory.results.around([each.found.entry for each in shown])
-    return sum(around) + sum(len(each.text) for each in shown)
 
 
 def _first_look(memory: MemoryParts, limit: int) -> int:
     """How many entries a recall asks for at first: all it looks at, unless the limit decides what is given."""
     check_search_limit(limit)
     if memory.for_a_prompt or memory.reranker is not None or not limit:
-        return _fetched(limit)
+        return fetched_for(limit)
     return max(limit, min(FETCHED, limit + max(limit, _LEAST_BESIDE)))
 
 
-def _bounds(memory: MemoryParts, limit: int, *, whole: bool = False) -> Bounds:
-    if whole or not memory.budget:
-        return Bounds(None, limit, memory.for_a_prompt and not whole)
-    most = None if memory.for_a_prompt else limit
-    return Bounds(memory.budget - HEADING, most, memory.for_a_prompt, memory.results.around)
-
-
-def _touch(memory: MemoryParts, ids: Iterable[str]) -> Steps[None]:
-    """Update the access times of entries, without waiting for a slow store."""
-    try:
-        yield from memory.store.steps.touch(list(dict.fromkeys(ids)), soon=True)
-    except PersistentMemoryError as error:
-        # A failed update of access times must not lose the results of the recall.
-        logger.warning("access times were not updated: %s", error)
-
-
-def _fetched(limit: int) -> int:
-    """How many entries a recall of ``limit`` results asks for."""
-    return max(check_search_limit(limit), FETCHED) if limit else 0
-
-
-def _id_and_score(entry: MemoryEntry) -> tuple[str, float]:
-    return entry.id, entry.score or 0.0
-
-
 _id_of_match: Final = attrgetter("record.id")
-_id_of_given: Final = attrgetter("found.entry.id")
 
 
 def _after(as_of: datetime) -> datetime | None:

@@ -24,7 +24,7 @@ class MemoryParts:
         touches: whether a recall updates the access times of its results.
         infers: whether the store receives messages and extracts memories itself.
         paths: the paths of the store at which entries are saved and found.
-        kind: the kind of entries that :func:`.saving.save` saves and :func:`.finding.search` finds.
+        kind: the kind of entries that :func:`.saving.save` saves and :func:`.searching.search` finds.
         default_importance: importance of an entry without one, 0…1.
         pipeline: CrewAI's LLM flows, if this CrewAI has them.
         budget: the characters that one recall gives; 0: whole texts, no bound.

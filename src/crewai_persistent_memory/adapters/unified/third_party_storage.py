@@ -16,7 +16,7 @@ from ...errors import ConfigurationError
 from ...io.bridge import in_thread
 from ...pickling import refuse_pickling
 from ..checkpoint_recipe import Recipe, spec_of, written_as
-from ..memory_operations.finding import CREWAI_THRESHOLD
+from ..memory_operations.searching import CREWAI_THRESHOLD
 from ..transcript import handed_over, messages_of, text_of
 
 
