@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -99,13 +100,13 @@ def in_faiss(request: pytest.FixtureRequest, folder: Path) -> dict[str, Any]:
     return {"path": str(folder / "faiss"), "collection_name": collection_of(folder), "embedding_model_dims": DIMENSIONS}
 
 
-def in_redis(request: pytest.FixtureRequest, folder: Path) -> dict[str, Any]:
-    url = request.getfixturevalue("vector_servers")("redis").url
-    return {"redis_url": url, "collection_name": collection_of(folder), "embedding_model_dims": DIMENSIONS}
+def in_redis(request: pytest.FixtureRequest, folder: Path, name: str = "redis") -> dict[str, Any]:
+    url = request.getfixturevalue("vector_servers")(name).url
+    return {f"{name}_url": url, "collection_name": collection_of(folder), "embedding_model_dims": DIMENSIONS}
 
 
-def empty_redis(request: pytest.FixtureRequest, folder: Path) -> None:
-    request.getfixturevalue("vector_servers")("redis").flush()
+def empty_redis(request: pytest.FixtureRequest, folder: Path, name: str = "redis") -> None:
+    request.getfixturevalue("vector_servers")(name).flush()
 
 
 def in_supabase(request: pytest.FixtureRequest, folder: Path) -> dict[str, Any]:
@@ -131,6 +132,7 @@ MORE_OF_MEM0: dict[str, Kind] = {
     "supabase": of_mem0(
         "supabase", in_supabase, drop_collections, {_IN_POSTGRES.format("mem0-supabase"): "Postgres keeps no NUL"}
     ),
+    "valkey": of_mem0("valkey", partial(in_redis, name="valkey"), partial(empty_redis, name="valkey")),
 }
 BELONGS_TO_ONE_PROCESS = {"chroma", "faiss"}
 """Their folders."""
