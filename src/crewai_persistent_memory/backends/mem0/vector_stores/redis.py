@@ -134,8 +134,8 @@ class Redis(CorrectedStore):
         spans: list[tuple[int, int] | None] = [None]
         while spans:
             span = spans.pop()
-            within = [] if span is None else [f"@created_at:[{span[0]} {span[1]}]"]
-            wanted = " ".join([*conditions, *within]) or "*"
+            within = "@created_at:[{} {}]".format(*(span or ("-inf", "+inf")))
+            wanted = " ".join([*conditions, within])
             if self._ask(wanted, "NOCONTENT", "LIMIT", 0, 0)[0] < self.most:
                 yield from map(text_of, self._ask(wanted, "NOCONTENT", "LIMIT", 0, self.most)[1:])
             elif span is None:
