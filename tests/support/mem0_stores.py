@@ -96,6 +96,11 @@ def in_pgvector(request: pytest.FixtureRequest, folder: Path) -> dict[str, Any]:
     }
 
 
+def in_a_qdrant_folder(request: pytest.FixtureRequest, folder: Path) -> dict[str, Any]:
+    about = {"path": str(folder / "qdrant"), "on_disk": True, "embedding_model_dims": DIMENSIONS}
+    return {**about, "collection_name": collection_of(folder)}
+
+
 def in_faiss(request: pytest.FixtureRequest, folder: Path) -> dict[str, Any]:
     return {"path": str(folder / "faiss"), "collection_name": collection_of(folder), "embedding_model_dims": DIMENSIONS}
 
@@ -128,13 +133,14 @@ MORE_OF_MEM0: dict[str, Kind] = {
     "pgvector": of_mem0(
         "pgvector", in_pgvector, drop_tables, {_IN_POSTGRES.format("mem0-pgvector"): "Postgres keeps no NUL"}
     ),
+    "qdrant-folder": of_mem0("qdrant", in_a_qdrant_folder),
     "redis": of_mem0("redis", in_redis, empty_redis),
     "supabase": of_mem0(
         "supabase", in_supabase, drop_collections, {_IN_POSTGRES.format("mem0-supabase"): "Postgres keeps no NUL"}
     ),
     "valkey": of_mem0("valkey", partial(in_redis, name="valkey"), partial(empty_redis, name="valkey")),
 }
-BELONGS_TO_ONE_PROCESS = {"chroma", "faiss"}
+BELONGS_TO_ONE_PROCESS = {"chroma", "faiss", "qdrant-folder"}
 """Their folders."""
 
 

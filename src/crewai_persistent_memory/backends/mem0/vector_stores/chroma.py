@@ -42,6 +42,10 @@ class Chroma(CorrectedStore):
         }
         return self.store._parse_output(answer)  # type: ignore[no-any-return]
 
+    def row(self, id: str) -> Any:
+        """Below 2.0 Mem0 raises ``IndexError`` if there is none."""
+        return next(iter(self.store._parse_output(self.store.collection.get(ids=[id]))), None)
+
 
 def squared_distance(one: Sequence[float], other: Sequence[float]) -> float:
     return float(sum((a - b) ** 2 for a, b in zip(one, other, strict=True)))

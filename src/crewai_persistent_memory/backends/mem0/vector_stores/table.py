@@ -6,6 +6,7 @@ open. ``corrected.py`` and the modules of the providers make the rest right.
 | provider | seen with mem0ai | what differs |
 | --- | --- | --- |
 | ``chroma`` | 0.1.116, 1.0.11 | the score is the squared distance |
+| ``chroma`` | 0.1.116, 1.0.11 | reading a memory that does not exist is an ``IndexError`` |
 | ``chroma`` | all | two processes on a folder: a search fails |
 | ``chroma`` | all, chromadb 1.1.1 and 1.5.9 | a search with a filter finds fewer than there are |
 | ``pgvector`` | 0.1.116, 1.0.11 | the score is the cosine distance |
