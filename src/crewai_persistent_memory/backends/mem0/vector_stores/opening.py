@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -15,9 +16,10 @@ from .corrected import CorrectedStore
 from .faiss import Faiss, recover
 from .folder import claim, release
 from .postgres import PgVector, one_creates_tables
+from .probe import probe
 from .redis import Redis, keep_indexes
 from .supabase import Vecs, make_no_index
-from .table import folder_of, known, settings_of
+from .table import PROVIDERS, folder_of, known, settings_of
 from .valkey import Valkey, make_missing_indexes
 
 _CORRECTED: Final[Mapping[str, type[CorrectedStore]]] = {
@@ -29,6 +31,9 @@ _CORRECTED: Final[Mapping[str, type[CorrectedStore]]] = {
     "valkey": Valkey,
 }
 """Providers that need more than every store."""
+
+_PROBED: Final[set[str]] = set()
+"""Configurations of vector stores that this process has tried."""
 
 
 def claim_folder(config: Mapping[str, Any], held: ExitStack) -> None:
@@ -104,10 +109,19 @@ def correct(memory: Any, config: Mapping[str, Any], patience: float) -> None:
         memory: just opened.
         config: its ``local_mem0_config``.
         patience: seconds to wait for a connection.
+
+    Raises:
+        ConfigurationError: a vector store that was never tried, and was tried now, does not do what others do.
     """
     provider, settings = settings_of(config)
     about, kind = known(provider), _CORRECTED.get(provider, CorrectedStore)
     memory.vector_store = kind(memory.vector_store, about, settings, patience)
+    if provider not in PROVIDERS and (place := repr(config["vector_store"])) not in _PROBED:
+        with ExitStack() as refused:
+            refused.callback(close, memory)
+            probe(memory.vector_store, provider, partial(memory.embedding_model.embed, memory_action="add"))
+            refused.pop_all()
+        _PROBED.add(place)
     if not hasattr(type(memory), "entity_store"):  # until 2.0
         return
     lock = threading.Lock()
