@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import time
+import uuid
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +39,10 @@ def only(*names: str) -> Any:
     return pytest.mark.parametrize("kind", chosen or [pytest.param(names[0], marks=skip)])
 
 
+DRIVERS = {"chroma": "chromadb", "redis": "redisvl", "valkey": "valkey", "pgvector": "psycopg", "supabase": "psycopg"}
 AWAY: dict[str, Any] = {
     "redis": lambda port: {"redis_url": f"redis://:secret@127.0.0.1:{port}", "embedding_model_dims": DIMENSIONS},
+    "valkey": lambda port: {"valkey_url": f"valkey://:secret@127.0.0.1:{port}", "embedding_model_dims": DIMENSIONS},
     "supabase": lambda port: {"connection_string": f"postgresql://a:secret@127.0.0.1:{port}/x"},
     "chroma": lambda port: {"host": "127.0.0.1", "port": port, "collection_name": "away"},
     "pgvector": lambda port: {"connection_string": f"postgresql://a:secret@127.0.0.1:{port}/x"},
@@ -46,9 +51,19 @@ AWAY: dict[str, Any] = {
 
 @pytest.mark.parametrize("provider", [name for name in sorted(AWAY) if is_opened(name)])
 def test_a_server_that_is_down_is_told_in_time(provider: str, openai_server: OpenAIServer, tmp_path: Path) -> None:
-    if provider != "chroma":
-        pytest.importorskip("redisvl" if provider == "redis" else "psycopg", reason="nox -s vector_stores installs it")
     [port] = free_ports(1)
+    assert_told_in_time(provider, port, openai_server, tmp_path)
+
+
+@pytest.mark.parametrize("provider", [name for name in sorted(AWAY) if is_opened(name)])
+def test_a_server_that_is_silent_is_told_in_time(provider: str, openai_server: OpenAIServer, tmp_path: Path) -> None:
+    """It takes connections, and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        assert_told_in_time(provider, silent.getsockname()[1], openai_server, tmp_path)
+
+
+def assert_told_in_time(provider: str, port: int, openai_server: OpenAIServer, tmp_path: Path) -> None:
+    pytest.importorskip(DRIVERS[provider], reason="nox -s vector_stores installs it")
     vectors = {"provider": provider, "config": AWAY[provider](port)}
     about: Any = openai_server.local_mem0_config(vectors, str(tmp_path / "history.db"))
     options: Any = {"local_mem0_config": about, "startup_timeout": 1}
@@ -87,14 +102,43 @@ def test_connections_that_are_cut(kind: str, request: pytest.FixtureRequest, tmp
         assert store.get("a") is not None
 
 
-@only("chroma-server", "redis")
+@only("redis", "valkey")
+def test_redis_connections_that_are_cut(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    server = request.getfixturevalue("vector_servers")(kind)
+    about: Any = MORE_OF_MEM0[kind].options(request, tmp_path)["mem0"]
+    with open_store(user_id="john", mem0=about, durability="store") as store:
+        store.add("I am allergic to nuts.", id="a")
+        for _ in range(3):
+            server.cut_connections()
+            assert [entry.content for entry in store.search("nuts")] == ["I am allergic to nuts."]
+            server.cut_connections()
+            assert store.count() == 1
+        server.cut_connections()
+        assert store.update("a", content="I am allergic to milk.") is not None
+        assert store.get("a") is not None
+
+
+@only("redis", "valkey")
+def test_a_server_without_a_search_module(kind: str, openai_server: OpenAIServer, tmp_path: Path) -> None:
+    server = SERVERS[kind](modules=[]).start()
+    try:
+        vectors = {"provider": kind, "config": {**AWAY[kind](server.port), "collection_name": "plain"}}
+        vectors["config"][f"{kind}_url"] = server.url
+        about: Any = openai_server.local_mem0_config(vectors, str(tmp_path / "history.db"))
+        with pytest.raises(ConfigurationError, match="no search module"):
+            open_store(user_id="john", mem0={"local_mem0_config": about}, durability="store")
+    finally:
+        server.stop()
+
+
+@only("chroma-server", "redis", "valkey")
 def test_a_server_that_is_killed_and_comes_back(kind: str, openai_server: OpenAIServer, tmp_path: Path) -> None:
     provider = kind.partition("-")[0]
     server = SERVERS[provider]().start()
     try:
         vectors = {"provider": provider, "config": {**AWAY[provider](server.port), "collection_name": "killed"}}
-        if provider == "redis":
-            vectors["config"]["redis_url"] = f"redis://127.0.0.1:{server.port}"
+        if provider != "chroma":
+            vectors["config"][f"{provider}_url"] = server.url
         about: Any = openai_server.local_mem0_config(vectors, str(tmp_path / "history.db"))
         options: Any = {"local_mem0_config": about, "retry_for": 0.5}
         with open_store(user_id="john", mem0=options, durability="store") as store:
@@ -110,19 +154,33 @@ def test_a_server_that_is_killed_and_comes_back(kind: str, openai_server: OpenAI
         server.stop()
 
 
-@only("redis")
-def test_more_than_redis_lists(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    """Nothing is counted wrong: it is an error."""
+@only("redis", "valkey")
+def test_more_than_redis_has_in_one_answer(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """All are counted; or, if they are from the same second, nothing is counted wrong: it is an error."""
     about: Any = MORE_OF_MEM0[kind].options(request, tmp_path)["mem0"]
+
+    def stored(numbers: range, second: float) -> None:
+        times = [datetime.fromtimestamp(1_700_000_000 + number * second, timezone.utc) for number in numbers]
+        library_of(store).vector_store.insert(
+            vectors=[[0.1] * DIMENSIONS] * len(numbers),
+            ids=[str(uuid.uuid4()) for _ in numbers],
+            payloads=[
+                {"data": f"fact {number}", "user_id": "john", "created_at": time.isoformat()}
+                for number, time in zip(numbers, times, strict=True)
+            ],
+        )
+
     with open_store(user_id="john", mem0=about, durability="store") as store:
-        library_of(store).vector_store.most = 5
-        for number in range(5):
-            store.add(f"fact {number}")
+        store.add("I am allergic to nuts.")
+        stored(range(10_500), 0.01)
+        assert store.count() == 10_501
+        assert {entry.content for entry in store.scan()} >= {f"fact {number}" for number in range(10_500)}
+        found = store.search("I am allergic to nuts.", limit=1)
+        assert [entry.content for entry in found] == ["I am allergic to nuts."]
+        library_of(store).vector_store.most = 50
         for call in (store.count, store.list, store.reset):
-            with pytest.raises(RequestRefusedError, match="5 memories of one owner"):
+            with pytest.raises(RequestRefusedError, match="same second"):
                 call()
-        library_of(store).vector_store.most = 10
-        assert store.reset() == 5
 
 
 @only("pgvector", "supabase")

@@ -24,7 +24,8 @@ REFUSED: list[tuple[str, dict[str, Any], tuple[int, ...], str]] = [
     ("faiss", {"path": "x"}, (2, 0, 5), "below mem0ai 2.2"),
     ("faiss", {}, NEW, "/tmp/faiss"),
     ("redis", {"redis_url": "redis://127.0.0.1:9"}, (2, 0, 5), "below mem0ai 2.2"),
-    ("valkey", {"valkey_url": "valkey://127.0.0.1:9"}, NEW, "without case"),
+    ("valkey", {"valkey_url": "valkey://127.0.0.1:9"}, (2, 0, 5), "below mem0ai 2.2"),
+    ("valkey", {"valkey_url": "valkey://127.0.0.1:9", "cluster_mode": True}, NEW, 'Leave "cluster_mode" out'),
     ("langchain", {}, NEW, "does not find memories by our ids"),
     ("supabase", {}, (2, 0, 5), "below mem0ai 2.2"),
     ("supabase", {"index_measure": "l2_distance"}, NEW, "index_measure"),
@@ -46,6 +47,7 @@ OPENED: list[tuple[str, dict[str, Any], tuple[int, ...]]] = [
     ("faiss", {"path": "x"}, NEW),
     ("supabase", {"connection_string": "postgresql://127.0.0.1:9/x"}, NEW),
     ("redis", {"redis_url": "redis://127.0.0.1:9"}, NEW),
+    ("valkey", {"valkey_url": "valkey://127.0.0.1:9"}, NEW),
     *[("pgvector", POSTGRES, version) for version in ((0, 1, 116), OLD, NEW)],
 ]
 
@@ -87,8 +89,8 @@ def test_what_was_tried_is_opened(
 
 def test_an_untried_one_can_be_asked_for_but_not_a_wrong_one() -> None:
     providers.check(config_of("milvus", {}), allow_untested=True)
-    with pytest.raises(ConfigurationError, match="without case"):
-        providers.check(config_of("valkey", {}), allow_untested=True)
+    with pytest.raises(ConfigurationError, match="by our ids"):
+        providers.check(config_of("langchain", {}), allow_untested=True)
     with pytest.raises(ConfigurationError, match="allow_untested_vector_store is of Mem0 OSS"):
         open_store(user_id="john", mem0={"api_key": "m0-key", "allow_untested_vector_store": True})
 
@@ -97,11 +99,11 @@ def test_refused_before_mem0_or_a_driver_is_imported() -> None:
     program = (
         "import sys\n"
         "from crewai_persistent_memory import ConfigurationError, Scope, StoreInUseError, StorePathError, open_store\n"
-        f"config = {config_of('valkey', {})!r}\n"
+        f"config = {config_of('langchain', {})!r}\n"
         "try:\n"
         "    open_store(user_id='john', mem0={'local_mem0_config': config, 'startup_check': False})\n"
         "except ConfigurationError as error:\n"
-        "    print(sorted({'mem0', 'valkey'} & set(sys.modules)), 'valkey' in str(error))\n"
+        "    print(sorted({'mem0', 'langchain'} & set(sys.modules)), 'langchain' in str(error))\n"
     )
     found = run_program([sys.executable, "-c", program])
     assert found.stdout.strip() == "[] True"

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,17 +96,22 @@ def in_pgvector(request: pytest.FixtureRequest, folder: Path) -> dict[str, Any]:
     }
 
 
+def in_a_qdrant_folder(request: pytest.FixtureRequest, folder: Path) -> dict[str, Any]:
+    about = {"path": str(folder / "qdrant"), "on_disk": True, "embedding_model_dims": DIMENSIONS}
+    return {**about, "collection_name": collection_of(folder)}
+
+
 def in_faiss(request: pytest.FixtureRequest, folder: Path) -> dict[str, Any]:
     return {"path": str(folder / "faiss"), "collection_name": collection_of(folder), "embedding_model_dims": DIMENSIONS}
 
 
-def in_redis(request: pytest.FixtureRequest, folder: Path) -> dict[str, Any]:
-    url = request.getfixturevalue("vector_servers")("redis").url
-    return {"redis_url": url, "collection_name": collection_of(folder), "embedding_model_dims": DIMENSIONS}
+def in_redis(request: pytest.FixtureRequest, folder: Path, name: str = "redis") -> dict[str, Any]:
+    url = request.getfixturevalue("vector_servers")(name).url
+    return {f"{name}_url": url, "collection_name": collection_of(folder), "embedding_model_dims": DIMENSIONS}
 
 
-def empty_redis(request: pytest.FixtureRequest, folder: Path) -> None:
-    request.getfixturevalue("vector_servers")("redis").flush()
+def empty_redis(request: pytest.FixtureRequest, folder: Path, name: str = "redis") -> None:
+    request.getfixturevalue("vector_servers")(name).flush()
 
 
 def in_supabase(request: pytest.FixtureRequest, folder: Path) -> dict[str, Any]:
@@ -127,12 +133,14 @@ MORE_OF_MEM0: dict[str, Kind] = {
     "pgvector": of_mem0(
         "pgvector", in_pgvector, drop_tables, {_IN_POSTGRES.format("mem0-pgvector"): "Postgres keeps no NUL"}
     ),
+    "qdrant-folder": of_mem0("qdrant", in_a_qdrant_folder),
     "redis": of_mem0("redis", in_redis, empty_redis),
     "supabase": of_mem0(
         "supabase", in_supabase, drop_collections, {_IN_POSTGRES.format("mem0-supabase"): "Postgres keeps no NUL"}
     ),
+    "valkey": of_mem0("valkey", partial(in_redis, name="valkey"), partial(empty_redis, name="valkey")),
 }
-BELONGS_TO_ONE_PROCESS = {"chroma", "faiss"}
+BELONGS_TO_ONE_PROCESS = {"chroma", "faiss", "qdrant-folder"}
 """Their folders."""
 
 

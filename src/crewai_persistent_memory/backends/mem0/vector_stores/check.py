@@ -14,7 +14,9 @@ from ....errors import ConfigurationError
 from ..compat import mem0_version
 from .table import PROVIDERS, known, named, settings_of
 
-TRIED: Final = 'Use "qdrant", "chroma" or "pgvector" (every mem0ai), "faiss", "redis" or "supabase" (mem0ai 2.2)'
+TRIED: Final = (
+    'Use "qdrant", "chroma" or "pgvector" (every mem0ai), "faiss", "redis", "valkey" or "supabase" (mem0ai 2.2)'
+)
 
 
 def check(config: Mapping[str, Any], *, allow_untested: bool) -> None:
@@ -67,6 +69,8 @@ def _reason(provider: str, settings: Mapping[str, Any], version: tuple[int, ...]
         return 'an index of pgvectorscale was never tried with this package. Leave "diskann" out'
     if provider == "supabase" and settings.get("index_measure") not in (None, "cosine_distance"):
         return 'its other measures than "cosine_distance" were never tried with this package. Leave "index_measure" out'
+    if provider == "valkey" and settings.get("cluster_mode"):
+        return 'a cluster was never tried with this package. Leave "cluster_mode" out'
     at_an_address = settings.get("host") and settings.get("port")
     is_server = at_an_address or any(settings.get(name) for name in ("url", "client", "api_key"))
     is_cloud = settings.get("client") or (settings.get("api_key") and settings.get("tenant"))

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from .corrected import CorrectedStore
+from .table import Provider
+
+_TIMEOUT: Final = 30.0
+"""Seconds without an answer of a server. The client waits for ever."""
 
 
 class Chroma(CorrectedStore):
@@ -14,6 +18,12 @@ class Chroma(CorrectedStore):
     Its index is searched with the filter, and ends its search early: of 100 memories of one user among 5,000 of others,
     12 were found where 40 were wanted (chromadb 1.1.1). It says nothing of that.
     """
+
+    def __init__(self, store: Any, provider: Provider, settings: Mapping[str, Any], patience: float) -> None:
+        super().__init__(store, provider, settings, patience)
+        session: Any = getattr(getattr(store.client, "_server", None), "_session", None)
+        if session is not None and settings.get("client") is not store.client:
+            session.timeout = _TIMEOUT
 
     def nearest(self, query: str, vector: Any, wanted: int, filters: Mapping[str, Any] | None) -> Sequence[Any]:
         found: Sequence[Any] = super().nearest(query, vector, wanted, filters)
@@ -31,6 +41,10 @@ class Chroma(CorrectedStore):
             for name, values in [("ids", every["ids"]), ("distances", far), ("metadatas", every["metadatas"])]
         }
         return self.store._parse_output(answer)  # type: ignore[no-any-return]
+
+    def row(self, id: str) -> Any:
+        """Below 2.0 Mem0 raises ``IndexError`` if there is none."""
+        return next(iter(self.store._parse_output(self.store.collection.get(ids=[id]))), None)
 
 
 def squared_distance(one: Sequence[float], other: Sequence[float]) -> float:

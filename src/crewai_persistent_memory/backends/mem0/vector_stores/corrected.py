@@ -175,3 +175,10 @@ def is_of(row: Any, filters: Mapping[str, Any] | None) -> bool:
         for key, value in (filters or {}).items()
         if isinstance(value, str) and value != "*" and not key.startswith("$")
     )
+
+
+class Row:
+    """A row as Mem0's vector stores return one."""
+
+    def __init__(self, id: str, payload: dict[str, Any], score: float | None = None) -> None:
+        self.id, self.payload, self.score = id, payload, score

@@ -43,8 +43,8 @@ def failure_of(chain: Sequence[BaseException], text: str, request: RequestInfo) 
         library = type(error).__module__.partition(".")[0]
         if library in ("psycopg", "psycopg2", "psycopg_pool"):
             return _of_postgres(error, names, text, request)
-        if library == "redis":
-            return _of_redis(error, names, text, request)
+        if library in ("redis", "valkey"):
+            return _of_redis(error, names, text, request, library)
     return None
 
 
@@ -77,12 +77,19 @@ def _of_postgres(error: BaseException, names: set[str], text: str, request: Requ
     return None
 
 
-def _of_redis(error: BaseException, names: set[str], text: str, request: RequestInfo) -> Failure | None:
-    if "BusyLoadingError" in names or "no such index" in str(error).lower():  # another process makes it
+def _of_redis(error: BaseException, names: set[str], text: str, request: RequestInfo, library: str) -> Failure | None:
+    said = str(error).lower()
+    if "BusyLoadingError" in names or "no such index" in said:  # another process makes it
         return request.busy(text, None, error)
+    if "unknown command" in said and "ft." in said:
+        wrong = ConfigurationError(
+            f"local_mem0_config: the server of the vector store {library!r} has no search module. Start it with one, "
+            "or use qdrant or pgvector"
+        )
+        return Failure(wrong, Outcome.REFUSED, cause=error)
     if names & {"AuthenticationError", "NoPermissionError"}:
         forbidden = StorePermissionError(
-            f"{request.server} did not permit {request.doing}: {text}. Check the user and the password of redis_url"
+            f"{request.server} did not permit {request.doing}: {text}. Check the user and the password of {library}_url"
         )
         return Failure(forbidden, Outcome.REFUSED, cause=error)
     if "OutOfMemoryError" in names:

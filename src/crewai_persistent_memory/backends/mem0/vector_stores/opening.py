@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -15,9 +16,11 @@ from .corrected import CorrectedStore
 from .faiss import Faiss, recover
 from .folder import claim, release
 from .postgres import PgVector, one_creates_tables
+from .probe import probe
 from .redis import Redis, keep_indexes
 from .supabase import Vecs, make_no_index
-from .table import folder_of, known, settings_of
+from .table import PROVIDERS, folder_of, known, settings_of
+from .valkey import Valkey, make_missing_indexes
 
 _CORRECTED: Final[Mapping[str, type[CorrectedStore]]] = {
     "chroma": Chroma,
@@ -25,8 +28,12 @@ _CORRECTED: Final[Mapping[str, type[CorrectedStore]]] = {
     "pgvector": PgVector,
     "redis": Redis,
     "supabase": Vecs,
+    "valkey": Valkey,
 }
 """Providers that need more than every store."""
+
+_PROBED: Final[set[str]] = set()
+"""Configurations of vector stores that this process has tried."""
 
 
 def claim_folder(config: Mapping[str, Any], held: ExitStack) -> None:
@@ -68,13 +75,31 @@ def reached(config: Mapping[str, Any], patience: float) -> Iterator[None]:
             if provider == "supabase":
                 make_no_index()
         elif provider == "chroma" and folder_of(provider, settings) is None and settings.get("host"):
-            socket.create_connection((settings["host"], int(settings["port"])), timeout=patience).close()
-        elif provider == "redis":
-            place = urlsplit(str(settings.get("redis_url")))
-            if place.hostname:
-                socket.create_connection((place.hostname, place.port or 6379), timeout=patience).close()
-            keep_indexes()
+            wait_for_answer(settings["host"], int(settings["port"]), b"GET / HTTP/1.0\r\n\r\n", patience)
+        elif provider in ("redis", "valkey"):
+            place = urlsplit(str(settings.get(f"{provider}_url")))
+            if place.hostname:  # no socket in the file system; with TLS, its words are others
+                said = b"PING\r\n" if place.scheme in ("redis", "valkey") else b""
+                wait_for_answer(place.hostname, place.port or 6379, said, patience)
+            (keep_indexes if provider == "redis" else make_missing_indexes)()
         yield
+
+
+def wait_for_answer(host: str, port: int, said: bytes, patience: float) -> None:
+    """Whether a server is there, and says anything when it is spoken to. Mem0's clients wait for that for ever.
+
+    Args:
+        host, port: where it is.
+        said: a request in its language; if it is empty, a connection is enough.
+        patience: seconds.
+
+    Raises:
+        OSError: it is away, or silent.
+    """
+    with socket.create_connection((host, port), timeout=patience) as connection:
+        if said:
+            connection.sendall(said)
+            connection.recv(1)
 
 
 def correct(memory: Any, config: Mapping[str, Any], patience: float) -> None:
@@ -84,10 +109,19 @@ def correct(memory: Any, config: Mapping[str, Any], patience: float) -> None:
         memory: just opened.
         config: its ``local_mem0_config``.
         patience: seconds to wait for a connection.
+
+    Raises:
+        ConfigurationError: a vector store that was never tried, and was tried now, does not do what others do.
     """
     provider, settings = settings_of(config)
     about, kind = known(provider), _CORRECTED.get(provider, CorrectedStore)
     memory.vector_store = kind(memory.vector_store, about, settings, patience)
+    if provider not in PROVIDERS and (place := repr(config["vector_store"])) not in _PROBED:
+        with ExitStack() as refused:
+            refused.callback(close, memory)
+            probe(memory.vector_store, provider, partial(memory.embedding_model.embed, memory_action="add"))
+            refused.pop_all()
+        _PROBED.add(place)
     if not hasattr(type(memory), "entity_store"):  # until 2.0
         return
     lock = threading.Lock()

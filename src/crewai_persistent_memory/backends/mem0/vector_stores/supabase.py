@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from .corrected import CorrectedStore
+from .corrected import CorrectedStore, Row
 
 
 def make_no_index() -> None:
@@ -90,10 +90,3 @@ class Vecs(CorrectedStore):
     def _about_table(self, statement: str) -> str:
         name = self.store.collection_name.replace('"', '""').replace("%", "%%")
         return statement.format(f'vecs."{name}"')
-
-
-class Row:
-    """A row as Mem0's vector stores return one."""
-
-    def __init__(self, id: str, payload: dict[str, Any], score: float | None = None) -> None:
-        self.id, self.payload, self.score = id, payload, score

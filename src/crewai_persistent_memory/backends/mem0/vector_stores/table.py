@@ -6,6 +6,7 @@ open. ``corrected.py`` and the modules of the providers make the rest right.
 | provider | seen with mem0ai | what differs |
 | --- | --- | --- |
 | ``chroma`` | 0.1.116, 1.0.11 | the score is the squared distance |
+| ``chroma`` | 0.1.116, 1.0.11 | reading a memory that does not exist is an ``IndexError`` |
 | ``chroma`` | all | two processes on a folder: a search fails |
 | ``chroma`` | all, chromadb 1.1.1 and 1.5.9 | a search with a filter finds fewer than there are |
 | ``pgvector`` | 0.1.116, 1.0.11 | the score is the cosine distance |
@@ -16,6 +17,7 @@ open. ``corrected.py`` and the modules of the providers make the rest right.
 | ``faiss`` | 2.2.1 | two processes on a folder lose each other's memories, threads lose updates |
 | ``faiss`` | 2.2.1 | what cannot be written is lost, without an error; a crash leaves files that do not fit |
 | ``redis`` | 2.2.1 | users are compared without case; our ids are not found; 10,000 results at most |
+| ``valkey`` | 2.2.1 | the same; 10 results of Mem0 at most; a new collection is not opened (with RediSearch) |
 | ``supabase`` | 2.2.1 | 1,000 rows of all users are listed at most; reading one and changing metadata fail |
 | ``langchain`` | 2.2.1 | our ids are not found |
 """
@@ -75,10 +77,7 @@ PROVIDERS: Final[Mapping[str, Provider]] = {
         locks_folder=True,
     ),
     "redis": Provider(since=(2, 2), why_not_before=_NEVER_TRIED, most=10_000),
-    "valkey": Provider(
-        refused="Mem0 keeps users there as tags, which are compared without case, so that JOHN's memories reach john's "
-        "extraction"
-    ),
+    "valkey": Provider(since=(2, 2), why_not_before=_NEVER_TRIED, most=10_000),
     "langchain": Provider(
         refused="Mem0 does not find memories by our ids there: one id becomes two entries, get finds none, and delete "
         "deletes none"
