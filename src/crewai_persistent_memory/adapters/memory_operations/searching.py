@@ -22,6 +22,10 @@ CREWAI_THRESHOLD: Final = 0.6
 """CrewAI's default for ``score_threshold``. It is meant for cosines, and the scores here are something else, so this
 value is treated as "no threshold"."""
 
+_BEGINNING: Final = "- "
+"""What CrewAI until 1.9.3 writes in a prompt before each memory."""
+_NO_BEGINNING: Final = "* "
+
 _id_of_given: Final = attrgetter("found.entry.id")
 
 
@@ -62,7 +66,12 @@ def search(
             prompt.spend(HEADING + length_of(memory, shown))
         if shown and memory.touches:
             yield from touch(memory, map(_id_of_given, shown))
-    return list(map(search_result, shown))
+    results = list(map(search_result, shown))
+    if prompt is not None:
+        for each in results:
+            # A text must not look like several memories. The length stays, which the budget counts.
+            each["content"] = each["memory"] = each["content"].replace(f"\n{_BEGINNING}", f"\n{_NO_BEGINNING}")
+    return results
 
 
 def _found_by(memory: MemoryParts, prompt: PromptBudget | None, search: Search) -> Steps[list[list[MemoryEntry]]]:
