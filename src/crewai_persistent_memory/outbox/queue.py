@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-import itertools
 import time
-import uuid
 from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from .. import expiry
-from ..entry_filter import EntryFilter
-from ..errors import StoreFullError, StoreUnavailableError
+from ..errors import StoreUnavailableError
 from ..filter_fields import FilterField
 from ..redaction import redact
 from ..store import operations as op
 from ..validation import utcnow
 from .answers import Answers
-from .callers import this_process
 from .database import Database
 from .earlier import take_over
-from .erasure import after_all_of, note_clock, replaced_by, take_out, take_out_scopes
-from .records import Depth, Write, lane_of, numbers_of
-from .room import Room
-from .serialised import Writing, from_text, kind_of, scope_of, scope_to_text, to_text
-
-MOST_WRITES: Final = 1_000_000
-"""Writes that are accepted at most, whatever their size."""
+from .erasure import note_clock, take_out, take_out_scopes
+from .intake import Intake
+from .records import Depth, Write, numbers_of
+from .serialised import Writing, from_text, scope_of, to_text
 
 _PARSED: Final = 10_000
 """Accepted writes whose operations are kept in memory, so that each read does not parse them again."""
 
-_INSERT: Final = "INSERT INTO writes (lane, scope, kind, body, size, client_id, accepted_at, waits)"
 _COLUMNS: Final = "seq, lane, scope, kind, body, size, client_id, accepted_at, attempts, doubt, tried_at, waits"
 
 
@@ -62,9 +53,8 @@ class Queue:
         """
         self._database = Database(folder, durable=durable)
         self.folder = folder
-        self._most_bytes = most_bytes
         self.answers = Answers(self._database)
-        self._room = Room(self._database, most_bytes, lambda: self.depth().bytes)
+        self._intake = Intake(self._database, most_bytes, lambda: self.depth().bytes)
         self._new_here()
         self.fields: dict[str, FilterField] = {}
         """The filter fields of the handles that are open, by their names."""
@@ -85,7 +75,7 @@ class Queue:
     def _new_here(self) -> None:
         """What belongs to one process."""
         self._parsed: OrderedDict[int, tuple[str, Writing]] = OrderedDict()
-        self._client_ids = (f"{first}-{number:x}" for first in (uuid.uuid4().hex,) for number in itertools.count())
+        self._intake.after_fork()
 
     # -- accepting -------------------------------------------------------------------------------------------------
 
@@ -98,67 +88,7 @@ class Queue:
         Raises:
             StoreFullError: the queue is full, or the disk is. Nothing was accepted.
         """
-        body, now = to_text(operation), utcnow()
-        size = len(body.encode())
-        if not isinstance(operation, op.Delete):
-            self._room.require(size)
-        if isinstance(operation, op.Put) and all(entry.created_at <= now for entry in operation.entries):
-            seq = self._accept_alone(operation, body, size, now, waits=waits)
-            if seq is not None:
-                return seq
-        with self._database.writing() as connection:
-            return self._accept(connection, operation, body, size, now, waits=waits)
-
-    def _accept_alone(self, operation: op.Put, body: str, size: int, now: datetime, *, waits: bool) -> int | None:
-        """:meth:`accept` in one statement: for each, another thread may get the interpreter, and keep it for 5 ms.
-
-        Returns:
-            ``None``: nothing was accepted. The queue is full, or has dead letters to look at.
-        """
-        return self._database.add_row(
-            f"{_INSERT} SELECT ?, ?, ?, ?, ?, ?, ?, ? FROM totals "
-            "WHERE dead = 0 AND writes < ? AND bytes + CAST(? AS INTEGER) <= ?",
-            (*self._row(operation, body, now, waits=waits), MOST_WRITES, size, self._most_bytes),
-        )
-
-    def _accept(self, connection: Any, operation: Writing, body: str, size: int, now: datetime, *, waits: bool) -> int:
-        lane = lane_of(operation.scope)
-        [(writes, dead, total)] = connection.execute("SELECT writes + dead, dead, bytes FROM totals").fetchall()
-        if isinstance(operation, op.Delete):
-            now = after_all_of(connection, lane, now)
-        elif writes >= MOST_WRITES or total + size > self._most_bytes:
-            raise StoreFullError(
-                f"the outbox at {self.folder} is full: it holds {writes} writes ({total >> 20} MiB of "
-                f"{self._most_bytes >> 20}) that the store has not taken. This write was not accepted. Look at "
-                "crewai-memory outbox status, or give more outbox_max_mb"
-            )
-        if isinstance(operation, (op.Put, op.Replace)):
-            entries = operation.entries if isinstance(operation, op.Put) else [operation.entry]
-            note_clock(connection, lane, max(now, *(entry.created_at for entry in entries)))
-        if isinstance(operation, (op.Update, op.Replace)):
-            now = expiry.now().replace(tzinfo=None)  # it concerns what has not expired then
-        seq = self._insert(connection, operation, body, now, waits=waits)
-        if dead and (ids := replaced_by(operation)):
-            # An older text is not to be put back over this one.
-            older = op.Delete(operation.scope, EntryFilter(ids=ids))
-            take_out(connection, lane, older, seq, waiting=False)
-        return seq
-
-    def _insert(self, connection: Any, operation: Writing, body: str, now: datetime, *, waits: bool = False) -> int:
-        row = self._row(operation, body, now, waits=waits)
-        return int(connection.execute(f"{_INSERT} VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row).lastrowid or 0)
-
-    def _row(self, operation: Writing, body: str, now: datetime, *, waits: bool) -> tuple[Any, ...]:
-        return (
-            lane_of(operation.scope),
-            scope_to_text(operation.scope),
-            kind_of(operation),
-            body,
-            len(body.encode()),
-            next(self._client_ids),
-            now.isoformat(timespec="microseconds"),
-            this_process() if waits else 0,
-        )
+        return self._intake.accept(operation, waits=waits)
 
     def erase(self, seq: int) -> tuple[int, int]:
         """Take what a waiting delete matches out of the writes and dead letters before it, and overwrite it.
@@ -181,7 +111,7 @@ class Queue:
                 return 0, 0
             taken = take_out(connection, write.lane, write.operation, seq)
             for each in taken.also:
-                self._insert(connection, each, to_text(each), write.accepted_at)
+                self._intake.insert(connection, each, to_text(each), write.accepted_at)
         if taken.erased:
             self._database.truncate_log()
         return taken.removed, taken.held
