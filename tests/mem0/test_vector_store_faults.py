@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import socket
 import time
 import uuid
@@ -226,6 +227,27 @@ def test_vectors_of_another_length_name_the_setting(kind: str, request: pytest.F
         pytest.raises(ConfigurationError, match="embedding_model_dims"),
     ):
         store.add("I am allergic to nuts.")
+
+
+@only("chroma", "chroma-server", "faiss", "pgvector", "qdrant-folder", "redis", "supabase", "valkey")
+def test_another_embedder_than_before_is_told(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """The first thing that a crew does is to search."""
+    about: Any = dict(MORE_OF_MEM0[kind].options(request, tmp_path)["mem0"])
+    with open_store(user_id="john", mem0=about, durability="store") as store:
+        store.add("I am allergic to nuts.", id="a")
+    another = copy.deepcopy(about)
+    another["local_mem0_config"]["embedder"]["config"] |= {"model": "text-embedding-3-small", "embedding_dims": 1536}
+    with open_store(user_id="john", mem0=another, durability="store") as store:
+        for call in (
+            lambda: store.search("nuts"),
+            lambda: store.update("a", content="I like nuts."),
+            lambda: store.add("I like tea."),
+        ):
+            with pytest.raises(ConfigurationError, match=r"embedder's vectors have 1536 numbers.*is for 64"):
+                call()
+        assert [entry.content for entry in store.list()] == ["I am allergic to nuts."]
+    with open_store(user_id="john", mem0=about, durability="store") as store:
+        assert [entry.content for entry in store.search("nuts")] == ["I am allergic to nuts."]
 
 
 class TestFaiss:

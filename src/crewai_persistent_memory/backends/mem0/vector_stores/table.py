@@ -5,6 +5,7 @@ open. ``corrected.py`` and the modules of the providers make the rest right.
 
 | provider | seen with mem0ai | what differs |
 | --- | --- | --- |
+| ``qdrant``, a folder | all | vectors of another length are numpy's ``ValueError`` |
 | ``chroma`` | 0.1.116, 1.0.11 | the score is the squared distance |
 | ``chroma`` | 0.1.116, 1.0.11 | reading a memory that does not exist is an ``IndexError`` |
 | ``chroma`` | all | two processes on a folder: a search fails |
