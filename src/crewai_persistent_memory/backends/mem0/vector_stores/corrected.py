@@ -160,8 +160,8 @@ class CorrectedStore:
 
     def _check_length(self, vectors: Sequence[Any]) -> None:
         length = self.length
-        for vector in vectors if length is not None else ():
-            if len(vector) != length:
+        for vector in vectors:
+            if length is not None and len(vector) != length:
                 raise wrong_length(len(vector), length)
 
 
