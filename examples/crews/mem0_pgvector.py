@@ -4,7 +4,7 @@
     OPENAI_API_KEY=... python examples/crews/mem0_pgvector.py "What must the cook know about me?"
 
 It needs ``psycopg[binary,pool]``; mem0ai 0.1 needs ``psycopg2-binary``. In Postgres, make an index that finds a user's
-rows: ``CREATE INDEX ON mem0 ((payload->>'user_id'))``.
+rows: ``CREATE INDEX ON mem0 USING hash ((payload->>'user_id'))``.
 
 ``llm`` and ``embedder`` take any provider that Mem0 knows, ``ollama`` for one that runs beside it.
 """

@@ -6,6 +6,7 @@ import copy
 import os
 import sys
 import time
+from contextlib import ExitStack
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -293,6 +294,17 @@ class TestLocalConfig:
 
             with ThreadPoolExecutor(4) as pool:
                 assert list(pool.map(work, ["a", "b", "c", "d"])) == [15] * 4
+
+    def test_two_local_qdrant_folders_in_one_process(self, oss_config: dict[str, Any], tmp_path: Path) -> None:
+        """mem0ai 0.1 opens a third one, for its telemetry."""
+        with ExitStack() as opened:
+            for name in ("first", "second"):
+                vectors = {"path": str(tmp_path / name), "embedding_model_dims": 64, "on_disk": True}
+                config = {**oss_config, "vector_store": {"provider": "qdrant", "config": vectors}}
+                about: Any = {"local_mem0_config": config}
+                store = opened.enter_context(open_store(user_id="john", mem0=about, durability="store"))
+                store.add(f"the {name} one")
+                assert [entry.content for entry in store.list()] == [f"the {name} one"]
 
     def test_many_processes_share_a_history(self, oss_config: dict[str, Any], tmp_path: Path) -> None:
         program = (

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -26,10 +27,11 @@ from crewai_persistent_memory.backends.mem0.compat import mem0_version
 
 from ..support.embedders import WordHashEmbedder
 from ..support.engines import STORES
-from ..support.mem0_stores import BELONGS_TO_ONE_PROCESS, MORE_OF_MEM0, asked_for
+from ..support.mem0_stores import BELONGS_TO_ONE_PROCESS, MORE_OF_MEM0, asked_for, table_of
 from ..support.openai_server import DIMENSIONS, OpenAIServer
 from .conftest import library_of
 
+MEM0_PAGE = Path(__file__).parents[2] / "docs" / "mem0.md"
 KINDS = {name.removeprefix("mem0-"): kind for name, kind in asked_for().items()} or {"chroma": MORE_OF_MEM0["chroma"]}
 if os.environ.get("VECTOR_STORES") == "all":
     KINDS["qdrant"] = STORES["mem0-oss"]
@@ -213,6 +215,42 @@ def test_whose_is_it(store: MemoryStore, openai_server: OpenAIServer) -> None:
     for number, user in enumerate(AWKWARD):
         assert store.scoped(user_id=user).reset() == 2, user
         assert store.scoped(user_id=AWKWARD[-1]).count() == (0 if number == len(AWKWARD) - 1 else 2)
+
+
+def test_owners_as_long_as_they_may_be(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path, store: MemoryStore
+) -> None:
+    """Two of them differ in the last letter; with the index of the documentation, where it names one."""
+    store.scoped(user_id="jane").add("Jane likes the soup")  # opens the store
+    if kind == "pgvector":
+        first, _ = re.findall(r"^CREATE INDEX ON mem0.*;", MEM0_PAGE.read_text("utf-8"), re.MULTILINE)
+        request.getfixturevalue("vector_servers")("postgres").execute(first.replace("mem0", table_of(tmp_path)))
+    letters = [chr(0x4E00 + number) for number in range(2_000)]  # they are not repeated: Postgres compresses
+    user, project, org, run, agent = ("".join(letters[255 * part : 255 * (part + 1)]) for part in range(5))
+    common = {"user_id": user, "project_id": project, "org_id": org, "run_id": run}
+    for name in "xy":
+        owner = store.scoped(agent_id=agent[:-1] + name, **common)
+        owner.add(f"{name} likes the soup", id="a")
+        owner.update("a", metadata={"name": name})
+    for name in "xy":
+        owner = store.scoped(agent_id=agent[:-1] + name, **common)
+        for [entry] in (owner.list(), owner.search("who likes the soup?"), [owner.get("a")]):
+            assert entry is not None
+            assert (entry.content, entry.metadata) == (f"{name} likes the soup", {"name": name})
+            assert entry.scope == owner.scope
+    assert erase(store, user_id=user, settle=0).entries == 2
+    assert store.scoped(user_id="jane").count() == 1
+
+
+@pytest.mark.parametrize("key", ["", "$and", "#tag", "chroma:document", "memory_id", "user_id", "crewai_long_names"])
+def test_metadata_may_have_any_key(store: MemoryStore, key: str) -> None:
+    """Chroma refuses some."""
+    mine = store.scoped(user_id="john")
+    mine.add("I like the soup", id="a", metadata={key: "b"})
+    for [entry] in (mine.list(metadata={key: "b"}), mine.search("soup", metadata={key: "b"})):
+        assert entry.metadata == {key: "b"}
+    mine.update("a", metadata={key: "c"})
+    assert [entry.metadata for entry in mine.list()] == [{key: "c"}]
 
 
 def test_a_person_is_erased(store: MemoryStore) -> None:

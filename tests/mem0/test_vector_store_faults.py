@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import socket
 import time
 import uuid
@@ -201,6 +202,21 @@ def test_nobody_answers_and_then_somebody_does(kind: str, request: pytest.Fixtur
     proxy.close()
 
 
+@only("pgvector")
+def test_no_transaction_is_left_open(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """It would keep Postgres from cleaning up its tables. mem0ai 0.1 left one of its telemetry's."""
+    postgres = request.getfixturevalue("vector_servers")("postgres")
+    about: Any = MORE_OF_MEM0[kind].options(request, tmp_path)["mem0"]
+    with open_store(user_id="john", mem0=about) as store:
+        assert store.count() == 0
+    # Now the tables are there.
+    with open_store(user_id="john", mem0=about) as store:
+        assert store.count() == 0
+        states = postgres.execute("SELECT state FROM pg_stat_activity WHERE backend_type = 'client backend'")
+        assert ("idle",) in states
+        assert ("idle in transaction",) not in states
+
+
 @only("pgvector", "supabase")
 @pytest.mark.parametrize("given", [{"content": "a\0b"}, {"content": "a", "metadata": {"by": "a\0b"}}])
 def test_a_text_that_postgres_does_not_keep(
@@ -226,6 +242,27 @@ def test_vectors_of_another_length_name_the_setting(kind: str, request: pytest.F
         pytest.raises(ConfigurationError, match="embedding_model_dims"),
     ):
         store.add("I am allergic to nuts.")
+
+
+@only("chroma", "chroma-server", "faiss", "pgvector", "qdrant-folder", "redis", "supabase", "valkey")
+def test_another_embedder_than_before_is_told(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """The first thing that a crew does is to search."""
+    about: Any = dict(MORE_OF_MEM0[kind].options(request, tmp_path)["mem0"])
+    with open_store(user_id="john", mem0=about, durability="store") as store:
+        store.add("I am allergic to nuts.", id="a")
+    another = copy.deepcopy(about)
+    another["local_mem0_config"]["embedder"]["config"] |= {"model": "text-embedding-3-small", "embedding_dims": 1536}
+    with open_store(user_id="john", mem0=another, durability="store") as store:
+        for call in (
+            lambda: store.search("nuts"),
+            lambda: store.update("a", content="I like nuts."),
+            lambda: store.add("I like tea."),
+        ):
+            with pytest.raises(ConfigurationError, match=r"embedder's vectors have 1536 numbers.*is for 64"):
+                call()
+        assert [entry.content for entry in store.list()] == ["I am allergic to nuts."]
+    with open_store(user_id="john", mem0=about, durability="store") as store:
+        assert [entry.content for entry in store.search("nuts")] == ["I am allergic to nuts."]
 
 
 class TestFaiss:

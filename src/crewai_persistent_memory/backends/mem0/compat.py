@@ -144,7 +144,21 @@ def open_source_memory(config: Mapping[str, Any]) -> Any:
         memory = mem0.Memory.from_config(copied(config))
     if mem0_version() >= (2,):
         memory.llm = _ReportingLLM(memory.llm)
+    elif mem0_version() < (1,):
+        _close_telemetry_store(memory)
     return memory
+
+
+def _close_telemetry_store(memory: Any) -> None:
+    """It is opened with telemetry off too: one folder in the user's home for all, or a connection in a transaction."""
+    second = memory.__dict__.pop("_telemetry_vector_store", None)
+    connection, pool = getattr(second, "conn", None), getattr(second, "connection_pool", None)
+    if pool is not None:
+        pool.putconn(connection)
+    elif connection is not None:
+        connection.close()
+    elif getattr(second, "is_local", False):
+        second.client.close()
 
 
 class _ReportingLLM:

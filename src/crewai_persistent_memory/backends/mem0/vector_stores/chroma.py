@@ -10,6 +10,8 @@ from .table import Provider
 
 _TIMEOUT: Final = 30.0
 """Seconds without an answer of a server. The client waits for ever."""
+_RESERVED: Final = "chroma:document"
+"""Chroma has no metadata with this key, none without a key, and none with ``#`` or ``$`` at its beginning."""
 
 
 class Chroma(CorrectedStore):
@@ -45,6 +47,17 @@ class Chroma(CorrectedStore):
     def row(self, id: str) -> Any:
         """Below 2.0 Mem0 raises ``IndexError`` if there is none."""
         return next(iter(self.store._parse_output(self.store.collection.get(ids=[id]))), None)
+
+    def added(self, vectors: Sequence[Any], payloads: Any, ids: Any) -> None:
+        super().added(vectors, [_storable(payload) for payload in payloads], ids)
+
+    def changed(self, id: str, vector: Any, payload: Any) -> None:
+        super().changed(id, vector, None if payload is None else _storable(payload))
+
+
+def _storable(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what Chroma refuses. It is a copy of the caller's metadata, which is kept as one text as well."""
+    return {key: value for key, value in payload.items() if key and key[0] not in "#$" and key != _RESERVED}
 
 
 def squared_distance(one: Sequence[float], other: Sequence[float]) -> float:

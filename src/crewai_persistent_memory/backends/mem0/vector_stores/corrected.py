@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
-from ....errors import ConfigurationError
 from ..compat import mem0_version, rows_in, takes
+from .driver_errors import wrong_length
 from .table import Provider
 
 FEW = 5
@@ -64,6 +64,7 @@ class CorrectedStore:
         filters: Mapping[str, Any] | None = None,
         limit: int | None = None,
     ) -> list[Any]:
+        self._check_length([vectors])
         wanted = self._bounded(top_k or limit or FEW)
         with self._calling():
             found = [row for row in self.nearest(query, vectors, wanted, filters) if is_of(row, filters)]
@@ -158,13 +159,10 @@ class CorrectedStore:
         return None
 
     def _check_length(self, vectors: Sequence[Any]) -> None:
-        for vector in vectors if self.length is not None else ():
-            if len(vector) != self.length:
-                raise ConfigurationError(
-                    f"local_mem0_config: the embedder's vectors have {len(vector)} numbers, and the vector store is "
-                    f"for {self.length}: set embedding_model_dims of vector_store (1536 unless given), and another "
-                    "collection_name"
-                )
+        length = self.length
+        for vector in vectors:
+            if length is not None and len(vector) != length:
+                raise wrong_length(len(vector), length)
 
 
 def is_of(row: Any, filters: Mapping[str, Any] | None) -> bool:

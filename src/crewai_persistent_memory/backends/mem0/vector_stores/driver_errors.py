@@ -25,6 +25,14 @@ _BEFORE: Final = (
 _BUSY: Final = ("53300", "53400", "55P03", "40001", "40P01")
 """SQLSTATEs after which nothing was done: too many connections, a lock, a deadlock."""
 
+_DRIVERS: Final = ("psycopg", "psycopg2", "chromadb")
+_LENGTHS: Final = re.compile(
+    r"expected (\d+) dimensions, not (\d+)"
+    r"|different vector dimensions (\d+) and (\d+)"
+    r"|embedding with dimension of (\d+), got (\d+)"
+)
+"""In pgvector's errors of writing and of searching, and in Chroma's: the store's, and the embedder's."""
+
 _FULL: Final = ("53100", "53200")
 _FORBIDDEN: Final = ("42501", "28000", "28P01", "25006")
 _UNTRANSLATABLE: Final = ("22P05", "22021")
@@ -41,6 +49,10 @@ def failure_of(chain: Sequence[BaseException], text: str, request: RequestInfo) 
     for error in chain:
         names = {each.__name__ for each in type(error).__mro__}
         library = type(error).__module__.partition(".")[0]
+        lengths = _LENGTHS.search(str(error)) if library in _DRIVERS else None
+        if lengths is not None:
+            there, given = (int(number) for number in lengths.groups() if number is not None)
+            return Failure(wrong_length(given, there), Outcome.REFUSED, cause=error)
         if library in ("psycopg", "psycopg2", "psycopg_pool"):
             return _of_postgres(error, names, text, request)
         if library in ("redis", "valkey"):
@@ -48,18 +60,20 @@ def failure_of(chain: Sequence[BaseException], text: str, request: RequestInfo) 
     return None
 
 
+def wrong_length(given: int, there: int) -> ConfigurationError:
+    """The embedder's vectors have another length than those of the store."""
+    return ConfigurationError(
+        f"local_mem0_config: the embedder's vectors have {given} numbers, and the vector store is for {there}: use the "
+        "embedder that its memories were stored with, or another collection_name, with embedding_model_dims of "
+        "vector_store where it has this setting (1536 unless given)"
+    )
+
+
 def _of_postgres(error: BaseException, names: set[str], text: str, request: RequestInfo) -> Failure | None:
     state = str(getattr(error, "sqlstate", None) or getattr(error, "pgcode", None) or "")
     if state in _UNTRANSLATABLE or "contain NUL" in str(error):
         refused = InvalidEntryError(f"{request.server}: Postgres keeps no text with a NUL character (\\x00)")
         return Failure(refused, Outcome.REFUSED, cause=error)
-    length = re.search(r"expected (\d+) dimensions, not (\d+)", str(error))
-    if length is not None:
-        wrong = ConfigurationError(
-            f"local_mem0_config: the embedder's vectors have {length[2]} numbers, and the vector store is for "
-            f"{length[1]}: set embedding_model_dims of vector_store (1536 unless given), and another collection_name"
-        )
-        return Failure(wrong, Outcome.REFUSED, cause=error)
     if state in _FORBIDDEN or "password authentication failed" in str(error):
         forbidden = StorePermissionError(
             f"{request.server} did not permit {request.doing}: {text}. Check the user and the password of vector_store"

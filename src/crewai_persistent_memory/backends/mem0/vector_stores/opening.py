@@ -17,6 +17,7 @@ from .faiss import Faiss, recover
 from .folder import claim, release
 from .postgres import PgVector, one_creates_tables
 from .probe import probe
+from .qdrant import Qdrant
 from .redis import Redis, keep_indexes
 from .supabase import Vecs, make_no_index
 from .table import PROVIDERS, folder_of, known, settings_of
@@ -26,6 +27,7 @@ _CORRECTED: Final[Mapping[str, type[CorrectedStore]]] = {
     "chroma": Chroma,
     "faiss": Faiss,
     "pgvector": PgVector,
+    "qdrant": Qdrant,
     "redis": Redis,
     "supabase": Vecs,
     "valkey": Valkey,

@@ -26,8 +26,9 @@ def probe(store: CorrectedStore, provider: str, embed: Callable[[str], Sequence[
         Exception: the driver's.
     """
     near = list(embed("a probe"))
-    middle, far = _between(near, 0.5), _between(near, 0.0)
-    mine, other = (f"probe-{uuid.uuid4().hex}-{name}" for name in ("john", "JOHN"))
+    middle, far = _turned(near, 0.5), _turned(near, -0.5)
+    mine = f"probe-{uuid.uuid4().hex}-john"
+    other = mine.upper()
     ids = [str(uuid.uuid4()) for _ in range(_OTHERS + 2)]
     first, second, *others = ids
     filters = {"user_id": mine}
@@ -70,10 +71,18 @@ def probe(store: CorrectedStore, provider: str, embed: Callable[[str], Sequence[
             store.delete(vector_id=id)
 
 
-def _between(near: Sequence[float], share: float) -> list[float]:
-    """A vector that has so much of another one, and for the rest its opposite in half of the numbers."""
-    half = len(near) // 2
-    return [*near[:half], *(number * (2 * share - 1) for number in near[half:])]
+def _turned(near: Sequence[float], share: float) -> list[float]:
+    """A vector with this share of the smallest numbers of another one, up to half of its length squared.
+
+    With -0.5 its cosine is 0.3 at least: stores may give a cosine below 0 as it is.
+    """
+    turned, left = list(near), sum(number**2 for number in near) * 0.5001
+    for place in sorted(range(len(near)), key=lambda place: abs(near[place])):
+        left -= near[place] ** 2
+        if left < 0:
+            break
+        turned[place] *= share
+    return turned
 
 
 def _reads_nothing(store: CorrectedStore, id: str) -> bool:

@@ -9,6 +9,7 @@ exist is an error; a search by words needs nltk and its lists of words.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 import re
@@ -27,6 +28,11 @@ _TAGS: Final = ("user_id", "agent_id", "run_id")
 """The fields with an index."""
 _FIELDS: Final = ("memory_id", *_TAGS, "hash", "memory", "created_at", "updated_at", "metadata")
 """What Mem0 keeps of a memory, beside its vector. The metadata are JSON text."""
+_LONGEST_NAME: Final = 1_000
+"""A longer one is a digest in the index: RediSearch cuts tags at 4,096 bytes, and finds none that is longer. Five
+fields of 255 letters that are not Latin have 11,000."""
+_LONG_KEY: Final = "crewai_long_names"
+"""Beside the metadata: such names as they are."""
 _AT_ONCE: Final = 1_000
 """Memories that are read with one request."""
 _LAST_SECOND: Final = 2**36
@@ -201,13 +207,16 @@ def cosine_distance(one: Sequence[float], stored: bytes) -> float:
 
 
 def _conditions(filters: Mapping[str, Any] | None) -> list[str]:
-    names = {key: str(with_case(value)) for key, value in (filters or {}).items() if key in _TAGS}
+    names = {key: str(tag_of(value)) for key, value in (filters or {}).items() if key in _TAGS}
     safe = {key: re.sub(r"[^A-Za-z0-9_]", lambda found: f"\\{found[0]}", name) for key, name in names.items()}
     return [f"@{key}:{{{name}}}" for key, name in safe.items()]
 
 
 def _written(payload: Mapping[str, Any]) -> dict[str, Any]:
-    return {**payload, **{key: with_case(payload[key]) for key in _TAGS if key in payload}}
+    names = {key: payload[key] for key in _TAGS if key in payload}
+    tags = {key: tag_of(name) for key, name in names.items()}
+    long = {key: name for key, name in names.items() if tags[key] != with_case(name)}
+    return {**payload, **tags, **({_LONG_KEY: long} if long else {})}
 
 
 def _payload_of(stored: Mapping[str, str]) -> dict[str, Any]:
@@ -216,14 +225,29 @@ def _payload_of(stored: Mapping[str, str]) -> dict[str, Any]:
         for name in ("created_at", "updated_at")
         if name in stored
     }
-    names = {name: without_case(stored[name]) for name in _TAGS if name in stored}
+    metadata = json.loads(stored.get("metadata", "{}"))
+    long = metadata.pop(_LONG_KEY, None)
+    names = {name: _name_of(stored[name], long, name) for name in _TAGS if name in stored}
     return {
         "hash": stored.get("hash", ""),
         "data": stored.get("memory", ""),
         **times,
         **names,
-        **json.loads(stored.get("metadata", "{}")),
+        **metadata,
     }
+
+
+def _name_of(tag: str, long: Any, field: str) -> Any:
+    """The name that a tag stands for. Of what is kept as a long name only one counts that has this tag."""
+    name = long.get(field) if isinstance(long, dict) else None
+    return name if name is not None and tag_of(name) == tag else without_case(tag)
+
+
+def tag_of(name: Any) -> Any:
+    """What the index has for a name."""
+    tag = with_case(name)
+    is_long = isinstance(tag, str) and len(tag) > _LONGEST_NAME
+    return hashlib.sha256(tag.encode()).hexdigest() if is_long else tag
 
 
 def with_case(name: Any) -> Any:

@@ -5,10 +5,12 @@ open. ``corrected.py`` and the modules of the providers make the rest right.
 
 | provider | seen with mem0ai | what differs |
 | --- | --- | --- |
+| ``qdrant``, a folder | all | vectors of another length are numpy's ``ValueError`` |
 | ``chroma`` | 0.1.116, 1.0.11 | the score is the squared distance |
 | ``chroma`` | 0.1.116, 1.0.11 | reading a memory that does not exist is an ``IndexError`` |
 | ``chroma`` | all | two processes on a folder: a search fails |
 | ``chroma`` | all, chromadb 1.1.1 and 1.5.9 | a search with a filter finds fewer than there are |
+| ``chroma`` | all | some keys of metadata are refused |
 | ``pgvector`` | 0.1.116, 1.0.11 | the score is the cosine distance |
 | ``pgvector`` | 0.1.116 | one connection and one cursor for all threads; a read leaves a transaction open |
 | ``pgvector`` | all | an index is searched before it is filtered by user: of 300 users, 260 recall nothing |
@@ -17,6 +19,7 @@ open. ``corrected.py`` and the modules of the providers make the rest right.
 | ``faiss`` | 2.2.1 | two processes on a folder lose each other's memories, threads lose updates |
 | ``faiss`` | 2.2.1 | what cannot be written is lost, without an error; a crash leaves files that do not fit |
 | ``redis`` | 2.2.1 | users are compared without case; our ids are not found; 10,000 results at most |
+| ``redis`` | 2.2.1, RediSearch 2.10.5 | what was stored for an owner of more than 4,096 bytes is not found |
 | ``valkey`` | 2.2.1 | the same; 10 results of Mem0 at most; a new collection is not opened (with RediSearch) |
 | ``supabase`` | 2.2.1 | 1,000 rows of all users are listed at most; reading one and changing metadata fail |
 | ``langchain`` | 2.2.1 | our ids are not found |
