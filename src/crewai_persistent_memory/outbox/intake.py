@@ -67,7 +67,7 @@ class Intake:
         return self._database.add_row(
             f"{_INSERT} SELECT ?, ?, ?, ?, ?, ?, ?, ? FROM totals "
             "WHERE dead = 0 AND writes < ? AND bytes + CAST(? AS INTEGER) <= ?",
-            (*self._row(operation, body, now, waits=waits), MOST_WRITES, size, self._most_bytes),
+            (*self._row(operation, body, size, now, waits=waits), MOST_WRITES, size, self._most_bytes),
         )
 
     def _accept(self, connection: Any, operation: Writing, body: str, size: int, now: datetime, *, waits: bool) -> int:
@@ -86,24 +86,27 @@ class Intake:
             note_clock(connection, lane, max(now, *(entry.created_at for entry in entries)))
         if isinstance(operation, (op.Update, op.Replace)):
             now = expiry.now().replace(tzinfo=None)  # it concerns what has not expired then
-        seq = self.insert(connection, operation, body, now, waits=waits)
+        seq = self.insert(connection, operation, body, size, now, waits=waits)
         if dead and (ids := replaced_by(operation)):
             # An older text is not to be put back over this one.
             older = op.Delete(operation.scope, EntryFilter(ids=ids))
             take_out(connection, lane, older, seq, waiting=False)
         return seq
 
-    def insert(self, connection: Any, operation: Writing, body: str, now: datetime, *, waits: bool = False) -> int:
-        row = self._row(operation, body, now, waits=waits)
+    def insert(
+        self, connection: Any, operation: Writing, body: str, size: int, now: datetime, *, waits: bool = False
+    ) -> int:
+        """Insert a write of ``size`` bytes in the transaction that is open. Returns its number."""
+        row = self._row(operation, body, size, now, waits=waits)
         return int(connection.execute(f"{_INSERT} VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row).lastrowid or 0)
 
-    def _row(self, operation: Writing, body: str, now: datetime, *, waits: bool) -> tuple[Any, ...]:
+    def _row(self, operation: Writing, body: str, size: int, now: datetime, *, waits: bool) -> tuple[Any, ...]:
         return (
             lane_of(operation.scope),
             scope_to_text(operation.scope),
             kind_of(operation),
             body,
-            len(body.encode()),
+            size,
             next(self._client_ids),
             now.isoformat(timespec="microseconds"),
             this_process() if waits else 0,

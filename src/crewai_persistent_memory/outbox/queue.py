@@ -55,7 +55,7 @@ class Queue:
         self.folder = folder
         self.answers = Answers(self._database)
         self._intake = Intake(self._database, most_bytes, lambda: self.depth().bytes)
-        self._new_here()
+        self._parsed: OrderedDict[int, tuple[str, Writing]] = OrderedDict()
         self.fields: dict[str, FilterField] = {}
         """The filter fields of the handles that are open, by their names."""
         with self._database.writing() as connection:
@@ -70,12 +70,8 @@ class Queue:
         self._database.close()
 
     def after_fork(self) -> None:
-        self._new_here()
-
-    def _new_here(self) -> None:
-        """What belongs to one process."""
-        self._parsed: OrderedDict[int, tuple[str, Writing]] = OrderedDict()
         self._intake.after_fork()
+        self._parsed.clear()
 
     # -- accepting -------------------------------------------------------------------------------------------------
 
@@ -111,7 +107,8 @@ class Queue:
                 return 0, 0
             taken = take_out(connection, write.lane, write.operation, seq)
             for each in taken.also:
-                self._intake.insert(connection, each, to_text(each), write.accepted_at)
+                text = to_text(each)
+                self._intake.insert(connection, each, text, len(text.encode()), write.accepted_at)
         if taken.erased:
             self._database.truncate_log()
         return taken.removed, taken.held
