@@ -85,18 +85,23 @@ def add_while_connections_are_cut(store: MemoryStore, postgres: Postgres) -> Non
         store.add("I like tea.")
 
 
+def reads_are_asked_again(store: MemoryStore, server: Any) -> None:
+    """Save one memory, and read it while the server cuts its connections."""
+    store.add("I am allergic to nuts.", id="a")
+    for _ in range(3):
+        server.cut_connections()
+        assert [entry.content for entry in store.search("nuts")] == ["I am allergic to nuts."]
+        server.cut_connections()
+        assert store.count() == 1
+
+
 @only("pgvector", "supabase")
 def test_connections_that_are_cut(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """A read is asked again; a write is done, or says that it may have been done."""
     postgres = request.getfixturevalue("vector_servers")("postgres")
     about: Any = dict(MORE_OF_MEM0[kind].options(request, tmp_path)["mem0"])
     with open_store(user_id="john", mem0=about, durability="store") as store:
-        store.add("I am allergic to nuts.", id="a")
-        for _ in range(3):
-            postgres.cut_connections()
-            assert [entry.content for entry in store.search("nuts")] == ["I am allergic to nuts."]
-            postgres.cut_connections()
-            assert store.count() == 1
+        reads_are_asked_again(store, postgres)
         with pytest.raises(StoreUnavailableError, match="may have been done all the same"):
             add_while_connections_are_cut(store, postgres)
         assert store.update("a", content="I am allergic to milk.") is not None
@@ -108,12 +113,7 @@ def test_redis_connections_that_are_cut(kind: str, request: pytest.FixtureReques
     server = request.getfixturevalue("vector_servers")(kind)
     about: Any = MORE_OF_MEM0[kind].options(request, tmp_path)["mem0"]
     with open_store(user_id="john", mem0=about, durability="store") as store:
-        store.add("I am allergic to nuts.", id="a")
-        for _ in range(3):
-            server.cut_connections()
-            assert [entry.content for entry in store.search("nuts")] == ["I am allergic to nuts."]
-            server.cut_connections()
-            assert store.count() == 1
+        reads_are_asked_again(store, server)
         server.cut_connections()
         assert store.update("a", content="I am allergic to milk.") is not None
         assert store.get("a") is not None
