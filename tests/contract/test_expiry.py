@@ -22,6 +22,8 @@ from crewai_persistent_memory import (
 from crewai_persistent_memory.admin import copy_entries, count_by, entries_of, erase, purge_expired, survey
 from crewai_persistent_memory.expiry import clock_set_to, now
 from crewai_persistent_memory.io.steps import run
+from crewai_persistent_memory.scope import ScopeBinding
+from crewai_persistent_memory.store.background_purge import purge
 
 from ..fixtures import OpenStore
 from ..support.clock import in_hours
@@ -256,6 +258,36 @@ class TestPurge:
             assert purge_expired(store, dry_run=True) == purge_expired(store) == 0
         # It is not there any more, and not only hidden.
         assert contents(store.list()) == ["stays", "stays a while"]
+
+    def test_in_the_background(self, open_any: OpenStore) -> None:
+        """Also where nobody can list across users: of the users whom this handle has stored something for."""
+        store = open_any()
+        for user, run_id in (("john", None), ("jane", None), ("jane", "r")):
+            owner = store.scoped(user_id=user, run_id=run_id)
+            keep_secret(owner, ttl=HOUR)
+            owner.add("stays")
+            owner.flush()
+        nobody = ScopeBinding(project_id=store.binding.project_id)
+        with in_hours(0.5):
+            assert purge(store.backend, nobody)
+        with in_hours(2):
+            assert purge(store.backend, nobody)
+            for user, run_id in (("john", None), ("jane", "r")):
+                owner = store.scoped(user_id=user, run_id=run_id)
+                assert purge_expired(owner, dry_run=True) == 0
+        assert contents(store.scoped(user_id="jane", run_id="r").list()) == ["stays", "stays"]
+
+    def test_in_the_background_after_a_read(self, open_any: OpenStore) -> None:
+        """A process that did not store it deletes what it comes upon."""
+        writer = open_any(user_id="john")
+        keep_secret(writer, ttl=HOUR)
+        writer.add("stays")
+        writer.flush()
+        reader = open_any()
+        with in_hours(2):
+            assert contents(reader.scoped(user_id="john").list()) == ["stays"]
+            assert purge(reader.backend, ScopeBinding(project_id=reader.binding.project_id))
+            assert purge_expired(writer, dry_run=True) == 0
 
     def test_long_after_its_time(self, open_any: OpenStore) -> None:
         """Mem0 Cloud hides a memory by itself after the day of its end."""

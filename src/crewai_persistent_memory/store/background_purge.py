@@ -86,7 +86,7 @@ def purge(backend: Backend | None, binding: ScopeBinding) -> bool:
     if backend is None:
         return False
     try:
-        purged = run(backend.execute(PurgeExpired(binding, {})))
+        purged = run(backend.execute(PurgeExpired(binding, {}, of_nobody=True)))
     except StoreClosedError:
         return False
     except StorePermissionError as error:

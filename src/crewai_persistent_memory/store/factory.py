@@ -106,7 +106,7 @@ def open_configured(
                 backend.close()
                 raise
             logger.warning("what waits in this host's outbox is not seen: %s", error)
-    if backend.capabilities.expires and backend.capabilities.counts_scopes and not existing:
+    if backend.capabilities.expires and not existing:
         PURGES.watch(backend, ScopeBinding(project_id=config.binding().project_id, org_id=config.binding().org_id))
     return MemoryStore(
         backend,

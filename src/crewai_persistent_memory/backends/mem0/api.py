@@ -14,6 +14,7 @@ from ...io.steps import Step, Steps
 from ...scope import Scope, ScopeBinding
 from ...store.operations import Message
 from .codec import Record
+from .ends import OwnersWithEnds
 from .errors import classify
 
 T = TypeVar("T")
@@ -52,6 +53,8 @@ class Mem0Api(Protocol):
     """How many results one search can have."""
     changes_last_day: bool
     """Whether the last day of a memory can be changed, and a listing can be asked for memories after it."""
+    ends: OwnersWithEnds
+    """Whose memories have ended, or will. What a read comes upon is noted there."""
 
     def add(
         self,

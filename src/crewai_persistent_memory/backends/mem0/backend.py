@@ -9,7 +9,6 @@ from typing import Any, ClassVar, Final, TypeAlias, cast
 
 from ...entry import EntryFields, MemoryEntry, PathInfo
 from ...entry_filter import EntryFilter
-from ...errors import InvalidArgumentError
 from ...io.steps import Steps
 from ...scope import Scope, owners_visible_to
 from ...store import operations as op
@@ -18,8 +17,9 @@ from ...store.cursors import Position
 from ...store.summaries import categories_of, children_of, path_info
 from ...validation import utcnow
 from .api import Extraction, Mem0Api
-from .codec import Record, checked_entry, has_ended, last_day, metadata_of, one_of_each
+from .codec import Record, checked_entry, last_day, metadata_of, one_of_each
 from .ids import FEW, all_with, memory_with, taken_ids
+from .purge import purge_expired
 
 SPARE: Final = 4
 """How many times the limit a search with filters asks Mem0 for, before it asks for all it can have."""
@@ -94,6 +94,7 @@ class Mem0Backend(Backend):
                 expires=expires,
                 wait=self._wait if operation.wait is None else operation.wait,
             )
+            self.api.ends.note(owner, model.expires_at, expires)
         entries = tuple(
             replace(model, id=str(each["id"]), content=_text_of(each), scope=owner)
             for each in added.memories
@@ -144,6 +145,7 @@ class Mem0Backend(Backend):
         else:
             text = None if entry.content == found.entry.content else entry.content
             yield from self.api.update(found, text, metadata, expires)
+        self.api.ends.note(owner if found is None else found.owner, entry.expires_at, expires)
 
     def _delete(self, operation: op.Delete) -> Steps[int]:
         scope, filter = operation.scope, operation.filter
@@ -163,16 +165,7 @@ class Mem0Backend(Backend):
         return op.Erased((yield from self.api.erase_user(operation.scope)))
 
     def _purge_expired(self, operation: op.PurgeExpired) -> Steps[int]:
-        """Of the scope of the call: Mem0 cannot list across users."""
-        if operation.scope:
-            named = ", ".join(operation.scope)
-            raise InvalidArgumentError(f"{named}: Mem0 is purged in the scope of the call, open it with its user_id=")
-        owners = owners_visible_to(operation.binding.resolve(), include_shared=False)
-        there = yield from self.api.everything(owners, with_expired=True)
-        ended = [record for record in there if has_ended(record)]
-        if not operation.dry_run:
-            yield from self.api.delete(ended)
-        return len(ended)
+        return purge_expired(operation, self.api)
 
     # -- reading ---------------------------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from .api import Added, Extraction, Found, sent
 from .cloud_clients import CLIENTS, ClientSettings, CloudClients
 from .codec import ID_KEY, Record, has_ended, of_scope, record_of
 from .compat import cloud_add, cloud_read, results_of
+from .ends import OwnersWithEnds
 from .entities import cloud_entities, cloud_owner, names_of_user
 from .errors import request_info
 
@@ -39,6 +40,7 @@ class CloudApi:
     def __init__(self, options: Mem0Options) -> None:
         self._server = f"Mem0 at {options.host}"
         self._options = options
+        self.ends = OwnersWithEnds()
         self._settings = ClientSettings.of(options)
         self._clients = CLIENTS.acquire(self._settings, lambda: CloudClients(self._settings))
         self._is_closed = False
@@ -243,7 +245,7 @@ class CloudApi:
         with_expired: bool = False,
     ) -> list[Record]:
         """The memories that belong to one of the owners, and have not expired. This is the second of the two checks of
-        every result."""
+        every result. An end that has come is noted."""
         by_entities: dict[Any, Scope] = {cloud_entities(owner): owner for owner in owners}
         records = []
         for each in found:
@@ -256,6 +258,8 @@ class CloudApi:
             record = record_of(each, owner)
             if with_expired or not has_ended(record):
                 records.append(record)
+            else:
+                self.ends.note(owner, record.entry.expires_at, record.expires)
         return records
 
 

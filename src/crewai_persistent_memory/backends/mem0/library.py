@@ -27,6 +27,7 @@ from .compat import (
     copied,
     library_update,
 )
+from .ends import OwnersWithEnds
 from .entities import library_owner, library_user_id
 from .errors import request_info
 from .library_memory import MEMORIES, LibraryMemory, digest_of, opened
@@ -56,6 +57,7 @@ class LibraryApi:
         self._patience = options.startup_timeout / 2
         self._of_process: dict[int, LibraryMemory] = {}
         self._is_closed = False
+        self.ends = OwnersWithEnds()
 
     def __repr__(self) -> str:
         return "LibraryApi(Mem0 OSS)"
@@ -163,7 +165,7 @@ class LibraryApi:
             )
             results = yield from self._ask(search, "a search")
             complete = complete and len(results) < limit
-            found += library_calls.checked(results, owner, owners)
+            found += library_calls.checked(results, owner, owners, self.ends)
         found.sort(key=lambda record: -(record.entry.score or 0.0))
         # Not every version and vector store keeps to the threshold.
         return Found([record for record in found if (record.entry.score or 0.0) >= min_score], complete)
@@ -174,7 +176,7 @@ class LibraryApi:
         found: list[Record] = []
         for owner in owners:
             results = yield from self._listed(owner, entry_id)
-            found += library_calls.checked(results, owner, owners, with_expired=with_expired)
+            found += library_calls.checked(results, owner, owners, self.ends, with_expired=with_expired)
         return [record for record in found if entry_id is None or record.entry.id == entry_id]
 
     def of_user(self, scope: Mapping[str, str | None]) -> Steps[list[Record]]:
@@ -212,7 +214,7 @@ class LibraryApi:
         if answer is None:
             return None
         owner = next((each for each in owners if library_user_id(each) == answer.get("user_id")), None)
-        return None if owner is None else next(iter(library_calls.checked([answer], owner, owners)), None)
+        return None if owner is None else next(iter(library_calls.checked([answer], owner, owners, self.ends)), None)
 
     def health(self, binding: ScopeBinding, retry_for: float | None = None) -> Steps[dict[str, Any]]:
         provider = yield from self._ask(library_calls.provider, "a health check", retry_for=retry_for)

@@ -13,6 +13,7 @@ from . import entity_collection, history
 from .api import Extraction
 from .codec import ID_KEY, Record, has_ended, record_of
 from .compat import categories_in_words, instructed, library_add, library_read, results_of, rows_of, takes
+from .ends import OwnersWithEnds
 from .entities import library_owner, library_user_id
 
 logger = logging.getLogger("crewai_persistent_memory")
@@ -74,10 +75,15 @@ def provider(memory: Any) -> str:
 
 
 def checked(
-    found: Sequence[Mapping[str, Any]], searched: Scope, owners: Sequence[Scope], *, with_expired: bool = False
+    found: Sequence[Mapping[str, Any]],
+    searched: Scope,
+    owners: Sequence[Scope],
+    ends: OwnersWithEnds,
+    *,
+    with_expired: bool = False,
 ) -> list[Record]:
     """The memories that belong to one of the owners, and have not expired. This is the second of the two checks of
-    every result."""
+    every result. An end that has come is noted."""
     records = []
     for each in found:
         if each.get("user_id") != library_user_id(searched):
@@ -88,6 +94,8 @@ def checked(
             record = record_of(each, owner)
             if with_expired or not has_ended(record):
                 records.append(record)
+            else:
+                ends.note(owner, record.entry.expires_at, record.expires)
     return records
 
 

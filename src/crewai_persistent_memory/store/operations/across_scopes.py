@@ -89,8 +89,11 @@ class PurgeExpired(StoreOperation[int]):
     Attributes:
         scope: fields that the entries have; ``None`` for entries without the field. Empty: all entries.
         dry_run: count only.
+        of_nobody: in the background. A backend that cannot list across scopes then purges the owners of whom it has
+            stored, or come upon, what has ended.
     """
 
     writes = True
     scope: Mapping[str, str | None]
     dry_run: bool = False
+    of_nobody: bool = False
