@@ -22,7 +22,7 @@ from .store.base import MemoryStore
 from .store.operations import Reembedded, ScopeField
 from .transfer.copying import copy_entries
 from .transfer.erasing import erase
-from .transfer.every_project import in_each_project
+from .transfer.every_project import in_each_project, require_reach
 from .transfer.exporting import entries_of, export_entries
 from .transfer.growth import Growth, growth
 from .transfer.importing import Imported, import_entries
@@ -188,10 +188,7 @@ def survey(store: MemoryStore, **scope: str | None) -> Survey:
         ConfigurationError: Mem0 without ``user_id``: it cannot count across users.
         StoreError: the store failed.
     """
-    can = store.capabilities
-    if not can.reaches(scope):
-        remedy = "give user_id=" if can.scans_users else "use a store in Qdrant"
-        raise ConfigurationError(f"{store.backend!r} cannot count across users: {remedy}")
+    require_reach(store, scope, "count")
     fields: tuple[ScopeField, ...] = get_args(ScopeField)
     counts = {field: count_by(store, field, **scope) for field in fields}
     # Every entry belongs to a project.

@@ -19,6 +19,7 @@ from crewai_persistent_memory import (
     MemoryStore,
     StoreCorruptedError,
     StoreError,
+    StoreFullError,
     StoreInUseError,
     StorePathError,
     open_store,
@@ -203,6 +204,22 @@ class TestEmbedded:
                 restore(tmp_path / "b", path=tmp_path / "new")
         assert not (tmp_path / "new").exists()
 
+    def test_a_full_disk(self, tmp_path: Path) -> None:
+        with open_store(path=tmp_path / "store", embedder=None) as store:
+            fill(store)
+            back_up(store, tmp_path / "whole")
+            volume = tmp_path / "volume"
+            volume.mkdir()
+            mounted("-t", "tmpfs", "-o", "size=1m", "none", volume)
+            try:
+                with pytest.raises(StoreFullError, match="nothing was made"):
+                    back_up(store, volume / "b")
+                with pytest.raises(StoreFullError, match="nothing was made"):
+                    restore(tmp_path / "whole", path=volume / "store")
+                assert list(volume.iterdir()) == []
+            finally:
+                subprocess.run(["umount", volume], check=True)
+
 
 class TestServer:
     def test_it_comes_back_as_it_was(self, server: QdrantServer, collection: str, tmp_path: Path) -> None:
@@ -259,6 +276,22 @@ class TestServer:
         with server.admin() as admin:
             assert admin.get(f"/collections/{collection}/snapshots").json()["result"] == []
         assert survey_of(server, collection) == 100
+
+    def test_what_a_killed_restore_left_goes_with_the_next(
+        self, server: QdrantServer, collection: str, tmp_path: Path
+    ) -> None:
+        at = {"url": server.url, "embedder": None, "durability": "store"}
+        with open_store(collection=collection, **at) as store:
+            fill(store)
+            back_up(store, tmp_path / "b")
+        snapshots = f"/collections/{collection}/snapshots"
+        left = {"snapshot": ("crewai-memory-restore-0.snapshot", (tmp_path / "b" / "collection.snapshot").read_bytes())}
+        with server.admin() as admin:
+            admin.post(f"{snapshots}/upload?wait=true", files=left).raise_for_status()
+            own = admin.post(snapshots).json()["result"]["name"]
+            assert len(admin.get(snapshots).json()["result"]) == 2
+            restore(tmp_path / "b", replace=True, url=server.url, collection=collection)
+            assert [each["name"] for each in admin.get(snapshots).json()["result"]] == [own]
 
     def test_there_is_no_collection(self, server: QdrantServer, collection: str, tmp_path: Path) -> None:
         at = {"url": server.url, "embedder": None, "durability": "store", "retry_for": 0}

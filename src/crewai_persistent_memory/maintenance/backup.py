@@ -12,7 +12,7 @@ from pathlib import Path
 
 from typing_extensions import Unpack
 
-from ..backends.qdrant.embedded.copies import STORE, copy_store
+from ..backends.qdrant.embedded.copies import STORE, cannot_be_made, copy_store
 from ..backends.qdrant.embedded.directory import StoreDirectory
 from ..backends.qdrant.server.snapshots import SNAPSHOT, Snapshots
 from ..config.arguments import MemoryOptions
@@ -40,6 +40,7 @@ def back_up(store: MemoryStore, folder: str | os.PathLike[str]) -> Backup:
     Raises:
         ConfigurationError: the store is in Mem0, or its collection on several nodes; or ``folder`` is there already.
         StorePathError: the folder cannot be made.
+        StoreFullError: the disk is full. Nothing is left of it.
         StoreCorruptedError: the copy is not whole. Nothing is left of it.
         StoreError: the store failed; see the subclasses.
     """
@@ -71,6 +72,7 @@ def restore(folder: str | os.PathLike[str], *, replace: bool = False, **options:
     Raises:
         ConfigurationError: no backup, one of the other kind of store, or there is a store already.
         StorePathError: the folder cannot be made: it is a file, say, or a disk is mounted there.
+        StoreFullError: the disk is full. Nothing was changed.
         StoreInUseError: a process has the store open.
         StoreCorruptedError: the backup is damaged. Nothing was changed.
         StoreError: the store failed; see the subclasses.
@@ -153,7 +155,7 @@ def _new_folder(target: Path, *, beside: bool = False) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         making = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     except OSError as error:
-        raise StorePathError(f"{target} cannot be made: {error.strerror or error}") from error
+        raise cannot_be_made(target, error) from error
     try:
         yield making
         if target.exists() and not beside:
@@ -161,7 +163,7 @@ def _new_folder(target: Path, *, beside: bool = False) -> Iterator[Path]:
         os.replace(making, target)
         sync_folder(target.parent)
     except OSError as error:
-        raise StorePathError(f"{target} cannot be made: {error.strerror or error}") from error
+        raise cannot_be_made(target, error) from error
     finally:
         shutil.rmtree(making, ignore_errors=True)
 

@@ -6,13 +6,13 @@ import threading
 from collections import Counter
 from typing import Final
 
-from ..errors import ConfigurationError, InvalidArgumentError
+from ..errors import InvalidArgumentError
 from ..io.steps import run
 from ..scope import SCOPE_FIELDS, check_field
 from ..store.base import MemoryStore
 from ..store.operations import Erased
 from ..validation import utcnow
-from .every_project import in_each_project
+from .every_project import in_each_project, require_reach
 from .receipt import Receipt
 
 MOST_ROUNDS: Final = 10
@@ -38,20 +38,14 @@ def erase(store: MemoryStore, *, settle: float = 2.0, dry_run: bool = False, **s
 
     Raises:
         InvalidArgumentError: no field is given, or only ``agent_id``: an agent has memories of many people.
-        ConfigurationError: Mem0, without a ``user_id``, or a store that cannot be asked across scopes.
+        ConfigurationError: Mem0, without a ``user_id``, or a store that cannot list across scopes.
         StoreUnavailableError: the store is away. Nothing is erased, in the outbox neither: do it again.
         StoreError: the store failed, or its key may not.
     """
     _check(scope)
-    can = store.capabilities
-    if not can.reaches(scope):
-        raise ConfigurationError(
-            f"{store.backend!r} cannot be asked across users: give user_id= as well"
-            if can.scans_users
-            else f"{store.backend!r} cannot be asked across scopes: call reset() in each scope of the person"
-        )
+    require_reach(store, scope, "erase", "call reset() in each scope of the person")
     began_at = utcnow()
-    projects = _counts(store, scope)
+    projects = there = _counts(store, scope)
     total, rounds, under_way = Erased(0), 0, 0
     while not dry_run and rounds < MOST_ROUNDS:
         rounds += 1
@@ -61,7 +55,8 @@ def erase(store: MemoryStore, *, settle: float = 2.0, dry_run: bool = False, **s
         # Saves that were under way in any process arrive meanwhile. Nobody can tell when the last one has.
         threading.Event().wait(settle)
         under_way = done.under_way
-        if not _counts(store, scope) and not any(done[1:]):
+        there = _counts(store, scope)
+        if not there and not any(done[1:]):
             break
     in_files = rounds > 0 and not store.compact()
     return Receipt(
@@ -74,7 +69,7 @@ def erase(store: MemoryStore, *, settle: float = 2.0, dry_run: bool = False, **s
         waiting=total.waiting,
         dead_letters=total.dead_letters,
         rounds=rounds,
-        left=sum(_counts(store, scope).values()) + under_way,
+        left=sum(there.values()) + under_way,
         remains=_remains(store, in_files=in_files),
     )
 

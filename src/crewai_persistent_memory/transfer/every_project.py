@@ -4,10 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ..errors import ConfigurationError
 from ..io.steps import run
 from ..scope import ExactScope, has_fields
 from ..store.base import MemoryStore
 from ..store.scoped_operations import ScopedOperations
+
+
+def require_reach(
+    store: MemoryStore, scope: Mapping[str, object], doing: str, otherwise: str = "use a store in Qdrant"
+) -> None:
+    """Refuse to work in all scopes with these fields, if the store cannot list them.
+
+    Args:
+        store: the store.
+        scope: the fields.
+        doing: "count", "list" or "erase", for the message.
+        otherwise: the remedy where the store can do it for no user either.
+
+    Raises:
+        ConfigurationError: it cannot; the message has the remedy.
+    """
+    can = store.capabilities
+    if not can.reaches(scope):
+        remedy = "give user_id=" if can.scans_users else otherwise
+        raise ConfigurationError(f"{store.backend!r} cannot {doing} across users: {remedy}")
 
 
 def in_each_project(store: MemoryStore, scope: Mapping[str, str | None]) -> list[ScopedOperations]:

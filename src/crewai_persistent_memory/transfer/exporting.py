@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TextIO
 
 from ..entry import MemoryEntry
-from ..errors import ConfigurationError, StoreError
+from ..errors import StoreError
 from ..io.steps import Steps, run
 from ..scope import has_fields
 from ..store.base import MemoryStore
 from ..store.operations import ScanPage
-from .every_project import in_each_project
+from .every_project import in_each_project, require_reach
 from .lines import Header, end, line_of
 
 Progress = Callable[[int], None]
@@ -31,10 +31,7 @@ def entries_of(store: MemoryStore, *, with_vectors: bool = False, **scope: str |
         ConfigurationError: Mem0, which cannot list across users.
         StoreError: the store failed.
     """
-    can = store.capabilities
-    if not can.reaches(scope):
-        remedy = "give user_id=" if can.scans_users else "use a store in Qdrant"
-        raise ConfigurationError(f"{store.backend!r} cannot list across users: {remedy}")
+    require_reach(store, scope, "list")
     for steps in in_each_project(store, scope):
         yield from _pages_of(steps.scan_scopes(dict(scope), with_vectors=with_vectors), scope)
 

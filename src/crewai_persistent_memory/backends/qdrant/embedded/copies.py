@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from ....errors import StoreError, StoreFullError, StorePathError
 from ....io.private_files import FILE_MODE, FOLDER_MODE
 from .directory import NEW_VECTORS, NEXT_SHARD, PARTS
 from .flushing import sync_tree
@@ -27,16 +29,27 @@ def copy_store(store: Path, to: Path) -> None:
         to: is made; nothing may be there.
 
     Raises:
-        OSError: the copy could not be made.
+        StoreFullError: there is no room for the copy.
+        StorePathError: it could not be made.
     """
-    to.mkdir(mode=FOLDER_MODE)
-    for name in sorted(set(PARTS) - _NOT_COPIED):
-        part = store / name
-        if part.is_dir():
-            _copy_folder(part, to / name)
-        elif part.is_file():
-            _copy_file(part, to / name)
-    sync_tree(to)
+    try:
+        to.mkdir(mode=FOLDER_MODE)
+        for name in sorted(set(PARTS) - _NOT_COPIED):
+            part = store / name
+            if part.is_dir():
+                _copy_folder(part, to / name)
+            elif part.is_file():
+                _copy_file(part, to / name)
+        sync_tree(to)
+    except OSError as error:
+        raise cannot_be_made(to, error) from error
+
+
+def cannot_be_made(folder: Path, error: OSError) -> StoreError:
+    """The error of a copy."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StoreFullError(f"the disk of {folder} is full: nothing was made. Make room, or give another folder")
+    return StorePathError(f"{folder} cannot be made: {error.strerror or error}")
 
 
 def _copy_folder(folder: Path, to: Path) -> None:

@@ -24,6 +24,9 @@ from .errors import classify, request_info
 SNAPSHOT: Final = "collection.snapshot"
 """The file of a backup's folder."""
 
+_UPLOADED: Final = "crewai-memory-restore-"
+"""How the names of uploads begin."""
+
 _BLOCK: Final = 1 << 20
 _HOUR: Final = 3600.0
 """Seconds that a server may take for a snapshot. It is silent meanwhile."""
@@ -74,7 +77,7 @@ class Snapshots:
         Raises:
             StoreError: the server failed or refused; see the subclasses.
         """
-        name = f"restore-{uuid.uuid4().hex}.snapshot"  # the server keeps what is uploaded
+        name = f"{_UPLOADED}{uuid.uuid4().hex}.snapshot"  # the server keeps what is uploaded
         with self._client("a restore") as client, open(file, "rb") as content:
             at = f"/collections/{quote(_without_alias(client, collection), safe='')}/snapshots"
             how = {"priority": "snapshot", "wait": "true"}
@@ -85,6 +88,9 @@ class Snapshots:
                 removed = client.delete(f"{at}/{name}", params={"wait": "true"})
             _json(answer)
             _json(removed)
+            for left in _json(client.get(at)):  # by restores that were killed
+                if left["name"].startswith(_UPLOADED):
+                    client.delete(f"{at}/{quote(left['name'], safe='')}", params={"wait": "true"})
 
     @contextmanager
     def _client(self, doing: str) -> Iterator[httpx.Client]:
