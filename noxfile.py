@@ -178,7 +178,8 @@ def tell_times() -> None:
 def pytest(session: nox.Session, where: str, workers: int = 3) -> list[str]:
     """The options of a run that is called ``where``. Each worker imports CrewAI and starts the servers it needs.
 
-    Many tests wait for a server, a process or a disk: there are more workers than cores."""
+    Many tests wait for a server, a process or a disk: there are more workers than cores, where the tests take longer
+    than the imports."""
     clean_up(where)  # of a run that failed or was stopped
     told = ["--durations=25", "--durations-min=0.5", *([] if IS_THOROUGH else AGAIN)]
     # What shares a cluster stays together.
@@ -295,7 +296,7 @@ def crews(session: nox.Session, crewai: str) -> None:
     install(session, crewai, f"crewai-{crewai}")
     # A third of the tests on each of the three of a generation.
     part = {"PART_OF_CREWS": str(CREWAI.index(crewai) % 3)}
-    options = [*pytest(session, crewai), *OF_CREWS, "-m", "crew and not ends"]
+    options = [*pytest(session, crewai, workers=2), *OF_CREWS, "-m", "crew and not ends"]
     session.run("pytest", *options, *session.posargs, env=COMPILED | part)
     if crewai in CONTRACT_OF:
         contract = f"tests/contract/{CONTRACT_OF[crewai]}"
@@ -308,7 +309,7 @@ def crews(session: nox.Session, crewai: str) -> None:
 def mem0ai(session: nox.Session) -> None:
     """Mem0's client and library as they were in 1.x; 0.1 and 2.x are beside the versions of CrewAI."""
     install(session, "1.10.1", "mem0ai-1.0.11")
-    session.run("pytest", *pytest(session, "mem0ai"), "tests/mem0", *session.posargs, env=COMPILED)
+    session.run("pytest", *pytest(session, "mem0ai", workers=2), "tests/mem0", *session.posargs, env=COMPILED)
     clean_up("mem0ai")
 
 

@@ -60,6 +60,10 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
+_ONE_SEGMENT = {"STORAGE__OPTIMIZERS__DEFAULT_SEGMENT_NUMBER": "1"}
+"""For the newest server. Each segment of a collection has files of 36 MB. The older servers have one for each core."""
+
+
 class QdrantServer:
     """One server process. ``settings`` are environment variables without their ``QDRANT__`` prefix."""
 
@@ -85,6 +89,7 @@ class QdrantServer:
             "STORAGE__SNAPSHOTS_PATH": str(folder / "snapshots"),
             "TELEMETRY_DISABLED": "true",
             "LOG_LEVEL": "WARN",
+            **(_ONE_SEGMENT if binary in list(binaries().values())[:1] else {}),
             **({"SERVICE__API_KEY": key} if key else {}),
             **(settings or {}),
         }
