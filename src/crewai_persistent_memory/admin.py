@@ -30,6 +30,7 @@ from .transfer.long_term import LongTerm
 from .transfer.migrating import Migrated, migrate, migrate_store, undo_migration
 from .transfer.owner_by_path import OwnerByPath
 from .transfer.receipt import Receipt, is_signed_with
+from .transfer.searching import search_scopes
 from .transfer.sources import LeftOut
 
 __all__ = [
@@ -61,6 +62,7 @@ __all__ = [
     "reembed",
     "repair",
     "restore",
+    "search_scopes",
     "survey",
     "undo_migration",
 ]

@@ -250,6 +250,17 @@ class TestForget:
         assert "Forgot 2" in call("forget", "…ear-0002", "...0001", *JOHN).out
         assert [entry["id"] for entry in call("list", *JOHN, "--json").json] == ids[:1]
 
+    def test_a_dry_run_forgets_nothing(self, call: Call, ids: list[str]) -> None:
+        before = call("list", *JOHN, "--json").json
+        assert call("forget", ids[0], "--dry-run", *JOHN).out.startswith("Would forget 1 of user_id=john")
+        assert call("forget", "--all", "--dry-run", *JOHN, "--json").json == {
+            "forgotten": 0,
+            "found": len(before),
+            "dry_run": True,
+        }
+        assert call("forget", "nobody's", "--dry-run", *JOHN).code == 1
+        assert call("list", *JOHN, "--json").json == before
+
     def test_one_that_means_several_forgets_nothing(self, call: Call, ids: list[str]) -> None:
         printed = call("forget", ids[0], "customer", *JOHN)
         assert (printed.code, "is the id of 3 entries" in printed.err) == (2, True)

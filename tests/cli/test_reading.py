@@ -61,15 +61,70 @@ def test_a_time_that_cannot_be_read_is_named(call: Call, at: tuple[str, ...], ti
     assert f"--since {time!r} is no time: write 2026-05-01" in done.err
 
 
-def test_everywhere(call: Call, at: tuple[str, ...]) -> None:
-    found = call("list", "--everywhere", *JOHN, *at, "--json").json
-    assert {entry["id"] for entry in found} == {"old-tea-0001", "new-tea-0002", "anna-tea-003", "run-tea-0004"}
-    printed = call("list", "--everywhere", "-n", "1", "--since", "7d", *JOHN, *at).out
-    assert "everywhere, 1 of 3" in printed
-    assert "green tea of the run" in call("list", "--everywhere", "-p", "staging", *JOHN, *at).out
-    assert "whose" in printed
-    refused = call("list", "--everywhere", "--shared", *at)
-    assert (refused.code, "--user NAME" in refused.err) == (2, True)
+OF_JOHN = {"old-tea-0001", "new-tea-0002", "anna-tea-003"}
+OF_A_RUN = "run-tea-0006"
+EVERYWHERE = [
+    (("--all-runs",), {*OF_JOHN, OF_A_RUN}),
+    (("--all-projects",), OF_JOHN),
+    (("--all-projects", "--run", "r1"), {*OF_JOHN, "run-tea-0004"}),
+    (("--all-projects", "--run", "r1", "--agent", "a"), {*OF_JOHN, "run-tea-0004", OF_A_RUN}),
+    (("--all-projects", "--run", "r2"), OF_JOHN),
+    (("--all-runs", "-p", "staging"), {"run-tea-0004"}),
+    (("--all-runs", "--all-projects"), {*OF_JOHN, "run-tea-0004", OF_A_RUN}),
+    (("--everywhere",), {*OF_JOHN, "run-tea-0004", OF_A_RUN}),
+    (("--everywhere", "-p", "staging"), {"run-tea-0004"}),
+    (("--everywhere", "--kind", "entity"), {"anna-tea-003"}),
+    (("--everywhere", "--since", "7d"), {"new-tea-0002", "anna-tea-003", "run-tea-0004", OF_A_RUN}),
+]
+
+
+@pytest.fixture
+def in_runs(at: tuple[str, ...]) -> tuple[str, ...]:
+    with open_store(path=at[1], embedder=None) as store:
+        store.scoped(user_id="john", run_id="r1", agent_id="a").add("green tea of an agent in a run", id=OF_A_RUN)
+    return at
+
+
+@pytest.mark.parametrize(("options", "ids"), EVERYWHERE)
+@pytest.mark.parametrize("command", [("list",), ("recall", "green tea")])
+def test_in_more_than_one_scope(
+    call: Call, in_runs: tuple[str, ...], command: tuple[str, ...], options: tuple[str, ...], ids: set[str]
+) -> None:
+    found = call(*command, *options, *JOHN, *in_runs, "--json").json
+    assert {entry["id"] for entry in found} == ids
+    assert {entry["scope"]["user_id"] for entry in found} <= {"john"}
+
+
+@pytest.mark.parametrize("command", [("list",), ("recall", "tea of the run")])
+def test_whose_is_told(call: Call, in_runs: tuple[str, ...], command: tuple[str, ...]) -> None:
+    printed = call(*command, "--everywhere", *JOHN, *in_runs).out
+    for part in ("whose", "everywhere", "project_id=staging run_id=r1"):
+        assert part in printed
+
+
+def test_the_best_of_all_scopes_is_first(call: Call, in_runs: tuple[str, ...]) -> None:
+    found = call("recall", "tea of the run", "--everywhere", "-n", "1", *JOHN, *in_runs, "--json").json
+    assert [entry["id"] for entry in found] == ["run-tea-0004"]
+    printed = call("list", "--everywhere", "-n", "1", "--since", "7d", *JOHN, *in_runs).out
+    assert "everywhere, 1 of 4" in printed
+
+
+@pytest.mark.parametrize("option", ["--everywhere", "--all-runs", "--all-projects"])
+@pytest.mark.parametrize("command", [("list",), ("recall", "tea")])
+def test_more_than_one_scope_is_of_one_person(
+    call: Call, at: tuple[str, ...], command: tuple[str, ...], option: str
+) -> None:
+    for options in (("--shared",), (), ("--shared", *JOHN)):
+        refused = call(*command, option, *options, *at)
+        assert refused.code == 2
+        assert f"{option} is of one person: give --user NAME" in refused.err
+
+
+def test_what_contradicts_is_refused(call: Call, at: tuple[str, ...]) -> None:
+    refused = call("list", "--all-runs", "--run", "r1", *JOHN, *at)
+    assert (refused.code, "leave it out, or --run and --agent" in refused.err) == (2, True)
+    refused = call("recall", "tea", "--all-runs", "--explain", *JOHN, *at)
+    assert (refused.code, "--explain is about one prompt" in refused.err) == (2, True)
 
 
 def test_show(call: Call, at: tuple[str, ...]) -> None:

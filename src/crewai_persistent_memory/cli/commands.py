@@ -103,6 +103,7 @@ def forget(
     for_good: Annotated[
         bool, typer.Option("--for-good", help="At once, whatever undo_for says; also what was forgotten before.")
     ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say how many would be forgotten.")] = False,
     json: Json = False,
 ) -> None:
     """Forget entries by id, or all of a scope. With CREWAI_MEMORY_UNDO_FOR, undo brings them back for so long."""
@@ -112,17 +113,18 @@ def forget(
     if not all(id.strip() for id in wanted):
         raise ConfigurationError("an id is blank: give ids as list shows them")
     with opened(target.config(writing=True), by_words=True, existing=True, writing=True) as store:
-        count, unknown = (
-            everything_of(store, yes, for_good=for_good) if everything else some_of(store, wanted, for_good=for_good)
-        )
-        if json:
-            typer.echo(as_json({"forgotten": count}))
+        if everything:
+            count, unknown = everything_of(store, yes, for_good=for_good, dry_run=dry_run)
         else:
-            typer.echo(one_line(f"Forgot {count} of {store.scope}"))
+            count, unknown = some_of(store, wanted, for_good=for_good, dry_run=dry_run)
+        if json:
+            typer.echo(as_json({"forgotten": 0, "found": count, "dry_run": True} if dry_run else {"forgotten": count}))
+        else:
+            typer.echo(one_line(f"{'Would forget' if dry_run else 'Forgot'} {count} of {store.scope}"))
             if everything and not count:
                 typer.echo(one_line(why_nothing(store)))
         undo_for = store.steps.corrections.undo_for
-    if count and undo_for is not None and not for_good:
+    if count and undo_for is not None and not for_good and not dry_run:
         note(f"crewai-memory undo brings it back, for {undo_for}")
     for id in unknown:
         note(f"no entry of this scope has the id {one_line(id)}")

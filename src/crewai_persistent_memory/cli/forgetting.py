@@ -17,16 +17,19 @@ if TYPE_CHECKING:
     from ..store.base import MemoryStore
 
 
-def some_of(store: MemoryStore, wanted: Sequence[str], *, for_good: bool = False) -> tuple[int, list[str]]:
+def some_of(
+    store: MemoryStore, wanted: Sequence[str], *, for_good: bool = False, dry_run: bool = False
+) -> tuple[int, list[str]]:
     """Forget the entries with these ids, short or whole.
 
     Args:
         store: where.
         wanted: the ids.
         for_good: also what was forgotten before, and could be brought back.
+        dry_run: count only.
 
     Returns:
-        How many were forgotten, and the ids that no entry of the scope has.
+        How many were forgotten, or would be, and the ids that no entry of the scope has.
 
     Raises:
         ConfigurationError: a short id matches several entries. Nothing was forgotten.
@@ -42,16 +45,22 @@ def some_of(store: MemoryStore, wanted: Sequence[str], *, for_good: bool = False
             unknown.append(given)
         else:
             meant[id] = None
+    if dry_run:
+        return len(meant), unknown
     return (store.delete(ids=list(meant), for_good=for_good) if meant else 0), unknown
 
 
-def everything_of(store: MemoryStore, yes: bool, *, for_good: bool = False) -> tuple[int, list[str]]:
-    """Forget all of the scope, after a question on the terminal.
+def everything_of(
+    store: MemoryStore, yes: bool, *, for_good: bool = False, dry_run: bool = False
+) -> tuple[int, list[str]]:
+    """Forget all of the scope, after a question on the terminal. ``dry_run``: count what can be read.
 
     Raises:
         ConfigurationError: there is no terminal, and ``yes`` is not set.
         typer.Abort: the answer was no.
     """
+    if dry_run:
+        return store.count(), []
     if not yes:
         count = store.count()
         if not sys.stdin.isatty():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from heapq import nlargest
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,11 +18,12 @@ from .explaining import explain_search, print_explanations
 from .filters import Category, Kind, Since, Under, Until, filters_of
 from .moving import config_of_all
 from .output import as_json, note, one_line, show_entries, show_entry, show_history
+from .reach import AllProjects, AllRuns, Everywhere, Reach, reach_of
 from .target import Target, opened, with_its_embedder
 
 if TYPE_CHECKING:
     from ..entry import MemoryEntry
-    from ..entry_filter import EntryFilter
+    from ..entry_filter import EntryFilter, FilterArgs
     from ..store.base import MemoryStore
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, with whole ids.")]
@@ -37,6 +38,9 @@ def recall(
     under: Under = None,
     since: Since = None,
     until: Until = None,
+    all_runs: AllRuns = False,
+    all_projects: AllProjects = False,
+    everywhere: Everywhere = False,
     limit: Limit = 10,
     explain: Annotated[
         bool, typer.Option("--explain", help="What a crew's prompt would have, and why, of all that is found.")
@@ -56,6 +60,11 @@ def recall(
     if budget is not None and not explain:
         raise ConfigurationError("--budget is of --explain: add it, or leave --budget out")
     filters = filters_of(category, kind, under, since, until)
+    if reach := reach_of(target, all_runs, all_projects, everywhere):
+        if explain:
+            raise ConfigurationError("--explain is about one prompt, and so of one scope: leave it out, or name one")
+        _recall_in(reach, target, question, filters, limit, json)
+        return
 
     def search(store: MemoryStore) -> None:
         if explain:
@@ -76,18 +85,18 @@ def list_entries(
     under: Under = None,
     since: Since = None,
     until: Until = None,
-    everywhere: Annotated[
-        bool, typer.Option("--everywhere", help="Of the user in all runs, agents, projects and organisations.")
-    ] = False,
+    all_runs: AllRuns = False,
+    all_projects: AllProjects = False,
+    everywhere: Everywhere = False,
     limit: Limit = 50,
     json: Json = False,
 ) -> None:
     """List what is remembered, newest first."""
     filters = filters_of(category, kind, under, since, until)
-    if everywhere:
+    if reach := reach_of(target, all_runs, all_projects, everywhere):
         from ..entry_filter import EntryFilter
 
-        _list_everywhere(target, EntryFilter.of(filters), limit, json)
+        _list_in(reach, target, EntryFilter.of(filters), limit, json)
         return
     with opened(target.config(writing=False), by_words=True, existing=True) as store:
         entries = store.list(limit=limit, **filters)
@@ -95,28 +104,39 @@ def list_entries(
         print_entries(entries, title, json, nothing_in=None if filters else store)
 
 
-def _list_everywhere(target: Target, filter: EntryFilter, limit: int, json: bool) -> None:
+def _list_in(reach: Reach, target: Target, filter: EntryFilter, limit: int, json: bool) -> None:
     from ..transfer.exporting import entries_of
 
-    if target.user is None or target.shared:
-        raise ConfigurationError("--everywhere is of one person: give --user NAME, without --shared")
     count = 0
 
     def matching() -> Iterable[MemoryEntry]:
         nonlocal count
-        scope: Any = target.scope_fields
-        for entry in entries_of(store, **scope):
-            if filter.matches(entry):
+        for entry in entries_of(store, with_vectors=False, **reach.fields):
+            if entry.scope is not None and reach.includes(entry.scope) and filter.matches(entry):
                 count += 1
                 yield entry
 
     with opened(config_of_all(target), by_words=True, existing=True) as store:
-        if store.capabilities.outbox and store.health()["outbox"]["writes"]:
-            note("what waits in this host's outbox is not listed")
+        _note_what_waits(store, "listed")
         entries = nlargest(limit, matching(), key=lambda entry: entry.created_at)
-    print_entries(
-        entries, _title(f"Memories of {target.scope_named}, everywhere", len(entries), count), json, scopes=True
-    )
+    title = _title(f"Memories of {target.scope_named}, {reach.named}", len(entries), count)
+    print_entries(entries, title, json, scopes=True)
+
+
+def _recall_in(reach: Reach, target: Target, query: str, filters: FilterArgs, limit: int, json: bool) -> None:
+    from ..transfer.searching import search_scopes
+
+    def search(store: MemoryStore) -> list[MemoryEntry]:
+        _note_what_waits(store, "looked through for other scopes")
+        return search_scopes(store, query, limit=limit, filters=filters, of=reach.includes, **reach.fields)
+
+    entries = with_its_embedder(config_of_all(target), search, existing=True, instead="By words only")
+    print_entries(entries, f"Recalled for {target.scope_named}, {reach.named}", json, scopes=True)
+
+
+def _note_what_waits(store: MemoryStore, done: str) -> None:
+    if store.capabilities.outbox and store.health()["outbox"]["writes"]:
+        note(f"what waits in this host's outbox is not {done}")
 
 
 def show(
