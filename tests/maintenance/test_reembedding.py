@@ -482,7 +482,7 @@ import os, sys
 from pathlib import Path
 from crewai_persistent_memory import open_store
 from crewai_persistent_memory.admin import reembed
-from crewai_persistent_memory.backends.qdrant.embedded import engine, exchange
+from crewai_persistent_memory.backends.qdrant.embedded import exchange, renewal
 from crewai_persistent_memory.testing import FakeEmbedder
 
 folder, (name, _, number) = Path(sys.argv[1]), sys.argv[2].partition(" ")
@@ -492,7 +492,7 @@ module, function = {
     "rename": (Path, "rename"),
     "written": (exchange.StoreDirectory, "write_descriptor"),
     "unlink": (Path, "unlink"),
-    "load": (engine, "load_shard"),
+    "load": (renewal, "load_shard"),
 }[name]
 original, calls = getattr(module, function), 0
 

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from crewai_persistent_memory import MemoryEntry, PersistentMemoryError, open_store
-from crewai_persistent_memory.backends.qdrant.embedded import engine as edge
 from crewai_persistent_memory.backends.qdrant.embedded import rebuild as edge_rebuild
+from crewai_persistent_memory.backends.qdrant.embedded.renewal import MUCH_DELETED
 
 from ..support.programs import run_program, started
 from ..support.thorough import IS_THOROUGH, sample
@@ -83,7 +83,7 @@ def test_deleted_text_is_gone_from_every_file(tmp_path: Path) -> None:
 def test_much_that_was_deleted_is_gone_after_close(tmp_path: Path) -> None:
     path = tmp_path / "s"
     with open_store(path=path, user_id="john", embedder=None) as store:
-        store.put([MemoryEntry(content=f"{CANARY} {n}", id=str(n)) for n in range(edge.MUCH_DELETED)])
+        store.put([MemoryEntry(content=f"{CANARY} {n}", id=str(n)) for n in range(MUCH_DELETED)])
         store.add("kept", path="/kept")
         store.delete(created_before=store.list(path="/kept")[0].created_at)
         assert store.count() == 1

@@ -49,34 +49,23 @@ from ..engine_requests import (
 from ..manifest import KEYWORDS as KEYWORDS_ONLY
 from ..manifest import Descriptor
 from ..said_before import SaidBefore
-from ..schema import DENSE, Index, access_write
+from ..schema import Index, access_write
 from .access_times import AccessTimes
 from .changing import Changing
 from .checksums import LEDGER, seal
 from .collecting import Collecting, without_dense
 from .copies import STORE, copy_store
-from .directory import WRITE_RESERVE, StoreDirectory
+from .directory import StoreDirectory
 from .errors import engine_errors
-from .exchange import finish
 from .flushing import EdgeDisk, Fsync
 from .ledger import Ledger
-from .read_lock import Reads
 from .reader import EdgeReader
-from .rebuild import (
-    create_indexes,
-    create_missing_indexes,
-    load_shard,
-    rewrite,
-    swap,
-)
-from .salvage import LOST, all_ids, read_lost, read_one, rewrite_whole
+from .renewal import Renewal
+from .salvage import LOST, all_ids, read_lost
 from .translate import edge_filter
 from .writer import WRITES, EdgeWriter, brings_an_end, is_access_time, keywords_only, points_of, room_for
 
 logger = logging.getLogger("crewai_persistent_memory")
-
-MUCH_DELETED: Final = 100
-"""Entries. If so many were deleted, and they are a fifth of what there was, the store is written anew at close."""
 
 _SHOW_ACCESS_TIMES: Final = frozenset({Ordered, Everything, Scroll, Retrieve})
 """Before these the access times that are only noted are written."""
@@ -103,19 +92,20 @@ class EmbeddedEngine:
         # Held for writes, whose steps belong together (count and delete, check and upsert); reads do not need it.
         self._lock = threading.RLock()
         self._closed = False
-        self._reads = Reads()
-        self._more_indexes: dict[str, Index] = {}
         self.generation = 0
         """How often the embedder was changed since the store was opened."""
         self.successor: Embedder | None = None
         """The embedder since it was changed."""
         self.collecting: Final = Collecting(directory, self._scroll, self._retrieve)
-        self._changing = Changing(directory, self._reader, self.collecting, self._lock, self._reads, self._open_shard)
         self.said_before: Final = SaidBefore()
         self._ledger = Ledger(directory.path / LEDGER)
         self._ledger.open()
         self._writer = EdgeWriter(directory, self._reader, self._ledger, descriptor, deleted, self._write_anew)
         self.disk = EdgeDisk(directory.shard, self._ledger.path, fsync, self._flush)
+        self._renewal = Renewal(directory, self._reader, self._writer, self._ledger, self.disk)
+        self._changing = Changing(
+            directory, self._reader, self.collecting, self._lock, self._renewal.reads, self._open_shard
+        )
         self._access_times = AccessTimes(self._write_access_time, self._write_access_times)
         self._execute: dict[type, Callable[[Any], Any]] = {
             Search: self._search,
@@ -155,8 +145,7 @@ class EmbeddedEngine:
             StoreClosedError: closed, or opened before a ``fork`` and used in the child.
             EngineError: the engine failed; the message has its words.
         """
-        if self._closed or self._owner_pid != os.getpid():
-            raise self._gone()
+        self._require_open()
         try:
             return self._answer(request, generation)
         except (StoreCorruptedError, EngineError):
@@ -171,8 +160,7 @@ class EmbeddedEngine:
         Raises:
             StoreClosedError: as for :meth:`execute`.
         """
-        if self._closed or self._owner_pid != os.getpid():
-            raise self._gone()
+        self._require_open()
         self._access_times.note(note)
 
     def _answer(self, request: Request[Any], generation: int | None) -> Any:
@@ -183,8 +171,7 @@ class EmbeddedEngine:
                 return self._change_embedder(request)
             if (collect := self.collecting.answers.get(type(request))) is not None:
                 with self._lock:
-                    if self._closed:
-                        raise self._gone()
+                    self._require_open()
                     return collect(request)
             if type(request) is Compact:
                 return self._compact()
@@ -192,7 +179,7 @@ class EmbeddedEngine:
                 return self._back_up(request)
             if type(request) in _SHOW_ACCESS_TIMES and self._access_times:
                 self._write_access_times()
-            with self._reads:
+            with self._renewal.reads:
                 if generation is not None and generation != self.generation:
                     request = without_dense(request)
                 return self._execute[type(request)](request)
@@ -206,7 +193,8 @@ class EmbeddedEngine:
             try:
                 with engine_errors(self.path):
                     self._access_times.write_all()
-                    self._compact_if_much_was_deleted()
+                    if self._renewal.is_due:
+                        self._compact()
                     self.disk.flush_engine()
                     self._shard.close()
                     self._ledger.close()
@@ -255,8 +243,7 @@ class EmbeddedEngine:
 
     def _write(self, request: Request[Any], generation: int | None) -> Any:
         with self._lock:
-            if self._closed:
-                raise self._gone()
+            self._require_open()
             if generation is not None and generation != self.generation:
                 request = without_dense(request)
             self.disk.refuse_after_failure()
@@ -294,7 +281,7 @@ class EmbeddedEngine:
                 self._shard.flush()
                 self._directory.make_private()
 
-    # -- indexes ---------------------------------------------------------------------------------------------------
+    # -- making anew -----------------------------------------------------------------------------------------------
 
     def create_indexes(self, indexes: Mapping[str, Index]) -> None:
         """Create those of the indexes that the shard lacks, also when it is written anew.
@@ -303,102 +290,51 @@ class EmbeddedEngine:
             ConfigurationError: a key has an index of another kind.
         """
         with self._lock:
-            if self._closed or self._owner_pid != os.getpid():
-                raise self._gone()
-            with engine_errors(self.path):
-                create_missing_indexes(self._shard, indexes, self.path)
-            self._more_indexes.update(indexes)
-
-    # -- making anew -----------------------------------------------------------------------------------------------
+            self._require_open()
+            self._renewal.create_indexes(indexes)
 
     def _compact(self) -> bool:
         """Write the shard anew, without what was deleted. Writes wait for it, reads only while it takes its place."""
         with self._lock:
-            if self._closed:
-                raise self._gone()
+            self._require_open()
             self._write_anew(self.descriptor)
             self.collecting.discard_if_abandoned()
             self._directory.remove_damaged()
             self._directory.make_private()
         return True
 
+    def _write_anew(self, descriptor: Descriptor) -> None:
+        with self._lock:
+            self._renewal.write_anew(descriptor)
+
     def _change_embedder(self, request: ChangeEmbedder) -> None:
+        def changed() -> None:
+            self.successor = request.embedder
+            self.generation += 1
+
         def exchange(descriptor: Descriptor) -> None:
-            with self._reads.none(), self.disk.paused():
-                self._shard.close()
-                finish(self._directory)
-                self._reader.shard = load_shard(self._directory)
-                create_indexes(self._shard, self._more_indexes)
-                self._writer.deleted = 0
-                self._writer.descriptor = descriptor
-                self.successor = request.embedder
-                self.generation += 1
+            self._renewal.change_embedder(descriptor, changed)
             self.collecting.discard()
             self._directory.make_private()
 
         self._changing.change(request, self._access_times.write_all, exchange)
 
     def _open_shard(self) -> Any:
-        if self._closed:
-            raise self._gone()
+        self._require_open()
         return self._shard
 
     def _back_up(self, request: BackUp) -> Taken:
         """Copy the files as they are now. Writes wait for it, reads do not."""
         with self._lock:
-            if self._closed:
-                raise self._gone()
+            self._require_open()
             self._access_times.write_all()
             self.disk.flush_engine()
             copy_store(self.path, request.folder / STORE)
             return Taken(self.name, self._shard.count(edge.CountRequest(exact=True)))
 
-    def _write_anew(self, descriptor: Descriptor) -> None:
-        """Write the shard anew, with the vectors of this descriptor, which is the store's from now on."""
-        with self._lock:
-            self._directory.require_space(self._directory.size(), WRITE_RESERVE)
-            ledger = rewrite(self._directory, self._shard, descriptor)
-            if descriptor != self.descriptor:
-                # If the process dies before the exchange, the next opening writes the shard anew.
-                self._directory.write_descriptor(descriptor)
-            with self._reads.none(), self.disk.paused():
-                self._shard.close()
-                self._reader.shard = swap(self._directory)
-                create_indexes(self._shard, self._more_indexes)
-                self._replace_ledger(ledger)
-            self._writer.deleted = 0
-            self._writer.descriptor = descriptor
-
     def _mend(self) -> bool:
-        """Write the shard anew without entries that cannot be read, if there are any. Their ids are kept."""
         with self._lock:
-            if self._closed:
-                return False
-            vectors = [] if self.descriptor.dimensions is None else [DENSE]
-            with engine_errors(self.path):
-                if all(read_one(self._shard, point, vectors=vectors) for point in all_ids(self._shard)):
-                    return False
-            expected = self._ledger.read().entries
-            with engine_errors(self.path), self._reads.none(), self.disk.paused():
-                self._ledger.close()
-                rewrite_whole(self._directory, self._shard, self.descriptor, expected)
-                self._reader.shard = load_shard(self._directory)
-                create_indexes(self._shard, self._more_indexes)
-                self._ledger.open()
-            self._directory.make_private()
-            return True
-
-    def _replace_ledger(self, content: bytes) -> None:
-        self._ledger.close()
-        self._directory.write(LEDGER, content)
-        self._ledger.open()
-
-    def _compact_if_much_was_deleted(self) -> None:
-        if self._writer.deleted < MUCH_DELETED:
-            return
-        left: int = self._shard.count(edge.CountRequest(exact=True))
-        if self._writer.deleted * 4 >= left:
-            self._compact()
+            return not self._closed and self._renewal.mend()
 
     # -- state -----------------------------------------------------------------------------------------------------
 
@@ -415,10 +351,11 @@ class EmbeddedEngine:
             "unflushed_error": None if self.disk.error is None else str(self.disk.error),
         }
 
-    def _gone(self) -> StoreClosedError:
+    def _require_open(self) -> None:
         if self._owner_pid != os.getpid():
-            return StoreClosedError(
+            raise StoreClosedError(
                 f"the memory store at {self.path} was opened before this process was forked: open it after the fork, "
                 "in one process only, or use a Qdrant server (QDRANT_URL or url=)"
             )
-        return StoreClosedError(f"the memory store at {self.path} is closed: open it again")
+        if self._closed:
+            raise StoreClosedError(f"the memory store at {self.path} is closed: open it again")
