@@ -130,6 +130,7 @@ if __name__ == "__main__":
     del sys.modules[STARTS_THREADS]
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 20, 50)  # a program's imports make objects that stay
     asked = serve(socket.socket(fileno=int(sys.argv[1])))
     if asked is not None:
         run(asked["arguments"], asked["environment"], asked["folder"], base)
