@@ -100,9 +100,12 @@ def look_into(folder: Path, *, has_keywords: bool = False) -> list[dict[str, Any
         )
         if has_keywords:
             asked = edge.ScrollRequest(limit=10_000, with_payload=True, with_vector=["keywords"])
-            for record in shard.scroll(asked)[0]:
-                keywords = record.vector["keywords"]
-                assert_encoded(record.payload["content"], keywords.indices, keywords.values)
+            found = {str(record.id): record for record in shard.scroll(asked)[0]}
+            for record in found.values():
+                keywords, before = record.vector["keywords"], record.payload.get("context", ())
+                said = [found[id].payload["content"] for id in before]
+                assert_encoded(record.payload["content"], keywords.indices, keywords.values, said)
+            assert any("context" in record.payload for record in found.values())
         payloads = [record.payload for record in records]
         assert [each["created_at"] for each in payloads] == sorted(each["created_at"] for each in payloads)
         return payloads
@@ -118,9 +121,9 @@ def assert_complete(points: Sequence[Mapping[str, Any]]) -> None:
         assert payload["scope"] == scope_of(payload)
 
 
-def assert_encoded(content: str, terms: Sequence[int], weights: Sequence[float]) -> None:
-    """A stored keyword vector is the one that this code makes."""
-    made = KeywordEncoder().document(content)
+def assert_encoded(content: str, terms: Sequence[int], weights: Sequence[float], before: Sequence[str] = ()) -> None:
+    """A stored keyword vector is the one that this code makes, with the words of what was said before."""
+    made = KeywordEncoder().document(content, before)
     assert dict(zip(terms, weights, strict=True)) == pytest.approx(dict(zip(made.indices, made.values, strict=True)))
 
 
@@ -179,12 +182,15 @@ class TestServer:
         assert len(points) == len(expected(layout, name))
         assert_complete(points)
         with server.admin() as admin:
-            body = {"limit": 10_000, "with_vector": ["keywords"], "with_payload": ["content"]}
+            body = {"limit": 10_000, "with_vector": ["keywords"], "with_payload": ["content", "context"]}
             found = admin.post(f"/collections/{collection}/points/scroll", json=body).json()["result"]["points"]
+        contents = {str(point["id"]): point["payload"].get("content") for point in found}
+        assert any(point["payload"].get("context") for point in found)
         for point in found:
             if "content" in point["payload"]:
                 keywords = point["vector"].get("keywords", {"indices": [], "values": []})
-                assert_encoded(point["payload"]["content"], keywords["indices"], keywords["values"])
+                said = [contents[id] for id in point["payload"].get("context") or ()]
+                assert_encoded(point["payload"]["content"], keywords["indices"], keywords["values"], said)
         with opened() as store:
             use(store)
 

@@ -15,6 +15,7 @@ import signal
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -259,7 +260,7 @@ class TestOldWorkers:
                         **point["payload"],
                         "record": point["payload"]["record"].replace("by an", f"{sent} by an"),
                     }
-                    new = {**point, "id": sent, "payload": payload}
+                    new = {**point, "id": str(uuid.UUID(int=sent)), "payload": payload}
                     path = f"/collections/{collection}/points?wait=true"
                     admin.put(path, json={"points": [new]}).raise_for_status()
 

@@ -91,12 +91,13 @@ def contexts_of(
         if each is None:
             contexts.append(InContext(None))
             continue
-        contexts.append(InContext(each, tuple(one for one in before if _is_said_before(one, each))))
+        contexts.append(InContext(each, tuple(one for one in before if is_said_before(one, each))))
         before.append(each)
     return contexts
 
 
-def _is_said_before(one: Said, other: Said) -> bool:
+def is_said_before(one: Said, other: Said) -> bool:
+    """Whether the words of the one may be found with the other, now."""
     return one.is_before(other) and not is_expired(one.expires_at)
 
 

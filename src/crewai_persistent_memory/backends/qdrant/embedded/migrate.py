@@ -9,20 +9,21 @@ While the shard is exchanged, the ledger accepts the old entries and the new one
 from __future__ import annotations
 
 import logging
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from ....embedding import KeywordEncoder
 from ....errors import StoreError
+from ..earlier_context import contexts_among
 from ..encoding import keywords_of
 from ..manifest import LAYOUT, Descriptor
 from ..migrations import fills_of, migrations_from
-from ..schema import INDEXES, KEYWORDS, SCOPE_KEY, scope_of
+from ..schema import CONTEXT_KEY, INDEXES, KEYWORDS, SCOPE_KEY, scope_of
 from .checksums import LEDGER
 from .directory import WRITE_RESERVE, StoreDirectory
 from .ledger import Ledger
 from .rebuild import Upgrade, create_missing_indexes, has_vectors, load_shard, rewrite, swap
-from .salvage import contents_of, rewrite_whole
+from .salvage import all_ids, contents_of, read_one, rewrite_whole
 
 logger = logging.getLogger("crewai_persistent_memory")
 
@@ -78,12 +79,19 @@ def _upgrade(shard: Any, encoder: KeywordEncoder) -> Upgrade:
     fills = fills_of(LAYOUT)
     contents = partial(contents_of, shard)
 
-    def upgrade(payload: dict[str, Any], vectors: dict[str, Any]) -> None:
+    @cache
+    def contexts() -> dict[str, list[str]]:
+        read = ((point, read_one(shard, point)) for point in all_ids(shard))
+        return contexts_among((point, found[0]) for point, found in read if found is not None)
+
+    def upgrade(point: str, payload: dict[str, Any], vectors: dict[str, Any]) -> None:
         for fill in fills:
             if fill.key not in payload:
                 payload[fill.key] = fill.value(payload[fill.source])
         if SCOPE_KEY not in payload:
             payload[SCOPE_KEY] = scope_of(payload)
+            if CONTEXT_KEY not in payload and point in contexts():
+                payload[CONTEXT_KEY] = contexts()[point]
             vectors[KEYWORDS] = keywords_of(payload, encoder, contents)
 
     return upgrade

@@ -31,7 +31,7 @@ from .ledger import content_of
 
 logger = logging.getLogger("crewai_persistent_memory")
 
-Upgrade = Callable[[dict[str, Any], dict[str, Any]], None]
+Upgrade = Callable[[str, dict[str, Any], dict[str, Any]], None]
 """Changes the payload and the vectors of a point to those of the newest layout."""
 
 _PAGE: Final = 64
@@ -122,7 +122,7 @@ def create_missing_indexes(shard: Any, indexes: Mapping[str, Index], path: Path)
 
 def to_point(id: str, payload: dict[str, Any], vectors: dict[str, Any], upgrade: Upgrade | None) -> edge.Point:
     if upgrade is not None:
-        upgrade(payload, vectors)
+        upgrade(id, payload, vectors)
     return edge.Point(id=id, vector=vectors, payload=payload)
 
 

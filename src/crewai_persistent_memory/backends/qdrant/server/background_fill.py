@@ -1,6 +1,6 @@
 """Giving entries the keys that they lack, in the background, for each collection that a process has opened.
 
-A large collection takes minutes (0.3 ms for an entry), which no request waits for. The end of the process may cut it
+A large collection takes minutes (1 ms for an entry), which no request waits for. The end of the process may cut it
 short: the next opening goes on. While a deployment replaces workers of an older version, they go on saving entries
 without the keys, so a collection is looked at some more times after it was opened. Each look is one request.
 """
