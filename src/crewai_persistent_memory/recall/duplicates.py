@@ -17,6 +17,8 @@ from heapq import nsmallest
 from typing import Final
 
 from .found import Found
+from .kept import Kept
+from .words import with_zeros
 
 _WORD: Final = re.compile(r"[^\W_]+")
 
@@ -40,7 +42,6 @@ _MARKS: Final = 8
 _LETTERS: Final = 6
 """Characters of a word, with the blank."""
 _FEW: Final = 1_000
-_DIGITS: Final = bytes.maketrans(b"123456789", b"000000000")
 _CALENDAR_NAMES: Final = """
     january february march april may june july august september october november december jan feb mar apr jun jul aug
     sep sept oct nov dec monday tuesday wednesday thursday friday saturday sunday mon tue wed thu fri sat sun am pm
@@ -67,22 +68,25 @@ def each_once(found: Sequence[Found], query: str = "") -> list[Found]:
         return list(found)
     asked: frozenset[str] | None = None
     groups: dict[str, _Group] = {}
-    reports: dict[str, list[_Group]] = {}
+    reports = _Reports()
     for each in found:
         text = each.entry.content
-        key = text if len(text) > REPORT else _key(text)
+        is_long = len(text) > REPORT
+        key = text if is_long else _key[text]
         group = groups.get(key)
-        if group is None and len(text) > REPORT:
-            report = _kept_report(text) if len(text) <= _MOST_KEPT else _Report(text)
-            if asked is None:
-                asked = frozenset(word for word in _words(query) if len(word) > 3 or word.isdigit())
-            alike = (one for mark in report.marks for one in reports.get(mark, ()))
-            group = next((one for one in alike if one.report is not None and one.report.says(report, asked)), None)
-            if group is None:
-                group = _Group(report)
-                for mark in report.marks:
-                    reports.setdefault(mark, []).append(group)
-        groups.setdefault(key, group := group or _Group())
+        if group is None and is_long:
+            marks = _marks[text] if len(text) <= _MOST_KEPT else _marks_of(text)
+            new = _Group(text)
+            for one in reports.alike(marks):
+                if asked is None:
+                    asked = frozenset(word for word in _words(query) if len(word) > 3 or word.isdigit())
+                if one.report.says(new.report, asked):
+                    group = one
+                    break
+            else:
+                group = new
+                reports.add(group, marks)
+        groups.setdefault(key, group := group or _Group(text))
         group.members.append(each)
     groups_in_order = dict.fromkeys(groups.values())
     if len(groups_in_order) == len(found):
@@ -90,12 +94,20 @@ def each_once(found: Sequence[Found], query: str = "") -> list[Found]:
     return [each.members[0] if len(each.members) == 1 else each.together() for each in groups_in_order]
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False)
 class _Group:
-    """Entries that say the same, best first."""
+    """Entries that say the same, best first.
 
-    report: _Report | None = None
+    Attributes:
+        text: the first one's.
+    """
+
+    text: str
     members: list[Found] = field(default_factory=list)
+
+    @cached_property
+    def report(self) -> _Report:
+        return _kept_report(self.text) if len(self.text) <= _MOST_KEPT else _Report(self.text)
 
     def together(self) -> Found:
         best = self.members[0]
@@ -107,23 +119,34 @@ class _Group:
         )
 
 
+class _Reports:
+    """Groups of long texts, by their marks."""
+
+    def __init__(self) -> None:
+        self._groups: list[tuple[_Group, tuple[int, ...]]] = []
+        self._known: set[int] = set()
+
+    def add(self, group: _Group, marks: tuple[int, ...]) -> None:
+        self._groups.append((group, marks))
+        self._known.update(marks)
+
+    def alike(self, marks: tuple[int, ...]) -> list[_Group]:
+        """The groups that have one of these marks. Most texts have no mark of another one."""
+        if self._known.isdisjoint(marks):
+            return []
+        return [group for mark in marks if mark in self._known for group, own in self._groups if mark in own]
+
+
 class _Report:
     """A long text, and the set of its sentences with every digit as a zero."""
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.shapes = frozenset(_sentences(_with_zeros(text)))
+        self.shapes = _shapes(text)
 
     @cached_property
     def sentences(self) -> frozenset[str]:
         return frozenset(_sentences(self.text))
-
-    @cached_property
-    def marks(self) -> list[str]:
-        """A few sentences. Texts that say the same have at least one of them in common."""
-        # nsmallest() is slower, but lets other threads run meanwhile.
-        few = len(self.shapes) <= _FEW
-        return sorted(self.shapes, key=hash)[:_MARKS] if few else nsmallest(_MARKS, self.shapes, key=hash)
 
     def says(self, other: _Report, asked: frozenset[str]) -> bool:
         """Whether the two say the same."""
@@ -146,25 +169,23 @@ class _Report:
         return set(_words(" ".join(self.sentences - other.sentences)))
 
 
+def _shapes(text: str) -> frozenset[str]:
+    return frozenset(_sentences(with_zeros(text)))
+
+
+def _marks_of(text: str) -> tuple[int, ...]:
+    """The numbers of a few sentences. Texts that say the same have at least one of them in common."""
+    numbers = set(map(hash, _shapes(text)))
+    # nsmallest() is slower, but lets other threads run meanwhile.
+    return tuple(sorted(numbers)[:_MARKS] if len(numbers) <= _FEW else nsmallest(_MARKS, numbers))
+
+
 _MOST_KEPT: Final = 4_000
 _kept_report = lru_cache(maxsize=1_024)(_Report)
-"""Of a text that is not very long: crews are given the same memories again and again."""
+_marks: Final = Kept(_marks_of, 6_000_000)
 
-
-@lru_cache(maxsize=8_192)
-def _key(text: str) -> str:
-    """The words of a short text."""
-    return " ".join(_words(text)) or text
-
-
-def _with_zeros(text: str) -> str:
-    """The text with every digit as a zero."""
-    if text.isascii():
-        return text.encode().translate(_DIGITS).decode()
-    # Not str.translate(), which takes 70 ms for a megabyte, and keeps the interpreter's lock.
-    for digit in "123456789":
-        text = text.replace(digit, "0")
-    return text
+_key: Final = Kept(lambda text: " ".join(_words(text)) or text, 4_000_000)
+"""The words of a short text."""
 
 
 def _sentences(text: str) -> list[str]:

@@ -12,12 +12,13 @@ import re
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache, reduce
-from operator import or_
-from typing import Final, NamedTuple
+from functools import cached_property, lru_cache
+from operator import itemgetter
+from typing import Final
 
 from .empty import RESULT, asks, sentences_of
 from .found import Found
+from .kept import Kept
 from .phrases import NEGATION, OF_ANSWERS, OFFERS
 from .relations import SELF, STOP
 from .statements import marks_of, stem
@@ -31,8 +32,8 @@ smaller part it is shown behind its source."""
 
 _NEAR: Final = 0.5
 """The part of an answer's words in a statement that speaks of the same thing."""
-_EVERY: Final = -1
-"""The bits of an entry that may have any word."""
+_NONE: Final = 0
+"""The bits of an entry that may have any word: none is missing."""
 _MOST_TEXT: Final = 100_000
 _MOST_PLACES: Final = 20
 _MOST_SENTENCE: Final = 1_000
@@ -59,13 +60,15 @@ def behind_their_sources(found: Sequence[Found]) -> list[Found]:
             records.append(at)
     if not records:
         return list(found)
-    marks = [_parsed(text).marks if len(text := each.entry.content) <= LONGEST else _EVERY for each in found]
+    missing = [~_marks[text] if len(text := each.entry.content) <= LONGEST else _NONE for each in found]
     times = [each.entry.created_at for each in found]
     by_time = sorted(range(len(found)), key=times.__getitem__)
     in_order = [times[number] for number in by_time]
     for at in sorted(records, key=times.__getitem__):
         earlier = by_time[: bisect_left(in_order, times[at])]
-        if (quote := _quote(found, at, earlier, marks, sources)) is not None:
+        if not _may_quote(found, at, earlier, missing):
+            continue
+        if (quote := _quote(found, at, earlier, missing, sources)) is not None:
             sources[at] = sources[quote.source] if quote.source in sources and quote.says_the_same else quote
     if not sources:
         return list(found)
@@ -92,8 +95,23 @@ def _with_followers(at: int, followers: dict[int, list[int]]) -> Iterator[int]:
         yield from _with_followers(follower, followers)
 
 
+def _may_quote(found: Sequence[Found], at: int, earlier: Sequence[int], missing: Sequence[int]) -> bool:
+    """Whether each statement of a record may stand in an entry. Of most records, the first one does not."""
+    statements = _answers[found[at].entry.content]
+    for bits, longest in statements:
+        for number in earlier:
+            if missing[number] == _NONE:
+                if longest and longest in _lowered(found[number].entry.content[:_MOST_TEXT]):
+                    break
+            elif (bits & missing[number]).bit_count() <= 1:
+                break
+        else:
+            return False
+    return bool(statements)
+
+
 def _quote(
-    found: Sequence[Found], at: int, earlier: Sequence[int], marks: Sequence[int], known: Collection[int]
+    found: Sequence[Found], at: int, earlier: Sequence[int], missing: Sequence[int], known: Collection[int]
 ) -> _Quote | None:
     """Which entry a record quotes, if it states nothing else.
 
@@ -101,7 +119,7 @@ def _quote(
         found: the entries.
         at: the number of the record.
         earlier: the numbers of the entries that were said before, oldest first.
-        marks: of each entry, a bit for each of its words.
+        missing: of each entry, a bit for each word that it has not.
         known: the numbers of earlier records that quote.
     """
     record = _record(found[at].entry.content)
@@ -111,7 +129,7 @@ def _quote(
     for statement in record.answered:
         # The name of the one who speaks may be missing.
         bits = statement.marks
-        may_have = [number for number in earlier if (bits & ~marks[number]).bit_count() <= 1]
+        may_have = [number for number in earlier if (bits & missing[number]).bit_count() <= 1]
         quote = next(
             (
                 _Quote(number, statement.covers(sentence, record.asked))
@@ -143,7 +161,7 @@ def _is_told_otherwise(
         len(statement.words & sentence.words) >= _NEAR * len(statement.words)
         for number, each in enumerate(found)
         if number not in known and since < each.entry.created_at < until and len(each.entry.content) <= LONGEST
-        for sentence in _parsed(each.entry.content).sentences
+        for sentence in _parsed(each.entry.content)
         if not statement.stands_in(sentence, asked) and not sentence.asks
     )
 
@@ -154,11 +172,14 @@ class _Sentence:
     def __init__(self, text: str) -> None:
         self._text = text
         self._written = _WORD.findall(text)
-        telling = [(each, plain) for each in self._written if (plain := _plain(each)) not in _TELLS_NOTHING]
-        self.dates = frozenset(each for each, _ in telling if _ISO_DATE.fullmatch(each))
-        self._telling = [(each, stem(plain)) for each, plain in telling if each not in self.dates]
-        self.words = frozenset(word for _, word in self._telling)
-        self.marks = marks_of(self.words)
+        telling = [(each, word) for each in self._written if (word := _told_by[each])]
+        self.dates = frozenset([each for each, word in telling if word == _DATE])
+        self._telling = [pair for pair in telling if pair[1] != _DATE] if self.dates else telling
+        self.words = frozenset(map(_word, self._telling))
+
+    @cached_property
+    def marks(self) -> int:
+        return marks_of(self.words)
 
     @cached_property
     def ordered(self) -> list[str]:
@@ -248,18 +269,24 @@ def _sentences_with(content: str, statement: _Sentence) -> Sequence[_Sentence]:
     """The sentences of an entry that may have this statement."""
     if len(content) > LONGEST:
         return [_Sentence(text) for text in _around(content[:_MOST_TEXT], statement.longest)]
-    return _parsed(content).sentences
-
-
-class _Parsed(NamedTuple):
-    sentences: tuple[_Sentence, ...]
-    marks: int
+    return _parsed(content)
 
 
 @lru_cache(maxsize=2_048)
-def _parsed(content: str) -> _Parsed:
-    sentences = tuple(map(_Sentence, sentences_of(content.replace(RESULT, "\n"))))
-    return _Parsed(sentences, reduce(or_, (each.marks for each in sentences), 0))
+def _parsed(content: str) -> tuple[_Sentence, ...]:
+    return tuple(map(_Sentence, sentences_of(content.replace(RESULT, "\n"))))
+
+
+def _marks_in(content: str) -> int:
+    """A bit for each word of an entry that tells something."""
+    words = set(map(_told_by.__getitem__, _WORD.findall(content.replace(RESULT, "\n"))))
+    return marks_of(words - {"", _DATE})
+
+
+def _answers_of(content: str) -> tuple[tuple[int, str], ...]:
+    """Of each statement that a record answers: a bit for each of its words, and the longest of them."""
+    record = _record(content)
+    return () if record is None else tuple([(each.marks, each.longest) for each in record.answered])
 
 
 def _around(text: str, word: str) -> Iterator[str]:
@@ -282,3 +309,18 @@ _lowered = lru_cache(maxsize=64)(str.lower)
 def _plain(word: str) -> str:
     word = word.lower().replace("’", "'")
     return word[:-2] if word.endswith("'s") else word
+
+
+def _told(written: str) -> str:
+    """The stem of a word that tells something; :data:`_DATE` for a date, and nothing for any other word."""
+    plain = _plain(written)
+    if plain in _TELLS_NOTHING:
+        return ""
+    return _DATE if _ISO_DATE.fullmatch(written) else stem(plain)
+
+
+_DATE: Final = " "
+_told_by: Final = Kept(_told, 2_000_000)
+_marks: Final = Kept(_marks_in, 6_000_000)
+_answers: Final = Kept(_answers_of, 2_000_000)
+_word: Final = itemgetter(1)

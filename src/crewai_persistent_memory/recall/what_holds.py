@@ -20,6 +20,7 @@ from operator import itemgetter
 from typing import Final
 
 from .found import Found
+from .kept import Kept
 from .relations import BEST, MANY, RELATIONS, STOP, UNITS
 from .statements import Statement, have, have_one, look_at, marks_of, statement, stem, together
 
@@ -55,7 +56,8 @@ _MOST_TEXT: Final = 20_000
 _SAME_TIME: Final = timedelta(seconds=1)
 _MOST: Final = max(MOST_MORE, MOST_MORE_OF_A_CHANGE)
 
-_most_words: Final = itemgetter(0, 1)
+_MOST_KEPT: Final = 4_000
+
 _place: Final = itemgetter(1)
 _ENDS: Final = ("! ", "? ", "\n")
 
@@ -76,7 +78,7 @@ def newest_first(found: Sequence[Found], query: str) -> list[Found]:
         parts = [text] if len(text) <= LONGEST else asked.told_in(text) if at < _MOST_LONG_COMPARED else []
         of_all, beside, about_itself = 0, 0, False
         for part in parts:
-            look = look_at(part)
+            look = look_at[part]
             of_all |= look.marks
             beside |= look.told_marks
             about_itself = about_itself or look.is_about_itself
@@ -115,6 +117,37 @@ def newest_first(found: Sequence[Found], query: str) -> list[Found]:
     return [*map(compared.__getitem__, order), *found[MOST_COMPARED:]]
 
 
+class _Told:
+    """The sentences of a long text.
+
+    Attributes:
+        lowered: the text in lower case.
+        sentences: each, up to the characters that are compared.
+        lowered_sentences: each whole, in lower case.
+    """
+
+    __slots__ = ("_marks", "lowered", "lowered_sentences", "sentences")
+
+    def __init__(self, text: str) -> None:
+        text = text[:_MOST_TEXT]
+        for mark in _ENDS:  # not a regular expression, which takes ten times as long
+            text = text.replace(mark, ". ")
+        self.lowered = text.lower()
+        self.sentences = [each[:LONGEST] for each in text.split(". ")]
+        self.lowered_sentences = self.lowered.split(". ")
+        self._marks: dict[int, int] = {}
+
+    def marks(self, number: int) -> int:
+        """A bit for each stem of a sentence, see :func:`.statements.marks_of`."""
+        marks = self._marks.get(number)
+        if marks is None:
+            marks = self._marks[number] = look_at[self.sentences[number]].marks
+        return marks
+
+
+_told: Final = Kept(_Told, 4_000_000)
+
+
 class _Question:
     def __init__(self, query: str) -> None:
         self._whole = statement(query)
@@ -129,20 +162,21 @@ class _Question:
 
     def told_in(self, text: str) -> list[str]:
         """The sentences of a long text that have most words of the question, in their order."""
-        text = text[:_MOST_TEXT]
-        for mark in _ENDS:  # not a regular expression, which takes ten times as long
-            text = text.replace(mark, ". ")
-        sentences, lowered = text.split(". "), text.lower()
+        told = _told[text] if len(text) <= _MOST_KEPT else _Told(text)
+        lowered = told.lowered
         # A stem is the beginning of its word.
         stems = [each for each in self._stems if each in lowered]
-        parts = lowered.split(". ") if stems else []
+        if not stems:
+            return []
         scored = []
-        for at in {at for each in stems for at, part in enumerate(parts) if each in part}:
-            told = sentences[at][:LONGEST]
-            if common := (look_at(told).marks & self.marks).bit_count():
-                scored.append((-common, at, told))
-        best = sorted(scored, key=_most_words)[:_MOST_SENTENCES]
-        return [told for _, _, told in sorted(best, key=_place)]
+        for at, part in enumerate(told.lowered_sentences):
+            for each in stems:
+                if each in part:
+                    if common := (told.marks(at) & self.marks).bit_count():
+                        scored.append((-common, at))
+                    break
+        best = sorted(scored)[:_MOST_SENTENCES]
+        return [told.sentences[at] for at in sorted(map(_place, best))]
 
     def replaces(self, older: Statement, newer: Statement) -> bool:
         """Whether the newer statement takes the place of the older one."""
