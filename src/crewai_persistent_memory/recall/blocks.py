@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from ..text.passages import Passage, is_one_passage, passages_of
 from .kept import Kept
-from .words import QueryWords, index_of, with_zeros
+from .words import QueryWords, index_of, indexes_of, with_zeros
 
 OWN: Final = 0.2
 """The part of an entry's worth that a passage has without any word of the query."""
@@ -24,7 +24,7 @@ _LEAST_AROUND: Final = 400
 _SPLIT_WHOLE: Final = 1_500
 """Characters. Of a longer text, what is around the best blocks is split."""
 
-_MOST_KEPT: Final = 8_000_000
+_MOST_KEPT: Final = 4_000_000
 
 _ENDS: Final = ("! ", "? ", "\n")
 
@@ -43,12 +43,12 @@ class Sentence(NamedTuple):
     words: str
 
 
-def sentences_of(passage: str) -> Iterator[Sentence]:
+def sentences_in(passage: str) -> list[Sentence]:
     for mark in _ENDS:  # not a regular expression, which takes ten times as long
         passage = passage.replace(mark, ". ")
-    for each in passage.split(". "):
-        if each:
-            yield Sentence(each, with_zeros(each), index_of(each))
+    texts = passage.split(". ")
+    shapes = with_zeros(passage).split(". ")
+    return [each for each in map(Sentence, texts, shapes, indexes_of(texts)) if each.text]
 
 
 class Indexed:
@@ -92,7 +92,7 @@ class Indexed:
         found = self._sentences.get(number)
         if found is None:
             start, end = self.passages[number]
-            found = self._sentences[number] = list(sentences_of(self._text[start:end]))
+            found = self._sentences[number] = sentences_in(self._text[start:end])
         return found
 
 

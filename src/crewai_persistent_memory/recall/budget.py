@@ -14,7 +14,7 @@ from operator import attrgetter
 from typing import Final, NamedTuple
 
 from ..text.passages import LONGEST, Passage
-from .blocks import OWN, Blocks, Indexed, Sentence, indexed, sentences_of
+from .blocks import OWN, Blocks, Indexed, Sentence, indexed, sentences_in
 from .words import QueryWords
 
 OMISSION: Final = "[…]"
@@ -144,7 +144,7 @@ class _Shown:
         if self.known is not None:
             return self.known.sentences(number)
         start, end = self.passages[number]
-        return sentences_of(self.candidate.text[start:end])
+        return sentences_in(self.candidate.text[start:end])
 
     def length_of(self, number: int) -> int:
         """The number of characters that one more passage adds to what is shown."""

@@ -10,8 +10,7 @@ differs is small and is not asked about.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from functools import cached_property, lru_cache
 from heapq import nsmallest
 from typing import Final
@@ -67,74 +66,71 @@ def each_once(found: Sequence[Found], query: str = "") -> list[Found]:
     if len(found) < 2:
         return list(found)
     asked: frozenset[str] | None = None
-    groups: dict[str, _Group] = {}
+    groups: dict[str, list[Found]] = {}
     reports = _Reports()
     for each in found:
         text = each.entry.content
-        is_long = len(text) > REPORT
-        key = text if is_long else _key[text]
-        group = groups.get(key)
-        if group is None and is_long:
+        key = text if len(text) > REPORT else _key[text]
+        key = reports.repeats.get(key, key)
+        if key in groups:
+            groups[key].append(each)
+            continue
+        if len(text) > REPORT:
             marks = _marks[text] if len(text) <= _MOST_KEPT else _marks_of(text)
-            new = _Group(text)
+            report = None
             for one in reports.alike(marks):
                 if asked is None:
                     asked = frozenset(word for word in _words(query) if len(word) > 3 or word.isdigit())
-                if one.report.says(new.report, asked):
-                    group = one
+                report = report or _report_of(text)
+                if one.says(report, asked):
+                    reports.repeats[text] = one.text
+                    groups[one.text].append(each)
                     break
             else:
-                group = new
-                reports.add(group, marks)
-        groups.setdefault(key, group := group or _Group(text))
-        group.members.append(each)
-    groups_in_order = dict.fromkeys(groups.values())
-    if len(groups_in_order) == len(found):
+                reports.add(text, marks)
+                groups[key] = [each]
+            continue
+        groups[key] = [each]
+    if len(groups) == len(found):
         return list(found)
-    return [each.members[0] if len(each.members) == 1 else each.together() for each in groups_in_order]
+    return [members[0] if len(members) == 1 else _together(members) for members in groups.values()]
 
 
-@dataclass(eq=False)
-class _Group:
-    """Entries that say the same, best first.
-
-    Attributes:
-        text: the first one's.
-    """
-
-    text: str
-    members: list[Found] = field(default_factory=list)
-
-    @cached_property
-    def report(self) -> _Report:
-        return _kept_report(self.text) if len(self.text) <= _MOST_KEPT else _Report(self.text)
-
-    def together(self) -> Found:
-        best = self.members[0]
-        newest = max(self.members, key=lambda each: each.entry.created_at)
-        return best._replace(
-            entry=newest.entry,
-            times=sum(each.times for each in self.members),
-            since=min(each.since or each.entry.created_at for each in self.members),
-        )
+def _together(members: Sequence[Found]) -> Found:
+    """Entries that say the same, best first, as one."""
+    newest = max(members, key=lambda each: each.entry.created_at)
+    return members[0]._replace(
+        entry=newest.entry,
+        times=sum(each.times for each in members),
+        since=min(each.since or each.entry.created_at for each in members),
+    )
 
 
 class _Reports:
-    """Groups of long texts, by their marks."""
+    """Long texts that say different things, by their marks.
+
+    Attributes:
+        repeats: of each text that says the same as an earlier one, that one.
+    """
 
     def __init__(self) -> None:
-        self._groups: list[tuple[_Group, tuple[int, ...]]] = []
+        self.repeats: dict[str, str] = {}
+        self._reports: list[tuple[str, tuple[int, ...]]] = []
         self._known: set[int] = set()
+        self._made: dict[str, _Report] = {}
 
-    def add(self, group: _Group, marks: tuple[int, ...]) -> None:
-        self._groups.append((group, marks))
+    def add(self, text: str, marks: tuple[int, ...]) -> None:
+        self._reports.append((text, marks))
         self._known.update(marks)
 
-    def alike(self, marks: tuple[int, ...]) -> list[_Group]:
-        """The groups that have one of these marks. Most texts have no mark of another one."""
+    def alike(self, marks: tuple[int, ...]) -> Iterator[_Report]:
+        """Those that have one of these marks. Most texts have no mark of another one."""
         if self._known.isdisjoint(marks):
-            return []
-        return [group for mark in marks if mark in self._known for group, own in self._groups if mark in own]
+            return
+        for text in dict.fromkeys(text for mark in marks for text, own in self._reports if mark in own):
+            if text not in self._made:
+                self._made[text] = _report_of(text)
+            yield self._made[text]
 
 
 class _Report:
@@ -178,6 +174,10 @@ def _marks_of(text: str) -> tuple[int, ...]:
     numbers = set(map(hash, _shapes(text)))
     # nsmallest() is slower, but lets other threads run meanwhile.
     return tuple(sorted(numbers)[:_MARKS] if len(numbers) <= _FEW else nsmallest(_MARKS, numbers))
+
+
+def _report_of(text: str) -> _Report:
+    return _kept_report(text) if len(text) <= _MOST_KEPT else _Report(text)
 
 
 _MOST_KEPT: Final = 4_000

@@ -12,6 +12,7 @@ from .kept import Kept
 from .relations import ADDS, CHANGES, MANY, NEW, OTHERS, RELATIONS, SELF, STOP
 
 _MARKS: Final = 512
+ALL_MARKS: Final = (1 << _MARKS) - 1
 _MOST_WORDS: Final = 2_000_000
 _WORD: Final = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*")
 _ENDINGS: Final = ((("ies", "s"), 3), (("ing", "en", "er", "ed"), 3), (("e", "y", "t", "n"), 4), (("e",), 3))
@@ -185,8 +186,15 @@ def _look_at(text: str) -> Look:
     return Look(marks, told_marks, not words.isdisjoint(SELF))
 
 
-look_at: Final = Kept(_look_at, 6_000_000)
+look_at: Final = Kept(_look_at, 4_000_000)
 """The look of a short text."""
+
+
+def marks_in(text: str) -> int:
+    """:attr:`Look.marks` of a text, in a third of the time."""
+    if "A" in text:
+        return look_at[text].marks
+    return reduce(or_, map(_mark_of_written.__getitem__, _WORD.findall(text)), 0)
 
 
 def together(parts: Sequence[str]) -> Statement:
@@ -242,6 +250,7 @@ _OF_FORM: Final = STOP | RELATIONS.keys() | CHANGES
 _plain_of: Final = Kept(_plain, _MOST_WORDS)
 _bit_of: Final = Kept(_bit, _MOST_WORDS)
 _mark_of: Final = Kept(lambda word: 0 if word in STOP else _bit(stem(word)), _MOST_WORDS)
+_mark_of_written: Final = Kept(lambda written: _mark_of[_plain_of[written]], _MOST_WORDS)
 _told_mark_of: Final = Kept(lambda word: 0 if word in _OF_FORM else _bit(stem(word)), _MOST_WORDS)
 
 _BY_STEM: Final = {each: names for word, names in RELATIONS.items() if len(each := stem(word)) > 4}

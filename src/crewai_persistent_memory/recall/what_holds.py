@@ -20,9 +20,9 @@ from operator import itemgetter
 from typing import Final
 
 from .found import Found
-from .kept import Kept
+from .long_texts import LONGEST, told_of
 from .relations import BEST, MANY, RELATIONS, STOP, UNITS
-from .statements import Statement, have, have_one, look_at, marks_of, statement, stem, together
+from .statements import ALL_MARKS, Statement, have, have_one, look_at, marks_of, statement, stem, together
 
 MOST_COMPARED: Final = 40
 """The best entries that are compared with each other."""
@@ -44,22 +44,16 @@ MOST_MORE_OF_A_CHANGE: Final = 7
 MOST_MORE_OF_MANY: Final = 2
 """The same, where there are many newer ones."""
 
-LONGEST: Final = 400
-"""Characters. Of a longer text, the sentences are compared that have the words of the question."""
-
 LONG: Final = 1_500
 """Characters. Two texts that are both longer are not compared: each tells of many things, and the newer one seldom
 takes the place of the whole older one."""
 
 _MOST_SENTENCES: Final = 3
-_MOST_TEXT: Final = 20_000
 _SAME_TIME: Final = timedelta(seconds=1)
 _MOST: Final = max(MOST_MORE, MOST_MORE_OF_A_CHANGE)
 
-_MOST_KEPT: Final = 4_000
 
 _place: Final = itemgetter(1)
-_ENDS: Final = ("! ", "? ", "\n")
 
 
 def newest_first(found: Sequence[Found], query: str) -> list[Found]:
@@ -75,13 +69,17 @@ def newest_first(found: Sequence[Found], query: str) -> list[Found]:
     is_long, times, marks, told, own = [], [], [], [], []
     for at, each in enumerate(compared):
         text = each.entry.content
-        parts = [text] if len(text) <= LONGEST else asked.told_in(text) if at < _MOST_LONG_COMPARED else []
-        of_all, beside, about_itself = 0, 0, False
-        for part in parts:
-            look = look_at[part]
-            of_all |= look.marks
-            beside |= look.told_marks
-            about_itself = about_itself or look.is_about_itself
+        if len(text) <= LONGEST:
+            parts = [text]
+            of_all, beside, about_itself = look_at[text]
+        else:
+            parts = asked.told_in(text) if at < _MOST_LONG_COMPARED else []
+            of_all, beside, about_itself = 0, 0, False
+            for part in parts:
+                look = look_at[part]
+                of_all |= look.marks
+                beside |= look.told_marks
+                about_itself = about_itself or look.is_about_itself
         told_in.append(parts)
         is_long.append(len(text) > LONG)
         times.append(each.entry.created_at)
@@ -90,19 +88,25 @@ def newest_first(found: Sequence[Found], query: str) -> list[Found]:
         own.append(about_itself)
     order: list[int] = []
     placed: set[int] = set()
+    rows = list(zip(range(len(compared)), times, map(ALL_MARKS.__xor__, marks), strict=True))
     for at in range(len(compared)):
         if at in placed:
             continue
         newer: list[int] = []
-        soonest, subject = times[at] + _SAME_TIME, marks[at] & asked.subject_marks
-        for later in range(at + 1, len(compared)):
-            if times[later] < soonest or later in placed or (is_long[at] and is_long[later]):
+        soonest, subject, beside = times[at] + _SAME_TIME, marks[at] & asked.subject_marks, told[at]
+        # Too much beside, or nothing of the question in common: replaces() says no, too, in ten times the time. That
+        # no frame is entered here for each pair, or each entry, is a fifth of a recall's time.
+        near = [
+            later
+            for later, time, missing in rows[at + 1 :]
+            if time >= soonest and (beside & missing).bit_count() <= _MOST
+        ]
+        for later in near:
+            if later in placed or (is_long[at] and is_long[later]):
                 continue
-            # Nothing of the question in common, or too much beside: replaces() says no, too, in ten times the time.
-            # That no frame is entered here for each pair, or each entry, is a fifth of a recall's time.
             if not subject & marks[later] and not (own[at] and own[later]):
                 continue
-            if (told[at] & ~marks[later]).bit_count() > _MOST or (told[later] & ~marks[at]).bit_count() > _MOST:
+            if (told[later] & rows[at][2]).bit_count() > _MOST:
                 continue
             if asked.replaces(together(told_in[at]), together(told_in[later])):
                 newer.append(later)
@@ -115,37 +119,6 @@ def newest_first(found: Sequence[Found], query: str) -> list[Found]:
         order.append(at)
         placed.add(at)
     return [*map(compared.__getitem__, order), *found[MOST_COMPARED:]]
-
-
-class _Told:
-    """The sentences of a long text.
-
-    Attributes:
-        lowered: the text in lower case.
-        sentences: each, up to the characters that are compared.
-        lowered_sentences: each whole, in lower case.
-    """
-
-    __slots__ = ("_marks", "lowered", "lowered_sentences", "sentences")
-
-    def __init__(self, text: str) -> None:
-        text = text[:_MOST_TEXT]
-        for mark in _ENDS:  # not a regular expression, which takes ten times as long
-            text = text.replace(mark, ". ")
-        self.lowered = text.lower()
-        self.sentences = [each[:LONGEST] for each in text.split(". ")]
-        self.lowered_sentences = self.lowered.split(". ")
-        self._marks: dict[int, int] = {}
-
-    def marks(self, number: int) -> int:
-        """A bit for each stem of a sentence, see :func:`.statements.marks_of`."""
-        marks = self._marks.get(number)
-        if marks is None:
-            marks = self._marks[number] = look_at[self.sentences[number]].marks
-        return marks
-
-
-_told: Final = Kept(_Told, 4_000_000)
 
 
 class _Question:
@@ -162,7 +135,7 @@ class _Question:
 
     def told_in(self, text: str) -> list[str]:
         """The sentences of a long text that have most words of the question, in their order."""
-        told = _told[text] if len(text) <= _MOST_KEPT else _Told(text)
+        told = told_of(text)
         lowered = told.lowered
         # A stem is the beginning of its word.
         stems = [each for each in self._stems if each in lowered]

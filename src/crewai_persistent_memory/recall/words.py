@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from string import ascii_lowercase
 from typing import Final
 
@@ -30,6 +31,7 @@ _ACCENTS: Final = re.compile("[\u0300-\u036f]+")
 _ASCII: Final = bytes(ord(chr(code).lower() if code < 128 and chr(code).isalnum() else " ") for code in range(256))
 """Letters in lower case, digits, and blanks for all else."""
 
+_ASCII_LINES: Final = _ASCII[:10] + b"\n" + _ASCII[11:]
 _DIGITS: Final = bytes.maketrans(b"123456789", b"000000000")
 
 _COMMON: Final = """
@@ -85,6 +87,14 @@ class QueryWords:
 def index_of(passage: str) -> str:
     """The words of a passage, as a query's words are compared with them."""
     return f" {_plain(passage)} "
+
+
+def indexes_of(lines: Sequence[str]) -> list[str]:
+    """:func:`index_of` of each of these texts, which have no line break."""
+    joined = "\n".join(lines)
+    if not lines or not joined.isascii():
+        return list(map(index_of, lines))
+    return [f" {line} " for line in joined.encode().translate(_ASCII_LINES).decode().split("\n")]
 
 
 def with_zeros(text: str) -> str:
