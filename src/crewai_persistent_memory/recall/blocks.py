@@ -24,6 +24,7 @@ _LEAST_AROUND: Final = 400
 _SPLIT_WHOLE: Final = 1_500
 """Characters. Of a longer text, what is around the best blocks is split."""
 
+_LONGEST_WINDOW: Final = 8_000
 _MOST_KEPT: Final = 4_000_000
 
 _ENDS: Final = ("! ", "? ", "\n")
@@ -96,6 +97,7 @@ class Indexed:
         return found
 
 
+_passages: Final = Kept(lambda window: passages_of(window), 2_000_000)
 _indexed: Final = Kept(Indexed, _MOST_KEPT)
 
 
@@ -178,7 +180,8 @@ def _split(text: str, places: Sequence[int], around: int) -> Iterator[Passage]:
             windows.append((start, end))
     for start, end in windows:
         start, end = _at_a_boundary(text, start), _at_a_boundary(text, end)
-        for passage in passages_of(text[start:end]):
+        window = text[start:end]
+        for passage in _passages[window] if len(window) <= _LONGEST_WINDOW else passages_of(window):
             yield Passage(start + passage.start, start + passage.end)
 
 

@@ -182,7 +182,7 @@ def _report_of(text: str) -> _Report:
 
 _MOST_KEPT: Final = 4_000
 _kept_report = lru_cache(maxsize=1_024)(_Report)
-_marks: Final = Kept(_marks_of, 6_000_000)
+_marks: Final = Kept(_marks_of, 10_000_000)
 
 _key: Final = Kept(lambda text: " ".join(_words(text)) or text, 4_000_000)
 """The words of a short text."""

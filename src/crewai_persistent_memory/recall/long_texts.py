@@ -11,7 +11,6 @@ LONGEST: Final = 400
 """Characters. Of a longer text, the sentences are compared that have the words of the question."""
 
 _MOST_TEXT: Final = 20_000
-_MOST_KEPT: Final = 4_000
 _ENDS: Final = ("! ", "? ", "\n")
 
 
@@ -43,8 +42,8 @@ class Told:
         return marks
 
 
-_told: Final = Kept(Told, 2_000_000)
+_told: Final = Kept(Told, 4_000_000)
 
 
 def told_of(text: str) -> Told:
-    return _told[text] if len(text) <= _MOST_KEPT else Told(text)
+    return _told[text] if len(text) <= _MOST_TEXT else Told(text)
