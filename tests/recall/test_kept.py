@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crewai_persistent_memory.recall.kept import Kept
 from crewai_persistent_memory.recall.words import index_of, indexes_of
+from crewai_persistent_memory.text.kept import Kept
 
 SPACE = 200
 """Characters that are counted for an entry beside its text."""

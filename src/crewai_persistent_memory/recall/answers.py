@@ -8,8 +8,8 @@ from functools import cached_property, lru_cache
 from operator import itemgetter
 from typing import Final
 
+from ..text.kept import Kept
 from .empty import RESULT, asks, sentences_of
-from .kept import Kept
 from .phrases import NEGATION, OF_ANSWERS, OFFERS
 from .relations import SELF, STOP
 from .statements import marks_of, stem

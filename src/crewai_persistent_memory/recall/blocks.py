@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
+from ..text.kept import Kept
 from ..text.passages import Passage, is_one_passage, passages_of
-from .kept import Kept
 from .words import QueryWords, index_of, indexes_of, with_zeros
 
 OWN: Final = 0.2

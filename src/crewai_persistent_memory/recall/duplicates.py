@@ -15,8 +15,8 @@ from functools import cached_property, lru_cache
 from heapq import nsmallest
 from typing import Final
 
+from ..text.kept import Kept
 from .found import Found
-from .kept import Kept
 from .words import with_zeros
 
 _WORD: Final = re.compile(r"[^\W_]+")

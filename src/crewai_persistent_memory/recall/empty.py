@@ -10,8 +10,8 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from ..text.kept import Kept
 from .found import Found
-from .kept import Kept
 from .phrases import (
     ABOUT_THE_AGENT,
     BARE,

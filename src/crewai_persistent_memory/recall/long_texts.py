@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .kept import Kept
+from ..text.kept import Kept
 from .statements import marks_in
 
 LONGEST: Final = 400

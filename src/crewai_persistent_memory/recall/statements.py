@@ -8,7 +8,7 @@ from functools import cached_property, lru_cache, reduce
 from operator import or_
 from typing import Final, NamedTuple
 
-from .kept import Kept
+from ..text.kept import Kept
 from .relations import ADDS, CHANGES, MANY, NEW, OTHERS, RELATIONS, SELF, STOP
 
 _MARKS: Final = 512
