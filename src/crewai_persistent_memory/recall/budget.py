@@ -7,14 +7,14 @@ meaning), its beginning is shown.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from bisect import bisect, insort
+from collections.abc import Iterable, Iterator, Sequence
 from heapq import heapify, heappop, heappush
 from operator import attrgetter
 from typing import Final, NamedTuple
 
 from ..text.passages import LONGEST, Passage
-from .blocks import OWN, Blocks
+from .blocks import OWN, Blocks, Indexed, Sentence, indexed, sentences_in
 from .words import QueryWords
 
 OMISSION: Final = "[…]"
@@ -33,9 +33,6 @@ LEAST_CUT: Final = 80
 
 MOST_NEW: Final = 0.1
 """The part of a passage, in characters, that may be new in one that is left out because another text has said it."""
-
-_ENDS: Final = ("! ", "? ", "\n")
-_DIGITS: Final = str.maketrans("123456789", "000000000")
 
 
 class Candidate(NamedTuple):
@@ -82,22 +79,22 @@ def fitted(candidates: Sequence[Candidate], query: str, budget: int, *, by_passa
             waiting.add((at, number))
             heappush(queue, (worth * AFTER_MOST, at, number))
             continue
-        price = shown.price_with(number)
-        if price is None:
+        if number in shown.chosen:
             continue
+        more = shown.length_of(number)
+        price = more if shown.chosen else more + shown.candidate.around
         if price > left:
             if left == budget and left - shown.candidate.around >= LEAST_CUT:
                 shown.cut(number, left - shown.candidate.around)
                 break
             continue
-        telling = shown.telling[number]
-        if len(shown.passages) > 1 and said.before(at, shown.passage(number), telling=telling):
+        if len(shown.passages) > 1 and said.before(at, shown, number):
             continue
         left -= price
-        shown.choose(number)
-        said.note(at, shown.passage(number), telling=telling)
+        shown.choose(number, more)
+        said.note(at, shown, number)
         for beside in (number - 1, number + 1):
-            if 0 <= beside < len(shown.passages) and not shown.is_chosen(beside):
+            if 0 <= beside < len(shown.passages) and beside not in shown.chosen:
                 heappush(queue, (worth * BESIDE, at, beside))
     return [each.text for each in texts]
 
@@ -114,40 +111,56 @@ def _whole(candidates: Sequence[Candidate], budget: int) -> list[str | None] | N
     return shown
 
 
-@dataclass
 class _Shown:
-    """A text, and what is chosen of it."""
+    """A text, and what is chosen of it.
 
-    candidate: Candidate
-    passages: Sequence[Passage] = ()
-    telling: list[bool] = field(default_factory=list)
-    """Of each passage, whether it has a word of the query."""
-    chosen: list[int] = field(default_factory=list)
-    length: int = 0
-    text: str | None = None
+    Attributes:
+        candidate: the text.
+        passages: of it.
+        known: the same with its words, if it is short.
+        found: of each passage, the numbers of the query's words that it has.
+        chosen: the numbers of the passages that are shown, in their order.
+        length: the number of characters that are shown.
+    """
 
-    def __post_init__(self) -> None:
-        if len(self.candidate.text) <= LONGEST:
-            self.passages = (Passage(0, len(self.candidate.text)),)
+    __slots__ = ("_cut", "candidate", "chosen", "found", "known", "length", "passages")
 
-    def is_chosen(self, number: int) -> bool:
-        return number in self.chosen
+    def __init__(self, candidate: Candidate) -> None:
+        self.candidate = candidate
+        self.known: Indexed | None = indexed(candidate.text)
+        self.passages: Sequence[Passage] = ()
+        self.found: list[list[int]] = []
+        self.chosen: list[int] = []
+        self.length = 0
+        self._cut: str | None = None
 
-    def passage(self, number: int) -> str:
+    @property
+    def text(self) -> str | None:
+        """What is shown; ``None`` for nothing."""
+        return "".join(self._parts()) if self.chosen else self._cut
+
+    def sentences(self, number: int) -> Iterable[Sentence]:
+        """The sentences of a passage."""
+        if self.known is not None:
+            return self.known.sentences(number)
         start, end = self.passages[number]
-        return self.candidate.text[start:end]
+        return sentences_in(self.candidate.text[start:end])
 
-    def price_with(self, number: int) -> int | None:
-        """The number of characters that one more passage costs; ``None`` if it is chosen."""
-        if number in self.chosen:
-            return None
-        length = sum(map(len, self._parts(sorted([*self.chosen, number]))))
-        return length - self.length + (0 if self.chosen else self.candidate.around)
+    def length_of(self, number: int) -> int:
+        """The number of characters that one more passage adds to what is shown."""
+        passage, before, after = self.passages[number], None, None
+        if len(self.passages) == 1 and passage.end - passage.start == len(self.candidate.text):
+            return len(self.candidate.text)
+        if self.chosen:
+            at = bisect(self.chosen, number)
+            before = self.passages[self.chosen[at - 1]] if at else None
+            after = self.passages[self.chosen[at]] if at < len(self.chosen) else None
+        around = len(self._between(before, passage)) + len(self._between(passage, after))
+        return around + passage.end - passage.start - (len(self._between(before, after)) if self.chosen else 0)
 
-    def choose(self, number: int) -> None:
-        self.chosen = sorted([*self.chosen, number])
-        self.text = "".join(self._parts(self.chosen))
-        self.length = len(self.text)
+    def choose(self, number: int, length: int) -> None:
+        insort(self.chosen, number)
+        self.length += length
 
     def cut(self, number: int, room: int) -> None:
         """Show the beginning of one passage alone."""
@@ -155,23 +168,30 @@ class _Shown:
         before = f"{OMISSION} " if _says(whole, 0, passage.start) else ""
         end = passage.start + room - len(before) - len(OMISSION) - 1
         blank = whole.rfind(" ", passage.start + (end - passage.start) // 2, end)
-        self.text = f"{before}{whole[passage.start : end if blank < 0 else blank]} {OMISSION}"
+        self._cut = f"{before}{whole[passage.start : end if blank < 0 else blank]} {OMISSION}"
 
-    def _parts(self, chosen: Sequence[int]) -> Iterator[str]:
-        whole, end = self.candidate.text, 0
-        for number in chosen:
+    def _parts(self) -> Iterator[str]:
+        before = None
+        for number in self.chosen:
             passage = self.passages[number]
-            if _says(whole, end, passage.start):
-                yield f" {OMISSION} " if end else f"{OMISSION} "
-            elif end:
-                gap = whole[end : passage.start]
-                yield gap if len(gap) <= 2 else "\n\n" if "\n" in gap else " "
-            elif len(self.passages) == 1:
-                yield whole[: passage.start]
-            yield whole[passage.start : passage.end]
-            end = passage.end
-        if _says(whole, end, len(whole)):
-            yield f" {OMISSION}"
+            yield self._between(before, passage)
+            yield self.candidate.text[passage.start : passage.end]
+            before = passage
+        yield self._between(before, None)
+
+    def _between(self, before: Passage | None, after: Passage | None) -> str:
+        """What is shown between two passages, before the first one, and after the last one."""
+        whole = self.candidate.text
+        if after is None:
+            return f" {OMISSION}" if before is not None and _says(whole, before.end, len(whole)) else ""
+        if before is None:
+            if _says(whole, 0, after.start):
+                return f"{OMISSION} "
+            return whole[: after.start] if len(self.passages) == 1 else ""
+        if _says(whole, before.end, after.start):
+            return f" {OMISSION} "
+        gap = whole[before.end : after.start]
+        return gap if len(gap) <= 2 else "\n\n" if "\n" in gap else " "
 
 
 def _says(text: str, start: int, end: int) -> bool:
@@ -187,17 +207,29 @@ def _of_passages(texts: Sequence[_Shown], words: QueryWords, budget: int) -> lis
     """
     blocks = Blocks(words)
     for at, shown in enumerate(texts):
-        blocks.scan(at, shown.candidate.text)
-    for at, places in blocks.best([each.candidate.worth for each in texts]).items():
-        if not texts[at].passages:
-            text = texts[at].candidate.text
-            texts[at].passages = blocks.split(text, places, budget)
+        text, known = shown.candidate.text, shown.known
+        last = blocks.scan(at, text, known)
+        if len(text) <= LONGEST:
+            shown.passages = (Passage(0, len(text)),)
+            shown.found.append(last if text.isascii() else words.found_in(text))
+    blocks.weigh()
+    if not all(shown.passages for shown in texts):
+        for at, places in blocks.best([each.candidate.worth for each in texts]).items():
+            shown = texts[at]
+            if shown.known is None:
+                shown.passages = blocks.split(shown.candidate.text, places, budget)
+            elif not shown.passages:
+                shown.passages = shown.known.passages
     queue: list[tuple[float, int, int]] = []
     for at, shown in enumerate(texts):
-        whole, worth = shown.candidate.text, shown.candidate.worth
-        for number, (start, end) in enumerate(shown.passages):
-            found = words.found_in(whole[start:end])
-            shown.telling.append(bool(found))
+        if shown.passages and not shown.found:
+            if shown.known is not None:
+                shown.found = list(map(words.in_index, shown.known.indexes))
+            else:
+                whole = shown.candidate.text
+                shown.found = [words.found_in(whole[start:end]) for start, end in shown.passages]
+        worth = shown.candidate.worth
+        for number, found in enumerate(shown.found):
             match = blocks.match(found)
             if match or number == 0:
                 queue.append((-worth * (OWN + (1 - OWN) * match), at, number))
@@ -213,33 +245,43 @@ class _Said:
     def __init__(self, words: QueryWords) -> None:
         self._words = words
         self._by: dict[str, int] = {}
+        self._noted: list[tuple[int, _Shown, int]] = []
 
-    def before(self, number: int, passage: str, *, telling: bool) -> bool:
-        """Whether another text has shown nearly all of this passage, and everything in it that is asked about.
+    def before(self, at: int, text: _Shown, number: int) -> bool:
+        """Whether another text has shown nearly all of a passage, and everything in it that is asked about.
 
         Args:
-            number: of the text.
-            passage: of it.
-            telling: the passage has a word of the query.
+            at: the number of the text.
+            text: the text.
+            number: of the passage.
         """
+        for shown_in, shown, shown_number in self._noted:
+            for key, _ in self._keys(shown, shown_number):
+                self._by.setdefault(key, shown_in)
+        self._noted.clear()
         if not self._by:
             return False
         new = 0
-        for length, key, is_asked in self._keys(passage, telling):
-            if self._by.get(key, number) == number:
-                new += length
-                if is_asked or new > MOST_NEW * len(passage):
+        start, end = text.passages[number]
+        most = MOST_NEW * (end - start)
+        for key, is_asked in self._keys(text, number):
+            if self._by.get(key, at) == at:
+                new += len(key)
+                if is_asked or new > most:
                     return False
         return True
 
-    def note(self, number: int, passage: str, *, telling: bool) -> None:
-        for _, key, _ in self._keys(passage, telling):
-            self._by.setdefault(key, number)
+    def note(self, at: int, text: _Shown, number: int) -> None:
+        # If all texts are short, nobody asks for the sentences.
+        self._noted.append((at, text, number))
 
-    def _keys(self, passage: str, telling: bool) -> Iterator[tuple[int, str, bool]]:
-        for mark in _ENDS:  # not a regular expression, which takes ten times as long
-            passage = passage.replace(mark, ". ")
-        for sentence in passage.split(". "):
-            if sentence:
-                is_asked = telling and bool(self._words.found_in(sentence))
-                yield len(sentence), sentence if is_asked else sentence.translate(_DIGITS), is_asked
+    def _keys(self, text: _Shown, number: int) -> Iterator[tuple[str, bool]]:
+        """What each sentence is compared by, and whether it has words of the query."""
+        terms = [self._words.terms[each] for each in text.found[number]]
+        for sentence in text.sentences(number):
+            is_asked = False
+            for term in terms:
+                if term in sentence.words:
+                    is_asked = True
+                    break
+            yield sentence.text if is_asked else sentence.shape, is_asked

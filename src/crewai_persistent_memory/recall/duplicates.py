@@ -10,13 +10,14 @@ differs is small and is not asked about.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from functools import cached_property, lru_cache
 from heapq import nsmallest
 from typing import Final
 
+from ..text.kept import Kept
 from .found import Found
+from .words import with_zeros
 
 _WORD: Final = re.compile(r"[^\W_]+")
 
@@ -40,7 +41,6 @@ _MARKS: Final = 8
 _LETTERS: Final = 6
 """Characters of a word, with the blank."""
 _FEW: Final = 1_000
-_DIGITS: Final = bytes.maketrans(b"123456789", b"000000000")
 _CALENDAR_NAMES: Final = """
     january february march april may june july august september october november december jan feb mar apr jun jul aug
     sep sept oct nov dec monday tuesday wednesday thursday friday saturday sunday mon tue wed thu fri sat sun am pm
@@ -66,45 +66,71 @@ def each_once(found: Sequence[Found], query: str = "") -> list[Found]:
     if len(found) < 2:
         return list(found)
     asked: frozenset[str] | None = None
-    groups: dict[str, _Group] = {}
-    reports: dict[str, list[_Group]] = {}
+    groups: dict[str, list[Found]] = {}
+    reports = _Reports()
     for each in found:
         text = each.entry.content
-        key = text if len(text) > REPORT else _key(text)
-        group = groups.get(key)
-        if group is None and len(text) > REPORT:
-            report = _kept_report(text) if len(text) <= _MOST_KEPT else _Report(text)
-            if asked is None:
-                asked = frozenset(word for word in _words(query) if len(word) > 3 or word.isdigit())
-            alike = (one for mark in report.marks for one in reports.get(mark, ()))
-            group = next((one for one in alike if one.report is not None and one.report.says(report, asked)), None)
-            if group is None:
-                group = _Group(report)
-                for mark in report.marks:
-                    reports.setdefault(mark, []).append(group)
-        groups.setdefault(key, group := group or _Group())
-        group.members.append(each)
-    groups_in_order = dict.fromkeys(groups.values())
-    if len(groups_in_order) == len(found):
+        key = text if len(text) > REPORT else _key[text]
+        key = reports.repeats.get(key, key)
+        if key in groups:
+            groups[key].append(each)
+            continue
+        if len(text) > REPORT:
+            marks = _marks[text] if len(text) <= _MOST_KEPT else _marks_of(text)
+            report = None
+            for one in reports.alike(marks):
+                if asked is None:
+                    asked = frozenset(word for word in _words(query) if len(word) > 3 or word.isdigit())
+                report = report or _report_of(text)
+                if one.says(report, asked):
+                    reports.repeats[text] = one.text
+                    groups[one.text].append(each)
+                    break
+            else:
+                reports.add(text, marks)
+                groups[key] = [each]
+            continue
+        groups[key] = [each]
+    if len(groups) == len(found):
         return list(found)
-    return [each.members[0] if len(each.members) == 1 else each.together() for each in groups_in_order]
+    return [members[0] if len(members) == 1 else _together(members) for members in groups.values()]
 
 
-@dataclass(eq=False, slots=True)
-class _Group:
-    """Entries that say the same, best first."""
+def _together(members: Sequence[Found]) -> Found:
+    """Entries that say the same, best first, as one."""
+    newest = max(members, key=lambda each: each.entry.created_at)
+    return members[0]._replace(
+        entry=newest.entry,
+        times=sum(each.times for each in members),
+        since=min(each.since or each.entry.created_at for each in members),
+    )
 
-    report: _Report | None = None
-    members: list[Found] = field(default_factory=list)
 
-    def together(self) -> Found:
-        best = self.members[0]
-        newest = max(self.members, key=lambda each: each.entry.created_at)
-        return best._replace(
-            entry=newest.entry,
-            times=sum(each.times for each in self.members),
-            since=min(each.since or each.entry.created_at for each in self.members),
-        )
+class _Reports:
+    """Long texts that say different things, by their marks.
+
+    Attributes:
+        repeats: of each text that says the same as an earlier one, that one.
+    """
+
+    def __init__(self) -> None:
+        self.repeats: dict[str, str] = {}
+        self._reports: list[tuple[str, tuple[int, ...]]] = []
+        self._known: set[int] = set()
+        self._made: dict[str, _Report] = {}
+
+    def add(self, text: str, marks: tuple[int, ...]) -> None:
+        self._reports.append((text, marks))
+        self._known.update(marks)
+
+    def alike(self, marks: tuple[int, ...]) -> Iterator[_Report]:
+        """Those that have one of these marks. Most texts have no mark of another one."""
+        if self._known.isdisjoint(marks):
+            return
+        for text in dict.fromkeys(text for mark in marks for text, own in self._reports if mark in own):
+            if text not in self._made:
+                self._made[text] = _report_of(text)
+            yield self._made[text]
 
 
 class _Report:
@@ -112,18 +138,11 @@ class _Report:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.shapes = frozenset(_sentences(_with_zeros(text)))
+        self.shapes = _shapes(text)
 
     @cached_property
     def sentences(self) -> frozenset[str]:
         return frozenset(_sentences(self.text))
-
-    @cached_property
-    def marks(self) -> list[str]:
-        """A few sentences. Texts that say the same have at least one of them in common."""
-        # nsmallest() is slower, but lets other threads run meanwhile.
-        few = len(self.shapes) <= _FEW
-        return sorted(self.shapes, key=hash)[:_MARKS] if few else nsmallest(_MARKS, self.shapes, key=hash)
 
     def says(self, other: _Report, asked: frozenset[str]) -> bool:
         """Whether the two say the same."""
@@ -146,25 +165,27 @@ class _Report:
         return set(_words(" ".join(self.sentences - other.sentences)))
 
 
+def _shapes(text: str) -> frozenset[str]:
+    return frozenset(_sentences(with_zeros(text)))
+
+
+def _marks_of(text: str) -> tuple[int, ...]:
+    """The numbers of a few sentences. Texts that say the same have at least one of them in common."""
+    numbers = set(map(hash, _shapes(text)))
+    # nsmallest() is slower, but lets other threads run meanwhile.
+    return tuple(sorted(numbers)[:_MARKS] if len(numbers) <= _FEW else nsmallest(_MARKS, numbers))
+
+
+def _report_of(text: str) -> _Report:
+    return _kept_report(text) if len(text) <= _MOST_KEPT else _Report(text)
+
+
 _MOST_KEPT: Final = 4_000
 _kept_report = lru_cache(maxsize=1_024)(_Report)
-"""Of a text that is not very long: crews are given the same memories again and again."""
+_marks: Final = Kept(_marks_of, 10_000_000)
 
-
-@lru_cache(maxsize=8_192)
-def _key(text: str) -> str:
-    """The words of a short text."""
-    return " ".join(_words(text)) or text
-
-
-def _with_zeros(text: str) -> str:
-    """The text with every digit as a zero."""
-    if text.isascii():
-        return text.encode().translate(_DIGITS).decode()
-    # Not str.translate(), which takes 70 ms for a megabyte, and keeps the interpreter's lock.
-    for digit in "123456789":
-        text = text.replace(digit, "0")
-    return text
+_key: Final = Kept(lambda text: " ".join(_words(text)) or text, 4_000_000)
+"""The words of a short text."""
 
 
 def _sentences(text: str) -> list[str]:

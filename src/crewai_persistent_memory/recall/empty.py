@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Final
 
+from ..text.kept import Kept
 from .found import Found
 from .phrases import (
     ABOUT_THE_AGENT,
@@ -45,7 +45,7 @@ def last_what_is_empty(found: Sequence[Found]) -> list[Found]:
     empty = []
     for each in found:
         text = each.entry.content
-        empty.append(_says_nothing(text) if len(text) <= _SHORT else says_nothing(text))
+        empty.append(_says_nothing[text] if len(text) <= _SHORT else says_nothing(text))
     if not any(empty):
         return list(found)
     kept = [each for each, is_empty in zip(found, empty, strict=True) if not is_empty]
@@ -70,8 +70,8 @@ def says_nothing(content: str) -> bool:
 
 
 _SHORT: Final = 1_000
-_says_nothing = lru_cache(maxsize=16_384)(says_nothing)
-"""Of a short text: crews are given the same memories again and again."""
+_says_nothing: Final = Kept(says_nothing, 6_000_000)
+"""Of a short text."""
 
 
 def _is_no_answer(answer: str, request: str) -> bool:

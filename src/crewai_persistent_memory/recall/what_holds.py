@@ -20,8 +20,9 @@ from operator import itemgetter
 from typing import Final
 
 from .found import Found
+from .long_texts import LONGEST, told_of
 from .relations import BEST, MANY, RELATIONS, STOP, UNITS
-from .statements import Statement, have, have_one, look_at, marks_of, statement, stem, together
+from .statements import ALL_MARKS, Statement, have, have_one, look_at, marks_of, statement, stem, together
 
 MOST_COMPARED: Final = 40
 """The best entries that are compared with each other."""
@@ -43,21 +44,16 @@ MOST_MORE_OF_A_CHANGE: Final = 7
 MOST_MORE_OF_MANY: Final = 2
 """The same, where there are many newer ones."""
 
-LONGEST: Final = 400
-"""Characters. Of a longer text, the sentences are compared that have the words of the question."""
-
 LONG: Final = 1_500
 """Characters. Two texts that are both longer are not compared: each tells of many things, and the newer one seldom
 takes the place of the whole older one."""
 
 _MOST_SENTENCES: Final = 3
-_MOST_TEXT: Final = 20_000
 _SAME_TIME: Final = timedelta(seconds=1)
 _MOST: Final = max(MOST_MORE, MOST_MORE_OF_A_CHANGE)
 
-_most_words: Final = itemgetter(0, 1)
+
 _place: Final = itemgetter(1)
-_ENDS: Final = ("! ", "? ", "\n")
 
 
 def newest_first(found: Sequence[Found], query: str) -> list[Found]:
@@ -73,13 +69,17 @@ def newest_first(found: Sequence[Found], query: str) -> list[Found]:
     is_long, times, marks, told, own = [], [], [], [], []
     for at, each in enumerate(compared):
         text = each.entry.content
-        parts = [text] if len(text) <= LONGEST else asked.told_in(text) if at < _MOST_LONG_COMPARED else []
-        of_all, beside, about_itself = 0, 0, False
-        for part in parts:
-            look = look_at(part)
-            of_all |= look.marks
-            beside |= look.told_marks
-            about_itself = about_itself or look.is_about_itself
+        if len(text) <= LONGEST:
+            parts = [text]
+            of_all, beside, about_itself = look_at[text]
+        else:
+            parts = asked.told_in(text) if at < _MOST_LONG_COMPARED else []
+            of_all, beside, about_itself = 0, 0, False
+            for part in parts:
+                look = look_at[part]
+                of_all |= look.marks
+                beside |= look.told_marks
+                about_itself = about_itself or look.is_about_itself
         told_in.append(parts)
         is_long.append(len(text) > LONG)
         times.append(each.entry.created_at)
@@ -88,19 +88,25 @@ def newest_first(found: Sequence[Found], query: str) -> list[Found]:
         own.append(about_itself)
     order: list[int] = []
     placed: set[int] = set()
+    rows = list(zip(range(len(compared)), times, map(ALL_MARKS.__xor__, marks), strict=True))
     for at in range(len(compared)):
         if at in placed:
             continue
         newer: list[int] = []
-        soonest, subject = times[at] + _SAME_TIME, marks[at] & asked.subject_marks
-        for later in range(at + 1, len(compared)):
-            if times[later] < soonest or later in placed or (is_long[at] and is_long[later]):
+        soonest, subject, beside = times[at] + _SAME_TIME, marks[at] & asked.subject_marks, told[at]
+        # Too much beside, or nothing of the question in common: replaces() says no, too, in ten times the time. That
+        # no frame is entered here for each pair, or each entry, is a fifth of a recall's time.
+        near = [
+            later
+            for later, time, missing in rows[at + 1 :]
+            if time >= soonest and (beside & missing).bit_count() <= _MOST
+        ]
+        for later in near:
+            if later in placed or (is_long[at] and is_long[later]):
                 continue
-            # Nothing of the question in common, or too much beside: replaces() says no, too, in ten times the time.
-            # That no frame is entered here for each pair, or each entry, is a fifth of a recall's time.
             if not subject & marks[later] and not (own[at] and own[later]):
                 continue
-            if (told[at] & ~marks[later]).bit_count() > _MOST or (told[later] & ~marks[at]).bit_count() > _MOST:
+            if (told[later] & rows[at][2]).bit_count() > _MOST:
                 continue
             if asked.replaces(together(told_in[at]), together(told_in[later])):
                 newer.append(later)
@@ -129,20 +135,21 @@ class _Question:
 
     def told_in(self, text: str) -> list[str]:
         """The sentences of a long text that have most words of the question, in their order."""
-        text = text[:_MOST_TEXT]
-        for mark in _ENDS:  # not a regular expression, which takes ten times as long
-            text = text.replace(mark, ". ")
-        sentences, lowered = text.split(". "), text.lower()
+        told = told_of(text)
+        lowered = told.lowered
         # A stem is the beginning of its word.
         stems = [each for each in self._stems if each in lowered]
-        parts = lowered.split(". ") if stems else []
+        if not stems:
+            return []
         scored = []
-        for at in {at for each in stems for at, part in enumerate(parts) if each in part}:
-            told = sentences[at][:LONGEST]
-            if common := (look_at(told).marks & self.marks).bit_count():
-                scored.append((-common, at, told))
-        best = sorted(scored, key=_most_words)[:_MOST_SENTENCES]
-        return [told for _, _, told in sorted(best, key=_place)]
+        for at, part in enumerate(told.lowered_sentences):
+            for each in stems:
+                if each in part:
+                    if common := (told.marks(at) & self.marks).bit_count():
+                        scored.append((-common, at))
+                    break
+        best = sorted(scored)[:_MOST_SENTENCES]
+        return [told.sentences[at] for at in sorted(map(_place, best))]
 
     def replaces(self, older: Statement, newer: Statement) -> bool:
         """Whether the newer statement takes the place of the older one."""

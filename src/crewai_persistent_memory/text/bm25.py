@@ -115,8 +115,9 @@ class KeywordEncoder:
             self._model = Bm25(Bm25Config(k=K, b=B, **options))
             self._counter = Bm25(Bm25Config(k=_COUNTING_K, b=0.0, **options))
             self._vector: Callable[[list[int], list[float]], SparseVector] = EngineVector
-            # Each text is counted once as itself, and found here when it is one of those before the next two.
-            self._counts = lru_cache(maxsize=64)(self._count)
+            # Each text is counted once as itself, and found here when it is one of those before the next two of its
+            # user. A process serves many users in turn, and a text takes 6 kB.
+            self._counts = lru_cache(maxsize=2_048)(self._count)
         except ValueError as error:
             raise ConfigurationError(
                 f"language {language!r} is not supported: {error}. Use a language such as 'english' or 'german', "

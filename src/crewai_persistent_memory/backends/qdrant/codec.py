@@ -14,6 +14,7 @@ from ...entry import DEFAULT_IMPORTANCE, MEMORY, EarlierText, MemoryEntry
 from ...expiry import check_expires_at
 from ...filter_fields import FilterField
 from ...scope import SCOPE_FIELDS, Scope
+from ...text.kept import Kept
 from ...validation import (
     check_id,
     check_importance,
@@ -42,6 +43,9 @@ from .schema import (
 
 _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _from_json = json.JSONDecoder().raw_decode
+_bare_records: Final = Kept(lambda text: _from_json(text)[0], 2_000_000)
+"""Records without metadata, parsed: what a search finds, the next one finds again."""
+
 _from_iso = datetime.fromisoformat  # :func:`~.schema.parse_time`, without a call for each of many results
 
 
@@ -217,9 +221,11 @@ def to_entries(hits: Iterable[tuple[Hit, Scope]], found_by: tuple[str, ...] = ()
     entries = []
     for hit, owner in hits:
         payload, score = hit.payload, hit.score
-        record, _ = _from_json(payload["record"])
+        text = payload["record"]
+        # Every entry has metadata of its own, which its reader may change.
+        record = _from_json(text)[0] if '"metadata"' in text else _bare_records[text]
         if not payload.keys().isdisjoint(_IN_RECORD):
-            record.update({name: _from_json(payload[name])[0] for name in _IN_RECORD if name in payload})
+            record = {**record, **{name: _from_json(payload[name])[0] for name in _IN_RECORD if name in payload}}
         # As MemoryEntry.trusted, without a call for each of many results.
         entry: MemoryEntry = object.__new__(MemoryEntry)
         entry.__dict__.update(

@@ -1,0 +1,198 @@
+"""Answers of finished tasks, and the sentences of entries that they may quote."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import cached_property, lru_cache
+from operator import itemgetter
+from typing import Final
+
+from ..text.kept import Kept
+from .empty import RESULT, asks, sentences_of
+from .phrases import NEGATION, OF_ANSWERS, OFFERS
+from .relations import SELF, STOP
+from .statements import marks_of, stem
+
+LONGEST: Final = 4_000
+"""Characters. A longer record is a memory of its own. Of a longer source, the sentences with the answer's words."""
+
+SAYS_THE_SAME: Final = 0.7
+"""The part of a quoted sentence, in words, that the answer and its request have: then the record adds nothing. With a
+smaller part it is shown behind its source."""
+
+_MOST_TEXT: Final = 100_000
+_MOST_PLACES: Final = 20
+_MOST_SENTENCE: Final = 1_000
+
+_WORD: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_]+(?:[-'’][^\W_]+)*")
+_TELLS_NOTHING: Final = STOP | OF_ANSWERS
+_ISO_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+class Sentence:
+    """The words of a sentence that tell something, and those whose order matters."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._written = _WORD.findall(text)
+        telling = [(each, word) for each in self._written if (word := _told_by[each])]
+        self.dates = frozenset([each for each, word in telling if word == _DATE])
+        self._telling = [pair for pair in telling if pair[1] != _DATE] if self.dates else telling
+        self.words = frozenset(map(_word, self._telling))
+
+    @cached_property
+    def marks(self) -> int:
+        return marks_of(self.words)
+
+    @cached_property
+    def ordered(self) -> list[str]:
+        return [word for each, word in self._telling if not each.islower()]
+
+    @cached_property
+    def subject(self) -> str:
+        first = self._telling[:1]
+        return first[0][1] if first and first[0][0][0].isupper() else ""
+
+    @cached_property
+    def is_of_oneself(self) -> bool:
+        return not SELF.isdisjoint(map(_plain, self._written))
+
+    @cached_property
+    def negated(self) -> bool:
+        return bool(NEGATION.search(self._text))
+
+    @cached_property
+    def asks(self) -> bool:
+        return self._text.rstrip(" \"'”“*").endswith(("?", "？"))
+
+    @cached_property
+    def longest(self) -> str:
+        return max((each for each, _ in self._telling), key=len, default="").lower()
+
+    def stands_in(self, other: Sentence, asked: frozenset[str], said_on: str = "") -> bool:
+        """Whether the other says all of it: its words, its names and numbers in their order, and no other "not".
+
+        Asked about John, an answer names John where he said "I". An answer may name the day when something was said.
+        """
+        if not self.dates - other.dates <= {said_on}:
+            return False
+        missing = self.words - other.words
+        if missing and not (other.is_of_oneself and missing == {self.subject} and self.subject in asked):
+            return False
+        if other.asks or self.negated != other.negated or self.words == missing:
+            return False
+        common = [word for word in self.ordered if word in other.ordered]
+        rest = iter(other.ordered)
+        return all(word in rest for word in common)
+
+    def covers(self, other: Sentence, asked: frozenset[str]) -> bool:
+        """Whether it has nearly all words of the other, with those of the question."""
+        return len(other.words & (self.words | asked)) >= SAYS_THE_SAME * len(other.words)
+
+
+class Record:
+    """A request and an answer.
+
+    Attributes:
+        answered: the statements of the answer, at least one.
+    """
+
+    def __init__(self, request: str, answered: Sequence[Sentence]) -> None:
+        self._request = request
+        self.answered = answered
+
+    @cached_property
+    def told(self) -> list[str]:
+        """The sentences of the request that do not ask."""
+        return [each.strip() for each in sentences_of(self._request) if not asks(each.replace("’", "'"))]
+
+    @cached_property
+    def asked(self) -> frozenset[str]:
+        """The words of the request."""
+        return Sentence(self._request).words
+
+
+@lru_cache(maxsize=2_048)
+def record_of(content: str) -> Record | None:
+    """The record of a finished task; ``None`` for a record whose answer states nothing that can be compared."""
+    request, _, answer = content.partition(RESULT)
+    statements = []
+    for text in sentences_of(answer):
+        sentence = Sentence(text)
+        if sentence.asks or OFFERS.match(text):
+            continue
+        if sentence.words:
+            statements.append(sentence)
+        elif sentence.negated:
+            return None
+    return Record(request, statements) if statements else None
+
+
+def sentences_with(content: str, statement: Sentence) -> Sequence[Sentence]:
+    """The sentences of an entry that may have this statement."""
+    if len(content) > LONGEST:
+        return [Sentence(text) for text in _around(content[:_MOST_TEXT], statement.longest)]
+    return parsed(content)
+
+
+@lru_cache(maxsize=2_048)
+def parsed(content: str) -> tuple[Sentence, ...]:
+    """The sentences of a short entry."""
+    return tuple(map(Sentence, sentences_of(content.replace(RESULT, "\n"))))
+
+
+def _marks_in(content: str) -> int:
+    words = set(map(_told_by.__getitem__, _WORD.findall(content.replace(RESULT, "\n"))))
+    return marks_of(words - {"", _DATE})
+
+
+def _answers_of(content: str) -> tuple[tuple[int, str], ...]:
+    record = record_of(content)
+    return () if record is None else tuple([(each.marks, each.longest) for each in record.answered])
+
+
+def has_word(content: str, word: str) -> bool:
+    """Whether a long entry may have a statement with this word, the longest one in it."""
+    return bool(word) and word in _lowered(content[:_MOST_TEXT])
+
+
+def _around(text: str, word: str) -> Iterator[str]:
+    """The sentences of a long text that have a word."""
+    at, lowered = 0, _lowered(text)
+    for _ in range(_MOST_PLACES):
+        at = lowered.find(word, at) if word else -1
+        if at < 0 or len(lowered) != len(text):
+            return
+        start = max(text.rfind(mark, max(0, at - _MOST_SENTENCE), at) for mark in (". ", "! ", "? ", "\n")) + 1
+        ends = [end for mark in (". ", "! ", "? ", "\n") if (end := text.find(mark, at, at + _MOST_SENTENCE)) >= 0]
+        end = min(ends, default=at + _MOST_SENTENCE)
+        yield text[start : end + 1]
+        at = end
+
+
+_lowered = lru_cache(maxsize=64)(str.lower)
+
+
+def _plain(word: str) -> str:
+    word = word.lower().replace("’", "'")
+    return word[:-2] if word.endswith("'s") else word
+
+
+def _told(written: str) -> str:
+    """The stem of a word that tells something; :data:`_DATE` for a date, and nothing for any other word."""
+    plain = _plain(written)
+    if plain in _TELLS_NOTHING:
+        return ""
+    return _DATE if _ISO_DATE.fullmatch(written) else stem(plain)
+
+
+_DATE: Final = " "
+_told_by: Final = Kept(_told, 2_000_000)
+marks: Final = Kept(_marks_in, 6_000_000)
+"""A bit for each word of a short entry that tells something."""
+
+answers: Final = Kept(_answers_of, 2_000_000)
+"""Of each statement that a short record answers: a bit for each of its words, and the longest of them."""
+
+_word: Final = itemgetter(1)

@@ -1,0 +1,45 @@
+"""What is made of a text, kept for the next recall: crews are given the same memories again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+T = TypeVar("T")
+
+_BESIDE: Final = 200
+"""Characters. What is kept of a text takes as much space beside it, about."""
+
+
+class Kept(dict[str, T]):
+    """What a function makes of texts: ``kept[text]``, without a call where it is known.
+
+    The function must depend on the text alone, so what is kept for one user is the same for every other. It must not
+    return ``None``.
+
+    Args:
+        make: the function.
+        most: the characters of the texts that were asked for lately, at most. As many older ones may be kept beside
+            them.
+    """
+
+    def __init__(self, make: Callable[[str], T], most: int) -> None:
+        self._make = make
+        self._most = most
+        self._characters = 0
+        self._before: dict[str, T] = {}
+
+    def __missing__(self, text: str) -> T:
+        made = self._before.get(text)
+        if made is None:
+            made = self._make(text)
+        length = len(text) + _BESIDE
+        if self._characters + length > self._most:
+            # The older ones go at once: to order them by use would take a call for each text. A second thread in here
+            # loses what is kept, and nothing else.
+            self._before = self.copy()
+            self.clear()
+            self._characters = 0
+        self._characters += length
+        self[text] = made
+        return made

@@ -1,0 +1,66 @@
+"""What is made of a text is kept for the next recall: within bounds, and never another text's."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crewai_persistent_memory.recall.words import index_of, indexes_of
+from crewai_persistent_memory.text.kept import Kept
+
+SPACE = 200
+"""Characters that are counted for an entry beside its text."""
+
+
+def test_it_is_made_once() -> None:
+    made: list[str] = []
+    kept = Kept(lambda text: made.append(text) or text.upper(), 10_000)
+    assert [kept["tea"], kept["tea"], kept["milk"]] == ["TEA", "TEA", "MILK"]
+    assert made == ["tea", "milk"]
+
+
+def test_what_is_false_is_kept_too() -> None:
+    made: list[str] = []
+    kept = Kept(lambda text: made.append(text) or False, 10_000)
+    assert (kept["tea"], kept["tea"]) == (False, False)
+    assert made == ["tea"]
+
+
+def test_what_was_asked_for_lately_stays() -> None:
+    made: list[str] = []
+    kept = Kept(lambda text: made.append(text) or len(text), 10 * (SPACE + 100))
+    for number in range(100):
+        assert kept["often"] == 5
+        assert kept[f"{number:0100}"] == 100
+    assert made.count("often") == 1
+
+
+def test_it_does_not_grow() -> None:
+    most = 20 * (SPACE + 1_000)
+    kept = Kept(len, most)
+    for number in range(500):
+        assert kept[f"{number:01000}"] == 1_000
+        assert sum(len(text) + SPACE for text in (*kept, *kept._before)) <= 2 * most
+
+
+def test_a_text_that_is_larger_than_all_is_made_all_the_same() -> None:
+    kept = Kept(len, 100)
+    assert kept["x" * 1_000] == 1_000
+    assert kept["y"] == 1
+
+
+def test_threads_get_what_was_made_of_their_own_text() -> None:
+    kept = Kept(str.upper, 30 * (SPACE + 10))  # so few that they are thrown out all the time
+    texts = [f"text {number % 97}" for number in range(20_000)]
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(kept.__getitem__, texts, chunksize=500)) == [text.upper() for text in texts]
+
+
+LINES = st.text(max_size=40).map(lambda text: text.replace("\n", " "))
+
+
+@given(st.lists(st.one_of(LINES, st.text("ab1 .,'-\t\r\x0b\x0c\x1c\x85é", max_size=20)), max_size=6))
+def test_the_words_of_several_lines_are_those_of_each(lines: list[str]) -> None:
+    assert indexes_of(lines) == list(map(index_of, lines))
