@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crewai_persistent_memory import PersistentMemory
+from crewai_persistent_memory.admin import erase
 from crewai_persistent_memory.recall.words import index_of, indexes_of
+from crewai_persistent_memory.text import kept
 from crewai_persistent_memory.text.kept import Kept
 
 SPACE = 200
@@ -16,46 +20,60 @@ SPACE = 200
 
 def test_it_is_made_once() -> None:
     made: list[str] = []
-    kept = Kept(lambda text: made.append(text) or text.upper(), 10_000)
-    assert [kept["tea"], kept["tea"], kept["milk"]] == ["TEA", "TEA", "MILK"]
+    some = Kept(lambda text: made.append(text) or text.upper(), 10_000)
+    assert [some["tea"], some["tea"], some["milk"]] == ["TEA", "TEA", "MILK"]
     assert made == ["tea", "milk"]
 
 
 def test_what_is_false_is_kept_too() -> None:
     made: list[str] = []
-    kept = Kept(lambda text: made.append(text) or False, 10_000)
-    assert (kept["tea"], kept["tea"]) == (False, False)
+    some = Kept(lambda text: made.append(text) or False, 10_000)
+    assert (some["tea"], some["tea"]) == (False, False)
     assert made == ["tea"]
 
 
 def test_what_was_asked_for_lately_stays() -> None:
     made: list[str] = []
-    kept = Kept(lambda text: made.append(text) or len(text), 10 * (SPACE + 100))
+    some = Kept(lambda text: made.append(text) or len(text), 10 * (SPACE + 100))
     for number in range(100):
-        assert kept["often"] == 5
-        assert kept[f"{number:0100}"] == 100
+        assert some["often"] == 5
+        assert some[f"{number:0100}"] == 100
     assert made.count("often") == 1
 
 
 def test_it_does_not_grow() -> None:
     most = 20 * (SPACE + 1_000)
-    kept = Kept(len, most)
+    some = Kept(len, most)
     for number in range(500):
-        assert kept[f"{number:01000}"] == 1_000
-        assert sum(len(text) + SPACE for text in (*kept, *kept._before)) <= 2 * most
+        assert some[f"{number:01000}"] == 1_000
+        assert sum(len(text) + SPACE for text in (*some, *some._before)) <= 2 * most
 
 
 def test_a_text_that_is_larger_than_all_is_made_all_the_same() -> None:
-    kept = Kept(len, 100)
-    assert kept["x" * 1_000] == 1_000
-    assert kept["y"] == 1
+    some = Kept(len, 100)
+    assert some["x" * 1_000] == 1_000
+    assert some["y"] == 1
 
 
 def test_threads_get_what_was_made_of_their_own_text() -> None:
-    kept = Kept(str.upper, 30 * (SPACE + 10))  # so few that they are thrown out all the time
+    some = Kept(str.upper, 30 * (SPACE + 10))  # so few that they are thrown out all the time
     texts = [f"text {number % 97}" for number in range(20_000)]
     with ThreadPoolExecutor(8) as threads:
-        assert list(threads.map(kept.__getitem__, texts, chunksize=500)) == [text.upper() for text in texts]
+        assert list(threads.map(some.__getitem__, texts, chunksize=500)) == [text.upper() for text in texts]
+
+
+def kept_now() -> list[str]:
+    """Every text of which something is kept in this process."""
+    return [text for each in kept._ALL for text in (*each, *each._before)]
+
+
+def test_an_erasure_leaves_nothing_of_a_text(tmp_path: Path) -> None:
+    with PersistentMemory(path=tmp_path, user_id="john", embedder=None) as memory:
+        memory.remember("John's canary sings at noon. He said so twice, and once again.")
+        assert memory.explain_recall("when does the canary sing?")
+        assert [text for text in kept_now() if "canary" in text]
+        erase(memory.store, user_id="john", settle=0)
+        assert not [text for text in kept_now() if "canary" in text]
 
 
 LINES = st.text(max_size=40).map(lambda text: text.replace("\n", " "))

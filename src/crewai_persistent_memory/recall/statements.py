@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from functools import cached_property, lru_cache, reduce
 from operator import or_
 from typing import Final, NamedTuple
+from zlib import crc32
 
 from ..text.kept import Kept
 from .relations import ADDS, CHANGES, MANY, NEW, OTHERS, RELATIONS, SELF, STOP
@@ -225,7 +226,8 @@ def marks_of(stems: Iterable[str]) -> int:
 
 
 def _bit(stem: str) -> int:
-    return 1 << hash(stem) % _MARKS
+    # Not hash(), which differs from process to process: what a crew is given must not.
+    return 1 << crc32(stem.encode("utf-8", "surrogatepass")) % _MARKS
 
 
 def _plain(word: str) -> str:

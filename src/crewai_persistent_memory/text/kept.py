@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 
 _BESIDE: Final = 200
 """Characters. What is kept of a text takes as much space beside it, about."""
+
+
+_ALL: Final[list[Kept[Any]]] = []
+
+
+def forget_texts() -> None:
+    """Keep nothing of any text that was asked for until now, in this process: somebody's texts were erased."""
+    for kept in _ALL:
+        kept.forget()
 
 
 class Kept(dict[str, T]):
@@ -28,6 +37,13 @@ class Kept(dict[str, T]):
         self._most = most
         self._characters = 0
         self._before: dict[str, T] = {}
+        _ALL.append(self)
+
+    def forget(self) -> None:
+        """Keep nothing of what was asked for until now."""
+        self.clear()
+        self._before = {}
+        self._characters = 0
 
     def __missing__(self, text: str) -> T:
         made = self._before.get(text)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from ...embedding import VECTORS
 from ...io.steps import Steps
 from ...scope import Scope
+from ...text.kept import forget_texts
 from .. import operations as op
 from ..scanning import Pages
 from .handle import StoreHandle
@@ -37,6 +38,7 @@ def erase_scopes(handle: StoreHandle, scope: Mapping[str, str | None]) -> Steps[
         return (yield from handle.execute(op.EraseScopes(handle.binding, scope)))
     finally:
         VECTORS.clear()
+        forget_texts()
 
 
 def purge_expired(handle: StoreHandle, scope: Mapping[str, str | None], *, dry_run: bool = False) -> Steps[int]:
