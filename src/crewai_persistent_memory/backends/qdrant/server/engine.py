@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any, Final
 
 from ....config.qdrant import ServerSettings
+from ....embedding import Embedder
 from ....io.retry import QUIET
 from ....io.shared import Shared
 from ....io.steps import Steps, run
@@ -25,6 +26,7 @@ from .background_fill import Migrations
 from .client import RetryingClient
 from .clients import Clients
 from .deadline import Deadline
+from .moves import Target
 from .strict_mode import Limits
 
 MOST_PENDING: Final = 1000
@@ -38,6 +40,8 @@ class ServerEngine:
 
     Attributes:
         sizes: about how many entries each collection has: those at its opening, and those that this process saved.
+        targets: by the name that leads to it, the collection that has the memories; see ``moves``.
+        successors: the embedders of collections to which this process has moved memories.
     """
 
     def __init__(self, settings: ServerSettings) -> None:
@@ -48,6 +52,8 @@ class ServerEngine:
         self.limits: dict[str, Limits] = {}
         self.sizes: dict[str, int] = {}
         self.names: dict[str, str] = {}
+        self.targets: dict[str, Target] = {}
+        self.successors: dict[str, Embedder | None] = {}
         self._said_before: defaultdict[str, SaidBefore] = defaultdict(SaidBefore)
         self.migrations = Migrations(settings.address)
         self._background: ThreadPoolExecutor | None = None
@@ -65,6 +71,8 @@ class ServerEngine:
 
     def _forget(self, collection: str) -> None:
         self.descriptors.pop(collection, None)
+        for name in [name for name, target in list(self.targets.items()) if target.name == collection]:
+            self.targets.pop(name, None)
 
     # -- in the background -----------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from ....scope import Scope
 from .client import RetryingClient
 from .routes import COLLECTION_DIGEST, SHARD_DIGEST, route_of
 
-_FIRST: Final = {"limit": 2, "with_payload": ["org_id", "project_id"], "with_vectors": False}
+_FIRST: Final = {"limit": 2, "with_payload": ["org_id", "project_id", "moved_to"], "with_vectors": False}
 """The descriptor, which has no project, and an entry."""
 
 
@@ -25,12 +25,22 @@ def list_projects(client: RetryingClient, collection: str) -> Steps[Sequence[Sco
     found = yield from client.call("get_collections", {})
     projects: dict[Scope, None] = {}
     for name in sorted(each.name for each in found.collections if named.fullmatch(each.name)):
-        records, _ = yield from client.call("scroll", {"collection_name": name, **_FIRST})
-        for payload in (record.payload or {} for record in records):
+        for payload in (yield from _first_of(client, name)):
             project = _project_of(payload)
             if project is not None and name in _names_of(collection, project):
                 projects[project] = None
     return list(projects)
+
+
+def _first_of(client: RetryingClient, name: str) -> Steps[list[dict[str, Any]]]:
+    """The payloads of the descriptor and of an entry; for a pointer, those of the collection that it leads to."""
+    at: str | None = name
+    payloads: list[dict[str, Any]] = []
+    while at is not None:
+        records, _ = yield from client.call("scroll", {"collection_name": at, **_FIRST})
+        payloads = [record.payload or {} for record in records]
+        at = next((str(payload["moved_to"]) for payload in payloads if payload.get("moved_to")), None)
+    return payloads
 
 
 def _project_of(payload: dict[str, Any]) -> Scope | None:

@@ -1,0 +1,149 @@
+"""Memories that move to another collection (``moving``), as a caller with an open handle meets it.
+
+The descriptor of a collection says what becomes of it (see ``manifest``):
+
+* ``moving_to``: its memories are being copied to that collection;
+* ``moved_to``: that collection has the memories now. Whoever opens this one follows the pointer;
+* ``copy_of``, in the other collection: the memories come from there, and what was written there last is still to come.
+
+A process reads the descriptor again before a request when it last did so :data:`LEASE` seconds ago. So it knows of each
+step soon enough, and takes part in it:
+
+* A delete goes to both collections, first to the one that the memories leave. The copying looks into that one after
+  each write, so what was deleted does not come back.
+* A change takes the mark ``copied`` from the point, so that the copying takes the point again, or leaves it alone.
+* A vector of the former embedder is not written into the new collection: the text is found by its words, and embedded
+  later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final, NamedTuple, TypeVar
+
+from qdrant_client import models
+
+from ....errors import PersistentMemoryError, StoreMissingError
+from ....io.steps import Steps
+from ..engine_requests import Change, Delete, Request, Search, SearchMany, SetPayloads, SetVectors, Upsert
+from ..manifest import Descriptor
+from ..schema import COPIED_KEY
+from . import writes
+from .bootstrap import read_descriptor
+from .client import RetryingClient
+from .errors import PointMissing
+from .place import PAGE, Place, scroll
+
+LEASE: Final = 5.0
+"""Seconds for which a process uses what it has read of a descriptor."""
+
+_MOST_POINTERS: Final = 20
+
+T = TypeVar("T")
+
+
+class Target(NamedTuple):
+    """The collection that has the memories, and when that was last checked (monotonic seconds)."""
+
+    name: str
+    checked_at: float
+
+
+class Counterpart(NamedTuple):
+    """The other one of the two collections of a move. ``is_source``: the memories leave it."""
+
+    name: str
+    is_source: bool
+
+
+def follow(client: RetryingClient, name: str, where: str) -> Steps[tuple[str, Descriptor | None]]:
+    """The collection that has the memories of the named one, and its descriptor (``None``: it has none yet).
+
+    Raises:
+        StoreMissingError: there is no such collection.
+    """
+    for _ in range(_MOST_POINTERS):
+        stored: Descriptor | None = yield from read_descriptor(client, name, where)
+        if stored is None or stored.moved_to is None:
+            break
+        name = stored.moved_to
+    return name, stored
+
+
+def counterpart_of(name: str, descriptor: Descriptor | None) -> Counterpart | None:
+    """The other collection, while the memories of this one move."""
+    if descriptor is None:
+        return None
+    if descriptor.copy_of is not None and descriptor.copy_of != name:  # equal in a snapshot that was put back
+        return Counterpart(descriptor.copy_of, is_source=True)
+    if descriptor.moving_to is not None:
+        return Counterpart(descriptor.moving_to, is_source=False)
+    return None
+
+
+def unmarked(request: Request[T]) -> Request[T]:
+    """A change that takes the mark ``copied`` from the points that it changes. A point written whole has none."""
+    changed: Any = request
+    if isinstance(request, Change) and not request.whole:
+        changed = replace(request, payload={**request.payload, COPIED_KEY: None})
+    elif isinstance(request, SetPayloads):
+        changed = replace(request, writes=[(ids, {**payload, COPIED_KEY: None}) for ids, payload in request.writes])
+    result: Request[T] = changed
+    return result
+
+
+def without_vectors(request: Request[T]) -> Request[T]:
+    """The request without dense vectors: another embedder made them than that of the collection."""
+    changed: Any = request
+    if isinstance(request, Upsert):
+        changed = replace(request, points=[point._replace(dense=None, passages=()) for point in request.points])
+    elif isinstance(request, Change) and request.dense:
+        changed = replace(request, dense=None, passages=())
+    elif isinstance(request, SetVectors):
+        changed = replace(request, vectors=())
+    elif isinstance(request, Search):
+        changed = _by_words(request)
+    elif isinstance(request, SearchMany):
+        changed = SearchMany([_by_words(search) for search in request.searches])
+    result: Request[T] = changed
+    return result
+
+
+def _by_words(search: Search) -> Search:
+    return replace(search, dense=None, by_passages=False)
+
+
+def delete_in_both(request: Delete, here: Place, there: Place, *, there_first: bool) -> Steps[int]:
+    """Delete points in both collections of a move. Returns how many there were ``here``.
+
+    Args:
+        request: the delete.
+        here: the collection that the caller uses.
+        there: the other one. Its points may be of an earlier moment, so those that match here are named as well.
+        there_first: ``there`` is the one that the memories leave.
+    """
+    named = [record.id for record in (yield from scroll(request.where, here, False))]
+    if there_first:
+        yield from _delete_there(request, named, there)
+    deleted: int = yield from writes.delete(request, here)
+    if not there_first:
+        yield from _delete_there(request, named, there)
+    return deleted
+
+
+def _delete_there(request: Delete, named: Sequence[Any], there: Place) -> Steps[None]:
+    try:
+        for start in range(0, len(named), PAGE):
+            selector = models.PointIdsList(points=list(named[start : start + PAGE]))
+            yield from there.write("delete", points_selector=selector, repeatable=False)
+        yield from writes.delete(request, there)
+    except (StoreMissingError, PointMissing):
+        return  # not created yet, given up, or deleted after the move
+    except PersistentMemoryError:
+        try:
+            descriptor = yield from read_descriptor(there.client, there.collection, "the server")
+        except StoreMissingError:
+            return
+        if descriptor is None or not descriptor.drained:
+            raise
