@@ -66,7 +66,7 @@ class _ByWords:
 BY_WORDS: Final = _ByWords()
 
 
-_MOVING: Final = ("moving_to", "moved_to", "copy_of", "drained")
+_MOVING: Final = ("moving_to", "closing", "moved_to", "copy_of", "drained")
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,8 @@ class Descriptor:
         oldest_code: the oldest layout whose code may use it. Its name in the JSON is ``schema_version``, which is what
             the first version of this package looks at.
         moving_to: on a server, the collection to which the memories are being copied, for another embedder.
+        closing: on a server, whether everything was copied to ``moving_to``, and this collection takes no more writes:
+            ``moved_to`` is about to be set, by whoever finds that nobody has.
         moved_to: on a server, the collection that holds the memories now. This one is a pointer to it.
         copy_of: on a server, the collection from which the memories are being copied, or are still carried over.
         drained: on a server, whether everything was carried over to ``moved_to``.
@@ -102,6 +104,7 @@ class Descriptor:
     oldest_code: int = OLDEST_CODE[LAYOUT]
     spread: CosineSpread | None = None
     moving_to: str | None = None
+    closing: bool = False
     moved_to: str | None = None
     copy_of: str | None = None
     drained: bool = False

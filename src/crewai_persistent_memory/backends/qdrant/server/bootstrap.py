@@ -39,6 +39,7 @@ from .indexes import create_indexes
 
 OLDEST: Final = (1, 15)
 SHARD_BY_PROJECT_SINCE: Final = (1, 16)
+CONDITIONAL_UPDATES_SINCE: Final = (1, 16)
 
 DESCRIPTOR_ID: Final = str(uuid.uuid5(uuid.NAMESPACE_URL, "crewai-persistent-memory/descriptor"))
 DEFAULT_SHARD_KEY: Final = "default"

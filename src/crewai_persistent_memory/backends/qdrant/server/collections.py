@@ -16,11 +16,18 @@ from ..engine_requests import KeepSpread, Profile, Request, Upsert, Where
 from ..manifest import BY_WORDS, EXTERNAL, FROM_STORE, LAYOUT, Descriptor, settle
 from ..schema import field_indexes
 from . import moves
-from .bootstrap import DEFAULT_SHARD_KEY, DESCRIPTOR_ID, Opening, read_descriptor, server_version
+from .bootstrap import (
+    CONDITIONAL_UPDATES_SINCE,
+    DEFAULT_SHARD_KEY,
+    DESCRIPTOR_ID,
+    Opening,
+    read_descriptor,
+    server_version,
+)
 from .client import RetryingClient
 from .engine import ServerEngine
 from .indexes import create_indexes, uses_fields
-from .moves import Counterpart, Target, counterpart_of, follow
+from .moves import Target, counterpart_of, follow
 from .routes import Route
 from .translate import server_filter
 
@@ -83,9 +90,15 @@ class Collections:
             engine.targets[name] = Target(found, at)
         return route._replace(collection=found)
 
-    def counterpart(self, collection: str) -> Counterpart | None:
+    def counterpart(self, collection: str) -> str | None:
         """The other collection, while the memories of this one move to another one, or from it."""
         return counterpart_of(collection, self._engine.descriptors.get(collection))
+
+    def is_leaving(self, collection: str) -> bool:
+        """Whether the memories of this collection are about to move, and a change must not come too late. Servers
+        before 1.16 know no filter of an update, without which a change cannot be guarded."""
+        stored, version = self._engine.descriptors.get(collection), self._engine.version
+        return stored is not None and stored.moving_to is not None and (version or (0, 0)) >= CONDITIONAL_UPDATES_SINCE
 
     def profile(self, client: RetryingClient, route: Route, name: str) -> Steps[Profile]:
         """The profile of a collection. The first use by this caller opens or creates the collection.
@@ -205,8 +218,9 @@ class Collections:
         if first == collection or self._embedder is BY_WORDS or self._embedder is EXTERNAL:
             return settle(stored, self._embedder, self._language, where)
         # The embedder was changed while this caller was at work.
-        if collection in self._engine.successors:
-            return stored, self._engine.successors[collection]
+        key = self._settings.address, collection
+        if key in moves.SUCCESSORS:
+            return stored, moves.SUCCESSORS[key]
         try:
             return settle(stored, FROM_STORE, None, where)
         except EmbedderUnavailableError as error:

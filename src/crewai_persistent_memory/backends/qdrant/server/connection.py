@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 from qdrant_client import models
 
 from ....config.qdrant import ServerSettings
-from ....errors import StoreClosedError, StoreMissingError, StoreUnavailableError
+from ....errors import RequestRefusedError, StoreClosedError, StoreMissingError, StoreUnavailableError
 from ....filter_fields import FilterField
 from ....io.steps import Steps, run
 from ....scope import ScopeBinding
@@ -42,11 +42,12 @@ from .bootstrap import (
     first_length,
 )
 from .client import RetryingClient
+from .closing import wait_for_switch
 from .collections import Collections
 from .deadline import Deadline
 from .engine import ServerEngine, arelease, release, share
 from .migrate import for_layout, require_layout
-from .moves import delete_in_both, unmarked, without_vectors
+from .moves import delete_in_both, unmarked, without_alias, without_vectors
 from .moving import Move
 from .place import Place
 from .projects import list_projects
@@ -155,9 +156,13 @@ class ServerConnection:
         current = yield from collections.current(client, named)
         try:
             return (yield from self._answered_by(client, request, current, named))
-        except (StrictModeError, StoreMissingError):
-            # The collection may be a pointer since, which takes no writes, or is gone.
+        except (StrictModeError, RequestRefusedError, StoreMissingError):
+            # The collection may be a pointer since, which takes no writes and finds nothing, or is gone.
             now = yield from collections.look(client, named)
+            if now.collection == current.collection and (
+                yield from wait_for_switch(client, current.collection, self._settings.address)
+            ):
+                now = yield from collections.look(client, named)
             if now.collection == current.collection:
                 raise
         return (yield from self._answered_by(client, request, now, named))
@@ -198,12 +203,12 @@ class ServerConnection:
         place = self._place(client, route, descriptor)
         try:
             if other is not None and isinstance(request, Delete):
-                there = self._place(client, route._replace(collection=other.name), descriptor)
-                return (yield from delete_in_both(request, place, there, there_first=other.is_source))
+                there = self._place(client, route._replace(collection=other), descriptor)
+                return (yield from delete_in_both(request, place, there))
             return (yield from answer(request, place))
         except StrictModeError:
             limits = limits_of((yield from client.call("get_collection", {"collection_name": route.collection})))
-            if limits == place.limits:
+            if limits == place.limits or limits.points == 0:
                 raise
             self._engine.limits[route.collection] = limits
         return (yield from answer(request, self._place(client, route, descriptor)))
@@ -221,7 +226,10 @@ class ServerConnection:
         named = yield from self._collections.named(client, route)
         current = yield from self._collections.look(client, named)
         version = yield from self._collections.version(client)
-        move = Move(client, self._engine, version, named.collection, current.collection)
+        names = []
+        for name in (named.collection, current.collection):
+            names.append((yield from without_alias(client, name)))
+        move = Move(client, self._engine, version, *names)
         return (yield from move.carry_out(request))
 
     def _open(self, client: RetryingClient, route: Route) -> Steps[Profile]:
@@ -248,6 +256,7 @@ class ServerConnection:
             shard_key=key,
             limits=self._engine.limits.get(route.collection, NO_LIMITS),
             size=self._engine.sizes.get(route.collection, 0),
+            guarded=self._collections.is_leaving(route.collection),
         )
 
     def _health(self, client: RetryingClient, route: Route) -> Steps[Any]:

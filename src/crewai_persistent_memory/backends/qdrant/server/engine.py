@@ -16,7 +16,6 @@ from functools import partial
 from typing import Any, Final
 
 from ....config.qdrant import ServerSettings
-from ....embedding import Embedder
 from ....io.retry import QUIET
 from ....io.shared import Shared
 from ....io.steps import Steps, run
@@ -41,7 +40,6 @@ class ServerEngine:
     Attributes:
         sizes: about how many entries each collection has: those at its opening, and those that this process saved.
         targets: by the name that leads to it, the collection that has the memories; see ``moves``.
-        successors: the embedders of collections to which this process has moved memories.
     """
 
     def __init__(self, settings: ServerSettings) -> None:
@@ -53,7 +51,6 @@ class ServerEngine:
         self.sizes: dict[str, int] = {}
         self.names: dict[str, str] = {}
         self.targets: dict[str, Target] = {}
-        self.successors: dict[str, Embedder | None] = {}
         self._said_before: defaultdict[str, SaidBefore] = defaultdict(SaidBefore)
         self.migrations = Migrations(settings.address)
         self._background: ThreadPoolExecutor | None = None

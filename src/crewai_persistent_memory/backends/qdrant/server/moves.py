@@ -20,11 +20,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from enum import Enum
 from typing import Any, Final, NamedTuple, TypeVar
 
 from qdrant_client import models
 
-from ....errors import PersistentMemoryError, StoreMissingError
+from ....embedding import Embedder
+from ....errors import RequestRefusedError, StoreMissingError, StorePermissionError
 from ....io.steps import Steps
 from ..engine_requests import Change, Delete, Request, Search, SearchMany, SetPayloads, SetVectors, Upsert
 from ..manifest import Descriptor
@@ -32,11 +34,14 @@ from ..schema import COPIED_KEY
 from . import writes
 from .bootstrap import read_descriptor
 from .client import RetryingClient
-from .errors import PointMissing
 from .place import PAGE, Place, scroll
 
 LEASE: Final = 5.0
 """Seconds for which a process uses what it has read of a descriptor."""
+
+SUCCESSORS: Final[dict[tuple[str, str], Embedder | None]] = {}
+"""By a server's address and a collection: the embedder with which this process has moved memories there. Handles that
+are open in this process go on with it, also if it is a function."""
 
 _MOST_POINTERS: Final = 20
 
@@ -50,11 +55,11 @@ class Target(NamedTuple):
     checked_at: float
 
 
-class Counterpart(NamedTuple):
-    """The other one of the two collections of a move. ``is_source``: the memories leave it."""
+class Role(Enum):
+    """What a collection is in a move: the memories leave the source."""
 
-    name: str
-    is_source: bool
+    SOURCE = "source"
+    TARGET = "target"
 
 
 def follow(client: RetryingClient, name: str, where: str) -> Steps[tuple[str, Descriptor | None]]:
@@ -62,24 +67,30 @@ def follow(client: RetryingClient, name: str, where: str) -> Steps[tuple[str, De
 
     Raises:
         StoreMissingError: there is no such collection.
+        StorePermissionError: this key may not read the collection.
     """
+    first = name
     for _ in range(_MOST_POINTERS):
-        stored: Descriptor | None = yield from read_descriptor(client, name, where)
+        try:
+            stored: Descriptor | None = yield from read_descriptor(client, name, where)
+        except StorePermissionError as error:
+            if name == first:
+                raise
+            raise StorePermissionError(
+                f"the memories of collection {first!r} at {where} have moved to collection {name!r}, because their "
+                f"embedder was changed, and this key may not read it: give a key that may, as api_key= or "
+                f"QDRANT_API_KEY ({error})"
+            ) from error
         if stored is None or stored.moved_to is None:
             break
         name = stored.moved_to
     return name, stored
 
 
-def counterpart_of(name: str, descriptor: Descriptor | None) -> Counterpart | None:
-    """The other collection, while the memories of this one move."""
-    if descriptor is None:
-        return None
-    if descriptor.copy_of is not None and descriptor.copy_of != name:  # equal in a snapshot that was put back
-        return Counterpart(descriptor.copy_of, is_source=True)
-    if descriptor.moving_to is not None:
-        return Counterpart(descriptor.moving_to, is_source=False)
-    return None
+def counterpart_of(name: str, descriptor: Descriptor | None) -> str | None:
+    """The other collection, while the memories of this one move. Whether it still is that, its own descriptor says."""
+    other = None if descriptor is None else descriptor.copy_of or descriptor.moving_to
+    return None if other == name else other  # equal in a snapshot that was put back
 
 
 def unmarked(request: Request[T]) -> Request[T]:
@@ -114,22 +125,49 @@ def _by_words(search: Search) -> Search:
     return replace(search, dense=None, by_passages=False)
 
 
-def delete_in_both(request: Delete, here: Place, there: Place, *, there_first: bool) -> Steps[int]:
+def delete_in_both(request: Delete, here: Place, there: Place) -> Steps[int]:
     """Delete points in both collections of a move. Returns how many there were ``here``.
 
     Args:
         request: the delete.
         here: the collection that the caller uses.
         there: the other one. Its points may be of an earlier moment, so those that match here are named as well.
-        there_first: ``there`` is the one that the memories leave.
     """
-    named = [record.id for record in (yield from scroll(request.where, here, False))]
-    if there_first:
+    role = yield from _role(here, there)
+    named = [] if role is None else [record.id for record in (yield from scroll(request.where, here, False))]
+    if role is Role.SOURCE:
         yield from _delete_there(request, named, there)
     deleted: int = yield from writes.delete(request, here)
-    if not there_first:
+    if role is Role.TARGET:
         yield from _delete_there(request, named, there)
     return deleted
+
+
+def _role(here: Place, there: Place) -> Steps[Role | None]:
+    """What the other collection is to this one. ``None``: nothing any more. A backup that was made during a move, and
+    was put back under another name, must not delete anything in the collections of that move."""
+    try:
+        other: Descriptor | None = yield from read_descriptor(there.client, there.collection, "the server")
+    except StoreMissingError:
+        return None  # given up, or deleted after the move
+    if other is None:
+        return None
+    if here.collection in (other.moving_to, other.moved_to):
+        return Role.SOURCE
+    own_name = yield from without_alias(here.client, here.collection, unless=other.copy_of)
+    return Role.TARGET if other.copy_of == own_name else None
+
+
+def without_alias(client: RetryingClient, name: str, unless: str | None = None) -> Steps[str]:
+    """A collection's own name, if this is an alias and the key may know. A name equal to ``unless`` stays."""
+    if name == unless:
+        return name
+    try:
+        found: Any = yield from client.call("get_aliases")
+    except StorePermissionError:
+        return name
+    own = {each.alias_name: str(each.collection_name) for each in found.aliases}
+    return own.get(name, name)
 
 
 def _delete_there(request: Delete, named: Sequence[Any], there: Place) -> Steps[None]:
@@ -138,12 +176,10 @@ def _delete_there(request: Delete, named: Sequence[Any], there: Place) -> Steps[
             selector = models.PointIdsList(points=list(named[start : start + PAGE]))
             yield from there.write("delete", points_selector=selector, repeatable=False)
         yield from writes.delete(request, there)
-    except (StoreMissingError, PointMissing):
-        return  # not created yet, given up, or deleted after the move
-    except PersistentMemoryError:
-        try:
-            descriptor = yield from read_descriptor(there.client, there.collection, "the server")
-        except StoreMissingError:
-            return
-        if descriptor is None or not descriptor.drained:
+    except StoreMissingError:
+        return  # deleted since
+    except RequestRefusedError:
+        # An emptied collection has no index any more.
+        stored: Descriptor | None = yield from read_descriptor(there.client, there.collection, "the server")
+        if stored is None or not stored.drained:
             raise

@@ -2,10 +2,10 @@
 
 1. The new collection is created, laid out like the old one, and named in the descriptor of the old one (``moving_to``).
 2. Everything is copied, and embedded. Passes follow until one that all open handles knew of finds nothing new.
-3. The switch: the descriptor of the old collection says ``moved_to``. From now on it takes no new points: its strict
-   mode allows none in one write. A worker that has not noticed the switch is refused, looks, and goes on with the new
-   collection. A worker of an earlier version is refused.
-4. What was written to the old collection until then is carried over.
+3. The switch. The old collection takes no more writes: its strict mode allows no point in one. What was written last
+   is carried over, and the descriptor of the old collection says ``moved_to``. A worker that is refused waits for that,
+   and goes on with the new collection (``closing``). A worker of an earlier version gets an error.
+4. What was under way is carried over, and both collections are compared once more when every worker uses the new one.
 5. The old collection is emptied. It stays as a pointer if the configuration of the workers names it.
 
 Each step can be repeated, so a call after a crash goes on. If two processes do this, the first one stops.
@@ -16,7 +16,6 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
@@ -26,24 +25,27 @@ from ....embedding import Embedder, KeywordEncoder
 from ....errors import StoreBusyError, StoreMissingError, StorePermissionError
 from ....io.steps import Steps
 from ..engine_requests import Count, FinishMove, MoveCollection, Moved, NoDense, Profile
-from ..manifest import LAYOUT, MOVED, Descriptor
+from ..manifest import LAYOUT, Descriptor
 from ..said_before import SaidBefore
 from ..schema import SCOPE_KEY, TENANT_KEY, not_expired
 from . import moves, reads
-from .bootstrap import DEFAULT_SHARD_KEY, DESCRIPTOR_ID, read_descriptor
+from .bootstrap import DESCRIPTOR_ID, read_descriptor
 from .carrying import IDS, Carrying
 from .client import RetryingClient
+from .closing import MOST_ROUNDS, describe, switch
 from .engine import ServerEngine
-from .moves import Target
-from .new_collection import create_like, name_of
+from .new_collection import create_like, name_of, strict_mode_of
 from .place import Place
 from .strict_mode import limits_of
 
 MOST_PASSES: Final = 5
 """Over all points, while others write."""
 
-MOST_ROUNDS: Final = 20
-"""Over what has changed since the last pass, before the switch. What the last round leaves is carried over after it."""
+NO_LIMIT: Final = 1_000_000
+"""Points in one write. Qdrant cannot remove a limit."""
+
+_PAUSE: Final = 0.1
+"""Seconds between looks for what was under way at the switch."""
 
 
 class Move:
@@ -77,8 +79,8 @@ class Move:
             return (yield from self._move(stored, request))
         if stored.moving_to is not None:
             yield from self._claim(self._current, stored)
-            yield from self._give_up(stored)
-            yield from self._describe(self._current, stored, {"moving_to": None, "mover": None})
+            yield from self._give_up(stored.moving_to, stored)
+            yield from describe(self._client, self._current, stored, {"moving_to": None, "mover": None})
         return None
 
     # -- steps ---------------------------------------------------------------------------------------------------------
@@ -104,7 +106,7 @@ class Move:
         yield from self._claim(self._current, stored, {"moving_to": target})
         carrying = yield from self._carrying(self._current, target, stored, new, request.embedder)
         yield from self._copy(carrying, request)
-        yield from self._switch(stored, target, request.embedder)
+        yield from self._switch(carrying, stored, request.embedder)
         carrying.switched = True
         yield from self._settle(carrying)
         without = 0
@@ -119,18 +121,34 @@ class Move:
         """The collection of an earlier call with this embedder. That of another embedder is deleted."""
         if stored.moving_to is None:
             return None
-        with suppress(StoreMissingError):
-            begun: Descriptor | None = yield from read_descriptor(self._client, stored.moving_to, self._where)
-            if begun is not None and begun.copy_of == self._current and begun.has_embedder(new.fingerprint):
-                return stored.moving_to
-            if begun is None or begun.copy_of == self._current:
-                yield from self._claim(self._current, stored)
-                yield from self._give_up(stored)
+        begun = yield from self._copy_of_ours(stored.moving_to)
+        if begun is not None and begun.has_embedder(new.fingerprint):
+            return stored.moving_to
+        yield from self._claim(self._current, stored)
+        yield from self._give_up(stored.moving_to, stored)
         return None
 
-    def _give_up(self, stored: Descriptor) -> Steps[None]:
-        with suppress(StoreMissingError):
-            yield from self._client.call("delete_collection", {"collection_name": stored.moving_to})
+    def _give_up(self, target: str, stored: Descriptor) -> Steps[None]:
+        if (yield from self._copy_of_ours(target)) is None:
+            return
+        if stored.closing:
+            # It was killed in the midst of the switch. The new collection has the limits that the old one had.
+            info = yield from self._client.call("get_collection", {"collection_name": target})
+            strict = strict_mode_of(info)
+            if strict.upsert_max_batchsize is None:
+                strict = strict.model_copy(update={"upsert_max_batchsize": NO_LIMIT})
+            arguments = {"collection_name": self._current, "strict_mode_config": strict}
+            yield from self._client.call("update_collection", arguments)
+            yield from describe(self._client, self._current, stored, {"closing": None})
+        yield from self._client.call("delete_collection", {"collection_name": target})
+
+    def _copy_of_ours(self, target: str) -> Steps[Descriptor | None]:
+        """The descriptor of a collection if it is a copy of this one that was begun. Else nothing may be done to it."""
+        try:
+            found: Descriptor | None = yield from read_descriptor(self._client, target, self._where)
+        except StoreMissingError:
+            return None
+        return found if found is not None and found.copy_of == self._current else None
 
     def _copy(self, carrying: Carrying, request: MoveCollection) -> Steps[None]:
         known_at = time.monotonic() + self._notice
@@ -147,21 +165,23 @@ class Move:
             if not (yield from carrying.changes()):
                 break
 
-    def _switch(self, stored: Descriptor, target: str, embedder: Embedder | None) -> Steps[None]:
+    def _switch(self, carrying: Carrying, stored: Descriptor, embedder: Embedder | None) -> Steps[None]:
+        target = carrying.target
         yield from self._check(self._current)
-        yield from self._describe(self._current, stored, {"moved_to": target, "schema_version": MOVED})
+        yield from describe(self._client, self._current, stored, {"closing": True})
         yield from self._close_to_writes(self._current)
-        self._engine.successors[target] = embedder
-        self._engine.targets[self._name] = Target(target, time.monotonic() - moves.LEASE)  # read when it is next used
+        yield from switch(carrying, stored)
+        moves.SUCCESSORS[self._where, target] = embedder
+        self._engine.targets.clear()  # the handles of this engine look now
         if self._name != self._current:
-            yield from self._describe(self._name, stored, {"moved_to": target})
+            yield from describe(self._client, self._name, stored, {"moved_to": target})
 
     def _settle(self, carrying: Carrying) -> Steps[None]:
         """Carry over what was written to the old collection until every handle knew of the switch."""
         known_at = time.monotonic() + self._notice
         while (left := known_at - time.monotonic()) > 0:
             yield from carrying.changes()
-            yield self._client.pause(min(left, self._notice / 20))
+            yield self._client.pause(min(left, _PAUSE))
         for _ in range(MOST_PASSES):
             if not (yield from carrying.everything()):
                 break
@@ -173,7 +193,7 @@ class Move:
         except StoreMissingError:
             stored = None
         if stored is None or stored.moved_to != target:  # deleted, or replaced by a backup
-            yield from self._describe(target, new, {"copy_of": None})
+            yield from describe(self._client, target, new, {"copy_of": None})
             return
         yield from self._claim(source, stored)
         if not stored.drained:
@@ -187,20 +207,21 @@ class Move:
     def _drain(self, source: str, target: str, stored: Descriptor) -> Steps[None]:
         """Empty the old collection. From here on no copy is compared with it any more."""
         yield from self._check(source)
-        yield from self._describe(source, stored, {"drained": True, "moving_to": None})
+        yield from describe(self._client, source, stored, {"drained": True, "moving_to": None, "closing": None})
         if source != self._name:
-            yield from self._describe(self._name, stored, {"moved_to": target})
+            yield from describe(self._client, self._name, stored, {"moved_to": target})
             yield from self._client.call("delete_collection", {"collection_name": source})
         else:
             yield from self._empty(source)
-        yield from self._describe(target, stored, {"copy_of": None})
-        self._engine.targets.pop(self._name, None)
+        yield from describe(self._client, target, stored, {"copy_of": None})
+        self._engine.targets.clear()
 
     def _empty(self, collection: str) -> Steps[None]:
         name = {"collection_name": collection}
+        limits = limits_of((yield from self._client.call("get_collection", name)))
         offset = None
         while True:
-            page = {**name, "limit": IDS, "offset": offset, "with_payload": False}
+            page = {**name, "limit": limits.page(IDS), "offset": offset, "with_payload": False}
             records, offset = yield from self._client.call("scroll", page)
             by_shard: dict[Any, list[Any]] = {}
             for record in records:
@@ -227,7 +248,7 @@ class Move:
 
     def _claim(self, collection: str, stored: Descriptor, others: Mapping[str, Any] | None = None) -> Steps[None]:
         """Take the move over: another process that is at it stops before its next page."""
-        yield from self._describe(collection, stored, {"mover": self._token, **(others or {})})
+        yield from describe(self._client, collection, stored, {"mover": self._token, **(others or {})})
 
     def _check(self, collection: str) -> Steps[None]:
         arguments = {"collection_name": collection, "ids": [DESCRIPTOR_ID], "with_payload": ["mover"]}
@@ -237,12 +258,6 @@ class Move:
                 f"another process changes the embedder of collection {self._name!r} at {self._where} since: it goes "
                 "on, and this one has stopped. Nothing is lost"
             )
-
-    def _describe(self, collection: str, stored: Descriptor, payload: Mapping[str, Any]) -> Steps[None]:
-        """Set keys in a descriptor; ``None`` removes one."""
-        key = {"shard_key_selector": DEFAULT_SHARD_KEY} if stored.by_project else {}
-        arguments = {"collection_name": collection, "payload": dict(payload), "points": [DESCRIPTOR_ID], "wait": True}
-        yield from self._client.call("set_payload", {**arguments, **key})
 
     def _close_to_writes(self, collection: str) -> Steps[None]:
         strict = models.StrictModeConfig(enabled=True, upsert_max_batchsize=0, unindexed_filtering_retrieve=False)

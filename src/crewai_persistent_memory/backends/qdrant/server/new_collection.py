@@ -77,16 +77,21 @@ def create_like(
             f"another embedder needs a new collection, {target!r} at {where}, and this key may not create it: use a "
             f"key that may create and delete collections ({error})"
         ) from error
-    limits = info.config.strict_mode_config
-    if limits is not None and limits.enabled:
-        known = {name: value for name, value in limits if name in models.StrictModeConfig.model_fields}
-        strict = {"collection_name": target, "strict_mode_config": models.StrictModeConfig(**known)}
-        yield from client.call("update_collection", strict)
+    if info.config.strict_mode_config is not None and info.config.strict_mode_config.enabled:
+        arguments = {"collection_name": target, "strict_mode_config": strict_mode_of(info)}
+        yield from client.call("update_collection", arguments)
     of_fields = {key: each for key, each in (info.payload_schema or {}).items() if key not in {*INDEXES, *_MARK}}
     for key, each in of_fields.items():
         arguments = {"collection_name": target, "field_name": key, "field_schema": each.params or each.data_type}
         yield from client.call("create_payload_index", {**arguments, "wait": True})
     return found
+
+
+def strict_mode_of(info: Any) -> models.StrictModeConfig:
+    """The limits of a collection as they can be given to another one."""
+    found = info.config.strict_mode_config or models.StrictModeConfig(enabled=False)
+    known = {name: value for name, value in found if name in models.StrictModeConfig.model_fields}
+    return models.StrictModeConfig(**known)
 
 
 def _layout_of(info: Any, stored: Descriptor, given: CollectionSettings) -> CollectionSettings:
