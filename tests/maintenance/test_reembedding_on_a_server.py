@@ -475,7 +475,12 @@ while True:
         assert john.delete(f"{me}{number - 4}") == 1, number
     if number % 7 == 0:
         jane.add(f"{me} told jane {number}", id=f"{me}{number}")
-    assert john.get(f"{me}{number}") is not None, number
+    text = f"{me} changed {number}" if number % 2 == 0 else f"{me} said {number}"
+    assert john.get(f"{me}{number}").content == text, number
+    # Two fields of one entry, by both processes.
+    assert john.update("shared", **({"importance": number % 100 / 100} if me == "a" else {"path": f"/{number}"}))
+    shared = john.get("shared")
+    assert (shared.importance == number % 100 / 100) if me == "a" else (shared.path == f"/{number}"), (number, shared)
     assert all(entry.scope.user_id == "john" for entry in john.search(f"said {number}"))
     store.scoped(user_id=f"gone-{me}-{number}").add("zebra-canary")
     from crewai_persistent_memory.admin import erase
@@ -496,6 +501,7 @@ def test_writers_deleters_and_erasers_meanwhile(options: dict[str, Any], server:
     collection = options["collection"]
     with open_store(**options, embedder=None) as store:
         fill(store, 150)
+        store.scoped(user_id="john").add("of both", id="shared")
     workers = {me: Commanded([sys.executable, "-c", WRITING, server.url, collection, me]) for me in ("a", "b")}
     for each in workers.values():
         assert each.line() == "ready"
@@ -529,7 +535,10 @@ def test_writers_deleters_and_erasers_meanwhile(options: dict[str, Any], server:
             if entry.id[0] in "ab" and entry.id != "book"
         }
         assert found == expected
-        assert survey(store).entries == 301 + len(expected)
+        assert survey(store).entries == 302 + len(expected)
+        shared = store.scoped(user_id="john").get("shared")
+        assert shared is not None
+        assert (shared.importance, shared.path) == (last["a"] % 100 / 100, f"/{last['b']}")
         reembed(store, OTHER)
         assert vectors_agree(store, OTHER)
     for name in collections(server):

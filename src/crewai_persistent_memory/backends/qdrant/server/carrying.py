@@ -53,7 +53,7 @@ class Carrying:
         limits: what one request may hold, in both.
         profile: of the target, with its embedder.
         check: raises if somebody else has taken this work over; asked before each page.
-        switched: whether the target is in use.
+        switched: whether the target is in use, or about to be.
         embedded: points that were embedded.
         characters: of their contents together.
     """

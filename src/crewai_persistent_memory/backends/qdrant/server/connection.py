@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 from qdrant_client import models
 
 from ....config.qdrant import ServerSettings
-from ....errors import RequestRefusedError, StoreClosedError, StoreMissingError, StoreUnavailableError
+from ....errors import StoreClosedError, StoreMissingError, StoreUnavailableError
 from ....filter_fields import FilterField
 from ....io.steps import Steps, run
 from ....scope import ScopeBinding
@@ -156,7 +156,7 @@ class ServerConnection:
         current = yield from collections.current(client, named)
         try:
             return (yield from self._answered_by(client, request, current, named))
-        except (StrictModeError, RequestRefusedError, StoreMissingError):
+        except (StrictModeError, StoreMissingError):
             # The collection may be a pointer since, which takes no writes and finds nothing, or is gone.
             now = yield from collections.look(client, named)
             if now.collection == current.collection and (

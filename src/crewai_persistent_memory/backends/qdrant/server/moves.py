@@ -26,7 +26,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from qdrant_client import models
 
 from ....embedding import Embedder
-from ....errors import RequestRefusedError, StoreMissingError, StorePermissionError
+from ....errors import StoreMissingError, StorePermissionError
 from ....io.steps import Steps
 from ..engine_requests import Change, Delete, Request, Search, SearchMany, SetPayloads, SetVectors, Upsert
 from ..manifest import Descriptor
@@ -35,6 +35,7 @@ from . import writes
 from .bootstrap import read_descriptor
 from .client import RetryingClient
 from .place import PAGE, Place, scroll
+from .strict_mode import StrictModeError
 
 LEASE: Final = 5.0
 """Seconds for which a process uses what it has read of a descriptor."""
@@ -178,7 +179,7 @@ def _delete_there(request: Delete, named: Sequence[Any], there: Place) -> Steps[
         yield from writes.delete(request, there)
     except StoreMissingError:
         return  # deleted since
-    except RequestRefusedError:
+    except StrictModeError:
         # An emptied collection has no index any more.
         stored: Descriptor | None = yield from read_descriptor(there.client, there.collection, "the server")
         if stored is None or not stored.drained:

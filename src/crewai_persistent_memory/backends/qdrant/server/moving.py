@@ -107,7 +107,6 @@ class Move:
         carrying = yield from self._carrying(self._current, target, stored, new, request.embedder)
         yield from self._copy(carrying, request)
         yield from self._switch(carrying, stored, request.embedder)
-        carrying.switched = True
         yield from self._settle(carrying)
         without = 0
         if request.embedder is not None:
@@ -170,6 +169,7 @@ class Move:
         yield from self._check(self._current)
         yield from describe(self._client, self._current, stored, {"closing": True})
         yield from self._close_to_writes(self._current)
+        carrying.switched = True  # from here on nothing waits for an embedder
         yield from switch(carrying, stored)
         moves.SUCCESSORS[self._where, target] = embedder
         self._engine.targets.clear()  # the handles of this engine look now
