@@ -824,7 +824,9 @@ class TestCollections:
                     fill(store.scoped(project_id=project), 5)
                 dedicate_project("north", url=server.url, collection="c")
                 for new in (NEW, OTHER):
-                    reembed(store, new)
+                    done = reembed(store, new)
+                    assert (done.entries, done.embedded, done.there, done.without) == (22, 22, 0, 0)
+                    assert survey(store).entries == 22
                     assert vectors_agree(store, new)
                     with elsewhere(at, embedder=new) as again:
                         for project in ("north", "south"):
@@ -840,6 +842,10 @@ class TestCollections:
                 assert dedicate_project("south", url=server.url, collection="c") == 11
                 for project in ("north", "south"):
                     assert store.scoped(project_id=project, user_id="john").count() == 6
+                store.scoped(user_id="john").add("of no project")
+                done = erase(store, user_id="john", settle=0.01)
+                assert (done.entries, done.left) == (13, 0)
+                assert {point["payload"]["user_id"] for point in points(server, again_name(server, "c"))} == {"jane"}
         finally:
             server.stop()
 

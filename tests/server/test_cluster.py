@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from crewai_persistent_memory import MemoryEntry, MemoryStore, StoreUnavailableError, open_store
-from crewai_persistent_memory.admin import dedicate_project
+from crewai_persistent_memory.admin import dedicate_project, entries_of, erase, survey
 
 from ..layouts import older
 from ..layouts.test_layouts import all_points, incomplete
@@ -197,6 +197,22 @@ class TestShardByProject:
         assert small.count() == 301
         with open_on(cluster, name) as anew:
             assert anew.scoped(project_id="small").count() == 301
+
+    def test_what_is_done_across_projects_reaches_all_shards(
+        self, cluster: QdrantCluster, name: str, store: MemoryStore
+    ) -> None:
+        with open_store(url=cluster.urls, collection=name, embedder=None, durability="store") as everybody:
+            for project in ("default", "large", "small"):
+                for user in ("john", "jane"):
+                    everybody.scoped(project_id=project, user_id=user).add(f"{user} likes tea", id="tea")
+            for dedicated in ("large", "default"):  # the second one is the project of the store itself
+                assert dedicate_project(dedicated, url=cluster.urls, collection=name) == 2
+                assert survey(everybody).counts["project_id"] == {"default": 2, "large": 2, "small": 2}
+                assert len(list(entries_of(everybody, user_id="john"))) == 3
+                assert len(list(entries_of(everybody, project_id="small"))) == 2
+            done = erase(everybody, user_id="john", settle=0.1)
+            assert (done.entries, done.left) == (3, 0)
+            assert survey(everybody).counts["user_id"] == {"jane": 3}
 
     def test_it_is_migrated_in_all_shards(self, cluster: QdrantCluster, name: str, store: MemoryStore) -> None:
         for project in ("large", "small"):

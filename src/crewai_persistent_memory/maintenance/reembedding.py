@@ -53,6 +53,8 @@ def reembed(
     new = _built(embedder)
     parts = [_in_project(steps, new, dry_run, progress) for steps in in_each_project(store, {})]
     entries, embedded, there, without, characters, changed = map(sum, zip(*parts, strict=True))
+    # With shard_by_project the first part embeds for all shards, and the others find what it has done.
+    there = max(0, min(there, entries - embedded - without))
     return Reembedded(entries, embedded, there, without, characters, bool(changed))
 
 

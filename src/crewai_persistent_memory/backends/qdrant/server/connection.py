@@ -50,7 +50,7 @@ from .migrate import for_layout, require_layout
 from .moves import delete_in_both, unmarked, without_alias, without_vectors
 from .moving import Move
 from .place import Place
-from .projects import list_projects
+from .projects import list_projects, list_shards
 from .requests import answer
 from .routes import Route, route_of
 from .snapshots import SNAPSHOT, Snapshots
@@ -94,7 +94,7 @@ class ServerConnection:
             return cast(T, None)
         client = self._engine.client(DOING[type(request)])
         if isinstance(request, ListProjects):
-            return cast(T, (yield from list_projects(client, self._settings.collection)))
+            return cast(T, (yield from self._projects(client, route)))
         if isinstance(request, BackUp):
             return cast(T, (yield from self._back_up(client, request, route)))
         if isinstance(request, MoveCollection | FinishMove):
@@ -231,6 +231,14 @@ class ServerConnection:
             names.append((yield from without_alias(client, name)))
         move = Move(client, self._engine, version, *names)
         return (yield from move.carry_out(request))
+
+    def _projects(self, client: RetryingClient, route: Route) -> Steps[Any]:
+        if self._settings.collection_per_project:
+            return (yield from list_projects(client, self._settings.collection))
+        profile: Profile = yield from self._answered(client, Describe(), route)
+        if not profile.descriptor.by_project:
+            return []
+        return (yield from list_shards(client, (yield from self.holding(client, route)), route.project))
 
     def _open(self, client: RetryingClient, route: Route) -> Steps[Profile]:
         named = yield from self._collections.named(client, route)
