@@ -23,6 +23,7 @@ from crewai_persistent_memory import (
     MemoryStore,
     SchemaVersionError,
     StoreBusyError,
+    StoreCorruptedError,
     StorePermissionError,
     open_store,
 )
@@ -52,7 +53,7 @@ from crewai_persistent_memory.testing import FakeEmbedder
 from ..support.engines import NEWEST, OLDER, Servers
 from ..support.openai_server import OpenAIServer
 from ..support.programs import Commanded, killed_after, run_program
-from ..support.qdrant_server import QdrantServer, newest
+from ..support.qdrant_server import QdrantServer, binaries, newest
 from ..support.thorough import IS_THOROUGH, sample
 from .test_reembedding import everything, fill, vectors_agree
 
@@ -110,16 +111,22 @@ def descriptor(server: QdrantServer, collection: str) -> dict[str, Any]:
     return payload
 
 
-def once(monkeypatch: pytest.MonkeyPatch, of: type, method: str, do: Callable[[Any], None], *, before: bool) -> None:
+def once(monkeypatch: pytest.MonkeyPatch, of: type, method: str, do: Callable[[Any], Any], *, before: bool) -> None:
     """Do it once, before or after a step of the copying; ``do`` may say that it was not the moment."""
     original, done = getattr(of, method), []
 
+    def act(self: Any) -> None:
+        if not done:
+            done.append(True)
+            if do(self) is False:
+                done.clear()
+
     def wrapped(self: Any, *arguments: Any) -> Any:
-        if before and not done and do(self) is not False:
-            done.append(True)
+        if before:
+            act(self)
         answer = yield from original(self, *arguments)
-        if not before and not done and do(self) is not False:
-            done.append(True)
+        if not before:
+            act(self)
         return answer
 
     monkeypatch.setattr(of, method, wrapped)
@@ -649,6 +656,38 @@ def test_what_was_killed_is_finished_by_the_next(options: dict[str, Any], server
         assert vectors_agree(store, NEW)
 
 
+@pytest.mark.parametrize("version", [NEWEST, OLDER])
+def test_the_server_is_killed(tmp_path: Path, version: str) -> None:
+    """In the midst of the copying, and after the move: it starts again with both collections."""
+    server = QdrantServer(binaries()[version], tmp_path / "q").start()
+    at: dict[str, Any] = {"url": server.url, "collection": "c", "durability": "store", "timeout": 2}
+    killed: list[int] = []
+
+    def kill(count: int) -> None:
+        if not killed and count > 64:
+            killed.append(count)
+            server.kill()
+            server.restart()
+
+    try:
+        with open_store(**at, embedder=OLD) as store:
+            fill(store, 100)
+            before = everything(store)
+            reembed(store, NEW, progress=kill)
+            assert killed
+            assert everything(store) == before
+            server.kill()
+            server.restart()
+            assert everything(store) == before
+            assert points(server, "c") == []
+            store.scoped(user_id="john").add("one more")
+            reembed(store, OTHER)
+            assert survey(store).entries == 202
+            assert vectors_agree(store, OTHER)
+    finally:
+        server.stop()
+
+
 class TestTogether:
     def test_a_second_call_takes_over(self, options: dict[str, Any]) -> None:
         with open_store(**options, embedder=OLD) as store, elsewhere(options, embedder=OLD) as other:
@@ -679,6 +718,27 @@ class TestTogether:
                     Move._claim = original  # type: ignore[method-assign]
                 assert running[0].result().entries == 201
             assert vectors_agree(other, NEW)
+
+    def test_one_that_stood_still_for_long(
+        self, options: dict[str, Any], server: QdrantServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It looks for what was deleted, and finds the old collection empty, because another one has emptied it."""
+        with open_store(**options, embedder=OLD) as store, elsewhere(options, embedder=OLD) as other:
+            fill(store, 10)
+            once(monkeypatch, Carrying, "_bury_missing", lambda _: reembed(other, NEW), before=True)
+            with pytest.raises(StoreBusyError, match="goes on"):
+                reembed(store, NEW)
+            assert survey(other).entries == 21
+            assert vectors_agree(other, NEW)
+
+    def test_a_pointer_to_nothing(self, options: dict[str, Any], server: QdrantServer) -> None:
+        with open_store(**options, embedder=None) as store:
+            fill(store, 3)
+            reembed(store, NEW)
+        with server.admin() as admin:
+            admin.delete(f"/collections/{again_name(server, options['collection'])}").raise_for_status()
+        with pytest.raises(StoreCorruptedError, match="restore"):
+            elsewhere(options, embedder=None)
 
     def test_what_was_begun_with_another_is_removed(self, options: dict[str, Any], server: QdrantServer) -> None:
         def stop(count: int) -> None:

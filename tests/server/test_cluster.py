@@ -8,12 +8,15 @@ import sys
 import threading
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from crewai_persistent_memory import MemoryEntry, MemoryStore, StoreUnavailableError, open_store
-from crewai_persistent_memory.admin import dedicate_project, entries_of, erase, survey
+from crewai_persistent_memory.admin import dedicate_project, entries_of, erase, reembed, survey
+from crewai_persistent_memory.backends.qdrant.server import moves
+from crewai_persistent_memory.testing import FakeEmbedder
 
 from ..layouts import older
 from ..layouts.test_layouts import all_points, incomplete
@@ -157,6 +160,47 @@ def moving_as_documented(cluster: QdrantCluster, collection: str) -> int:
     names: dict[str, Any] = {}
     exec(code.replace("http://127.0.0.1:6333", ",".join(cluster.urls)).replace("crews", collection), names)
     return int(names["moved"])
+
+
+def test_another_embedder_with_copies_on_several_nodes(
+    cluster: QdrantCluster, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker at another node writes, changes and deletes during the whole move."""
+    monkeypatch.setattr(moves, "LEASE", 0.5)
+    settings: Any = {"shard_number": 3, "replication_factor": 2, "write_consistency_factor": 1}
+    new = FakeEmbedder(32, salt="new")
+    stop = threading.Event()
+    last: dict[str, str] = {}
+
+    def work(worker: MemoryStore) -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            worker.add(f"said {number}", id=f"n{number}")
+            last[f"n{number}"] = f"said {number}"
+            if number % 2 == 0:
+                assert worker.update(f"n{number}", content=f"changed {number}") is not None
+                last[f"n{number}"] = f"changed {number}"
+            if number % 3 == 0:
+                assert worker.delete(f"n{number - 1}") == 1
+                del last[f"n{number - 1}"]
+
+    elsewhere = {"url": cluster.nodes[1].url, "durability": "store"}
+    with (
+        open_on(cluster, name, collection_settings=settings, durability="store") as store,
+        open_on(cluster, name, **elsewhere) as worker,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        store.put([MemoryEntry(id=str(number), content=f"fact {number}") for number in range(100)])
+        working = pool.submit(work, worker)
+        try:
+            assert reembed(store, new).changed
+        finally:
+            stop.set()
+        working.result()
+        found = {entry.id: entry.content for entry in store.scan()}
+        assert found == last | {str(number): f"fact {number}" for number in range(100)}
+        assert len(cluster.replicas(store.health()["collection"])) == 3 * 2
 
 
 class TestShardByProject:

@@ -52,7 +52,7 @@ class Carrying:
         target: the collection that gets them. Its name is the mark.
         limits: what one request may hold, in both.
         profile: of the target, with its embedder.
-        check: raises if somebody else has taken this work over; asked before each page.
+        check: raises if somebody else has taken this work over; asked before each page, and before copies are deleted.
         switched: whether the target is in use, or about to be.
         embedded: points that were embedded.
         characters: of their contents together.
@@ -213,6 +213,8 @@ class Carrying:
         gone = set(ids) - {record.id for record in there}
         if not gone:
             return 0
+        # Points are also missing where somebody else has emptied the source since; then this raises.
+        yield from self.check()
         copies = yield from self._call("retrieve", self.target, ids=list(gone), with_payload=[COPIED_KEY])
         copies = [record for record in copies if (record.payload or {}).get(COPIED_KEY) == self.target]
         for key, some in _by_shard(copies):

@@ -9,11 +9,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from contextlib import suppress
 from typing import Any, Final
 
 from ....embedding import KeywordEncoder
-from ....errors import StoreMissingError
+from ....errors import StoreBusyError, StoreMissingError
 from ....io.steps import Steps
 from ..engine_requests import Profile
 from ..manifest import MOVED, Descriptor
@@ -34,6 +34,10 @@ _PAUSE: Final = 0.02
 logger = logging.getLogger("crewai_persistent_memory")
 
 
+class _HasMoved(StoreBusyError):
+    """Another worker was faster."""
+
+
 def describe(client: RetryingClient, collection: str, stored: Descriptor, payload: Mapping[str, Any]) -> Steps[None]:
     """Set keys in a collection's descriptor; ``None`` removes one."""
     key = {"shard_key_selector": DEFAULT_SHARD_KEY} if stored.by_project else {}
@@ -46,6 +50,7 @@ def switch(carrying: Carrying, stored: Descriptor) -> Steps[None]:
     for _ in range(MOST_ROUNDS):
         if not (yield from carrying.changes()):
             break
+    yield from carrying.check()
     pointer = {"moved_to": carrying.target, "schema_version": MOVED}
     yield from describe(carrying.client, carrying.source, stored, pointer)
 
@@ -76,11 +81,14 @@ def wait_for_switch(client: RetryingClient, collection: str, where: str) -> Step
         where,
     )
     info = yield from client.call("get_collection", {"collection_name": stored.moving_to})
-    profile = Profile(replace(new), None, KeywordEncoder(new.language), SaidBefore())
-    carrying = Carrying(client, collection, stored.moving_to, limits_of(info), profile, _unchecked, switched=True)
-    yield from switch(carrying, stored)
+    profile = Profile(new, None, KeywordEncoder(new.language), SaidBefore())
+
+    def check() -> Steps[None]:
+        current: Descriptor | None = yield from read_descriptor(client, collection, where)
+        if current is None or current.moved_to is not None:
+            raise _HasMoved("somebody else has done the switch")
+
+    carrying = Carrying(client, collection, stored.moving_to, limits_of(info), profile, check, switched=True)
+    with suppress(_HasMoved):
+        yield from switch(carrying, stored)
     return True
-
-
-def _unchecked() -> Steps[None]:
-    yield from ()

@@ -26,7 +26,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from qdrant_client import models
 
 from ....embedding import Embedder
-from ....errors import StoreMissingError, StorePermissionError
+from ....errors import StoreCorruptedError, StoreMissingError, StorePermissionError
 from ....io.steps import Steps
 from ..engine_requests import Change, Delete, Request, Search, SearchMany, SetPayloads, SetVectors, Upsert
 from ..manifest import Descriptor
@@ -68,12 +68,20 @@ def follow(client: RetryingClient, name: str, where: str) -> Steps[tuple[str, De
 
     Raises:
         StoreMissingError: there is no such collection.
+        StoreCorruptedError: the collection is a pointer to one that does not exist.
         StorePermissionError: this key may not read the collection.
     """
     first = name
     for _ in range(_MOST_POINTERS):
         try:
             stored: Descriptor | None = yield from read_descriptor(client, name, where)
+        except StoreMissingError as error:
+            if name == first:
+                raise
+            raise StoreCorruptedError(
+                f"collection {first!r} at {where} says that its memories are in collection {name!r}, which does not "
+                f"exist: restore {name!r} from a backup"
+            ) from error
         except StorePermissionError as error:
             if name == first:
                 raise

@@ -44,7 +44,11 @@ MOST_PASSES: Final = 5
 NO_LIMIT: Final = 1_000_000
 """Points in one write. Qdrant cannot remove a limit."""
 
-_PAUSE: Final = 0.1
+_CONSENSUS: Final = 0.5
+"""Seconds in which the nodes of a cluster learn that a collection takes no more writes, and the copies of a shard get
+the last ones. A node that takes longer costs no write: what it has taken is carried over after the switch."""
+
+_PAUSE: Final = 0.05
 """Seconds between looks for what was under way at the switch."""
 
 
@@ -169,6 +173,9 @@ class Move:
         yield from self._check(self._current)
         yield from describe(self._client, self._current, stored, {"closing": True})
         yield from self._close_to_writes(self._current)
+        shards: Any = yield from self._client.call("collection_cluster_info", {"collection_name": self._current})
+        if shards.remote_shards:
+            yield self._client.pause(_CONSENSUS)
         carrying.switched = True  # from here on nothing waits for an embedder
         yield from switch(carrying, stored)
         moves.SUCCESSORS[self._where, target] = embedder
