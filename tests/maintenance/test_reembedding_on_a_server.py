@@ -329,6 +329,35 @@ class TestStaleHandles:
             reembed(store, NEW)
             assert vectors_agree(store, NEW)
 
+    @pytest.mark.parametrize("grpc", [False, True])
+    def test_two_fields_of_one_entry(
+        self, options: dict[str, Any], server: QdrantServer, monkeypatch: pytest.MonkeyPatch, grpc: bool
+    ) -> None:
+        """One is changed in the new collection, and after that the other one by a worker that has not looked since."""
+        transport = {"prefer_grpc": grpc, "grpc_port": server.grpc_port}
+        with (
+            open_store(**options, embedder=OLD) as store,
+            elsewhere(options, embedder=OLD, user_id="john", **transport) as stale,
+            elsewhere(options, embedder=OLD, user_id="john") as fresh,
+        ):
+            fill(store, 10)
+
+            def last_look(move: Any) -> None:
+                stale.count()
+                never_looks(stale)
+
+            def act(move: Any) -> None:
+                fresh.update("e7", importance=0.9)
+                assert stale.update("e7", metadata={"n": 7}) is not None
+                assert fresh.get("e7").metadata == {"n": 7}  # type: ignore[union-attr]
+
+            once(monkeypatch, Move, "_copy", last_look, before=False)
+            once(monkeypatch, Move, "_settle", act, before=True)
+            reembed(store, NEW)
+            changed = store.scoped(user_id="john").get("e7")
+            assert changed is not None
+            assert (changed.importance, changed.metadata) == (0.9, {"n": 7})
+
     def test_a_write_that_has_embedded_with_the_old_one(self, options: dict[str, Any]) -> None:
         """Whichever of its steps was done at the switch: no vector of the old embedder is kept."""
         for number in range(8 if IS_THOROUGH else 5):
