@@ -451,6 +451,26 @@ class TestDeleting:
                 assert CANARY not in json.dumps(points(server, name))
             assert survey(store).entries == 11
 
+    def test_an_erasure_looks_at_once(
+        self, options: dict[str, Any], server: QdrantServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Also if the process that copies is killed before its next pass."""
+        with open_store(**options, embedder=None) as store, elsewhere(options, embedder=None) as worker:
+            fill(store, 5)
+            worker.scoped(user_id="gone").add(CANARY)
+            never_looks(worker)
+
+            def act(carrying: Any) -> None:
+                assert any(CANARY in json.dumps(points(server, name)) for name in collections(server) if "--" in name)
+                assert erase(worker, user_id="gone", settle=0.01).left == 0
+                raise KeyboardInterrupt
+
+            once(monkeypatch, Carrying, "_carry", act, before=False)
+            with pytest.raises(KeyboardInterrupt):
+                reembed(store, NEW)
+            for name in collections(server):
+                assert CANARY not in json.dumps(points(server, name))
+
     def test_what_a_worker_of_an_earlier_version_deletes(
         self, options: dict[str, Any], server: QdrantServer, collection: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -47,7 +47,7 @@ from .collections import Collections
 from .deadline import Deadline
 from .engine import ServerEngine, arelease, release, share
 from .migrate import for_layout, require_layout
-from .moves import delete_in_both, unmarked, without_alias, without_vectors
+from .moves import delete_in_both, erases, unmarked, without_alias, without_vectors
 from .moving import Move
 from .place import Place
 from .projects import list_projects, list_shards
@@ -153,7 +153,9 @@ class ServerConnection:
     def _answered(self, client: RetryingClient, request: Request[Any], route: Route) -> Steps[Any]:
         collections = self._collections
         named = yield from collections.named(client, route)
-        current = yield from collections.current(client, named)
+        # A person who is erased must not stay in a copy that was begun a moment ago.
+        find = collections.look if erases(request) else collections.current
+        current = yield from find(client, named)
         try:
             return (yield from self._answered_by(client, request, current, named))
         except (StrictModeError, StoreMissingError):

@@ -28,7 +28,8 @@ from qdrant_client import models
 from ....embedding import Embedder
 from ....errors import StoreCorruptedError, StoreMissingError, StorePermissionError
 from ....io.steps import Steps
-from ..engine_requests import Change, Delete, Request, Search, SearchMany, SetPayloads, SetVectors, Upsert
+from ....scope import SCOPE_FIELDS
+from ..engine_requests import Change, Delete, Match, Request, Search, SearchMany, SetPayloads, SetVectors, Upsert
 from ..manifest import Descriptor
 from ..schema import COPIED_KEY
 from . import writes
@@ -100,6 +101,13 @@ def counterpart_of(name: str, descriptor: Descriptor | None) -> str | None:
     """The other collection, while the memories of this one move. Whether it still is that, its own descriptor says."""
     other = None if descriptor is None else descriptor.copy_of or descriptor.moving_to
     return None if other == name else other  # equal in a snapshot that was put back
+
+
+def erases(request: Request[Any]) -> bool:
+    """Whether it deletes everything of persons, projects or runs, across scopes."""
+    if not isinstance(request, Delete):
+        return False
+    return all(isinstance(condition, Match) and condition.key in SCOPE_FIELDS for condition in request.where)
 
 
 def unmarked(request: Request[T]) -> Request[T]:
