@@ -101,7 +101,8 @@ def dedicate_project(
     connection = open_server(settings, embedder=None)
     try:
         client, shard_key = connection.client("moving a project"), project_name(org_id, project_id)
-        steps = move_to_own_shard(client, settings.collection, settings.address, shard_key, org_id, project_id, seconds)
+        collection = run(connection.holding(client, connection.route(org_id, project_id)))
+        steps = move_to_own_shard(client, collection, settings.address, shard_key, org_id, project_id, seconds)
         return int(run(steps))
     finally:
         connection.close()

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from crewai_persistent_memory import open_store
+from crewai_persistent_memory.backends.qdrant.server import moves
 from crewai_persistent_memory.testing import FakeEmbedder
 
 from ..support.openai_server import OpenAIServer
+from ..support.qdrant_server import QdrantServer
 from .conftest import Call
 
 
@@ -53,3 +55,22 @@ def test_an_unknown_one(call: Call, at: tuple[str, str], embedder: str) -> None:
 def test_no_store(call: Call, tmp_path: Path) -> None:
     assert call("reembed", "keywords", "--path", str(tmp_path / "none"), "--yes").code == 2
     assert not (tmp_path / "none").exists()
+
+
+def test_on_a_server(call: Call, server: QdrantServer, collection: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moves, "LEASE", 0.1)
+    monkeypatch.setenv("CREWAI_MEMORY_TIMEOUT", "0.5")
+    monkeypatch.delenv("CREWAI_MEMORY_PATH")
+    options = {"url": server.url, "collection": collection, "durability": "store"}
+    with open_store(**options, embedder=FakeEmbedder()) as store:  # type: ignore[arg-type]
+        store.scoped(user_id="john").add("John likes tea")
+        store.scoped(user_id="jane").add("Jane likes coffee")
+    at = ("--url", server.url, "--collection", collection)
+    planned = call("reembed", "keywords", *at, "--dry-run", "--json").json
+    assert (planned["entries"], planned["changed"], planned["dry_run"]) == (2, True, True)
+    assert call("reembed", "keywords", *at).code == 2
+    assert call("reembed", "keywords", *at, "--yes").out == "2 memories are found by their words\n"
+    assert call("reembed", "keywords", *at, "--yes").out == "2 memories are found by their words, as before\n"
+    with open_store(**options, user_id="john") as store:  # type: ignore[arg-type]
+        assert store.embedder is None
+        assert store.search("tea")[0].found_by == ("keywords",)

@@ -28,7 +28,6 @@ from crewai_persistent_memory import (
 from crewai_persistent_memory.admin import (
     back_up,
     check,
-    copy_entries,
     entries_of,
     erase,
     purge_expired,
@@ -559,30 +558,7 @@ def test_what_was_killed_is_finished_by_the_next(tmp_path: Path) -> None:
 
 
 class TestElsewhere:
-    def test_a_server_is_not_changed(self, server: QdrantServer) -> None:
-        options: dict[str, Any] = {"url": server.url, "collection": "reembed", "durability": "store"}
-        with open_store(**options, embedder=OLD) as store:
-            store.scoped(user_id="john").add("tea")
-            for dry_run in (True, False):
-                with pytest.raises(ConfigurationError, match="crewai-memory copy"):
-                    reembed(store, NEW, dry_run=dry_run)
-            assert vectors_agree(store, OLD)
-
-    def test_a_copy_to_another_collection(self, server: QdrantServer) -> None:
-        """The way of ``docs/reembedding.md``."""
-        options: dict[str, Any] = {"url": server.url, "durability": "store"}
-        with (
-            open_store(**options, collection="one", embedder=OLD) as source,
-            open_store(**options, collection="two", embedder=NEW) as target,
-        ):
-            fill(source, 5)
-            copy_entries(source, target)
-            assert everything(target) == everything(source)
-            assert vectors_agree(target, NEW)
-            source.scoped(user_id="john").add("said later", id="later")
-            copy_entries(source, target)
-            assert len(everything(target)) == 12
-            assert vectors_agree(target, NEW)
+    """Another embedder on a server: ``test_reembedding_on_a_server``."""
 
     def test_what_has_no_vector_gets_one(self, server: QdrantServer) -> None:
         class Away(FakeEmbedder):

@@ -8,12 +8,15 @@ import sys
 import threading
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from crewai_persistent_memory import MemoryEntry, MemoryStore, StoreUnavailableError, open_store
-from crewai_persistent_memory.admin import dedicate_project
+from crewai_persistent_memory.admin import dedicate_project, entries_of, erase, reembed, survey
+from crewai_persistent_memory.backends.qdrant.server import moves
+from crewai_persistent_memory.testing import FakeEmbedder
 
 from ..layouts import older
 from ..layouts.test_layouts import all_points, incomplete
@@ -159,6 +162,47 @@ def moving_as_documented(cluster: QdrantCluster, collection: str) -> int:
     return int(names["moved"])
 
 
+def test_another_embedder_with_copies_on_several_nodes(
+    cluster: QdrantCluster, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker at another node writes, changes and deletes during the whole move."""
+    monkeypatch.setattr(moves, "LEASE", 0.5)
+    settings: Any = {"shard_number": 3, "replication_factor": 2, "write_consistency_factor": 1}
+    new = FakeEmbedder(32, salt="new")
+    stop = threading.Event()
+    last: dict[str, str] = {}
+
+    def work(worker: MemoryStore) -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            worker.add(f"said {number}", id=f"n{number}")
+            last[f"n{number}"] = f"said {number}"
+            if number % 2 == 0:
+                assert worker.update(f"n{number}", content=f"changed {number}") is not None
+                last[f"n{number}"] = f"changed {number}"
+            if number % 3 == 0:
+                assert worker.delete(f"n{number - 1}") == 1
+                del last[f"n{number - 1}"]
+
+    elsewhere = {"url": cluster.nodes[1].url, "durability": "store"}
+    with (
+        open_on(cluster, name, collection_settings=settings, durability="store") as store,
+        open_on(cluster, name, **elsewhere) as worker,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        store.put([MemoryEntry(id=str(number), content=f"fact {number}") for number in range(100)])
+        working = pool.submit(work, worker)
+        try:
+            assert reembed(store, new).changed
+        finally:
+            stop.set()
+        working.result()
+        found = {entry.id: entry.content for entry in store.scan()}
+        assert found == last | {str(number): f"fact {number}" for number in range(100)}
+        assert len(cluster.replicas(store.health()["collection"])) == 3 * 2
+
+
 class TestShardByProject:
     @pytest.fixture
     def store(self, cluster: QdrantCluster, name: str) -> Iterator[MemoryStore]:
@@ -197,6 +241,22 @@ class TestShardByProject:
         assert small.count() == 301
         with open_on(cluster, name) as anew:
             assert anew.scoped(project_id="small").count() == 301
+
+    def test_what_is_done_across_projects_reaches_all_shards(
+        self, cluster: QdrantCluster, name: str, store: MemoryStore
+    ) -> None:
+        with open_store(url=cluster.urls, collection=name, embedder=None, durability="store") as everybody:
+            for project in ("default", "large", "small"):
+                for user in ("john", "jane"):
+                    everybody.scoped(project_id=project, user_id=user).add(f"{user} likes tea", id="tea")
+            for dedicated in ("large", "default"):  # the second one is the project of the store itself
+                assert dedicate_project(dedicated, url=cluster.urls, collection=name) == 2
+                assert survey(everybody).counts["project_id"] == {"default": 2, "large": 2, "small": 2}
+                assert len(list(entries_of(everybody, user_id="john"))) == 3
+                assert len(list(entries_of(everybody, project_id="small"))) == 2
+            done = erase(everybody, user_id="john", settle=0.1)
+            assert (done.entries, done.left) == (3, 0)
+            assert survey(everybody).counts["user_id"] == {"jane": 3}
 
     def test_it_is_migrated_in_all_shards(self, cluster: QdrantCluster, name: str, store: MemoryStore) -> None:
         for project in ("large", "small"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import uuid
 from collections.abc import Iterator
 from datetime import timedelta
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from crewai_persistent_memory import MemoryEntry, MemoryStore, PersistentMemory, open_store
+from crewai_persistent_memory.backends.qdrant.server import moves
 from crewai_persistent_memory.validation import utcnow
 
 from ..support.crews import needs_unified
@@ -81,8 +83,9 @@ def opened(options: dict[str, Any]) -> Iterator[MemoryStore]:
 
 
 @pytest.fixture
-def store(opened: MemoryStore) -> MemoryStore:
-    """A run of its own for each test."""
+def store(opened: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> MemoryStore:
+    """A run of its own for each test. The descriptor is not read again meanwhile."""
+    monkeypatch.setattr(moves, "LEASE", math.inf)
     own = opened.scoped(run_id=uuid.uuid4().hex)
     fill(own)
     return own
@@ -122,6 +125,15 @@ def test_a_recall_is_one(server: QdrantServer, store: MemoryStore, do: Any, filt
     with Counted(server) as counted:
         assert do(store, "search", "fact 4", **filters)
     assert counted.total == 1, counted.asked
+
+
+def test_now_and_then_one_more_looks_where_the_memories_are(server: QdrantServer, store: MemoryStore, do: Any) -> None:
+    targets = store.backend.connection._engine.targets  # type: ignore[attr-defined]
+    targets.update({name: target._replace(checked_at=-math.inf) for name, target in targets.items()})
+    for expected in (2, 1):
+        with Counted(server) as counted:
+            assert do(store, "search", "fact 4")
+        assert counted.total == expected, counted.asked
 
 
 def test_a_save_is_one(server: QdrantServer, store: MemoryStore, do: Any) -> None:

@@ -21,10 +21,10 @@ def reembed(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say how much would be embedded.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Change the embedder of an embedded store, of all its users. After a kill, the same command goes on.
+    """Change the embedder of a store, of all its users. After a kill, the same command goes on.
 
-    If the store has this embedder already, the memories without a vector get one. A program that has the store open
-    does it with admin.reembed. Exit code 1 if the embedder refuses some of the memories.
+    If the store has this embedder already, the memories without a vector get one. A program that has an embedded store
+    open does it with admin.reembed. Exit code 1 if the embedder refuses some of the memories.
     """
     from ..admin import reembed as change_embedder
     from ..config.options import MemoryConfig

@@ -138,8 +138,9 @@ def _counted(connection: ServerConnection, own: str) -> Steps[list[tuple[str, in
     found = []
     for name in names:
         try:
-            if (yield from read_descriptor(client, name, "the server")) is None:
-                continue
+            descriptor = yield from read_descriptor(client, name, "the server")
+            if descriptor is None or descriptor.moved_to is not None or descriptor.copy_of is not None:
+                continue  # none of ours, or a part of a change of the embedder
             answer: Any = yield from client.call("count", {"collection_name": name, "exact": False})
         except PersistentMemoryError:  # not ours, not readable with this key, or gone meanwhile
             continue

@@ -105,7 +105,16 @@ def _restore_to_server(backup: Backup, config: MemoryConfig, *, replace: bool) -
             f"collection: {name} is there already at {config.server.address}: give another one, or replace=True "
             "(--replace)"
         )
-    snapshots.put_back(name, backup.folder / SNAPSHOT)
+    there = snapshots.holding(name) if snapshots.exists(name) else name
+    if there in (name, backup.collection):
+        snapshots.put_back(there, backup.folder / SNAPSHOT)
+        return
+    # The embedder was changed since, and a collection takes only snapshots with its own vectors.
+    raise ConfigurationError(
+        f"collection: the memories of {name} have another embedder since this backup was made, and are in {there} "
+        f"now. Restore the backup to another collection, and give the workers that one; or delete {name} and {there} "
+        "first"
+    )
 
 
 def _restore_to_path(backup: Backup, path: Path, *, replace: bool) -> None:

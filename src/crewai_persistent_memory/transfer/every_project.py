@@ -32,20 +32,22 @@ def require_reach(
 
 
 def in_each_project(store: MemoryStore, scope: Mapping[str, str | None]) -> list[ScopedOperations]:
-    """The store's operations; with ``collection_per_project``, those of each project whose fields are in ``scope``.
+    """The store's operations, in all of its projects.
+
+    With ``collection_per_project`` these are the operations of each project whose fields are in ``scope``; with
+    ``shard_by_project`` those of one project in each shard, which reach everything in it.
 
     A store that is fixed to a project stays in it.
 
     Raises:
-        StoreError: the server failed, or its key may not list collections.
+        StoreError: the server failed, or its key may not list collections or shards.
     """
     server = None if store.opened_with is None else store.opened_with.server
-    if server is None or not server.collection_per_project or store.binding.project_id is not None:
+    if server is None or store.binding.project_id is not None:
         return [store.steps]
-    fields = {name: scope[name] for name in ("org_id", "project_id") if name in scope}
     own = store.binding.resolve_project()  # also if it has no collection yet: writes may wait for it
     others = [each for each in run(store.steps.list_projects()) if (each.org_id, each.project_id) != own]
-    return [
-        store.steps,
-        *(store.steps.within(ExactScope.of(each)) for each in others if has_fields(vars(each), fields)),
-    ]
+    if server.collection_per_project:
+        fields = {name: scope[name] for name in ("org_id", "project_id") if name in scope}
+        others = [each for each in others if has_fields(vars(each), fields)]
+    return [store.steps, *(store.steps.within(ExactScope.of(each)) for each in others)]

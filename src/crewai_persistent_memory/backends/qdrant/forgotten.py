@@ -29,6 +29,7 @@ from .context import take_out
 from .engine_requests import Between, Delete, Expired, HasId, Hit, PointData, Profile, Retrieve, Scroll, Upsert, Where
 from .schema import (
     CONTEXT_KEY,
+    COPIED_KEY,
     EXPIRES_AT_KEY,
     FORGOTTEN_KEY,
     forgotten_id,
@@ -110,7 +111,7 @@ def _mark_of(hit: Hit | None) -> Any:
 
 
 def _kept(hit: Hit, mark: str, profile: Profile) -> PointData:
-    payload = {key: value for key, value in hit.payload.items() if key != CONTEXT_KEY}
+    payload = {key: value for key, value in hit.payload.items() if key not in (CONTEXT_KEY, COPIED_KEY)}
     payload[FORGOTTEN_KEY] = payload.get(EXPIRES_AT_KEY, "")
     payload[EXPIRES_AT_KEY] = mark
     owner = owner_in(payload)

@@ -29,6 +29,10 @@ OLDEST_EMBEDDED_CODE: Final[Mapping[int, int]] = {**OLDEST_CODE, 3: 3}
 LAYOUT: Final = max(OLDEST_CODE)
 """The layout that this code writes, see ``migrations``."""
 
+MOVED: Final = LAYOUT + 1
+"""The ``oldest_code`` of a collection on a server whose memories have moved to another one. Code of this layout or an
+earlier one that knows no pointer refuses it. Code that knows the pointer reads ``moved_to`` first, and follows it."""
+
 KEYWORDS: Final = "keywords"
 """Keywords only; the store holds no dense vectors."""
 EMBEDDER: Final = "embedder"
@@ -62,6 +66,9 @@ class _ByWords:
 BY_WORDS: Final = _ByWords()
 
 
+_MOVING: Final = ("moving_to", "closing", "moved_to", "copy_of", "drained")
+
+
 @dataclass(frozen=True)
 class Descriptor:
     """The choices made when a collection was created, kept with it.
@@ -78,6 +85,12 @@ class Descriptor:
         spread: the embedder's cosines, once they were measured.
         oldest_code: the oldest layout whose code may use it. Its name in the JSON is ``schema_version``, which is what
             the first version of this package looks at.
+        moving_to: on a server, the collection to which the memories are being copied, for another embedder.
+        closing: on a server, whether everything was copied to ``moving_to``, and this collection takes no more writes:
+            ``moved_to`` is about to be set, by whoever finds that nobody has.
+        moved_to: on a server, the collection that holds the memories now. This one is a pointer to it.
+        copy_of: on a server, the collection from which the memories are being copied, or are still carried over.
+        drained: on a server, whether everything was carried over to ``moved_to``.
     """
 
     vectors: str
@@ -90,6 +103,11 @@ class Descriptor:
     layout: int = LAYOUT
     oldest_code: int = OLDEST_CODE[LAYOUT]
     spread: CosineSpread | None = None
+    moving_to: str | None = None
+    closing: bool = False
+    moved_to: str | None = None
+    copy_of: str | None = None
+    drained: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -104,6 +122,7 @@ class Descriptor:
             "by_project": self.by_project,
             "passages": self.passages,
             "spread": None if self.spread is None else [self.spread.mean, self.spread.deviation],
+            **{name: value for name in _MOVING if (value := getattr(self, name))},
         }
 
     @classmethod
@@ -117,13 +136,13 @@ class Descriptor:
         if not isinstance(data, Mapping) or data.get("format") != FORMAT:
             raise StoreCorruptedError(f"{where} does not describe a {FORMAT} store: restore it from a backup")
         oldest_code = _version(data, "schema_version", where)
-        if oldest_code > LAYOUT:
+        if oldest_code > LAYOUT and not data.get("moved_to"):
             raise SchemaVersionError(
                 f"{where} has schema version {oldest_code}, this package reads up to {LAYOUT}: "
                 "upgrade crewai-persistent-memory"
             )
         # The first version of this package writes no layout, and drops the one that it finds.
-        layout = _version(data, "layout", where) if "layout" in data else oldest_code
+        layout = _version(data, "layout", where) if "layout" in data else min(oldest_code, LAYOUT)
         try:
             fingerprint = data["fingerprint"]
             return cls(
@@ -137,9 +156,16 @@ class Descriptor:
                 layout=layout,
                 oldest_code=oldest_code,
                 spread=CosineSpread(*spread) if (spread := data.get("spread")) else None,
+                **{name: value for name in _MOVING if (value := data.get(name))},
             )
         except (KeyError, AttributeError, TypeError) as error:
             raise StoreCorruptedError(f"{where} is incomplete ({error!r}): restore it from a backup") from error
+
+    def has_embedder(self, fingerprint: Fingerprint | None) -> bool:
+        """Whether this is the store's embedder. ``None``: keywords only."""
+        if self.fingerprint is None or fingerprint is None:
+            return self.fingerprint is None and fingerprint is None
+        return self.fingerprint.same_embedder(fingerprint)
 
     def with_dimensions(self, dimensions: int) -> Descriptor:
         return replace(self, dimensions=dimensions)

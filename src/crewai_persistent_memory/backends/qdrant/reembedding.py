@@ -1,7 +1,8 @@
 """Changing the embedder of a store that is in use.
 
-First the vectors of the new embedder are collected beside those of the old one, which answers meanwhile. Then all are
-exchanged at once. What was saved while they were exchanged is embedded afterwards, as after an outage of the embedder.
+In an embedded store, first the vectors of the new embedder are collected beside those of the old one, which answers
+meanwhile. Then all are exchanged at once. What was saved while they were exchanged is embedded afterwards, as after an
+outage of the embedder. On a server the memories move to another collection, see ``server/moving``.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ from .engine_requests import (
     Describe,
     EndVectors,
     Facet,
+    FinishMove,
     Hit,
     KeepNewVectors,
+    MoveCollection,
     NewVector,
     Profile,
     Scroll,
@@ -44,9 +47,10 @@ def reembed(operation: op.Reembed, collection: Collection) -> Steps[op.Reembedde
     """See :class:`~....store.operations.Reembed`.
 
     Raises:
-        ConfigurationError: the vectors are from outside, or the store is on a server.
+        ConfigurationError: the vectors are from outside.
         EmbedderUnavailableError: the new embedder does not answer. What is done is kept: call it again.
-        StoreBusyError: somebody else in this process does it.
+        StoreBusyError: somebody else does it.
+        StorePermissionError: on a server, this key may not create a collection. Nothing was changed.
     """
     profile = yield from collection.ask(Describe())
     stored, embedder = profile.descriptor, operation.embedder
@@ -54,16 +58,20 @@ def reembed(operation: op.Reembed, collection: Collection) -> Steps[op.Reembedde
         raise ConfigurationError(
             "embedder: the vectors of this store come from outside (QdrantStorageBackend), so it has none to change"
         )
-    if _is_same(stored, embedder):
+    if stored.has_embedder(None if embedder is None else embedder.fingerprint):
+        if not operation.dry_run:
+            yield from collection.ask(FinishMove(embedder))
         return (yield from _completed(operation, collection, profile))
     new = _descriptor(stored, embedder)
     collected = None if embedder is None or operation.dry_run else embedder.fingerprint
-    yield from collection.ask(BeginVectors(collected))
+    in_place = yield from collection.ask(BeginVectors(collected))
     try:
         total = yield from _count(collection)
         if operation.dry_run:
             characters = 0 if embedder is None else (yield from _characters(collection))
             return op.Reembedded(total, characters=characters, changed=True)
+        if not in_place:
+            return (yield from _moved(operation, collection, new))
         work = _Collecting(operation, collection, profile._replace(descriptor=new, embedder=embedder))
         if embedder is not None:
             yield from work.all_passes()
@@ -72,6 +80,13 @@ def reembed(operation: op.Reembed, collection: Collection) -> Steps[op.Reembedde
         yield from collection.ask(EndVectors())
     there = 0 if embedder is None else max(0, total - work.embedded - len(work.refused))
     return op.Reembedded(total, work.embedded, there, len(work.refused), work.characters, changed=True)
+
+
+def _moved(operation: op.Reembed, collection: Collection, new: Descriptor) -> Steps[op.Reembedded]:
+    moved = yield from collection.ask(MoveCollection(new, operation.embedder, operation.progress))
+    total = yield from _count(collection)
+    there = 0 if operation.embedder is None else max(0, total - moved.embedded - moved.without)
+    return op.Reembedded(total, moved.embedded, there, moved.without, moved.characters, changed=True)
 
 
 def _count(collection: Collection) -> Steps[int]:
@@ -83,15 +98,10 @@ def _characters(collection: Collection) -> Steps[int]:
     characters, start = 0, None
     while True:
         hits, start = yield from collection.ask(Scroll((not_expired(),), PAGE, start))
-        characters += sum(len(hit.payload["content"]) for hit in hits)
+        # The point in which a server's collection describes itself has no content.
+        characters += sum(len(hit.payload.get("content", "")) for hit in hits)
         if start is None:
             return characters
-
-
-def _is_same(stored: Descriptor, embedder: Embedder | None) -> bool:
-    if stored.fingerprint is None or embedder is None:
-        return stored.fingerprint is None and embedder is None
-    return stored.fingerprint.same_embedder(embedder.fingerprint)
 
 
 def _descriptor(stored: Descriptor, embedder: Embedder | None) -> Descriptor:

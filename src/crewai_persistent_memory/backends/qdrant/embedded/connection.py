@@ -18,6 +18,7 @@ from ..engine_requests import (
     BeginVectors,
     Describe,
     EndVectors,
+    FinishMove,
     HasId,
     NoteAccess,
     Profile,
@@ -78,7 +79,10 @@ class EmbeddedConnection:
             profile = Profile(engine.descriptor, self.embedder, self._encoder, engine.said_before, self._filter_fields)
             return cast(T, profile)
         if isinstance(request, BeginVectors):
-            return cast(T, self._engine.collecting.begin(request))
+            self._engine.collecting.begin(request)
+            return cast(T, True)
+        if isinstance(request, FinishMove):
+            return cast(T, None)  # the vectors are exchanged in place
         if isinstance(request, EndVectors):
             return cast(T, self._engine.collecting.end())
         if isinstance(request, SetPayloads):

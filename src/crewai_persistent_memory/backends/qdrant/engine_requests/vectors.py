@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ....embedding import Embedder, Fingerprint
 from ....ranking import CosineSpread
@@ -48,8 +49,9 @@ class KeepSpread(Request[None]):
 
 
 @dataclass(frozen=True)
-class BeginVectors(Request[None]):
-    """Begin to collect vectors of a new embedder beside the store's own, or go on with it.
+class BeginVectors(Request[bool]):
+    """Begin to collect vectors of a new embedder beside the store's own, or go on with it. The answer is whether the
+    engine can; otherwise :class:`MoveCollection` does the work.
 
     Attributes:
         fingerprint: of the new one; ``None`` for keywords only, which needs none.
@@ -91,3 +93,44 @@ class ChangeEmbedder(Request[None]):
 @dataclass(frozen=True)
 class EndVectors(Request[None]):
     """The caller does not collect any more. What was collected stays, if the embedder was not changed."""
+
+
+class Moved(NamedTuple):
+    """What a move to another collection has embedded.
+
+    Attributes:
+        embedded: how many points.
+        characters: of their contents together.
+        without: how many points have no dense vector there, because the embedder refused their texts.
+    """
+
+    embedded: int = 0
+    characters: int = 0
+    without: int = 0
+
+
+@dataclass(frozen=True)
+class MoveCollection(Request[Moved]):
+    """Copy all points to a new collection with the vectors of another embedder, and let all callers use that one.
+
+    Attributes:
+        descriptor: of the new collection.
+        embedder: makes its dense vectors; ``None`` for keywords only.
+        progress: is told how many points were looked at so far.
+    """
+
+    descriptor: Descriptor
+    embedder: Embedder | None = field(repr=False)
+    progress: Callable[[int], None] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class FinishMove(Request[None]):
+    """End an earlier :class:`MoveCollection` that was cut short: after the switch it is completed, before the switch it
+    is given up.
+
+    Attributes:
+        embedder: of the collection; ``None`` for keywords only.
+    """
+
+    embedder: Embedder | None = field(repr=False)

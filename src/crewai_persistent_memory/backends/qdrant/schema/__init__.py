@@ -17,6 +17,7 @@ from .filters import (
 )
 from .layout import (
     CONTEXT_KEY,
+    COPIED_KEY,
     DENSE,
     EXPIRES_AT_KEY,
     FIELD_PREFIX,
@@ -40,6 +41,7 @@ from .visibility_check import checked
 
 __all__ = [
     "CONTEXT_KEY",
+    "COPIED_KEY",
     "DENSE",
     "EXPIRES_AT_KEY",
     "FIELD_PREFIX",

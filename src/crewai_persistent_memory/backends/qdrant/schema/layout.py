@@ -25,6 +25,9 @@ One collection holds all tenants. A tenant is an organisation, a project and a u
   of its ``created_at`` |
 | ``context`` | keyword list | ids of the points whose words the keyword vector has besides the entry's own, see \
   ``context`` |
+| ``copied`` | keyword | on a server, while the memories move to another collection: its name. In the collection that \
+  they leave, the point was copied since it was changed; in the other one, it was not changed since it was copied. See \
+  ``server/carrying`` |
 | ``last_accessed`` | text | the same, of an entry that was read since it was written |
 | ``record`` | text | the rest of the entry as JSON text, so that metadata comes back exactly |
 | ``field_…`` | keyword, integer or datetime list | what the entry has of a filter field of the application, by the \
@@ -76,6 +79,7 @@ POSITION_KEY: Final = "position"
 CONTEXT_KEY: Final = "context"
 FORGOTTEN_KEY: Final = "forgotten"
 HISTORY_KEY: Final = "history"
+COPIED_KEY: Final = "copied"
 
 
 class IndexKind(Enum):

@@ -14,10 +14,11 @@ import threading
 import time
 from typing import Any, Final
 
-from ....errors import PersistentMemoryError, StorePermissionError
+from ....errors import PersistentMemoryError, StoreMissingError, StorePermissionError
 from ....io.steps import Steps, run
 from ..manifest import LAYOUT, Descriptor
 from ..migrations import MIGRATIONS, fills_of
+from .bootstrap import read_descriptor
 from .client import RetryingClient
 from .encode import encode
 from .migrate import fill_in, migrate
@@ -105,6 +106,9 @@ class Migrations:
 
     def _fill(self, client: RetryingClient, collection: str, language: str) -> None:
         try:
+            stored: Descriptor | None = run(read_descriptor(client, collection, self._where))
+            if stored is None or stored.moved_to is not None:
+                return  # its memories have moved, for another embedder
             for fill in fills_of(LAYOUT):
                 filled = run(fill_in(client, collection, fill, self._closed.is_set))
                 if filled:
@@ -113,6 +117,8 @@ class Migrations:
                 encoded = run(encode(client, collection, language, self._closed.is_set))
                 if encoded:
                     logger.info("%d entries of collection %r have new keywords", encoded, collection)
+        except StoreMissingError:
+            logger.info("collection %r was deleted: its entries are not completed", collection)
         except StorePermissionError:
             logger.info("this key may not complete the entries of %r: a worker whose key may will do it", collection)
         except PersistentMemoryError as error:

@@ -39,6 +39,7 @@ from .indexes import create_indexes
 
 OLDEST: Final = (1, 15)
 SHARD_BY_PROJECT_SINCE: Final = (1, 16)
+CONDITIONAL_UPDATES_SINCE: Final = (1, 16)
 
 DESCRIPTOR_ID: Final = str(uuid.uuid5(uuid.NAMESPACE_URL, "crewai-persistent-memory/descriptor"))
 DEFAULT_SHARD_KEY: Final = "default"
@@ -129,10 +130,10 @@ class Opening:
                 chosen = replace(chosen, dimensions=len(probe))
             if chosen.vectors == EXTERNAL and chosen.dimensions is None:
                 return chosen, None
-            descriptor = yield from self._begin(chosen)
+            descriptor = yield from self.begin(chosen)
         return (yield self.client.work(lambda: settle(descriptor, built or self.embedder, self.language, where)))
 
-    def _begin(self, chosen: Descriptor) -> Steps[Any]:
+    def begin(self, chosen: Descriptor) -> Steps[Any]:
         if self.settings.collection_settings.shard_by_project:
             require_version(self.version, SHARD_BY_PROJECT_SINCE, "shard_by_project", self.settings.address)
             chosen = replace(chosen, by_project=True)

@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 from ....embedding import KeywordEncoder
-from ....errors import StoreMissingError, StorePermissionError
+from ....errors import EmbedderUnavailableError, StoreMissingError, StorePermissionError
 from ....filter_fields import FilterField
 from ....io.steps import Steps
 from ..engine_requests import KeepSpread, Profile, Request, Upsert, Where
-from ..manifest import EXTERNAL, LAYOUT, Descriptor, settle
+from ..manifest import BY_WORDS, EXTERNAL, FROM_STORE, LAYOUT, Descriptor, settle
 from ..schema import field_indexes
-from .bootstrap import DEFAULT_SHARD_KEY, DESCRIPTOR_ID, Opening, read_descriptor, server_version
+from . import moves
+from .bootstrap import (
+    CONDITIONAL_UPDATES_SINCE,
+    DEFAULT_SHARD_KEY,
+    DESCRIPTOR_ID,
+    Opening,
+    read_descriptor,
+    server_version,
+)
 from .client import RetryingClient
 from .engine import ServerEngine
 from .indexes import create_indexes, uses_fields
+from .moves import Target, counterpart_of, follow
 from .routes import Route
 from .translate import server_filter
+
+logger = logging.getLogger("crewai_persistent_memory")
 
 
 class Collections:
@@ -38,6 +51,8 @@ class Collections:
         self._language = language
         self._filter_fields = filter_fields
         self._without_field_indexes: dict[str, StorePermissionError] = {}
+        self._opened_as: dict[str, str] = {}
+        """By the name that leads to a collection: the collection that this caller opened first."""
 
     def named(self, client: RetryingClient, route: Route) -> Steps[Route]:
         """The route with the collection's actual name on the server."""
@@ -46,10 +61,55 @@ class Collections:
         named: Route = yield from self._as_it_is_named(client, route, *route.own)
         return named
 
-    def profile(self, client: RetryingClient, route: Route) -> Steps[Profile]:
-        """The profile of a collection. The first use by this caller opens or creates the collection."""
+    def current(self, client: RetryingClient, route: Route) -> Steps[Route]:
+        """The route with the collection that has the memories now, see ``moves``."""
+        target = self._engine.targets.get(route.collection)
+        if target is not None and time.monotonic() - target.checked_at < moves.LEASE:
+            return route._replace(collection=target.name)
+        return (yield from self.look(client, route))
+
+    def look(self, client: RetryingClient, route: Route) -> Steps[Route]:
+        """:meth:`current`, as the server says now."""
+        engine, name = self._engine, route.collection
+        at = time.monotonic()
+        known = engine.targets.get(name)
+        try:
+            try:
+                found, stored = yield from follow(client, known.name if known else name, self._settings.address)
+            except StoreMissingError:
+                if known is None or known.name == name:
+                    raise
+                # It was moved from, and deleted. The first name leads to the next one.
+                found, stored = yield from follow(client, name, self._settings.address)
+        except StoreMissingError:
+            engine.targets.pop(name, None)
+            return route  # opening it creates it; a request to one that was open fails
+        if stored is not None:
+            yield from self.version(client)
+            engine.descriptors[found] = stored
+            engine.targets[name] = Target(found, at)
+        return route._replace(collection=found)
+
+    def counterpart(self, collection: str) -> str | None:
+        """The other collection, while the memories of this one move to another one, or from it."""
+        return counterpart_of(collection, self._engine.descriptors.get(collection))
+
+    def is_leaving(self, collection: str) -> bool:
+        """Whether the memories of this collection are about to move, and a change must not come too late. Servers
+        before 1.16 know no filter of an update, without which a change cannot be guarded."""
+        stored, version = self._engine.descriptors.get(collection), self._engine.version
+        return stored is not None and stored.moving_to is not None and (version or (0, 0)) >= CONDITIONAL_UPDATES_SINCE
+
+    def profile(self, client: RetryingClient, route: Route, name: str) -> Steps[Profile]:
+        """The profile of a collection. The first use by this caller opens or creates the collection.
+
+        Args:
+            client: sends the requests.
+            route: the collection.
+            name: the name that led to it.
+        """
         known = self.profiles.get(route.collection)
-        return known or (yield from self.open(client, route))
+        return known or (yield from self.open(client, route, name))
 
     def require_field_indexes(self, client: RetryingClient, route: Route, request: Request[Any]) -> Steps[None]:
         """Create the indexes that the filter fields of a request need, if they could not be created before.
@@ -130,8 +190,8 @@ class Collections:
             yield from client.call("set_payload", {**arguments, **claim, **key})
         return stored
 
-    def open(self, client: RetryingClient, route: Route) -> Steps[Profile]:
-        """The collection's profile. Creates the collection if it does not exist."""
+    def open(self, client: RetryingClient, route: Route, name: str) -> Steps[Profile]:
+        """The collection's profile, see :meth:`profile`. Creates the collection if it does not exist."""
         engine, collection = self._engine, route.collection
         stored = engine.descriptors.get(collection)
         exists = True
@@ -145,11 +205,32 @@ class Collections:
             return (yield from self.create(client, route, exists=exists))
         where = f"{self._settings.address} ({collection})"
         known: Descriptor = yield from engine.migrations.open(client, collection, stored)
-        descriptor, built = yield client.work(lambda: settle(known, self._embedder, self._language, where))
+        descriptor, built = yield client.work(lambda: self._settle(known, collection, name, where))
+        self._opened_as.setdefault(name, collection)
         if collection not in engine.sizes:
             counted = yield from client.call("count", {"collection_name": collection, "exact": False})
             engine.sizes[collection] = counted.count
         return (yield from self._keep(client, collection, descriptor, built))
+
+    def _settle(self, stored: Descriptor, collection: str, name: str, where: str) -> tuple[Descriptor, Any]:
+        """The descriptor, and the embedder by which this caller uses the collection."""
+        first = self._opened_as.get(name, collection)
+        if first == collection or self._embedder is BY_WORDS or self._embedder is EXTERNAL:
+            return settle(stored, self._embedder, self._language, where)
+        # The embedder was changed while this caller was at work.
+        key = self._settings.address, collection
+        if key in moves.SUCCESSORS:
+            return stored, moves.SUCCESSORS[key]
+        try:
+            return settle(stored, FROM_STORE, None, where)
+        except EmbedderUnavailableError as error:
+            logger.warning(
+                "the embedder of the store at %s was changed, and this process cannot use the new one: it finds by "
+                "words, and what it saves is embedded later. Restart it with the new embedder. %s",
+                where,
+                error,
+            )
+            return settle(stored, BY_WORDS, None, where)
 
     def create(
         self, client: RetryingClient, route: Route, dimensions: int | None = None, *, exists: bool = False
@@ -169,6 +250,7 @@ class Collections:
             return Profile(
                 descriptor, None, KeywordEncoder(descriptor.language), self._engine.said_before(route.collection)
             )
+        self._opened_as.setdefault(route.collection, route.collection)
         if descriptor.layout < LAYOUT:  # a worker of an older version was first
             descriptor = yield from self._engine.migrations.open(client, route.collection, descriptor)
         return (yield from self._keep(client, route.collection, descriptor, built))
@@ -177,6 +259,7 @@ class Collections:
         if self._filter_fields:
             yield from self._index_fields(client, collection)
         self._engine.descriptors[collection] = descriptor
+        self._engine.targets.setdefault(collection, Target(collection, time.monotonic()))
         said_before = self._engine.said_before(collection)
         profile = Profile(descriptor, built, KeywordEncoder(descriptor.language), said_before, self._filter_fields)
         self.profiles[collection] = profile
@@ -189,9 +272,10 @@ class Collections:
             sizes[route.collection] = sizes.get(route.collection, 0) + len(request.points)
         elif isinstance(request, KeepSpread):
             profile = self.profiles[route.collection]
-            descriptor = profile.descriptor.with_spread(request.spread)
-            self.profiles[route.collection] = profile._replace(descriptor=descriptor)
-            self._engine.descriptors[route.collection] = descriptor
+            descriptors, spread = self._engine.descriptors, request.spread
+            self.profiles[route.collection] = profile._replace(descriptor=profile.descriptor.with_spread(spread))
+            stored = descriptors.get(route.collection, profile.descriptor)  # read again since, perhaps
+            descriptors[route.collection] = stored.with_spread(spread)
 
     def _index_fields(self, client: RetryingClient, collection: str) -> Steps[Any]:
         """Create the indexes of this caller's filter fields.

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any, Final, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from qdrant_client import models
 
 from ....config.qdrant import ServerSettings
-from ....errors import (
-    ConfigurationError,
-    StoreClosedError,
-    StoreMissingError,
-    StoreUnavailableError,
-)
+from ....errors import StoreClosedError, StoreMissingError, StoreUnavailableError
 from ....filter_fields import FilterField
 from ....io.steps import Steps, run
 from ....scope import ScopeBinding
@@ -23,28 +18,20 @@ from ....store.operations import Taken
 from ..engine_requests import (
     BackUp,
     BeginVectors,
-    Change,
     Compact,
-    Count,
     Delete,
     Describe,
-    Everything,
+    EndVectors,
     Facet,
+    FinishMove,
     Health,
     KeepSpread,
     ListProjects,
+    MoveCollection,
     NoteAccess,
-    Ordered,
     Profile,
     Request,
-    Retrieve,
-    Scroll,
-    Search,
-    SearchMany,
     SetPayload,
-    SetPayloads,
-    SetVectors,
-    Unembedded,
     Upsert,
 )
 from ..manifest import Descriptor
@@ -55,41 +42,22 @@ from .bootstrap import (
     first_length,
 )
 from .client import RetryingClient
+from .closing import wait_for_switch
 from .collections import Collections
 from .deadline import Deadline
 from .engine import ServerEngine, arelease, release, share
 from .migrate import for_layout, require_layout
+from .moves import delete_in_both, erases, unmarked, without_alias, without_vectors
+from .moving import Move
 from .place import Place
-from .projects import list_projects
+from .projects import list_projects, list_shards
 from .requests import answer
 from .routes import Route, route_of
 from .snapshots import SNAPSHOT, Snapshots
 from .strict_mode import NO_LIMITS, StrictModeError, limits_of
+from .wording import DOING, NOTHING
 
 T = TypeVar("T")
-
-_DOING: Final[Mapping[type, str]] = {
-    Describe: "opening the collection",
-    Upsert: "a save",
-    Change: "a change",
-    SetVectors: "a change",
-    Unembedded: "a listing",
-    Delete: "a delete",
-    SetPayload: "a change",
-    SetPayloads: "a change",
-    Search: "a search",
-    SearchMany: "searches",
-    Ordered: "a listing",
-    Everything: "a listing",
-    Scroll: "a listing",
-    Retrieve: "a read by id",
-    Count: "a count",
-    Facet: "a summary",
-    KeepSpread: "a change",
-    Health: "a health check",
-    ListProjects: "a listing of projects",
-    BackUp: "a backup",
-}
 
 
 class ServerConnection:
@@ -109,7 +77,8 @@ class ServerConnection:
     # -- requests --------------------------------------------------------------------------------------------------
 
     def route(self, org_id: str | None, project_id: str) -> Route:
-        return route_of(self._settings.collection, self._settings.collection_per_project, org_id, project_id)
+        route = route_of(self._settings.collection, self._settings.collection_per_project, org_id, project_id)
+        return route._replace(seen=[])
 
     def ask(self, request: Request[T], route: Route) -> Steps[T]:
         if self._closed:
@@ -117,19 +86,19 @@ class ServerConnection:
         if isinstance(request, Compact):
             return cast(T, False)  # a server removes what was deleted in its own time
         if isinstance(request, NoteAccess):
-            client = self._engine.client(_DOING[SetPayload], 0)
+            client = self._engine.client(DOING[SetPayload], 0)
             return cast(T, self._engine.in_background(self._answered(client, access_write(request), route)))
         if isinstance(request, BeginVectors):
-            raise ConfigurationError(
-                f"{self._settings.address}: the embedder of a collection cannot be changed in place, because workers "
-                "that have it open would go on with the old one. Copy its memories to a collection with the other "
-                "embedder (crewai-memory copy --all --to-collection), and give the workers that collection"
-            )
-        client = self._engine.client(_DOING[type(request)])
+            return cast(T, False)  # the memories move to another collection
+        if isinstance(request, EndVectors):
+            return cast(T, None)
+        client = self._engine.client(DOING[type(request)])
         if isinstance(request, ListProjects):
-            return cast(T, (yield from list_projects(client, self._settings.collection)))
+            return cast(T, (yield from self._projects(client, route)))
         if isinstance(request, BackUp):
             return cast(T, (yield from self._back_up(client, request, route)))
+        if isinstance(request, MoveCollection | FinishMove):
+            return cast(T, (yield from self._move(client, request, route)))
         return cast(T, (yield from self._answered(client, request, route)))
 
     def check(self, binding: ScopeBinding, seconds: float) -> None:
@@ -161,6 +130,11 @@ class ServerConnection:
             raise self._is_closed()
         return self._engine.client(doing)
 
+    def holding(self, client: RetryingClient, route: Route) -> Steps[str]:
+        """The name of the collection that has the memories now."""
+        named = yield from self._collections.named(client, route)
+        return (yield from self._collections.look(client, named)).collection
+
     def close(self) -> None:
         if not self._closed:
             self._closed = True
@@ -178,18 +152,51 @@ class ServerConnection:
 
     def _answered(self, client: RetryingClient, request: Request[Any], route: Route) -> Steps[Any]:
         collections = self._collections
-        route = yield from collections.named(client, route)
+        named = yield from collections.named(client, route)
+        # A person who is erased must not stay in a copy that was begun a moment ago.
+        find = collections.look if erases(request) else collections.current
+        current = yield from find(client, named)
+        try:
+            return (yield from self._answered_by(client, request, current, named))
+        except (StrictModeError, StoreMissingError):
+            # The collection may be a pointer since, which takes no writes and finds nothing, or is gone.
+            now = yield from collections.look(client, named)
+            if now.collection == current.collection and (
+                yield from wait_for_switch(client, current.collection, self._settings.address)
+            ):
+                now = yield from collections.look(client, named)
+            if now.collection == current.collection:
+                raise
+        return (yield from self._answered_by(client, request, now, named))
+
+    def _answered_by(self, client: RetryingClient, request: Request[Any], route: Route, named: Route) -> Steps[Any]:
+        """Args:
+        client: sends the requests.
+        request: the request.
+        route: the collection that has the memories.
+        named: the collection whose name led to it.
+        """
+        collections = self._collections
         if isinstance(request, Health):
             return (yield from self._health(client, route))
-        profile = yield from collections.profile(client, route)
+        profile = yield from collections.profile(client, route, named.collection)
+        seen = [] if route.seen is None else route.seen
+        if not seen:
+            seen.append(route.collection)
         if isinstance(request, Describe):
             return profile
         if route.collection not in collections.profiles:
             # Not created yet: the length of its vectors comes with the first one.
             if not isinstance(request, Upsert):
-                return _NOTHING[type(request)](request)
+                return NOTHING[type(request)](request)
             profile = yield from collections.create(client, route, first_length(request.points))
-        descriptor = profile.descriptor
+        if seen[0] != route.collection:  # the embedder was changed in the midst of this operation
+            if isinstance(request, KeepSpread):
+                return None
+            request = without_vectors(request)
+        descriptor, other = profile.descriptor, collections.counterpart(route.collection)
+        if other is not None:
+            request = unmarked(request)
         admit(request, descriptor, f"{self._settings.address} ({route.collection})")
         require_layout(request, descriptor, f"{self._settings.address} ({route.collection})")
         yield from collections.require_field_indexes(client, route, request)
@@ -197,17 +204,19 @@ class ServerConnection:
         collections.note(request, route)
         place = self._place(client, route, descriptor)
         try:
+            if other is not None and isinstance(request, Delete):
+                there = self._place(client, route._replace(collection=other), descriptor)
+                return (yield from delete_in_both(request, place, there))
             return (yield from answer(request, place))
         except StrictModeError:
             limits = limits_of((yield from client.call("get_collection", {"collection_name": route.collection})))
-            if limits == place.limits:
+            if limits == place.limits or limits.points == 0:
                 raise
             self._engine.limits[route.collection] = limits
         return (yield from answer(request, self._place(client, route, descriptor)))
 
     def _back_up(self, client: RetryingClient, request: BackUp, route: Route) -> Steps[Taken]:
-        route = yield from self._collections.named(client, route)
-        name = route.collection
+        name = yield from self.holding(client, route)
         if not (yield from client.call("collection_exists", {"collection_name": name})):
             raise StoreMissingError(f"there is no collection {name} at {self._settings.address}: nothing was backed up")
         projects = yield from self._answered(client, Facet("project_id", ()), route)
@@ -215,9 +224,28 @@ class ServerConnection:
         digest = yield client.work(partial(snapshots.fetch, name, request.folder / SNAPSHOT))
         return Taken("server", sum(projects.values()), name, digest)
 
+    def _move(self, client: RetryingClient, request: MoveCollection | FinishMove, route: Route) -> Steps[Any]:
+        named = yield from self._collections.named(client, route)
+        current = yield from self._collections.look(client, named)
+        version = yield from self._collections.version(client)
+        names = []
+        for name in (named.collection, current.collection):
+            names.append((yield from without_alias(client, name)))
+        move = Move(client, self._engine, version, *names)
+        return (yield from move.carry_out(request))
+
+    def _projects(self, client: RetryingClient, route: Route) -> Steps[Any]:
+        if self._settings.collection_per_project:
+            return (yield from list_projects(client, self._settings.collection))
+        profile: Profile = yield from self._answered(client, Describe(), route)
+        if not profile.descriptor.by_project:
+            return []
+        return (yield from list_shards(client, (yield from self.holding(client, route)), route.project))
+
     def _open(self, client: RetryingClient, route: Route) -> Steps[Profile]:
-        route = yield from self._collections.named(client, route)
-        return (yield from self._collections.open(client, route))
+        named = yield from self._collections.named(client, route)
+        current = yield from self._collections.current(client, named)
+        return (yield from self._collections.open(client, current, named.collection))
 
     def _place(self, client: RetryingClient, route: Route, descriptor: Descriptor) -> Place:
         settings = self._settings
@@ -238,6 +266,7 @@ class ServerConnection:
             shard_key=key,
             limits=self._engine.limits.get(route.collection, NO_LIMITS),
             size=self._engine.sizes.get(route.collection, 0),
+            guarded=self._collections.is_leaving(route.collection),
         )
 
     def _health(self, client: RetryingClient, route: Route) -> Steps[Any]:
@@ -262,25 +291,6 @@ class ServerConnection:
         status = str(getattr(collection.status, "value", collection.status))
         optimizer_error = getattr(collection.optimizer_status, "error", None)
         return {**health, "status": status, "optimizer_error": optimizer_error}
-
-
-_NOTHING: Final[Mapping[type, Callable[[Any], Any]]] = {
-    Delete: lambda request: 0,
-    SetPayload: lambda request: None,
-    SetPayloads: lambda request: None,
-    Search: lambda request: [],
-    SearchMany: lambda request: [[] for _ in request.searches],
-    Ordered: lambda request: [],
-    Everything: lambda request: [],
-    Scroll: lambda request: ([], None),
-    Retrieve: lambda request: [],
-    Count: lambda request: 0,
-    Facet: lambda request: {},
-    Unembedded: lambda request: [],
-    Change: lambda request: False,
-    SetVectors: lambda request: 0,
-}
-"""Answers for a collection that is not created yet."""
 
 
 def open_server(

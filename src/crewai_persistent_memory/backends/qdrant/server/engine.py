@@ -25,6 +25,7 @@ from .background_fill import Migrations
 from .client import RetryingClient
 from .clients import Clients
 from .deadline import Deadline
+from .moves import Target
 from .strict_mode import Limits
 
 MOST_PENDING: Final = 1000
@@ -38,6 +39,7 @@ class ServerEngine:
 
     Attributes:
         sizes: about how many entries each collection has: those at its opening, and those that this process saved.
+        targets: by the name that leads to it, the collection that has the memories; see ``moves``.
     """
 
     def __init__(self, settings: ServerSettings) -> None:
@@ -48,6 +50,7 @@ class ServerEngine:
         self.limits: dict[str, Limits] = {}
         self.sizes: dict[str, int] = {}
         self.names: dict[str, str] = {}
+        self.targets: dict[str, Target] = {}
         self._said_before: defaultdict[str, SaidBefore] = defaultdict(SaidBefore)
         self.migrations = Migrations(settings.address)
         self._background: ThreadPoolExecutor | None = None
@@ -65,6 +68,8 @@ class ServerEngine:
 
     def _forget(self, collection: str) -> None:
         self.descriptors.pop(collection, None)
+        for name in [name for name, target in list(self.targets.items()) if target.name == collection]:
+            self.targets.pop(name, None)
 
     # -- in the background -----------------------------------------------------------------------------------------
 

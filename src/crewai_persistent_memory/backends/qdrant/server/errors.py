@@ -48,7 +48,9 @@ _NO_SPACE: Final = re.compile(
     r"no space left|not enough (free )?(disk )?space|disk.{0,40}(full|quota|usage)|os error 28", re.I
 )
 _STRICT: Final = re.compile(
-    r"limit exceeded|exact search disabled|condition size limit|filter condition limit|strict mode", re.I
+    r"limit exceeded|exact search disabled|condition size limit|filter condition limit|strict mode|"
+    r"index required",
+    re.I,
 )
 _NO_COLLECTION: Final = re.compile(r"collection .*(doesn't exist|not found)|not found: collection", re.I)
 _GRPC_UNREACHED: Final = re.compile(r"failed to connect|connection refused|DNS resolution|name resolution", re.I)

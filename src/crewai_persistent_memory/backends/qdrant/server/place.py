@@ -27,6 +27,7 @@ class Place:
 
     Attributes:
         size: about how many entries the collection has.
+        guarded: whether a change must be refused once the collection takes no more writes, see ``writes``.
     """
 
     client: RetryingClient
@@ -39,6 +40,7 @@ class Place:
     shard_key: Any = None
     limits: Limits = NO_LIMITS
     size: int = 0
+    guarded: bool = False
 
     def read(self, method: str, **arguments: Any) -> Steps[Any]:
         consistency = {} if method == "count" else self.reading

@@ -1,4 +1,5 @@
-"""The projects that have a collection of their own on a server (``collection_per_project``)."""
+"""The projects that have a collection of their own on a server (``collection_per_project``), or a shard of their own
+(``shard_by_project``)."""
 
 from __future__ import annotations
 
@@ -6,12 +7,16 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
+from qdrant_client import models
+
 from ....io.steps import Steps
 from ....scope import Scope
+from ..schema import TENANT_KEY
+from .bootstrap import DEFAULT_SHARD_KEY
 from .client import RetryingClient
 from .routes import COLLECTION_DIGEST, SHARD_DIGEST, route_of
 
-_FIRST: Final = {"limit": 2, "with_payload": ["org_id", "project_id"], "with_vectors": False}
+_FIRST: Final = {"limit": 2, "with_payload": ["org_id", "project_id", "moved_to"], "with_vectors": False}
 """The descriptor, which has no project, and an entry."""
 
 
@@ -25,12 +30,44 @@ def list_projects(client: RetryingClient, collection: str) -> Steps[Sequence[Sco
     found = yield from client.call("get_collections", {})
     projects: dict[Scope, None] = {}
     for name in sorted(each.name for each in found.collections if named.fullmatch(each.name)):
-        records, _ = yield from client.call("scroll", {"collection_name": name, **_FIRST})
-        for payload in (record.payload or {} for record in records):
+        for payload in (yield from _first_of(client, name)):
             project = _project_of(payload)
             if project is not None and name in _names_of(collection, project):
                 projects[project] = None
     return list(projects)
+
+
+def list_shards(client: RetryingClient, collection: str, own: str) -> Steps[Sequence[Scope]]:
+    """One project for each shard of a collection that is sharded by project, but for the shard of the caller's project.
+    Several projects share the default shard.
+
+    Args:
+        client: sends the requests.
+        collection: the collection.
+        own: the shard key of the caller's project. If there is none, the project is in the default shard.
+    """
+    info: Any = yield from client.call("collection_cluster_info", {"collection_name": collection})
+    shards = (*info.local_shards, *info.remote_shards)
+    moving = {shard.shard_key for shard in shards if shard.state != models.ReplicaState.ACTIVE}
+    keys = {shard.shard_key for shard in shards} - (moving - {DEFAULT_SHARD_KEY})
+    projects = []
+    for key in sorted(keys - {own if own in keys else DEFAULT_SHARD_KEY}):
+        entry = models.Filter(must_not=[models.IsEmptyCondition(is_empty=models.PayloadField(key=TENANT_KEY))])
+        page = {"limit": 1, "with_payload": ["org_id", "project_id"], "scroll_filter": entry, "shard_key_selector": key}
+        records, _ = yield from client.call("scroll", {"collection_name": collection, **page})
+        projects += [project for record in records if (project := _project_of(record.payload or {})) is not None]
+    return projects
+
+
+def _first_of(client: RetryingClient, name: str) -> Steps[list[dict[str, Any]]]:
+    """The payloads of the descriptor and of an entry; for a pointer, those of the collection that it leads to."""
+    at: str | None = name
+    payloads: list[dict[str, Any]] = []
+    while at is not None:
+        records, _ = yield from client.call("scroll", {"collection_name": at, **_FIRST})
+        payloads = [record.payload or {} for record in records]
+        at = next((str(payload["moved_to"]) for payload in payloads if payload.get("moved_to")), None)
+    return payloads
 
 
 def _project_of(payload: dict[str, Any]) -> Scope | None:

@@ -26,11 +26,14 @@ class Route(NamedTuple):
         project: the project's name as a shard key.
         own: with a collection for each project, the name that it had in earlier versions, and what all of its entries
             say of their project.
+        seen: of one operation, the collection that its first request was answered by. See
+            :func:`~.moves.without_vectors`.
     """
 
     collection: str
     project: str
     own: tuple[str, Where] | None = None
+    seen: list[str] | None = None
 
 
 @lru_cache(maxsize=4096)

@@ -18,6 +18,7 @@ from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedR
 from ....config.qdrant import ServerSettings
 from ....errors import ConfigurationError, StoreCorruptedError
 from ....io.retry import Effect
+from .bootstrap import DEFAULT_SHARD_KEY, DESCRIPTOR_ID
 from .clients import headers_of, trust
 from .errors import classify, request_info
 
@@ -71,8 +72,15 @@ class Snapshots:
         with self._client("a restore") as client:
             return bool(_json(client.get(f"/collections/{quote(collection, safe='')}/exists"))["exists"])
 
+    def holding(self, collection: str) -> str:
+        """The collection that has the memories of this one, see ``moves``."""
+        with self._client("a restore") as client:
+            while moved_to := _descriptor(client, collection).get("moved_to"):
+                collection = moved_to
+        return collection
+
     def put_back(self, collection: str, file: Path) -> None:
-        """Make the collection what it was in a snapshot.
+        """Make the collection what it was in a snapshot. If its memories were about to move then, they stay.
 
         Raises:
             StoreError: the server failed or refused; see the subclasses.
@@ -88,9 +96,8 @@ class Snapshots:
                 removed = client.delete(f"{at}/{name}", params={"wait": "true"})
             _json(answer)
             _json(removed)
-            for left in _json(client.get(at)):  # by restores that were killed
-                if left["name"].startswith(_UPLOADED):
-                    client.delete(f"{at}/{quote(left['name'], safe='')}", params={"wait": "true"})
+            _remove_left(client, at)
+            _end_moves(client, collection)
 
     @contextmanager
     def _client(self, doing: str) -> Iterator[httpx.Client]:
@@ -117,6 +124,32 @@ def _without_alias(client: httpx.Client, name: str) -> str:
     """The collection's own name. Qdrant keeps an upload under the name that was given, and looks for it under this."""
     aliases = _json(client.get("/aliases"))["aliases"]
     return next((each["collection_name"] for each in aliases if each["alias_name"] == name), name)
+
+
+def _remove_left(client: httpx.Client, at: str) -> None:
+    """Remove what restores have uploaded that were killed."""
+    for left in _json(client.get(at)):
+        if left["name"].startswith(_UPLOADED):
+            client.delete(f"{at}/{quote(left['name'], safe='')}", params={"wait": "true"})
+
+
+def _end_moves(client: httpx.Client, collection: str) -> None:
+    """A collection that was being moved when it was backed up is not any more."""
+    descriptor = _descriptor(client, collection)
+    moving = [name for name in ("moving_to", "moved_to", "copy_of", "drained", "mover") if name in descriptor]
+    if moving:
+        at = f"/collections/{quote(collection, safe='')}/points"
+        by_project = {"shard_key": DEFAULT_SHARD_KEY} if descriptor.get("by_project") else {}
+        body = {"keys": moving, "points": [DESCRIPTOR_ID], **by_project}
+        _json(client.post(f"{at}/payload/delete", params={"wait": "true"}, json=body))
+
+
+def _descriptor(client: httpx.Client, collection: str) -> dict[str, Any]:
+    """The payload of its descriptor; empty if it has none."""
+    body = {"ids": [DESCRIPTOR_ID], "with_payload": True}
+    found = _json(client.post(f"/collections/{quote(collection, safe='')}/points", json=body))
+    payload: dict[str, Any] = found[0]["payload"] or {} if found else {}
+    return payload
 
 
 def _json(response: httpx.Response) -> Any:

@@ -26,7 +26,7 @@ from ..engine_requests import (
     Upsert,
     Where,
 )
-from ..schema import DENSE, KEYWORDS, PASSAGES
+from ..schema import COPIED_KEY, DENSE, KEYWORDS, PASSAGES
 from .bootstrap import DEFAULT_SHARD_KEY, DESCRIPTOR_ID
 from .errors import PointMissing
 from .place import PAGE, Place, dense_of, has_ids, scroll
@@ -70,7 +70,7 @@ def _batches(points: Sequence[PointData], most: int) -> Iterator[tuple[Sequence[
 
 def change(request: Change, place: Place) -> Steps[Any]:
     key: dict[str, Any] = {"shard_key": place.shard_key} if place.shard_key is not None else {}
-    operations: list[Any] = []
+    operations: list[Any] = _guard(request.id, place)
     if request.payload:
         payload = models.SetPayload(payload=dict(request.payload), points=[request.id], **key)
         operations.append(
@@ -96,6 +96,21 @@ def change(request: Change, place: Place) -> Steps[Any]:
     except PointMissing:
         return False
     return True
+
+
+def _guard(id: str, place: Place) -> list[Any]:
+    """The first operation of a change in a collection whose memories move to another one.
+
+    A collection that takes no more writes refuses points and vectors, by its strict mode, and not payload. So a change
+    begins with a vector. Its filter selects no point. A refused operation ends the batch.
+    """
+    if not place.guarded:
+        return []
+    key: dict[str, Any] = {"shard_key": place.shard_key} if place.shard_key is not None else {}
+    never = models.FieldCondition(key=COPIED_KEY, match=models.MatchValue(value="never"))
+    point = models.PointVectors(id=id, vector={KEYWORDS: models.SparseVector(indices=[0], values=[1.0])})
+    update = models.UpdateVectors(points=[point], update_filter=models.Filter(must=[never]), **key)
+    return [models.UpdateVectorsOperation(update_vectors=update)]
 
 
 def set_vectors(request: SetVectors, place: Place) -> Steps[Any]:
@@ -187,6 +202,9 @@ def set_payloads(request: SetPayloads, place: Place) -> Steps[Any]:
         models.SetPayloadOperation(set_payload=models.SetPayload(payload=dict(payload), points=list(ids), **key))
         for ids, payload in request.writes
     ]
+    first = next((ids[0] for ids, _ in request.writes if ids), None)
+    if first is not None:
+        operations = [*_guard(first, place), *operations]
     # The caller reads the entries again afterwards. So a retry is safe, and the server may stop at a deleted point.
     with suppress(PointMissing):
         yield from place.change(operations, repeatable=True)
