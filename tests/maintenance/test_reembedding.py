@@ -558,7 +558,7 @@ def test_what_was_killed_is_finished_by_the_next(tmp_path: Path) -> None:
 
 
 class TestElsewhere:
-    """Another embedder on a server: ``test_reembedding_on_a_server``."""
+    """Another embedder on a server: the folder ``on_a_server``."""
 
     def test_what_has_no_vector_gets_one(self, server: QdrantServer) -> None:
         class Away(FakeEmbedder):

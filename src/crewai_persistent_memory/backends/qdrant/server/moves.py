@@ -41,6 +41,16 @@ from .strict_mode import StrictModeError
 LEASE: Final = 5.0
 """Seconds for which a process uses what it has read of a descriptor."""
 
+
+def noticed_after(timeout: float) -> float:
+    """Seconds after which every open handle of this version knows of a step, and its requests have ended.
+
+    Args:
+        timeout: seconds that a request may take.
+    """
+    return LEASE + timeout
+
+
 SUCCESSORS: Final[dict[tuple[str, str], Embedder | None]] = {}
 """By a server's address and a collection: the embedder with which this process has moved memories there. Handles that
 are open in this process go on with it, also if it is a function."""

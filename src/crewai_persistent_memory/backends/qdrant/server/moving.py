@@ -70,8 +70,7 @@ class Move:
         self._where = engine.settings.address
         self._name, self._current = name, current
         self._token = uuid.uuid4().hex
-        self._notice = moves.LEASE + engine.settings.timeout
-        """Seconds after which every open handle of this version knows of a step, and its requests have ended."""
+        self._notice = moves.noticed_after(engine.settings.timeout)
 
     def carry_out(self, request: MoveCollection | FinishMove) -> Steps[Any]:
         stored: Descriptor | None = yield from read_descriptor(self._client, self._current, self._where)
