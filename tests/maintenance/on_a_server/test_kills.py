@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -94,15 +95,19 @@ with open_store(url=url, collection=collection, embedder=FakeEmbedder(64), durab
 """
 
 
+KILLS = int(os.environ.get("TRANSFER_KILLS", "2"))
+
+
 def test_what_was_killed_is_finished_by_the_next(options: dict[str, Any], server: QdrantServer) -> None:
+    """Each process is killed when it has looked at two pages more than the one before."""
     with open_store(**options, embedder=OLD) as store:
-        fill(store, 200)
+        fill(store, 128 * KILLS - 56)
         before = everything(store)
-    for pages in (2, 4):
+    for pages in range(2, 2 * KILLS + 1, 2):
         killed_after([sys.executable, "-c", REEMBEDDING, server.url, options["collection"]], pages)
     with open_store(**options, embedder=OLD) as store:
         done = reembed(store, NEW)
-        assert done.there >= 3 * 64 - 1, "the second one went on"
+        assert done.there >= (2 * KILLS - 1) * 64 - 1, "each one went on"
         assert done.embedded + done.there == done.entries == len(before)
         assert everything(store) == before
         assert vectors_agree(store, NEW)
