@@ -96,12 +96,9 @@ def newest_first(found: Sequence[Found], query: str) -> list[Found]:
         soonest, subject, beside = times[at] + _SAME_TIME, marks[at] & asked.subject_marks, told[at]
         # Too much beside, or nothing of the question in common: replaces() says no, too, in ten times the time. That
         # no frame is entered here for each pair, or each entry, is a fifth of a recall's time.
-        near = [
-            later
-            for later, time, missing in rows[at + 1 :]
-            if time >= soonest and (beside & missing).bit_count() <= _MOST
-        ]
-        for later in near:
+        for later, time, missing in rows[at + 1 :]:
+            if time < soonest or (beside & missing).bit_count() > _MOST:
+                continue
             if later in placed or (is_long[at] and is_long[later]):
                 continue
             if not subject & marks[later] and not (own[at] and own[later]):
