@@ -145,7 +145,8 @@ class EmbeddedEngine:
             StoreClosedError: closed, or opened before a ``fork`` and used in the child.
             EngineError: the engine failed; the message has its words.
         """
-        self._require_open()
+        if self._closed or self._owner_pid != os.getpid():  # every request comes here: no call for it
+            self._require_open()
         try:
             return self._answer(request, generation)
         except (StoreCorruptedError, EngineError):
@@ -160,7 +161,8 @@ class EmbeddedEngine:
         Raises:
             StoreClosedError: as for :meth:`execute`.
         """
-        self._require_open()
+        if self._closed or self._owner_pid != os.getpid():
+            self._require_open()
         self._access_times.note(note)
 
     def _answer(self, request: Request[Any], generation: int | None) -> Any:
