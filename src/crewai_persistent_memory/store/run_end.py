@@ -46,7 +46,8 @@ def end_run(store: ScopedOperations, *, keep: Keep = ()) -> Steps[EndedRun]:
     They keep their id, and their agent. If another memory of the user has the id, the kept one gets a new one.
     Everything that is kept is stored before anything is deleted; a call that was cut short is made again. Where the
     store can list agents (Qdrant), the memories that agents have in this run are ended as well, if no agent is in
-    scope. What was deleted in the run before cannot be brought back any more. A kept memory keeps an ``expires_at`` of its own; one from ``run_ttl`` ends with the run.
+    scope. What was deleted in the run before cannot be brought back any more. A kept memory keeps an ``expires_at`` of
+    its own; one from ``run_ttl`` ends with the run.
 
     Args:
         keep: which ones: ids, filters as for :meth:`list` (``{"kind": "entity"}``), or a function of an entry. Left

@@ -4,9 +4,10 @@ A deleted entry is kept under a point id of its own, and its own point is delete
 way finds no entry, and a text that is said again is a new entry: neither meets what is kept. The kept point has the
 entry's payload, a vector only if the entry had a dense one, and no keywords.
 
-Its ``expires_at`` is the time until which it is kept, and no later than its own end, less :data:`BACK`: that is long over by every clock, so no read
-finds it, by a worker of an earlier version neither, and the indexes of the layout are enough to ask for it. A worker of
-an earlier version deletes it with what has expired. The key ``forgotten`` has the ``expires_at`` of the entry itself.
+Its ``expires_at`` is the time until which it is kept, and no later than its own end, less :data:`BACK`: that is long
+over by every clock. So no read finds it, by a worker of an earlier version neither, and the indexes of the layout are
+enough to ask for it. A worker of an earlier version deletes it with what has expired. The key ``forgotten`` has the
+``expires_at`` of the entry itself.
 """
 
 from __future__ import annotations
