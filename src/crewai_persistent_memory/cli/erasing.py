@@ -70,7 +70,10 @@ def erase(
         for each in done.remains:
             typer.echo(f"- {each}")
     if done.left:
-        note(f"{memories(done.left)} were saved meanwhile: stop that, and erase again")
+        note(
+            f"{memories(done.left)} were saved meanwhile, or wait in the outbox for a process that has the store's "
+            "embedder (crewai-memory outbox status): stop that, or let it deliver, and erase again"
+        )
         raise typer.Exit(1)
 
 
