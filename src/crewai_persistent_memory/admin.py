@@ -11,13 +11,12 @@ from typing_extensions import Unpack
 
 from .config.arguments import ServerArgs
 from .config.options import MemoryConfig
-from .errors import ConfigurationError, InvalidArgumentError
+from .errors import ConfigurationError
 from .io.steps import run
 from .maintenance.backup import back_up, restore
 from .maintenance.checking import Checked, check, repair
 from .maintenance.manifest import Backup
 from .maintenance.reembedding import reembed
-from .scope import SCOPE_FIELDS
 from .store.base import MemoryStore
 from .store.operations import Reembedded, ScopeField
 from .transfer.copying import copy_entries
@@ -122,6 +121,8 @@ def count_by(store: MemoryStore, field: ScopeField, **scope: str | None) -> dict
         across users.
 
     Raises:
+        InvalidArgumentError: a name that no scope has.
+        InvalidScopeError: a field is malformed.
         StoreError: the store failed.
     """
     counts = Counter[str]()
@@ -146,11 +147,10 @@ def purge_expired(store: MemoryStore, *, dry_run: bool = False, **scope: str | N
         How many there were.
 
     Raises:
-        InvalidArgumentError: fields are given for Mem0.
+        InvalidArgumentError: fields are given for Mem0, or a name that no scope has.
+        InvalidScopeError: a field is malformed.
         StoreError: the store failed, or its key may not delete.
     """
-    if unknown := scope.keys() - set(SCOPE_FIELDS):
-        raise InvalidArgumentError(f"{', '.join(sorted(unknown))}: a scope has {', '.join(SCOPE_FIELDS)}")
     return sum(run(steps.purge_expired(scope, dry_run=dry_run)) for steps in in_each_project(store, scope))
 
 
@@ -189,6 +189,8 @@ def survey(store: MemoryStore, **scope: str | None) -> Survey:
 
     Raises:
         ConfigurationError: Mem0 without ``user_id``: it cannot count across users.
+        InvalidArgumentError: a name that no scope has.
+        InvalidScopeError: a field is malformed.
         StoreError: the store failed.
     """
     require_reach(store, scope, "count")

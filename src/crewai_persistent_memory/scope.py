@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from .block_variable import BlockVariable
-from .errors import InvalidScopeError, MissingScopeError, ScopeConflictError
+from .errors import InvalidArgumentError, InvalidScopeError, MissingScopeError, ScopeConflictError
 
 MAX_FIELD_LENGTH = 255
 """Longest scope field, in characters."""
@@ -47,6 +47,20 @@ def check_field(name: str, value: object) -> str:
                 "is read. It is not removed here, because two different ids must not become one"
             )
     return value
+
+
+def check_fields(fields: Mapping[str, object]) -> None:
+    """Check the fields that name many scopes; ``None`` stands for scopes without the field.
+
+    Raises:
+        InvalidArgumentError: a name that no scope has. It would match nothing, or everything.
+        InvalidScopeError: a value that no entry can have; see :func:`check_field`.
+    """
+    if unknown := fields.keys() - set(SCOPE_FIELDS):
+        raise InvalidArgumentError(f"{', '.join(sorted(unknown))}: a scope has {', '.join(SCOPE_FIELDS)}")
+    for name, value in fields.items():
+        if value is not None:
+            check_field(name, value)
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,8 @@ def check_text(name: str, value: object, *, allow_blank: bool = True) -> str:
     if not isinstance(value, str):
         raise InvalidEntryError(f"{name} must be text, got {type(value).__name__}: convert it to str first")
     if not allow_blank and not value.strip():
-        raise InvalidEntryError(f"{name} is blank: give some text to remember")
+        remedy = "give some text to remember" if name == "content" else "give a text that is not blank"
+        raise InvalidEntryError(f"{name} is blank: {remedy}")
     if value.isascii():
         return value
     try:

@@ -45,6 +45,20 @@ def test_to_another_store(call: Call, at: tuple[str, ...], tmp_path: Path) -> No
     assert projects(other) == {"staging": 3}
 
 
+@pytest.mark.parametrize("dry_run", [["--dry-run"], []])
+def test_what_would_fail_fails_in_a_dry_run_and_makes_no_store(
+    call: Call, at: tuple[str, ...], tmp_path: Path, dry_run: list[str]
+) -> None:
+    with open_store(path=at[1], embedder=None) as store:
+        store.scoped(user_id="jane", project_id="staging").add("Jane likes tea", id="tea-0001")
+    other = tmp_path / "other"
+    twice = call("copy", "--all", "--to-user", "bob", "--to-path", str(other), *dry_run, *at)
+    assert (twice.code, "id 'tea-0001' would be in user_id=bob" in twice.err) == (2, True)
+    malformed = call("copy", "--all", "--to-user", " bob", "--to-path", str(other), *dry_run, *at)
+    assert (malformed.code, "user_id ' bob' begins or ends" in malformed.err) == (2, True)
+    assert not other.exists()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -30,6 +30,8 @@ def test_there_and_back(call: Call, filled: Path, tmp_path: Path) -> None:
     assert (printed.code, printed.out) == (0, f"Exported 2 memories to {file}\n")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert "secret" not in file.read_text()
+    said = call("export", str(file), "--user", "john", "--force", "--json").json
+    assert said == {"file": str(file), "entries": 2}
     other = ("--path", str(tmp_path / "other"))
     assert call("import", str(file), *other, "--dry-run").out == "Would import 2 memories: 2 new, 0 there already\n"
     assert not (tmp_path / "other").exists()
@@ -47,6 +49,8 @@ def test_there_and_back(call: Call, filled: Path, tmp_path: Path) -> None:
 def test_standard_streams(call: Call, filled: Path, tmp_path: Path) -> None:
     printed = call("export", "-", "--all")
     assert printed.err == "Exported 3 memories to -\n"
+    as_json = call("export", "-", "--all", "--json")
+    assert (as_json.out, json.loads(as_json.err)) == (printed.out, {"file": "-", "entries": 3})
     lines = printed.out.encode()
     other = ("--path", str(tmp_path / "other"))
     assert call("import", "-", *other, "--dry-run", stdin=lines).out.startswith("Would import 3 memories: 3 new")

@@ -120,6 +120,15 @@ def test_more_than_one_scope_is_of_one_person(
         assert f"{option} is of one person: give --user NAME" in refused.err
 
 
+@pytest.mark.parametrize("option", ["--everywhere", "--all-runs", "--all-projects"])
+@pytest.mark.parametrize("command", [("list",), ("recall", "tea")])
+def test_an_id_that_nobody_can_have_is_refused(
+    call: Call, at: tuple[str, ...], command: tuple[str, ...], option: str
+) -> None:
+    refused = call(*command, option, "-u", " john", *at)
+    assert (refused.code, "user_id ' john' begins or ends" in refused.err) == (2, True)
+
+
 def test_what_contradicts_is_refused(call: Call, at: tuple[str, ...]) -> None:
     refused = call("list", "--all-runs", "--run", "r1", *JOHN, *at)
     assert (refused.code, "leave it out, or --run and --agent" in refused.err) == (2, True)

@@ -384,3 +384,52 @@ def test_wrong_arguments(open_any: OpenStore, tmp_path: Path) -> None:
     store = open_any(user_id="john", undo_for=HOUR)
     with pytest.raises(InvalidArgumentError, match="both given"):
         store.undo_delete("a", ids=["b"])
+
+
+class TestItIsKeptNoLongerThanItself:
+    def test_its_own_end_comes_before_that_of_the_undo(self, open_any: OpenStore) -> None:
+        """A secret with an hour to live is not kept for a day because it was forgotten."""
+        store = open_any(user_id="john", undo_for=24 * HOUR)
+        store.add("the code is 4711", id="code", ttl=HOUR)
+        store.add("tea", id="tea")
+        assert store.delete(ids=["code", "tea"]) == 2
+        assert contents(store.undo_delete(dry_run=True)) == ["tea", "the code is 4711"]
+        with in_hours(2):
+            assert contents(store.undo_delete(dry_run=True)) == ["tea"]
+            assert purge_expired(store, dry_run=True) == 1
+            assert purge_expired(store) == 1
+            assert there(store) == 1
+            assert contents(store.undo_delete()) == ["tea"]
+
+    def test_the_end_of_the_undo_comes_before_its_own(self, open_any: OpenStore) -> None:
+        store = open_any(user_id="john", undo_for=HOUR)
+        store.add("the code is 4711", id="code", ttl=24 * HOUR)
+        end = store.list()[0].expires_at
+        store.delete("code")
+        with in_hours(2):
+            assert purge_expired(store) == 1
+        store.add("the code is 4712", id="code", expires_at=end)
+        store.delete("code")
+        [back] = store.undo_delete()
+        assert (back.content, back.expires_at) == ("the code is 4712", end)
+
+    @pytest.mark.parametrize("keep", [[], ["kept"]])
+    def test_the_end_of_its_run(self, open_any: OpenStore, keep: list[str]) -> None:
+        store = open_any(undo_for=HOUR)
+        john = store.scoped(user_id="john")
+        in_run = john.scoped(run_id="r1")
+        owners = {"run": in_run, "agent": in_run.scoped(agent_id="chef"), "user": john}
+        owners |= {"other run": john.scoped(run_id="r2"), "jane": store.scoped(user_id="jane", run_id="r1")}
+        for name, owner in owners.items():
+            owner.add(f"forgotten of {name}", id=f"of {name}")
+            assert owner.delete(f"of {name}") == 1
+        in_run.add("kept", id="kept")
+        in_run.add("not kept", id="not kept")
+        assert in_run.end_run(keep=keep).kept == len(keep)
+        assert contents(in_run.undo_delete(dry_run=True)) == ["forgotten of user"]
+        assert contents(owners["agent"].undo_delete(dry_run=True)) == ["forgotten of user"]
+        for owner in owners.values():
+            owner.flush()
+        assert there(john) == 3 + len(keep)
+        for name in ("user", "other run", "jane"):
+            assert f"forgotten of {name}" in contents(owners[name].undo_delete())

@@ -290,6 +290,15 @@ class TestArguments:
         with pytest.raises(ScopeError, match="user_id"):
             erase(embedded, user_id=None)  # type: ignore[arg-type]
 
+    @pytest.mark.parametrize("settle", [float("inf"), float("nan"), 1e12, -1, True, None, "2"])
+    def test_a_wait_that_cannot_be_is_refused_before_anything_is_erased(
+        self, embedded: MemoryStore, settle: Any
+    ) -> None:
+        fill(embedded)
+        with pytest.raises(InvalidArgumentError, match="settle must be seconds from 0 to 3,600"):
+            erase(embedded, user_id="john", settle=settle)
+        assert survey(embedded).entries == 27
+
 
 class TestReceipt:
     def test_is_signed(self, embedded: MemoryStore) -> None:

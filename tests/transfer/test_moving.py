@@ -21,11 +21,23 @@ from crewai_persistent_memory import (
     MemoryEntry,
     MemoryStore,
     Scope,
+    ScopeError,
     StoreError,
     open_store,
     operations,
 )
-from crewai_persistent_memory.admin import Imported, entries_of, export_entries, import_entries, survey
+from crewai_persistent_memory.admin import (
+    Imported,
+    copy_entries,
+    count_by,
+    entries_of,
+    export_entries,
+    growth,
+    import_entries,
+    purge_expired,
+    search_scopes,
+    survey,
+)
 from crewai_persistent_memory.io.steps import Steps
 
 from ..support.awkward_texts import SHAPES, awkward_texts
@@ -293,3 +305,30 @@ def test_what_was_killed_is_finished_by_the_next(tmp_path: Path, program: str) -
         assert done.there > 0
         assert done.entries == count
         assert sorted(entry.content for entry in entries_of(store)) == sorted(str(each["content"]) for each in entries)
+
+
+ACROSS_SCOPES: dict[str, Callable[..., object]] = {
+    "entries_of": lambda store, **scope: list(entries_of(store, **scope)),
+    "export_entries": lambda store, **scope: export_entries(store, io.StringIO(), **scope),
+    "copy_entries": lambda store, **scope: copy_entries(store, store, into={"project_id": "other"}, **scope),
+    "search_scopes": lambda store, **scope: search_scopes(store, "tea", **scope),
+    "growth": growth,
+    "survey": survey,
+    "count_by": lambda store, **scope: count_by(store, "user_id", **scope),
+    "purge_expired": purge_expired,
+}
+
+
+@pytest.mark.parametrize("name", ACROSS_SCOPES)
+def test_a_malformed_field_is_an_error_and_not_nothing(name: str, tmp_path: Path) -> None:
+    """A person with nothing stored, and an id that nobody can have, are two answers."""
+    with open_store(path=tmp_path / "store", embedder=None) as store:
+        store.scoped(user_id="john").add("green tea")
+        for value in ("", "  ", " john", "john\u200b", "jo\x00hn", "x" * 256, 5):
+            with pytest.raises(ScopeError, match="user_id"):
+                ACROSS_SCOPES[name](store, user_id=value)
+        with pytest.raises(InvalidArgumentError, match="user: a scope has user_id"):
+            ACROSS_SCOPES[name](store, user="john")
+        ACROSS_SCOPES[name](store, user_id=None)
+        ACROSS_SCOPES[name](store, user_id="nobody")
+        assert survey(store).entries == 1

@@ -46,7 +46,7 @@ def copy(
     from ..entry_filter import EntryFilter
     from ..transfer.copying import copy_entries
     from ..transfer.exporting import entries_of
-    from ..transfer.importing import Imported
+    from ..transfer.importing import into_an_empty_store
 
     scope: Any = chosen_scope(target)
     if not everyone and "user_id" not in scope:
@@ -74,8 +74,8 @@ def copy(
         if is_same:
             raise
         with opened(config_of_all(target), by_words=True, existing=True) as source:
-            count = sum(map(filter.matches, entries_of(source, **scope)))
-        planned = Imported(count, count, 0)  # the other store will be made
+            chosen = (entry for entry in entries_of(source, **scope) if filter.matches(entry))
+            planned = into_an_empty_store(chosen, into)  # the other store will be made
     if dry_run:
         _print(planned, json, "Would copy")
         return

@@ -27,7 +27,9 @@ def erase(
     key_file: Annotated[
         str | None, typer.Option("--key-file", help="Sign the receipt with the bytes of this file, HMAC-SHA256.")
     ] = None,
-    settle: Annotated[float, typer.Option("--settle", min=0, help="Seconds for which nothing may come back.")] = 2.0,
+    settle: Annotated[
+        float, typer.Option("--settle", min=0, max=3600, help="Seconds for which nothing may come back.")
+    ] = 2.0,
     json: Annotated[bool, typer.Option("--json", help="Print the receipt.")] = False,
 ) -> None:
     """Erase a person: --user in all projects, runs and agents, and in this host's outbox. Or a --run, --project, --org.
@@ -68,7 +70,10 @@ def erase(
         for each in done.remains:
             typer.echo(f"- {each}")
     if done.left:
-        note(f"{memories(done.left)} were saved meanwhile: stop that, and erase again")
+        note(
+            f"{memories(done.left)} were saved meanwhile, or wait in the outbox for a process that has the store's "
+            "embedder (crewai-memory outbox status): stop that, or let it deliver, and erase again"
+        )
         raise typer.Exit(1)
 
 

@@ -32,6 +32,9 @@ def export(
     everyone: Annotated[bool, typer.Option("--all", help="Of all users, where no --user is given.")] = False,
     vectors: Annotated[bool, typer.Option("--vectors", help="With vectors, which are most of the file.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it is there.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Say as JSON how many; beside an export on standard output, on stderr.")
+    ] = False,
 ) -> None:
     """Write memories as JSON Lines: of one user, in all runs, agents and projects; or of --all.
 
@@ -51,7 +54,8 @@ def export(
         telling_progress("exported") as tell,
     ):
         count = export_entries(store, out, with_vectors=vectors, progress=tell, **chosen)
-    typer.echo(one_line(f"Exported {memories(count)} to {file}"), err=file == STANDARD)
+    said = as_json({"file": file, "entries": count}) if json else one_line(f"Exported {memories(count)} to {file}")
+    typer.echo(said, err=file == STANDARD)
 
 
 def import_(

@@ -46,7 +46,8 @@ def end_run(store: ScopedOperations, *, keep: Keep = ()) -> Steps[EndedRun]:
     They keep their id, and their agent. If another memory of the user has the id, the kept one gets a new one.
     Everything that is kept is stored before anything is deleted; a call that was cut short is made again. Where the
     store can list agents (Qdrant), the memories that agents have in this run are ended as well, if no agent is in
-    scope. A kept memory keeps an ``expires_at`` of its own; one from ``run_ttl`` ends with the run.
+    scope. What was deleted in the run before cannot be brought back any more. A kept memory keeps an ``expires_at`` of
+    its own; one from ``run_ttl`` ends with the run.
 
     Args:
         keep: which ones: ids, filters as for :meth:`list` (``{"kind": "entity"}``), or a function of an entry. Left
@@ -99,7 +100,19 @@ def _end(
         deleted += done.deleted
         if not done.deleted:
             break
+    yield from _delete_what_was_forgotten(run, reaches)
     return EndedRun(kept, deleted)
+
+
+def _delete_what_was_forgotten(run: ScopedOperations, reaches: Callable[[MemoryEntry], bool] | None) -> Steps[None]:
+    """What was deleted in the run before, and could be brought back, ends with it."""
+    if not run.capabilities.undoes_deletes:
+        return
+    owner = run.binding.resolve()
+    forgotten = yield from run.undo_delete(dry_run=True)
+    named = [entry.id for entry in forgotten if entry.scope == owner and (reaches is None or reaches(entry))]
+    for start in range(0, len(named), PAGE):
+        yield from run.delete_own(named[start : start + PAGE])
 
 
 def _end_once(
@@ -186,7 +199,8 @@ def _owners(store: ScopedOperations, scope: Scope) -> Steps[list[Scope]]:
     agents: list[str | None] = [scope.agent_id]
     if scope.agent_id is None and store.counts_scopes:
         fields = {name: getattr(scope, name) for name in ("org_id", "project_id", "user_id", "run_id")}
-        agents += sorted((yield from store.count_scopes("agent_id", fields)))
+        # With what was deleted and could be brought back: an agent may have nothing else.
+        agents += sorted((yield from store.count_scopes("agent_id", fields, with_expired=True)))
     return [_with_agent(scope, agent) for agent in agents]
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from ..errors import InvalidArgumentError
 from ..io.steps import run
-from ..scope import SCOPE_FIELDS, check_field
+from ..scope import check_field, check_fields
 from ..store.base import MemoryStore
 from ..store.operations import Erased
 from ..validation import utcnow
@@ -16,6 +16,8 @@ from .every_project import in_each_project, require_reach
 from .receipt import Receipt
 
 MOST_ROUNDS: Final = 10
+MOST_SETTLE: Final = 3600.0
+"""Seconds. A longer wait would be a mistake, and the receipt is there when it has ended only."""
 
 
 def erase(store: MemoryStore, *, settle: float = 2.0, dry_run: bool = False, **scope: str) -> Receipt:
@@ -29,7 +31,7 @@ def erase(store: MemoryStore, *, settle: float = 2.0, dry_run: bool = False, **s
     Args:
         store: in Mem0 a person's ``user_id`` has to be given. One that is fixed to a project and has
             ``collection_per_project`` erases in that project; otherwise it needs a key that may list collections.
-        settle: seconds for which nothing may have come back, before it counts as done.
+        settle: seconds for which nothing may have come back, before it counts as done; at most :data:`MOST_SETTLE`.
         dry_run: count only.
         scope: at least ``user_id``, ``run_id``, ``project_id`` or ``org_id``, by name.
 
@@ -37,12 +39,14 @@ def erase(store: MemoryStore, *, settle: float = 2.0, dry_run: bool = False, **s
         What was removed. ``left`` is not 0 if somebody went on saving: stop that, and erase again.
 
     Raises:
-        InvalidArgumentError: no field is given, or only ``agent_id``: an agent has memories of many people.
+        InvalidArgumentError: no field is given, or only ``agent_id``: an agent has memories of many people; or
+            ``settle`` is no number of seconds. Nothing is erased.
         ConfigurationError: Mem0, without a ``user_id``, or a store that cannot list across scopes.
         StoreUnavailableError: the store is away. Nothing is erased, in the outbox neither: do it again.
         StoreError: the store failed, or its key may not.
     """
     _check(scope)
+    _check_settle(settle)
     require_reach(store, scope, "erase", "call reset() in each scope of the person")
     began_at = utcnow()
     projects = there = _counts(store, scope)
@@ -75,13 +79,18 @@ def erase(store: MemoryStore, *, settle: float = 2.0, dry_run: bool = False, **s
 
 
 def _check(scope: dict[str, str]) -> None:
-    unknown = scope.keys() - set(SCOPE_FIELDS)
-    if unknown:
-        raise InvalidArgumentError(f"{', '.join(sorted(unknown))}: a scope has {', '.join(SCOPE_FIELDS)}")
+    check_fields(scope)
     for name, value in scope.items():
-        check_field(name, value)
+        check_field(name, value)  # None would be all people without the field
     if not scope.keys() - {"agent_id"}:
         raise InvalidArgumentError("whose memories? Give user_id=, or run_id=, project_id= or org_id=")
+
+
+def _check_settle(seconds: float) -> None:
+    # Before anything is erased: a wait that fails would leave an erasure without its check and its receipt.
+    is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
+    if not is_number or not 0 <= seconds <= MOST_SETTLE:
+        raise InvalidArgumentError(f"settle must be seconds from 0 to {MOST_SETTLE:,.0f}, got {seconds!r}")
 
 
 def _counts(store: MemoryStore, scope: dict[str, str]) -> dict[str, int]:

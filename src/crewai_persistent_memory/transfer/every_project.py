@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ..errors import ConfigurationError
 from ..io.steps import run
-from ..scope import ExactScope, has_fields
+from ..scope import ExactScope, check_fields, has_fields
 from ..store.base import MemoryStore
 from ..store.scoped_operations import ScopedOperations
 
@@ -40,8 +40,11 @@ def in_each_project(store: MemoryStore, scope: Mapping[str, str | None]) -> list
     A store that is fixed to a project stays in it.
 
     Raises:
+        InvalidArgumentError: a name that no scope has.
+        InvalidScopeError: a field is malformed. An answer "nothing" would hide that the id is wrong.
         StoreError: the server failed, or its key may not list collections or shards.
     """
+    check_fields(scope)
     server = None if store.opened_with is None else store.opened_with.server
     if server is None or store.binding.project_id is not None:
         return [store.steps]

@@ -29,6 +29,8 @@ def entries_of(store: MemoryStore, *, with_vectors: bool = False, **scope: str |
 
     Raises:
         ConfigurationError: Mem0, which cannot list across users.
+        InvalidArgumentError: a name that no scope has.
+        InvalidScopeError: a field is malformed.
         StoreError: the store failed.
     """
     require_reach(store, scope, "list")
@@ -77,6 +79,8 @@ def export_entries(
 
     Raises:
         ConfigurationError: Mem0, which cannot list across users.
+        InvalidArgumentError: a name that no scope has.
+        InvalidScopeError: a field is malformed.
         StoreError: the store failed. The file has no last line then, and is refused by an import.
         OSError: the file cannot be written.
     """

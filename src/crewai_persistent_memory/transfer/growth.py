@@ -44,6 +44,8 @@ def growth(store: MemoryStore, *, progress: Callable[[int], None] = lambda count
 
     Raises:
         ConfigurationError: Mem0, which cannot list across users.
+        InvalidArgumentError: a name that no scope has.
+        InvalidScopeError: a field is malformed.
         StoreError: the store failed.
     """
     kinds, days = Counter[str](), Counter[date]()

@@ -140,11 +140,21 @@ def check(lines: Iterable[str], into: Mapping[str, str | None] = NOTHING) -> Imp
     """
     remaining = iter(lines)
     read_header(next(remaining, ""))
-    entries = expired = 0
-    for _, batch in _batches(read_entries(remaining), into):
-        entries += len(batch)
+    return into_an_empty_store(read_entries(remaining), into)
+
+
+def into_an_empty_store(entries: Iterator[MemoryEntry], into: Mapping[str, str | None] = NOTHING) -> Imported:
+    """What storing these entries in an empty store would do.
+
+    Raises:
+        InvalidArgumentError: two of the entries would be one.
+        InvalidScopeError: a field of ``into`` is malformed.
+    """
+    total = expired = 0
+    for _, batch in _batches(entries, into):
+        total += len(batch)
         expired += sum(is_expired(entry.expires_at) for entry in batch)
-    return Imported(entries, entries - expired, 0, expired)
+    return Imported(total, total - expired, 0, expired)
 
 
 def owner_after(entry: MemoryEntry, into: Mapping[str, str | None]) -> Scope:

@@ -36,7 +36,8 @@ def search_scopes(
 
     Raises:
         ConfigurationError: Mem0, which cannot list across users.
-        InvalidArgumentError: a filter is not valid.
+        InvalidArgumentError: a filter is not valid, or a name that no scope has.
+        InvalidScopeError: a field is malformed.
         StoreError: the store failed.
     """
     owners: dict[Scope, None] = {}

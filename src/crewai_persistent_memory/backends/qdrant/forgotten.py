@@ -4,9 +4,10 @@ A deleted entry is kept under a point id of its own, and its own point is delete
 way finds no entry, and a text that is said again is a new entry: neither meets what is kept. The kept point has the
 entry's payload, a vector only if the entry had a dense one, and no keywords.
 
-Its ``expires_at`` is the time until which it is kept, less :data:`BACK`: that is long over by every clock, so no read
-finds it, by a worker of an earlier version neither, and the indexes of the layout are enough to ask for it. A worker of
-an earlier version deletes it with what has expired. The key ``forgotten`` has the ``expires_at`` of the entry itself.
+Its ``expires_at`` is the time until which it is kept, and no later than its own end, less :data:`BACK`: that is long
+over by every clock. So no read finds it, by a worker of an earlier version neither, and the indexes of the layout are
+enough to ask for it. A worker of an earlier version deletes it with what has expired. The key ``forgotten`` has the
+``expires_at`` of the entry itself.
 """
 
 from __future__ import annotations
@@ -70,13 +71,13 @@ def keep_and_delete(operation: op.Delete, until: datetime, collection: Collectio
     """Delete the entries that match, and keep them until then. What is kept is written before anything is deleted, and
     a delete that was cut short is repeated."""
     where = where_filter(operation.filter, operation.scope, include_shared=False, owner_only=operation.owner_only)
-    scope, mark = operation.scope, format_end(until - BACK)
+    scope = operation.scope
     deleted, start = 0, None
     while True:
         hits, start = yield from collection.ask(Scroll(where, PAGE, start, with_vectors=True))
         if hits:
             ids = tuple(str(hit.id) for hit in hits)
-            yield from _keep(hits, mark, collection, profile)
+            yield from _keep(hits, until, collection, profile)
             # Before, so that a crash leaves no words of what is deleted; and after, for what was saved meanwhile.
             yield from take_out(collection, profile, scope, ids, gone=True)
             deleted += yield from collection.ask(Delete(_among(where, ids)))
@@ -90,16 +91,16 @@ def _among(where: Where, ids: tuple[str, ...]) -> Where:
     return (*(condition for condition in where if not isinstance(condition, HasId)), HasId(ids))
 
 
-def _keep(hits: Sequence[Hit], mark: str, collection: Collection, profile: Profile) -> Steps[None]:
+def _keep(hits: Sequence[Hit], until: datetime, collection: Collection, profile: Profile) -> Steps[None]:
     """Keep entries, but for those that somebody else deletes for good in this moment: they must not stay."""
-    points = {str(hit.id): _kept(hit, mark, profile) for hit in hits}
+    points = {str(hit.id): _kept(hit, until, profile) for hit in hits}
     kept = tuple(point.id for point in points.values())
     before = {str(hit.id) for hit in (yield from collection.ask(Retrieve(kept)))}
     yield from collection.ask(Upsert(list(points.values())))
     now_there = {str(hit.id): hit for hit in (yield from collection.ask(Retrieve((*points, *kept))))}
     gone = []
     for id, point in points.items():
-        theirs = point.id in before or _mark_of(now_there.get(point.id)) != mark
+        theirs = point.id in before or _mark_of(now_there.get(point.id)) != point.payload[EXPIRES_AT_KEY]
         if id not in now_there and not theirs:  # else another delete keeps it, which can be undone as well
             gone.append(point.id)
     if gone:
@@ -110,10 +111,12 @@ def _mark_of(hit: Hit | None) -> Any:
     return None if hit is None else hit.payload.get(EXPIRES_AT_KEY)
 
 
-def _kept(hit: Hit, mark: str, profile: Profile) -> PointData:
+def _kept(hit: Hit, until: datetime, profile: Profile) -> PointData:
     payload = {key: value for key, value in hit.payload.items() if key not in (CONTEXT_KEY, COPIED_KEY)}
-    payload[FORGOTTEN_KEY] = payload.get(EXPIRES_AT_KEY, "")
-    payload[EXPIRES_AT_KEY] = mark
+    own_end = payload.get(EXPIRES_AT_KEY, "")
+    payload[FORGOTTEN_KEY] = own_end
+    # After its own end it cannot come back, so its text is not kept for longer either.
+    payload[EXPIRES_AT_KEY] = format_end((min(until, parse_end(own_end)) if own_end else until) - BACK)
     owner = owner_in(payload)
     keywords = profile.encoder.document("", ())
     return PointData(forgotten_id(owner, to_entry(hit, owner).id), payload, keywords, hit.dense or None)
