@@ -79,6 +79,18 @@ class TestTheOutboxOfTheHost:
         assert (printed.code, printed.err) == (0, "")
         assert QueueFile(waiting).state().depth.writes == 0
 
+    def test_a_command_without_an_embedder_delivers_to_a_store_that_has_none(
+        self, call: Call, at: tuple[str, ...], waiting: Path, server: QdrantServer, collection: str
+    ) -> None:
+        """``forget`` opens no embedder: in a store that goes by keywords, that is nothing to wait for."""
+        with open_store(url=server.url, collection=collection, user_id="john", durability="store") as store:
+            [tea] = store.list()
+        printed = call("forget", tea.id, "-u", "john", *at)
+        assert (printed.code, printed.err) == (0, "")
+        assert QueueFile(waiting).state().depth.writes == 0
+        with open_store(url=server.url, collection=collection, user_id="john", durability="store") as store:
+            assert [entry.content for entry in store.list()] == ["John likes coffee"]
+
     def test_what_waits_is_forgotten(
         self, call: Call, at: tuple[str, ...], waiting: Path, server: QdrantServer, collection: str
     ) -> None:
