@@ -222,8 +222,9 @@ def to_entries(hits: Iterable[tuple[Hit, Scope]], found_by: tuple[str, ...] = ()
     for hit, owner in hits:
         payload, score = hit.payload, hit.score
         text = payload["record"]
-        # Every entry has metadata of its own, which its reader may change.
-        record = _from_json(text)[0] if '"metadata"' in text else _bare_records[text]
+        # A scan finds nothing again. And every entry has metadata of its own, which its reader may change.
+        is_kept = found_by and '"metadata"' not in text
+        record = _bare_records[text] if is_kept else _from_json(text)[0]
         if not payload.keys().isdisjoint(_IN_RECORD):
             record = {**record, **{name: _from_json(payload[name])[0] for name in _IN_RECORD if name in payload}}
         # As MemoryEntry.trusted, without a call for each of many results.
