@@ -221,6 +221,13 @@ class TestEmbedded:
                 subprocess.run(["umount", volume], check=True)
 
 
+def backed_up(server: QdrantServer, collection: str, folder: Path) -> None:
+    """A collection with a hundred entries, and its backup."""
+    with open_store(url=server.url, collection=collection, embedder=None, durability="store") as store:
+        fill(store)
+        back_up(store, folder)
+
+
 class TestServer:
     def test_it_comes_back_as_it_was(self, server: QdrantServer, collection: str, tmp_path: Path) -> None:
         at = {"url": server.url, "embedder": None, "durability": "store"}
@@ -263,10 +270,7 @@ class TestServer:
     def test_nothing_stays_of_a_restore_that_failed(
         self, server: QdrantServer, collection: str, tmp_path: Path
     ) -> None:
-        at = {"url": server.url, "embedder": None, "durability": "store"}
-        with open_store(collection=collection, **at) as store:
-            fill(store)
-            back_up(store, tmp_path / "b")
+        backed_up(server, collection, tmp_path / "b")
         snapshot, manifest = tmp_path / "b" / "collection.snapshot", tmp_path / "b" / "backup.json"
         snapshot.write_bytes(snapshot.read_bytes()[: snapshot.stat().st_size // 2])
         values = {**json.loads(manifest.read_text()), "sha256": hashlib.sha256(snapshot.read_bytes()).hexdigest()}
@@ -280,10 +284,7 @@ class TestServer:
     def test_what_a_killed_restore_left_goes_with_the_next(
         self, server: QdrantServer, collection: str, tmp_path: Path
     ) -> None:
-        at = {"url": server.url, "embedder": None, "durability": "store"}
-        with open_store(collection=collection, **at) as store:
-            fill(store)
-            back_up(store, tmp_path / "b")
+        backed_up(server, collection, tmp_path / "b")
         snapshots = f"/collections/{collection}/snapshots"
         left = {"snapshot": ("crewai-memory-restore-0.snapshot", (tmp_path / "b" / "collection.snapshot").read_bytes())}
         with server.admin() as admin:

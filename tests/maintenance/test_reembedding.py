@@ -319,17 +319,20 @@ def test_another_handle_by_words_stays_so(path: Path) -> None:
         assert vectors_agree(store, NEW)
 
 
+class GoesAway(FakeEmbedder):
+    """An embedder that is away after three calls."""
+
+    left = 3
+
+    def __call__(self, texts: Any) -> list[list[float]]:
+        self.left -= 1
+        if self.left < 0:
+            raise ConnectionError("away")
+        return super().__call__(texts)
+
+
 def test_an_embedder_that_is_away_is_waited_for(path: Path) -> None:
-    class Away(FakeEmbedder):
-        left = 3
-
-        def __call__(self, texts: Any) -> list[list[float]]:
-            self.left -= 1
-            if self.left < 0:
-                raise ConnectionError("away")
-            return super().__call__(texts)
-
-    new = Away(32, salt="new")
+    new = GoesAway(32, salt="new")
     with open_store(path=path, embedder=OLD) as store:
         with pytest.raises(EmbedderUnavailableError):
             reembed(store, new)

@@ -237,6 +237,23 @@ class TestAround:
             with open_store(**options, embedder=NEW) as store:
                 assert survey(store).entries == 11
 
+    def test_a_backup_in_the_midst_of_the_switch(
+        self, options: dict[str, Any], server: QdrantServer, tmp_path: Path
+    ) -> None:
+        """What is restored from it says nothing of a move any more."""
+        with open_store(**options, embedder=OLD) as store:
+            fill(store, 5)
+            told = {"moving_to": "elsewhere", "closing": True, "mover": "x"}
+            with server.admin() as admin:
+                body = {"payload": told, "points": [DESCRIPTOR_ID]}
+                admin.post(
+                    f"/collections/{options['collection']}/points/payload?wait=true", json=body
+                ).raise_for_status()
+            back_up(store, tmp_path / "backup")
+        other = f"{options['collection']}-again"
+        restore(tmp_path / "backup", url=options["url"], collection=other)
+        assert not told.keys() & descriptor(server, other).keys()
+
     def test_an_alias(self, options: dict[str, Any], server: QdrantServer) -> None:
         """Some workers name the collection by an alias, and others by its name."""
         alias = f"{options['collection']}-alias"

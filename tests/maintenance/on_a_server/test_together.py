@@ -28,7 +28,7 @@ from crewai_persistent_memory.testing import FakeEmbedder
 
 from ...support.programs import run_program
 from ...support.qdrant_server import QdrantServer
-from ..test_reembedding import everything, fill, vectors_agree
+from ..test_reembedding import GoesAway, everything, fill, vectors_agree
 from .moving import CANARY, DYING, NEW, OLD, OTHER, collections, descriptor, elsewhere, once, second_of
 
 
@@ -146,19 +146,10 @@ class TestTogether:
 
 class TestEmbedders:
     def test_one_that_is_away_is_waited_for(self, options: dict[str, Any]) -> None:
-        class Away(FakeEmbedder):
-            left = 3
-
-            def __call__(self, texts: Any) -> list[list[float]]:
-                self.left -= 1
-                if self.left < 0:
-                    raise ConnectionError("away")
-                return super().__call__(texts)
-
         with open_store(**options, embedder=OLD) as store:
             fill(store)
             with pytest.raises(EmbedderUnavailableError):
-                reembed(store, Away(32, salt="new"))
+                reembed(store, GoesAway(32, salt="new"))
             assert vectors_agree(store, OLD)
         with open_store(**options, embedder=OLD) as store:
             done = reembed(store, NEW)

@@ -66,7 +66,8 @@ class _ByWords:
 BY_WORDS: Final = _ByWords()
 
 
-_MOVING: Final = ("moving_to", "closing", "moved_to", "copy_of", "drained")
+MOVING: Final = ("moving_to", "closing", "moved_to", "copy_of", "drained")
+"""What a descriptor says of a move, see ``server/moving``."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ class Descriptor:
             "by_project": self.by_project,
             "passages": self.passages,
             "spread": None if self.spread is None else [self.spread.mean, self.spread.deviation],
-            **{name: value for name in _MOVING if (value := getattr(self, name))},
+            **{name: value for name in MOVING if (value := getattr(self, name))},
         }
 
     @classmethod
@@ -156,7 +157,7 @@ class Descriptor:
                 layout=layout,
                 oldest_code=oldest_code,
                 spread=CosineSpread(*spread) if (spread := data.get("spread")) else None,
-                **{name: value for name in _MOVING if (value := data.get(name))},
+                **{name: value for name in MOVING if (value := data.get(name))},
             )
         except (KeyError, AttributeError, TypeError) as error:
             raise StoreCorruptedError(f"{where} is incomplete ({error!r}): restore it from a backup") from error

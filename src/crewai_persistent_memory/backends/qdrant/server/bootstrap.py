@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -90,6 +90,13 @@ def read_descriptor(client: RetryingClient, collection: str, where: str) -> Step
     arguments = {"collection_name": collection, "ids": [DESCRIPTOR_ID], "with_payload": True}
     found = yield from client.call("retrieve", arguments)
     return Descriptor.from_json(found[0].payload, f"collection {collection!r} at {where}") if found else None
+
+
+def describe(client: RetryingClient, collection: str, stored: Descriptor, payload: Mapping[str, Any]) -> Steps[None]:
+    """Set keys in a collection's descriptor; ``None`` removes one."""
+    key = {"shard_key_selector": DEFAULT_SHARD_KEY} if stored.by_project else {}
+    arguments = {"collection_name": collection, "payload": dict(payload), "points": [DESCRIPTOR_ID], "wait": True}
+    yield from client.call("set_payload", {**arguments, **key})
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ A point that was deleted in the source while it was copied is looked for after t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -27,8 +27,8 @@ from ..schema import COPIED_KEY, DENSE, EXPIRES_AT_KEY, FORGOTTEN_KEY, KEYWORDS,
 from . import writes
 from .bootstrap import CREATION_TIMEOUT, DESCRIPTOR_ID
 from .client import RetryingClient
-from .errors import AlreadyExists, PointMissing
-from .place import Place
+from .errors import AlreadyExists
+from .place import Place, by_shard, for_those_there
 from .strict_mode import Limits
 
 PAGE: Final = 64
@@ -99,15 +99,13 @@ class Carrying:
         """Before they are read: a change that comes later takes the mark away, and is carried over the next time."""
         bare = [record for record in records if (record.payload or {}).get(COPIED_KEY) != self.target]
         payload = {COPIED_KEY: self.target}
-        for key, some in _by_shard(bare):
-            try:
-                yield from self._call("set_payload", self.source, **key, payload=payload, points=some, wait=True)
-            except PointMissing:  # one was deleted since; the server may have stopped there
-                for id in some:
-                    with suppress(PointMissing):
-                        yield from self._call(
-                            "set_payload", self.source, **key, payload=payload, points=[id], wait=True
-                        )
+        for key, ids in by_shard(bare):
+            marked = {**key, "payload": payload, "wait": True}
+
+            def mark(some: Sequence[Any], marked: dict[str, Any] = marked) -> Steps[Any]:
+                return self._call("set_payload", self.source, **marked, points=list(some))
+
+            yield from for_those_there(mark, ids)
 
     def _carry(self, ids: Sequence[Any]) -> Steps[int]:
         whole = {"ids": ids, "with_payload": True, "with_vectors": [KEYWORDS]}
@@ -119,12 +117,12 @@ class Carrying:
         vectors = yield from self._vectors(new, theirs)
         copies = [(theirs[each.id], each.shard_key) for each in new if each.id in theirs]
         elsewhere = [copy for copy, shard_key in copies if copy.shard_key != shard_key]
-        for key, some in _by_shard(elsewhere):  # the project has got a shard of its own since
+        for key, some in by_shard(elsewhere):  # the project has got a shard of its own since
             yield from self._call("delete", self.target, **key, points_selector=models.PointIdsList(points=some))
-        by_shard: dict[Any, list[PointData]] = {}
+        shards: dict[Any, list[PointData]] = {}
         for each in new:
-            by_shard.setdefault(each.shard_key, []).append(self._point(each, vectors.get(each.id, {})))
-        for shard, points in by_shard.items():
+            shards.setdefault(each.shard_key, []).append(self._point(each, vectors.get(each.id, {})))
+        for shard, points in shards.items():
             yield from self._have_shard(shard)
             yield from writes.upsert(Upsert(points), self._place(shard))
         yield from self._bury_missing([each.id for each in new])
@@ -217,7 +215,7 @@ class Carrying:
         yield from self.check()
         copies = yield from self._call("retrieve", self.target, ids=list(gone), with_payload=[COPIED_KEY])
         copies = [record for record in copies if (record.payload or {}).get(COPIED_KEY) == self.target]
-        for key, some in _by_shard(copies):
+        for key, some in by_shard(copies):
             points = [models.PointStruct(id=id, vector={}, payload={COPIED_KEY: _TOMB}) for id in some]
             where = models.Filter(must=[_marked(self.target)])
             most = self.limits.batch(IDS)
@@ -236,7 +234,7 @@ class Carrying:
             records, _ = yield from self._call("scroll", self.target, **page)
             if not records:
                 return
-            for key, _ in _by_shard(records):
+            for key, _ in by_shard(records):
                 selector = models.FilterSelector(filter=buried)
                 yield from self._call("delete", self.target, **key, points_selector=selector, wait=True)
 
@@ -270,12 +268,3 @@ def _kept(record: Any, but: str | None) -> dict[str, Any]:
 def _words(record: Any) -> dict[int, float]:
     keywords = (record.vector or {}).get(KEYWORDS)
     return {} if keywords is None else dict(zip(keywords.indices, keywords.values, strict=True))
-
-
-def _by_shard(records: Iterable[Any]) -> list[tuple[dict[str, Any], list[Any]]]:
-    """The ids of records, by the argument that names their shard: in a collection that is sharded by project, a write
-    must name it."""
-    groups: dict[Any, list[Any]] = {}
-    for record in records:
-        groups.setdefault(record.shard_key, []).append(record.id)
-    return [({} if key is None else {"shard_key_selector": key}, ids) for key, ids in groups.items()]

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 from ....embedding import KeywordEncoder
 from ....errors import StoreBusyError, StoreMissingError
@@ -18,7 +17,7 @@ from ....io.steps import Steps
 from ..engine_requests import Profile
 from ..manifest import MOVED, Descriptor
 from ..said_before import SaidBefore
-from .bootstrap import DEFAULT_SHARD_KEY, DESCRIPTOR_ID, read_descriptor
+from .bootstrap import describe, read_descriptor
 from .carrying import Carrying
 from .client import RetryingClient
 from .strict_mode import limits_of
@@ -36,13 +35,6 @@ logger = logging.getLogger("crewai_persistent_memory")
 
 class _HasMoved(StoreBusyError):
     """Another worker was faster."""
-
-
-def describe(client: RetryingClient, collection: str, stored: Descriptor, payload: Mapping[str, Any]) -> Steps[None]:
-    """Set keys in a collection's descriptor; ``None`` removes one."""
-    key = {"shard_key_selector": DEFAULT_SHARD_KEY} if stored.by_project else {}
-    arguments = {"collection_name": collection, "payload": dict(payload), "points": [DESCRIPTOR_ID], "wait": True}
-    yield from client.call("set_payload", {**arguments, **key})
 
 
 def switch(carrying: Carrying, stored: Descriptor) -> Steps[None]:

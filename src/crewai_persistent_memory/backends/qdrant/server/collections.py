@@ -18,9 +18,9 @@ from ..schema import field_indexes
 from . import moves
 from .bootstrap import (
     CONDITIONAL_UPDATES_SINCE,
-    DEFAULT_SHARD_KEY,
     DESCRIPTOR_ID,
     Opening,
+    describe,
     read_descriptor,
     server_version,
 )
@@ -184,10 +184,8 @@ class Collections:
             return None
         if not records:
             return None
-        key = {"shard_key_selector": DEFAULT_SHARD_KEY} if stored.by_project else {}
-        claim = {"payload": {"project_collection": name}, "points": [DESCRIPTOR_ID], "wait": True}
         with suppress(StorePermissionError):  # a key that may only read
-            yield from client.call("set_payload", {**arguments, **claim, **key})
+            yield from describe(client, earlier, stored, {"project_collection": name})
         return stored
 
     def open(self, client: RetryingClient, route: Route, name: str) -> Steps[Profile]:

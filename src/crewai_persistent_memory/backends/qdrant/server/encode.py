@@ -23,6 +23,7 @@ from ..schema import CONTEXT_KEY, KEYWORDS, SCOPE_KEY, TENANT_KEY, scope_of
 from .client import RetryingClient
 from .earlier_entries import said_before_each
 from .errors import PointMissing
+from .place import for_those_there, in_shard
 from .strict_mode import NO_LIMITS, Limits, StrictModeError, limits_of
 
 PAGE: Final = 128
@@ -111,23 +112,17 @@ def _encode(
     now = yield from _payloads(client, collection, [*vectors, *followed])
     same = [record for record in records if _is_as_it_was(record, contexts.get(str(record.id), ()), now)]
     for (shard_key, scope), some in _by(same, lambda record: (record.shard_key, scope_of(record.payload))):
-        arguments = {"collection_name": collection, "payload": {SCOPE_KEY: scope}, "wait": True, **_key(shard_key)}
+        arguments = {"collection_name": collection, "payload": {SCOPE_KEY: scope}, "wait": True, **in_shard(shard_key)}
         with suppress(PointMissing):  # one was deleted since; the next round finds those that were left out
             yield from client.call("set_payload", {**arguments, "points": [record.id for record in some]})
     return len(same)
 
 
 def _write_vectors(client: RetryingClient, collection: str, points: Sequence[Any], shard_key: Any) -> Steps[None]:
-    arguments = {"collection_name": collection, "wait": True, **_key(shard_key)}
+    arguments = {"collection_name": collection, "wait": True, **in_shard(shard_key)}
     if not points:
         return
-    try:
-        yield from client.call("update_vectors", {**arguments, "points": list(points)})
-    except PointMissing:
-        # One was deleted since it was read, and the server may have stopped there.
-        for point in points:
-            with suppress(PointMissing):
-                yield from client.call("update_vectors", {**arguments, "points": [point]})
+    yield from for_those_there(lambda some: client.call("update_vectors", {**arguments, "points": list(some)}), points)
 
 
 def _is_as_it_was(record: Any, before: Sequence[Said], now: Mapping[str, Any]) -> bool:
@@ -152,13 +147,9 @@ def _name_contexts(
     if not operations:
         return
     arguments = {"collection_name": collection, "wait": True}
-    try:
-        yield from client.call("batch_update_points", {**arguments, "update_operations": operations})
-    except PointMissing:
-        # One was deleted since it was read, and the server may have stopped there.
-        for operation in operations:
-            with suppress(PointMissing):
-                yield from client.call("batch_update_points", {**arguments, "update_operations": [operation]})
+    yield from for_those_there(
+        lambda some: client.call("batch_update_points", {**arguments, "update_operations": list(some)}), operations
+    )
 
 
 def _payloads(client: RetryingClient, collection: str, ids: Sequence[Any]) -> Steps[dict[str, Any]]:
@@ -172,10 +163,6 @@ def _by(records: Sequence[Any], key: Callable[[Any], Any]) -> list[tuple[Any, li
     for record in records:
         groups.setdefault(key(record), []).append(record)
     return list(groups.items())
-
-
-def _key(shard_key: Any) -> dict[str, Any]:
-    return {} if shard_key is None else {"shard_key_selector": shard_key}
 
 
 def _is_empty(key: str) -> models.IsEmptyCondition:

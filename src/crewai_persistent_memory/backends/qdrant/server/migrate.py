@@ -27,7 +27,7 @@ from ..engine_requests import Between, Change, Expired, Match, NotExpired, Reque
 from ..manifest import LAYOUT, Descriptor
 from ..migrations import Fill, Migration, migrations_from
 from ..schema import EXPIRES_AT_KEY, INDEXES, TENANT_KEY
-from .bootstrap import DEFAULT_SHARD_KEY, DESCRIPTOR_ID
+from .bootstrap import describe
 from .client import RetryingClient
 from .encode import encode
 from .indexes import create_indexes
@@ -163,9 +163,7 @@ def _take(client: RetryingClient, step: Migration, collection: str, descriptor: 
             yield from encode(client, collection, descriptor.language, lambda: False)
     migrated = descriptor.with_layout(step.layout)
     stated = {name: migrated.to_json()[name] for name in ("schema_version", "layout")}
-    key = {"shard_key_selector": DEFAULT_SHARD_KEY} if descriptor.by_project else {}
-    arguments = {"collection_name": collection, "payload": stated, "points": [DESCRIPTOR_ID], "wait": True, **key}
-    yield from client.call("set_payload", arguments)
+    yield from describe(client, collection, migrated, stated)
     return migrated
 
 

@@ -29,13 +29,13 @@ from ..manifest import LAYOUT, Descriptor
 from ..said_before import SaidBefore
 from ..schema import SCOPE_KEY, TENANT_KEY, not_expired
 from . import moves, reads
-from .bootstrap import DESCRIPTOR_ID, read_descriptor
+from .bootstrap import DESCRIPTOR_ID, describe, read_descriptor
 from .carrying import IDS, Carrying
 from .client import RetryingClient
-from .closing import MOST_ROUNDS, describe, switch
+from .closing import MOST_ROUNDS, switch
 from .engine import ServerEngine
 from .new_collection import create_like, name_of, strict_mode_of
-from .place import Place
+from .place import Place, by_shard
 from .strict_mode import limits_of
 
 MOST_PASSES: Final = 5
@@ -229,12 +229,7 @@ class Move:
         while True:
             page = {**name, "limit": limits.page(IDS), "offset": offset, "with_payload": False}
             records, offset = yield from self._client.call("scroll", page)
-            by_shard: dict[Any, list[Any]] = {}
-            for record in records:
-                if str(record.id) != DESCRIPTOR_ID:
-                    by_shard.setdefault(record.shard_key, []).append(record.id)
-            for shard_key, ids in by_shard.items():
-                key = {} if shard_key is None else {"shard_key_selector": shard_key}
+            for key, ids in by_shard(record for record in records if str(record.id) != DESCRIPTOR_ID):
                 selector = models.PointIdsList(points=ids)
                 yield from self._client.call("delete", {**name, **key, "points_selector": selector, "wait": True})
             if offset is None:

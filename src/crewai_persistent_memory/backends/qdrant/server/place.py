@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from ....io.steps import Steps
 from ..engine_requests import (
@@ -14,11 +14,14 @@ from ..engine_requests import (
 from ..manifest import Descriptor
 from ..schema import DENSE, points_named
 from .client import RetryingClient
+from .errors import PointMissing
 from .strict_mode import NO_LIMITS, Limits
 from .translate import server_filter
 
 PAGE: Final = 1000
 """Points per request when all results are read."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,44 @@ class Place:
         if self.shard_key is not None:
             common["shard_key_selector"] = self.shard_key
         return common
+
+
+def for_those_there(write: Callable[[Sequence[T]], Steps[Any]], points: Sequence[T]) -> Steps[list[T]]:
+    """Write to points of which some may have been deleted since they were read.
+
+    Args:
+        write: writes to some of the points; it can be done again.
+        points: what it takes.
+
+    Returns:
+        Those that were deleted.
+    """
+    try:
+        yield from write(points)
+    except PointMissing:
+        pass  # the server may have stopped at one: each by itself then
+    else:
+        return []
+    missing = []
+    for point in points:
+        try:
+            yield from write([point])
+        except PointMissing:
+            missing.append(point)
+    return missing
+
+
+def in_shard(key: Any) -> dict[str, Any]:
+    """The argument that names a shard: in a collection that is sharded by project, a write must name it."""
+    return {} if key is None else {"shard_key_selector": key}
+
+
+def by_shard(records: Iterable[Any]) -> list[tuple[dict[str, Any], list[Any]]]:
+    """The ids of records, by the argument that names their shard."""
+    groups: dict[Any, list[Any]] = {}
+    for record in records:
+        groups.setdefault(record.shard_key, []).append(record.id)
+    return [(in_shard(key), ids) for key, ids in groups.items()]
 
 
 def has_ids(where: Where) -> bool:

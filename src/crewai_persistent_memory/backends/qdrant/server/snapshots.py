@@ -18,6 +18,7 @@ from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedR
 from ....config.qdrant import ServerSettings
 from ....errors import ConfigurationError, StoreCorruptedError
 from ....io.retry import Effect
+from ..manifest import MOVING
 from .bootstrap import DEFAULT_SHARD_KEY, DESCRIPTOR_ID
 from .clients import headers_of, trust
 from .errors import classify, request_info
@@ -136,7 +137,7 @@ def _remove_left(client: httpx.Client, at: str) -> None:
 def _end_moves(client: httpx.Client, collection: str) -> None:
     """A collection that was being moved when it was backed up is not any more."""
     descriptor = _descriptor(client, collection)
-    moving = [name for name in ("moving_to", "moved_to", "copy_of", "drained", "mover") if name in descriptor]
+    moving = [name for name in (*MOVING, "mover") if name in descriptor]
     if moving:
         at = f"/collections/{quote(collection, safe='')}/points"
         by_project = {"shard_key": DEFAULT_SHARD_KEY} if descriptor.get("by_project") else {}

@@ -27,9 +27,9 @@ from ..engine_requests import (
     Where,
 )
 from ..schema import COPIED_KEY, DENSE, KEYWORDS, PASSAGES
-from .bootstrap import DEFAULT_SHARD_KEY, DESCRIPTOR_ID
+from .bootstrap import describe
 from .errors import PointMissing
-from .place import PAGE, Place, dense_of, has_ids, scroll
+from .place import PAGE, Place, dense_of, for_those_there, has_ids, scroll
 from .reads import count
 from .translate import server_filter, server_point, server_vectors
 
@@ -124,16 +124,10 @@ def _set_some(request: SetVectors, place: Place) -> Steps[Any]:
     where = server_filter((*request.where, NoDense()))
     asked = {new.id: new for new in request.vectors}
     points = [models.PointVectors(id=new.id, vector=_dense_vectors(new)) for new in request.vectors]
-    given = set(asked)
-    try:
-        yield from place.write("update_vectors", points=points, update_filter=where)
-    except PointMissing:
-        # Of several points those that are there may have their vectors, or not: each by itself then.
-        for point in points:
-            try:
-                yield from place.write("update_vectors", points=[point], update_filter=where)
-            except PointMissing:
-                given.discard(str(point.id))
+    missing = yield from for_those_there(
+        lambda some: place.write("update_vectors", points=list(some), update_filter=where), points
+    )
+    given = asked.keys() - {str(point.id) for point in missing}
     if not given:
         return 0
     # Another process may have changed a content in between, and have had no vector for the new one. The old content's
@@ -217,20 +211,14 @@ def set_payload(request: SetPayload, place: Place) -> Steps[Any]:
         return
     ids = yield from _matching(request.where, place)
     for start in range(0, len(ids), PAGE):
-        batch = ids[start : start + PAGE]
-        try:
-            yield from place.write("set_payload", payload=dict(request.payload), points=batch)
-        except PointMissing:
-            # One was deleted in between; the server may have stopped there.
-            for id in batch:
-                with suppress(PointMissing):
-                    yield from place.write("set_payload", payload=dict(request.payload), points=[id])
+        yield from for_those_there(
+            lambda some: place.write("set_payload", payload=dict(request.payload), points=list(some)),
+            ids[start : start + PAGE],
+        )
 
 
 def keep_spread(request: KeepSpread, place: Place) -> Steps[Any]:
     """Write it into the descriptor's point."""
-    key = {"shard_key_selector": DEFAULT_SHARD_KEY} if place.descriptor.by_project else {}
     spread = [request.spread.mean, request.spread.deviation]
-    arguments = {"collection_name": place.collection, "payload": {"spread": spread}, "points": [DESCRIPTOR_ID]}
     with suppress(StorePermissionError):
-        yield from place.client.call("set_payload", {**arguments, "wait": True, **key})
+        yield from describe(place.client, place.collection, place.descriptor, {"spread": spread})
