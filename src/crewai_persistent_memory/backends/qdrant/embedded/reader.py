@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final, cast
@@ -18,16 +17,18 @@ from ..engine_requests import (
     Facet,
     HasId,
     Hit,
+    Match,
     NoDense,
+    NotExpired,
     Ordered,
     Retrieve,
     Scroll,
     Search,
     Unembedded,
-    Where,
 )
 from ..ranking import depth_for
 from ..schema import DENSE, EXPIRES_AT_KEY, KEYWORDS, PASSAGES
+from .corpora import Corpora
 from .translate import edge_filter, edge_formula
 
 MOST_CHARACTERS: Final = 4_000_000
@@ -44,12 +45,6 @@ _WITH_AN_END: Final = edge.Filter(
     must=[edge.FieldCondition(key=EXPIRES_AT_KEY, range=edge.RangeDateTime(gte="0001-01-01T00:00:00Z"))]
 )
 
-MOST_SIZES: Final = 10_000
-"""Scopes of which it is known how many entries they have."""
-
-COUNTED_FOR: Final = 0.01
-"""Seconds for each entry, until a scope is counted again. A ranking needs the logarithm of the number."""
-
 
 class EdgeReader:
     """Answers the reading requests over one shard."""
@@ -61,13 +56,14 @@ class EdgeReader:
         self.has_ends = bool(shard.count(edge.CountRequest(filter=_WITH_AN_END, exact=True)))
         """Whether an entry may have an end. While none has one, no request looks for it: that would take 4 % of a
         recall. Only this process writes; it says so before it writes the first."""
-        self._sizes: dict[Where, tuple[int, float]] = {}
+        self._corpora = Corpora(lambda corpus: self.count(Count(corpus)))
         self._passages = False
 
     def search(self, request: Search) -> list[Hit]:
         if request.by_passages and request.dense and not self._has_passages(request.dense):
             request = replace(request, by_passages=False)
-        lists = self._lists(request)
+        is_all = self._corpora.is_all(request.corpus, self.shard)
+        lists = self._lists(request, is_all=is_all)
         if not lists:
             return []
         if request.ranking is None:
@@ -83,7 +79,7 @@ class EdgeReader:
                 )
             )
         else:
-            answer = self.shard.query(self._ranked(request, lists, request.ranking))
+            answer = self.shard.query(self._ranked(request, lists, request.ranking, is_all=is_all))
         if self.one_by_one:
             return self._with_payloads([Hit(point.id, {}, score=point.score) for point in answer])
         hits = []
@@ -107,29 +103,39 @@ class EdgeReader:
             self._passages = bool(self.shard.query(edge.QueryRequest(query=any_passage, limit=1, with_payload=False)))
         return self._passages
 
-    def _lists(self, request: Search) -> list[tuple[Any, edge.SearchParams | None]]:
+    def _lists(self, request: Search, *, is_all: bool) -> list[tuple[Any, edge.SearchParams | None]]:
         lists: list[tuple[Any, edge.SearchParams | None]] = []
         if request.dense:
             lists.append((edge.Query.Nearest(cast(Any, request.dense), using=DENSE), _RESCORED))
             if request.by_passages:
                 lists.append((edge.Query.Nearest(cast(Any, request.dense), using=PASSAGES), _RESCORED))
         if request.by_keywords:
-            idf = edge.SearchParams(idf=edge.IdfParams(corpus=edge_filter(request.corpus, self.has_ends)))
+            # How rare a word is among all entries, the engine knows; of a part, it looks at every entry with the word.
+            corpus = None if is_all else edge.IdfParams(corpus=edge_filter(request.corpus, self.has_ends))
+            idf = edge.SearchParams(idf=corpus)
             lists.append((edge.Query.Nearest(cast(Any, request.keywords), using=KEYWORDS), idf))
         return lists
 
     def _ranked(
-        self, request: Search, lists: list[tuple[Any, edge.SearchParams | None]], ranking: Ranking
+        self, request: Search, lists: list[tuple[Any, edge.SearchParams | None]], ranking: Ranking, *, is_all: bool
     ) -> edge.QueryRequest:
         depth = depth_for(request.limit)
         where = edge_filter(request.where, self.has_ends)
         if len(lists) > 1:
             # The candidates of all lists, scored by each. They are found by a request of their own: nested in this one,
             # the engine would find them once for each list, which doubles the time (qdrant-edge-py 0.9).
+            # Where all entries meet the conditions, they are left to the other request, which has them in any case.
+            anywhere = is_all and self._finds_all(request)
             found = self.shard.query_batch(
                 edge.QueryBatchRequest(
                     [
-                        edge.QueryRequest(query=q, limit=depth, filter=where, params=params, with_payload=False)
+                        edge.QueryRequest(
+                            query=q,
+                            limit=depth,
+                            filter=None if anywhere else where,
+                            params=params,
+                            with_payload=False,
+                        )
                         for q, params in lists
                     ]
                 )
@@ -142,22 +148,25 @@ class EdgeReader:
             candidates.append(edge.Prefetch(query=q, limit=depth, filter=where, params=params))
         return edge.QueryRequest(
             prefetches=candidates,
-            query=edge_formula(ranking, rarest(self._size(request.corpus)), request.lists),
+            query=edge_formula(ranking, rarest(self._corpora.size(request.corpus)), request.lists),
             limit=request.limit,
             with_payload=False if self.one_by_one else _ENTRY,
             score_threshold=request.min_score,
         )
 
-    def _size(self, corpus: Where) -> int:
-        """About how many entries a corpus has: a count, which is made again after a time that grows with it."""
-        now = time.monotonic()
-        size, until = self._sizes.get(corpus, (0, 0.0))
-        if now >= until:
-            size = self.shard.count(edge.CountRequest(filter=edge_filter(corpus, self.has_ends), exact=True))
-            if len(self._sizes) >= MOST_SIZES:
-                self._sizes.clear()
-            self._sizes[corpus] = size, now + COUNTED_FOR * size
-        return size
+    def _finds_all(self, request: Search) -> bool:
+        """Whether, as far as is known, all entries of the shard meet the conditions of a search."""
+        where = []
+        for condition in request.where:
+            if isinstance(condition, NotExpired):
+                if self.has_ends:
+                    return False
+            else:
+                where.append(condition)
+                # Of those beside its corpus, only such as are in every request: each other one costs a count.
+                if condition not in request.corpus and not (isinstance(condition, Match) and condition.or_missing):
+                    return False
+        return self._corpora.is_all(tuple(where), self.shard)
 
     def ordered(self, request: Ordered) -> list[Hit]:
         direction = edge.Direction.Desc if request.newest_first else edge.Direction.Asc

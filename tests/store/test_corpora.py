@@ -1,0 +1,116 @@
+"""A large store with one user: searches are cheaper there, find the same, and show nobody more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from crewai_persistent_memory import MemoryEntry, MemoryStore, open_store
+from crewai_persistent_memory.backends.qdrant.embedded import corpora
+from crewai_persistent_memory.backends.qdrant.embedded.corpora import Corpora
+from crewai_persistent_memory.testing import FakeEmbedder
+
+QUERIES = ("pasta in Rome", "Anna and the budget", "meeting 7", "nothing of it")
+
+
+@pytest.fixture(params=["keywords", "vectors"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MemoryStore]:
+    embedder = FakeEmbedder() if request.param == "vectors" else None
+    with open_store(path=tmp_path / "s", embedder=embedder) as opened:
+        yield opened
+
+
+def fill(store: MemoryStore, *, more: int = 40) -> None:
+    # Of different lengths, so that no two have the same score.
+    about = [
+        f"Anna planned meeting {n} about the budget: {' '.join(f'item{i}' for i in range(n))}" for n in range(more)
+    ]
+    entries = [MemoryEntry(id=f"{n}", content=text) for n, text in enumerate(about)]
+    store.put([*entries, MemoryEntry(id="pasta", content="Anna likes pasta in Rome.")])
+
+
+def found(store: MemoryStore) -> list[list[tuple[str, float]]]:
+    answers = store.search_many(QUERIES, limit=8)
+    return [[(entry.id, round(entry.score or 0.0, 5)) for entry in each] for each in answers]
+
+
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every store counts as large."""
+    monkeypatch.setattr(corpora, "MANY", 1)
+
+
+def test_one_user_alone_finds_the_same(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    anna = store.scoped(user_id="anna")
+    fill(anna)
+    with monkeypatch.context() as patched:
+        patched.setattr(corpora, "MANY", 1)
+        asked: list[bool] = []
+        is_all = Corpora.is_all
+        patched.setattr(Corpora, "is_all", lambda *args: asked.append(is_all(*args)) or asked[-1])
+        as_large = found(anna)
+        assert asked
+        assert all(asked)
+    assert as_large == found(anna)
+    assert as_large[0][0][0] == "pasta"
+
+
+def test_what_others_save_later_is_not_shown(store: MemoryStore, large: None) -> None:
+    anna, bob = store.scoped(user_id="anna"), store.scoped(user_id="bob")
+    fill(anna)
+    before = found(anna)
+    # Counted by now, and not again for a while. There are more of them than a search looks at.
+    bob.put([MemoryEntry(id=f"b{n}", content=f"Bob likes pasta in Rome, {n} times.") for n in range(100)])
+    anna.delete(ids=[str(n) for n in range(30)])
+    bob.delete(ids=[f"b{n}" for n in range(70, 100)])
+    anna.put([MemoryEntry(id="new", content="Anna moved to Paris.")])
+    for answers in (found(anna), found(anna.scoped(run_id="r1"))):
+        assert {id for each in answers for id, _ in each} <= {"pasta", "new", *(str(n) for n in range(30, 40))}
+    assert before[0][0][0] == found(anna)[0][0][0] == "pasta"
+    assert {id for each in found(bob) for id, _ in each} <= {f"b{n}" for n in range(70)}
+
+
+def test_the_same_number_of_others_changes_nothing(
+    store: MemoryStore, large: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As many of another user's as the first one deleted: the count that is known fits, and is wrong."""
+    anna, bob = store.scoped(user_id="anna"), store.scoped(user_id="bob")
+    fill(anna)
+    found(anna)
+    anna.delete(ids=[str(n) for n in range(20)])
+    bob.put([MemoryEntry(id=f"b{n}", content=f"Pasta in Rome {n}") for n in range(20)])
+    ids = {id for each in found(anna) for id, _ in each}
+    assert "pasta" in ids
+    assert not any(id.startswith("b") for id in ids)
+    assert not any(id.isdigit() or id == "pasta" for each in found(bob) for id, _ in each)
+    # The engine itself left them out: what it returns against the rule is logged.
+    assert "dropped" not in caplog.text
+
+
+def test_private_entries_and_other_conditions(store: MemoryStore, large: None) -> None:
+    anna = store.scoped(user_id="anna")
+    fill(anna)
+    found(anna)
+    anna.put([MemoryEntry(id="secret", content="Anna likes pasta in Rome.", source="chef", private=True)])
+    anna.put([MemoryEntry(id="trip", content="Anna likes pasta in Rome.", categories=("trips",))])
+    for _ in range(2):
+        public = anna.search("pasta in Rome", include_private=False)
+        assert {"pasta", "trip"} <= {entry.id for entry in public}
+        assert "secret" not in {entry.id for entry in public}
+        assert "secret" in {entry.id for entry in anna.search("pasta in Rome", include_private=False, reader="chef")}
+        assert [entry.id for entry in anna.search("pasta in Rome", categories=["trips"])] == ["trip"]
+
+
+def test_a_small_store_and_one_of_several_users(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+    is_all = Corpora.is_all
+    monkeypatch.setattr(Corpora, "is_all", lambda *args: asked.append(is_all(*args)) or asked[-1])
+    fill(store.scoped(user_id="anna"))
+    found(store.scoped(user_id="anna"))
+    monkeypatch.setattr(corpora, "MANY", 1)
+    fill(store.scoped(user_id="bob"))
+    found(store.scoped(user_id="bob"))
+    assert asked
+    assert not any(asked)
