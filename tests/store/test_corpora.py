@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from crewai_persistent_memory import MemoryEntry, MemoryStore, open_store
-from crewai_persistent_memory.backends.qdrant.embedded import corpora
+from crewai_persistent_memory.backends.qdrant.embedded import corpora, reader
 from crewai_persistent_memory.backends.qdrant.embedded.corpora import Corpora
 from crewai_persistent_memory.testing import FakeEmbedder
 
@@ -55,6 +55,17 @@ def test_one_user_alone_finds_the_same(store: MemoryStore, monkeypatch: pytest.M
         assert all(asked)
     assert as_large == found(anna)
     assert as_large[0][0][0] == "pasta"
+
+
+def test_few_entries_are_all_scored_at_once(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the same results as if the best of each list were found first."""
+    anna = store.scoped(user_id="anna")
+    fill(anna, more=120)
+    fill(store.scoped(user_id="bob"), more=10)
+    at_once = found(anna)
+    monkeypatch.setattr(reader, "FEW", 0)
+    assert at_once == found(anna)
+    assert at_once[0][0][0] == "pasta"
 
 
 def test_what_others_save_later_is_not_shown(store: MemoryStore, large: None) -> None:
