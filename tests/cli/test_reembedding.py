@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from crewai_persistent_memory import open_store
+from crewai_persistent_memory import MemoryEntry, open_store
 from crewai_persistent_memory.backends.qdrant.server import moves
+from crewai_persistent_memory.backends.qdrant.server.bootstrap import DESCRIPTOR_ID
 from crewai_persistent_memory.testing import FakeEmbedder
 
 from ..support.openai_server import OpenAIServer
@@ -74,3 +75,31 @@ def test_on_a_server(call: Call, server: QdrantServer, collection: str, monkeypa
     with open_store(**options, user_id="john") as store:  # type: ignore[arg-type]
         assert store.embedder is None
         assert store.search("tea")[0].found_by == ("keywords",)
+
+
+def test_passages_of_a_collection_of_an_earlier_version(
+    call: Call,
+    server: QdrantServer,
+    collection: str,
+    openai_server: OpenAIServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(moves, "LEASE", 0.1)
+    monkeypatch.setenv("CREWAI_MEMORY_TIMEOUT", "0.5")
+    monkeypatch.delenv("CREWAI_MEMORY_PATH")
+    config = {"model_name": "words", "api_base": f"{openai_server.url}/v1", "api_key": "sk-test"}
+    spec = json.dumps({"provider": "openai", "config": config})
+    options = {"url": server.url, "collection": collection, "durability": "store", "embedder": json.loads(spec)}
+    long = "The garden is green. " * 100
+    with open_store(**options, user_id="john") as store:
+        store.put([MemoryEntry(id="long", content=long), MemoryEntry(id="short", content="John likes tea")])
+    with server.admin() as admin:  # as an earlier version leaves it
+        changed = {"payload": {"passages": False}, "points": [DESCRIPTOR_ID]}
+        admin.post(f"/collections/{collection}/points/payload?wait=true", json=changed).raise_for_status()
+    at = ("--url", server.url, "--collection", collection)
+    assert call("reembed", spec, *at, "--yes", "--json").json["changed"] is False
+    planned = call("reembed", spec, *at, "--passages", "--dry-run", "--json").json
+    assert (planned["characters"], planned["changed"]) == (len(long), True)
+    done = call("reembed", spec, *at, "--passages", "--yes", "--json").json
+    assert (done["embedded"], done["there"], done["changed"]) == (1, 1, True)
+    assert call("reembed", spec, *at, "--passages", "--yes", "--json").json["changed"] is False

@@ -18,6 +18,9 @@ def reembed(
     target: Target,
     embedder: Annotated[str, typer.Argument(help="local, provider/model, a spec as JSON, or keywords.")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Without a question.")] = False,
+    passages: Annotated[
+        bool, typer.Option("--passages", help="With the embedder it has: vectors for the passages of long texts.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say how much would be embedded.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -39,7 +42,7 @@ def reembed(
         telling_progress("embedded") as tell,
     ):
         if dry_run or not yes:
-            planned = change_embedder(store, new, dry_run=True)
+            planned = change_embedder(store, new, dry_run=True, passages=passages)
             what = f"{memories(planned.entries)} of {planned.characters} characters would be embedded by {embedder}"
             if new is None:
                 what = f"the vectors of {memories(planned.entries)} would be removed"
@@ -50,7 +53,7 @@ def reembed(
                 if not sys.stdin.isatty():
                     raise ConfigurationError(f"{what}: add --yes to do it")
                 typer.confirm(one_line(f"{what}. Do it?"), abort=True, err=True)
-        done = change_embedder(store, new, progress=tell)
+        done = change_embedder(store, new, progress=tell, passages=passages)
     said = f"{done.embedded} of {memories(done.entries)} were embedded by {embedder}"
     if new is None:
         said = f"{memories(done.entries)} are found by their words" + (", as before" if not done.changed else "")

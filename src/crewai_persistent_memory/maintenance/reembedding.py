@@ -15,7 +15,12 @@ from ..transfer.every_project import in_each_project
 
 
 def reembed(
-    store: MemoryStore, embedder: Any, *, dry_run: bool = False, progress: Callable[[int], None] = lambda count: None
+    store: MemoryStore,
+    embedder: Any,
+    *,
+    dry_run: bool = False,
+    progress: Callable[[int], None] = lambda count: None,
+    passages: bool = False,
 ) -> Reembedded:
     """Change the embedder of a store, for all its users, while it is in use.
 
@@ -38,6 +43,8 @@ def reembed(
         embedder: the new one, as for :func:`open_store`; ``None`` or ``"keywords"``: keywords only.
         dry_run: say what would be done.
         progress: is told how many entries were looked at so far.
+        passages: with the embedder that the store has: a server's collection of an earlier version, in which the
+            passages of long texts have no vectors, gets them. Only long texts are embedded.
 
     Raises:
         ConfigurationError: the store is in Mem0; or the embedder is not known.
@@ -51,7 +58,7 @@ def reembed(
     if not store.capabilities.vectors:
         raise ConfigurationError(f"{store.backend!r} embeds by itself: change its embedder in its own configuration")
     new = _built(embedder)
-    parts = [_in_project(steps, new, dry_run, progress) for steps in in_each_project(store, {})]
+    parts = [_in_project(steps, new, dry_run, progress, passages) for steps in in_each_project(store, {})]
     entries, embedded, there, without, characters, changed = map(sum, zip(*parts, strict=True))
     # With shard_by_project the first part embeds for all shards, and the others find what it has done.
     there = max(0, min(there, entries - embedded - without))
@@ -59,9 +66,9 @@ def reembed(
 
 
 def _in_project(
-    steps: ScopedOperations, new: Embedder | None, dry_run: bool, progress: Callable[[int], None]
+    steps: ScopedOperations, new: Embedder | None, dry_run: bool, progress: Callable[[int], None], passages: bool
 ) -> Reembedded:
-    done = run(steps.reembed(new, dry_run=dry_run, progress=progress))
+    done = run(steps.reembed(new, dry_run=dry_run, progress=progress, passages=passages))
     if dry_run or not done.changed or new is None:
         return done
     # What was saved while the vectors were exchanged.

@@ -15,6 +15,7 @@ from ...embedding import Embedder
 from ...errors import ConfigurationError, EmbedderError, EmbedderUnavailableError
 from ...io.steps import Steps
 from ...store import operations as op
+from ...text.passages import is_one_passage
 from .collection import Collection
 from .dense_vectors import measure_spread, text_vectors
 from .engine_requests import (
@@ -58,7 +59,9 @@ def reembed(operation: op.Reembed, collection: Collection) -> Steps[op.Reembedde
         raise ConfigurationError(
             "embedder: the vectors of this store come from outside (QdrantStorageBackend), so it has none to change"
         )
-    if stored.has_embedder(None if embedder is None else embedder.fingerprint):
+    is_same = stored.has_embedder(None if embedder is None else embedder.fingerprint)
+    for_passages = is_same and operation.passages and embedder is not None and not stored.passages
+    if is_same and not for_passages:
         if not operation.dry_run:
             yield from collection.ask(FinishMove(embedder))
         return (yield from _completed(operation, collection, profile))
@@ -68,7 +71,7 @@ def reembed(operation: op.Reembed, collection: Collection) -> Steps[op.Reembedde
     try:
         total = yield from _count(collection)
         if operation.dry_run:
-            characters = 0 if embedder is None else (yield from _characters(collection))
+            characters = 0 if embedder is None else (yield from _characters(collection, only_long=for_passages))
             return op.Reembedded(total, characters=characters, changed=True)
         if not in_place:
             return (yield from _moved(operation, collection, new))
@@ -94,12 +97,13 @@ def _count(collection: Collection) -> Steps[int]:
     return sum((yield from collection.ask(Facet("project_id", (not_expired(),)))).values())
 
 
-def _characters(collection: Collection) -> Steps[int]:
+def _characters(collection: Collection, *, only_long: bool) -> Steps[int]:
     characters, start = 0, None
     while True:
         hits, start = yield from collection.ask(Scroll((not_expired(),), PAGE, start))
         # The point in which a server's collection describes itself has no content.
-        characters += sum(len(hit.payload.get("content", "")) for hit in hits)
+        contents = [hit.payload.get("content", "") for hit in hits]
+        characters += sum(len(content) for content in contents if not (only_long and is_one_passage(content)))
         if start is None:
             return characters
 

@@ -51,12 +51,14 @@ class Reembed(StoreOperation[Reembedded]):
         embedder: the new one; ``None``: keywords only.
         dry_run: say what would be done.
         progress: is told how many entries were looked at so far.
+        passages: with the embedder that the store has: if the passages of long texts have no vectors, they get them.
     """
 
     writes = True
     embedder: Embedder | None = field(repr=False)
     dry_run: bool = False
     progress: Callable[[int], None] = field(default=lambda count: None, repr=False)
+    passages: bool = False
 
 
 @dataclass(frozen=True)

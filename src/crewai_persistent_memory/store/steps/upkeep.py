@@ -44,8 +44,9 @@ def reembed(
     *,
     dry_run: bool = False,
     progress: Callable[[int], None] = lambda count: None,
+    passages: bool = False,
 ) -> Steps[op.Reembedded]:
-    return (yield from handle.execute(op.Reembed(handle.binding, embedder, dry_run, progress)))
+    return (yield from handle.execute(op.Reembed(handle.binding, embedder, dry_run, progress, passages)))
 
 
 def compact(handle: StoreHandle) -> Steps[bool]:

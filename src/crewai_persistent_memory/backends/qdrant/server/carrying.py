@@ -19,6 +19,7 @@ from qdrant_client import models
 from ....errors import EmbedderUnavailableError
 from ....expiry import is_expired
 from ....io.steps import Steps
+from ....text.passages import is_one_passage
 from ..engine_requests import Hit, PointData, Profile, Upsert
 from ..forgotten import BACK
 from ..manifest import EMBEDDER
@@ -53,6 +54,7 @@ class Carrying:
         limits: what one request may hold, in both.
         profile: of the target, with its embedder.
         check: raises if somebody else has taken this work over; asked before each page, and before copies are deleted.
+        has_vectors: whether the source has vectors of the target's embedder. Those of short texts are taken over.
         switched: whether the target is in use, or about to be.
         embedded: points that were embedded.
         characters: of their contents together.
@@ -64,6 +66,7 @@ class Carrying:
     limits: Limits
     profile: Profile
     check: Callable[[], Steps[None]]
+    has_vectors: bool = False
     switched: bool = False
     embedded: int = 0
     characters: int = 0
@@ -109,7 +112,8 @@ class Carrying:
 
     def _carry(self, ids: Sequence[Any]) -> Steps[int]:
         whole = {"ids": ids, "with_payload": True, "with_vectors": [KEYWORDS]}
-        ours = yield from self._call("retrieve", self.source, **whole)
+        names = [KEYWORDS, DENSE] if self.has_vectors else [KEYWORDS]
+        ours = yield from self._call("retrieve", self.source, **{**whole, "with_vectors": names})
         theirs = {record.id: record for record in (yield from self._call("retrieve", self.target, **whole))}
         new = [record for record in ours if self._is_to_carry(record, theirs.get(record.id))]
         if not new:
@@ -149,6 +153,10 @@ class Carrying:
             names = [DENSE, PASSAGES] if self.profile.descriptor.passages else [DENSE]
             found = yield from self._call("retrieve", self.target, ids=known, with_vectors=names, with_payload=False)
             vectors = {record.id: dict(record.vector or {}) for record in found}
+        for record in new if self.has_vectors else ():
+            own = (record.vector or {}).get(DENSE)
+            if own and record.id not in vectors and is_one_passage(contents[record.id]):
+                vectors[record.id] = {DENSE: own}
         to_embed = [
             Hit(record.id, record.payload)
             for record in new

@@ -25,7 +25,7 @@ from ....embedding import Embedder, KeywordEncoder
 from ....errors import StoreBusyError, StoreMissingError, StorePermissionError
 from ....io.steps import Steps
 from ..engine_requests import Count, FinishMove, MoveCollection, Moved, NoDense, Profile
-from ..manifest import LAYOUT, Descriptor
+from ..manifest import EMBEDDER, LAYOUT, Descriptor
 from ..said_before import SaidBefore
 from ..schema import SCOPE_KEY, TENANT_KEY, not_expired
 from . import moves, reads
@@ -245,7 +245,10 @@ class Move:
     ) -> Steps[Carrying]:
         info = yield from self._client.call("get_collection", {"collection_name": target})
         profile = Profile(new, embedder, KeywordEncoder(new.language), SaidBefore())
-        return Carrying(self._client, source, target, limits_of(info), profile, lambda: self._check(source))
+        has_vectors = stored.vectors == EMBEDDER and stored.has_embedder(new.fingerprint)
+        return Carrying(
+            self._client, source, target, limits_of(info), profile, lambda: self._check(source), has_vectors
+        )
 
     def _claim(self, collection: str, stored: Descriptor, others: Mapping[str, Any] | None = None) -> Steps[None]:
         """Take the move over: another process that is at it stops before its next page."""
