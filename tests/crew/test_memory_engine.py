@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from crewai_persistent_memory import PersistentMemory, QdrantStorageBackend, StoreUnavailableError, use_scope
+from crewai_persistent_memory import (
+    MemoryEntry,
+    PersistentMemory,
+    QdrantStorageBackend,
+    StoreUnavailableError,
+    use_scope,
+)
 from crewai_persistent_memory.adapters.version import installed
 from crewai_persistent_memory.store.base import MemoryStore
 
@@ -103,6 +110,28 @@ class TestPersistentMemory:
             ]
             assert memory.recall("everything about the window seat, please " * 10, depth="deep")
             assert llm.kinds == ["query"]
+
+    def test_deep_recall_says_what_holds_now_once_and_within_the_budget(self, tmp_path: Path) -> None:
+        options: Any = {"path": tmp_path / "s", "user_id": "john", "llm": MemoryLLM(), "embedder": WordHashEmbedder()}
+        rome, paris = "Anna lives in Rome", "Anna moved to Paris, she lives in Paris"
+        with PersistentMemory(**options, recall_budget=800) as memory:
+            memory.store.add(rome, created_at=datetime(2026, 1, 1))
+            memory.store.add(paris, created_at=datetime(2026, 3, 1))
+            memory.store.put(
+                MemoryEntry(
+                    id=f"report-{day}", content="Report: Anna sold tea. " * 8, created_at=datetime(2026, 2, day)
+                )
+                for day in range(1, 6)
+            )
+            deep = memory.recall("Where does Anna live?", depth="deep")
+            contents = [match.record.content for match in deep]
+            assert contents.index(paris) < contents.index(rome)
+            assert sum("sold tea" in content for content in contents) <= 1
+            assert sum(len(match.format()) for match in deep) <= 800
+            whole = memory.recall("Where does Anna live?", depth="deep", whole=True)
+            assert [match.record.content for match in whole].index(paris) == 0
+            by_then = memory.recall("Where does Anna live?", depth="deep", as_of=datetime(2026, 1, 15))
+            assert [match.record.content for match in by_then] == [rome]
 
     def test_flows_stay_in_the_scope_of_the_call(self, tmp_path: Path, embedder: Any) -> None:
         """CrewAI's flows run in threads, in 1.10 without the caller's context."""

@@ -10,16 +10,15 @@ from itertools import chain, islice, repeat
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, Literal
 
+from ...entry import MemoryEntry
 from ...errors import ConfigurationError
 from ...io.steps import Steps, work
-from ...recall.budget import Candidate, fitted
 from ...recall.explaining import Explanation, explained, ranking_of
-from ...recall.pipeline import FETCHED, date_of, given, ordered, states_less_than
+from ...recall.pipeline import FETCHED, Bounds, date_of, given, ordered, states_less_than
 from ...storable import storable_text
 from ...validation import check_search_limit, to_naive_utc
 from ..asked_question import question_of
 from ..events import logged, query_events
-from ..prompt_building import HEADING
 from ..record_conversion import best_of, matches_of, merged
 from .bounds import bounds_of, fetched_for, id_and_score, length_of, touch
 from .parts import MemoryParts
@@ -56,7 +55,7 @@ def recall(
         categories: only entries that have one of these.
         limit: maximum number of results. Where CrewAI builds a prompt, the budget decides.
         depth: ``"shallow"`` (default) is one hybrid search without an LLM; ``"deep"`` is CrewAI's own flow
-            (>= 1.10), which needs ``llm``.
+            (>= 1.10), which needs ``llm``. What it finds is ordered and bounded in the same way.
         source: include private entries of this source.
         include_private: include all private entries.
         whole: whole texts, of any length. Use it to change a memory by its id.
@@ -82,7 +81,7 @@ def recall(
         for path in memory.paths.inner(scope):
             found.append((yield from work(partial(recall, query, path, *about))))
     matches = [each for each in merged(found, limit) if latest is None or each.record.created_at <= latest]
-    return matches if whole or not memory.budget else _shortened(matches, query, memory.budget - HEADING)
+    return _staged(matches, query, bounds_of(memory, limit, whole=whole))
 
 
 def recall_each(
@@ -241,14 +240,26 @@ def _after(as_of: datetime) -> datetime | None:
     return None if latest == datetime.max else latest + timedelta(microseconds=1)
 
 
-def _shortened(matches: Sequence[MemoryMatch], query: str, budget: int) -> list[MemoryMatch]:
-    """Matches of CrewAI's own flow, within a budget."""
-    candidates = [
-        Candidate(each.record.content, max(each.score, 1e-6), len(each.format()) - len(each.record.content) + 1)
-        for each in matches
-    ]
-    return [
-        match.model_copy(update={"record": match.record.model_copy(update={"content": text})})
-        for match, text in zip(matches, fitted(candidates, query, budget), strict=True)
-        if text is not None
-    ]
+def _staged(matches: Sequence[MemoryMatch], query: str, bounds: Bounds) -> list[MemoryMatch]:
+    """Matches of CrewAI's own flow, after the stages of a recall: what holds now, each thing once, within a budget."""
+    by_id, entries = {}, []
+    for match in matches:
+        record = match.record
+        by_id[record.id] = match
+        entries.append(
+            MemoryEntry(
+                id=record.id,
+                content=record.content,
+                path=record.scope,
+                categories=tuple(record.categories),
+                metadata=record.metadata,
+                importance=record.importance,
+                created_at=to_naive_utc("created_at", record.created_at),
+                score=match.score,
+            )
+        )
+    staged = []
+    for each in given(ordered(entries, query), query, bounds):
+        match = by_id[each.found.entry.id]
+        staged.append(match.model_copy(update={"record": match.record.model_copy(update={"content": each.text})}))
+    return staged
