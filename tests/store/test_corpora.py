@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from crewai_persistent_memory import MemoryEntry, MemoryStore, open_store
-from crewai_persistent_memory.backends.qdrant.embedded import corpora, reader
+from crewai_persistent_memory.backends.qdrant.embedded import reader
 from crewai_persistent_memory.backends.qdrant.embedded.corpora import Corpora
 from crewai_persistent_memory.testing import FakeEmbedder
 
@@ -39,14 +39,14 @@ def found(store: MemoryStore) -> list[list[tuple[str, float]]]:
 @pytest.fixture
 def large(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every store counts as large."""
-    monkeypatch.setattr(corpora, "MANY", 1)
+    monkeypatch.setattr(reader, "MANY", 1)
 
 
 def test_one_user_alone_finds_the_same(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
     anna = store.scoped(user_id="anna")
     fill(anna)
     with monkeypatch.context() as patched:
-        patched.setattr(corpora, "MANY", 1)
+        patched.setattr(reader, "MANY", 1)
         asked: list[bool] = []
         is_all = Corpora.is_all
         patched.setattr(Corpora, "is_all", lambda *args: asked.append(is_all(*args)) or asked[-1])
@@ -120,7 +120,7 @@ def test_a_small_store_and_one_of_several_users(store: MemoryStore, monkeypatch:
     monkeypatch.setattr(Corpora, "is_all", lambda *args: asked.append(is_all(*args)) or asked[-1])
     fill(store.scoped(user_id="anna"))
     found(store.scoped(user_id="anna"))
-    monkeypatch.setattr(corpora, "MANY", 1)
+    monkeypatch.setattr(reader, "MANY", 1)
     fill(store.scoped(user_id="bob"))
     found(store.scoped(user_id="bob"))
     assert asked

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, Final
-
-import qdrant_edge as edge
+from typing import Final
 
 from ..engine_requests import Where
 
@@ -15,9 +13,6 @@ MOST_SIZES: Final = 10_000
 
 COUNTED_FOR: Final = 0.01
 """Seconds for each entry, until a corpus is counted again. A ranking needs the logarithm of the number."""
-
-MANY: Final = 10_000
-"""Entries. From here on, to look only at those of a corpus takes a large part of a search."""
 
 
 class Corpora:
@@ -42,12 +37,10 @@ class Corpora:
             self._sizes[corpus] = size, now + COUNTED_FOR * size
         return size
 
-    def is_all(self, corpus: Where, shard: Any) -> bool:
-        """Whether a large corpus is, as far as is known, all of the shard: one user has the store alone.
+    def is_all(self, corpus: Where, total: int) -> bool:
+        """Whether a corpus is, as far as is known, all of a shard with so many entries: one user has the store alone.
 
         A count is not made for every search, so some entries of others may have come since. Use it for what costs
         time, and never for what a reader may see.
         """
-        # Without conditions it is not a count.
-        total: int = shard.count(edge.CountRequest(exact=False))
-        return total >= MANY and self.size(corpus) == total
+        return self.size(corpus) == total

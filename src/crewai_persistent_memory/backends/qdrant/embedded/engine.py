@@ -13,7 +13,6 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 import qdrant_edge as edge
@@ -22,7 +21,6 @@ from ....embedding import Embedder
 from ....errors import (
     EngineError,
     PersistentMemoryError,
-    StoreClosedError,
     StoreCorruptedError,
 )
 from ....store.operations import Taken
@@ -30,27 +28,21 @@ from ..engine_requests import (
     BackUp,
     ChangeEmbedder,
     Compact,
-    Count,
     Delete,
     Everything,
-    Facet,
     Health,
-    Hit,
     KeepSpread,
     NoteAccess,
     Ordered,
     Request,
     Retrieve,
     Scroll,
-    Search,
-    SearchMany,
-    Unembedded,
 )
-from ..manifest import KEYWORDS as KEYWORDS_ONLY
 from ..manifest import Descriptor
 from ..said_before import SaidBefore
 from ..schema import Index, access_write
 from .access_times import AccessTimes
+from .answers import Answers
 from .changing import Changing
 from .checksums import LEDGER, seal
 from .collecting import Collecting, without_dense
@@ -59,11 +51,12 @@ from .directory import StoreDirectory
 from .errors import engine_errors
 from .flushing import EdgeDisk, Fsync
 from .ledger import Ledger
+from .ownership import Ownership
 from .reader import EdgeReader
 from .renewal import Renewal
 from .salvage import LOST, all_ids, read_lost
 from .translate import edge_filter
-from .writer import WRITES, EdgeWriter, brings_an_end, is_access_time, keywords_only, points_of, room_for
+from .writer import WRITES, EdgeWriter, brings_an_end, is_access_time, points_of, room_for
 
 logger = logging.getLogger("crewai_persistent_memory")
 
@@ -88,38 +81,26 @@ class EmbeddedEngine:
         self._directory = directory
         self.path: Final = directory.path
         self._reader = EdgeReader(shard, one_by_one=directory.has_long_texts)
-        self._owner_pid = os.getpid()
+        self._ownership = Ownership(self.path)
         # Held for writes, whose steps belong together (count and delete, check and upsert); reads do not need it.
         self._lock = threading.RLock()
-        self._closed = False
         self.generation = 0
         """How often the embedder was changed since the store was opened."""
         self.successor: Embedder | None = None
         """The embedder since it was changed."""
-        self.collecting: Final = Collecting(directory, self._scroll, self._retrieve)
         self.said_before: Final = SaidBefore()
         self._ledger = Ledger(directory.path / LEDGER)
         self._ledger.open()
         self._writer = EdgeWriter(directory, self._reader, self._ledger, descriptor, deleted, self._write_anew)
+        self._answers = Answers(self.path, self._reader, self._writer)
+        self.collecting: Final = Collecting(directory, self._answers.scroll, self._answers.retrieve)
         self.disk = EdgeDisk(directory.shard, self._ledger.path, fsync, self._flush)
         self._renewal = Renewal(directory, self._reader, self._writer, self._ledger, self.disk)
         self._changing = Changing(
             directory, self._reader, self.collecting, self._lock, self._renewal.reads, self._open_shard
         )
         self._access_times = AccessTimes(self._write_access_time, self._write_access_times)
-        self._execute: dict[type, Callable[[Any], Any]] = {
-            Search: self._search,
-            SearchMany: lambda request: [self._search(search) for search in request.searches],
-            Ordered: self._reader.ordered,
-            Everything: self._reader.everything,
-            Scroll: self._scroll,
-            Retrieve: self._retrieve,
-            Count: self._reader.count,
-            Facet: self._reader.facet,
-            Unembedded: self._reader.unembedded,
-            KeepSpread: self._keep_spread,
-            Health: self._health,
-        }
+        self._of_state: dict[type, Callable[[Any], Any]] = {KeepSpread: self._keep_spread, Health: self._health}
 
     @property
     def descriptor(self) -> Descriptor:
@@ -145,8 +126,9 @@ class EmbeddedEngine:
             StoreClosedError: closed, or opened before a ``fork`` and used in the child.
             EngineError: the engine failed; the message has its words.
         """
-        if self._closed or self._owner_pid != os.getpid():  # every request comes here: no call for it
-            self._require_open()
+        ownership = self._ownership
+        if ownership.is_closed or ownership.process != os.getpid():  # every request comes here: no call for it
+            ownership.require()
         try:
             return self._answer(request, generation)
         except (StoreCorruptedError, EngineError):
@@ -161,8 +143,9 @@ class EmbeddedEngine:
         Raises:
             StoreClosedError: as for :meth:`execute`.
         """
-        if self._closed or self._owner_pid != os.getpid():
-            self._require_open()
+        ownership = self._ownership
+        if ownership.is_closed or ownership.process != os.getpid():
+            ownership.require()
         self._access_times.note(note)
 
     def _answer(self, request: Request[Any], generation: int | None) -> Any:
@@ -173,7 +156,7 @@ class EmbeddedEngine:
                 return self._change_embedder(request)
             if (collect := self.collecting.answers.get(type(request))) is not None:
                 with self._lock:
-                    self._require_open()
+                    self._ownership.require()
                     return collect(request)
             if type(request) is Compact:
                 return self._compact()
@@ -184,12 +167,13 @@ class EmbeddedEngine:
             with self._renewal.reads:
                 if generation is not None and generation != self.generation:
                     request = without_dense(request)
-                return self._execute[type(request)](request)
+                answer = self._answers.of.get(type(request)) or self._of_state[type(request)]
+                return answer(request)
 
     def shut_down(self) -> None:
         """Flush and close the shard, even if other handles still use it."""
         with self._lock:
-            if self._closed:
+            if self._ownership.is_closed:
                 return
             self.disk.stop()
             try:
@@ -204,48 +188,23 @@ class EmbeddedEngine:
                     self._directory.make_private()
                     seal(self._directory, self._writer.deleted)
             finally:
-                self._closed = True
+                self._ownership.is_closed = True
                 self._ledger.close()
                 self._directory.release()
         self.disk.join()
 
     def abandon_after_fork(self) -> None:
         """In a forked child: never touch the parent's shard again, not even to free it (freeing would flush)."""
-        self._closed = True
+        self._ownership.is_closed = True
         self._ledger.close()
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._shard))
         self._directory.abandon_after_fork()
-
-    # -- reads -----------------------------------------------------------------------------------------------------
-
-    def _search(self, request: Search) -> list[Hit]:
-        if request.dense:
-            if self.descriptor.vectors == KEYWORDS_ONLY:
-                raise keywords_only(self.path)
-            if self.descriptor.dimensions is None:
-                # No vector was ever stored, so none is near; keywords may still match.
-                request = replace(request, dense=None)
-        return self._reader.search(request)
-
-    def _scroll(self, request: Scroll) -> tuple[list[Hit], str | None]:
-        if self.descriptor.dimensions is None:
-            request = replace(request, with_vectors=False)
-        return self._reader.scroll(request)
-
-    def _retrieve(self, request: Retrieve) -> list[Hit]:
-        if self.descriptor.dimensions is None and request.with_vectors:
-            request = Retrieve(request.ids)
-        return self._reader.retrieve(request)
-
-    def _keep_spread(self, request: KeepSpread) -> None:
-        with self._lock:
-            self._writer.keep_spread(request.spread)
 
     # -- writes ----------------------------------------------------------------------------------------------------
 
     def _write(self, request: Request[Any], generation: int | None) -> Any:
         with self._lock:
-            self._require_open()
+            self._ownership.require()
             if generation is not None and generation != self.generation:
                 request = without_dense(request)
             self.disk.refuse_after_failure()
@@ -274,12 +233,12 @@ class EmbeddedEngine:
 
     def _write_access_times(self) -> None:
         with self._lock:
-            if not self._closed and self._owner_pid == os.getpid():
+            if not self._ownership.has_ended:
                 self._access_times.write_all()
 
     def _flush(self) -> None:
         with self._lock, engine_errors(self.path):
-            if not self._closed:
+            if not self._ownership.is_closed:
                 self._shard.flush()
                 self._directory.make_private()
 
@@ -292,13 +251,13 @@ class EmbeddedEngine:
             ConfigurationError: a key has an index of another kind.
         """
         with self._lock:
-            self._require_open()
+            self._ownership.require()
             self._renewal.create_indexes(indexes)
 
     def _compact(self) -> bool:
         """Write the shard anew, without what was deleted. Writes wait for it, reads only while it takes its place."""
         with self._lock:
-            self._require_open()
+            self._ownership.require()
             self._write_anew(self.descriptor)
             self.collecting.discard_if_abandoned()
             self._directory.remove_damaged()
@@ -322,13 +281,13 @@ class EmbeddedEngine:
         self._changing.change(request, self._access_times.write_all, exchange)
 
     def _open_shard(self) -> Any:
-        self._require_open()
+        self._ownership.require()
         return self._shard
 
     def _back_up(self, request: BackUp) -> Taken:
         """Copy the files as they are now. Writes wait for it, reads do not."""
         with self._lock:
-            self._require_open()
+            self._ownership.require()
             self._access_times.write_all()
             self.disk.flush_engine()
             copy_store(self.path, request.folder / STORE)
@@ -336,7 +295,7 @@ class EmbeddedEngine:
 
     def _mend(self) -> bool:
         with self._lock:
-            return not self._closed and self._renewal.mend()
+            return not self._ownership.is_closed and self._renewal.mend()
 
     # -- state -----------------------------------------------------------------------------------------------------
 
@@ -353,11 +312,6 @@ class EmbeddedEngine:
             "unflushed_error": None if self.disk.error is None else str(self.disk.error),
         }
 
-    def _require_open(self) -> None:
-        if self._owner_pid != os.getpid():
-            raise StoreClosedError(
-                f"the memory store at {self.path} was opened before this process was forked: open it after the fork, "
-                "in one process only, or use a Qdrant server (QDRANT_URL or url=)"
-            )
-        if self._closed:
-            raise StoreClosedError(f"the memory store at {self.path} is closed: open it again")
+    def _keep_spread(self, request: KeepSpread) -> None:
+        with self._lock:
+            self._writer.keep_spread(request.spread)

@@ -35,6 +35,9 @@ MOST_CHARACTERS: Final = 4_000_000
 """Of texts in one page of a scan, about."""
 
 
+MANY: Final = 10_000
+"""Entries. From here on, to look only at those of a corpus takes a large part of a search."""
+
 FEW: Final = 500
 """Entries. So few are all candidates: to score each by all lists takes half the time of finding the best ones first."""
 
@@ -65,7 +68,9 @@ class EdgeReader:
     def search(self, request: Search) -> list[Hit]:
         if request.by_passages and request.dense and not self._has_passages(request.dense):
             request = replace(request, by_passages=False)
-        is_all = self._corpora.is_all(request.corpus, self.shard)
+        # All that there are: the engine knows their number without a count.
+        total = self.shard.count(edge.CountRequest(exact=False))
+        is_all = total >= MANY and self._corpora.is_all(request.corpus, total)
         lists = self._lists(request, is_all=is_all)
         if not lists:
             return []
@@ -172,7 +177,7 @@ class EdgeReader:
                 # Of those beside its corpus, only such as are in every request: each other one costs a count.
                 if condition not in request.corpus and not (isinstance(condition, Match) and condition.or_missing):
                     return False
-        return self._corpora.is_all(tuple(where), self.shard)
+        return self._corpora.is_all(tuple(where), self.shard.count(edge.CountRequest(exact=False)))
 
     def ordered(self, request: Ordered) -> list[Hit]:
         direction = edge.Direction.Desc if request.newest_first else edge.Direction.Asc
