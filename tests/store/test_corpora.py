@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,8 +39,9 @@ def found(store: MemoryStore) -> list[list[tuple[str, float]]]:
 
 @pytest.fixture
 def large(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every store counts as large."""
+    """Every store, and what a user has in it, counts as large."""
     monkeypatch.setattr(reader, "MANY", 1)
+    monkeypatch.setattr(reader, "FEW", 0)
 
 
 def test_one_user_alone_finds_the_same(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,6 +49,7 @@ def test_one_user_alone_finds_the_same(store: MemoryStore, monkeypatch: pytest.M
     fill(anna)
     with monkeypatch.context() as patched:
         patched.setattr(reader, "MANY", 1)
+        patched.setattr(reader, "FEW", 0)
         asked: list[bool] = []
         is_all = Corpora.is_all
         patched.setattr(Corpora, "is_all", lambda *args: asked.append(is_all(*args)) or asked[-1])
@@ -72,7 +75,7 @@ def test_what_others_save_later_is_not_shown(store: MemoryStore, large: None) ->
     anna, bob = store.scoped(user_id="anna"), store.scoped(user_id="bob")
     fill(anna)
     before = found(anna)
-    # Counted by now, and not again for a while. There are more of them than a search looks at.
+    # More of them than a search looks at.
     bob.put([MemoryEntry(id=f"b{n}", content=f"Bob likes pasta in Rome, {n} times.") for n in range(100)])
     anna.delete(ids=[str(n) for n in range(30)])
     bob.delete(ids=[f"b{n}" for n in range(70, 100)])
@@ -83,21 +86,29 @@ def test_what_others_save_later_is_not_shown(store: MemoryStore, large: None) ->
     assert {id for each in found(bob) for id, _ in each} <= {f"b{n}" for n in range(70)}
 
 
-def test_the_same_number_of_others_changes_nothing(
-    store: MemoryStore, large: None, caplog: pytest.LogCaptureFixture
+def test_what_others_save_in_the_same_moment_is_not_shown(
+    store: MemoryStore, large: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """As many of another user's as the first one deleted: the count that is known fits, and is wrong."""
     anna, bob = store.scoped(user_id="anna"), store.scoped(user_id="bob")
     fill(anna)
-    found(anna)
-    anna.delete(ids=[str(n) for n in range(20)])
-    bob.put([MemoryEntry(id=f"b{n}", content=f"Pasta in Rome {n}") for n in range(20)])
-    ids = {id for each in found(anna) for id, _ in each}
-    assert "pasta" in ids
-    assert not any(id.startswith("b") for id in ids)
-    assert not any(id.isdigit() or id == "pasta" for each in found(bob) for id, _ in each)
+    alone, is_all = found(anna), Corpora.is_all
+    others = [MemoryEntry(id=f"b{n}", content=f"Bob likes pasta in Rome, meeting {n}") for n in range(100)]
+
+    def and_then_others_save(*arguments: Any) -> bool:
+        answer = is_all(*arguments)
+        bob.put(others)
+        return answer
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Corpora, "is_all", and_then_others_save)
+        in_that_moment = {id for each in found(anna) for id, _ in each}
+    assert not any(id.startswith("b") for id in in_that_moment)
     # The engine itself left them out: what it returns against the rule is logged.
     assert "dropped" not in caplog.text
+    assert [each[0][0] for each in found(anna)[:3]] == [each[0][0] for each in alone[:3]]
+    assert {id for each in found(bob) for id, _ in each} <= {entry.id for entry in others}
+    bob.delete(ids=[entry.id for entry in others])
+    assert [[id for id, _ in each] for each in found(anna)] == [[id for id, _ in each] for each in alone]
 
 
 def test_private_entries_and_other_conditions(store: MemoryStore, large: None) -> None:

@@ -17,9 +17,7 @@ from ..engine_requests import (
     Facet,
     HasId,
     Hit,
-    Match,
     NoDense,
-    NotExpired,
     Ordered,
     Retrieve,
     Scroll,
@@ -28,7 +26,7 @@ from ..engine_requests import (
 )
 from ..ranking import depth_for
 from ..schema import DENSE, EXPIRES_AT_KEY, KEYWORDS, PASSAGES
-from .corpora import Corpora
+from .corpora import Corpora, all_meet
 from .translate import edge_filter, edge_formula
 
 MOST_CHARACTERS: Final = 4_000_000
@@ -70,7 +68,7 @@ class EdgeReader:
             request = replace(request, by_passages=False)
         # All that there are: the engine knows their number without a count.
         total = self.shard.count(edge.CountRequest(exact=False))
-        is_all = total >= MANY and self._corpora.is_all(request.corpus, total)
+        is_all = total >= MANY and self._corpora.is_all(request.corpus, self.shard)
         lists = self._lists(request, is_all=is_all)
         if not lists:
             return []
@@ -136,7 +134,8 @@ class EdgeReader:
             # The candidates of all lists, scored by each. They are found by a request of their own: nested in this one,
             # the engine would find them once for each list, which doubles the time (qdrant-edge-py 0.9).
             # Where all entries meet the conditions, they are left to the other request, which has them in any case.
-            anywhere = is_all and self._finds_all(request)
+            beside = [condition for condition in request.where if condition not in request.corpus]
+            anywhere = is_all and all_meet(beside, self.shard, has_ends=self.has_ends)
             found = self.shard.query_batch(
                 edge.QueryBatchRequest(
                     [
@@ -164,20 +163,6 @@ class EdgeReader:
             with_payload=False if self.one_by_one else _ENTRY,
             score_threshold=request.min_score,
         )
-
-    def _finds_all(self, request: Search) -> bool:
-        """Whether, as far as is known, all entries of the shard meet the conditions of a search."""
-        where = []
-        for condition in request.where:
-            if isinstance(condition, NotExpired):
-                if self.has_ends:
-                    return False
-            else:
-                where.append(condition)
-                # Of those beside its corpus, only such as are in every request: each other one costs a count.
-                if condition not in request.corpus and not (isinstance(condition, Match) and condition.or_missing):
-                    return False
-        return self._corpora.is_all(tuple(where), self.shard.count(edge.CountRequest(exact=False)))
 
     def ordered(self, request: Ordered) -> list[Hit]:
         direction = edge.Direction.Desc if request.newest_first else edge.Direction.Asc
