@@ -15,6 +15,7 @@ from ..config.arguments import MemoryOptions
 from ..config.mem0 import Mem0Options, address_of
 from ..config.options import MemoryConfig
 from ..config.qdrant import routing_of
+from ..config.recall import MAXSIM
 from ..errors import (
     ConfigurationError,
     Outcome,
@@ -127,10 +128,13 @@ def _open(
     if config.mem0 is not None:
         if external_vectors:
             raise ConfigurationError("Mem0 makes its own vectors: use PersistentMemory, or path= or url= here")
+        if config.reranker == MAXSIM:
+            raise ConfigurationError("reranker: 'maxsim' needs token vectors, which Mem0 does not keep: leave it out")
         return _open_mem0(config, config.mem0, has_outbox)
     from ..backends.qdrant.backend import QdrantBackend
     from ..backends.qdrant.collection import Connection
-    from ..backends.qdrant.manifest import BY_WORDS, EXTERNAL, FROM_STORE
+    from ..backends.qdrant.embedder_choice import BY_WORDS, FROM_STORE, WithTokens
+    from ..backends.qdrant.manifest import EXTERNAL
 
     away: PersistentMemoryError | None = None
     embedder: Any = FROM_STORE
@@ -140,6 +144,13 @@ def _open(
         embedder = BY_WORDS
     elif config.embedder_given:
         embedder = config.embedder
+    if config.reranker == MAXSIM and not by_words:
+        if external_vectors:
+            raise ConfigurationError(
+                "reranker: 'maxsim' needs the token vectors of the store's own embedder, and these vectors come from "
+                "CrewAI: leave it out, or use PersistentMemory"
+            )
+        embedder = WithTokens(embedder)
     connection: Connection
     if config.server is not None:
         from ..backends.qdrant.server.connection import open_server

@@ -16,13 +16,15 @@ from functools import partial
 from typing import Any, Final
 
 from ...entry import MemoryEntry
+from ...errors import EmbedderUnavailableError
 from ...io.steps import Steps, work
 from ...scope import Scope
 from .codec import Draft, audience_of, field_values_to_set, to_changes, to_draft, to_entry
 from .collection import Collection
 from .context import context_of, to_point
-from .dense_vectors import vectors_to_save
+from .dense_vectors import token_vectors, vectors_to_save
 from .engine_requests import Change, Hit, PointData, Profile, Retrieve
+from .passage_vectors import NO_VECTORS, TextVectors
 
 LONG: Final = 8_192
 """Characters. Counting the words of longer texts would block an event loop for too long."""
@@ -45,14 +47,42 @@ def is_long(texts: Iterable[str]) -> bool:
 def with_vectors(profile: Profile, points: Sequence[PointData]) -> Steps[tuple[list[PointData], Vectors]]:
     """The points with dense vectors, if there is an embedder, and the embedder's vectors."""
     points = list(points)
-    bare = [index for index, point in enumerate(points) if point.dense is None]
+    left_out = (yield from _with_tokens(profile, points)) if profile.descriptor.tokens is not None else []
+    bare = [index for index, point in enumerate(points) if point.dense is None and index not in left_out]
     if not bare or profile.embedder is None:
-        return points, []
+        return points, [() for _ in left_out]
     texts = [points[index].payload["content"] for index in bare]
     vectors = yield from vectors_to_save(profile, profile.embedder, texts)
     for index, vector in zip(bare, vectors, strict=True):
-        points[index] = points[index]._replace(dense=vector.dense or None, passages=vector.passages)
-    return points, [vector.dense for vector in vectors]
+        points[index] = _with(points[index], vector)
+    return points, [vector.dense for vector in vectors] + [() for _ in left_out]
+
+
+def _with(point: PointData, vectors: TextVectors) -> PointData:
+    return point._replace(dense=vectors.dense or None, passages=vectors.passages, tokens=vectors.tokens)
+
+
+def _with_tokens(profile: Profile, points: list[PointData]) -> Steps[list[int]]:
+    """Give token vectors to the points that bring their dense vector, of an export or another store.
+
+    If the embedder does not answer, they get none of their vectors now, and are embedded later like all the others.
+
+    Returns:
+        The places of the points that get none.
+    """
+    given = [index for index, point in enumerate(points) if point.dense is not None]
+    if not given:
+        return []
+    texts = [points[index].payload["content"] for index in given]
+    try:
+        tokens = yield from token_vectors(profile, profile.embedder, texts)
+    except EmbedderUnavailableError:
+        for index in given:
+            points[index] = _with(points[index], NO_VECTORS)
+        return given
+    for index, some in zip(given, tokens, strict=True):
+        points[index] = points[index]._replace(tokens=some)
+    return []
 
 
 def change_entry(
@@ -114,7 +144,8 @@ def replace_entry(
 
 
 def _change_of(point: PointData, payload: Mapping[str, Any]) -> Change:
-    return Change(point.id, payload, keywords=point.keywords, dense=point.dense, passages=point.passages)
+    vectors = TextVectors(point.dense or (), point.passages, point.tokens)
+    return Change(point.id, payload, keywords=point.keywords, **vectors._asdict())
 
 
 def _draft_of(entry: MemoryEntry, owner: Scope, profile: Profile) -> Steps[Draft]:

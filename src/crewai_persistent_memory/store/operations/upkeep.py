@@ -49,12 +49,14 @@ class Reembed(StoreOperation[Reembedded]):
 
     Attributes:
         embedder: the new one; ``None``: keywords only.
+        tokens: whether it makes token vectors, too (``reranker="maxsim"``); ``None``: as the store has them now.
         dry_run: say what would be done.
         progress: is told how many entries were looked at so far.
     """
 
     writes = True
     embedder: Embedder | None = field(repr=False)
+    tokens: bool | None = None
     dry_run: bool = False
     progress: Callable[[int], None] = field(default=lambda count: None, repr=False)
 

@@ -42,10 +42,11 @@ def reembed(
     handle: StoreHandle,
     embedder: Embedder | None,
     *,
+    tokens: bool | None = None,
     dry_run: bool = False,
     progress: Callable[[int], None] = lambda count: None,
 ) -> Steps[op.Reembedded]:
-    return (yield from handle.execute(op.Reembed(handle.binding, embedder, dry_run, progress)))
+    return (yield from handle.execute(op.Reembed(handle.binding, embedder, tokens, dry_run, progress)))
 
 
 def compact(handle: StoreHandle) -> Steps[bool]:

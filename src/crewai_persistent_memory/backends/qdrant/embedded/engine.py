@@ -224,7 +224,7 @@ class EmbeddedEngine:
                 raise keywords_only(self.path)
             if self.descriptor.dimensions is None:
                 # No vector was ever stored, so none is near; keywords may still match.
-                request = replace(request, dense=None)
+                request = replace(request, dense=None, tokens=())
         return self._reader.search(request)
 
     def _scroll(self, request: Scroll) -> tuple[list[Hit], str | None]:
@@ -239,7 +239,7 @@ class EmbeddedEngine:
 
     def _keep_spread(self, request: KeepSpread) -> None:
         with self._lock:
-            self._writer.keep_spread(request.spread)
+            self._writer.keep_spread(request)
 
     # -- writes ----------------------------------------------------------------------------------------------------
 

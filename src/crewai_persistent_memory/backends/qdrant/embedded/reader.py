@@ -27,7 +27,7 @@ from ..engine_requests import (
     Where,
 )
 from ..ranking import depth_for
-from ..schema import DENSE, EXPIRES_AT_KEY, KEYWORDS, PASSAGES
+from ..schema import DENSE, EXPIRES_AT_KEY, KEYWORDS, PASSAGES, TOKENS
 from .translate import edge_filter, edge_formula
 
 MOST_CHARACTERS: Final = 4_000_000
@@ -123,7 +123,8 @@ class EdgeReader:
     ) -> edge.QueryRequest:
         depth = depth_for(request.limit)
         where = edge_filter(request.where, self.has_ends)
-        if len(lists) > 1:
+        scored = lists
+        if len(request.scores) > 1:
             # The candidates of all lists, scored by each. They are found by a request of their own: nested in this one,
             # the engine would find them once for each list, which doubles the time (qdrant-edge-py 0.9).
             found = self.shard.query_batch(
@@ -137,12 +138,14 @@ class EdgeReader:
             ids = tuple(str(point.id) for points in found for point in points)
             where = edge_filter((*request.where, HasId(ids)), self.has_ends)
             depth = len(lists) * depth
+            if request.tokens:
+                scored = [*lists, (edge.Query.Nearest(cast(Any, request.tokens), using=TOKENS), None)]
         candidates = []
-        for q, params in lists:
+        for q, params in scored:
             candidates.append(edge.Prefetch(query=q, limit=depth, filter=where, params=params))
         return edge.QueryRequest(
             prefetches=candidates,
-            query=edge_formula(ranking, rarest(self._size(request.corpus)), request.lists),
+            query=edge_formula(ranking, rarest(self._size(request.corpus)), request.scores, len(request.tokens)),
             limit=request.limit,
             with_payload=False if self.one_by_one else _ENTRY,
             score_threshold=request.min_score,
