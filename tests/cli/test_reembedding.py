@@ -74,3 +74,15 @@ def test_on_a_server(call: Call, server: QdrantServer, collection: str, monkeypa
     with open_store(**options, user_id="john") as store:  # type: ignore[arg-type]
         assert store.embedder is None
         assert store.search("tea")[0].found_by == ("keywords",)
+
+
+def test_token_vectors_that_the_embedder_does_not_have(
+    call: Call, at: tuple[str, str], openai_server: OpenAIServer
+) -> None:
+    config = {"model_name": "words", "api_base": f"{openai_server.url}/v1", "api_key": "sk-test"}
+    spec = json.dumps({"provider": "openai", "config": config})
+    refused = call("reembed", spec, *at, "--yes", "--reranker", "maxsim")
+    assert refused.code == 2
+    assert "reranker: 'maxsim' needs an embedder with token vectors, and Embedder(openai/words) has no" in refused.err
+    assert call("reembed", "keywords", *at, "--yes", "--reranker", "maxsim").code == 2
+    assert "dense" in Path(at[1], "shard", "edge_config.json").read_text(), "nothing was changed"

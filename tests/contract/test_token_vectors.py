@@ -130,6 +130,7 @@ class TestRanking:
             assert found[0].score is not None
             assert found[1].score is not None
             assert found[0].score > found[1].score + 0.3
+            assert found[0].found_by == ("semantic", "keywords", "tokens")
 
     def test_without_them_it_is_another(self, open_any: OpenStore, embedder: WordTokens) -> None:
         store = open_any(embedder=embedder, user_id="john", **RELEVANCE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from crewai_persistent_memory import (
     PersistentMemory,
     open_store,
 )
+from crewai_persistent_memory.cli import main
 from crewai_persistent_memory.embedding import VECTORS, Embedder, TokenEmbedder
 from crewai_persistent_memory.embedding.spread import spread_of_maxsim
 from crewai_persistent_memory.embedding.token_vectors import MOST_OF_A_QUERY, MOST_OF_A_TEXT
@@ -161,6 +163,33 @@ class TestALocalModel:
             assert memory.store.embedder is not None
             assert memory.store.embedder.tokens is not None
             assert "automobile" in memory.recall("Who has a car?", limit=1)[0].record.content
+
+    def test_for_an_existing_store_by_command(
+        self, tmp_path: Path, minilm: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setenv("CREWAI_MEMORY_MODELS", str(minilm.parent))
+        path, name = str(tmp_path / "s"), f"local:{minilm}"
+        with open_store(path=path, user_id="john", embedder=name) as store:
+            store.add("John likes tea")
+
+        def call(*arguments: str) -> int:
+            monkeypatch.setattr(sys, "argv", ["crewai-memory", "reembed", name, "--path", path, "--yes", *arguments])
+            with pytest.raises(SystemExit) as ended:
+                main()
+            return int(ended.value.code or 0)
+
+        def tokens_there() -> bool:
+            with open_store(path=path, user_id="john") as store:
+                return store.embedder is not None and store.embedder.tokens is not None
+
+        assert call("--reranker", "maxsim") == 0
+        assert "1 of 1 memory were embedded" in capsys.readouterr().out
+        assert tokens_there()
+        assert call() == 0
+        assert tokens_there(), "left out, it stays as it is"
+        assert call("--reranker", "none") == 0
+        assert not tokens_there()
+        assert call("--reranker", "best") == 2
 
 
 class TestTheOption:

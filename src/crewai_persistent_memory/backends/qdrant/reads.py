@@ -36,6 +36,7 @@ CURSOR: Final = "qdrant"
 
 BY_WORDS: Final = ("keywords",)
 BY_BOTH: Final = ("semantic", "keywords")
+BY_TOKENS_TOO: Final = (*BY_BOTH, "tokens")
 
 
 def search(operation: op.Search, collection: Collection) -> Steps[list[list[MemoryEntry]]]:
@@ -52,7 +53,8 @@ def search(operation: op.Search, collection: Collection) -> Steps[list[list[Memo
         answers = [(yield from collection.ask(searches[0]))]
     else:
         answers = yield from collection.ask(SearchMany(searches))
-    found_by = BY_WORDS if profile.embedder is None else BY_BOTH
+    by_vectors = BY_BOTH if profile.descriptor.tokens is None else BY_TOKENS_TOO
+    found_by = BY_WORDS if profile.embedder is None else by_vectors
     found = []
     for hits in answers:
         found.append(_entries(hits, operation, found_by))
