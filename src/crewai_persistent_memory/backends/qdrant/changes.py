@@ -45,30 +45,31 @@ def is_long(texts: Iterable[str]) -> bool:
 
 
 def with_vectors(profile: Profile, points: Sequence[PointData]) -> Steps[tuple[list[PointData], Vectors]]:
-    """The points with dense vectors, if there is an embedder, and the embedder's vectors."""
+    """The points with their vectors, if there is an embedder, and the dense ones of those that were embedded."""
     points = list(points)
-    left_out = (yield from _with_tokens(profile, points)) if profile.descriptor.tokens is not None else []
-    bare = [index for index, point in enumerate(points) if point.dense is None and index not in left_out]
-    if not bare or profile.embedder is None:
-        return points, [() for _ in left_out]
-    texts = [points[index].payload["content"] for index in bare]
-    vectors = yield from vectors_to_save(profile, profile.embedder, texts)
-    for index, vector in zip(bare, vectors, strict=True):
-        points[index] = _with(points[index], vector)
-    return points, [vector.dense for vector in vectors] + [() for _ in left_out]
+    bare = [index for index, point in enumerate(points) if point.dense is None]
+    vectors: list[Sequence[float]] = []
+    if profile.descriptor.tokens is not None:
+        vectors += yield from _with_tokens(profile, points)
+    if bare and profile.embedder is not None:
+        texts = [points[index].payload["content"] for index in bare]
+        for index, made in zip(bare, (yield from vectors_to_save(profile, profile.embedder, texts)), strict=True):
+            points[index] = _with(points[index], made)
+            vectors.append(made.dense)
+    return points, vectors
 
 
 def _with(point: PointData, vectors: TextVectors) -> PointData:
     return point._replace(dense=vectors.dense or None, passages=vectors.passages, tokens=vectors.tokens)
 
 
-def _with_tokens(profile: Profile, points: list[PointData]) -> Steps[list[int]]:
+def _with_tokens(profile: Profile, points: list[PointData]) -> Steps[Vectors]:
     """Give token vectors to the points that bring their dense vector, of an export or another store.
 
     If the embedder does not answer, they get none of their vectors now, and are embedded later like all the others.
 
     Returns:
-        The places of the points that get none.
+        The dense vectors that these points have now.
     """
     given = [index for index, point in enumerate(points) if point.dense is not None]
     if not given:
@@ -79,10 +80,10 @@ def _with_tokens(profile: Profile, points: list[PointData]) -> Steps[list[int]]:
     except EmbedderUnavailableError:
         for index in given:
             points[index] = _with(points[index], NO_VECTORS)
-        return given
-    for index, some in zip(given, tokens, strict=True):
-        points[index] = points[index]._replace(tokens=some)
-    return []
+    else:
+        for index, some in zip(given, tokens, strict=True):
+            points[index] = points[index]._replace(tokens=some)
+    return [points[index].dense or () for index in given]
 
 
 def change_entry(
