@@ -250,6 +250,7 @@ class TestAnEmbedderThatFails:
         with pytest.raises(EmbedderError, match=r"embed_tokens of .* failed: ConnectionError: connection refused"):
             john.embed_missing()
         embedder.fails = None
+        assert score(john, "Mary automobile", "car") < 0.6, "nothing is left of its earlier text"
         assert john.embed_missing() == 2
         assert score(john, "tea", "ann") == pytest.approx(score(john, "beverage", "ann"), abs=0.4)
         assert score(john, "beverage", "car") > 0.5

@@ -18,6 +18,8 @@ from crewai_persistent_memory import (
     PersistentMemory,
     open_store,
 )
+from crewai_persistent_memory.adapters.checkpoint_recipe import described
+from crewai_persistent_memory.adapters.checkpoint_restore import reopened, restoring
 from crewai_persistent_memory.cli import main
 from crewai_persistent_memory.embedding import VECTORS, Embedder, TokenEmbedder
 from crewai_persistent_memory.embedding.spread import spread_of_maxsim
@@ -199,7 +201,7 @@ class TestTheOption:
 
     def test_vectors_from_crewai(self, tmp_path: Path) -> None:
         config = MemoryConfig.build(path=tmp_path / "s", reranker="maxsim")
-        with pytest.raises(ConfigurationError, match="reranker: 'maxsim' needs the token vectors of the store's own"):
+        with pytest.raises(ConfigurationError, match="reranker: 'maxsim' needs the store's own embedder"):
             open_configured(config, external_vectors=True)
 
     def test_a_memory_over_an_open_store(self, tmp_path: Path, function: WordTokens) -> None:
@@ -222,6 +224,27 @@ class TestTheOption:
         with open_store(path=tmp_path / "s", user_id="john", embedder=function) as store:
             assert store.embedder is not None
             assert store.embedder.tokens is not None
+
+    def test_the_environment_may_be_that_of_other_stores(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("CREWAI_MEMORY_RERANKER", "maxsim")
+        config = MemoryConfig.build(path=tmp_path / "s")
+        with open_configured(config, external_vectors=True) as store:
+            assert store.embedder is None
+        with open_configured(config, by_words=True, existing=True) as store:
+            assert store.embedder is None
+
+    def test_a_checkpoint_has_it(self, tmp_path: Path, function: WordTokens) -> None:
+        with open_store(path=tmp_path / "s", user_id="john", embedder=function, reranker="maxsim") as store:
+            place = described(store)
+        assert place["options"]["reranker"] == "maxsim"
+        with restoring(embedder=function):
+            again, share = reopened(place)
+        assert share is not None
+        memory = PersistentMemory(store=again, reranker="maxsim")
+        memory.remember("John likes tea")
+        memory.remember("The bank closes at five")
+        assert memory.recall("enjoys beverage", limit=1)[0].record.content == "John likes tea"
+        share.close()
 
     def test_a_function_as_well(self, tmp_path: Path, function: WordTokens) -> None:
         """The store finds and scores with token vectors, and the function orders what is found."""

@@ -14,6 +14,7 @@ from crewai_persistent_memory import (
     DimensionMismatchError,
     EmbedderMismatchError,
     EmbedderUnavailableError,
+    MemoryConfig,
     MemoryEntry,
     MemoryStore,
     open_store,
@@ -24,6 +25,7 @@ from crewai_persistent_memory.backends.qdrant.engine_requests import Change, Poi
 from crewai_persistent_memory.backends.qdrant.engine_requests.points import NewVector
 from crewai_persistent_memory.embedding import KeywordEncoder
 from crewai_persistent_memory.io.steps import run
+from crewai_persistent_memory.store.factory import open_configured
 from crewai_persistent_memory.testing import FakeEmbedder
 
 from ..support.token_embedders import WordTokens
@@ -85,6 +87,22 @@ class TestFiles:
         store.scoped(user_id="jane").reset()
         assert store.compact()
         assert finds_by_tokens(store)
+
+    def test_changed_by_a_program_without_the_embedder(
+        self, store: MemoryStore, tmp_path: Path, embedder: WordTokens
+    ) -> None:
+        """A command, say. What it saves waits for the application, and nothing of the earlier text is found."""
+        store.close()
+        config = MemoryConfig.build(path=tmp_path / "s", user_id="john")
+        with open_configured(config, by_words=True, existing=True) as words:
+            words.update("tea", content="John has a car")
+            words.put([MemoryEntry("given", "Ann likes tea", embedding=embedder.vector("Ann likes tea"))])
+        with open_store(path=tmp_path / "s", embedder=embedder, **RELEVANCE) as again:
+            john = again.scoped(user_id="john")
+            assert (john.search("enjoys beverage")[0].score or 0.0) < 0.4
+            assert john.embed_missing() == 2
+            assert john.search("enjoys beverage", limit=1)[0].id == "given"
+            assert {entry.id for entry in john.search("has automobile", limit=2)} == {"tea", "car"}
 
     def test_mended(
         self, store: MemoryStore, tmp_path: Path, embedder: WordTokens, caplog: pytest.LogCaptureFixture
