@@ -45,8 +45,8 @@ def vectors_to_save(profile: Profile, embedder: Embedder, texts: Sequence[str]) 
 def text_vectors(profile: Profile, embedder: Embedder, texts: Sequence[str]) -> Steps[list[TextVectors]]:
     """The vectors of each text.
 
-    An entry has all its vectors or none. So it has none yet if the embedder does not answer for its tokens. Only where
-    the embedder refuses to make the token vectors of a text, the text has its other vectors without these.
+    The vectors of a text come together: there are none yet if the embedder does not answer for its tokens. Only a text
+    whose tokens the embedder refuses has the other vectors alone.
 
     Raises:
         EmbedderError: the embedder does not answer, or refuses the texts; see :meth:`Embedder.embed`.
@@ -57,6 +57,8 @@ def text_vectors(profile: Profile, embedder: Embedder, texts: Sequence[str]) -> 
         parts = yield from work(lambda: [parts_of(text) for text in texts], long=long)
     vectors = yield from _embedded(embedder, [part for some in parts for part in some])
     made = joined(parts, _of_one_length(profile, embedder, vectors))
+    if profile.descriptor.tokens is None:
+        return made
     tokens = yield from token_vectors(profile, embedder, texts)
     return [each._replace(tokens=some) if each.dense else each for each, some in zip(made, tokens, strict=True)]
 
