@@ -75,6 +75,19 @@ class TestOffByDefault:
         assert told["fingerprint"]["tokens"] == 32
         assert 0 < told["token_spread"][0] < 1
 
+    def test_an_embedder_of_a_store_that_has_them(self, tmp_path: Path, embedder: WordTokens) -> None:
+        with open_store(path=tmp_path / "s", embedder=embedder, reranker="maxsim") as store:
+            theirs = store.embedder
+        embedder.token_calls.clear()
+        for _ in range(2):  # created, and opened again
+            with open_store(path=tmp_path / "t", embedder=theirs, **RELEVANCE) as other:
+                fill(other)
+                assert other.embedder is not None
+                assert other.embedder.tokens is None
+                assert other.scoped(user_id="john").search("tea")[0].found_by == ("semantic", "keywords")
+        assert vectors_of(tmp_path / "t") == {"dense", "passages"}
+        assert embedder.token_calls == []
+
 
 class TestFiles:
     @pytest.fixture

@@ -106,9 +106,11 @@ def settle(
 
 
 def _with_its_tokens(stored: Descriptor, embedder: Embedder | None, where: str) -> Embedder | None:
-    """The embedder, with the token vectors that the store has."""
-    if embedder is None or stored.tokens is None:
-        return embedder
+    """The embedder, with or without token vectors as the store has them."""
+    if embedder is None:
+        return None
+    if stored.tokens is None:
+        return embedder.without_tokens()
     try:
         found = embedder.with_tokens()
     except ConfigurationError as error:
@@ -145,8 +147,7 @@ def _settle_new(embedder: Any, language: str, where: str, *, with_tokens: bool) 
     if embedder is EXTERNAL:
         return Descriptor(vectors=EXTERNAL, language=language), None
     built = Embedder.build(embedder)
-    if with_tokens:
-        built = built.with_tokens()
+    built = built.with_tokens() if with_tokens else built.without_tokens()
     descriptor = Descriptor(
         vectors=EMBEDDER, dimensions=built.dimensions, fingerprint=built.fingerprint, language=language
     )

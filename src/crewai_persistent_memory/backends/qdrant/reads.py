@@ -34,7 +34,7 @@ from .schema import (
 CURSOR: Final = "qdrant"
 """The name of this backend in cursors."""
 
-BY_WORDS: Final = ("keywords",)
+BY_WORDS: Final[tuple[str, ...]] = ("keywords",)
 BY_BOTH: Final = ("semantic", "keywords")
 BY_TOKENS_TOO: Final = (*BY_BOTH, "tokens")
 
@@ -46,15 +46,16 @@ def search(operation: op.Search, collection: Collection) -> Steps[list[list[Memo
     tokens: dict[str, TokenVectors] = {}
     if profile.embedder is not None:
         dense = dict(zip(texts, (yield from vectors_to_search(profile, profile.embedder, texts)), strict=True))
-        if profile.descriptor.tokens is not None:
+        if profile.embedder.tokens is not None:
             tokens = dict(zip(texts, (yield from tokens_to_search(profile, profile.embedder, texts)), strict=True))
     searches = yield from work(partial(_searches, operation, profile, dense, tokens), long=sum(map(len, texts)) > LONG)
     if len(searches) == 1:
         answers = [(yield from collection.ask(searches[0]))]
     else:
         answers = yield from collection.ask(SearchMany(searches))
-    by_vectors = BY_BOTH if profile.descriptor.tokens is None else BY_TOKENS_TOO
-    found_by = BY_WORDS if profile.embedder is None else by_vectors
+    found_by = BY_WORDS
+    if profile.embedder is not None:
+        found_by = BY_BOTH if profile.embedder.tokens is None else BY_TOKENS_TOO
     found = []
     for hits in answers:
         found.append(_entries(hits, operation, found_by))

@@ -123,8 +123,8 @@ class EdgeReader:
     ) -> edge.QueryRequest:
         depth = depth_for(request.limit)
         where = edge_filter(request.where, self.has_ends)
-        scored = lists
-        if len(request.scores) > 1:
+        scored, scores = lists, request.scores if request.tokens else request.lists
+        if len(scores) > 1:
             # The candidates of all lists, scored by each. They are found by a request of their own: nested in this one,
             # the engine would find them once for each list, which doubles the time (qdrant-edge-py 0.9).
             found = self.shard.query_batch(
@@ -145,7 +145,7 @@ class EdgeReader:
             candidates.append(edge.Prefetch(query=q, limit=depth, filter=where, params=params))
         return edge.QueryRequest(
             prefetches=candidates,
-            query=edge_formula(ranking, rarest(self._size(request.corpus)), request.scores, len(request.tokens)),
+            query=edge_formula(ranking, rarest(self._size(request.corpus)), scores, len(request.tokens)),
             limit=request.limit,
             with_payload=False if self.one_by_one else _ENTRY,
             score_threshold=request.min_score,

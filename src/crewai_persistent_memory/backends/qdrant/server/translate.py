@@ -75,7 +75,8 @@ def query_for(request: Search, most: int | None = None, *, size: int, tenant_idf
         models.Prefetch(query=query, using=using, filter=where, params=params, limit=depth)
         for query, using, params in lists
     ]
-    if len(request.scores) > 1:
+    scores = request.scores
+    if len(scores) > 1:
         # The candidates of all lists, scored by each, and by their token vectors.
         if request.tokens:
             lists.append(([list(vector) for vector in request.tokens], TOKENS, None))
@@ -86,7 +87,7 @@ def query_for(request: Search, most: int | None = None, *, size: int, tenant_idf
         ]
     return {
         "prefetch": prefetch,
-        "query": _formula(request.ranking, rarest(size), request.scores, len(request.tokens)),
+        "query": _formula(request.ranking, rarest(size), scores, len(request.tokens)),
         "limit": request.limit,
         "with_payload": list(ENTRY_KEYS),
         "score_threshold": request.min_score,
