@@ -256,6 +256,39 @@ class TestAnEmbedderThatFails:
         assert score(john, "beverage", "car") > 0.5
         assert score(john, "beverage", "tea") == pytest.approx(before, abs=0.02)
 
+    @pytest.mark.parametrize("away", [False, True], ids=["with vectors", "without vectors"])
+    def test_what_was_changed_meanwhile_gets_none_of_its_earlier_text(
+        self, store: MemoryStore, embedder: WordTokens, away: bool
+    ) -> None:
+        john = store.scoped(user_id="john")
+        fill(john)
+        embedder.fails = ConnectionError("connection refused")
+        john.add("Ann likes a brew", id="ann")
+        embedder.fails = None
+
+        def change() -> None:
+            embedder.fails = ConnectionError("connection refused") if away else None
+            john.update("ann", content="Ann has a car")
+            embedder.fails = None
+
+        embedder.meanwhile = change
+        john.embed_missing()
+        if away:
+            john.embed_missing()
+        assert score(john, "has automobile", "ann") > 0.5
+        assert score(john, "enjoys beverage", "ann") < 0.3
+
+    def test_what_was_deleted_meanwhile_stays_deleted(self, store: MemoryStore, embedder: WordTokens) -> None:
+        john = store.scoped(user_id="john")
+        fill(john)
+        embedder.fails = ConnectionError("connection refused")
+        john.add("Ann likes a brew", id="ann")
+        embedder.fails = None
+        embedder.meanwhile = lambda: john.delete("ann")
+        john.embed_missing()
+        assert john.get("ann") is None
+        assert "ann" not in ids(john.search("enjoys beverage", limit=50))
+
     def test_away_while_an_export_comes_in(self, store: MemoryStore, embedder: WordTokens) -> None:
         fill(store.scoped(user_id="john"))
         before = score(store.scoped(user_id="john"), "beverage", "tea")

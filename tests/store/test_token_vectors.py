@@ -251,3 +251,28 @@ def test_vectors_that_were_collected_before_there_were_token_vectors(tmp_path: P
         "b": {"dense": [0.0, 1.0], "tokens": [[1.0], [2.0]]},
     }
     vectors.close()
+
+
+@pytest.mark.parametrize("how", ["missing", "cut", "zeros"])
+def test_damaged_token_vectors_cost_no_entry(tmp_path: Path, embedder: WordTokens, how: str) -> None:
+    """Without them an entry is found by its words and by the vector of its text."""
+    path = tmp_path / "s"
+    with open_store(path=path, embedder=embedder, reranker="maxsim", **RELEVANCE) as store:
+        fill(store)
+    files = [file for file in (path / "shard").rglob("vector_storage-tokens/**/*") if file.is_file()]
+    assert files
+    for file in files:
+        if how == "missing":
+            file.unlink()
+        else:
+            size = file.stat().st_size
+            file.write_bytes(bytes(size if how == "zeros" else size // 2))
+    with open_store(path=path, embedder=embedder, **RELEVANCE) as again:
+        assert again.health()["lost"] is None
+        john = again.scoped(user_id="john")
+        assert john.count() == 32
+        assert john.search("likes tea")[0].id == "tea"
+        assert len((john.get("tea") or MemoryEntry("", "")).embedding or ()) == 64
+        john.update("tea", content="John enjoys a brew")
+        assert finds_by_tokens(again), "what is written now has its own"
+    assert check(path=path).is_whole
