@@ -6,6 +6,7 @@ import re
 import shlex
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ from .support.memory_llm import MemoryLLM
 from .support.programs import run_program
 from .support.qdrant_server import QdrantServer
 from .support.reference_pages import PAGES, written_anew
+from .support.token_embedders import WordTokens
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -101,6 +103,32 @@ def test_specialist_and_run(names: dict[str, Any]) -> None:
     assert names["memory"].recall("figs") == []
     with use_scope(run_id="order-4711"):
         assert names["memory"].recall("figs")
+    names["memory"].close()
+
+
+def test_token_vectors(names: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """With fastembed's classes and methods, and without its models."""
+
+    class Texts:
+        def __init__(self, model: str) -> None:
+            self.words = WordTokens()
+
+        def embed(self, texts: list[str]) -> Any:
+            return iter(self.words(texts))
+
+    class Tokens(Texts):
+        def embed(self, texts: list[str]) -> Any:
+            return iter(self.words.embed_tokens(texts))
+
+        def query_embed(self, texts: list[str]) -> Any:
+            return iter(self.words.embed_tokens(texts, is_query=True))
+
+    fastembed = SimpleNamespace(TextEmbedding=Texts, LateInteractionTextEmbedding=Tokens)
+    monkeypatch.setitem(sys.modules, "fastembed", fastembed)
+    exec(snippet("LateInteractionTextEmbedding"), names)
+    for text in ("John likes tea", "The bank closes at five"):
+        names["memory"].remember(text)
+    assert names["memory"].recall("enjoys beverage", limit=1)[0].record.content == "John likes tea"
     names["memory"].close()
 
 
@@ -191,7 +219,7 @@ def test_middleware(names: dict[str, Any], capsys: pytest.CaptureFixture[str]) -
 def test_every_snippet_is_run() -> None:
     """The first two in ``tests/crew/test_readme_first_screen.py``; those about many users, ``one_after_the_other`` and
     ``stream``, in ``tests/crew/test_readme_users.py``; what an agent gets in ``tests/crew/test_readme_given.py``."""
-    assert len(PYTHON) == 19
+    assert len(PYTHON) == 20
 
 
 def test_the_shell_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,7 +56,8 @@ def main(
     options = dict(map(_read, settings or []))
     chosen = _sets(sets, conversations)
     asked = list(WORDINGS) if wordings == "all" else wordings.split(",")
-    setting = Setting(_embedder(embedder), options, moved)
+    of_the_store = {name: options[name] for name in ("reranker",) if name in options}
+    setting = Setting({**_embedder(embedder), **of_the_store}, options, moved)
     if write is not None:
         _write(write, chosen, setting, embedder, sample, asked, before)
         print(f"{write}: {time.process_time() - start:.0f} s of CPU")

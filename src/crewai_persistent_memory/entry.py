@@ -70,7 +70,8 @@ class MemoryEntry:
         history: what it said before, oldest first, from ``get`` and ``scan``; see the option ``history``.
         embedding: the dense vector, from methods that return it. It has unit length, as the engine normalizes vectors.
         score: 0…1, in search results only.
-        found_by: in search results, by what the entry was looked for: ``"semantic"``, ``"keywords"``, or both.
+        found_by: in search results, by what the entry was looked for: ``"semantic"``, ``"keywords"``, or both;
+            with ``"tokens"`` if token vectors scored what was found.
     """
 
     id: str

@@ -17,6 +17,9 @@ RARE_TERMS: Final = 2.5
 COSINE_SPREAD: Final = 6.0
 """Standard deviations of an embedder's cosine between unrelated sentences that count as much as that."""
 
+TOKEN_SPREAD: Final = 6.0
+"""The same of the MaxSim of token vectors."""
+
 
 @dataclass(frozen=True)
 class RankingWeights:
@@ -24,12 +27,14 @@ class RankingWeights:
 
     ``score = relevance × (semantic + recency × 0.5^(age / half life) + importance × entry importance)``
 
-    Relevance is 0…1, and means the same in every store: ``1 - exp(-x)``, where ``x`` is the sum of two numbers.
+    Relevance is 0…1, and means the same in every store: ``1 - exp(-x)``, where ``x`` is the sum of these numbers.
 
     - The BM25 score of the query's words, in units of :data:`RARE_TERMS` matches of the rarest word that a store of
       this size can have.
     - How far the cosine of the two vectors is above that of unrelated sentences, in units of :data:`COSINE_SPREAD`
       standard deviations. Both are measured once for each embedder.
+    - In a store with token vectors (``reranker="maxsim"``): the same of their MaxSim, in units of
+      :data:`TOKEN_SPREAD`. It is divided by the number of the query's token vectors, so it is a mean of cosines.
 
     With weights that sum to 1 the score is in 0…1. The formula multiplies and does not add, so a new entry never
     outranks a much more relevant one: with the defaults, age costs an entry at most a fifth of its score.
@@ -49,7 +54,7 @@ class RankingWeights:
 
 @dataclass(frozen=True)
 class CosineSpread:
-    """The cosines that an embedder gives to unrelated sentences.
+    """The cosines that an embedder gives to unrelated sentences, or the mean of the best cosines of their tokens.
 
     Attributes:
         mean: their mean.
@@ -66,6 +71,7 @@ class Variable(Enum):
     KEYWORDS = "the BM25 score"
     COSINE = "the cosine of the dense vectors"
     PASSAGES = "the best cosine of a long entry's passages"
+    TOKENS = "the MaxSim of the token vectors, a sum over those of the query"
     IMPORTANCE = "the entry's importance"
 
 
@@ -123,19 +129,22 @@ class Ranking:
         weights: the weights.
         now: naive UTC.
         spread: the embedder's; ``None`` where there is none.
+        token_spread: that of its token vectors; ``None`` where there is none.
     """
 
     weights: RankingWeights
     now: datetime
     spread: CosineSpread | None = None
+    token_spread: CosineSpread | None = None
 
-    def formula(self, lists: Collection[Variable], rarest: float) -> Product:
+    def formula(self, lists: Collection[Variable], rarest: float, query_tokens: int = 0) -> Product:
         """The formula of :class:`RankingWeights`, for candidates of these lists.
 
         Args:
-            lists: what they are found by: :data:`Variable.KEYWORDS`, :data:`Variable.COSINE`, and with the latter
-                :data:`Variable.PASSAGES`.
+            lists: what they are scored by: :data:`Variable.KEYWORDS`, :data:`Variable.COSINE`, with the latter
+                :data:`Variable.PASSAGES`, and :data:`Variable.TOKENS`.
             rarest: see :func:`rarest`.
+            query_tokens: how many token vectors the query has.
         """
         terms: list[Expression] = []
         if Variable.KEYWORDS in lists:
@@ -147,6 +156,10 @@ class Ranking:
             by_passages = Variable.PASSAGES in lists
             cosine = Larger(Variable.COSINE, Variable.PASSAGES) if by_passages else Variable.COSINE
             terms += [Product((-weight, cosine)), weight * spread.mean]
+        if Variable.TOKENS in lists:
+            spread = self.token_spread or DEFAULT_SPREAD
+            weight = 1.0 / (TOKEN_SPREAD * spread.deviation)
+            terms += [Product((-weight / query_tokens, Variable.TOKENS)), weight * spread.mean]
         relevance = Sum((1.0, Product((-1.0, Exponential(Sum(tuple(terms)))))))
         weights = self.weights
         weight_of_entry = Sum(

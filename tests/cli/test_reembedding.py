@@ -103,3 +103,15 @@ def test_passages_of_a_collection_of_an_earlier_version(
     done = call("reembed", spec, *at, "--passages", "--yes", "--json").json
     assert (done["embedded"], done["there"], done["changed"]) == (1, 1, True)
     assert call("reembed", spec, *at, "--passages", "--yes", "--json").json["changed"] is False
+
+
+def test_token_vectors_that_the_embedder_does_not_have(
+    call: Call, at: tuple[str, str], openai_server: OpenAIServer
+) -> None:
+    config = {"model_name": "words", "api_base": f"{openai_server.url}/v1", "api_key": "sk-test"}
+    spec = json.dumps({"provider": "openai", "config": config})
+    refused = call("reembed", spec, *at, "--yes", "--reranker", "maxsim")
+    assert refused.code == 2
+    assert "reranker: 'maxsim' needs an embedder with token vectors, and Embedder(openai/words) has no" in refused.err
+    assert call("reembed", "keywords", *at, "--yes", "--reranker", "maxsim").code == 2
+    assert "dense" in Path(at[1], "shard", "edge_config.json").read_text(), "nothing was changed"

@@ -20,6 +20,7 @@ from ..support.embedders import WordHashEmbedder
 from ..support.engines import NEWEST, OLDER, Servers
 from ..support.qdrant_server import QdrantServer
 from ..support.thorough import sample
+from ..support.token_embedders import WordTokens
 
 pytestmark = pytest.mark.xdist_group("round-trips")
 
@@ -155,6 +156,25 @@ def test_several_recalls_are_one(server: QdrantServer, store: MemoryStore, do: A
     assert [{entry.id for entry in each} for each in found] == [{entry.id for entry in each} for each in single]
     for many, one in zip(found, single, strict=True):
         assert [entry.score for entry in many] == pytest.approx([entry.score for entry in one], abs=1e-4)
+
+
+def test_with_token_vectors_it_is_still_one(
+    server: QdrantServer, options: dict[str, Any], collection: str, do: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(moves, "LEASE", math.inf)
+    own = {**options, "collection": collection, "embedder": WordTokens(), "reranker": "maxsim"}
+    with open_store(**own) as store:
+        fill(store)
+        asked: list[tuple[str, Any, dict[str, Any]]] = [
+            ("search", "fact 4", {"limit": 40}),
+            ("search_many", ["fact 4", "fact 5"], {}),
+            ("add", "fact", {}),
+            ("put", [MemoryEntry(id=f"p{number}", content="fact") for number in range(50)], {}),
+        ]
+        for method, about, more in asked:
+            with Counted(server) as counted:
+                do(store, method, about, **more)
+            assert counted.total == 1, (method, counted.asked)
 
 
 OTHERS: list[tuple[int, tuple[Any, ...]]] = [

@@ -14,8 +14,8 @@ import pytest
 
 from crewai_persistent_memory import MemoryStore
 from crewai_persistent_memory.backends.qdrant.embedded.connection import EmbeddedConnection, open_embedded
+from crewai_persistent_memory.backends.qdrant.embedder_choice import BY_WORDS
 from crewai_persistent_memory.backends.qdrant.engine_requests import Delete
-from crewai_persistent_memory.backends.qdrant.manifest import BY_WORDS
 from crewai_persistent_memory.io.steps import run
 from crewai_persistent_memory.scope import SCOPE_FIELDS
 from crewai_persistent_memory.store.factory import open_configured

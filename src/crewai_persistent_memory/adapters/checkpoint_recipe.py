@@ -21,6 +21,7 @@ from ..config.mem0 import ExtractionOptions, Mem0Options
 from ..config.options import MemoryConfig
 from ..config.outbox import OutboxOptions
 from ..config.qdrant import ServerOptions
+from ..config.recall import MAXSIM
 from ..embedding.fingerprint import normalize_spec, public_spec
 from ..errors import ConfigurationError
 from ..store.base import MemoryStore
@@ -150,6 +151,8 @@ def _of_qdrant(config: MemoryConfig) -> tuple[dict[str, Any], list[str]]:
         options["url"] = list(config.server.urls)
         needs += [name for name in sorted(_SECRET) if getattr(config, name)]
     options |= config.model_dump(mode="json", include=names)
+    if config.reranker == MAXSIM:
+        options["reranker"] = MAXSIM
     if config.embedder_given:
         spec = _public_embedder(config.embedder)
         if spec is False:

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from ..config.arguments import MemoryOptions
 from ..config.options import MemoryConfig
-from ..config.recall import RecallOptions, RecallSettings
+from ..config.recall import MAXSIM, RecallOptions, RecallSettings
 from ..errors import ConfigurationError, PersistentMemoryError
 from ..recall.rerank import Reranker
 from ..store.base import MemoryStore
@@ -55,6 +55,8 @@ def recall_options(options: Mapping[str, Any], store: MemoryStore) -> RecallOpti
         ConfigurationError: an option is malformed.
     """
     given = {name: options[name] for name in _OF_A_RECALL if options.get(name) is not None}
+    if given.get("reranker") == MAXSIM and getattr(store.opened_with, "reranker", None) != MAXSIM:
+        raise ConfigurationError("reranker: 'maxsim' is about what a store holds: give it to open_store() as well")
     if store.opened_with is None:
         return RecallSettings.build(given)
     opened_with = {name: getattr(store.opened_with, name) for name in _OF_A_RECALL}
@@ -68,11 +70,16 @@ def reranker_from(options: RecallOptions, opened: MemoryStore | None) -> Reranke
         options: those of the memory.
         opened: the store that was opened for the memory. It is closed if the reranker cannot be loaded.
 
+    Returns:
+        ``None`` if there is none, and for ``"maxsim"``, which is the store's.
+
     Raises:
         ConfigurationError: the model is unknown.
         EmbedderUnavailableError: it cannot be loaded.
     """
     scorer = options.reranker
+    if scorer == MAXSIM:
+        return None
     if isinstance(scorer, str):
         from ..embedding.cross_encoder import cross_encoder  # numpy is imported where it is first needed
 

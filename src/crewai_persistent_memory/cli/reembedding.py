@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from enum import Enum
+from typing import Annotated, Literal
 
 import typer
 
@@ -14,9 +15,19 @@ from .output import as_json, note, one_line
 from .target import Target, opened
 
 
+class Reranker(str, Enum):
+    """Whether the store has token vectors."""
+
+    MAXSIM = "maxsim"
+    NONE = "none"
+
+
 def reembed(
     target: Target,
     embedder: Annotated[str, typer.Argument(help="local, provider/model, a spec as JSON, or keywords.")],
+    reranker: Annotated[
+        Reranker | None, typer.Option(help="maxsim: token vectors, too; none: without. Left out: as the store has it.")
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Without a question.")] = False,
     passages: Annotated[
         bool, typer.Option("--passages", help="With the embedder it has: vectors for the passages of long texts.")
@@ -37,12 +48,13 @@ def reembed(
     options = target.store
     options["embedder"] = embedder
     new = MemoryConfig.build(**options).embedder
+    tokens: Literal["maxsim", "none"] | None = None if reranker is None else reranker.value
     with (
         opened(MemoryConfig.build(**target.store), by_words=True, existing=True) as store,
         telling_progress("embedded") as tell,
     ):
         if dry_run or not yes:
-            planned = change_embedder(store, new, dry_run=True, passages=passages)
+            planned = change_embedder(store, new, reranker=tokens, dry_run=True, passages=passages)
             what = f"{memories(planned.entries)} of {planned.characters} characters would be embedded by {embedder}"
             if new is None:
                 what = f"the vectors of {memories(planned.entries)} would be removed"
@@ -53,7 +65,7 @@ def reembed(
                 if not sys.stdin.isatty():
                     raise ConfigurationError(f"{what}: add --yes to do it")
                 typer.confirm(one_line(f"{what}. Do it?"), abort=True, err=True)
-        done = change_embedder(store, new, progress=tell, passages=passages)
+        done = change_embedder(store, new, reranker=tokens, progress=tell, passages=passages)
     said = f"{done.embedded} of {memories(done.entries)} were embedded by {embedder}"
     if new is None:
         said = f"{memories(done.entries)} are found by their words" + (", as before" if not done.changed else "")

@@ -144,7 +144,7 @@ class MemoryOptions(ServerArgs, total=False):
     min_score: float
     """The least score of a memory that a recall gives, 0…1; 0: any that has a word."""
     reranker: Callable[[str, Sequence[str]], Any] | str | None
-    """A function (query, texts) -> scores, or a cross-encoder: 'local:/folder', 'local/<model>'."""
+    """A function (query, texts) -> scores; a cross-encoder: 'local:/folder', 'local/<model>'; 'maxsim'."""
     reranker_timeout: float
     """Seconds after which memories keep the order that they have without the reranker."""
     includes: str | None

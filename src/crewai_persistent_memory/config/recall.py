@@ -19,6 +19,9 @@ LEAST_BUDGET: Final = 200
 
 DEFAULT_BUDGET: Final = 6_000
 
+MAXSIM: Final = "maxsim"
+"""The reranker that belongs to the store: token vectors, which score what is found in the same request."""
+
 
 class RecallOptions(BaseModel):
     """What a recall gives to an agent. These options belong to a memory, and not to its store."""
@@ -36,7 +39,7 @@ class RecallOptions(BaseModel):
         None,
         repr=False,
         exclude=True,
-        description="A function (query, texts) -> scores, or a cross-encoder: 'local:/folder', 'local/<model>'.",
+        description="A function (query, texts) -> scores; a cross-encoder: 'local:/folder', 'local/<model>'; 'maxsim'.",
     )
     reranker_timeout: float = Field(
         1.0, gt=0, description="Seconds after which memories keep the order that they have without the reranker."
@@ -45,7 +48,7 @@ class RecallOptions(BaseModel):
     @field_validator("reranker")
     @classmethod
     def _check_reranker(cls, value: Any) -> Any:
-        if not isinstance(value, str):
+        if not isinstance(value, str) or value == MAXSIM:
             return value
         try:
             spec = spec_of_name(value)
@@ -53,7 +56,8 @@ class RecallOptions(BaseModel):
             spec = {"provider": None, "config": {}}
         if spec["provider"] != "local" or not spec["config"]:
             raise ValueError(
-                "give a function, 'local:/folder/of/a/cross-encoder', or 'local/Xenova/ms-marco-MiniLM-L-6-v2', say"
+                "give a function, 'local:/folder/of/a/cross-encoder', 'local/Xenova/ms-marco-MiniLM-L-6-v2', say, or "
+                "'maxsim'"
             )
         return value
 

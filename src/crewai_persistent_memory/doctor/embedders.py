@@ -6,9 +6,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from ..backends.qdrant.backend import QdrantBackend
+from ..backends.qdrant.embedder_choice import FROM_STORE, WithTokens, settle
 from ..backends.qdrant.engine_requests import Unembedded
-from ..backends.qdrant.manifest import EXTERNAL, FROM_STORE, settle
+from ..backends.qdrant.manifest import EXTERNAL
 from ..backends.qdrant.schema import where_scopes
+from ..config.recall import MAXSIM
 from ..errors import ConfigurationError, EmbedderError, EmbedderMismatchError, EmbedderUnavailableError
 from ..io.steps import run
 from .examined import Examined
@@ -55,6 +57,8 @@ def the_embedder_answers(examined: Examined) -> Findings:
     try:
         # A function is called to learn who it is; for a spec CrewAI is imported.
         seconds = ANSWERS_WITHIN if callable(given) else BUILT_WITHIN
+        if config.reranker == MAXSIM:
+            given = WithTokens(given)
         _, embedder = Pending(partial(settle, descriptor, given, config.language, "this place")).result(seconds)
     except TooSlow:
         yield error(f"the embedder {embedder_name(config.embedder)} does not answer within {seconds:g} s", _GONE)
@@ -73,6 +77,9 @@ def the_embedder_answers(examined: Examined) -> Findings:
         return
     except ConfigurationError as failure:
         yield error(str(failure), "Correct the setting")
+        return
+    except EmbedderError as failure:
+        yield error(str(failure), "Until it gives token vectors, the application cannot open the store")
         return
     if embedder is None:
         yield note(
@@ -101,7 +108,8 @@ def _asked(embedder: Embedder, descriptor: Descriptor | None) -> Findings:
             "It is another model than the one that the store was made with: give that one, or make another store",
         )
     else:
-        yield ok(f"the embedder {name} answers, with vectors of {len(vector)} numbers")
+        tokens = "" if embedder.tokens is None else f", and token vectors of {embedder.tokens.dimensions}"
+        yield ok(f"the embedder {name} answers, with vectors of {len(vector)} numbers{tokens}")
 
 
 _GONE: Final = "Start it, or correct its address or key. Until then memories are kept and found by their words only"

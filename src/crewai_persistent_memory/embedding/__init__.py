@@ -2,9 +2,11 @@
 
 from ..redaction import redact
 from ..text.bm25 import KeywordEncoder, SparseVector
-from .dense import EMBEDDER_HELP, Embedder, EmbeddingFunction, check_vector
+from .checked import check_vector
+from .dense import EMBEDDER_HELP, Embedder, EmbeddingFunction
 from .fingerprint import PROBE_TEXT, Fingerprint, normalize_spec, public_spec
 from .names import spec_of_name
+from .token_vectors import TokenEmbedder, TokenVectors
 from .vector_cache import VECTORS
 
 __all__ = [
@@ -16,6 +18,8 @@ __all__ = [
     "Fingerprint",
     "KeywordEncoder",
     "SparseVector",
+    "TokenEmbedder",
+    "TokenVectors",
     "check_vector",
     "normalize_spec",
     "public_spec",

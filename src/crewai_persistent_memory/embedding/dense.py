@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,10 +13,12 @@ from ..ranking import CosineSpread
 from ..redaction import redact
 from ..storable import storable_text
 from .batches import Batches
+from .checked import check_vector
 from .fingerprint import PROBE_TEXT, Fingerprint, normalize_spec, public_spec
 from .keys import missing_key, with_key
 from .limits import MOST_PIECES, limits_of
 from .names import LOCAL, spec_of_name
+from .token_vectors import TokenEmbedder
 from .vector_cache import VECTORS, owner_of
 
 EmbeddingFunction = Callable[[list[str]], Any]
@@ -32,13 +34,21 @@ logger = logging.getLogger("crewai_persistent_memory")
 
 
 class Embedder:
-    """A dense embedder with a fingerprint. A call embeds texts. Its ``repr`` names the model and no secret."""
+    """A dense embedder with a fingerprint. A call embeds texts. Its ``repr`` names the model and no secret.
+
+    Attributes:
+        fingerprint: what identifies it.
+        dimensions: length of the vectors; ``None`` if that is not known yet.
+        spread: the cosines that it gives to unrelated sentences, once they were measured.
+        tokens: makes the token vectors of texts; ``None`` unless they were asked for, see :meth:`with_tokens`.
+    """
 
     def __init__(self, function: EmbeddingFunction, fingerprint: Fingerprint, dimensions: int | None = None) -> None:
         self._function = function
         self.fingerprint = fingerprint
         self.dimensions = dimensions
         self.spread: CosineSpread | None = None
+        self.tokens: TokenEmbedder | None = None
         self._limits = getattr(function, "limits", None) or limits_of(fingerprint.spec)
         self._owner = owner_of(function)
         self._is_away = False
@@ -76,6 +86,29 @@ class Embedder:
         if not vector:
             raise EmbedderUnavailableError("the embedder returned no vector for a plain English sentence")
         return cls(function, Fingerprint.of_probe(vector), dimensions=len(vector))
+
+    def with_tokens(self) -> Embedder:
+        """The same embedder, which also makes a vector for each token of a text.
+
+        Raises:
+            ConfigurationError: the function has no method ``embed_tokens``.
+            EmbedderUnavailableError, EmbedderError: the method fails for a short text, or gives no token vectors.
+        """
+        if self.tokens is not None:
+            return self
+        tokens = TokenEmbedder(self._function, repr(self))
+        fingerprint = replace(self.fingerprint, tokens=tokens.probe())
+        embedder = Embedder(self._function, fingerprint, self.dimensions)
+        embedder.spread, embedder.tokens = self.spread, tokens
+        return embedder
+
+    def without_tokens(self) -> Embedder:
+        """The same embedder, which makes no token vectors."""
+        if self.tokens is None:
+            return self
+        embedder = Embedder(self._function, replace(self.fingerprint, tokens=None), self.dimensions)
+        embedder.spread = self.spread
+        return embedder
 
     def probe(self) -> list[float]:
         """The vector of a short fixed text, which identifies the embedder.
@@ -193,29 +226,6 @@ class Embedder:
         if self._is_away:
             self._is_away = False
             logger.warning("%r answers again", self)
-
-
-def check_vector(name: str, vector: Any) -> list[float]:
-    """A vector as a list of finite floats.
-
-    Raises:
-        EmbedderError: it is not a sequence of finite numbers.
-    """
-    values: list[float] = list(vector.tolist() if hasattr(vector, "tolist") else _sequence(name, vector))
-    try:
-        # One pass in C: a sum of finite floats is finite unless it overflows, which does not happen for embeddings.
-        finite = math.isfinite(math.fsum(values))
-    except (TypeError, ValueError, OverflowError) as error:
-        raise EmbedderError(f"{name} is not a sequence of numbers: {error}") from error
-    if not finite:
-        raise EmbedderError(f"{name} has a number that is not finite: check the embedder's input and output")
-    return values
-
-
-def _sequence(name: str, vector: Any) -> Any:
-    if isinstance(vector, (str, bytes)) or not hasattr(vector, "__iter__"):
-        raise EmbedderError(f"{name} is not a sequence of numbers but {type(vector).__name__}")
-    return vector
 
 
 def _build_from_spec(spec: Mapping[str, Any]) -> EmbeddingFunction:

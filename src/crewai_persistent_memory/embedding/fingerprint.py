@@ -27,10 +27,12 @@ class Fingerprint:
     Attributes:
         spec: CrewAI embedder spec without its secrets; ``None`` for a custom function.
         probe: the first components of a custom function's vector for a fixed text, scaled to unit length.
+        tokens: length of the token vectors that it also makes; ``None`` where it makes none, see ``token_vectors``.
     """
 
     spec: Mapping[str, Any] | None = None
     probe: tuple[float, ...] | None = None
+    tokens: int | None = None
 
     def describe(self) -> str:
         if self.spec is None:
@@ -40,20 +42,25 @@ class Fingerprint:
         return f"{self.spec['provider']}/{model}" if model else str(self.spec["provider"])
 
     def same_embedder(self, other: Fingerprint) -> bool:
-        """Whether the vectors of both embedders are comparable."""
+        """Whether the vectors of both embedders are comparable: those of texts and of passages."""
         if self.spec is not None and other.spec is not None:
             return _identity(self.spec) == _identity(other.spec)
         if self.probe is not None and other.probe is not None:
             return len(self.probe) == len(other.probe) and _cosine(self.probe, other.probe) >= PROBE_SIMILARITY
         return False
 
+    def same_vectors(self, other: Fingerprint) -> bool:
+        """Whether both embedders make the same kinds of vectors, and all of them are comparable."""
+        return self.same_embedder(other) and self.tokens == other.tokens
+
     def to_json(self) -> dict[str, Any]:
-        return {"spec": self.spec, "probe": None if self.probe is None else list(self.probe)}
+        data: dict[str, Any] = {"spec": self.spec, "probe": None if self.probe is None else list(self.probe)}
+        return data if self.tokens is None else {**data, "tokens": self.tokens}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Fingerprint:
         probe = data.get("probe")
-        return cls(spec=data.get("spec"), probe=None if probe is None else tuple(probe))
+        return cls(spec=data.get("spec"), probe=None if probe is None else tuple(probe), tokens=data.get("tokens"))
 
     @classmethod
     def of_probe(cls, vector: Sequence[float]) -> Fingerprint:

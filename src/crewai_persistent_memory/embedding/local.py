@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -32,6 +32,7 @@ _TOKENS_OF_A_BATCH: Final = 8_192
 """Most texts and tokens, filling included, that the model gets at once: they decide how much memory it takes."""
 
 _OUTPUTS: Final = ("sentence_embedding", "last_hidden_state", "token_embeddings")
+_TOKEN_OUTPUTS: Final = _OUTPUTS[1:]
 
 _models: WeakValueDictionary[tuple[Path, str], LocalModel] = WeakValueDictionary()
 _lock = Lock()
@@ -98,24 +99,42 @@ class LocalModel:
     def queries(self, texts: Sequence[str]) -> list[list[float]]:
         return self._embed(texts, self.folder.prefixes.query)
 
+    def embed_tokens(self, texts: Sequence[str], *, is_query: bool = False) -> list[Any]:
+        """The model's output for each token of a text, as arrays of tokens × dimensions.
+
+        Raises:
+            EmbedderError: the model gives vectors of whole texts only.
+        """
+        prefix = self.folder.prefixes.query if is_query else self.folder.prefixes.text
+        found: list[dict[int, Any]] = [{} for _ in texts]
+        for batch in _batches(self._pieces(texts, prefix)):
+            output, _ = self._session.run([piece.encoding for piece in batch], _TOKEN_OUTPUTS)
+            if output.ndim != 3:
+                raise EmbedderError(
+                    f"the model {self.folder.onnx} has no token vectors: it returns one vector for each text"
+                )
+            for piece, vectors in zip(batch, output, strict=True):
+                special = np.array(piece.encoding.special_tokens_mask, dtype=bool)
+                found[piece.text][piece.number] = vectors[: len(special)][~special]
+        return [np.concatenate([vectors for _, vectors in sorted(each.items())]) for each in found]
+
     def _embed(self, texts: Sequence[str], prefix: str) -> list[list[float]]:
-        pieces: list[tuple[int, Encoding]] = []
+        sums = np.zeros((len(texts), 0))
+        for batch in _batches(self._pieces(texts, prefix)):
+            vectors = self._vectors([piece.encoding for piece in batch])
+            if not sums.shape[1]:
+                sums = np.zeros((len(texts), vectors.shape[1]))
+            for piece, vector in zip(batch, vectors, strict=True):
+                sums[piece.text] += vector * len(piece.encoding)
+        return [[float(x) for x in row] for row in _unit(sums).astype(np.float32)]
+
+    def _pieces(self, texts: Sequence[str], prefix: str) -> list[_Piece]:
+        pieces: list[_Piece] = []
         for index, text in enumerate(texts):
             # One by one: the tokenizer's own threads do not survive a fork.
             encoding = self._tokenizer.encode(prefix + text)
-            pieces += [(index, piece) for piece in (encoding, *encoding.overflowing)]
-        # Texts of about the same length together: shorter ones are filled up.
-        pieces.sort(key=lambda piece: len(piece[1]))
-        sums = np.zeros((len(texts), 0))
-        while pieces:
-            count = max(1, min(_BATCH, _TOKENS_OF_A_BATCH // max(1, len(pieces[-1][1]))))
-            batch, pieces = pieces[-count:], pieces[:-count]
-            vectors = self._vectors([encoding for _, encoding in batch])
-            if not sums.shape[1]:
-                sums = np.zeros((len(texts), vectors.shape[1]))
-            for (index, encoding), vector in zip(batch, vectors, strict=True):
-                sums[index] += vector * len(encoding)
-        return [[float(x) for x in row] for row in _unit(sums).astype(np.float32)]
+            pieces += [_Piece(index, number, each) for number, each in enumerate((encoding, *encoding.overflowing))]
+        return pieces
 
     def _vectors(self, encodings: Sequence[Encoding]) -> Any:
         output, mask = self._session.run(encodings, _OUTPUTS)
@@ -138,6 +157,23 @@ class LocalModel:
 
     def __repr__(self) -> str:
         return f"LocalModel({self.folder.name})"
+
+
+class _Piece(NamedTuple):
+    """A piece of a text that the model takes at once: the text's place in the list, and the piece's place in it."""
+
+    text: int
+    number: int
+    encoding: Encoding
+
+
+def _batches(pieces: Sequence[_Piece]) -> Iterator[list[_Piece]]:
+    """Pieces of about the same length together: shorter ones are filled up."""
+    left = sorted(pieces, key=lambda piece: len(piece.encoding))
+    while left:
+        count = max(1, min(_BATCH, _TOKENS_OF_A_BATCH // max(1, len(left[-1].encoding))))
+        batch, left = left[-count:], left[:-count]
+        yield batch
 
 
 def _unit(vectors: Any) -> Any:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import combinations
-from typing import Final
+from itertools import combinations, permutations
+from typing import Any, Final
 
 from ..ranking import CosineSpread
 
@@ -57,3 +57,30 @@ def spread_of(vectors: Sequence[Sequence[float]]) -> CosineSpread | None:
     mean = math.fsum(cosines) / len(cosines)
     variance = math.fsum((cosine - mean) ** 2 for cosine in cosines) / len(cosines)
     return CosineSpread(round(mean, 4), round(max(math.sqrt(variance), _LEAST_DEVIATION), 4))
+
+
+def spread_of_maxsim(
+    queries: Sequence[Sequence[Sequence[float]]], texts: Sequence[Sequence[Sequence[float]]]
+) -> CosineSpread | None:
+    """The spread of the MaxSim, divided by the number of the query's tokens, between unrelated sentences.
+
+    Args:
+        queries: the token vectors of sentences as questions.
+        texts: those of the same sentences as texts.
+
+    Returns:
+        ``None`` if fewer than three sentences have token vectors.
+    """
+    import numpy as np  # it comes with qdrant-client
+
+    def units(vectors: Sequence[Sequence[float]]) -> Any:
+        rows = np.array(vectors, dtype=np.float32)
+        return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+
+    both = [(units(query), units(text)) for query, text in zip(queries, texts, strict=True) if query and text]
+    if len(both) < 3:
+        return None
+    found = np.array(
+        [(query @ text.T).max(axis=1).mean() for query, text in ((a[0], b[1]) for a, b in permutations(both, 2))]
+    )
+    return CosineSpread(round(float(found.mean()), 4), round(max(float(found.std()), _LEAST_DEVIATION), 4))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
+from ..config.recall import MAXSIM
 from ..embedding import Embedder, spec_of_name
 from ..errors import ConfigurationError
 from ..io.steps import run
@@ -18,6 +19,7 @@ def reembed(
     store: MemoryStore,
     embedder: Any,
     *,
+    reranker: Literal["maxsim", "none"] | None = None,
     dry_run: bool = False,
     progress: Callable[[int], None] = lambda count: None,
     passages: bool = False,
@@ -41,13 +43,16 @@ def reembed(
         store: the store. Its own handle may be opened by words, without its embedder. With ``collection_per_project``
             all projects whose collections the key may list, if it is fixed to none.
         embedder: the new one, as for :func:`open_store`; ``None`` or ``"keywords"``: keywords only.
+        reranker: ``"maxsim"``: the entries get token vectors, too, of an embedder with a method ``embed_tokens``;
+            ``"none"``: they get none. Left out: as the store has it now.
         dry_run: say what would be done.
         progress: is told how many entries were looked at so far.
         passages: with the embedder that the store has: a server's collection of an earlier version, in which the
             passages of long texts have no vectors, gets them. Only long texts are embedded.
 
     Raises:
-        ConfigurationError: the store is in Mem0; or the embedder is not known.
+        ConfigurationError: the store is in Mem0; the embedder is not known, or gives no token vectors; or ``reranker``
+            is something else.
         EmbedderUnavailableError: the embedder cannot be built, or does not answer. What is done is kept.
         StoreBusyError: somebody else in this process does it already. On a server: another call has begun since, which
             goes on.
@@ -57,8 +62,10 @@ def reembed(
     """
     if not store.capabilities.vectors:
         raise ConfigurationError(f"{store.backend!r} embeds by itself: change its embedder in its own configuration")
-    new = _built(embedder)
-    parts = [_in_project(steps, new, dry_run, progress, passages) for steps in in_each_project(store, {})]
+    new, tokens = _built(embedder), _with_tokens(reranker)
+    if new is None and tokens:
+        raise ConfigurationError("reranker: 'maxsim' needs token vectors, and without an embedder there are none")
+    parts = [_in_project(steps, new, tokens, dry_run, progress, passages) for steps in in_each_project(store, {})]
     entries, embedded, there, without, characters, changed = map(sum, zip(*parts, strict=True))
     # With shard_by_project the first part embeds for all shards, and the others find what it has done.
     there = max(0, min(there, entries - embedded - without))
@@ -66,15 +73,26 @@ def reembed(
 
 
 def _in_project(
-    steps: ScopedOperations, new: Embedder | None, dry_run: bool, progress: Callable[[int], None], passages: bool
+    steps: ScopedOperations,
+    new: Embedder | None,
+    tokens: bool | None,
+    dry_run: bool,
+    progress: Callable[[int], None],
+    passages: bool,
 ) -> Reembedded:
-    done = run(steps.reembed(new, dry_run=dry_run, progress=progress, passages=passages))
+    done = run(steps.reembed(new, tokens=tokens, dry_run=dry_run, progress=progress, passages=passages))
     if dry_run or not done.changed or new is None:
         return done
     # What was saved while the vectors were exchanged.
-    rest = run(steps.reembed(new))
+    rest = run(steps.reembed(new, tokens=tokens))
     embedded, characters = done.embedded + rest.embedded, done.characters + rest.characters
     return done._replace(entries=rest.entries, embedded=embedded, without=rest.without, characters=characters)
+
+
+def _with_tokens(reranker: object) -> bool | None:
+    if reranker not in (MAXSIM, "none", None):
+        raise ConfigurationError(f"reranker is {reranker!r}: give 'maxsim' or 'none', or leave it out")
+    return None if reranker is None else reranker == MAXSIM
 
 
 def _built(embedder: Any) -> Embedder | None:

@@ -15,6 +15,7 @@ from ..config.arguments import MemoryOptions
 from ..config.mem0 import Mem0Options, address_of
 from ..config.options import MemoryConfig
 from ..config.qdrant import routing_of
+from ..config.recall import MAXSIM
 from ..errors import (
     ConfigurationError,
     Outcome,
@@ -124,13 +125,16 @@ def _open(
     config: MemoryConfig, external_vectors: bool, by_words: bool, existing: bool, *, has_outbox: bool
 ) -> tuple[Backend, PersistentMemoryError | None]:
     """The backend, and why it is used all the same if the store is away."""
+    if config.reranker == MAXSIM and config.source_of("reranker") == "argument":
+        _refuse_token_vectors(config, external_vectors)
     if config.mem0 is not None:
         if external_vectors:
             raise ConfigurationError("Mem0 makes its own vectors: use PersistentMemory, or path= or url= here")
         return _open_mem0(config, config.mem0, has_outbox)
     from ..backends.qdrant.backend import QdrantBackend
     from ..backends.qdrant.collection import Connection
-    from ..backends.qdrant.manifest import BY_WORDS, EXTERNAL, FROM_STORE
+    from ..backends.qdrant.embedder_choice import BY_WORDS, FROM_STORE, WithTokens
+    from ..backends.qdrant.manifest import EXTERNAL
 
     away: PersistentMemoryError | None = None
     embedder: Any = FROM_STORE
@@ -140,6 +144,8 @@ def _open(
         embedder = BY_WORDS
     elif config.embedder_given:
         embedder = config.embedder
+    if config.reranker == MAXSIM and not external_vectors and not by_words:
+        embedder = WithTokens(embedder)
     connection: Connection
     if config.server is not None:
         from ..backends.qdrant.server.connection import open_server
@@ -173,6 +179,20 @@ def _open(
         )
     # A command that looks at a store leaves it as it is.
     return QdrantBackend(connection, purges_at_close=config.server is None and not existing), away
+
+
+def _refuse_token_vectors(config: MemoryConfig, external_vectors: bool) -> None:
+    """Refuse ``reranker="maxsim"`` for a store that has no token vectors. The environment may be that of other stores.
+
+    Raises:
+        ConfigurationError: the store has none.
+    """
+    if config.mem0 is not None:
+        raise ConfigurationError("reranker: 'maxsim' needs token vectors, which Mem0 does not keep: leave it out")
+    if external_vectors:
+        raise ConfigurationError(
+            "reranker: 'maxsim' needs the store's own embedder, and these vectors come from CrewAI: leave it out"
+        )
 
 
 def _patience(config: MemoryConfig, seconds: float, has_outbox: bool) -> float:

@@ -16,13 +16,15 @@ from functools import partial
 from typing import Any, Final
 
 from ...entry import MemoryEntry
+from ...errors import EmbedderUnavailableError
 from ...io.steps import Steps, work
 from ...scope import Scope
 from .codec import Draft, audience_of, field_values_to_set, to_changes, to_draft, to_entry
 from .collection import Collection
 from .context import context_of, to_point
-from .dense_vectors import vectors_to_save
+from .dense_vectors import token_vectors, vectors_to_save
 from .engine_requests import Change, Hit, PointData, Profile, Retrieve
+from .passage_vectors import NO_VECTORS, TextVectors
 
 LONG: Final = 8_192
 """Characters. Counting the words of longer texts would block an event loop for too long."""
@@ -43,16 +45,45 @@ def is_long(texts: Iterable[str]) -> bool:
 
 
 def with_vectors(profile: Profile, points: Sequence[PointData]) -> Steps[tuple[list[PointData], Vectors]]:
-    """The points with dense vectors, if there is an embedder, and the embedder's vectors."""
+    """The points with their vectors, if there is an embedder, and the dense ones of those that were embedded."""
     points = list(points)
     bare = [index for index, point in enumerate(points) if point.dense is None]
-    if not bare or profile.embedder is None:
-        return points, []
-    texts = [points[index].payload["content"] for index in bare]
-    vectors = yield from vectors_to_save(profile, profile.embedder, texts)
-    for index, vector in zip(bare, vectors, strict=True):
-        points[index] = points[index]._replace(dense=vector.dense or None, passages=vector.passages)
-    return points, [vector.dense for vector in vectors]
+    vectors: list[Sequence[float]] = []
+    if profile.descriptor.tokens is not None:
+        vectors += yield from _with_tokens(profile, points)
+    if bare and profile.embedder is not None:
+        texts = [points[index].payload["content"] for index in bare]
+        for index, made in zip(bare, (yield from vectors_to_save(profile, profile.embedder, texts)), strict=True):
+            points[index] = _with(points[index], made)
+            vectors.append(made.dense)
+    return points, vectors
+
+
+def _with(point: PointData, vectors: TextVectors) -> PointData:
+    return point._replace(dense=vectors.dense or None, passages=vectors.passages, tokens=vectors.tokens)
+
+
+def _with_tokens(profile: Profile, points: list[PointData]) -> Steps[Vectors]:
+    """Give token vectors to the points that bring their dense vector, of an export or another store.
+
+    If the embedder does not answer, they get none of their vectors now, and are embedded later like all the others.
+
+    Returns:
+        The dense vectors that these points have now.
+    """
+    given = [index for index, point in enumerate(points) if point.dense is not None]
+    if not given:
+        return []
+    texts = [points[index].payload["content"] for index in given]
+    try:
+        tokens = yield from token_vectors(profile, profile.embedder, texts)
+    except EmbedderUnavailableError:
+        for index in given:
+            points[index] = _with(points[index], NO_VECTORS)
+    else:
+        for index, some in zip(given, tokens, strict=True):
+            points[index] = points[index]._replace(tokens=some)
+    return [points[index].dense or () for index in given]
 
 
 def change_entry(
@@ -114,7 +145,8 @@ def replace_entry(
 
 
 def _change_of(point: PointData, payload: Mapping[str, Any]) -> Change:
-    return Change(point.id, payload, keywords=point.keywords, dense=point.dense, passages=point.passages)
+    vectors = TextVectors(point.dense or (), point.passages, point.tokens)
+    return Change(point.id, payload, keywords=point.keywords, **vectors._asdict())
 
 
 def _draft_of(entry: MemoryEntry, owner: Scope, profile: Profile) -> Steps[Draft]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
-from ...embedding import VECTORS, Embedder
+from ...embedding import VECTORS, Embedder, TokenVectors
 from ...embedding.limits import MOST_PIECES
 from ...embedding.spread import SENTENCES, spread_of
 from ...errors import EmbedderError, EmbedderUnavailableError, PersistentMemoryError
@@ -45,6 +45,9 @@ def vectors_to_save(profile: Profile, embedder: Embedder, texts: Sequence[str]) 
 def text_vectors(profile: Profile, embedder: Embedder, texts: Sequence[str]) -> Steps[list[TextVectors]]:
     """The vectors of each text.
 
+    The vectors of a text come together: there are none yet if the embedder does not answer for its tokens. Only a text
+    whose tokens the embedder refuses has the other vectors alone.
+
     Raises:
         EmbedderError: the embedder does not answer, or refuses the texts; see :meth:`Embedder.embed`.
     """
@@ -53,7 +56,37 @@ def text_vectors(profile: Profile, embedder: Embedder, texts: Sequence[str]) -> 
         long = sum(map(len, texts)) > LONG
         parts = yield from work(lambda: [parts_of(text) for text in texts], long=long)
     vectors = yield from _embedded(embedder, [part for some in parts for part in some])
-    return joined(parts, _of_one_length(profile, embedder, vectors))
+    made = joined(parts, _of_one_length(profile, embedder, vectors))
+    if profile.descriptor.tokens is None:
+        return made
+    tokens = yield from token_vectors(profile, embedder, texts)
+    return [each._replace(tokens=some) if each.dense else each for each, some in zip(made, tokens, strict=True)]
+
+
+def token_vectors(
+    profile: Profile, embedder: Embedder | None, texts: Sequence[str], *, queries: bool = False
+) -> Steps[list[TokenVectors]]:
+    """The token vectors of each text; none where the collection has no such vectors, or the embedder refuses the text.
+
+    Args:
+        profile: of the collection.
+        embedder: of the collection; ``None`` if this caller does not use it.
+        texts: any number.
+        queries: the texts are questions.
+
+    Raises:
+        EmbedderUnavailableError: the embedder does not answer, or this caller does not use it.
+    """
+    if profile.descriptor.tokens is None:
+        return [()] * len(texts)
+    if embedder is None or embedder.tokens is None:
+        raise EmbedderUnavailableError("the store has token vectors, and this caller has no embedder to make them")
+    try:
+        return (yield Work(partial(embedder.tokens.embed, texts, queries=queries)))  # type: ignore[no-any-return]
+    except EmbedderUnavailableError:
+        raise
+    except EmbedderError:
+        return [()] * len(texts)  # logged by the embedder
 
 
 def vectors_to_search(profile: Profile, embedder: Embedder, texts: Sequence[str]) -> Steps[list[list[float]]]:
@@ -65,8 +98,17 @@ def vectors_to_search(profile: Profile, embedder: Embedder, texts: Sequence[str]
     return _of_one_length(profile, embedder, vectors)
 
 
+def tokens_to_search(profile: Profile, embedder: Embedder, texts: Sequence[str]) -> Steps[list[TokenVectors]]:
+    """The token vectors of each query. They are empty if the embedder is unavailable. The search then does without."""
+    try:
+        return (yield from token_vectors(profile, embedder, texts, queries=True))
+    except EmbedderUnavailableError:
+        return [()] * len(texts)
+
+
 def measure_spread(collection: Collection, profile: Profile) -> Steps[None]:
-    """Measure the spread of the embedder's cosines, and keep it with the store; if it has one, do nothing.
+    """Measure the spread of the embedder's cosines, and keep it with the store; if it has one, do nothing. The same for
+    token vectors.
 
     It is done with the first vectors that are saved. So a store is opened without its embedder, and a search asks the
     store once.
@@ -74,13 +116,21 @@ def measure_spread(collection: Collection, profile: Profile) -> Steps[None]:
     embedder = profile.embedder
     if embedder is None or profile.descriptor.spread is not None:
         return
+    tokens = None
     if embedder.spread is None:
         try:
             embedder.spread = spread_of((yield from _embedded(embedder, SENTENCES)))
         except EmbedderError:
             return  # logged by the embedder; the next save measures it
+    if embedder.tokens is not None:
+        try:
+            tokens = yield Work(embedder.tokens.spread)
+        except EmbedderUnavailableError:
+            return
+        except EmbedderError:
+            tokens = None  # logged by the embedder, which refuses plain sentences; that of usual models is taken
     if embedder.spread is not None:
-        yield from collection.ask(KeepSpread(embedder.spread))
+        yield from collection.ask(KeepSpread(embedder.spread, tokens))
 
 
 def _embedded(
@@ -176,9 +226,7 @@ def _embed(
     except EmbedderError:
         vectors = [NO_VECTORS for _ in contents]
     made = [
-        NewVector(id, content, each.dense, each.passages)
-        for id, content, each in zip(ids, contents, vectors, strict=True)
-        if each.dense
+        NewVector(id, content, *each) for id, content, each in zip(ids, contents, vectors, strict=True) if each.dense
     ]
     collection.backlog.refuse(id for id, each in zip(ids, vectors, strict=True) if not each.dense)
     if not made:

@@ -1,4 +1,4 @@
-"""Vectors of texts to store: one for each text, and one for each passage of a long text.
+"""Vectors of texts to store: one for each text, one for each passage of a long text, and those of its tokens.
 
 A long text is near to a question by its best passage, which the mean over the text would hide. The mean is stored
 too: it says that the entry has vectors, and it is the entry's ``embedding``.
@@ -26,10 +26,12 @@ class TextVectors(NamedTuple):
     Attributes:
         dense: of the whole text; empty where the embedder made none.
         passages: of its passages; empty for a text of one passage.
+        tokens: of its tokens; empty in a collection without token vectors, and where the embedder made none.
     """
 
     dense: Sequence[float]
     passages: Sequence[Sequence[float]] = ()
+    tokens: Sequence[Sequence[float]] = ()
 
 
 NO_VECTORS: Final = TextVectors(())

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
+from ...embedding import TokenVectors
 from ...entry import MemoryEntry, PathInfo
 from ...io.steps import Steps, work
 from ...ranking import Ranking
@@ -16,7 +17,7 @@ from ...validation import child_paths, utcnow
 from .changes import LONG
 from .codec import to_entries, to_entry
 from .collection import Collection
-from .dense_vectors import vectors_to_search
+from .dense_vectors import tokens_to_search, vectors_to_search
 from .engine_requests import Count, Describe, Facet, Hit, Profile, Retrieve, Scroll, Search, SearchMany, Where
 from .paging import page_from, page_of
 from .schema import (
@@ -33,33 +34,45 @@ from .schema import (
 CURSOR: Final = "qdrant"
 """The name of this backend in cursors."""
 
-BY_WORDS: Final = ("keywords",)
+BY_WORDS: Final[tuple[str, ...]] = ("keywords",)
 BY_BOTH: Final = ("semantic", "keywords")
+BY_TOKENS_TOO: Final = (*BY_BOTH, "tokens")
 
 
 def search(operation: op.Search, collection: Collection) -> Steps[list[list[MemoryEntry]]]:
     profile = yield from collection.ask(Describe())
     texts = list(dict.fromkeys(operation.queries))
     dense: dict[str, Sequence[float]] = {}
+    tokens: dict[str, TokenVectors] = {}
     if profile.embedder is not None:
         dense = dict(zip(texts, (yield from vectors_to_search(profile, profile.embedder, texts)), strict=True))
-    searches = yield from work(partial(_searches, operation, profile, dense), long=sum(map(len, texts)) > LONG)
+        if profile.embedder.tokens is not None:
+            tokens = dict(zip(texts, (yield from tokens_to_search(profile, profile.embedder, texts)), strict=True))
+    searches = yield from work(partial(_searches, operation, profile, dense, tokens), long=sum(map(len, texts)) > LONG)
     if len(searches) == 1:
         answers = [(yield from collection.ask(searches[0]))]
     else:
         answers = yield from collection.ask(SearchMany(searches))
-    found_by = BY_WORDS if profile.embedder is None else BY_BOTH
+    found_by = BY_WORDS
+    if profile.embedder is not None:
+        found_by = BY_BOTH if profile.embedder.tokens is None else BY_TOKENS_TOO
     found = []
     for hits in answers:
         found.append(_entries(hits, operation, found_by))
     return found
 
 
-def _searches(operation: op.Search, profile: Profile, dense: Mapping[str, Sequence[float]]) -> list[Search]:
+def _searches(
+    operation: op.Search,
+    profile: Profile,
+    dense: Mapping[str, Sequence[float]],
+    tokens: Mapping[str, TokenVectors],
+) -> list[Search]:
     weights = operation.weights
     assert weights is not None, "Qdrant has the capability to rank"
     # To the second: what is ranked in the same second is ranked by one formula, which an engine keeps.
-    ranking = Ranking(weights, utcnow().replace(microsecond=0), profile.descriptor.spread)
+    descriptor = profile.descriptor
+    ranking = Ranking(weights, utcnow().replace(microsecond=0), descriptor.spread, descriptor.token_spread)
     corpus = where_visible(operation.scope, include_shared=operation.include_shared)
     searches = []
     for query, filter in zip(operation.queries, operation.filters, strict=True):
@@ -70,7 +83,8 @@ def _searches(operation: op.Search, profile: Profile, dense: Mapping[str, Sequen
                 corpus=corpus,
                 limit=operation.limit,
                 dense=dense.get(query) or None,
-                by_passages=profile.descriptor.passages and profile.embedder is not None,
+                by_passages=descriptor.passages and profile.embedder is not None,
+                tokens=tokens.get(query, ()),
                 keywords=profile.encoder.query(query),
                 ranking=ranking,
                 min_score=operation.min_score or None,

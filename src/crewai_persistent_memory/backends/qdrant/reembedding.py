@@ -13,7 +13,7 @@ from typing import Final
 
 from ...embedding import Embedder
 from ...errors import ConfigurationError, EmbedderError, EmbedderUnavailableError
-from ...io.steps import Steps
+from ...io.steps import Steps, Work
 from ...store import operations as op
 from ...text.passages import is_one_passage
 from .collection import Collection
@@ -48,7 +48,7 @@ def reembed(operation: op.Reembed, collection: Collection) -> Steps[op.Reembedde
     """See :class:`~....store.operations.Reembed`.
 
     Raises:
-        ConfigurationError: the vectors are from outside.
+        ConfigurationError: the vectors are from outside; or the embedder gives no token vectors.
         EmbedderUnavailableError: the new embedder does not answer. What is done is kept: call it again.
         StoreBusyError: somebody else does it.
         StorePermissionError: on a server, this key may not create a collection. Nothing was changed.
@@ -59,6 +59,9 @@ def reembed(operation: op.Reembed, collection: Collection) -> Steps[op.Reembedde
         raise ConfigurationError(
             "embedder: the vectors of this store come from outside (QdrantStorageBackend), so it has none to change"
         )
+    if embedder is not None:
+        embedder = yield from _with_or_without_tokens(operation, embedder, stored)
+        operation = replace(operation, embedder=embedder)
     is_same = stored.has_embedder(None if embedder is None else embedder.fingerprint)
     for_passages = is_same and operation.passages and embedder is not None and not stored.passages
     if is_same and not for_passages:
@@ -83,6 +86,20 @@ def reembed(operation: op.Reembed, collection: Collection) -> Steps[op.Reembedde
         yield from collection.ask(EndVectors())
     there = 0 if embedder is None else max(0, total - work.embedded - len(work.refused))
     return op.Reembedded(total, work.embedded, there, len(work.refused), work.characters, changed=True)
+
+
+def _with_or_without_tokens(operation: op.Reembed, embedder: Embedder, stored: Descriptor) -> Steps[Embedder]:
+    if not (stored.tokens is not None if operation.tokens is None else operation.tokens):
+        return embedder.without_tokens()
+    try:
+        return (yield Work(embedder.with_tokens))  # type: ignore[no-any-return]
+    except ConfigurationError as error:
+        if operation.tokens is not None:
+            raise
+        raise ConfigurationError(
+            "embedder: the store has token vectors, and the new embedder has no method embed_tokens: give one that "
+            "has, or reranker='none'"
+        ) from error
 
 
 def _moved(operation: op.Reembed, collection: Collection, new: Descriptor) -> Steps[op.Reembedded]:
@@ -110,7 +127,7 @@ def _characters(collection: Collection, *, only_long: bool) -> Steps[int]:
 
 def _descriptor(stored: Descriptor, embedder: Embedder | None) -> Descriptor:
     if embedder is None:
-        return replace(stored, vectors=KEYWORDS, dimensions=None, fingerprint=None, spread=None)
+        return replace(stored, vectors=KEYWORDS, dimensions=None, fingerprint=None, spread=None, token_spread=None)
     return replace(
         stored,
         vectors=EMBEDDER,
@@ -118,6 +135,7 @@ def _descriptor(stored: Descriptor, embedder: Embedder | None) -> Descriptor:
         fingerprint=embedder.fingerprint,
         passages=True,
         spread=None,
+        token_spread=None,
     )
 
 
@@ -182,7 +200,7 @@ def made_of(profile: Profile, hits: Sequence[Hit]) -> Steps[tuple[list[NewVector
             refused |= none
         return made, refused
     made = [
-        NewVector(str(hit.id), content, each.dense, each.passages)
+        NewVector(str(hit.id), content, *each)
         for hit, content, each in zip(hits, contents, vectors, strict=True)
         if each.dense
     ]

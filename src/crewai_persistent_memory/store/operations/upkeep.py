@@ -49,6 +49,7 @@ class Reembed(StoreOperation[Reembedded]):
 
     Attributes:
         embedder: the new one; ``None``: keywords only.
+        tokens: whether it makes token vectors, too (``reranker="maxsim"``); ``None``: as the store has them now.
         dry_run: say what would be done.
         progress: is told how many entries were looked at so far.
         passages: with the embedder that the store has: if the passages of long texts have no vectors, they get them.
@@ -56,6 +57,7 @@ class Reembed(StoreOperation[Reembedded]):
 
     writes = True
     embedder: Embedder | None = field(repr=False)
+    tokens: bool | None = None
     dry_run: bool = False
     progress: Callable[[int], None] = field(default=lambda count: None, repr=False)
     passages: bool = False

@@ -42,11 +42,12 @@ def reembed(
     handle: StoreHandle,
     embedder: Embedder | None,
     *,
+    tokens: bool | None = None,
     dry_run: bool = False,
     progress: Callable[[int], None] = lambda count: None,
     passages: bool = False,
 ) -> Steps[op.Reembedded]:
-    return (yield from handle.execute(op.Reembed(handle.binding, embedder, dry_run, progress, passages)))
+    return (yield from handle.execute(op.Reembed(handle.binding, embedder, tokens, dry_run, progress, passages)))
 
 
 def compact(handle: StoreHandle) -> Steps[bool]:

@@ -42,7 +42,7 @@ class Answers:
                 raise keywords_only(self._path)
             if self._writer.descriptor.dimensions is None:
                 # No vector was ever stored, so none is near; keywords may still match.
-                request = replace(request, dense=None)
+                request = replace(request, dense=None, tokens=())
         return self._reader.search(request)
 
     def scroll(self, request: Scroll) -> tuple[list[Hit], str | None]:

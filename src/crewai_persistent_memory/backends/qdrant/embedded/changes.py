@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import qdrant_edge as edge
 
 from ..engine_requests import Change, PointData
-from ..schema import DENSE, KEYWORDS, PASSAGES
+from ..point_vectors import bytes_of, dense_vectors
+from ..schema import KEYWORDS
 from .long_texts import LONG_TEXT, make_way
 
 
-def change(shard: Any, request: Change, *, has_dense: bool) -> None:
+def change(shard: Any, request: Change, *, names: Sequence[str]) -> None:
     """Apply a change to a point that is there. The caller holds the lock of the writes.
 
     Args:
         shard: the engine's.
         request: the change.
-        has_dense: whether the shard has dense vectors.
+        names: of the dense vectors that the shard has.
     """
     operation = edge.UpdateOperation
     if request.keywords is not None:
@@ -28,19 +30,15 @@ def change(shard: Any, request: Change, *, has_dense: bool) -> None:
         shard.update(write([request.id], dict(request.payload)))
     if request.keywords is None:
         return
-    vectors: dict[str, Any] = {KEYWORDS: request.keywords}
-    if request.dense:
-        vectors[DENSE] = list(request.dense)
-    if request.passages:
-        vectors[PASSAGES] = list(request.passages)
+    vectors: dict[str, Any] = {KEYWORDS: request.keywords, **dense_vectors(request)}
     shard.update(operation.update_vectors([edge.PointVectors(id=request.id, vector=vectors)]))
-    if has_dense and not request.keeps_dense and (gone := [name for name in (DENSE, PASSAGES) if name not in vectors]):
+    if not request.keeps_dense and (gone := [name for name in names if name not in vectors]):
         shard.update(operation.delete_vectors([request.id], gone))
 
 
 def size_of_change(request: Change) -> int:
     """Bytes that the engine writes for it, about."""
-    return 4096 + 4 * _length(request) + 12 * len(request.dense or ()) * (1 + len(request.passages))
+    return 4096 + 4 * _length(request) + bytes_of(request)
 
 
 def is_long_change(request: Change) -> bool:

@@ -119,13 +119,17 @@ class Collecting:
 def without_dense(request: Request[Any]) -> Request[Any]:
     """A request without vectors of an embedder."""
     if isinstance(request, Upsert):
-        return replace(request, points=[point._replace(dense=None, passages=()) for point in request.points])
+        return replace(request, points=[point._replace(dense=None, passages=(), tokens=()) for point in request.points])
     if isinstance(request, Change):
-        return replace(request, dense=None, passages=())
+        return replace(request, dense=None, passages=(), tokens=())
     if isinstance(request, SetVectors):
         return replace(request, vectors=())
     if isinstance(request, Search):
-        return replace(request, dense=None, by_passages=False)
+        return _by_words(request)
     if isinstance(request, SearchMany):
-        return SearchMany([replace(search, dense=None, by_passages=False) for search in request.searches])
+        return SearchMany([_by_words(search) for search in request.searches])
     return request
+
+
+def _by_words(search: Search) -> Search:
+    return replace(search, dense=None, by_passages=False, tokens=())

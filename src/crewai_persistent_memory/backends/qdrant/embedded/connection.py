@@ -14,6 +14,7 @@ from ....errors import StoreClosedError
 from ....filter_fields import FilterField
 from ....io.shared import Shared
 from ....io.steps import Steps, Work
+from ..embedder_choice import BY_WORDS, settle
 from ..engine_requests import (
     BeginVectors,
     Describe,
@@ -26,7 +27,7 @@ from ..engine_requests import (
     SetPayload,
     SetPayloads,
 )
-from ..manifest import BY_WORDS, EXTERNAL, LAYOUT, settle
+from ..manifest import EXTERNAL, LAYOUT
 from ..schema import field_indexes
 from .directory import StoreDirectory
 from .engine import EmbeddedEngine

@@ -314,4 +314,4 @@ class EmbeddedEngine:
 
     def _keep_spread(self, request: KeepSpread) -> None:
         with self._lock:
-            self._writer.keep_spread(request.spread)
+            self._writer.keep_spread(request)

@@ -20,7 +20,7 @@ from typing import Any, Final
 from ....embedding import Fingerprint
 from ....io.private_files import open_private
 from ..engine_requests import NewVector
-from ..schema import DENSE, PASSAGES
+from ..point_vectors import dense_vectors
 from .directory import NEW_VECTORS, StoreDirectory
 
 _MOST_IDS: Final = 500
@@ -45,7 +45,7 @@ class NewVectors:
         with self._lock:
             connection = self._open()
             found = connection.execute("SELECT fingerprint FROM made_by").fetchone()
-            if found is not None and Fingerprint.from_json(json.loads(found[0])).same_embedder(fingerprint):
+            if found is not None and Fingerprint.from_json(json.loads(found[0])).same_vectors(fingerprint):
                 return
             with connection:
                 connection.execute("DELETE FROM vectors")
@@ -64,19 +64,20 @@ class NewVectors:
 
     def keep(self, vectors: Sequence[NewVector]) -> None:
         """Keep vectors. When this returns they outlive the process."""
-        rows = [(new.id, _digest(new.content), _packed([new.dense]), _packed(new.passages)) for new in vectors]
+        rows = [
+            (new.id, _digest(new.content), *map(_packed, ([new.dense], new.passages, new.tokens))) for new in vectors
+        ]
         with self._lock, self._open() as connection:
-            connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)", rows)
+            connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?, ?)", rows)
 
     def vectors_of(self, contents: Mapping[str, str]) -> dict[str, dict[str, Any]]:
         """The vectors of points, as the engine takes them, by their ids. Those of an earlier text are left out."""
-        found = self._rows("SELECT id, digest, dense, passages FROM vectors WHERE id IN ({})", list(contents))
+        found = self._rows("SELECT id, digest, dense, passages, tokens FROM vectors WHERE id IN ({})", list(contents))
         vectors: dict[str, dict[str, Any]] = {}
-        for id, digest, dense, passages in found:
+        for id, digest, *packed in found:
             if digest == _digest(contents[id]):
-                [whole] = _unpacked(dense)
-                parts = _unpacked(passages)
-                vectors[id] = {DENSE: whole, **({PASSAGES: parts} if parts else {})}
+                [whole], passages, tokens = map(_unpacked, packed)
+                vectors[id] = dense_vectors(NewVector(id, contents[id], whole, passages, tokens))
         return vectors
 
     def dimensions(self) -> int | None:
@@ -123,6 +124,9 @@ class NewVectors:
                 connection.execute(
                     "CREATE TABLE IF NOT EXISTS vectors (id TEXT PRIMARY KEY, digest BLOB, dense BLOB, passages BLOB)"
                 )
+                columns = {row[1] for row in connection.execute("PRAGMA table_info(vectors)")}
+                if "tokens" not in columns:  # a file that was begun before there were token vectors has none
+                    connection.execute("ALTER TABLE vectors ADD COLUMN tokens BLOB")
             self._connection = connection
         return self._connection
 
@@ -141,7 +145,9 @@ def _packed(vectors: Sequence[Sequence[float]]) -> bytes:
     return numbers.tobytes()
 
 
-def _unpacked(data: bytes) -> list[list[float]]:
+def _unpacked(data: bytes | None) -> list[list[float]]:
+    if data is None:
+        return []
     numbers = array("f", data)
     if sys.byteorder == "big":
         numbers.byteswap()

@@ -25,7 +25,7 @@ from ..engine_requests import (
     Unembedded,
 )
 from ..ranking import depth_for
-from ..schema import DENSE, EXPIRES_AT_KEY, KEYWORDS, PASSAGES
+from ..schema import DENSE, EXPIRES_AT_KEY, KEYWORDS, PASSAGES, TOKENS
 from .corpora import Corpora, all_meet
 from .translate import edge_filter, edge_formula
 
@@ -127,10 +127,11 @@ class EdgeReader:
     ) -> edge.QueryRequest:
         depth = depth_for(request.limit)
         where = edge_filter(request.where, self.has_ends)
+        scored, scores = lists, request.scores if request.tokens else request.lists
         size = self._corpora.size(request.corpus)
-        if len(lists) > 1 and size <= FEW:
+        if len(lists) > 1 and size <= FEW and not request.tokens:
             depth = max(depth, size)
-        elif len(lists) > 1:
+        elif len(scores) > 1:
             # The candidates of all lists, scored by each. They are found by a request of their own: nested in this one,
             # the engine would find them once for each list, which doubles the time (qdrant-edge-py 0.9).
             # Where all entries meet the conditions, they are left to the other request, which has them in any case.
@@ -153,12 +154,14 @@ class EdgeReader:
             ids = tuple(str(point.id) for points in found for point in points)
             where = edge_filter((*request.where, HasId(ids)), self.has_ends)
             depth = len(lists) * depth
+            if request.tokens:
+                scored = [*lists, (edge.Query.Nearest(cast(Any, request.tokens), using=TOKENS), None)]
         candidates = []
-        for q, params in lists:
+        for q, params in scored:
             candidates.append(edge.Prefetch(query=q, limit=depth, filter=where, params=params))
         return edge.QueryRequest(
             prefetches=candidates,
-            query=edge_formula(ranking, rarest(size), request.lists),
+            query=edge_formula(ranking, rarest(size), scores, len(request.tokens)),
             limit=request.limit,
             with_payload=False if self.one_by_one else _ENTRY,
             score_threshold=request.min_score,

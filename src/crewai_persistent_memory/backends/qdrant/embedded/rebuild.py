@@ -22,7 +22,7 @@ import qdrant_edge as edge
 
 from ....errors import ConfigurationError, StoreCorruptedError
 from ..manifest import Descriptor
-from ..schema import DENSE, INDEXES, KEYWORDS, PASSAGES, Index, IndexKind
+from ..schema import DENSE, INDEXES, KEYWORDS, PASSAGES, TOKENS, Index, IndexKind
 from .checksums import break_seal
 from .directory import NEXT_SHARD, StoreDirectory
 from .errors import is_not_allowed
@@ -42,7 +42,7 @@ def new_shard(folder: Path, descriptor: Descriptor) -> Any:
     """Make an empty shard with its indexes."""
     folder.mkdir(mode=0o700)
     config = edge.EdgeConfig(
-        vectors=_dense_vectors(descriptor.dimensions) if descriptor.dimensions else None,
+        vectors=_dense_vectors(descriptor) if descriptor.dimensions else None,
         sparse_vectors={KEYWORDS: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
         # m=0: no HNSW graph. A query is filtered to one user's entries and faster without (0.13 against 0.32 ms at
         # 10k records), and building the graph holds the GIL for minutes.
@@ -53,23 +53,30 @@ def new_shard(folder: Path, descriptor: Descriptor) -> Any:
     return shard
 
 
-def _dense_vectors(dimensions: int) -> dict[str, Any]:
+def _dense_vectors(descriptor: Descriptor) -> dict[str, Any]:
     """The vectors as ``float16``, and beside them in 4 bits for each dimension, which a search scans first.
 
     Over 100,000 entries of one user with 384 dimensions (qdrant-edge-py 0.9): 12.7 ms with ``float32``, 2.7 ms with
     these. The engine adds such vectors when it creates a shard, never later.
+
+    Token vectors are not scanned: a search reads those of its candidates only. So they stay on the disk, as ``float16``
+    alone.
     """
+    exact: dict[str, Any] = {"distance": edge.Distance.Cosine, "datatype": edge.VectorStorageDatatype.Float16}
     compact: dict[str, Any] = {
-        "size": dimensions,
-        "distance": edge.Distance.Cosine,
-        "datatype": edge.VectorStorageDatatype.Float16,
+        **exact,
+        "size": descriptor.dimensions,
         "quantization_config": edge.TurboQuantQuantizationConfig(bits=edge.TurboQuantBitSize.Bits4),
     }
     best_of = edge.MultiVectorConfig(edge.MultiVectorComparator.MaxSim)
-    return {
+    vectors = {
         DENSE: edge.EdgeVectorParams(**compact),
         PASSAGES: edge.EdgeVectorParams(**compact, multivector_config=best_of),
     }
+    if descriptor.tokens is not None:
+        size = descriptor.tokens
+        vectors[TOKENS] = edge.EdgeVectorParams(**exact, size=size, multivector_config=best_of, on_disk=True)
+    return vectors
 
 
 def has_vectors(directory: StoreDirectory, descriptor: Descriptor) -> bool:
@@ -77,7 +84,8 @@ def has_vectors(directory: StoreDirectory, descriptor: Descriptor) -> bool:
     if descriptor.dimensions is None:
         return True
     config = json.loads((directory.shard / "edge_config.json").read_text(encoding="utf-8"))
-    return {DENSE, PASSAGES} <= (config.get("vectors") or {}).keys()
+    wanted = {DENSE, PASSAGES} if descriptor.tokens is None else {DENSE, PASSAGES, TOKENS}
+    return wanted <= (config.get("vectors") or {}).keys()
 
 
 _INDEX_PARAMS: Final[Mapping[IndexKind, Any]] = {

@@ -24,7 +24,7 @@ from ....embedding import KeywordEncoder
 from ....errors import StoreCorruptedError
 from ..encoding import keywords_of
 from ..manifest import Descriptor
-from ..schema import DENSE, KEYWORDS, PASSAGES
+from ..schema import DENSE, KEYWORDS, PASSAGES, TOKENS
 from .checksums import LEDGER, Seal, is_derived, spare_of
 from .directory import StoreDirectory
 from .ledger import Known, Ledger, checksum
@@ -164,11 +164,12 @@ def _whole(
         payload, vectors = found
         if not _is_vector(vectors.get(DENSE)):
             vectors = {}
-        elif (passages := read_one(shard, point, vectors=[PASSAGES])) and all(
-            map(_is_vector, passages[1].get(PASSAGES) or [()])
-        ):
-            # A shard of an older layout has none, and without them the entry is found by its dense vector.
-            vectors |= passages[1]
+        else:
+            # A shard of an older layout has no passages, and without them the entry is found by its dense vector.
+            for name in (PASSAGES, TOKENS) if descriptor.tokens else (PASSAGES,):
+                several = read_one(shard, point, vectors=[name])
+                if several and all(map(_is_vector, several[1].get(name) or [()])):
+                    vectors |= several[1]
         vectors[KEYWORDS] = keywords_of(payload, encoder, contents)
         yield to_point(point, payload, vectors, upgrade)
 

@@ -23,8 +23,9 @@ from ..engine_requests import (
     PointData,
     Where,
 )
+from ..point_vectors import dense_vectors
 from ..ranking import defaults_of, variables_of
-from ..schema import DENSE, EXPIRES_AT_KEY, KEYWORDS, PASSAGES, SCOPE_KEY, format_time
+from ..schema import DENSE, EXPIRES_AT_KEY, KEYWORDS, SCOPE_KEY, format_time
 
 
 def edge_filter(where: Where, has_ends: bool = True) -> edge.Filter:
@@ -97,9 +98,9 @@ def _match(condition: Match) -> Any:
 
 
 @lru_cache(maxsize=256)
-def edge_formula(ranking: Ranking, rarest: float, lists: tuple[Variable, ...]) -> edge.Formula:
-    formula = ranking.formula(lists, rarest)
-    return edge.Formula(_expression(formula, variables_of(lists)), defaults_of(ranking, lists))
+def edge_formula(ranking: Ranking, rarest: float, scores: tuple[Variable, ...], query_tokens: int = 0) -> edge.Formula:
+    formula = ranking.formula(scores, rarest, query_tokens)
+    return edge.Formula(_expression(formula, variables_of(scores)), defaults_of(ranking, scores, query_tokens))
 
 
 def _expression(value: Expression, names: Mapping[Variable, str]) -> edge.Expression:
@@ -125,9 +126,5 @@ def _expression(value: Expression, names: Mapping[Variable, str]) -> edge.Expres
 
 
 def edge_point(point: PointData) -> edge.Point:
-    vectors: dict[str, Any] = {KEYWORDS: point.keywords}
-    if point.dense:
-        vectors[DENSE] = point.dense
-    if point.passages:
-        vectors[PASSAGES] = point.passages
+    vectors: dict[str, Any] = {KEYWORDS: point.keywords, **dense_vectors(point)}
     return edge.Point(id=point.id, vector=vectors, payload=point.payload)

@@ -9,12 +9,11 @@ from typing import Any, Final
 import qdrant_edge as edge
 
 from ....errors import DimensionMismatchError, EmbedderMismatchError
-from ....ranking import CosineSpread
 from ..engine_requests import (
     Change,
     Count,
     Delete,
-    NewVector,
+    KeepSpread,
     NoDense,
     Request,
     Retrieve,
@@ -25,7 +24,8 @@ from ..engine_requests import (
 )
 from ..manifest import KEYWORDS as KEYWORDS_ONLY
 from ..manifest import Descriptor
-from ..schema import DENSE, EXPIRES_AT_KEY, PASSAGES
+from ..point_vectors import WithVectors, bytes_of, check_tokens, dense_names, dense_vectors, lengths_of
+from ..schema import EXPIRES_AT_KEY
 from .changes import change, is_long_change, size_of_change
 from .directory import DELETE_RESERVE, WRITE_RESERVE, StoreDirectory
 from .ledger import Ledger
@@ -78,15 +78,15 @@ class EdgeWriter:
         """Execute one request."""
         return self._answers[type(request)](request)
 
-    def keep_spread(self, spread: CosineSpread) -> None:
+    def keep_spread(self, request: KeepSpread) -> None:
         """Keep the spread of the embedder's cosines in the descriptor."""
-        changed = self.descriptor.with_spread(spread)
+        changed = self.descriptor.with_spread(request.spread, request.tokens)
         self._directory.write_descriptor(changed)
         self.descriptor = changed
 
     def upsert(self, request: Upsert) -> None:
         points = request.points
-        self._admit_vectors([vector for point in points for vector in (point.dense, *point.passages)])
+        self._admit_vectors(points)
         lengths = [length_of(point.payload) for point in points]
         self._admit_texts(max(lengths, default=0) > LONG_TEXT)
         for batch in batches_of(points, lengths):
@@ -100,10 +100,11 @@ class EdgeWriter:
         # Other writes wait, so a point that exists now still exists when it is changed.
         if not self._shard.retrieve([request.id], with_payload=False, with_vector=False):
             return False
-        self._admit_vectors([request.dense, *request.passages])
+        self._admit_vectors([request])
         self._admit_texts(is_long_change(request))
         self._ledger.doubt([request.id])
-        change(self._shard, request, has_dense=self.descriptor.dimensions is not None)
+        has_dense = self.descriptor.dimensions is not None
+        change(self._shard, request, names=dense_names(self.descriptor) if has_dense else ())
         self._note_again([request.id])
         return True
 
@@ -141,9 +142,9 @@ class EdgeWriter:
         valid = [new for new in request.vectors if contents.get(new.id) == new.content]
         if not valid:
             return 0
-        self._admit_vectors([vector for new in valid for vector in (new.dense, *new.passages)])
+        self._admit_vectors(valid)
         before = self._without_dense(request.where)
-        points = [edge.PointVectors(id=new.id, vector=_dense_vectors(new)) for new in valid]
+        points = [edge.PointVectors(id=new.id, vector=dense_vectors(new)) for new in valid]
         where = edge_filter((*request.where, NoDense()))
         self._shard.update(edge.UpdateOperation.update_vectors(points, condition=where))
         return before - self._without_dense(request.where)
@@ -157,9 +158,10 @@ class EdgeWriter:
             self._directory.note_long_texts()
             self._reader.one_by_one = True
 
-    def _admit_vectors(self, vectors: Sequence[Sequence[float] | None]) -> None:
+    def _admit_vectors(self, points: Sequence[WithVectors]) -> None:
         """Check the length of every vector before the write. The store's first vector sets the length."""
-        lengths = {len(vector) for vector in vectors if vector}
+        check_tokens(points, self.descriptor, str(self._directory.path))
+        lengths = lengths_of(points)
         if not lengths:
             return
         if self.descriptor.vectors == KEYWORDS_ONLY:
@@ -171,13 +173,6 @@ class EdgeWriter:
             dimensions = length
         if self.descriptor.dimensions is None and dimensions is not None:
             self._add_vectors(self.descriptor.with_dimensions(dimensions))
-
-
-def _dense_vectors(new: NewVector) -> dict[str, Any]:
-    vectors: dict[str, Any] = {DENSE: list(new.dense)}
-    if new.passages:
-        vectors[PASSAGES] = list(new.passages)
-    return vectors
 
 
 WRITES: Final = frozenset({Upsert, Change, Delete, SetPayload, SetVectors})
@@ -211,11 +206,11 @@ def room_for(request: Request[Any]) -> tuple[int, int]:
     if isinstance(request, Upsert):
         points = request.points
         size = sum(4 * len(p.payload["content"]) + 4 * len(p.payload["record"]) + 4096 for p in points)
-        return size + sum(12 * len(p.dense) * (1 + len(p.passages)) for p in points if p.dense), WRITE_RESERVE
+        return size + sum(map(bytes_of, points)), WRITE_RESERVE
     if isinstance(request, Change):
         return size_of_change(request), WRITE_RESERVE
     if isinstance(request, SetVectors):
-        return sum(12 * len(new.dense) * (1 + len(new.passages)) for new in request.vectors), WRITE_RESERVE
+        return sum(map(bytes_of, request.vectors)), WRITE_RESERVE
     return 0, DELETE_RESERVE
 
 

@@ -9,13 +9,15 @@ from ....embedding import SparseVector
 
 
 class PointData(NamedTuple):
-    """A point to write. ``dense`` is ``None`` where there is no vector. ``passages`` are those of a long text."""
+    """A point to write. ``dense`` is ``None`` where there is no vector. ``passages`` are those of a long text.
+    ``tokens`` are those of its tokens, in a collection that has such vectors."""
 
     id: str
     payload: dict[str, Any]
     keywords: SparseVector
     dense: Sequence[float] | None
     passages: Sequence[Sequence[float]] = ()
+    tokens: Sequence[Sequence[float]] = ()
 
 
 class Hit(NamedTuple):
@@ -29,9 +31,10 @@ class Hit(NamedTuple):
 
 
 class NewVector(NamedTuple):
-    """A dense vector for the point with this id, and the vectors of its passages, made of this content."""
+    """A dense vector for the point with this id, and the vectors of its passages and tokens, made of this content."""
 
     id: str
     content: str
     dense: Sequence[float]
     passages: Sequence[Sequence[float]] = ()
+    tokens: Sequence[Sequence[float]] = ()

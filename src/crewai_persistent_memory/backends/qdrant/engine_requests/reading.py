@@ -19,7 +19,8 @@ class Search(Request[list[Hit]]):
     With a ``ranking`` the answer has the scores of its formula; without one it has the raw cosine or
     BM25 scores. ``min_score`` applies to the score returned. ``corpus`` is what a word's rarity (IDF) is counted over:
     the caller's own entries, so that a ranking reveals nothing about other users' memories. ``by_passages``: with
-    ``dense``, long entries are also found by their best passage.
+    ``dense``, long entries are also found by their best passage. ``tokens``: the query's token vectors, by which a
+    ``ranking`` also scores what is found; no entry is found by them.
     """
 
     where: Where
@@ -28,6 +29,7 @@ class Search(Request[list[Hit]]):
     dense: Sequence[float] | None = None
     keywords: SparseVector | None = None
     by_passages: bool = False
+    tokens: Sequence[Sequence[float]] = ()
     ranking: Ranking | None = None
     min_score: float | None = None
 
@@ -41,6 +43,11 @@ class Search(Request[list[Hit]]):
         """The lists that are looked through, in this order."""
         by_dense = (Variable.COSINE, Variable.PASSAGES) if self.by_passages else (Variable.COSINE,)
         return (*(by_dense if self.dense else ()), *((Variable.KEYWORDS,) if self.by_keywords else ()))
+
+    @property
+    def scores(self) -> tuple[Variable, ...]:
+        """What each candidate is scored by, in this order: the lists come first."""
+        return (*self.lists, *((Variable.TOKENS,) if self.tokens else ()))
 
 
 @dataclass(frozen=True)

@@ -43,9 +43,15 @@ class SetVectors(Request[int]):
 
 @dataclass(frozen=True)
 class KeepSpread(Request[None]):
-    """Keep the spread of the embedder's cosines with the collection. A key that may only read leaves it."""
+    """Keep the spread of the embedder's cosines with the collection. A key that may only read leaves it.
+
+    Attributes:
+        spread: of the vectors of texts.
+        tokens: of the token vectors, if the collection has such vectors.
+    """
 
     spread: CosineSpread
+    tokens: CosineSpread | None = None
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,8 @@ class Change(Request[bool]):
             the vectors stay as they are.
         dense: see ``keywords``.
         passages: the vectors of its passages, beside ``dense``.
-        keeps_dense: ``dense`` and ``passages`` stay as they are, whatever the keywords.
+        tokens: those of its tokens, beside ``dense``.
+        keeps_dense: ``dense``, ``passages`` and ``tokens`` stay as they are, whatever the keywords.
     """
 
     id: str
@@ -50,6 +51,7 @@ class Change(Request[bool]):
     keywords: SparseVector | None = None
     dense: Sequence[float] | None = None
     passages: Sequence[Sequence[float]] = ()
+    tokens: Sequence[Sequence[float]] = ()
     keeps_dense: bool = False
 
 

@@ -43,7 +43,9 @@ both succeed, which they would not if each wrote ``record`` anew.
 Keys without a value are left out: every value costs 3 µs to hand to the engine (qdrant-edge-py 0.9), and most entries
 have few.
 
-Vectors: ``keywords`` (sparse, BM25, IDF) on every point, ``dense`` (cosine) where there is one.
+Vectors: ``keywords`` (sparse, BM25, IDF) on every point; ``dense`` (cosine) where there is one, and beside it
+``passages`` (cosine, the best of several) of a long text. In a collection that was created with ``reranker="maxsim"``,
+``tokens`` (cosine, MaxSim) beside ``dense``.
 
 A new filter of the package touches these places:
 
@@ -72,6 +74,7 @@ from ....filter_fields import FieldKind, FilterField
 DENSE: Final = "dense"
 KEYWORDS: Final = "keywords"
 PASSAGES: Final = "passages"
+TOKENS: Final = "tokens"
 TENANT_KEY: Final = "tenant"
 SCOPE_KEY: Final = "scope"
 EXPIRES_AT_KEY: Final = "expires_at"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,18 +21,14 @@ from qdrant_client import models
 from ....config.qdrant import ServerSettings
 from ....errors import (
     ConfigurationError,
-    DimensionMismatchError,
-    EmbedderMismatchError,
-    InvalidEntryError,
     ServerVersionError,
     StoreCorruptedError,
     StoreMissingError,
 )
 from ....io.steps import Steps
-from ..engine_requests import Change, PointData, Request, Search, SetVectors, Upsert
-from ..manifest import EMBEDDER, EXTERNAL, Descriptor, settle
-from ..manifest import KEYWORDS as KEYWORDS_ONLY
-from ..schema import DENSE, INDEXES, KEYWORDS, PASSAGES
+from ..embedder_choice import settle
+from ..manifest import EMBEDDER, EXTERNAL, Descriptor
+from ..schema import DENSE, INDEXES, KEYWORDS, PASSAGES, TOKENS
 from .client import RetryingClient
 from .errors import AlreadyExists
 from .indexes import create_indexes
@@ -183,6 +179,9 @@ class Opening:
         by_project = params.sharding_method == models.ShardingMethod.CUSTOM
         size = None if dense is None else dense.size
         found = replace(chosen, dimensions=size, by_project=by_project, passages=PASSAGES in (params.vectors or {}))
+        if found.fingerprint is not None and found.tokens is not None:
+            tokens = (params.vectors or {}).get(TOKENS)
+            found = replace(found, fingerprint=replace(found.fingerprint, tokens=tokens and tokens.size))
         return (yield from self._complete(found))
 
     def _complete(self, chosen: Descriptor) -> Steps[Any]:
@@ -222,6 +221,16 @@ class Opening:
             if chosen.passages:
                 best_of = models.MultiVectorConfig(comparator=models.MultiVectorComparator.MAX_SIM)
                 dense[PASSAGES] = vectors(multivector_config=best_of)
+            if chosen.tokens is not None:
+                dense[TOKENS] = models.VectorParams(
+                    size=chosen.tokens,
+                    distance=models.Distance.COSINE,
+                    datatype=models.Datatype.FLOAT16,
+                    multivector_config=models.MultiVectorConfig(comparator=models.MultiVectorComparator.MAX_SIM),
+                    # A search reads those of its candidates, and looks through no graph.
+                    on_disk=True,
+                    hnsw_config=models.HnswConfigDiff(m=0),
+                )
         keywords = models.SparseVectorParams(modifier=models.Modifier.IDF)
         strict = models.StrictModeConfig(
             enabled=wanted.strict_mode, unindexed_filtering_retrieve=False, unindexed_filtering_update=False
@@ -250,45 +259,3 @@ def _quantization(kind: str | None) -> Any:
     if kind == "binary":
         return models.BinaryQuantization(binary=models.BinaryQuantizationConfig(always_ram=True))
     return None
-
-
-def admit(request: Request[Any], descriptor: Descriptor, where: str) -> None:
-    """Check the vectors of a request before anything is written or asked for.
-
-    Raises:
-        EmbedderMismatchError: the collection was created with keywords only.
-        DimensionMismatchError: a vector to write has another length than the collection's.
-    """
-    if isinstance(request, Search):
-        lengths = {len(request.dense)} if request.dense else set()
-    elif isinstance(request, Upsert):
-        lengths = {len(each) for point in request.points for each in (point.dense, *point.passages) if each}
-    elif isinstance(request, Change):
-        lengths = {len(each) for each in (request.dense, *request.passages) if each}
-    elif isinstance(request, SetVectors):
-        lengths = {len(each) for new in request.vectors for each in (new.dense, *new.passages)}
-    else:
-        return
-    if lengths and descriptor.vectors == KEYWORDS_ONLY:
-        raise EmbedderMismatchError(
-            f"the collection at {where} was created with keywords only and takes no vectors: use another collection "
-            "for an embedder"
-        )
-    if not isinstance(request, Search) and descriptor.dimensions is not None:
-        for length in sorted(lengths - {descriptor.dimensions}):
-            raise DimensionMismatchError(descriptor.dimensions, length)
-
-
-def first_length(points: Sequence[PointData]) -> int:
-    """The length of the first vector, which decides for a new collection.
-
-    Raises:
-        InvalidEntryError: there is none.
-    """
-    for point in points:
-        if point.dense:
-            return len(point.dense)
-    raise InvalidEntryError(
-        "embedding: the first entry of a new collection on a server needs a vector, whose length is then the "
-        "collection's: give one, or say the length with dimensions="
-    )

@@ -23,8 +23,19 @@ from ....text.passages import is_one_passage
 from ..engine_requests import Hit, PointData, Profile, Upsert
 from ..forgotten import BACK
 from ..manifest import EMBEDDER
+from ..point_vectors import dense_names, dense_vectors
 from ..reembedding import made_of
-from ..schema import COPIED_KEY, DENSE, EXPIRES_AT_KEY, FORGOTTEN_KEY, KEYWORDS, PASSAGES, TENANT_KEY, parse_end
+from ..schema import (
+    COPIED_KEY,
+    DENSE,
+    EXPIRES_AT_KEY,
+    FORGOTTEN_KEY,
+    KEYWORDS,
+    PASSAGES,
+    TENANT_KEY,
+    TOKENS,
+    parse_end,
+)
 from . import writes
 from .bootstrap import CREATION_TIMEOUT, DESCRIPTOR_ID
 from .client import RetryingClient
@@ -150,7 +161,7 @@ class Carrying:
         known = [id for id, text in contents.items() if id in theirs and theirs[id].payload.get("content") == text]
         vectors: dict[Any, dict[str, Any]] = {}
         if known:
-            names = [DENSE, PASSAGES] if self.profile.descriptor.passages else [DENSE]
+            names = dense_names(self.profile.descriptor)
             found = yield from self._call("retrieve", self.target, ids=known, with_vectors=names, with_payload=False)
             vectors = {record.id: dict(record.vector or {}) for record in found}
         for record in new if self.has_vectors else ():
@@ -173,13 +184,14 @@ class Carrying:
         self.embedded += len(made)
         self.characters += sum(len(each.content) for each in made)
         ids = {str(hit.id): hit.id for hit in to_embed}
-        return vectors | {ids[each.id]: {DENSE: each.dense, PASSAGES: each.passages} for each in made}
+        return vectors | {ids[each.id]: dense_vectors(each) for each in made}
 
     def _point(self, record: Any, vectors: Mapping[str, Any]) -> PointData:
         keywords = (record.vector or {}).get(KEYWORDS)
         words = models.SparseVector(indices=[], values=[]) if keywords is None else keywords
         payload = {**record.payload, COPIED_KEY: self.target}
-        return PointData(record.id, payload, words, vectors.get(DENSE), vectors.get(PASSAGES) or ())
+        dense, passages, tokens = map(vectors.get, (DENSE, PASSAGES, TOKENS))
+        return PointData(record.id, payload, words, dense, passages or (), tokens or ())
 
     def _place(self, shard_key: Any) -> Place:
         """The target, where a write replaces nothing but unchanged copies."""

@@ -12,8 +12,9 @@ from ....embedding import KeywordEncoder
 from ....errors import EmbedderUnavailableError, StoreMissingError, StorePermissionError
 from ....filter_fields import FilterField
 from ....io.steps import Steps
+from ..embedder_choice import BY_WORDS, FROM_STORE, settle
 from ..engine_requests import KeepSpread, Profile, Request, Upsert, Where
-from ..manifest import BY_WORDS, EXTERNAL, FROM_STORE, LAYOUT, Descriptor, settle
+from ..manifest import EXTERNAL, LAYOUT, Descriptor
 from ..schema import field_indexes
 from . import moves
 from .bootstrap import (
@@ -270,10 +271,10 @@ class Collections:
             sizes[route.collection] = sizes.get(route.collection, 0) + len(request.points)
         elif isinstance(request, KeepSpread):
             profile = self.profiles[route.collection]
-            descriptors, spread = self._engine.descriptors, request.spread
-            self.profiles[route.collection] = profile._replace(descriptor=profile.descriptor.with_spread(spread))
+            descriptors, spreads = self._engine.descriptors, (request.spread, request.tokens)
+            self.profiles[route.collection] = profile._replace(descriptor=profile.descriptor.with_spread(*spreads))
             stored = descriptors.get(route.collection, profile.descriptor)  # read again since, perhaps
-            descriptors[route.collection] = stored.with_spread(spread)
+            descriptors[route.collection] = stored.with_spread(*spreads)
 
     def _index_fields(self, client: RetryingClient, collection: str) -> Steps[Any]:
         """Create the indexes of this caller's filter fields.

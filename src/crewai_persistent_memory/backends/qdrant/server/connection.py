@@ -36,11 +36,8 @@ from ..engine_requests import (
 )
 from ..manifest import Descriptor
 from ..schema import access_write
-from .bootstrap import (
-    DEFAULT_SHARD_KEY,
-    admit,
-    first_length,
-)
+from .admission import admit, first_length
+from .bootstrap import DEFAULT_SHARD_KEY
 from .client import RetryingClient
 from .closing import wait_for_switch
 from .collections import Collections

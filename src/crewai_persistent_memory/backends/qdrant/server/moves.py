@@ -135,9 +135,10 @@ def without_vectors(request: Request[T]) -> Request[T]:
     """The request without dense vectors: another embedder made them than that of the collection."""
     changed: Any = request
     if isinstance(request, Upsert):
-        changed = replace(request, points=[point._replace(dense=None, passages=()) for point in request.points])
+        bare = [point._replace(dense=None, passages=(), tokens=()) for point in request.points]
+        changed = replace(request, points=bare)
     elif isinstance(request, Change) and request.dense:
-        changed = replace(request, dense=None, passages=())
+        changed = replace(request, dense=None, passages=(), tokens=())
     elif isinstance(request, SetVectors):
         changed = replace(request, vectors=())
     elif isinstance(request, Search):
@@ -149,7 +150,7 @@ def without_vectors(request: Request[T]) -> Request[T]:
 
 
 def _by_words(search: Search) -> Search:
-    return replace(search, dense=None, by_passages=False)
+    return replace(search, dense=None, by_passages=False, tokens=())
 
 
 def delete_in_both(request: Delete, here: Place, there: Place) -> Steps[int]:

@@ -245,7 +245,7 @@ class Move:
     ) -> Steps[Carrying]:
         info = yield from self._client.call("get_collection", {"collection_name": target})
         profile = Profile(new, embedder, KeywordEncoder(new.language), SaidBefore())
-        has_vectors = stored.vectors == EMBEDDER and stored.has_embedder(new.fingerprint)
+        has_vectors = stored.vectors == EMBEDDER and stored.has_embedder(new.fingerprint) and new.tokens is None
         return Carrying(
             self._client, source, target, limits_of(info), profile, lambda: self._check(source), has_vectors
         )

@@ -30,8 +30,9 @@ from ..engine_requests import (
     Search,
     Where,
 )
+from ..point_vectors import WithVectors, dense_vectors
 from ..ranking import defaults_of, depth_for, variables_of
-from ..schema import DENSE, EXPIRES_AT_KEY, KEYWORDS, PASSAGES, format_time
+from ..schema import DENSE, EXPIRES_AT_KEY, KEYWORDS, PASSAGES, TOKENS, format_time
 
 # -- queries -------------------------------------------------------------------------------------------------------
 
@@ -74,8 +75,11 @@ def query_for(request: Search, most: int | None = None, *, size: int, tenant_idf
         models.Prefetch(query=query, using=using, filter=where, params=params, limit=depth)
         for query, using, params in lists
     ]
-    if len(lists) > 1:
-        # The candidates of all lists, scored by each.
+    scores = request.scores
+    if len(scores) > 1:
+        # The candidates of all lists, scored by each, and by their token vectors.
+        if request.tokens:
+            lists.append(([list(vector) for vector in request.tokens], TOKENS, None))
         all_of_them = min(len(lists) * depth, most)
         prefetch = [
             models.Prefetch(query=query, using=using, filter=where, params=params, limit=all_of_them, prefetch=prefetch)
@@ -83,7 +87,7 @@ def query_for(request: Search, most: int | None = None, *, size: int, tenant_idf
         ]
     return {
         "prefetch": prefetch,
-        "query": _formula(request.ranking, rarest(size), request.lists),
+        "query": _formula(request.ranking, rarest(size), scores, len(request.tokens)),
         "limit": request.limit,
         "with_payload": list(ENTRY_KEYS),
         "score_threshold": request.min_score,
@@ -114,9 +118,10 @@ def _lists(request: Search, tenant_idf: bool) -> list[tuple[Any, str, models.Sea
     return lists
 
 
-def _formula(ranking: Ranking, rarest: float, lists: Sequence[Variable]) -> models.FormulaQuery:
-    formula = ranking.formula(lists, rarest)
-    return models.FormulaQuery(formula=_expression(formula, variables_of(lists)), defaults=defaults_of(ranking, lists))
+def _formula(ranking: Ranking, rarest: float, scores: Sequence[Variable], query_tokens: int) -> models.FormulaQuery:
+    formula = ranking.formula(scores, rarest, query_tokens)
+    defaults = defaults_of(ranking, scores, query_tokens)
+    return models.FormulaQuery(formula=_expression(formula, variables_of(scores)), defaults=defaults)
 
 
 def _expression(value: Expression, names: Mapping[Variable, str]) -> Any:
@@ -203,17 +208,9 @@ def _match(condition: Match) -> Any:
 
 
 def server_point(point: PointData) -> models.PointStruct:
-    return models.PointStruct(
-        id=point.id, vector=server_vectors(point.keywords, point.dense, point.passages), payload=point.payload
-    )
+    return models.PointStruct(id=point.id, vector=server_vectors(point.keywords, point), payload=point.payload)
 
 
-def server_vectors(
-    keywords: SparseVector, dense: Sequence[float] | None, passages: Sequence[Sequence[float]]
-) -> dict[str, Any]:
-    vectors: dict[str, Any] = {KEYWORDS: models.SparseVector(indices=keywords.indices, values=keywords.values)}
-    if dense:
-        vectors[DENSE] = list(dense)
-    if passages:
-        vectors[PASSAGES] = [list(vector) for vector in passages]
-    return vectors
+def server_vectors(keywords: SparseVector, of: WithVectors) -> dict[str, Any]:
+    sparse = models.SparseVector(indices=keywords.indices, values=keywords.values)
+    return {KEYWORDS: sparse, **dense_vectors(of)}

@@ -17,7 +17,6 @@ from ..engine_requests import (
     Count,
     Delete,
     KeepSpread,
-    NewVector,
     NoDense,
     PointData,
     SetPayload,
@@ -26,7 +25,9 @@ from ..engine_requests import (
     Upsert,
     Where,
 )
-from ..schema import COPIED_KEY, DENSE, KEYWORDS, PASSAGES
+from ..manifest import spreads_to_json
+from ..point_vectors import bytes_of, dense_names, dense_vectors
+from ..schema import COPIED_KEY, DENSE, KEYWORDS
 from .bootstrap import describe
 from .errors import PointMissing
 from .place import PAGE, Place, dense_of, for_those_there, has_ids, scroll
@@ -60,7 +61,7 @@ def _batches(points: Sequence[PointData], most: int) -> Iterator[tuple[Sequence[
     start = size = 0
     for index, point in enumerate(points):
         bytes_ = 4 * (len(point.payload["content"]) + len(point.payload["record"]))
-        bytes_ += 1024 + 12 * len(point.dense or ()) * (1 + len(point.passages))
+        bytes_ += 1024 + bytes_of(point)
         if index > start and (index - start >= most or size + bytes_ > BATCH_BYTES):
             yield points[start:index], size
             start, size = index, 0
@@ -80,14 +81,14 @@ def change(request: Change, place: Place) -> Steps[Any]:
         )
     if request.keywords is not None:
         # The server takes no empty vector here.
-        vectors = server_vectors(request.keywords, request.dense, request.passages)
+        vectors = server_vectors(request.keywords, request)
         if not request.keywords.indices:
             del vectors[KEYWORDS]
         if vectors:
             new = models.PointVectors(id=request.id, vector=vectors)
             operations.append(models.UpdateVectorsOperation(update_vectors=models.UpdateVectors(points=[new], **key)))
         replaces_dense = place.descriptor.dimensions is not None and not request.keeps_dense
-        known = [KEYWORDS, *_dense_names(place)] if replaces_dense else [KEYWORDS]
+        known = [KEYWORDS, *dense_names(place.descriptor)] if replaces_dense else [KEYWORDS]
         if gone := [name for name in known if name not in vectors]:
             old = models.DeleteVectors(points=[request.id], vector=gone, **key)
             operations.append(models.DeleteVectorsOperation(delete_vectors=old))
@@ -123,7 +124,7 @@ def set_vectors(request: SetVectors, place: Place) -> Steps[Any]:
 def _set_some(request: SetVectors, place: Place) -> Steps[Any]:
     where = server_filter((*request.where, NoDense()))
     asked = {new.id: new for new in request.vectors}
-    points = [models.PointVectors(id=new.id, vector=_dense_vectors(new)) for new in request.vectors]
+    points = [models.PointVectors(id=new.id, vector=dense_vectors(new)) for new in request.vectors]
     missing = yield from for_those_there(
         lambda some: place.write("update_vectors", points=list(some), update_filter=where), points
     )
@@ -144,19 +145,8 @@ def _set_some(request: SetVectors, place: Place) -> Steps[Any]:
             embedded += ours
     for id in stale:
         with suppress(PointMissing):  # deleted in between
-            yield from place.write("delete_vectors", points=[id], vectors=_dense_names(place))
+            yield from place.write("delete_vectors", points=[id], vectors=dense_names(place.descriptor))
     return embedded
-
-
-def _dense_vectors(new: NewVector) -> dict[str, Any]:
-    vectors: dict[str, Any] = {DENSE: list(new.dense)}
-    if new.passages:
-        vectors[PASSAGES] = [list(vector) for vector in new.passages]
-    return vectors
-
-
-def _dense_names(place: Place) -> list[str]:
-    return [DENSE, PASSAGES] if place.descriptor.passages else [DENSE]
 
 
 def _same_direction(a: Sequence[float], b: Sequence[float]) -> bool:
@@ -219,6 +209,6 @@ def set_payload(request: SetPayload, place: Place) -> Steps[Any]:
 
 def keep_spread(request: KeepSpread, place: Place) -> Steps[Any]:
     """Write it into the descriptor's point."""
-    spread = [request.spread.mean, request.spread.deviation]
+    spreads = spreads_to_json(request.spread, request.tokens)
     with suppress(StorePermissionError):
-        yield from describe(place.client, place.collection, place.descriptor, {"spread": spread})
+        yield from describe(place.client, place.collection, place.descriptor, spreads)
