@@ -99,6 +99,29 @@ def every_store_is_closed(tmp_path: Path, places: Places) -> Iterator[None]:
     assert not left, f"the test left stores open: {', '.join(map(str, left))}"
 
 
+@pytest.fixture
+def stores_stay_open(every_store_is_closed: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An embedded store that the test opens stays open until the test ends, however often it is closed and opened.
+
+    Opening one takes a tenth of a second. For tests that are not about closing a store, nor about what another process
+    finds in it.
+    """
+    held: dict[Path, Any] = {}
+    acquire = embedded._engines.acquire
+
+    def acquire_and_hold(path: Path, create: Callable[[], Any], join: Callable[[Any], Any] | None = None) -> Any:
+        engine = acquire(path, create, join)
+        if held.get(path) is not engine:
+            held[path] = acquire(path, create)
+        return engine
+
+    with monkeypatch.context() as patched:
+        patched.setattr(embedded._engines, "acquire", acquire_and_hold)
+        yield
+    for path, engine in held.items():
+        embedded._engines.release(path, engine)
+
+
 OpenStore = Callable[..., MemoryStore]
 
 
