@@ -16,7 +16,7 @@ from crewai_persistent_memory import MemoryStore, open_store
 from crewai_persistent_memory.backends.qdrant.embedded import connection as embedded
 
 from .support.certificates import make_certificates
-from .support.engines import NEWEST, STORES, Places, Servers, StoresOfOneKind, servers
+from .support.engines import NEWEST, STORES, Places, Servers, StoresOfOneKind, described, servers
 from .support.mem0_platform import Mem0Platform
 from .support.openai_server import OpenAIServer
 from .support.qdrant_server import QdrantServer, newest
@@ -81,11 +81,27 @@ def places(
 
 
 @pytest.fixture
-def kept_store(places: Places) -> Iterator[Path]:
-    """The folder of an embedded store without an embedder. It is empty, and held open between the tests."""
-    place = places.of("embedded", "keywords", lambda folder: open_store(path=folder / "store", embedder=None))
-    yield place / "store"
-    places.empty("embedded", place)
+def kept_stores(places: Places) -> Iterator[Callable[[Any], Path]]:
+    """``kept_stores(embedder)`` is the folder of an embedded store that was made with this embedder. It is empty, and
+    held open between the tests: creating and removing one takes as long as a hundred operations."""
+    given: list[Path] = []
+
+    def of(embedder: Any) -> Path:
+        def open_it(folder: Path) -> MemoryStore:
+            return open_store(path=folder / "store", embedder=embedder)
+
+        given.append(places.of("embedded", described(embedder), open_it))
+        return given[-1] / "store"
+
+    yield of
+    for place in dict.fromkeys(given):
+        places.empty("embedded", place)
+
+
+@pytest.fixture
+def kept_store(kept_stores: Callable[[Any], Path]) -> Path:
+    """One without an embedder."""
+    return kept_stores(None)
 
 
 @pytest.fixture(autouse=True)

@@ -99,8 +99,8 @@ def saving(*turns: Message, output: str, answer: str) -> Iterator[None]:
 
 
 @pytest.fixture
-def memory(tmp_path: Path) -> Iterator[PersistentMemory]:
-    with PersistentMemory(path=tmp_path / "store", user_id="john", embedder=None) as opened:
+def memory(kept_store: Path) -> Iterator[PersistentMemory]:
+    with PersistentMemory(path=kept_store, user_id="john", embedder=None) as opened:
         yield opened
 
 
