@@ -19,15 +19,19 @@ from typing import Any
 
 import nox
 
-nox.options.sessions = ["lint", "types", "resolve", "site", "tests", "suite", "crews", "mem0ai"]
+nox.options.sessions = ["lint", "types", "resolve", "site", "tests", "suite", "crews"]
 nox.options.stop_on_first_error = True
 
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 """Those that the package supports. The whole suite runs on each of them in ``.github/workflows``, where types are
 checked for each; dependencies are resolved for each of them everywhere."""
 
-CONTRACT_OF = {"0.203.2": "test_storage.py", "1.10.1": "test_backend.py"}
+CONTRACT_OF = {"0.203.2": "tests/contract/test_storage.py", "1.10.1": "tests/contract/test_backend.py"}
 """The first CrewAI with each of its storage contracts; the last ones have the whole suite."""
+
+CONSTRAINTS_OF = {"1.10.1": "mem0ai-1.0.11"}
+"""Mem0's client and library as they were in 1.x, and all their tests, are beside this CrewAI. Beside the others is the
+newest mem0ai that installs with it: 0.1 beside 1.9.3, and else 2.x."""
 
 UNTIL_UNIFIED = "1.9.3"
 """The last CrewAI of the older generation: everything that knows CrewAI, and Mem0, of which pip picks an older one."""
@@ -90,8 +94,7 @@ KNOWS_NO_CREWAI = [
 contract, ``tests/contract/conftest.py`` leaves the same out."""
 
 CREWAI = ["0.203.2", "1.0.0", "1.6.1", "1.10.1", "1.12.2", "1.14.7"]
-"""One of each shape that CrewAI's memory has had, each beside the newest mem0ai that installs with it; the newest of
-both are in the environment nox runs in."""
+"""One of each shape that CrewAI's memory has had; the newest is in the environment nox runs in."""
 
 OF_CREWS = [
     *("tests/crew", "tests/recall", "tests/mem0", "tests/extension", "tests/outbox/test_crews.py"),
@@ -175,11 +178,11 @@ def tell_times() -> None:
         sys.stderr.write("\n".join([f"{'session':26}{'time':>10}{'CPU time':>12}", *lines, ""]))
 
 
-def pytest(session: nox.Session, where: str, workers: int = 3) -> list[str]:
-    """The options of a run that is called ``where``. Each worker imports CrewAI and starts the servers it needs.
+def pytest(session: nox.Session, where: str, workers: int = 2) -> list[str]:
+    """The options of a run that is called ``where``.
 
-    Many tests wait for a server, a process or a disk: there are more workers than cores, where the tests take longer
-    than the imports."""
+    Each worker imports CrewAI, and starts the servers and the fork server that it needs: 15 to 20 s of CPU. Many tests
+    wait for a server, a process or a disk: the longest run has more workers than a machine of two cores."""
     clean_up(where)  # of a run that failed or was stopped
     told = ["--durations=25", "--durations-min=0.5", *([] if IS_THOROUGH else AGAIN)]
     # What shares a cluster stays together.
@@ -265,7 +268,7 @@ def site(session: nox.Session) -> None:
 @timed
 def tests(session: nox.Session) -> None:
     """The whole suite on the newest CrewAI."""
-    here(session, "pytest", *pytest(session, "newest", workers=4), *session.posargs)
+    here(session, "pytest", *pytest(session, "newest", workers=3), *session.posargs)
     clean_up("newest")
 
 
@@ -293,24 +296,12 @@ def suite(session: nox.Session) -> None:
 @timed
 def crews(session: nox.Session, crewai: str) -> None:
     """Crews on every shape of CrewAI. What is long and the same in between is left to the two ends."""
-    install(session, crewai, f"crewai-{crewai}")
-    # A third of the tests on each of the three of a generation.
+    install(session, crewai, CONSTRAINTS_OF.get(crewai, f"crewai-{crewai}"))
+    # A third of the tests on each of the three of a generation; ``tests/conftest.py`` takes it.
     part = {"PART_OF_CREWS": str(CREWAI.index(crewai) % 3)}
-    options = [*pytest(session, crewai, workers=2), *OF_CREWS, "-m", "crew and not ends"]
-    session.run("pytest", *options, *session.posargs, env=COMPILED | part)
-    if crewai in CONTRACT_OF:
-        contract = f"tests/contract/{CONTRACT_OF[crewai]}"
-        session.run("pytest", "-q", contract, "-k", "embedded", *session.posargs, env=COMPILED)
+    where = [*OF_CREWS, *([CONTRACT_OF[crewai]] if crewai in CONTRACT_OF else [])]
+    session.run("pytest", *pytest(session, crewai), *where, *session.posargs, env=COMPILED | part)
     clean_up(crewai)
-
-
-@nox.session(venv_backend="uv")
-@timed
-def mem0ai(session: nox.Session) -> None:
-    """Mem0's client and library as they were in 1.x; 0.1 and 2.x are beside the versions of CrewAI."""
-    install(session, "1.10.1", "mem0ai-1.0.11")
-    session.run("pytest", *pytest(session, "mem0ai", workers=2), "tests/mem0", *session.posargs, env=COMPILED)
-    clean_up("mem0ai")
 
 
 CREWAI_BESIDE = {
