@@ -249,9 +249,9 @@ def resolve(session: nox.Session) -> None:
     """The dependencies have versions that fit together, and to those of the tests, on each Python."""
     extras = [word for extra in ("test", "deployment", "site") for word in ("--extra", extra)]
     told = ["--quiet", "--constraint", "constraints/newest.txt", *extras]
-    for_each_python(
-        session, PYTHONS, "uv", "pip", "compile", "pyproject.toml", *told, "--no-header", "--output-file", os.devnull
-    )
+    # The Python itself is not needed: uv would try for ten seconds to download it where it may not.
+    to_nowhere = ["--no-header", "--output-file", os.devnull, "--no-python-downloads"]
+    for_each_python(session, PYTHONS, "uv", "pip", "compile", "pyproject.toml", *told, *to_nowhere)
 
 
 @nox.session(venv_backend="none")
