@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,9 +28,16 @@ ModelSchemaParser.__init__ = lambda self: self.__dict__.update(_SCHEMA)  # type:
 """Each of Qdrant's clients copies the same large schema, which takes as long as fifteen requests."""
 
 
+@pytest.fixture(scope="session")
+def crewai_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the tests' folders for CrewAI are. For each folder that pytest makes, it looks through all those beside it.
+    With thousands of these among them, that took longer than most tests."""
+    return tmp_path_factory.mktemp("crewai")
+
+
 @pytest.fixture(autouse=True)
-def own_crewai_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CREWAI_STORAGE_DIR", str(tmp_path_factory.mktemp("crewai")))
+def own_crewai_folder(crewai_folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREWAI_STORAGE_DIR", tempfile.mkdtemp(dir=crewai_folders))
 
 
 @pytest.fixture(autouse=True)
