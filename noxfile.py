@@ -121,9 +121,9 @@ LEFT_OUT_OF_FAST = (
     "line, programs in processes of their own, most of what crews do, every CrewAI but the one installed here, types"
 )
 
-MEMORY_DISK, ENOUGH = Path("/dev/shm"), 12 * 2**30
-"""A file system in memory is four times as fast for hundreds of stores, where there is room for them. What is about
-syncing stays on a disk."""
+MEMORY_DISK, ENOUGH, ENOUGH_FOR_ALL = Path("/dev/shm"), 4 * 2**30, 12 * 2**30
+"""A file system in memory is four times as fast for hundreds of stores, where there is room for them: the whole suite,
+with its clusters, has up to 10 GiB there, and any other run less than 2. What is about syncing stays on a disk."""
 
 NEVER_TWICE = [
     *(f"tests/crew/test_{name}.py" for name in ("run_guard", "web_services", "whose_memory")),
@@ -181,7 +181,7 @@ def tell_times() -> None:
         sys.stderr.write("\n".join([f"{'session':26}{'time':>10}{'CPU time':>12}", *lines, ""]))
 
 
-def pytest(session: nox.Session, where: str, workers: int = 2) -> list[str]:
+def pytest(session: nox.Session, where: str, workers: int = 2, enough: int = ENOUGH) -> list[str]:
     """The options of a run that is called ``where``.
 
     Each worker imports CrewAI, and starts the servers and the fork server that it needs: 15 to 20 s of CPU. Many tests
@@ -190,12 +190,12 @@ def pytest(session: nox.Session, where: str, workers: int = 2) -> list[str]:
     told = ["--durations=25", "--durations-min=0.5", *([] if IS_THOROUGH else AGAIN)]
     # What shares a cluster stays together.
     free = shutil.disk_usage(MEMORY_DISK).free if MEMORY_DISK.is_dir() else 0
-    if free >= ENOUGH:
+    if free >= enough:
         session.log(f"temporary files: in memory ({MEMORY_DISK}, {free // 2**30} GiB free)")
         folder = MEMORY_DISK / f"crewai-memory-{where}"
         return [*told, "-n", f"{workers}", "--dist", "loadgroup", f"--basetemp={folder}"]
     session.log(
-        f"temporary files: on disk, which is slower ({MEMORY_DISK} has {free / 2**30:.1f} GiB, not {ENOUGH // 2**30})"
+        f"temporary files: on disk, which is slower ({MEMORY_DISK} has {free / 2**30:.1f} GiB, not {enough // 2**30})"
     )
     return [*told, "-n", "2", "--dist", "loadgroup"]
 
@@ -271,7 +271,7 @@ def site(session: nox.Session) -> None:
 @timed
 def tests(session: nox.Session) -> None:
     """The whole suite on the newest CrewAI."""
-    here(session, "pytest", *pytest(session, "newest", workers=3), *session.posargs)
+    here(session, "pytest", *pytest(session, "newest", workers=3, enough=ENOUGH_FOR_ALL), *session.posargs)
     clean_up("newest")
 
 
@@ -326,5 +326,6 @@ def vector_stores(session: nox.Session, mem0: str) -> None:
     environment = COMPILED | {"VECTOR_STORES": "all", "REQUIRE_VECTOR_STORES": "1"}
     stores = "mem0- and not mem0-oss and not mem0-cloud"
     for tests in (["tests/mem0", "-k", "vector_store"], ["tests/contract", "-k", stores]):
-        session.run("pytest", *pytest(session, "vector-stores"), *tests, *session.posargs, env=environment)
+        options = pytest(session, "vector-stores", enough=ENOUGH_FOR_ALL)
+        session.run("pytest", *options, *tests, *session.posargs, env=environment)
         clean_up("vector-stores")
