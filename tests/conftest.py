@@ -22,22 +22,43 @@ collect_ignore = [] if IS_UNIFIED else OF_UNIFIED_MEMORY
 
 
 PART = os.environ.get("PART_OF_CREWS", "")
-"""Which third of the tests of crews this run has; without it, all of them. ``noxfile.py`` deals them out to the
+"""Which third of the tests of crews this run has; without it, every test. ``noxfile.py`` deals the thirds out to the
 versions of CrewAI between the two ends."""
 EVERYWHERE = ["crew/test_crews.py", "crew/test_register.py", "crew/test_external_memory.py"]
 """Run on each of them. Every other test is run on one of each generation."""
+STORAGE_CONTRACTS = ["contract/test_storage.py", "contract/test_backend.py"]
+"""What CrewAI asks of a storage comes before the engine: between the two ends it is tried on one engine."""
+IS_BESIDE_AN_OWN_MEM0 = version("mem0ai").startswith("1.")
+"""No other run has Mem0 1.x: all tests of Mem0 run beside it."""
 
 
+@pytest.hookimpl(tryfirst=True)  # a sample is one of what is left here
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if IS_THOROUGH or not PART:
-        return
     kept, left = [], []
     for item in items:
-        here = any(name in item.nodeid for name in EVERYWHERE) or not item.get_closest_marker("crew")
-        (kept if here or part_of(item.nodeid, 3) == int(PART) else left).append(item)
+        (kept if is_run_here(item) else left).append(item)
     items[:] = kept
     if left:
         config.hook.pytest_deselected(items=left)
+
+
+def is_run_here(item: pytest.Item) -> bool:
+    """Whether the run beside this CrewAI has this test."""
+    if item.get_closest_marker("newest"):
+        return IS_UNIFIED and not PART
+    return not PART or is_of_crews(item)
+
+
+def is_of_crews(item: pytest.Item) -> bool:
+    """Whether a run between the two ends has this test."""
+    test = item.nodeid
+    if any(name in test for name in STORAGE_CONTRACTS):
+        return "embedded" in test
+    if IS_BESIDE_AN_OWN_MEM0 and "tests/mem0/" in test:
+        return True
+    if not item.get_closest_marker("crew") or item.get_closest_marker("ends"):
+        return False
+    return IS_THOROUGH or any(name in test for name in EVERYWHERE) or part_of(test, 3) == int(PART)
 
 
 def pytest_collection_finish() -> None:

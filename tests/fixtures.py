@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from crewai_persistent_memory import MemoryStore, open_store
 from crewai_persistent_memory.backends.qdrant.embedded import connection as embedded
 
 from .support.certificates import make_certificates
-from .support.engines import NEWEST, STORES, Places, Servers, StoresOfOneKind, servers
+from .support.engines import NEWEST, STORES, Places, Servers, StoresOfOneKind, described, servers
 from .support.mem0_platform import Mem0Platform
 from .support.openai_server import OpenAIServer
 from .support.qdrant_server import QdrantServer, newest
@@ -27,9 +28,16 @@ ModelSchemaParser.__init__ = lambda self: self.__dict__.update(_SCHEMA)  # type:
 """Each of Qdrant's clients copies the same large schema, which takes as long as fifteen requests."""
 
 
+@pytest.fixture(scope="session")
+def crewai_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the tests' folders for CrewAI are. For each folder that pytest makes, it looks through all those beside it.
+    With thousands of these among them, that took longer than most tests."""
+    return tmp_path_factory.mktemp("crewai")
+
+
 @pytest.fixture(autouse=True)
-def own_crewai_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CREWAI_STORAGE_DIR", str(tmp_path_factory.mktemp("crewai")))
+def own_crewai_folder(crewai_folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREWAI_STORAGE_DIR", tempfile.mkdtemp(dir=crewai_folders))
 
 
 @pytest.fixture(autouse=True)
@@ -81,11 +89,27 @@ def places(
 
 
 @pytest.fixture
-def kept_store(places: Places) -> Iterator[Path]:
-    """The folder of an embedded store without an embedder. It is empty, and held open between the tests."""
-    place = places.of("embedded", "keywords", lambda folder: open_store(path=folder / "store", embedder=None))
-    yield place / "store"
-    places.empty("embedded", place)
+def kept_stores(places: Places) -> Iterator[Callable[[Any], Path]]:
+    """``kept_stores(embedder)`` is the folder of an embedded store that was made with this embedder. It is empty, and
+    held open between the tests: creating and removing one takes as long as a hundred operations."""
+    given: list[Path] = []
+
+    def of(embedder: Any) -> Path:
+        def open_it(folder: Path) -> MemoryStore:
+            return open_store(path=folder / "store", embedder=embedder)
+
+        given.append(places.of("embedded", described(embedder), open_it))
+        return given[-1] / "store"
+
+    yield of
+    for place in dict.fromkeys(given):
+        places.empty("embedded", place)
+
+
+@pytest.fixture
+def kept_store(kept_stores: Callable[[Any], Path]) -> Path:
+    """One without an embedder."""
+    return kept_stores(None)
 
 
 @pytest.fixture(autouse=True)
@@ -97,6 +121,29 @@ def every_store_is_closed(tmp_path: Path, places: Places) -> Iterator[None]:
         places.drop_all()
         embedded._engines._close_all()
     assert not left, f"the test left stores open: {', '.join(map(str, left))}"
+
+
+@pytest.fixture
+def stores_stay_open(every_store_is_closed: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An embedded store that the test opens stays open until the test ends, however often it is closed and opened.
+
+    Opening one takes a tenth of a second. For tests that are not about closing a store, nor about what another process
+    finds in it.
+    """
+    held: dict[Path, Any] = {}
+    acquire = embedded._engines.acquire
+
+    def acquire_and_hold(path: Path, create: Callable[[], Any], join: Callable[[Any], Any] | None = None) -> Any:
+        engine = acquire(path, create, join)
+        if held.get(path) is not engine:
+            held[path] = acquire(path, create)
+        return engine
+
+    with monkeypatch.context() as patched:
+        patched.setattr(embedded._engines, "acquire", acquire_and_hold)
+        yield
+    for path, engine in held.items():
+        embedded._engines.release(path, engine)
 
 
 OpenStore = Callable[..., MemoryStore]

@@ -2,10 +2,8 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +11,6 @@ from typing import Any
 import pytest
 
 from crewai_persistent_memory.cli import main
-from crewai_persistent_memory.config.options import MemoryConfig
-from crewai_persistent_memory.store.factory import open_configured
 
 
 @dataclass(frozen=True)
@@ -44,38 +40,18 @@ def store_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def hold() -> Iterator[Callable[[], None]]:
-    """Holds the store of this moment, if there is one, open until the test ends: opening takes longer than a command.
-
-    What one process after the other finds is in ``test_cli.py``.
-    """
-    held: set[Path] = set()
-    with ExitStack() as stores:
-
-        def hold() -> None:
-            path = os.environ.get("CREWAI_MEMORY_PATH")
-            if path and Path(path).exists() and Path(path) not in held:
-                held.add(Path(path))
-                stores.enter_context(open_configured(MemoryConfig.build(path=path), by_words=True, existing=True))
-
-        yield hold
-
-
-@pytest.fixture
 def call(
     store_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    hold: Callable[[], None],
+    stores_stay_open: None,
 ) -> Call:
-    """``call("list", "--user", "john")`` runs a command in this process; ``somebody`` types ``stdin``."""
-    called = False
+    """``call("list", "--user", "john")`` runs a command in this process; ``somebody`` types ``stdin``.
+
+    What one process after the other finds is in ``test_cli.py``.
+    """
 
     def run(*arguments: str, stdin: bytes = b"", somebody: bool = False) -> Printed:
-        nonlocal called
-        if called:
-            hold()
-        called = True
         monkeypatch.setattr(sys, "argv", ["crewai-memory", *arguments])
         given = io.TextIOWrapper(io.BytesIO(stdin), encoding="utf-8")
         monkeypatch.setattr(sys, "stdin", given)

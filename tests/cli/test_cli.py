@@ -41,6 +41,7 @@ def contents(entries: list[dict[str, Any]]) -> list[str]:
     return [entry["content"] for entry in entries]
 
 
+@pytest.mark.newest
 def test_the_round_trip() -> None:
     assert "Remembered for user_id=john" in run("remember", "John likes [window] seats", "--user", "john")
     assert "John likes [window] seats" in run("recall", "which seats?", "--user", "john")
@@ -52,12 +53,14 @@ def test_the_round_trip() -> None:
     assert run_json("list", "--user", "john") == []
 
 
+@pytest.mark.newest
 def test_a_memory_cannot_steer_the_terminal() -> None:
     shown = run("remember", "red \x1b[31m [bold]tea[/bold]", "--user", "john") + run("list", "--user", "john")
     assert "\x1b[31m" not in shown
     assert shown.count("[bold]tea[/bold]") == 2
 
 
+@pytest.mark.newest
 def test_a_store_in_use(tmp_path: Path) -> None:
     with open_store(path=tmp_path / "store", embedder=None):
         assert "one process at a time" in run("list", "--user", "john", code=2)

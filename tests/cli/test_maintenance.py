@@ -13,6 +13,11 @@ from .conftest import Call
 
 
 @pytest.fixture
+def stores_stay_open() -> None:
+    """They do not: each command is about the files of a store that is closed."""
+
+
+@pytest.fixture
 def at(tmp_path: Path) -> tuple[str, str]:
     with open_store(path=tmp_path / "s", embedder=None, user_id="john") as store:
         store.put([MemoryEntry(str(n), f"fact {n} of many") for n in range(6)])

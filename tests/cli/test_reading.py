@@ -17,9 +17,9 @@ JOHN = ("-u", "john")
 
 
 @pytest.fixture
-def at(tmp_path: Path) -> tuple[str, ...]:
+def at(kept_store: Path) -> tuple[str, ...]:
     now = utcnow()
-    with open_store(path=tmp_path / "store", embedder=None) as store:
+    with open_store(path=kept_store, embedder=None) as store:
         john = store.scoped(user_id="john")
         john.put(
             [
@@ -30,7 +30,7 @@ def at(tmp_path: Path) -> tuple[str, ...]:
         )
         store.scoped(user_id="john", run_id="r1", project_id="staging").add("green tea of the run", id="run-tea-0004")
         store.scoped(user_id="jane").add("green tea of Jane", id="jane-tea-005")
-    return ("--path", str(tmp_path / "store"))
+    return ("--path", str(kept_store))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from typing import Any
 
 import pytest
@@ -20,34 +22,54 @@ OF_AN_ENGINE = [
 ]
 """Engines are the same beside every CrewAI, and are tested beside the newest. Beside an older one there is an older
 Mem0."""
+AWAITED = {"async", "Awaited", "ascan", "apages"}
+"""Parameters that await."""
 FROM_THREADS = "TestScopes"
 """What may differ in another thread is whose memory it is."""
+WHO_SEES_WHAT = ["test_isolation", "TestScopes", "scope"]
+"""Parts of the names of tests that the ordinary run has in every cell: a leak in one cell is a leak."""
+
+BLOCKING = [{"server", *(VARIANTS - {"server-outbox"})}, {"mem0-cloud", "mem0-oss"}]
+"""Stores that differ below the backend: one server by version, transport and shards; one Mem0 by its client. The
+ordinary run has each test on one of each set, on the embedded engine, and every second test with an outbox."""
+AWAITING = [AWAITS_BY_ITSELF]
+"""What is awaited is a step of an operation, and dozens of tests have the same steps: the ordinary run awaits each test
+on one of the stores that await by themselves."""
+REFUSED = [{"embedded", "server", "mem0-cloud", "mem0-oss"}]
+"""What is refused before an engine is asked is refused for all of them by the same lines: one store is enough."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Everything is called blocking on every store, and in another way where that can make a difference.
+    """Everything is called blocking on every engine, and in another way where that can make a difference.
 
     An operation is written once, and a driver waits for its steps in one of two ways: ``tests/io`` drives every
     operation both ways. What is refused before an engine is asked is not tried on the engine's variants. What CrewAI's
     storage backend promises is about vectors, which Mem0 does not take: it is for Qdrant only. What CrewAI's older
     storage makes of a conversation comes before the store, and is not tried on variants either. Of the pairs of
-    filters, variants and Mem0 have those with a path. Of the variants that differ in version, transport or shards, each
-    test has one; random operations are on all of them.
+    filters, variants and Mem0 have those with a path.
+
+    Of what is left, the ordinary run takes a sample, the same one each time: see ``BLOCKING``, ``AWAITING`` and
+    ``REFUSED``. With ``THOROUGH=1`` it takes all.
     """
-    kept, left = [], []
-    for item in items:
-        params = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
-        (left if is_left_out(item.nodeid, params) else kept).append(item)
+    asked = [item for item in items if not is_left_out(item.nodeid, params_of(item))]
+    kept = asked if IS_THOROUGH else sampled(asked)
+    left = set(items) - set(kept)
     items[:] = kept
     if left:
-        config.hook.pytest_deselected(items=left)
+        config.hook.pytest_deselected(items=[*left])
 
 
-ONE_OF = sorted(VARIANTS - {"server-outbox"})
+def params_of(item: pytest.Item) -> dict[str, Any]:
+    return item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+
+
+def name_of(parameter: Any) -> str:
+    return str(getattr(parameter, "__name__", parameter or ""))
 
 
 def is_left_out(test: str, params: dict[str, Any]) -> bool:
-    store, way = str(params.get("open_any")), str(params.get("do") or getattr(params.get("way"), "__name__", ""))
+    """Whether this cell cannot differ from one that is tried."""
+    store, way = str(params.get("open_any")), name_of(params.get("do") or params.get("way"))
     is_variant, in_mem0 = store in VARIANTS, store.startswith("mem0-")
     return (
         (not is_unified() and not in_mem0 and any(name in test for name in OF_AN_ENGINE))
@@ -55,13 +77,41 @@ def is_left_out(test: str, params: dict[str, Any]) -> bool:
         or (way in ("async", "Awaited") and store not in AWAITS_BY_ITSELF)
         or (is_variant and ("test_storage" in test or any(name in test for name in REFUSED_BY_THE_STORE)))
         or (in_mem0 and "test_backend" in test)
-        or (not IS_THOROUGH and (is_variant or in_mem0) and is_beside_the_sample(test, store, params))
     )
 
 
-def is_beside_the_sample(test: str, store: str, params: dict[str, Any]) -> bool:
-    if "test_alone_and_combined" in test and len(params["names"]) > 1 and "path" not in params["names"]:
+def sampled(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Without the cells of a test that lie beside the sample."""
+    stores_of: dict[str, set[str]] = defaultdict(set)
+    for item in items:
+        stores_of[without_store(item)].add(str(params_of(item).get("open_any")))
+    return [item for item in items if is_in_the_sample(item, stores_of[without_store(item)])]
+
+
+def without_store(item: pytest.Item) -> str:
+    """A test and its other parameters."""
+    store = str(params_of(item).get("open_any"))
+    return re.sub(rf"(?<=[\[-]){re.escape(store)}(?=[-\]])", "", item.nodeid)
+
+
+def is_in_the_sample(item: pytest.Item, stores: set[str]) -> bool:
+    """Whether a cell is one of those that the ordinary run has, of a test that has all these stores."""
+    params, test = params_of(item), without_store(item)
+    store = str(params.get("open_any"))
+    if "open_any" not in params or any(name in item.nodeid for name in WHO_SEES_WHAT):
         return True
-    if store not in ONE_OF or "test_isolation" in test:
-        return False
-    return ONE_OF[part_of(test.replace(store, ""), len(ONE_OF))] != store
+    if (store in VARIANTS or store.startswith("mem0-")) and "test_alone_and_combined" in test:
+        names = params["names"]
+        if len(names) > 1 and "path" not in names:
+            return False
+    if store == "server-outbox":
+        return part_of(test, 2) == 0
+    if any(name in test for name in REFUSED_BY_THE_STORE):
+        chosen_from = REFUSED
+    else:
+        chosen_from = AWAITING if any(name_of(each) in AWAITED for each in params.values()) else BLOCKING
+    for set_of_stores in chosen_from:
+        if store in set_of_stores:
+            there = sorted(stores & set_of_stores)
+            return store == there[part_of(test, len(there))]
+    return True

@@ -7,6 +7,7 @@ import contextvars
 import logging
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,9 @@ pytestmark = pytest.mark.crew
 
 
 @pytest.fixture(params=["keywords", pytest.param("hybrid", marks=pytest.mark.ends)])
-def store_options(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
-    return {"path": tmp_path / "store", "embedder": None if request.param == "keywords" else WordHashEmbedder()}
+def store_options(request: pytest.FixtureRequest, kept_stores: Callable[[Any], Path]) -> dict[str, Any]:
+    embedder = None if request.param == "keywords" else WordHashEmbedder()
+    return {"path": kept_stores(embedder), "embedder": embedder}
 
 
 def tell(memory: Any, what: str, **crew: Any) -> str:

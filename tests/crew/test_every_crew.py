@@ -31,8 +31,8 @@ pytestmark = pytest.mark.crew
 
 
 @pytest.fixture
-def options(tmp_path: Path) -> dict[str, Any]:
-    return {"path": tmp_path / "store", "embedder": None}
+def options(kept_store: Path) -> dict[str, Any]:
+    return {"path": kept_store, "embedder": None}
 
 
 @pytest.fixture

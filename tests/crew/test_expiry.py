@@ -33,8 +33,8 @@ HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
-def memory(tmp_path: Path) -> Iterator[PersistentMemory]:
-    with PersistentMemory(path=tmp_path / "store", user_id="john", embedder=None) as memory:
+def memory(kept_store: Path) -> Iterator[PersistentMemory]:
+    with PersistentMemory(path=kept_store, user_id="john", embedder=None) as memory:
         yield memory
 
 
@@ -92,8 +92,8 @@ def test_update_changes_the_end_or_leaves_it(memory: PersistentMemory) -> None:
         memory.update(record.id, content="back again")
 
 
-def test_the_rules_of_a_memory(tmp_path: Path) -> None:
-    options: Any = {"path": tmp_path / "store", "user_id": "john", "embedder": None}
+def test_the_rules_of_a_memory(kept_store: Path) -> None:
+    options: Any = {"path": kept_store, "user_id": "john", "embedder": None}
     with PersistentMemory(**options, ttl=timedelta(days=2), run_ttl=3600) as memory:
         with use_scope(run_id="r"):
             memory.remember("of the run")
@@ -113,10 +113,10 @@ def test_the_rules_of_a_memory(tmp_path: Path) -> None:
             PersistentMemory(**options, **wrong)
 
 
-def test_the_rules_by_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_rules_by_the_environment(kept_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CREWAI_MEMORY_TTL", '{"memory": 3600}')
     monkeypatch.setenv("CREWAI_MEMORY_RUN_TTL", "60")
-    with PersistentMemory(path=tmp_path / "store", user_id="john", embedder=None) as memory:
+    with PersistentMemory(path=kept_store, user_id="john", embedder=None) as memory:
         memory.remember("text")
         memory.store.add("fact", kind="entity")
         with in_hours(2):
@@ -160,10 +160,10 @@ def test_crewai_s_own_update_keeps_the_end(memory: PersistentMemory) -> None:
 
 
 @needs_unified
-def test_what_crewai_s_llm_makes_of_a_text_has_its_end(tmp_path: Path) -> None:
+def test_what_crewai_s_llm_makes_of_a_text_has_its_end(kept_store: Path) -> None:
     from ..support.memory_llm import MemoryLLM
 
-    options: Any = {"path": tmp_path / "store", "user_id": "john", "embedder": None, "ttl": timedelta(days=9)}
+    options: Any = {"path": kept_store, "user_id": "john", "embedder": None, "ttl": timedelta(days=9)}
     with PersistentMemory(**options, llm=MemoryLLM()) as memory:
         end = now() + HOUR
         memory.remember(SECRET, expires_at=end)

@@ -60,8 +60,8 @@ def given(request: pytest.FixtureRequest) -> Any:
 
 
 @pytest.fixture
-def memory(tmp_path: Path) -> Any:
-    with PersistentMemory(path=tmp_path / "store", user_id="john", embedder=None) as opened:
+def memory(kept_store: Path) -> Any:
+    with PersistentMemory(path=kept_store, user_id="john", embedder=None) as opened:
         yield opened
 
 
@@ -227,8 +227,8 @@ def test_what_needs_a_newer_crewai_says_so(tmp_path: Path, memory: PersistentMem
         from crewai_persistent_memory import QdrantStorageBackend  # noqa: F401
 
 
-def test_root_scope_is_where_everything_is(tmp_path: Path) -> None:
-    options: Any = {"path": tmp_path / "store", "user_id": "john", "embedder": None}
+def test_root_scope_is_where_everything_is(kept_store: Path) -> None:
+    options: Any = {"path": kept_store, "user_id": "john", "embedder": None}
     with PersistentMemory(**options, root_scope="/desk") as desk, PersistentMemory(**options) as whole:
         run(of_external_memory, desk, TOLD)
         assert {entry.path for entry in whole.store.list()} == {"/desk"}

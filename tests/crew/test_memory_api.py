@@ -49,8 +49,8 @@ RECORD = (
 
 
 @pytest.fixture
-def memory(tmp_path: Path) -> Iterator[PersistentMemory]:
-    with PersistentMemory(path=tmp_path / "store", user_id="john", embedder=None) as memory:
+def memory(kept_store: Path) -> Iterator[PersistentMemory]:
+    with PersistentMemory(path=kept_store, user_id="john", embedder=None) as memory:
         yield memory
 
 
@@ -227,10 +227,10 @@ class TestCrewsWithAView:
         assert "nuts at work" not in memories_in(llm.prompts[-1])
 
     @pytest.mark.skipif((1, 10) <= installed() < (1, 11), reason="root_scope: not in CrewAI 1.10")
-    def test_a_path_of_a_memory_with_a_root(self, tmp_path: Path) -> None:
+    def test_a_path_of_a_memory_with_a_root(self, kept_store: Path) -> None:
         """CrewAI puts an agent's own folder below the root that it sees, and a view would not find it there."""
         llm = ScriptedLLM(final("noted"))
-        with PersistentMemory(path=tmp_path / "store", user_id="john", embedder=None, root_scope="/hotel") as memory:
+        with PersistentMemory(path=kept_store, user_id="john", embedder=None, root_scope="/hotel") as memory:
             for request in ("I am allergic to nuts", "allergic to which nuts?"):
                 one_agent_crew(llm, request, memory=memory.scope("/diet")).kickoff()
             assert {record.scope for record in memory.list_records()} == {"/hotel/diet"}
@@ -353,7 +353,7 @@ class TestAwaited:
         with open_store(path=tmp_path / "store", user_id="john") as store:
             assert store.count() == 1
 
-    def test_two_hundred_recalls_wait_at_once_in_one_thread(self, tmp_path: Path) -> None:
+    def test_two_hundred_recalls_wait_at_once_in_one_thread(self, kept_store: Path) -> None:
         """A search of this store ends when all of them have begun, so none may hold up another one."""
         many, arrived, threads = 200, Counter[int](), set[str]()
 
@@ -376,7 +376,7 @@ class TestAwaited:
             found = asyncio.gather(*(memory.arecall("tea") for _ in range(many)))
             return await asyncio.wait_for(found, timeout=60)
 
-        with open_store(path=tmp_path / "store", user_id="john", embedder=None) as store:
+        with open_store(path=kept_store, user_id="john", embedder=None) as store:
             store.add("John likes tea")
             before = {thread.name for thread in threading.enumerate()}
             found = asyncio.run(all_of_them(store))

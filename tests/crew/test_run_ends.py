@@ -36,8 +36,8 @@ needs_akickoff = pytest.mark.skipif(not hasattr(Crew, "akickoff"), reason="akick
 
 
 @pytest.fixture
-def memory(tmp_path: Path) -> Iterator[PersistentMemory]:
-    with PersistentMemory(path=tmp_path / "store", embedder=None) as found:
+def memory(kept_store: Path) -> Iterator[PersistentMemory]:
+    with PersistentMemory(path=kept_store, embedder=None) as found:
         yield found
 
 

@@ -216,8 +216,8 @@ class TestRestored:
             assert len(again.recall("soup")) == 1
             again.close()
 
-    def test_shared_memory_stays_shared(self, tmp_path: Path) -> None:
-        with PersistentMemory(path=tmp_path / "store", scope=Scope.shared("hotel"), embedder=None) as memory:
+    def test_shared_memory_stays_shared(self, kept_store: Path) -> None:
+        with PersistentMemory(path=kept_store, scope=Scope.shared("hotel"), embedder=None) as memory:
             again = restored(memory)
             with use_scope(user_id="jane"):
                 assert again.store.scope == Scope.shared("hotel")

@@ -56,11 +56,11 @@ def check(user: str, chunks: list[str]) -> None:
 
 
 @pytest.mark.parametrize("start", ["kickoff", "kickoff_async", "akickoff"])
-def test_streams_at_once(tmp_path: Path, start: str) -> None:
+def test_streams_at_once(kept_store: Path, start: str) -> None:
     if not hasattr(Crew, start):
         pytest.skip(f"{start}: not in this CrewAI")
     # akickoff asks the LLM on the loop, where it cannot wait for the other requests.
-    with PersistentMemory(path=tmp_path / "store", embedder=None) as memory:
+    with PersistentMemory(path=kept_store, embedder=None) as memory:
         desk = Desk(memory, at_once=1 if start == "akickoff" else len(USERS))
 
         def blocking(user: str) -> list[str]:

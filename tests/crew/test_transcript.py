@@ -99,8 +99,8 @@ def saving(*turns: Message, output: str, answer: str) -> Iterator[None]:
 
 
 @pytest.fixture
-def memory(tmp_path: Path) -> Iterator[PersistentMemory]:
-    with PersistentMemory(path=tmp_path / "store", user_id="john", embedder=None) as opened:
+def memory(kept_store: Path) -> Iterator[PersistentMemory]:
+    with PersistentMemory(path=kept_store, user_id="john", embedder=None) as opened:
         yield opened
 
 
@@ -317,7 +317,7 @@ PIECES = st.sampled_from([*MARKS, "tea", " ", "\n", "nuts", "\u3000", "é", "\U0
 TEXTS = st.lists(PIECES, max_size=6).map("".join)
 
 
-@pytest.mark.ends
+@pytest.mark.newest
 class TestAnyText:
     @settings(max_examples=500, deadline=None)
     @given(request=TEXTS, answer=TEXTS, role=TEXTS, expected=st.none() | TEXTS)
@@ -448,7 +448,7 @@ def longest_pause(work: Callable[[], object]) -> float:
     return max(pauses, default=0.0)
 
 
-@pytest.mark.ends
+@pytest.mark.newest
 @pytest.mark.parametrize("name", SHAPES)
 def test_no_text_holds_another_thread_up(name: str) -> None:
     pauses = []
@@ -459,7 +459,7 @@ def test_no_text_holds_another_thread_up(name: str) -> None:
     pytest.fail(f"the threads were held up for {min(pauses) * 1000:.0f} ms, {TRIES} times")
 
 
-@pytest.mark.ends
+@pytest.mark.newest
 @pytest.mark.parametrize("name", SHAPES)
 def test_the_work_grows_with_the_text_and_not_with_its_square(name: str) -> None:
     def seconds(text: str) -> float:

@@ -19,8 +19,8 @@ HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
-def memory(tmp_path: Path) -> Iterator[PersistentMemory]:
-    with PersistentMemory(path=tmp_path / "store", user_id="john", embedder=None, undo_for=HOUR, history=3) as memory:
+def memory(kept_store: Path) -> Iterator[PersistentMemory]:
+    with PersistentMemory(path=kept_store, user_id="john", embedder=None, undo_for=HOUR, history=3) as memory:
         yield memory
 
 
@@ -93,8 +93,8 @@ def test_a_correction_keeps_what_was_said(memory: PersistentMemory) -> None:
     assert "coffee" not in str(list(memory.recall("what does John like?")))
 
 
-def test_nothing_is_kept_by_default(tmp_path: Path) -> None:
-    with PersistentMemory(path=tmp_path / "store", user_id="john", embedder=None) as memory:
+def test_nothing_is_kept_by_default(kept_store: Path) -> None:
+    with PersistentMemory(path=kept_store, user_id="john", embedder=None) as memory:
         entry = memory.store.add("John likes coffee")
         memory.update(entry.id, content="John likes tea")
         changed = memory.store.get(entry.id)
@@ -112,13 +112,13 @@ def test_wrong_options(tmp_path: Path, options: dict[str, object]) -> None:
         open_store(path=tmp_path / "store", user_id="john", **options)  # type: ignore[arg-type]
 
 
-def test_options_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_options_from_the_environment(kept_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CREWAI_MEMORY_UNDO_FOR", "60")
     monkeypatch.setenv("CREWAI_MEMORY_HISTORY", "2")
-    with open_store(path=tmp_path / "store", user_id="john", embedder=None) as store:
+    with open_store(path=kept_store, user_id="john", embedder=None) as store:
         assert store.steps.corrections.undo_for == timedelta(minutes=1)
         assert store.steps.corrections.history == 2
-    with open_store(path=tmp_path / "store", user_id="john", embedder=None, undo_for=0) as store:
+    with open_store(path=kept_store, user_id="john", embedder=None, undo_for=0) as store:
         assert store.steps.corrections.undo_for is None
 
 

@@ -29,8 +29,8 @@ def report(number: int, fact: str, words: int = 2_500) -> str:
 
 
 @pytest.fixture
-def memory(tmp_path: Path) -> Iterator[PersistentMemory]:
-    with PersistentMemory(path=tmp_path / "store", user_id="john", embedder=None, fsync="close") as opened:
+def memory(kept_store: Path) -> Iterator[PersistentMemory]:
+    with PersistentMemory(path=kept_store, user_id="john", embedder=None, fsync="close") as opened:
         yield opened
 
 

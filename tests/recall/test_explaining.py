@@ -25,8 +25,8 @@ def days_ago(days: float) -> datetime:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[MemoryStore]:
-    with open_store(path=tmp_path / "store", embedder=None) as store:
+def store(kept_store: Path) -> Iterator[MemoryStore]:
+    with open_store(path=kept_store, embedder=None) as store:
         john = store.scoped(user_id="john")
         john.put(
             [

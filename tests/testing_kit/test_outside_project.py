@@ -45,6 +45,10 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
+OTHER_PLUGINS = [word for name in ("hypothesispytest", "anyio", "langsmith") for word in ("-p", f"no:{name}")]
+"""They are of other packages, and take longer than most runs."""
+
+
 def run(project: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     paths = [str(project.parent / "site"), str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]
     environment = {
@@ -54,7 +58,8 @@ def run(project: Path, *arguments: str, **more: str) -> subprocess.CompletedProc
         "CREWAI_MEMORY_PATH": str(project.parent / "production"),
         **more,
     }
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *arguments]
+    without = ["-p", "no:cacheprovider", "-p", "no:xdist", *OTHER_PLUGINS]
+    command = [sys.executable, "-m", "pytest", "-q", *without, *arguments]
     return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True)
 
 
@@ -88,12 +93,15 @@ def test_the_plugin_is_light(project: Path) -> None:
         "    heavy = {'crewai', 'qdrant_client', 'qdrant_edge', 'pydantic', 'openai', 'mem0'}\n"
         "    assert not heavy & set(sys.modules)\n"
     )
-    done = run(project, "tests/test_light.py", "-p", "no:hypothesispytest", "-p", "no:anyio", "-p", "no:langsmith")
+    done = run(project, "tests/test_light.py")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_fixtures_are_listed_with_what_they_are(project: Path) -> None:
-    done = run(project, "--fixtures", "tests/test_memory.py")
+    # Those of the plugin are there whatever the files of a project import.
+    (project / "tests" / "test_nothing.py").write_text("def test_nothing(persistent_memory): ...\n")
+    done = run(project, "--fixtures", "--noconftest", "tests/test_nothing.py")
+    assert done.returncode == 0, done.stdout + done.stderr
     for name in ("persistent_memory", "memory_store", "scripted_llm", "fake_embedder"):
         assert re.search(rf"^{name} .*\n    \w+", done.stdout, re.MULTILINE), done.stdout
 

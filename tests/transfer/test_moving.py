@@ -186,13 +186,13 @@ class TestThereAndBack:
             assert found.embedding == pytest.approx(embedder.vector("John likes tea"), abs=1e-3)
 
 
-def test_what_the_engine_returns_against_the_filter_is_not_given_out(tmp_path: Path) -> None:
+def test_what_the_engine_returns_against_the_filter_is_not_given_out(kept_store: Path) -> None:
     def leaky(operation: operations.Operation[Any], execute: Any) -> Steps[Any]:
         if isinstance(operation, operations.ScanScopes):
             operation = replace(operation, scope={})
         return (yield from execute(operation))
 
-    with open_store(path=tmp_path / "s", embedder=None) as store:
+    with open_store(path=kept_store, embedder=None) as store:
         store.scoped(user_id="jane").add("a secret")
         file = io.StringIO()
         with pytest.raises(StoreError, match="outside of"):
@@ -244,8 +244,8 @@ END = '{"end": true, "entries": 1}'
         ([HEADER, LINE.replace('"id": "a"', '"id": "a", "embedding": ["x"]'), END], "line 2: embedding"),
     ],
 )
-def test_a_malformed_export_is_refused_by_its_line(lines: list[str], message: str, tmp_path: Path) -> None:
-    with open_store(path=tmp_path / "s", embedder=None) as store:
+def test_a_malformed_export_is_refused_by_its_line(lines: list[str], message: str, kept_store: Path) -> None:
+    with open_store(path=kept_store, embedder=None) as store:
         for dry_run in (True, False):
             with pytest.raises(InvalidArgumentError) as caught:
                 import_entries(store, [f"{line}\n" for line in lines], dry_run=dry_run)
@@ -320,9 +320,9 @@ ACROSS_SCOPES: dict[str, Callable[..., object]] = {
 
 
 @pytest.mark.parametrize("name", ACROSS_SCOPES)
-def test_a_malformed_field_is_an_error_and_not_nothing(name: str, tmp_path: Path) -> None:
+def test_a_malformed_field_is_an_error_and_not_nothing(name: str, kept_store: Path) -> None:
     """A person with nothing stored, and an id that nobody can have, are two answers."""
-    with open_store(path=tmp_path / "store", embedder=None) as store:
+    with open_store(path=kept_store, embedder=None) as store:
         store.scoped(user_id="john").add("green tea")
         for value in ("", "  ", " john", "john\u200b", "jo\x00hn", "x" * 256, 5):
             with pytest.raises(ScopeError, match="user_id"):
