@@ -306,6 +306,7 @@ class TestAnEmbedderThatFails:
             ([[1.0] * 32, [1.0] * 31], "vectors of several lengths: [31, 32]"),
             ([[1.0] * 16], "the store holds vectors of 32 dimensions, this one has 16"),
             ([[math.nan] * 32], "a number that is not finite"),
+            ([[1e200] * 32], "numbers that are too large"),
             ([1.0, 2.0], "not a sequence of numbers but float"),
             ("text", "must return a list of vectors for each text, and not str"),
             (None, "must return a list of vectors for each text, and not NoneType"),
