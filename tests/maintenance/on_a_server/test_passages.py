@@ -96,6 +96,22 @@ class TestPassages:
             assert relevance(ours) > 0.33  # 0.28 by the mean of all its parts
             assert until(lambda: {each.id for each in john.list()}, lambda ids: ids == {"report", "note"})
 
+    def test_a_worker_that_has_the_embedder_goes_on_with_it(
+        self, earlier: dict[str, Any], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Also if it is a function, which no other process can build from a name."""
+        with open_store(**earlier, embedder=letters) as store, elsewhere(earlier, embedder=letters) as worker:
+            john = worker.scoped(user_id="passages")
+            john.add("John likes tea", id="note")
+            reembed(store, letters, passages=True)
+            assert until(lambda: ids_of(john), lambda ids: ids == {"note"})
+            john.put([MemoryEntry(id="report", content=REPORT)])
+            report = john.get("report")
+            assert report is not None
+            assert report.embedding is not None
+            assert relevance(john) > 0.33
+            assert "cannot use the new one" not in caplog.text
+
     def test_it_is_given_up_and_done_again(
         self,
         earlier: dict[str, Any],
@@ -139,6 +155,10 @@ class TestPassages:
             store.add(REPORT)
             done = reembed(store, letters, passages=True)
             assert (done.embedded, done.changed) == (0, False)
+
+
+def ids_of(store: MemoryStore) -> set[str]:
+    return {each.id for each in store.list()}
 
 
 def _fails(self: Any, *arguments: Any) -> Any:
