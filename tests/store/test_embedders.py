@@ -225,6 +225,7 @@ class TestFailures:
             ([[float("nan")]], "not finite"),
             ([[1e200, -1e200]], "too large"),
             ([3], "not a sequence of numbers"),
+            (None, "must return a list with an item for each text, and not NoneType"),
         ],
     )
     def test_nonsense_is_named(self, answer: Any, message: str) -> None:

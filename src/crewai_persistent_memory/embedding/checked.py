@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from typing import Any, Final
 
@@ -10,6 +11,21 @@ from ..errors import EmbedderError
 LONGEST: Final = 1e19
 """The largest length of a vector. The engine sums the squares of its numbers in floats of 32 bits. Of a longer vector
 the sum is infinite, and then every search that meets the vector fails."""
+
+
+def check_answer(name: str, answer: Any) -> list[Any]:
+    """What an embedder returned, as a list with one item for each text.
+
+    Raises:
+        EmbedderError: it is not iterable, or a coroutine.
+        Exception: of an iterator, the embedder's own error.
+    """
+    if inspect.iscoroutine(answer):
+        answer.close()
+        raise EmbedderError(f"{name} is asynchronous: give a function that returns a list, and not a coroutine")
+    if not hasattr(answer, "__iter__"):
+        raise EmbedderError(f"{name} must return a list with an item for each text, and not {type(answer).__name__}")
+    return list(answer)
 
 
 def check_vector(name: str, vector: Any) -> list[float]:
