@@ -326,6 +326,23 @@ class TestAnEmbedderThatFails:
         assert john.search("enjoys beverage")[0].id == "tea", "the others have theirs"
         assert ids(john.search("an odd text about galaxies"))[0] == "odd", "a question is answered without them, too"
 
+    def test_no_list_at_all(
+        self,
+        store: MemoryStore,
+        embedder: WordTokens,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        """It counts as an outage: what is saved meanwhile gets all its vectors later."""
+        john = store.scoped(user_id="john")
+        with monkeypatch.context() as patched:
+            patched.setattr(embedder, "embed_tokens", lambda texts, is_query=False: None)
+            fill(john)
+            assert john.search("likes tea")[0].id == "tea"
+        assert "must return a list with an item for each text, and not NoneType" in caplog.text
+        assert john.embed_missing() == 4
+        assert john.search("enjoys beverage")[0].id == "tea"
+
     def test_wrong_for_everything(
         self, store: MemoryStore, embedder: WordTokens, caplog: pytest.LogCaptureFixture
     ) -> None:

@@ -13,18 +13,18 @@ LONGEST: Final = 1e19
 the sum is infinite, and then every search that meets the vector fails."""
 
 
-def check_answer(name: str, answer: Any) -> list[Any]:
+def check_answer(answer: Any) -> list[Any]:
     """What an embedder returned, as a list with one item for each text.
 
     Raises:
-        EmbedderError: it is not iterable, or a coroutine.
+        TypeError: it is a coroutine, or not iterable. The embedder then counts as one that does not answer.
         Exception: of an iterator, the embedder's own error.
     """
     if inspect.iscoroutine(answer):
         answer.close()
-        raise EmbedderError(f"{name} is asynchronous: give a function that returns a list, and not a coroutine")
+        raise TypeError("it is asynchronous: give a function that returns a list, and not a coroutine")
     if not hasattr(answer, "__iter__"):
-        raise EmbedderError(f"{name} must return a list with an item for each text, and not {type(answer).__name__}")
+        raise TypeError(f"it must return a list with an item for each text, and not {type(answer).__name__}")
     return list(answer)
 
 

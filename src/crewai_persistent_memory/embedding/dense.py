@@ -202,7 +202,7 @@ class Embedder:
             Exception: the function's own error.
         """
         function = getattr(self._function, "queries", self._function) if queries else self._function
-        answer = check_answer(repr(self), function(texts))
+        answer = check_answer(function(texts))
         if len(answer) != len(texts):
             raise EmbedderError(f"{self!r} returned {len(answer)} vectors for {len(texts)} texts")
         return [check_vector("the embedder's vector", vector) for vector in answer]

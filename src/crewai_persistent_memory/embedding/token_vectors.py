@@ -190,7 +190,7 @@ class TokenEmbedder:
         )
 
     def _ask(self, texts: list[str], *, queries: bool) -> list[TokenVectors]:
-        answer = check_answer(f"embed_tokens of {self._name}", self._function.embed_tokens(texts, is_query=queries))
+        answer = check_answer(self._function.embed_tokens(texts, is_query=queries))
         if len(answer) != len(texts):
             raise EmbedderError(f"embed_tokens of {self._name} returned {len(answer)} lists for {len(texts)} texts")
         return [self._checked(vectors) for vectors in answer]
