@@ -306,6 +306,7 @@ class TestAnEmbedderThatFails:
             ([[1.0] * 32, [1.0] * 31], "vectors of several lengths: [31, 32]"),
             ([[1.0] * 16], "the store holds vectors of 32 dimensions, this one has 16"),
             ([[math.nan] * 32], "a number that is not finite"),
+            ([[1e200] * 32], "numbers that are too large"),
             ([1.0, 2.0], "not a sequence of numbers but float"),
             ("text", "must return a list of vectors for each text, and not str"),
             (None, "must return a list of vectors for each text, and not NoneType"),
@@ -324,6 +325,23 @@ class TestAnEmbedderThatFails:
         assert (john.get("odd") or MemoryEntry("", "")).embedding, "it has the vector of its text"
         assert john.search("enjoys beverage")[0].id == "tea", "the others have theirs"
         assert ids(john.search("an odd text about galaxies"))[0] == "odd", "a question is answered without them, too"
+
+    def test_no_list_at_all(
+        self,
+        store: MemoryStore,
+        embedder: WordTokens,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        """It counts as an outage: what is saved meanwhile gets all its vectors later."""
+        john = store.scoped(user_id="john")
+        with monkeypatch.context() as patched:
+            patched.setattr(embedder, "embed_tokens", lambda texts, is_query=False: None)
+            fill(john)
+            assert john.search("likes tea")[0].id == "tea"
+        assert "must return a list with an item for each text, and not NoneType" in caplog.text
+        assert john.embed_missing() == 4
+        assert john.search("enjoys beverage")[0].id == "tea"
 
     def test_wrong_for_everything(
         self, store: MemoryStore, embedder: WordTokens, caplog: pytest.LogCaptureFixture

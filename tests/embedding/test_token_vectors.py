@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 from pathlib import Path
@@ -90,6 +91,27 @@ class TestAsked:
         monkeypatch.setattr(function, "embed_tokens", lambda texts, *, is_query: [])
         with pytest.raises(EmbedderError, match="returned 0 lists for 1 texts"):
             Embedder.build(function).with_tokens()
+
+    @pytest.mark.parametrize(
+        ("answer", "says"),
+        [
+            (None, "must return a list with an item for each text, and not NoneType"),
+            ("a coroutine", "is asynchronous: give a function that returns a list"),
+            ([np.float32(1.0)], "not a sequence of numbers but float"),
+        ],
+    )
+    @pytest.mark.filterwarnings("error")
+    def test_no_list(self, function: WordTokens, monkeypatch: pytest.MonkeyPatch, answer: Any, says: str) -> None:
+        async def asynchronous() -> list[Any]:
+            return []
+
+        def answers(texts: list[str], *, is_query: bool = False) -> Any:
+            return asynchronous() if answer == "a coroutine" else answer
+
+        monkeypatch.setattr(function, "embed_tokens", answers)
+        with pytest.raises(EmbedderError, match=says):
+            TokenEmbedder(function, "it").probe()
+        gc.collect()  # a coroutine that nobody awaited would warn here
 
     def test_no_vector_at_all(self, function: WordTokens) -> None:
         function.answers = {"": []}

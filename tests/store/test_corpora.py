@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from crewai_persistent_memory import MemoryEntry, MemoryStore, open_store
-from crewai_persistent_memory.backends.qdrant.embedded import reader
+from crewai_persistent_memory.backends.qdrant.embedded import corpora, reader
 from crewai_persistent_memory.backends.qdrant.embedded.corpora import Corpora
 from crewai_persistent_memory.testing import FakeEmbedder
 
@@ -69,6 +70,26 @@ def test_few_entries_are_all_scored_at_once(store: MemoryStore, monkeypatch: pyt
     monkeypatch.setattr(reader, "FEW", 0)
     assert at_once == found(anna)
     assert at_once[0][0][0] == "pasta"
+
+
+def test_few_entries_that_have_just_become_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their number is known from before for some seconds. The results are right all the same."""
+    monkeypatch.setattr(corpora, "COUNTED_FOR", 60.0)
+    chance = random.Random(3)
+    words = [f"word{n}" for n in range(200)]
+
+    def text() -> str:
+        return " ".join(chance.choices(words, k=chance.randint(3, 12)))
+
+    with open_store(path=tmp_path / "s", embedder=FakeEmbedder()) as store:
+        anna = store.scoped(user_id="anna")
+        anna.put(MemoryEntry(id=f"a{n}", content=text()) for n in range(100))
+        anna.search("word1")
+        anna.put(MemoryEntry(id=f"n{n}", content=text()) for n in range(1_500))
+        queries = [text() for _ in range(20)]
+        at_once = [{entry.id for entry in each} for each in anna.search_many(queries, limit=20)]
+        monkeypatch.setattr(reader, "FEW", 0)
+        assert at_once == [{entry.id for entry in each} for each in anna.search_many(queries, limit=20)]
 
 
 def test_what_others_save_later_is_not_shown(store: MemoryStore, large: None) -> None:

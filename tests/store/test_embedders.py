@@ -223,12 +223,28 @@ class TestFailures:
             ([], "returned 0 vectors for 1"),
             ([["a"]], "not a sequence of numbers"),
             ([[float("nan")]], "not finite"),
+            ([[1e200, -1e200]], "too large"),
             ([3], "not a sequence of numbers"),
+            (None, "must return a list with an item for each text, and not NoneType"),
         ],
     )
     def test_nonsense_is_named(self, answer: Any, message: str) -> None:
         with pytest.raises(EmbedderError, match=message):
             Embedder(lambda texts: answer, Fingerprint()).embed(["x"])
+
+    def test_a_number_that_the_engine_cannot_hold(self, tmp_path: Path) -> None:
+        """The engine has floats of 32 bits. There it would be infinite, and every search would fail."""
+
+        class Odd(WordHashEmbedder):
+            def vector(self, text: str) -> list[float]:
+                vector = super().vector(text)
+                return [1e39, -1e39, *vector[2:]] if "odd" in text else vector
+
+        with open_store(path=tmp_path / "s", user_id="john", embedder=Odd()) as store:
+            store.add("John likes tea", id="tea")
+            store.add("John has an odd hat", id="hat")
+            assert {entry.id for entry in store.search("odd tea hat")} == {"tea", "hat"}
+            assert {entry.id for entry in store.search("tea hat")} == {"tea", "hat"}
 
     def test_an_empty_vector_means_none(self, tmp_path: Path) -> None:
         class Picky(WordHashEmbedder):

@@ -13,7 +13,7 @@ from ..ranking import CosineSpread
 from ..redaction import redact
 from ..storable import storable_text
 from .batches import Batches
-from .checked import check_vector
+from .checked import check_answer, check_vector
 from .fingerprint import PROBE_TEXT, Fingerprint, normalize_spec, public_spec
 from .keys import missing_key, with_key
 from .limits import MOST_PIECES, limits_of
@@ -202,7 +202,7 @@ class Embedder:
             Exception: the function's own error.
         """
         function = getattr(self._function, "queries", self._function) if queries else self._function
-        answer = list(function(texts))
+        answer = check_answer(function(texts))
         if len(answer) != len(texts):
             raise EmbedderError(f"{self!r} returned {len(answer)} vectors for {len(texts)} texts")
         return [check_vector("the embedder's vector", vector) for vector in answer]

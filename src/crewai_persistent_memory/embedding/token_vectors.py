@@ -21,7 +21,7 @@ from ..ranking import CosineSpread
 from ..redaction import redact
 from ..storable import storable_text
 from .batches import Verdict, verdict_on
-from .checked import check_vector
+from .checked import check_answer, check_vector
 from .fingerprint import PROBE_TEXT
 from .limits import mean
 from .spread import SENTENCES, spread_of_maxsim
@@ -190,7 +190,7 @@ class TokenEmbedder:
         )
 
     def _ask(self, texts: list[str], *, queries: bool) -> list[TokenVectors]:
-        answer = list(self._function.embed_tokens(texts, is_query=queries))
+        answer = check_answer(self._function.embed_tokens(texts, is_query=queries))
         if len(answer) != len(texts):
             raise EmbedderError(f"embed_tokens of {self._name} returned {len(answer)} lists for {len(texts)} texts")
         return [self._checked(vectors) for vectors in answer]
@@ -203,6 +203,10 @@ class TokenEmbedder:
                 f"{type(vectors).__name__}"
             )
         rows = vectors.tolist() if hasattr(vectors, "tolist") else vectors
+        if not hasattr(rows, "__iter__"):  # an array of no dimension
+            raise EmbedderError(
+                f"a token vector of {self._name} is not a sequence of numbers but {type(rows).__name__}"
+            )
         checked = [check_vector(name, row) for row in rows]
         # Some models fill shorter texts up with vectors of zeros, which are near to nothing.
         kept = [row for row in checked if any(row)]

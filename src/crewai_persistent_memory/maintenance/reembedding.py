@@ -51,8 +51,8 @@ def reembed(
             passages of long texts have no vectors, gets them. Only long texts are embedded.
 
     Raises:
-        ConfigurationError: the store is in Mem0; the embedder is not known, or gives no token vectors; or ``reranker``
-            is something else.
+        ConfigurationError: the store is in Mem0; the embedder is not known, or gives no token vectors; ``reranker`` is
+            something else; or ``passages`` comes with another embedder than the store's.
         EmbedderUnavailableError: the embedder cannot be built, or does not answer. What is done is kept.
         StoreBusyError: somebody else in this process does it already. On a server: another call has begun since, which
             goes on.

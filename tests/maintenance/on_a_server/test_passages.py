@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from crewai_persistent_memory import MemoryEntry, MemoryStore, open_store
+from crewai_persistent_memory import ConfigurationError, MemoryEntry, MemoryStore, open_store
 from crewai_persistent_memory.admin import reembed
 from crewai_persistent_memory.backends.qdrant.server.carrying import Carrying
 from crewai_persistent_memory.backends.qdrant.server.moving import Move
+from crewai_persistent_memory.testing import FakeEmbedder
 from crewai_persistent_memory.text.passages import is_one_passage
 
 from ...layouts.embedder import letters
@@ -95,6 +96,22 @@ class TestPassages:
             assert relevance(ours) > 0.33  # 0.28 by the mean of all its parts
             assert until(lambda: {each.id for each in john.list()}, lambda ids: ids == {"report", "note"})
 
+    def test_a_worker_that_has_the_embedder_goes_on_with_it(
+        self, earlier: dict[str, Any], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Also if it is a function, which no other process can build from a name."""
+        with open_store(**earlier, embedder=letters) as store, elsewhere(earlier, embedder=letters) as worker:
+            john = worker.scoped(user_id="passages")
+            john.add("John likes tea", id="note")
+            reembed(store, letters, passages=True)
+            assert until(lambda: ids_of(john), lambda ids: ids == {"note"})
+            john.put([MemoryEntry(id="report", content=REPORT)])
+            report = john.get("report")
+            assert report is not None
+            assert report.embedding is not None
+            assert relevance(john) > 0.33
+            assert "cannot use the new one" not in caplog.text
+
     def test_it_is_given_up_and_done_again(
         self,
         earlier: dict[str, Any],
@@ -114,11 +131,34 @@ class TestPassages:
             assert reembed(store, letters, passages=True).changed is True
             assert_holds(store, expected(2, kept))
 
+    @pytest.mark.parametrize("dry_run", [True, False])
+    def test_with_another_embedder_nothing_is_changed(
+        self, earlier: dict[str, Any], collection: str, server: QdrantServer, dry_run: bool
+    ) -> None:
+        """A wrong name in the command must cost neither the vectors nor a bill."""
+        with open_store(**earlier, embedder=letters) as store:
+            for other in (FakeEmbedder(), None, "keywords"):
+                with pytest.raises(ConfigurationError, match=r"passages: .* that the store has, .* is another one"):
+                    reembed(store, other, passages=True, dry_run=dry_run)
+            assert collections(server) == {collection}
+            assert "moved_to" not in descriptor(server, collection)
+
+    def test_without_an_embedder(self, tmp_path: Path) -> None:
+        with open_store(path=tmp_path / "s", embedder=None, user_id="john") as store:
+            store.add(REPORT)
+            with pytest.raises(ConfigurationError, match="passages: the store has no embedder"):
+                reembed(store, letters, passages=True)
+            assert reembed(store, letters).embedded == 1
+
     def test_an_embedded_store_has_them(self, tmp_path: Path) -> None:
         with open_store(path=tmp_path / "s", embedder=letters, user_id="john") as store:
             store.add(REPORT)
             done = reembed(store, letters, passages=True)
             assert (done.embedded, done.changed) == (0, False)
+
+
+def ids_of(store: MemoryStore) -> set[str]:
+    return {each.id for each in store.list()}
 
 
 def _fails(self: Any, *arguments: Any) -> Any:

@@ -9,9 +9,10 @@ import pytest
 from crewai_persistent_memory import ConfigurationError, MemoryEntry, MemoryStore, open_store
 from crewai_persistent_memory.admin import reembed
 
+from ...support.calling import until
 from ...support.engines import NEWEST, OLDER, Servers
 from ...support.token_embedders import WordTokens
-from .moving import collections
+from .moving import collections, elsewhere
 
 RELEVANCE: dict[str, Any] = {"semantic_weight": 1.0, "recency_weight": 0.0, "importance_weight": 0.0}
 
@@ -61,3 +62,25 @@ def test_they_come_and_go(options: dict[str, Any]) -> None:
             assert reembed(another, embedder, reranker="none").changed
             assert not finds_by_tokens(another)
             assert another.scoped(user_id="jane").count() == 80
+
+
+def test_running_workers_go_on_with_their_embedder(options: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+    """It makes the token vectors that the store has from now on, and none any more when the store has none."""
+    embedder = WordTokens()
+    with open_store(**options, **RELEVANCE, embedder=embedder) as store:
+        store.scoped(user_id="john").put([MemoryEntry("tea", "John likes tea"), MemoryEntry("car", "Mary has a car")])
+        with elsewhere(options, **RELEVANCE, embedder=embedder) as worker:
+            assert not finds_by_tokens(worker)
+            reembed(store, embedder, reranker="maxsim")
+            assert until(lambda: finds_by_tokens(worker), bool)
+            worker.scoped(user_id="jane").add("She has a brew", id="brew")
+            assert worker.scoped(user_id="jane").search("enjoys beverage")[0].score > 0.3  # type: ignore[operator]
+        with elsewhere(options, **RELEVANCE, embedder=embedder, reranker="maxsim") as worker:
+            assert finds_by_tokens(worker)
+            reembed(store, embedder, reranker="none")
+            assert until(lambda: not finds_by_tokens(worker), bool)
+            worker.scoped(user_id="jane").add("She likes sugar", id="sugar")
+            sugar = worker.scoped(user_id="jane").get("sugar")
+            assert sugar is not None
+            assert sugar.embedding is not None
+    assert "cannot use the new one" not in caplog.text

@@ -81,7 +81,7 @@ def recall(
         for path in memory.paths.inner(scope):
             found.append((yield from work(partial(recall, query, path, *about))))
     matches = [each for each in merged(found, limit) if latest is None or each.record.created_at <= latest]
-    return _staged(matches, query, bounds_of(memory, limit, whole=whole))
+    return _staged(memory, matches, query, bounds_of(memory, limit, whole=whole))
 
 
 def recall_each(
@@ -240,12 +240,14 @@ def _after(as_of: datetime) -> datetime | None:
     return None if latest == datetime.max else latest + timedelta(microseconds=1)
 
 
-def _staged(matches: Sequence[MemoryMatch], query: str, bounds: Bounds) -> list[MemoryMatch]:
+def _staged(memory: MemoryParts, matches: Sequence[MemoryMatch], query: str, bounds: Bounds) -> list[MemoryMatch]:
     """Matches of CrewAI's own flow, after the stages of a recall: what holds now, each thing once, within a budget."""
     by_id, entries = {}, []
+    gaps: list[str] = []
     for match in matches:
         record = match.record
         by_id[record.id] = match
+        gaps += match.evidence_gaps
         entries.append(
             MemoryEntry(
                 id=record.id,
@@ -261,5 +263,9 @@ def _staged(matches: Sequence[MemoryMatch], query: str, bounds: Bounds) -> list[
     staged = []
     for each in given(ordered(entries, query), query, bounds):
         match = by_id[each.found.entry.id]
-        staged.append(match.model_copy(update={"record": match.record.model_copy(update={"content": each.text})}))
+        record = match.record.model_copy(update={"content": each.text})
+        # A type of ours, whose text in a prompt has the length that the budget counts.
+        staged.append(memory.results.match(**{**dict(match), "record": record, "evidence_gaps": []}))
+    if staged:
+        staged[0].evidence_gaps = gaps  # CrewAI's flow says with its first match what it did not find
     return staged

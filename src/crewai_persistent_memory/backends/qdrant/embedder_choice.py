@@ -45,6 +45,11 @@ class WithTokens(NamedTuple):
     embedder: Any
 
 
+def without_tokens(embedder: Any) -> Any:
+    """The same choice, which does not ask for token vectors. A store that has them gets them all the same."""
+    return embedder.embedder if isinstance(embedder, WithTokens) else embedder
+
+
 def settle(
     stored: Descriptor | None, embedder: Any, language: str | None, where: str
 ) -> tuple[Descriptor, Embedder | None]:
@@ -65,8 +70,7 @@ def settle(
             embedder has none.
     """
     with_tokens = isinstance(embedder, WithTokens)
-    if with_tokens:
-        embedder = embedder.embedder
+    embedder = without_tokens(embedder)
     if stored is None:
         return _settle_new(
             FROM_STORE if embedder is BY_WORDS else embedder, language or "english", where, with_tokens=with_tokens

@@ -48,7 +48,8 @@ def reembed(operation: op.Reembed, collection: Collection) -> Steps[op.Reembedde
     """See :class:`~....store.operations.Reembed`.
 
     Raises:
-        ConfigurationError: the vectors are from outside; or the embedder gives no token vectors.
+        ConfigurationError: the vectors are from outside; the embedder gives no token vectors; or vectors of passages
+            are asked for with another embedder than the store's.
         EmbedderUnavailableError: the new embedder does not answer. What is done is kept: call it again.
         StoreBusyError: somebody else does it.
         StorePermissionError: on a server, this key may not create a collection. Nothing was changed.
@@ -62,6 +63,8 @@ def reembed(operation: op.Reembed, collection: Collection) -> Steps[op.Reembedde
     if embedder is not None:
         embedder = yield from _with_or_without_tokens(operation, embedder, stored)
         operation = replace(operation, embedder=embedder)
+    if operation.passages:
+        _require_its_own(stored, embedder)
     is_same = stored.has_embedder(None if embedder is None else embedder.fingerprint)
     for_passages = is_same and operation.passages and embedder is not None and not stored.passages
     if is_same and not for_passages:
@@ -100,6 +103,18 @@ def _with_or_without_tokens(operation: op.Reembed, embedder: Embedder, stored: D
             "embedder: the store has token vectors, and the new embedder has no method embed_tokens: give one that "
             "has, or reranker='none'"
         ) from error
+
+
+def _require_its_own(stored: Descriptor, embedder: Embedder | None) -> None:
+    """Refuse another embedder than the store's. With it every entry would be embedded, or lose its vectors."""
+    if stored.fingerprint is None:
+        raise ConfigurationError("passages: the store has no embedder: leave passages out to give it one")
+    if embedder is None or not stored.fingerprint.same_embedder(embedder.fingerprint):
+        given = "keywords" if embedder is None else embedder.fingerprint.describe()
+        raise ConfigurationError(
+            f"passages: they get vectors of the embedder that the store has, {stored.fingerprint.describe()}, and "
+            f"{given} is another one: give the store's embedder, or leave passages out to change it"
+        )
 
 
 def _moved(operation: op.Reembed, collection: Collection, new: Descriptor) -> Steps[op.Reembedded]:

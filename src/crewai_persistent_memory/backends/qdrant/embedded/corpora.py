@@ -32,17 +32,25 @@ class Corpora:
 
     def __init__(self, count: Callable[[Where], int]) -> None:
         self._count = count
-        self._sizes: dict[Where, tuple[int, float]] = {}
+        self._sizes: dict[Where, tuple[int, float, int]] = {}
         self._others: dict[Where, float] = {}
 
-    def size(self, corpus: Where) -> int:
-        """About how many entries a corpus has: a count, which is made again after a time that grows with it."""
+    def size(self, corpus: Where, total: int) -> tuple[int, int]:
+        """About how many entries a corpus has, and how many it may have at most.
+
+        The first number is a count, which is made again after a time that grows with it. The second one adds what the
+        shard has gained since.
+
+        Args:
+            corpus: the corpus.
+            total: the number of entries of the shard now.
+        """
         now = time.monotonic()
-        size, until = self._sizes.get(corpus, (0, 0.0))
+        size, until, total_then = self._sizes.get(corpus, (0, 0.0, 0))
         if now >= until:
-            size = self._count(corpus)
-            _keep(self._sizes, corpus, (size, now + COUNTED_FOR * size))
-        return size
+            size, total_then = self._count(corpus), total
+            _keep(self._sizes, corpus, (size, now + COUNTED_FOR * size, total_then))
+        return size, size + max(0, total - total_then)
 
     def is_all(self, corpus: Where, shard: Any) -> bool:
         """Whether a corpus is all of the shard: one user has the store alone.

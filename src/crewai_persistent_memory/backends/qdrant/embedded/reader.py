@@ -85,7 +85,7 @@ class EdgeReader:
                 )
             )
         else:
-            answer = self.shard.query(self._ranked(request, lists, request.ranking, is_all=is_all))
+            answer = self.shard.query(self._ranked(request, lists, request.ranking, total, is_all=is_all))
         if self.one_by_one:
             return self._with_payloads([Hit(point.id, {}, score=point.score) for point in answer])
         hits = []
@@ -123,14 +123,20 @@ class EdgeReader:
         return lists
 
     def _ranked(
-        self, request: Search, lists: list[tuple[Any, edge.SearchParams | None]], ranking: Ranking, *, is_all: bool
+        self,
+        request: Search,
+        lists: list[tuple[Any, edge.SearchParams | None]],
+        ranking: Ranking,
+        total: int,
+        *,
+        is_all: bool,
     ) -> edge.QueryRequest:
         depth = depth_for(request.limit)
         where = edge_filter(request.where, self.has_ends)
         scored, scores = lists, request.scores if request.tokens else request.lists
-        size = self._corpora.size(request.corpus)
-        if len(lists) > 1 and size <= FEW and not request.tokens:
-            depth = max(depth, size)
+        size, most = self._corpora.size(request.corpus, total)
+        if len(lists) > 1 and most <= FEW and not request.tokens:
+            depth = max(depth, most)
         elif len(scores) > 1:
             # The candidates of all lists, scored by each. They are found by a request of their own: nested in this one,
             # the engine would find them once for each list, which doubles the time (qdrant-edge-py 0.9).

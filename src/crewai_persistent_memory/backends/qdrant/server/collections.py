@@ -9,10 +9,10 @@ from contextlib import suppress
 from typing import Any
 
 from ....embedding import KeywordEncoder
-from ....errors import EmbedderUnavailableError, StoreMissingError, StorePermissionError
+from ....errors import EmbedderError, EmbedderUnavailableError, StoreMissingError, StorePermissionError
 from ....filter_fields import FilterField
 from ....io.steps import Steps
-from ..embedder_choice import BY_WORDS, FROM_STORE, settle
+from ..embedder_choice import BY_WORDS, FROM_STORE, settle, without_tokens
 from ..engine_requests import KeepSpread, Profile, Request, Upsert, Where
 from ..manifest import EXTERNAL, LAYOUT, Descriptor
 from ..schema import field_indexes
@@ -220,6 +220,11 @@ class Collections:
         key = self._settings.address, collection
         if key in moves.SUCCESSORS:
             return stored, moves.SUCCESSORS[key]
+        own = without_tokens(self._embedder)
+        if own is not FROM_STORE:
+            # It may be the same one: only the kinds of vectors have changed. A function cannot be built from a name.
+            with suppress(EmbedderError):
+                return settle(stored, own, None, where)
         try:
             return settle(stored, FROM_STORE, None, where)
         except EmbedderUnavailableError as error:
