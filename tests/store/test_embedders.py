@@ -163,7 +163,7 @@ class TestMismatch:
         create(tmp_path / "s", embedder=WordHashEmbedder(32))
         create(tmp_path / "s", embedder=WordHashEmbedder(32))
         for other in (WordHashEmbedder(32, salt="other"), WordHashEmbedder(64)):
-            with pytest.raises(EmbedderMismatchError, match="custom embedding function"):
+            with pytest.raises(EmbedderMismatchError, match="custom embedding function, but another one"):
                 open_store(path=tmp_path / "s", embedder=other)
         with pytest.raises(EmbedderUnavailableError, match="pass the same one as embedder="):
             open_store(path=tmp_path / "s")

@@ -93,8 +93,8 @@ def settle(
     if with_tokens and stored.tokens is None:
         raise ConfigurationError(
             f"reranker: the store at {where} was created without token vectors, which 'maxsim' needs: leave reranker "
-            "out, give the store token vectors with admin.reembed(store, embedder, reranker='maxsim'), or use another "
-            "path or collection"
+            "out (and CREWAI_MEMORY_RERANKER), give the store token vectors with crewai-memory reembed EMBEDDER "
+            "--reranker maxsim or admin.reembed(store, embedder, reranker='maxsim'), or use another path or collection"
         )
     if embedder is FROM_STORE:
         return stored, _with_its_tokens(stored, _reopen(stored, where), where)
@@ -105,7 +105,9 @@ def settle(
         raise EmbedderMismatchError(_mismatch(where, stored, asked))
     built = Embedder.build(embedder)
     if not stored.fingerprint.same_embedder(built.fingerprint):
-        raise EmbedderMismatchError(_mismatch(where, stored, f"{built.fingerprint.describe()} was given"))
+        given, there = built.fingerprint.describe(), stored.fingerprint.describe()
+        asked = "another one, with other vectors, was given" if given == there else f"{given} was given"
+        raise EmbedderMismatchError(_mismatch(where, stored, asked))
     return stored, _with_its_tokens(stored, built, where)
 
 
