@@ -147,20 +147,20 @@ class TestPersistentMemory:
 
     def test_deep_recall_keeps_what_crewai_did_not_find(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """CrewAI says it with its best match, which may be another one here."""
-        from crewai.memory.recall_flow import RecallFlow
+        from crewai.memory.unified_memory import Memory
 
-        rome, paris = "Anna lives in Rome", "Anna moved to Paris, she lives in Paris"
+        rome, paris, recall = "Anna lives in Rome", "Anna moved to Paris, she lives in Paris", Memory.recall
+
+        # Not a method of the flow: CrewAI keeps what it finds in a flow's class for as long as the process lives.
+        def with_gaps(memory: Any, *about: Any) -> Any:
+            found = sorted(recall(memory, *about), key=lambda match: match.record.content != rome)
+            found[0].evidence_gaps = ["her street"]
+            return found
+
+        monkeypatch.setattr(Memory, "recall", with_gaps)
         with PersistentMemory(path=tmp_path / "s", user_id="john", llm=MemoryLLM(), embedder=None) as memory:
             memory.store.add(rome, created_at=datetime(2026, 1, 1))
             memory.store.add(paris, created_at=datetime(2026, 3, 1))
-            synthesize = RecallFlow.synthesize_results
-
-            def with_gaps(flow: Any) -> Any:
-                found = sorted(synthesize(flow), key=lambda match: match.record.content != rome)
-                found[0].evidence_gaps = ["her street"]
-                return found
-
-            monkeypatch.setattr(RecallFlow, "synthesize_results", with_gaps)
             deep = memory.recall("Where does Anna live?", depth="deep")
             assert [match.record.content for match in deep] == [paris, rome]
             assert [match.evidence_gaps for match in deep] == [["her street"], []]
