@@ -182,6 +182,12 @@ def canonical_json(value: Any) -> str:
     return json.dumps(fold(value), ensure_ascii=True, sort_keys=True, separators=(",", ":"))
 
 
+LEAST_BUDGET: Final = 200
+"""Characters of a budget of a recall: in fewer there is no room for a date, a passage and what marks an omission."""
+
+DEFAULT_BUDGET: Final = 6_000
+"""Characters of a recall's budget."""
+
 MOST_FOUND: Final = 10_000
 """Maximum number of results of one search. An engine ranks them all in memory."""
 

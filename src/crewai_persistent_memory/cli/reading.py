@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..config.recall import DEFAULT_BUDGET, LEAST_BUDGET
 from ..doctor.whereabouts import why_nothing
 from ..errors import ConfigurationError
-from ..validation import MOST_FOUND
+from ..validation import DEFAULT_BUDGET, LEAST_BUDGET, MOST_FOUND
 from .entry_ids import EntryIds
 from .explaining import explain_search, print_explanations
 from .filters import Category, Kind, Since, Under, Until, filters_of

@@ -11,13 +11,9 @@ from pydantic_settings.exceptions import SettingsError
 
 from ..embedding import spec_of_name
 from ..errors import ConfigurationError
+from ..validation import DEFAULT_BUDGET, LEAST_BUDGET
 from . import Accepts
 from .environment import PREFIX, Settings, explain
-
-LEAST_BUDGET: Final = 200
-"""Characters. In fewer there is no room for a date, a passage and the marks of what is left out."""
-
-DEFAULT_BUDGET: Final = 6_000
 
 MAXSIM: Final = "maxsim"
 """The reranker that belongs to the store: token vectors, which score what is found in the same request."""
