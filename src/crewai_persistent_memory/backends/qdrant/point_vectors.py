@@ -1,14 +1,17 @@
-"""The dense vectors of points, all together: by their names, their lengths, their sizes."""
+"""The dense vectors of points, all together: by their names, their lengths, their sizes; and requests without them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, Protocol
+from dataclasses import replace
+from typing import Any, Final, Protocol, TypeVar
 
 from ...errors import DimensionMismatchError, EmbedderMismatchError
+from .engine_requests import Change, Request, Search, SearchMany, SetVectors, Upsert
 from .manifest import Descriptor
 from .schema import DENSE, PASSAGES, TOKENS
 
+T = TypeVar("T")
 Vectors = Sequence[Sequence[float]]
 
 _BYTES: Final = 12
@@ -70,3 +73,26 @@ def bytes_of(of: WithVectors) -> int:
     """About how many bytes the vectors take in a request, and in the engine's log and storage."""
     dense = len(of.dense or ())
     return _BYTES * (dense * (1 + len(of.passages)) + sum(map(len, of.tokens)))
+
+
+def without_dense(request: Request[T]) -> Request[T]:
+    """The request without dense vectors: another embedder made them than that of the collection. A text is then found
+    by its words, and embedded later."""
+    changed: Any = request
+    if isinstance(request, Upsert):
+        bare = [point._replace(dense=None, passages=(), tokens=()) for point in request.points]
+        changed = replace(request, points=bare)
+    elif isinstance(request, Change):
+        changed = replace(request, dense=None, passages=(), tokens=())
+    elif isinstance(request, SetVectors):
+        changed = replace(request, vectors=())
+    elif isinstance(request, Search):
+        changed = _by_words(request)
+    elif isinstance(request, SearchMany):
+        changed = SearchMany([_by_words(search) for search in request.searches])
+    result: Request[T] = changed
+    return result
+
+
+def _by_words(search: Search) -> Search:
+    return replace(search, dense=None, by_passages=False, tokens=())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import qdrant_edge as edge
@@ -12,16 +11,10 @@ import qdrant_edge as edge
 from ....errors import StoreBusyError
 from ..engine_requests import (
     BeginVectors,
-    Change,
     Hit,
     KeepNewVectors,
-    Request,
     Retrieve,
     Scroll,
-    Search,
-    SearchMany,
-    SetVectors,
-    Upsert,
     WithoutNewVector,
 )
 from ..schema import KEYWORDS
@@ -114,22 +107,3 @@ class Collecting:
             kept = {KEYWORDS: vectors[KEYWORDS]} if KEYWORDS in vectors else {}
             changed.append(edge.Point(id=point.id, vector=kept | new.get(str(point.id), {}), payload=point.payload))
         return changed
-
-
-def without_dense(request: Request[Any]) -> Request[Any]:
-    """A request without vectors of an embedder."""
-    if isinstance(request, Upsert):
-        return replace(request, points=[point._replace(dense=None, passages=(), tokens=()) for point in request.points])
-    if isinstance(request, Change):
-        return replace(request, dense=None, passages=(), tokens=())
-    if isinstance(request, SetVectors):
-        return replace(request, vectors=())
-    if isinstance(request, Search):
-        return _by_words(request)
-    if isinstance(request, SearchMany):
-        return SearchMany([_by_words(search) for search in request.searches])
-    return request
-
-
-def _by_words(search: Search) -> Search:
-    return replace(search, dense=None, by_passages=False, tokens=())

@@ -39,13 +39,14 @@ from ..engine_requests import (
     Scroll,
 )
 from ..manifest import Descriptor
+from ..point_vectors import without_dense
 from ..said_before import SaidBefore
 from ..schema import Index, access_write
 from .access_times import AccessTimes
 from .answers import Answers
 from .changing import Changing
 from .checksums import LEDGER, seal
-from .collecting import Collecting, without_dense
+from .collecting import Collecting
 from .copies import STORE, copy_store
 from .directory import StoreDirectory
 from .errors import engine_errors

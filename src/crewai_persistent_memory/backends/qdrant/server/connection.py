@@ -35,6 +35,7 @@ from ..engine_requests import (
     Upsert,
 )
 from ..manifest import Descriptor
+from ..point_vectors import without_dense
 from ..schema import access_write
 from .admission import admit, first_length
 from .bootstrap import DEFAULT_SHARD_KEY
@@ -44,7 +45,7 @@ from .collections import Collections
 from .deadline import Deadline
 from .engine import ServerEngine, arelease, release, share
 from .migrate import for_layout, require_layout
-from .moves import delete_in_both, erases, unmarked, without_alias, without_vectors
+from .moves import delete_in_both, erases, unmarked, without_alias
 from .moving import Move
 from .place import Place
 from .projects import list_projects, list_shards
@@ -190,7 +191,7 @@ class ServerConnection:
         if seen[0] != route.collection:  # the embedder was changed in the midst of this operation
             if isinstance(request, KeepSpread):
                 return None
-            request = without_vectors(request)
+            request = without_dense(request)
         descriptor, other = profile.descriptor, collections.counterpart(route.collection)
         if other is not None:
             request = unmarked(request)

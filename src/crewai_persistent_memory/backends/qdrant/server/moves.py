@@ -29,7 +29,7 @@ from ....embedding import Embedder
 from ....errors import StoreCorruptedError, StoreMissingError, StorePermissionError
 from ....io.steps import Steps
 from ....scope import SCOPE_FIELDS
-from ..engine_requests import Change, Delete, Match, Request, Search, SearchMany, SetPayloads, SetVectors, Upsert
+from ..engine_requests import Change, Delete, Match, Request, SetPayloads
 from ..manifest import Descriptor
 from ..schema import COPIED_KEY
 from . import writes
@@ -129,28 +129,6 @@ def unmarked(request: Request[T]) -> Request[T]:
         changed = replace(request, writes=[(ids, {**payload, COPIED_KEY: None}) for ids, payload in request.writes])
     result: Request[T] = changed
     return result
-
-
-def without_vectors(request: Request[T]) -> Request[T]:
-    """The request without dense vectors: another embedder made them than that of the collection."""
-    changed: Any = request
-    if isinstance(request, Upsert):
-        bare = [point._replace(dense=None, passages=(), tokens=()) for point in request.points]
-        changed = replace(request, points=bare)
-    elif isinstance(request, Change) and request.dense:
-        changed = replace(request, dense=None, passages=(), tokens=())
-    elif isinstance(request, SetVectors):
-        changed = replace(request, vectors=())
-    elif isinstance(request, Search):
-        changed = _by_words(request)
-    elif isinstance(request, SearchMany):
-        changed = SearchMany([_by_words(search) for search in request.searches])
-    result: Request[T] = changed
-    return result
-
-
-def _by_words(search: Search) -> Search:
-    return replace(search, dense=None, by_passages=False, tokens=())
 
 
 def delete_in_both(request: Delete, here: Place, there: Place) -> Steps[int]:

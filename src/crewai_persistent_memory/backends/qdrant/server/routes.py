@@ -27,7 +27,7 @@ class Route(NamedTuple):
         own: with a collection for each project, the name that it had in earlier versions, and what all of its entries
             say of their project.
         seen: of one operation, the collection that its first request was answered by. See
-            :func:`~.moves.without_vectors`.
+            :func:`~..point_vectors.without_dense`.
     """
 
     collection: str
