@@ -40,7 +40,8 @@ from .conftest import OpenHere
 OPEN_AND_ADD = """
 import sys, crewai_persistent_memory as m
 url, collection, number = sys.argv[1:]
-print("ready", flush=True)
+sys.stdout.write("ready\\n")  # in one piece, also where nothing is buffered
+sys.stdout.flush()
 sys.stdin.read()
 with m.open_store(url=url, user_id="john", collection=collection, embedder=None, startup_timeout=60) as store:
     store.add(f"fact {number}")

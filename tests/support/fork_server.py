@@ -1,15 +1,16 @@
-"""A process that has imported the libraries that CrewAI imports, and forks itself for each program it is asked for.
+"""A process that has imported CrewAI, or the libraries that CrewAI imports, and forks itself for each program.
 
 ``import crewai`` takes seconds of CPU time, most of them for Chroma, OpenAI's and Qdrant's clients. A program that is
-forked imports CrewAI and this package itself, in an environment, a folder and with streams of its own.
+forked imports this package itself, in an environment, a folder and with streams of its own.
 
-``programs.py`` starts it, as ``python fork_server.py SOCKET``. Each message on the socket is a request: what to run as
-JSON, and four file descriptors: the program's stdin, stdout and stderr, and where its process id and, at its end, its
-status are written.
+``programs.py`` starts it, as ``python fork_server.py SOCKET [crewai]``. Each message on the socket is a request: what to
+run as JSON, and four file descriptors: the program's stdin, stdout and stderr, and where its process id and, at its end,
+its status are written.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import importlib
@@ -21,6 +22,7 @@ import signal
 import socket
 import struct
 import sys
+import threading
 import types
 import warnings
 from pathlib import Path
@@ -95,6 +97,15 @@ def _tell_ends(running: dict[int, int]) -> None:
         os.close(answer)
 
 
+def start_crewais_thread() -> None:
+    """The thread of CrewAI's events (1.0 to 1.14 start it at their import), which a fork leaves behind."""
+    bus: Any = importlib.import_module("crewai.events.event_bus").crewai_event_bus
+    if vars(bus).get("_loop_thread") is not None:
+        bus._loop = asyncio.new_event_loop()
+        bus._loop_thread = threading.Thread(target=bus._run_loop, name="CrewAIEventsLoop", daemon=True)
+        bus._loop_thread.start()
+
+
 def run(arguments: list[str], environment: dict[str, str], folder: str, base_path: list[str]) -> None:
     """What ``python`` does with ``arguments``: ``-W``, then ``-c``, ``-m`` or a file."""
     os.chdir(folder)
@@ -128,9 +139,14 @@ if __name__ == "__main__":
     for name in LIBRARIES:
         importlib.import_module(name)
     del sys.modules[STARTS_THREADS]
+    with_crewai = sys.argv[2:] == ["crewai"]
+    if with_crewai:
+        importlib.import_module("crewai")
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)  # a program's imports make objects that stay
     asked = serve(socket.socket(fileno=int(sys.argv[1])))
     if asked is not None:
+        if with_crewai:
+            start_crewais_thread()
         run(asked["arguments"], asked["environment"], asked["folder"], base)

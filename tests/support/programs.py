@@ -20,15 +20,20 @@ from pathlib import Path
 from typing import IO
 
 from .fork_server import NUMBER
+from .thorough import IS_THOROUGH
 
 SERVER = Path(__file__).with_name("fork_server.py")
+ENVIRONMENT = dict(os.environ)
+"""That of the fork servers: as it was before any test."""
+OF_THIS_TEST = ("CREWAI_STORAGE_DIR", "CREWAI_MEMORY_")
+"""Read later, by CrewAI and by this package."""
 
 
 class _ForkServer:
-    def __init__(self) -> None:
+    def __init__(self, *imported: str) -> None:
         self.requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        command = [sys.executable, str(SERVER), str(theirs.fileno())]
-        self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], cwd=SERVER.parent)
+        command = [sys.executable, str(SERVER), str(theirs.fileno()), *imported]
+        self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], cwd=SERVER.parent, env=ENVIRONMENT)
         theirs.close()
 
     def stop(self) -> None:
@@ -36,15 +41,26 @@ class _ForkServer:
         self._process.wait()
 
 
-_running: list[_ForkServer] = []
+_running: dict[bool, _ForkServer] = {}
 
 
-def _server() -> _ForkServer:
-    """One for each process of pytest, from the first program on."""
-    if not _running:
-        _running.append(_ForkServer())
-        atexit.register(_running[0].stop)
-    return _running[0]
+def _server(environment: Mapping[str, str]) -> _ForkServer:
+    """One for each process of pytest, from the first program on; with CrewAI and without it.
+
+    A program that sets what CrewAI reads at its import imports it itself. With ``THOROUGH=1`` each program does.
+    """
+    with_crewai = not IS_THOROUGH and _read_by_crewai(environment) == _read_by_crewai(ENVIRONMENT)
+    if with_crewai not in _running:
+        _running[with_crewai] = started = _ForkServer(*["crewai"] * with_crewai)
+        atexit.register(started.stop)
+    return _running[with_crewai]
+
+
+def _read_by_crewai(environment: Mapping[str, str]) -> dict[str, str]:
+    """What CrewAI reads at its import and keeps. Of its folder it keeps only where its own knowledge is, in Chroma, and
+    no program has any."""
+    settings = {name: value for name, value in environment.items() if name.startswith(("CREWAI_", "OTEL_"))}
+    return {name: value for name, value in settings.items() if not name.startswith(OF_THIS_TEST)}
 
 
 class Program:
@@ -62,9 +78,10 @@ class Program:
     ) -> None:
         """``stdin``, ``stdout`` and ``stderr`` are file descriptors. Without the first there is nothing to read."""
         arguments = [*command[1:]] if command[0] == sys.executable else [*command]
+        environment = dict(os.environ if env is None else env)
         request = {
             "arguments": arguments,
-            "environment": dict(os.environ if env is None else env),
+            "environment": environment,
             "folder": str(cwd or Path.cwd()),
         }
         self.command = command
@@ -75,7 +92,7 @@ class Program:
             read, written = nothing if stdin is None else stdin, self._out.fileno() if stdout is None else stdout
             errors = self._err.fileno() if stderr is None else stderr
             files = [read, written, errors, answer.fileno()]
-            socket.send_fds(_server().requests, [json.dumps(request).encode()], files)
+            socket.send_fds(_server(environment).requests, [json.dumps(request).encode()], files)
         finally:
             os.close(nothing)
             answer.close()
