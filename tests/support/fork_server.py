@@ -3,9 +3,9 @@
 ``import crewai`` takes seconds of CPU time, most of them for Chroma, OpenAI's and Qdrant's clients. A program that is
 forked imports this package itself, in an environment, a folder and with streams of its own.
 
-``programs.py`` starts it, as ``python fork_server.py SOCKET [crewai]``. Each message on the socket is a request: what to
-run as JSON, and four file descriptors: the program's stdin, stdout and stderr, and where its process id and, at its end,
-its status are written.
+``programs.py`` starts it, as ``python fork_server.py SOCKET [crewai]``. Each message on the socket is a request: what
+to run as JSON, and four file descriptors: the program's stdin, stdout and stderr, and where its process id and, at its
+end, its status are written.
 """
 
 from __future__ import annotations

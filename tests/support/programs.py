@@ -25,8 +25,7 @@ from .thorough import IS_THOROUGH
 SERVER = Path(__file__).with_name("fork_server.py")
 ENVIRONMENT = dict(os.environ)
 """That of the fork servers: as it was before any test."""
-OF_THIS_TEST = ("CREWAI_STORAGE_DIR", "CREWAI_MEMORY_")
-"""Read later, by CrewAI and by this package."""
+FOLDER = "CREWAI_STORAGE_DIR"
 
 
 class _ForkServer:
@@ -57,10 +56,12 @@ def _server(environment: Mapping[str, str]) -> _ForkServer:
 
 
 def _read_by_crewai(environment: Mapping[str, str]) -> dict[str, str]:
-    """What CrewAI reads at its import and keeps. Of its folder it keeps only where its own knowledge is, in Chroma, and
-    no program has any."""
+    """What CrewAI reads at its import and keeps. Of its folder it keeps only where its own Chroma is: a program that
+    has one sets a folder that is not the test's."""
     settings = {name: value for name, value in environment.items() if name.startswith(("CREWAI_", "OTEL_"))}
-    return {name: value for name, value in settings.items() if not name.startswith(OF_THIS_TEST)}
+    if settings.get(FOLDER) == os.environ[FOLDER]:
+        settings[FOLDER] = ENVIRONMENT[FOLDER]
+    return {name: value for name, value in settings.items() if not name.startswith("CREWAI_MEMORY_")}
 
 
 class Program:
