@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,7 @@ from typing import Any
 
 import nox
 
-nox.options.sessions = ["lint", "types", "resolve", "site", "tests", "older"]
+nox.options.sessions = ["lint", "types", "resolve", "site", "suites"]
 nox.options.stop_on_first_error = True
 
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
@@ -147,6 +148,9 @@ SAMPLE_OF_CREWAI = ["0.203.2", "1.10.1"]
 """The first of each generation. The last ones have a run of their own: 1.9.3 and the newest. All versions run in the
 workflow, where they run side by side, and with ``THOROUGH=1``."""
 
+BESIDE = "BESIDE_THE_NEWEST"
+"""In the environment of a run that has another one beside it: it has one worker."""
+
 COMPILED = {"PYTHONDONTWRITEBYTECODE": ""}
 """``import crewai`` takes half as long if it was compiled before, and dozens of tests start a program that does it."""
 
@@ -184,9 +188,11 @@ def tell_times() -> None:
 def pytest(session: nox.Session, where: str, workers: int = 2, enough: int = ENOUGH) -> list[str]:
     """The options of a run that is called ``where``.
 
-    Each worker imports CrewAI, and starts the servers and the fork server that it needs: 15 to 20 s of CPU. Many tests
-    wait for a server, a process or a disk: the longest run has more workers than a machine of two cores."""
+    Each worker imports CrewAI, and starts the servers and the fork servers that it needs: 15 to 20 s of CPU. Many tests
+    wait for a server, a process or a disk: there are two more workers than a machine of two cores has."""
     clean_up(where)  # of a run that failed or was stopped
+    if os.environ.get(BESIDE):
+        workers = 1
     told = ["--durations=25", "--durations-min=0.5", *([] if IS_THOROUGH else AGAIN)]
     # What shares a cluster stays together.
     free = shutil.disk_usage(MEMORY_DISK).free if MEMORY_DISK.is_dir() else 0
@@ -197,7 +203,7 @@ def pytest(session: nox.Session, where: str, workers: int = 2, enough: int = ENO
     session.log(
         f"temporary files: on disk, which is slower ({MEMORY_DISK} has {free / 2**30:.1f} GiB, not {enough // 2**30})"
     )
-    return [*told, "-n", "2", "--dist", "loadgroup"]
+    return [*told, "-n", f"{min(workers, 2)}", "--dist", "loadgroup"]
 
 
 def clean_up(where: str) -> None:
@@ -286,19 +292,19 @@ def fast(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 @timed
-def older(session: nox.Session) -> None:
-    """``suite`` and ``crews`` side by side: one is installed, or waits for a server, while the other works."""
-    names = ["suite", "crews"]
-
-    def run(name: str) -> subprocess.CompletedProcess[str]:
-        whole = [sys.executable, "-m", "nox", "--no-stop-on-first-error", "--session", name, "--", *session.posargs]
-        return subprocess.run(whole, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-    failed = []
-    with ThreadPoolExecutor(len(names)) as pool:
-        for name, done in zip(names, pool.map(run, names), strict=True):
-            sys.stdout.write(done.stdout)
-            failed += [name] * bool(done.returncode)
+def suites(session: nox.Session) -> None:
+    """``tests``, and beside it ``suite`` and then ``crews``: tests of one of them wait while those of another work."""
+    nox_here = [sys.executable, "-m", "nox", "--no-stop-on-first-error"]
+    older = [*nox_here, "--session", "suite", "crews", "--", *session.posargs]
+    with tempfile.TemporaryFile("w+") as told:
+        beside = subprocess.Popen(older, stdout=told, stderr=subprocess.STDOUT, env={**os.environ, BESIDE: "1"})
+        try:
+            newest = subprocess.run([*nox_here, "--session", "tests", "--", *session.posargs])
+            failed = ["tests"] * bool(newest.returncode) + ["suite or crews"] * bool(beside.wait())
+        finally:
+            beside.kill()
+        told.seek(0)
+        shutil.copyfileobj(told, sys.stdout)
     if failed:
         session.error(f"{' and '.join(failed)} failed, see above")
 
