@@ -152,7 +152,7 @@ BESIDE = "BESIDE_THE_NEWEST"
 """In the environment of a run that has another one beside it: it has one worker."""
 
 COMPILED = {"PYTHONDONTWRITEBYTECODE": ""}
-"""``import crewai`` takes half as long if it was compiled before, and dozens of tests start a program that does it."""
+"""``import crewai`` takes half as long if it was compiled before. One process does that before several workers start."""
 
 _took: list[tuple[str, float, float]] = []
 
@@ -277,6 +277,7 @@ def site(session: nox.Session) -> None:
 @timed
 def tests(session: nox.Session) -> None:
     """The whole suite on the newest CrewAI."""
+    session.run(sys.executable, "-c", "import crewai, mem0", external=True, env=COMPILED)
     here(session, "pytest", *pytest(session, "newest", workers=3, enough=ENOUGH_FOR_ALL), *session.posargs)
     clean_up("newest")
 
