@@ -152,7 +152,7 @@ BESIDE = "BESIDE_THE_NEWEST"
 """In the environment of a run that has another one beside it: it has one worker."""
 
 COMPILED = {"PYTHONDONTWRITEBYTECODE": ""}
-"""``import crewai`` takes half as long if it was compiled before. One process does that before several workers start."""
+"""``import crewai`` takes half as long if it was compiled before. One process does so before several workers start."""
 
 _took: list[tuple[str, float, float]] = []
 
