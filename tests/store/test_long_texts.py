@@ -295,8 +295,8 @@ class TestKeywords:
             ("re\u0301sume\u0301 sent", "résumé"),
         ],
     )
-    def test_scripts_without_blanks_are_found_by_their_words(self, tmp_path: Path, text: str, query: str) -> None:
-        with open_store(path=tmp_path / "s", user_id="john", embedder=None) as store:
+    def test_scripts_without_blanks_are_found_by_their_words(self, kept_store: Path, text: str, query: str) -> None:
+        with open_store(path=kept_store, user_id="john", embedder=None) as store:
             store.add("something else: 其他 ほか แมว 다른")
             store.add(text, id="a")
             assert store.search(query)[0].id == "a"
