@@ -75,7 +75,7 @@ def vectors_agree(store: MemoryStore, embedder: FakeEmbedder) -> bool:
 
 @pytest.fixture
 def path(stores_stay_open: None, tmp_path: Path) -> Path:
-    """A filled store. It is held open: the engine reads its vectors when it opens, and they are 100 MB of zeros."""
+    """A filled store. It is held open: the engine reads the room for vectors when it opens, 130 MB of zeros."""
     return filled(tmp_path / "s")
 
 
