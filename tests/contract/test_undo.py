@@ -15,6 +15,7 @@ import pytest
 
 from crewai_persistent_memory import InvalidArgumentError, MemoryEntry, MemoryStore, Scope
 from crewai_persistent_memory.admin import count_by, entries_of, erase, purge_expired
+from crewai_persistent_memory.backends.qdrant.forgotten import PAGE
 from crewai_persistent_memory.backends.qdrant.server import place, reads
 from crewai_persistent_memory.expiry import now
 from crewai_persistent_memory.io.steps import run
@@ -121,15 +122,15 @@ class TestItComesBack:
         assert [each.id for each in store.search("chapter 5")] == ["book"]
 
     def test_many_and_all_of_them(self, open_any: OpenStore) -> None:
-        store = open_any(user_id="john", undo_for=HOUR)
-        store.put([MemoryEntry(str(number), f"thing {number}") for number in range(300)])
-        assert store.reset(for_good=False) == 300
+        store, count = open_any(user_id="john", undo_for=HOUR), PAGE + 10
+        store.put([MemoryEntry(str(number), f"thing {number}") for number in range(count)])
+        assert store.reset(for_good=False) == count
         assert store.count() == 0
-        assert len(store.undo_delete(dry_run=True)) == 300
+        assert len(store.undo_delete(dry_run=True)) == count
         assert store.count() == 0
-        assert len(store.undo_delete()) == 300
-        assert store.count() == 300
-        assert there(store) == 300
+        assert len(store.undo_delete()) == count
+        assert store.count() == count
+        assert there(store) == count
 
     def test_more_ids_than_one_request_has(self, open_any: OpenStore, monkeypatch: pytest.MonkeyPatch) -> None:
         """A request to a server has 1,000. The ordinary run lets it have 100, and writes fewer entries."""
