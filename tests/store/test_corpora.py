@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,9 @@ QUERIES = ("pasta in Rome", "Anna and the budget", "meeting 7", "nothing of it")
 
 
 @pytest.fixture(params=["keywords", "vectors"])
-def store(request: pytest.FixtureRequest, kept_stores: Callable[[Any], Path]) -> Iterator[MemoryStore]:
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MemoryStore]:
     embedder = FakeEmbedder() if request.param == "vectors" else None
-    with open_store(path=kept_stores(embedder), embedder=embedder) as opened:
+    with open_store(path=tmp_path / "s", embedder=embedder) as opened:
         yield opened
 
 

@@ -153,9 +153,9 @@ class Places:
         if place is None:
             place = self._folder / f"{name}-{next(self._numbers)}"  # of no place that was dropped
             place.mkdir()
-            self._of[name, about] = place
             if STORES[name] is EMBEDDED:
-                self._held[place] = open_it(place)
+                self._held[place] = open_it(place)  # which may fail, and then it is no place
+            self._of[name, about] = place
         return place
 
     def empty(self, name: str, place: Path) -> None:
