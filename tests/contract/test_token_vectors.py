@@ -356,6 +356,7 @@ class TestAnEmbedderThatFails:
         assert john.search("likes tea")[0].id == "tea"
 
 
+@pytest.mark.own_store
 class TestOpening:
     def test_a_store_without_token_vectors(self, open_any: OpenStore, embedder: WordTokens) -> None:
         fill(open_any(embedder=embedder, user_id="john"))

@@ -30,7 +30,8 @@ from crewai_persistent_memory.backends.qdrant.embedded.copies import STORE, copy
 from ..support.embedders import WordHashEmbedder
 from ..support.mem0_platform import DEFAULT_KEY, Mem0Platform
 from ..support.mounts import mounted
-from ..support.qdrant_server import ROOT, QdrantServer
+from ..support.programs import Commanded
+from ..support.qdrant_server import QdrantServer
 
 
 def fill(store: MemoryStore, count: int = 50) -> None:
@@ -170,18 +171,17 @@ class TestEmbedded:
             "def slow(store, to):\n"
             "    copy(store, to)\n"
             "    print('copied', flush=True)\n"
-            "    sys.stdin.read()\n"
+            "    sys.stdin.readline()\n"
             "engine.copy_store = slow\n"
             "with open_store(path=sys.argv[1], embedder=None) as store:\n"
             "    back_up(store, sys.argv[2])\n"
         )
         with open_store(path=tmp_path / "s", embedder=None) as store:
             fill(store)
-        command = [sys.executable, "-c", program, str(tmp_path / "s"), str(tmp_path / "b")]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as child:
-            assert child.stdout is not None
-            assert child.stdout.readline() == "copied\n"
-            os.kill(child.pid, signal.SIGKILL)
+        child = Commanded([sys.executable, "-c", program, str(tmp_path / "s"), str(tmp_path / "b")])
+        assert child.line() == "copied"
+        os.kill(child.pid, signal.SIGKILL)
+        assert child.close().returncode == -signal.SIGKILL
         assert not (tmp_path / "b").exists()
         with open_store(path=tmp_path / "s", embedder=None) as store:
             assert back_up(store, tmp_path / "b").entries == 100

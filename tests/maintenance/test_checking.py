@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -22,7 +21,8 @@ from crewai_persistent_memory.admin import check, repair
 from crewai_persistent_memory.expiry import clock_set_to, now
 
 from ..support.damage import damage_text
-from ..support.qdrant_server import ROOT, QdrantServer
+from ..support.programs import Commanded
+from ..support.qdrant_server import QdrantServer
 
 
 @pytest.fixture
@@ -80,15 +80,14 @@ def test_a_store_whose_process_was_killed(path: Path) -> None:
         "store = open_store(path=sys.argv[1], embedder=None, user_id='john')\n"
         "store.add('one more', id='more')\n"
         "print('saved', flush=True)\n"
-        "sys.stdin.read()\n"
+        "sys.stdin.readline()\n"
     )
-    command = [sys.executable, "-c", program, str(path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as child:
-        assert child.stdout is not None
-        assert child.stdout.readline() == "saved\n"
-        with pytest.raises(StoreInUseError):
-            check(path=path)
-        os.kill(child.pid, signal.SIGKILL)
+    child = Commanded([sys.executable, "-c", program, str(path)])
+    assert child.line() == "saved"
+    with pytest.raises(StoreInUseError):
+        check(path=path)
+    os.kill(child.pid, signal.SIGKILL)
+    assert child.close().returncode == -signal.SIGKILL
     found = check(path=path)
     assert (found.entries, found.lost, found.was_closed) == (61, (), False)
     assert found.is_whole

@@ -41,6 +41,7 @@ from crewai_persistent_memory.store.factory import open_configured
 from crewai_persistent_memory.testing import FakeEmbedder
 
 from ..support.crews import needs_unified
+from ..support.engines import Places
 from ..support.programs import killed_after, run_program
 from ..support.qdrant_server import QdrantServer
 from ..support.thorough import IS_THOROUGH, sample
@@ -73,21 +74,32 @@ def vectors_agree(store: MemoryStore, embedder: FakeEmbedder) -> bool:
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    with open_store(path=tmp_path / "s", embedder=OLD) as store:
+def path(stores_stay_open: None, tmp_path: Path) -> Path:
+    """A filled store. It is held open: the engine reads the room for vectors when it opens, 130 MB of zeros."""
+    return filled(tmp_path / "s")
+
+
+@pytest.fixture
+def closed(tmp_path: Path) -> Path:
+    """A filled store, for a test about closing it, or about what another process finds in it."""
+    return filled(tmp_path / "s")
+
+
+def filled(path: Path) -> Path:
+    with open_store(path=path, embedder=OLD) as store:
         fill(store)
-    return tmp_path / "s"
+    return path
 
 
 @pytest.mark.parametrize("new", [NEW, SAME_LENGTH], ids=["other length", "same length"])
-def test_everything_is_there_with_the_new_vectors(path: Path, new: FakeEmbedder) -> None:
-    with open_store(path=path, embedder=OLD) as store:
+def test_everything_is_there_with_the_new_vectors(closed: Path, new: FakeEmbedder) -> None:
+    with open_store(path=closed, embedder=OLD) as store:
         before = everything(store)
         done = reembed(store, new)
         assert (done.entries, done.embedded, done.without, done.changed) == (201, 201, 0, True)
         assert everything(store) == before
         assert vectors_agree(store, new)
-        assert json.loads((path / "store.json").read_text())["spread"] is not None
+        assert json.loads((closed / "store.json").read_text())["spread"] is not None
         john = store.scoped(user_id="john")
         assert john.search("thing7")[0].id == "e7"
         assert john.search("chapter 5")[0].id == "book"
@@ -95,15 +107,15 @@ def test_everything_is_there_with_the_new_vectors(path: Path, new: FakeEmbedder)
         john.add("something newer", id="newer")
         assert len(john.get("newer").embedding or ()) == new.dimensions  # type: ignore[union-attr]
     with pytest.raises(EmbedderMismatchError, match="leave embedder out"):
-        open_store(path=path, embedder=OLD)
+        open_store(path=closed, embedder=OLD)
     with pytest.raises(EmbedderUnavailableError):
-        open_store(path=path)
-    with open_store(path=path, embedder=new) as store:
+        open_store(path=closed)
+    with open_store(path=closed, embedder=new) as store:
         assert len(everything(store)) == 202
         assert vectors_agree(store, new)
         assert store.health()["lost"] is None
-    assert check(path=path).is_whole
-    assert {file.name for file in path.iterdir()} <= {
+    assert check(path=closed).is_whole
+    assert {file.name for file in closed.iterdir()} <= {
         "store.json", "store.lock", "store.ledger", "store.seal", "store.spare", "shard"
     }  # fmt: skip
 
@@ -158,7 +170,7 @@ def test_others_go_on_meanwhile(path: Path) -> None:
 
 
 @pytest.mark.parametrize("step", ["add", "sync"])
-def test_what_is_written_while_the_new_files_are_made(path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+def test_what_is_written_while_the_new_files_are_made(closed: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     original, begun = getattr(exchange.NextShard, step), []
 
     def meanwhile(self: Any, *arguments: Any) -> Any:
@@ -173,11 +185,11 @@ def test_what_is_written_while_the_new_files_are_made(path: Path, monkeypatch: p
             other.delete("e99")
             other.add("again", id="e3")
             store.compact()
-            back_up(store, path.with_name("backup"))
+            back_up(store, closed.with_name("backup"))
         return answer
 
     monkeypatch.setattr(exchange.NextShard, step, meanwhile)
-    with open_store(path=path, embedder=OLD) as store, open_store(path=path, user_id="john", embedder=OLD) as other:
+    with open_store(path=closed, embedder=OLD) as store, open_store(path=closed, user_id="john", embedder=OLD) as other:
         assert reembed(store, NEW).changed
         assert begun
         assert [other.get(id).content for id in ("m", "e1", "e3")] == ["meanwhile", "changed", "again"]  # type: ignore[union-attr]
@@ -185,25 +197,26 @@ def test_what_is_written_while_the_new_files_are_made(path: Path, monkeypatch: p
         assert other.get("e99") is None
         assert other.count() == 101
         assert vectors_agree(store, NEW)
-    assert check(path=path).is_whole
-    assert not (path / "shard.next").exists()
-    restore(path.with_name("backup"), path=path.with_name("restored"))
+    assert check(path=closed).is_whole
+    assert not (closed / "shard.next").exists()
+    restore(closed.with_name("backup"), path=closed.with_name("restored"))
 
 
-def test_a_store_that_is_closed_meanwhile(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_is_closed_meanwhile(closed: Path, monkeypatch: pytest.MonkeyPatch, places: Places) -> None:
     original = exchange.NextShard.sync
 
     def closing(self: Any) -> None:
         original(self)
         embedded._engines._close_all()
+        places.drop_all()  # it closes the stores that other tests hold open, too
 
     monkeypatch.setattr(exchange.NextShard, "sync", closing)
-    store = open_store(path=path, embedder=OLD)
+    store = open_store(path=closed, embedder=OLD)
     with pytest.raises(StoreClosedError):
         reembed(store, NEW)
     monkeypatch.undo()
-    assert not (path / "shard.next").exists()
-    with open_store(path=path, embedder=OLD) as store:
+    assert not (closed / "shard.next").exists()
+    with open_store(path=closed, embedder=OLD) as store:
         assert vectors_agree(store, OLD)
         assert reembed(store, NEW).embedded == 0
         assert vectors_agree(store, NEW)
@@ -242,27 +255,33 @@ def test_from_several_threads(path: Path) -> None:
     ],
 )
 def test_a_write_that_has_embedded_with_the_old_one(tmp_path: Path, write: str, new: FakeEmbedder) -> None:
-    """Whichever of its steps was done when the embedder was changed: no vector of the old one is kept."""
-    for number in range(30):
-        with open_store(path=tmp_path / f"{number}", user_id="john", embedder=OLD) as store:
+    """Whichever of its steps was done when the embedder was changed: no vector of the old one is kept.
+
+    One store, from the one embedder to the other and back: each change makes the files anew.
+    """
+    with open_store(path=tmp_path / "s", user_id="john", embedder=OLD) as store:
+        for number in range(30):
+            before, after = (OLD, new) if number % 2 == 0 else (new, OLD)
+            store.reset()
             store.add("tea", id="tea")
+            assert vectors_agree(store, before)
             steps: Any = {
-                "add": lambda store=store: store.steps.add("coffee", id="coffee"),
-                "update": lambda store=store: store.steps.update("tea", content="coffee"),
-                "replace": lambda store=store: store.steps.replace(MemoryEntry("tea", "coffee")),
-                "embed_missing": lambda store=store: store.steps.embed_missing(),
+                "add": lambda: store.steps.add("coffee", id="coffee"),
+                "update": lambda: store.steps.update("tea", content="coffee"),
+                "replace": lambda: store.steps.replace(MemoryEntry("tea", "coffee")),
+                "embed_missing": lambda: store.steps.embed_missing(),
             }[write]()
-            done = stopped_after(steps, number, lambda store=store: reembed(store, new))
+            done = stopped_after(steps, number, lambda after=after: reembed(store, after))
             for entry in store.scan(with_vectors=True):
                 if entry.embedding:
-                    product = sum(x * y for x, y in zip(entry.embedding, new.vector(entry.content), strict=True))
+                    product = sum(x * y for x, y in zip(entry.embedding, after.vector(entry.content), strict=True))
                     assert product > 0.98
-            reembed(store, new)
-            assert vectors_agree(store, new)
+            reembed(store, after)
+            assert vectors_agree(store, after)
             wanted = {"add": ["coffee", "tea"], "embed_missing": ["tea"]}.get(write, ["coffee"])
             assert sorted(entry.content for entry in store.scan()) == wanted
-        if done:
-            return
+            if done:
+                return
     raise AssertionError("it never came to an end")
 
 
@@ -331,14 +350,14 @@ class GoesAway(FakeEmbedder):
         return super().__call__(texts)
 
 
-def test_an_embedder_that_is_away_is_waited_for(path: Path) -> None:
+def test_an_embedder_that_is_away_is_waited_for(closed: Path) -> None:
     new = GoesAway(32, salt="new")
-    with open_store(path=path, embedder=OLD) as store:
+    with open_store(path=closed, embedder=OLD) as store:
         with pytest.raises(EmbedderUnavailableError):
             reembed(store, new)
         assert vectors_agree(store, OLD)
-        assert (path / "store.vectors").stat().st_mode & 0o077 == 0
-    with open_store(path=path, embedder=OLD) as store:
+        assert (closed / "store.vectors").stat().st_mode & 0o077 == 0
+    with open_store(path=closed, embedder=OLD) as store:
         done = reembed(store, NEW)
         assert 0 < done.there < 201
         assert done.embedded + done.there == 201
@@ -462,8 +481,8 @@ def test_a_memory_goes_on(tmp_path: Path) -> None:
         assert vectors_agree(memory.store, NEW)
 
 
-def test_a_backup_in_between(path: Path, tmp_path: Path) -> None:
-    with open_store(path=path, embedder=OLD) as store:
+def test_a_backup_in_between(closed: Path, tmp_path: Path) -> None:
+    with open_store(path=closed, embedder=OLD) as store:
         taken: list[Path] = []
 
         def progress(count: int) -> None:
@@ -514,18 +533,18 @@ reembed(store, FakeEmbedder(32, salt="new"))
 
 
 @pytest.mark.parametrize("at", sample(EXCHANGING, 4))
-def test_killed_while_the_vectors_are_exchanged(path: Path, at: str) -> None:
+def test_killed_while_the_vectors_are_exchanged(closed: Path, at: str) -> None:
     """Before each step in turn: the store opens whole, with one embedder or the other."""
-    ended = run_program([sys.executable, "-c", DYING, str(path), at])
+    ended = run_program([sys.executable, "-c", DYING, str(closed), at])
     assert ended.returncode == 9
     embedder = OLD if at == "decided" else NEW
-    with open_store(path=path, embedder=embedder) as store:
+    with open_store(path=closed, embedder=embedder) as store:
         assert len(everything(store)) == 201
         assert vectors_agree(store, embedder)
         assert store.health()["lost"] is None
         reembed(store, NEW)
         assert vectors_agree(store, NEW)
-    assert check(path=path).is_whole
+    assert check(path=closed).is_whole
 
 
 REEMBEDDING = """

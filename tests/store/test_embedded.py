@@ -25,7 +25,7 @@ from crewai_persistent_memory import (
     open_store,
 )
 
-from ..support.programs import run_program
+from ..support.programs import run_program, started
 from .conftest import opened
 
 
@@ -72,15 +72,12 @@ class TestOneProcess:
         assert len(opened(path)) == 2
 
     def test_is_free_again_after_a_kill(self, path: Path) -> None:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "tests.store.writer", str(path), "interval", "1"], stdout=subprocess.PIPE, text=True
-        )
-        assert child.stdout is not None
-        child.stdout.readline()
-        with pytest.raises(StoreInUseError):
-            open_store(path=path, user_id="john")
-        child.kill()
-        child.wait()
+        with started([sys.executable, "-m", "tests.store.writer", str(path), "interval", "1"]) as (child, lines):
+            assert lines.readline()
+            with pytest.raises(StoreInUseError):
+                open_store(path=path, user_id="john")
+            child.kill()
+            child.wait()
         assert "kept" in opened(path)
 
 

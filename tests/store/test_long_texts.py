@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
+from functools import cache
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from crewai_persistent_memory.embedding import Embedder, Fingerprint, KeywordEnc
 from crewai_persistent_memory.embedding.limits import cut, size_of
 from crewai_persistent_memory.embedding.spread import SENTENCES
 from crewai_persistent_memory.storable import storable_text
+from crewai_persistent_memory.text import words as word_boundaries
 from crewai_persistent_memory.text.normal_form import normal_form
 from crewai_persistent_memory.text.words import PIECE, Grouping, Piece, for_document
 
@@ -31,6 +33,11 @@ COUNT = int(os.environ.get("LONG_TEXTS", "0")) or (6 if IS_THOROUGH else 1) * le
 MANY = 5_000 if IS_THOROUGH else MOST_INPUTS + 100
 
 pytestmark = [pytest.mark.crew, pytest.mark.ends]
+
+
+@cache
+def one_of_each_shape(**options: int) -> dict[str, str]:
+    return {each.shape: each.text for each in awkward_texts(len(SHAPES), **options)}
 
 
 class Refused(Exception):
@@ -204,7 +211,7 @@ class TestRefusals:
 class TestCutting:
     @pytest.mark.parametrize("shape", sorted(SHAPES))
     def test_pieces_are_within_the_limit_and_nothing_is_left_out(self, shape: str) -> None:
-        text = storable_text(next(t.text for t in awkward_texts(len(SHAPES), seed=3) if t.shape == shape))
+        text = storable_text(one_of_each_shape(seed=3)[shape])
         pieces = cut(text, 1_000, most=10**9)
         assert max(map(size_of, pieces)) <= 1_000
         assert "".join(pieces).split() == text.split() or "".join("".join(pieces).split()) == "".join(text.split())
@@ -226,11 +233,25 @@ class TestCutting:
 
 
 class TestKeywords:
+    def test_a_cut_looks_at_its_neighbours_only(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Not at the rest of the run, which may be a megabyte: there are hundreds of cuts in it."""
+        run, seen = word_boundaries._RUN, []
+
+        class Looking:
+            def match(self, *arguments: Any) -> Any:
+                found = run.match(*arguments)
+                seen.append(found[0])
+                return found
+
+        monkeypatch.setattr(word_boundaries, "_RUN", Looking())
+        assert word_boundaries.within_run("量" * 10_000, 100) == 1
+        assert word_boundaries.within_run("ไ" * 10_000, 100) == 3
+        assert max(map(len, seen)) <= 4
+
     @pytest.mark.parametrize("shape", sorted(SHAPES))
     def test_every_term_of_a_long_text_is_in_one_of_its_passages(self, shape: str) -> None:
         encoder = KeywordEncoder()
-        made = awkward_texts(len(SHAPES), seed=4, shortest=2 * PIECE, longest=2 * PIECE + 1)
-        text = storable_text(next(t.text for t in made if t.shape == shape))
+        text = storable_text(one_of_each_shape(seed=4, shortest=2 * PIECE, longest=2 * PIECE + 1)[shape])
         at_once = encoder._model.embed_document(for_document(Piece(normal_form(text)), Grouping.ALL))
         found = encoder.document(text)
         # A cut at a mark that stands inside a word of an Indic script makes two words of it.
@@ -274,8 +295,8 @@ class TestKeywords:
             ("re\u0301sume\u0301 sent", "résumé"),
         ],
     )
-    def test_scripts_without_blanks_are_found_by_their_words(self, tmp_path: Path, text: str, query: str) -> None:
-        with open_store(path=tmp_path / "s", user_id="john", embedder=None) as store:
+    def test_scripts_without_blanks_are_found_by_their_words(self, kept_store: Path, text: str, query: str) -> None:
+        with open_store(path=kept_store, user_id="john", embedder=None) as store:
             store.add("something else: 其他 ほか แมว 다른")
             store.add(text, id="a")
             assert store.search(query)[0].id == "a"

@@ -153,9 +153,9 @@ class Places:
         if place is None:
             place = self._folder / f"{name}-{next(self._numbers)}"  # of no place that was dropped
             place.mkdir()
-            self._of[name, about] = place
             if STORES[name] is EMBEDDED:
-                self._held[place] = open_it(place)
+                self._held[place] = open_it(place)  # which may fail, and then it is no place
+            self._of[name, about] = place
         return place
 
     def empty(self, name: str, place: Path) -> None:
@@ -194,7 +194,10 @@ class Places:
         return {Path(os.path.realpath(place / "store")) for place in self._held}
 
 
-OF_A_HANDLE = {*SCOPE_FIELDS, "scope", "include_shared", "undo_for", "history"}
+OF_A_HANDLE = {
+    *(*SCOPE_FIELDS, "scope", "include_shared", "undo_for", "history"),
+    *("semantic_weight", "recency_weight", "importance_weight"),
+}
 """Options that say nothing of what is stored, or how."""
 
 
@@ -219,11 +222,14 @@ class StoresOfOneKind:
             pytest.fail("mark this test own_store: what it has closed is held open, and so is not opened again here")
         if self._place is None:
             made_with = {key: options[key] for key in options.keys() - OF_A_HANDLE}
-            self._is_own |= not made_with.keys() <= {"embedder", *self._kind.external}
+            # Servers before 1.19 count how rare a word is over the whole collection, and over what was deleted: where
+            # tests compare scores, as those of a reranker do, each has a collection of its own.
+            shared = {"embedder", *self._kind.external, *(["reranker"] if self._kind is EMBEDDED else [])}
+            self._is_own |= not made_with.keys() <= shared
             if self._is_own:
                 self._place = self._folder
             else:
-                about = "external" if external_vectors else described(made_with["embedder"])
+                about = "external" if external_vectors else described(**made_with)
                 self._place = self._places.of(self._name, about, lambda folder: open_at(folder, **made_with))
         self._opened.append(open_at(self._place, **options))
         return self._opened[-1]
@@ -251,9 +257,11 @@ def is_closed(store: MemoryStore) -> bool:
     return isinstance(connection, EmbeddedConnection) and connection._closed
 
 
-def described(embedder: Any) -> str:
+def described(embedder: Any, reranker: str | None = None) -> str:
     """What is kept of an embedder with a store, as far as tests have different ones."""
-    return "keywords" if embedder is None else f"{type(embedder).__qualname__} {vars(embedder).get('dimensions')}"
+    if embedder is None:
+        return "keywords"
+    return f"{type(embedder).__qualname__} {vars(embedder).get('dimensions')} {reranker}"
 
 
 class Servers:

@@ -49,7 +49,14 @@ def has(folder: Path, text: str) -> list[Path]:
 
 
 @pytest.fixture
-def embedded(tmp_path: Path) -> Iterator[MemoryStore]:
+def embedded(kept_store: Path) -> Iterator[MemoryStore]:
+    with open_store(path=kept_store, embedder=None) as store:
+        yield store
+
+
+@pytest.fixture
+def with_vectors(tmp_path: Path) -> Iterator[MemoryStore]:
+    """An erasure writes the files anew, those of vectors as well: for the tests that look at them."""
     with open_store(path=tmp_path / "store", embedder=WordHashEmbedder()) as store:
         yield store
 
@@ -61,7 +68,7 @@ def on_server(server: QdrantServer, collection: str, tmp_path: Path) -> Iterator
         yield store
 
 
-@pytest.fixture(params=["embedded", "on_server"])
+@pytest.fixture(params=["with_vectors", "on_server"])
 def store(request: pytest.FixtureRequest) -> MemoryStore:
     found: MemoryStore = request.getfixturevalue(request.param)
     return found
@@ -81,14 +88,14 @@ class TestPerson:
             assert len(store.scoped(scope).list()) >= 3
         assert survey(store).entries == 3 * len(OF_OTHERS)
 
-    def test_no_file_has_a_word_of_it(self, embedded: MemoryStore, tmp_path: Path) -> None:
-        fill(embedded)
-        john = embedded.scoped(OF_JOHN[0])
+    def test_no_file_has_a_word_of_it(self, with_vectors: MemoryStore, tmp_path: Path) -> None:
+        fill(with_vectors)
+        john = with_vectors.scoped(OF_JOHN[0])
         john.search("tea")
         [entry, *_] = john.list()
         john.update(entry.id, content=f"{CANARY} has changed")
-        done = erase(embedded, user_id="john", settle=0)
-        embedded.close()
+        done = erase(with_vectors, user_id="john", settle=0)
+        with_vectors.close()
         assert has(tmp_path, "another"), "texts are found like this"
         assert has(tmp_path, CANARY) == []
         assert not any("server" in each for each in done.remains)

@@ -54,8 +54,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[MemoryStore]:
-    with open_store(path=tmp_path / "store", embedder=None) as opened:
+def store(kept_store: Path) -> Iterator[MemoryStore]:
+    with open_store(path=kept_store, embedder=None) as opened:
         yield opened
 
 

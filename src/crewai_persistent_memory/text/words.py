@@ -66,7 +66,7 @@ def within_run(text: str, end: int) -> int:
     """Number of characters before ``end`` that form terms with the characters after it. 0 if no run continues there."""
     repeated = 0
     for length in range(1, _MOST_GROUPED):
-        run = _RUN.match(text, end - length)
+        run = _RUN.match(text, end - length, end + 1)  # not all of the run: a long one is asked about at each cut
         if run is None or run.end() <= end or length >= max(_SIZES[run.lastgroup]):
             break
         repeated = length
