@@ -50,7 +50,7 @@ def test_streaming(here: None) -> None:
 @pytest.mark.ends
 def test_in_words_of_ones_own(here: None) -> None:
     assert_survives_restart(
-        "tests.testing_kit.crews:with_a_model_of_its_own",
+        "tests.kit.crews:with_a_model_of_its_own",
         user_id="john",
         inputs={"request": "{text}", "guest": "a guest", "nights": 2},
         told="The number of my booking is {canary}",
