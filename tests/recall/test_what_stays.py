@@ -34,7 +34,7 @@ QUESTIONS: Final = (
 
 
 WITH_VECTORS: Final = pytest.param(WordHashEmbedder(), marks=[pytest.mark.ends, pytest.mark.repeated])
-"""CrewAI before 1.10 asks with texts: a store's vectors are no matter of its."""
+"""CrewAI before 1.10 passes texts, and sees no vector."""
 
 
 @pytest.fixture(params=[None, WITH_VECTORS], ids=["keywords", "embedder"])
