@@ -82,7 +82,7 @@ KNOWS_NO_CREWAI = [
         for name in ("command", "embedders", "folders", "mem0", "outboxes", "scopes_and_places", "servers", "settings")
     ),
     *(
-        f"tests/testing_kit/test_{name}.py"
+        f"tests/kit/test_{name}.py"
         for name in ("arguments", "backend_contract", "bad_crews", "outside_project", "processes", "workers")
     ),
     "tests/test_bridge.py",
@@ -230,8 +230,12 @@ def for_each_python(session: nox.Session, pythons: list[str], *command: str) -> 
             session.log(f"{command[0]} for Python {python}: {(done.stdout.strip() or 'fine').splitlines()[-1]}")
 
 
-def install(session: nox.Session, crewai: str, constraints: str) -> None:
-    session.install("-c", f"constraints/{constraints}.txt", f"crewai=={crewai}", "-e", ".[test]")
+def install(session: nox.Session, crewai: str, *constraints: str, extras: str = "test") -> None:
+    """Into an environment that an earlier run may have left: ``--exact`` removes what a new one would not have.
+
+    A new environment has nothing compiled. To compile CrewAI takes longer than to import it, and each worker does."""
+    pinned = [word for name in constraints for word in ("-c", f"constraints/{name}.txt")]
+    session.install("--exact", *pinned, f"crewai=={crewai}", "-e", f".[{extras}]")
 
 
 @nox.session(venv_backend="none")
@@ -310,7 +314,7 @@ def suites(session: nox.Session) -> None:
         session.error(f"{' and '.join(failed)} failed, see above")
 
 
-@nox.session(venv_backend="uv", default=False)
+@nox.session(venv_backend="uv", reuse_venv=True, default=False)
 @timed
 def suite(session: nox.Session) -> None:
     """What knows CrewAI on the last one of the older generation, and Mem0 beside it."""
@@ -320,7 +324,7 @@ def suite(session: nox.Session) -> None:
     clean_up(UNTIL_UNIFIED)
 
 
-@nox.session(venv_backend="uv", default=False)
+@nox.session(venv_backend="uv", reuse_venv=True, default=False)
 @nox.parametrize("crewai", CREWAI if HAS_ALL_CREWAI else SAMPLE_OF_CREWAI)
 @timed
 def crews(session: nox.Session, crewai: str) -> None:
@@ -329,8 +333,25 @@ def crews(session: nox.Session, crewai: str) -> None:
     # A third of the tests on each of the three of a generation; ``tests/conftest.py`` takes it.
     part = {"PART_OF_CREWS": str(CREWAI.index(crewai) % 3)}
     where = [*OF_CREWS, *([CONTRACT_OF[crewai]] if crewai in CONTRACT_OF else [])]
-    session.run("pytest", *pytest(session, crewai), *where, *session.posargs, env=COMPILED | part)
+    left_out = [f"--ignore={path}" for path in beside(where)]
+    session.run("pytest", *pytest(session, crewai, workers=1), *left_out, *session.posargs, env=COMPILED | part)
     clean_up(crewai)
+
+
+def beside(kept: list[str], folder: Path = Path("tests")) -> list[Path]:
+    """The tests that are not among ``kept``.
+
+    A folder that pytest is told to run has its ``conftest.py`` imported by the process that deals tests out as well,
+    and with it the libraries that CrewAI imports. So has each folder in ``tests`` whose name begins with "test"."""
+    found: list[Path] = []
+    for path in sorted(folder.iterdir()):
+        if any(path == Path(each) for each in kept):
+            continue
+        if any(path in Path(each).parents for each in kept):
+            found += beside(kept, path)
+        elif path.match("test_*.py") or any(path.glob("**/test_*.py")):
+            found.append(path)
+    return found
 
 
 CREWAI_BESIDE = {
@@ -341,14 +362,13 @@ CREWAI_BESIDE = {
 """The CrewAI and the constraints of each generation of mem0ai."""
 
 
-@nox.session(venv_backend="uv", default=False)
+@nox.session(venv_backend="uv", reuse_venv=True, default=False)
 @nox.parametrize("mem0", list(CREWAI_BESIDE))
 @timed
 def vector_stores(session: nox.Session, mem0: str) -> None:
     """Mem0 OSS over each vector store that it is opened with, with real servers and large numbers."""
     crewai, constraints = CREWAI_BESIDE[mem0]
-    pinned = ["-c", f"constraints/{constraints}.txt", "-c", "constraints/vector-stores.txt"]
-    session.install(*pinned, f"crewai=={crewai}", "-e", ".[test,vector-stores]")
+    install(session, crewai, constraints, "vector-stores", extras="test,vector-stores")
     environment = COMPILED | {"VECTOR_STORES": "all", "REQUIRE_VECTOR_STORES": "1"}
     stores = "mem0- and not mem0-oss and not mem0-cloud"
     for tests in (["tests/mem0", "-k", "vector_store"], ["tests/contract", "-k", stores]):

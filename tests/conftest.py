@@ -46,6 +46,9 @@ def is_run_here(item: pytest.Item) -> bool:
     """Whether the run beside this CrewAI has this test."""
     if item.get_closest_marker("newest"):
         return IS_UNIFIED and not PART
+    # What a CrewAI does with a crew, the tests beside it show in this process, without an embedder or a server.
+    if item.get_closest_marker("repeated") and not IS_THOROUGH and (PART or not IS_UNIFIED):
+        return False
     return not PART or is_of_crews(item)
 
 

@@ -105,6 +105,7 @@ def test_each_set_up(
         assert recording.seen_as(grpc) in ({"tcp"}, {"tcp6"}, {"tcp", "tcp6"})  # in /proc only
 
 
+@pytest.mark.newest
 class TestTheRecorder:
     """It sees what nobody has configured, also on this machine."""
 

@@ -29,11 +29,13 @@ def loaded_after(code: str) -> list[str]:
     return list(json.loads(done.stdout.splitlines()[-1]))
 
 
+@pytest.mark.newest
 def test_import_brings_in_nothing_heavy() -> None:
     assert loaded_after("import crewai_persistent_memory") == []
     assert loaded_after("from crewai_persistent_memory import Scope, use_scope, MemoryEntry, ConfigurationError") == []
 
 
+@pytest.mark.newest
 def test_a_store_of_keywords_needs_no_crewai() -> None:
     code = (
         "import tempfile, crewai_persistent_memory as m\n"
@@ -43,6 +45,7 @@ def test_a_store_of_keywords_needs_no_crewai() -> None:
     assert "crewai" not in loaded_after(code)
 
 
+@pytest.mark.newest
 def test_help_needs_no_engine() -> None:
     code = "from crewai_persistent_memory.cli import app"
     assert set(loaded_after(code)) <= {"pydantic"}
@@ -59,6 +62,7 @@ def test_public_names_exist_and_are_documented(name: str) -> None:
         assert inspect.ismodule(value) is (name == "operations")
 
 
+@pytest.mark.newest
 def test_what_is_imported_is_declared() -> None:
     """Not only brought along by another package, which may stop doing so."""
     source = Path(crewai_persistent_memory.__file__).parent

@@ -222,6 +222,7 @@ def test_every_snippet_is_run() -> None:
     assert len(PYTHON) == 20
 
 
+@pytest.mark.newest
 def test_the_shell_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CREWAI_MEMORY_PATH", str(tmp_path / "store"))
     monkeypatch.setenv("COLUMNS", "120")
@@ -237,6 +238,7 @@ def test_the_shell_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert "Forgot 1" in shown[4]
 
 
+@pytest.mark.newest
 def test_the_scripts_named_are_there_and_ci_runs_the_second() -> None:
     demo, test = [line for line in SHELL if line.startswith("./scripts/")]
     for script in (demo, test):
@@ -244,6 +246,7 @@ def test_the_scripts_named_are_there_and_ci_runs_the_second() -> None:
     assert f"exec {test}" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize("page", PAGES)
 def test_what_is_made_from_the_code_is_new(page: str) -> None:
     there, made = written_anew(page)

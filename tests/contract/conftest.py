@@ -18,7 +18,7 @@ like one of these."""
 OF_AN_ENGINE = [
     *("contract/test_store.py", "contract/test_isolation.py", "contract/test_page"),
     *("contract/test_undo.py", "contract/test_history.py", "contract/test_expiry.py", "contract/test_said_before.py"),
-    "contract/test_token_vectors.py",
+    *("contract/test_search_scopes.py", "contract/test_token_vectors.py"),
 ]
 """Engines are the same beside every CrewAI, and are tested beside the newest. Beside an older one there is an older
 Mem0."""

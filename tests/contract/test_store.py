@@ -380,15 +380,15 @@ class TestSearch:
 class TestLists:
     def test_newest_first_with_stable_pages(self, open_any: OpenStore, do: Any) -> None:
         store = open_any(user_id="john")
-        # Five moments, 20 entries each: every page but few ends among equal times.
-        store.put([MemoryEntry(id=f"e{i}", content=f"c{i}", created_at=NOON + (i % 5) * DAY) for i in range(100)])
+        # Five moments, 10 entries each: every page but few ends among equal times.
+        store.put([MemoryEntry(id=f"e{i}", content=f"c{i}", created_at=NOON + (i % 5) * DAY) for i in range(50)])
         whole = do(store, "list", limit=1000)
         assert [e.created_at for e in whole] == sorted((e.created_at for e in whole), reverse=True)
-        assert len({e.id for e in whole}) == 100
+        assert len({e.id for e in whole}) == 50
         for size in (1, 7, 33):
-            pages = [e for start in range(0, 100, size) for e in store.list(limit=size, offset=start)]
+            pages = [e for start in range(0, 50, size) for e in do(store, "list", limit=size, offset=start)]
             assert [e.id for e in pages] == [e.id for e in whole]
-        assert do(store, "list", offset=100) == []
+        assert do(store, "list", offset=50) == []
 
     def test_paths_and_categories(self, open_any: OpenStore, do: Any) -> None:
         store = open_any(user_id="john")

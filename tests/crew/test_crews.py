@@ -32,7 +32,7 @@ from ..support.programs import run_program
 pytestmark = pytest.mark.crew
 
 
-@pytest.fixture(params=["keywords", pytest.param("hybrid", marks=pytest.mark.ends)])
+@pytest.fixture(params=["keywords", pytest.param("hybrid", marks=[pytest.mark.ends, pytest.mark.repeated])])
 def store_options(request: pytest.FixtureRequest, kept_stores: Callable[[Any], Path]) -> dict[str, Any]:
     embedder = None if request.param == "keywords" else WordHashEmbedder()
     return {"path": kept_stores(embedder), "embedder": embedder}
@@ -50,20 +50,23 @@ class TestRemembering:
     def test_across_two_processes_and_two_users(self, tmp_path: Path) -> None:
         code = (
             "import sys; from tests.crew.test_crews import tell; from tests.support.crews import memories_in; "
-            "from crewai_persistent_memory import PersistentMemory; path, user, what = sys.argv[1:]; "
-            "memory = PersistentMemory(path=path, user_id=user, embedder=None); "
-            "print('PROMPT' + memories_in(tell(memory, what)).replace(chr(10), ' ')); memory.close()"
+            "from crewai_persistent_memory import PersistentMemory\n"
+            "path, what, *users = sys.argv[1:]\n"
+            "for user in users:\n"
+            "    with PersistentMemory(path=path, user_id=user, embedder=None) as memory:\n"
+            "        print('PROMPT' + memories_in(tell(memory, what)).replace(chr(10), ' '))\n"
         )
 
-        def run(user: str, what: str) -> str:
-            command = [sys.executable, "-c", code, str(tmp_path / "s"), user, what]
+        def run(what: str, *users: str) -> list[str]:
+            command = [sys.executable, "-c", code, str(tmp_path / "s"), what, *users]
             done = run_program(command)
             assert done.returncode == 0, done.stderr
-            return next(line for line in done.stdout.splitlines() if line.startswith("PROMPT"))
+            return [line for line in done.stdout.splitlines() if line.startswith("PROMPT")]
 
-        assert run("john", "John says: I am allergic to nuts") == "PROMPT"
-        assert "allergic to nuts" in run("john", "What is John allergic to?")
-        assert run("jane", "What is John allergic to?") == "PROMPT"
+        assert run("John says: I am allergic to nuts", "john") == ["PROMPT"]
+        of_jane, of_john = run("What is John allergic to?", "jane", "john")
+        assert of_jane == "PROMPT"
+        assert "allergic to nuts" in of_john
 
     def test_a_memory_is_in_the_prompt_once(self, store_options: dict[str, Any]) -> None:
         with PersistentMemory(user_id="john", **store_options) as memory:

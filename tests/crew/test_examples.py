@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import runpy
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,9 @@ from ..support.openai_server import OpenAIServer
 from ..support.programs import run_program
 
 pytestmark = pytest.mark.crew
+
+Run = Callable[..., str]
+"""Runs a program with arguments, and returns what it prints."""
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "crews"
 
@@ -60,19 +63,49 @@ def test_the_concierge_as_a_program(
     assert "nuts" not in prompts["production"]
 
 
+@pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    def run(program: Path, *arguments: str) -> str:
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", [str(program), *arguments])
+        runpy.run_path(str(program), run_name="__main__")
+        return capsys.readouterr().out
+
+    return run
+
+
+@pytest.fixture
+def in_a_process() -> Run:
+    def run(program: Path, *arguments: str) -> str:
+        done = run_program([sys.executable, str(program), *arguments])
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
+
+
 @pytest.mark.ends
-def test_the_support_desk_in_processes_of_their_own(tmp_path: Path, openai_server: OpenAIServer) -> None:
+@pytest.mark.parametrize("where", ["in_this_process", pytest.param("in_a_process", marks=pytest.mark.repeated)])
+def test_the_support_desk(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    openai_server: OpenAIServer,
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+) -> None:
     """The program as it stands: two runs, two customers, and what the LLM behind the agents was given to read."""
+    start: Run = request.getfixturevalue(where)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    monkeypatch.setenv("OPENAI_BASE_URL", f"{openai_server.url}/v1")
+    monkeypatch.setenv("OPENAI_API_BASE", "")
     told = "My router is a FritzBox 7590, and it drops the line at night."
     asked = "The line is gone again. Which router have I got?"
 
-    def run(customer: str, request: str) -> list[str]:
+    def run(customer: str, said: str) -> list[str]:
         openai_server.prompts.clear()
-        key = {"OPENAI_API_KEY": "sk-test", "OPENAI_BASE_URL": f"{openai_server.url}/v1", "OPENAI_API_BASE": ""}
-        program = [sys.executable, str(EXAMPLES / "support_desk.py"), customer, request]
-        done = run_program(program, cwd=tmp_path, env={**os.environ, **key, "HOME": str(tmp_path)})
-        assert done.returncode == 0, done.stderr
-        assert "Noted." in done.stdout
+        assert "Noted." in start(EXAMPLES / "support_desk.py", customer, said)
         assert len(openai_server.agent_prompts) == 2, "one answer of each agent"
         return openai_server.agent_prompts
 

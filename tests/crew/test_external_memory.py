@@ -136,9 +136,9 @@ def test_no_folder_of_chroma_appears(tmp_path: Path, openai_server: OpenAIServer
     assert (not list(folder.rglob("chroma*"))) is ours, [str(path) for path in folder.rglob("*")]
 
 
-def test_another_user_sees_nothing(given: Any, memory: PersistentMemory, tmp_path: Path) -> None:
+def test_another_user_sees_nothing(given: Any, memory: PersistentMemory, kept_store: Path) -> None:
     run(given, memory, TOLD)
-    with PersistentMemory(path=tmp_path / "store", user_id="jane", embedder=None) as jane:
+    with PersistentMemory(path=kept_store, user_id="jane", embedder=None) as jane:
         [prompt] = run(given, jane, "What is John allergic to? Does he hate coriander?").prompts
     assert memories_in(prompt) == ""
 

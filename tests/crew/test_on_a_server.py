@@ -18,6 +18,7 @@ pytestmark = pytest.mark.crew
 
 
 @pytest.mark.ends
+@pytest.mark.repeated  # a crew asks for the same on each store, and every outbox is one of ours
 @pytest.mark.parametrize("where", ["same-host", "another-host"])
 def test_what_one_replica_stores_the_other_recalls(
     server: QdrantServer, collection: str, tmp_path: Path, where: str

@@ -88,6 +88,7 @@ def test_hello(in_this_process: Run) -> None:
 
 
 @pytest.mark.ends
+@pytest.mark.repeated
 def test_hello_in_processes_of_its_own() -> None:
     check_hello(in_a_process)
 

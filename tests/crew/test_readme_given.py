@@ -24,8 +24,8 @@ FIRST_DAY = datetime(2026, 3, 1, 12)
 
 
 @pytest.fixture
-def memory(tmp_path: Path) -> Iterator[PersistentMemory]:
-    with PersistentMemory(path=tmp_path, user_id="anna", embedder=None, fsync="close") as opened:
+def memory(kept_store: Path) -> Iterator[PersistentMemory]:
+    with PersistentMemory(path=kept_store, user_id="anna", embedder=None, fsync="close") as opened:
         yield opened
 
 

@@ -29,9 +29,9 @@ class GuestsLLM(CrowdLLM):
 
 
 @pytest.fixture
-def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+def code(kept_store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
     """README's names, after its code has run. It takes an ``llm`` for granted, and a place for the store."""
-    monkeypatch.setenv("CREWAI_MEMORY_PATH", str(tmp_path / "store"))
+    monkeypatch.setenv("CREWAI_MEMORY_PATH", str(kept_store))
     monkeypatch.setenv("OPENAI_API_KEY", "")
     names: dict[str, Any] = {"llm": GuestsLLM()}
     exec(CREW, names)

@@ -455,6 +455,7 @@ class TestDefault:
         assert isinstance(crew.agents[0].memory, PersistentMemory)
 
     @pytest.mark.ends
+    @pytest.mark.repeated  # test_scaffold.py has such a program for every CrewAI
     def test_in_a_program_of_its_own(self, tmp_path: Path) -> None:
         """Two processes; the program's crew says ``memory=True`` and nothing else."""
         program = (

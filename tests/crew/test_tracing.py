@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from crewai_persistent_memory.adapters import crewai_traces
+
 from ..support.programs import run_program
 from ..support.thorough import sample
 
@@ -87,7 +89,32 @@ def test_nothing_is_collected_unasked(tmp_path: Path, crewai_first: bool) -> Non
         assert "execution traces" not in held["output"]
 
 
+@pytest.mark.parametrize(
+    ("environment", "is_asked_for"),
+    [
+        ({}, False),
+        ({"CREWAI_TRACING_ENABLED": "false"}, False),
+        ({"CREWAI_DISABLE_TELEMETRY": "true"}, False),
+        ({"OTEL_SDK_DISABLED": "true"}, False),
+        ({"CREWAI_TRACING_ENABLED": "true"}, True),
+        ({"CREWAI_DISABLE_TELEMETRY": "false"}, True),
+    ],
+    ids=str,
+)
+def test_what_this_crewai_takes_for_consent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], is_asked_for: bool
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("CREWAI_TRACING_ENABLED", "CREWAI_DISABLE_TELEMETRY", "OTEL_SDK_DISABLED"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(crewai_traces._Asked, "by_a_crew", False)
+    assert crewai_traces.is_asked_for() is is_asked_for
+
+
 @pytest.mark.ends
+@pytest.mark.repeated  # what CrewAI reads of the environment is tried above
 @pytest.mark.parametrize(
     "environment",
     sample(
@@ -107,7 +134,7 @@ def test_nothing_is_collected_where_it_is_switched_off(tmp_path: Path, environme
 @pytest.mark.parametrize(
     ("environment", "options"),
     [
-        pytest.param({"CREWAI_TRACING_ENABLED": "true"}, {}, marks=pytest.mark.ends),
+        pytest.param({"CREWAI_TRACING_ENABLED": "true"}, {}, marks=[pytest.mark.ends, pytest.mark.repeated]),
         pytest.param({}, {"tracing": True}, marks=pytest.mark.ends),
         pytest.param({"CREWAI_DISABLE_TELEMETRY": "false"}, {}, marks=pytest.mark.ends),
     ],

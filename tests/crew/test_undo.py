@@ -75,11 +75,12 @@ def test_a_view_brings_back_what_is_in_it(memory: PersistentMemory) -> None:
     assert contents(memory) == ["John likes tea"]
 
 
-def test_of_another_user_nothing_comes(memory: PersistentMemory, tmp_path: Path) -> None:
+def test_of_another_user_nothing_comes(memory: PersistentMemory, kept_store: Path) -> None:
     memory.remember("John likes tea")
     memory.forget()
-    with PersistentMemory(path=tmp_path / "store", embedder=None, undo_for=HOUR) as jane, use_scope(user_id="jane"):
+    with PersistentMemory(path=kept_store, embedder=None, undo_for=HOUR) as jane, use_scope(user_id="jane"):
         assert jane.undo_forget() == []
+    assert len(memory.undo_forget()) == 1
 
 
 def test_a_correction_keeps_what_was_said(memory: PersistentMemory) -> None:

@@ -43,9 +43,9 @@ def words_about(prompt: str) -> str:
 
 
 @pytest.fixture
-def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+def page(kept_store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
     """The page's names, after its code has run. It takes an ``llm`` for granted, and a place for the store."""
-    monkeypatch.setenv("CREWAI_MEMORY_PATH", str(tmp_path / "store"))
+    monkeypatch.setenv("CREWAI_MEMORY_PATH", str(kept_store))
     monkeypatch.setenv("OPENAI_API_KEY", "")
     names: dict[str, Any] = {"llm": ScriptedLLM(words_about)}
     for code in PYTHON:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
@@ -13,8 +15,10 @@ from crewai import Agent, Crew, Task
 
 from crewai_persistent_memory import PersistentMemory, crewai_version
 from crewai_persistent_memory.crewai_version import UNIFIED_SINCE, installed
+from crewai_persistent_memory.doctor import versions
 
 from ..support.crews import ScriptedLLM, final, needs_unified
+from ..support.programs import run_program
 from .conftest import Look
 
 Install = Callable[[str, str], None]
@@ -69,7 +73,13 @@ def test_a_client_that_is_too_old(look: Look, install: Install) -> None:
     assert "qdrant-client 1.18.0 is installed, and" in look().of("versions", "error")
 
 
-def test_external_memory_is_tried_on_a_real_crew(look: Look) -> None:
+def test_external_memory_is_tried_on_a_real_crew(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forked(name: str, told: str, seconds: float, **environment: str) -> subprocess.CompletedProcess[str]:
+        return run_program([sys.executable, "-m", name], env={**os.environ, **environment}, timeout=seconds)
+
+    # How the doctor starts its programs, test_scopes_and_places.py tries.
+    monkeypatch.setattr(versions, "run_module", forked)
+    monkeypatch.setattr(versions, "_tried", [])
     report = look(also=("external_memory",))
     if installed() >= UNIFIED_SINCE:
         assert "drops Crew(external_memory=...) without a word (tried on a real crew)" in report.of(

@@ -29,6 +29,7 @@ from ..support.mem0_platform import DEFAULT_KEY, Fault, Mem0Platform
 from ..support.openai_server import OpenAIServer
 from ..support.programs import Program, run_program
 from ..support.qdrant_server import QdrantServer
+from ..support.thorough import sample
 from .conftest import OpenMem0, library_of
 
 TOLD: Any = [{"role": "user", "content": "I am allergic to nuts. It rains today. My bicycle is red. I hate politics."}]
@@ -323,7 +324,7 @@ class TestLocalConfig:
                 [sys.executable, "-W", "ignore", "-c", program, json.dumps(oss_config), f"user{i}"],
                 env={**os.environ, "MEM0_DIR": str(tmp_path / f"mem0-{i}")},
             )
-            for i in range(4)
+            for i in sample(range(4), 2)
         ]
         for process in processes:
             done = process.wait()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import runpy
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,36 +22,51 @@ from ..support.qdrant_server import ROOT, QdrantServer
 
 pytestmark = pytest.mark.crew
 
+EXAMPLES = ROOT / "examples" / "crews"
 TOLD = "I am allergic to nuts. It rains today. Book a table."
 ASKED = "What must the cook know about me and nuts?"
 
 
-def run_example(name: str, request: str, openai: OpenAIServer, folder: Path, **environment: str) -> None:
-    """In a process of its own, with an agent LLM at the scripted server."""
-    done = run_program(
-        [sys.executable, str(ROOT / "examples" / "crews" / name), request],
-        cwd=folder,
-        env={
-            **os.environ,
-            "OPENAI_API_KEY": "sk-test",
-            "OPENAI_BASE_URL": f"{openai.url}/v1",
-            "OPENAI_API_BASE": "",
-            "HOME": str(folder),
-            "CREWAI_TRACING_ENABLED": "false",
-            "CREWAI_MEMORY_RECALL_TIMEOUT": "60",  # the first search of a process loads what Mem0 needs
-            **environment,
-        },
-    )
-    assert done.returncode == 0, done.stderr
+RunExample = Callable[..., None]
+
+
+@pytest.fixture(params=["in this process", pytest.param("in a process", marks=pytest.mark.repeated)])
+def run_example(
+    request: pytest.FixtureRequest, openai_server: OpenAIServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> RunExample:
+    """``run_example("mem0_cloud.py", "I like tea", NAME="a variable")``, with an agent LLM at the scripted server."""
+    monkeypatch.chdir(tmp_path)
+    for name, value in {
+        "OPENAI_API_KEY": "sk-test",
+        "OPENAI_BASE_URL": f"{openai_server.url}/v1",
+        "OPENAI_API_BASE": "",
+        "HOME": str(tmp_path),
+        "CREWAI_TRACING_ENABLED": "false",
+        "CREWAI_MEMORY_RECALL_TIMEOUT": "60",  # the first search of a process loads what Mem0 needs
+    }.items():
+        monkeypatch.setenv(name, value)
+
+    def in_a_process(name: str, asked: str, **environment: str) -> None:
+        done = run_program([sys.executable, str(EXAMPLES / name), asked], env={**os.environ, **environment})
+        assert done.returncode == 0, done.stderr
+
+    def in_this_process(name: str, asked: str, **environment: str) -> None:
+        """A program that ends closes its memory, so this one's is closed."""
+        for variable, value in environment.items():
+            monkeypatch.setenv(variable, value)
+        monkeypatch.setattr(sys, "argv", [name, asked])
+        runpy.run_path(str(EXAMPLES / name), run_name="__main__")["external_memory"].close()
+
+    return in_a_process if request.param == "in a process" else in_this_process
 
 
 @pytest.mark.ends
 def test_the_published_cloud_configuration(
-    mem0_platform: Mem0Platform, openai_server: OpenAIServer, tmp_path: Path
+    run_example: RunExample, mem0_platform: Mem0Platform, openai_server: OpenAIServer
 ) -> None:
     openai_server.prompts.clear()
     environment = {"MEM0_API_KEY": DEFAULT_KEY, "MEM0_HOST": mem0_platform.url}
-    run_example("mem0_cloud.py", TOLD, openai_server, tmp_path, **environment)
+    run_example("mem0_cloud.py", TOLD, **environment)
     # Entities, which CrewAI until 1.9.3 finds by itself, are kept as they are.
     [memory] = until(
         lambda: [each for each in mem0_platform.memories.values() if "crewai_id" not in each["metadata"]],
@@ -63,23 +80,23 @@ def test_the_published_cloud_configuration(
     assert "agent_id" not in add
     assert (add["includes"], add["excludes"], add["infer"]) == ("preferences", "small_talk", True)
     assert memory["categories"] == ["dietary_preferences"]
-    run_example("mem0_cloud.py", ASKED, openai_server, tmp_path, **environment)
+    run_example("mem0_cloud.py", ASKED, **environment)
     assert "I am allergic to nuts" in openai_server.agent_prompts[-1]
     assert len(openai_server.extractions) == 0, "CrewAI's own extraction is not run as well"
 
 
 @pytest.mark.ends
 def test_the_published_self_hosted_configuration(
-    server: QdrantServer, openai_server: OpenAIServer, tmp_path: Path
+    run_example: RunExample, server: QdrantServer, openai_server: OpenAIServer, tmp_path: Path
 ) -> None:
     openai_server.prompts.clear()
     address, port = server.url.removeprefix("http://").split(":")
     environment = {"QDRANT_HOST": address, "QDRANT_PORT": port, "MEM0_DIR": str(tmp_path / "mem0")}
     try:
-        run_example("mem0_self_hosted.py", TOLD, openai_server, tmp_path, **environment)
+        run_example("mem0_self_hosted.py", TOLD, **environment)
         assert len(openai_server.extractions) == 1, "extracted once, by Mem0"
         assert (tmp_path / "mem0-history.db").is_file()
-        run_example("mem0_self_hosted.py", ASKED, openai_server, tmp_path, **environment)
+        run_example("mem0_self_hosted.py", ASKED, **environment)
     finally:
         with server.admin() as admin:
             for name in ("mem0", "mem0_entities", "mem0migrations"):

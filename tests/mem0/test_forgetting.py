@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import portalocker
 import pytest
 
 from crewai_persistent_memory import StorePathError, open_store, use_scope
@@ -247,3 +248,11 @@ def test_opening_keeps_the_locks_of_this_process(tmp_path: Path) -> None:
             pass
         found = run_program([sys.executable, "-c", other, str(path)])
         assert "database is locked" in found.stderr
+
+
+def test_one_process_at_a_time_creates_the_tables(tmp_path: Path) -> None:
+    lock = portalocker.Lock(tmp_path / "history.db.lock", timeout=0, fail_when_locked=True)
+    with history.opening(tmp_path / "history.db"), pytest.raises(portalocker.AlreadyLocked):
+        lock.acquire()
+    with lock:
+        assert (tmp_path / "history.db").exists()

@@ -48,6 +48,7 @@ def open_here(tmp_path: Path) -> Iterator[Open]:
         store.close()
 
 
+@pytest.mark.newest
 class TestOptions:
     @pytest.mark.parametrize(
         ("options", "has_outbox"),
@@ -101,6 +102,7 @@ class TestOptions:
         assert MemoryConfig.build(url=NOWHERE).exit_wait == 5
 
 
+@pytest.mark.newest
 class TestNoDisk:
     @pytest.fixture
     def unusable(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -125,6 +127,7 @@ class TestQdrant:
         key = {"api_key": server.key} if server.key else {}
         return {"url": server.url, "collection": collection, **key}
 
+    @pytest.mark.newest
     def test_what_was_written_is_read(self, open_here: Open, about: dict[str, Any]) -> None:
         store = open_here(**about)
         for number in range(20):
@@ -138,6 +141,7 @@ class TestQdrant:
         assert store.reset() == 19
         assert store.list() == store.search("tea") == []
 
+    @pytest.mark.newest
     def test_another_host(self, open_here: Open, about: dict[str, Any], tmp_path: Path) -> None:
         store = open_here(**about)
         store.add("John likes tea")
@@ -145,6 +149,7 @@ class TestQdrant:
         found = until(lambda: other.search("tea"), bool, 10)
         assert [entry.content for entry in found] == ["John likes tea"]
 
+    @pytest.mark.newest
     def test_another_process_of_the_host_sees_it_before_it_is_delivered(
         self, open_here: Open, own_server: QdrantServer
     ) -> None:
@@ -159,10 +164,12 @@ class TestQdrant:
         assert store.flush(30)
         assert store.count() == 1
 
+    @pytest.mark.newest
     def test_a_process_that_ends_after_a_save(self, open_here: Open, about: dict[str, Any]) -> None:
         self.program("store.add('John likes tea')", about)
         assert open_here(**about, durability="store").count() == 1
 
+    @pytest.mark.newest
     def test_the_next_process_delivers(self, open_here: Open, own_server: QdrantServer) -> None:
         about: Any = {"url": own_server.url, "retry_for": 0, "timeout": 1}
         open_here(**about).close()

@@ -37,9 +37,9 @@ def searches() -> Searches:
 
 
 @pytest.fixture
-def memory(tmp_path: Path, searches: Searches, request: pytest.FixtureRequest) -> Iterator[PersistentMemory]:
+def memory(kept_store: Path, searches: Searches, request: pytest.FixtureRequest) -> Iterator[PersistentMemory]:
     project = request.node.name  # crews of one project are compared with each other
-    with open_store(path=tmp_path, user_id="john", project_id=project, embedder=None) as store:
+    with open_store(path=kept_store, user_id="john", project_id=project, embedder=None) as store:
         yield PersistentMemory(store=store.wrap(searches))
 
 
@@ -81,9 +81,9 @@ def test_what_the_queries_of_crews_built_for_each_request_share_is_left_out(
 
 
 @pytest.mark.parametrize("theirs", [{"project_id": "theirs"}, {"user_id": "jane"}, {"org_id": "theirs"}])
-def test_what_others_ask_changes_nothing(tmp_path: Path, searches: Searches, theirs: dict[str, str]) -> None:
+def test_what_others_ask_changes_nothing(kept_store: Path, searches: Searches, theirs: dict[str, str]) -> None:
     ours = {"user_id": "john", "project_id": "ours"}
-    with open_store(path=tmp_path, embedder=None) as store:
+    with open_store(path=kept_store, embedder=None) as store:
         memory = PersistentMemory(store=store.wrap(searches))
         for number in range(12):
             with use_scope(**{**ours, **theirs}):

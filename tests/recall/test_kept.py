@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ from crewai_persistent_memory.recall.words import index_of, indexes_of
 from crewai_persistent_memory.text import kept
 from crewai_persistent_memory.text.kept import Kept
 
+pytestmark = pytest.mark.newest
 SPACE = 200
 """Characters that are counted for an entry beside its text."""
 

@@ -35,8 +35,8 @@ def searches() -> Searches:
 
 
 @pytest.fixture
-def memory(tmp_path: Path, searches: Searches) -> Iterator[PersistentMemory]:
-    with open_store(path=tmp_path, user_id="john", embedder=None) as store:
+def memory(kept_store: Path, searches: Searches) -> Iterator[PersistentMemory]:
+    with open_store(path=kept_store, user_id="john", embedder=None) as store:
         store.put(
             [
                 MemoryEntry(id="said", content="The cook of the house is allergic to nuts"),

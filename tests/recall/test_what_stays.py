@@ -33,9 +33,14 @@ QUESTIONS: Final = (
 )
 
 
-@pytest.fixture(params=[None, pytest.param(WordHashEmbedder(), marks=pytest.mark.ends)], ids=["keywords", "embedder"])
-def memory(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[PersistentMemory]:
-    with PersistentMemory(path=tmp_path, user_id="john", embedder=request.param, fsync="close") as opened:
+WITH_VECTORS: Final = pytest.param(WordHashEmbedder(), marks=[pytest.mark.ends, pytest.mark.repeated])
+"""CrewAI before 1.10 passes texts, and sees no vector."""
+
+
+@pytest.fixture(params=[None, WITH_VECTORS], ids=["keywords", "embedder"])
+def memory(kept_stores: Callable[[Any], Path], request: pytest.FixtureRequest) -> Iterator[PersistentMemory]:
+    path = kept_stores(request.param)
+    with PersistentMemory(path=path, user_id="john", embedder=request.param, fsync="close") as opened:
         yield opened
 
 

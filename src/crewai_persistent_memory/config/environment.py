@@ -44,11 +44,12 @@ class ArgumentsAndEnvironment(EnvSettingsSource):
 
     def __call__(self) -> dict[str, Any]:
         names = _options_by_alias(self.settings_cls)
-        environment, arguments = (
-            {names.get(key, key): value for key, value in source().items()}
-            for source in (super().__call__, self._arguments)
-        )
-        values = {name: value for name, value in environment.items() if self._is_read(name)}
+        arguments = {names.get(key, key): value for key, value in self._arguments().items()}
+        values: dict[str, Any] = {}
+        # pydantic-settings needs 1 ms to look at the type of each option: not where no variable is set.
+        if read := self._read():
+            environment = {names.get(key, key): value for key, value in super().__call__().items()}
+            values = {name: value for name, value in environment.items() if name in read}
         for name, value in arguments.items():
             both = isinstance(value, Mapping) and isinstance(values.get(name), Mapping)
             if both and name == "mem0":
@@ -56,12 +57,12 @@ class ArgumentsAndEnvironment(EnvSettingsSource):
             values[name] = {**values[name], **value} if both else value
         return values
 
-    def _is_read(self, option: str) -> bool:
-        """Whether a value of the environment counts. Some versions of pydantic-settings also read, for an option whose
+    def _read(self) -> set[str]:
+        """The options whose variables are set. Some versions of pydantic-settings also read, for an option whose
         variable has another name, one of the option's own name, such as ``CREWAI_MEMORY_URL``."""
-        if option in NEVER_FROM_THE_ENVIRONMENT:
-            return False
-        return variable_of(self.settings_cls, option).upper() in map(str.upper, os.environ)
+        found = {name.upper() for name in os.environ}
+        options = self.settings_cls.model_fields.keys() - NEVER_FROM_THE_ENVIRONMENT
+        return {option for option in options if variable_of(self.settings_cls, option).upper() in found}
 
 
 class Settings(BaseSettings):

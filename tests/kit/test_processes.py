@@ -73,8 +73,8 @@ def test_a_crew_that_hangs_is_killed_and_said(
     [
         (crews.that_ends_the_process, "ended (exit code 3) when it should build the crew"),
         (crews.that_exits, "could not build the crew. SystemExit: bye"),
-        ("tests.testing_kit.crews:that_is_not_there", "its module has no such function"),
-        ("tests.testing_kit.no_module:build", "No module named 'tests.testing_kit.no_module'"),
+        ("tests.kit.crews:that_is_not_there", "its module has no such function"),
+        ("tests.kit.no_module:build", "No module named 'tests.kit.no_module'"),
     ],
 )
 def test_a_process_that_ends_or_fails(forked: None, started: list[int], factory: Any, told: str) -> None:

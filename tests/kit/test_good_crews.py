@@ -29,12 +29,14 @@ def test_isolated(here: None, factory: Any) -> None:
     assert_isolated(factory, users=["john", "jane@example.com", "jürgen"])
 
 
+@pytest.mark.repeated  # the same crews, in this process, above
 @pytest.mark.parametrize("kill", [False, pytest.param(True, marks=pytest.mark.ends)])
 def test_survives_a_restart(forked: None, kill: bool) -> None:
     assert_survives_restart(crews.by_crew_kwargs, kill=kill)
 
 
 @pytest.mark.ends
+@pytest.mark.repeated
 def test_isolated_in_a_process(forked: None) -> None:
     assert_isolated(crews.copied, users=["john", "jane"])
 
@@ -48,7 +50,7 @@ def test_streaming(here: None) -> None:
 @pytest.mark.ends
 def test_in_words_of_ones_own(here: None) -> None:
     assert_survives_restart(
-        "tests.testing_kit.crews:with_a_model_of_its_own",
+        "tests.kit.crews:with_a_model_of_its_own",
         user_id="john",
         inputs={"request": "{text}", "guest": "a guest", "nights": 2},
         told="The number of my booking is {canary}",
