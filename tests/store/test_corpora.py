@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ from typing import Any
 import pytest
 
 from crewai_persistent_memory import MemoryEntry, MemoryStore, open_store
-from crewai_persistent_memory.backends.qdrant.embedded import corpora, reader
+from crewai_persistent_memory.backends.qdrant.embedded import corpora, reader, renewal
 from crewai_persistent_memory.backends.qdrant.embedded.corpora import Corpora
+from crewai_persistent_memory.backends.qdrant.embedded.deletions import Deletions
 from crewai_persistent_memory.testing import FakeEmbedder
 
 QUERIES = ("pasta in Rome", "Anna and the budget", "meeting 7", "nothing of it")
@@ -157,3 +159,76 @@ def test_a_small_store_and_one_of_several_users(store: MemoryStore, monkeypatch:
     found(store.scoped(user_id="bob"))
     assert asked
     assert not any(asked)
+
+
+class TestWhatOthersHaveDeleted:
+    """The engine counts the words of what was deleted until the store is written anew."""
+
+    def others_come_and_go(self, store: MemoryStore) -> None:
+        jane = store.scoped(user_id="jane")
+        jane.put([MemoryEntry(id=f"{n}", content=f"pasta in Rome number {n}") for n in range(60)])
+        jane.reset()
+
+    @pytest.mark.parametrize("first", ["theirs", "hers"])
+    def test_it_decides_no_score(self, store: MemoryStore, monkeypatch: pytest.MonkeyPatch, first: str) -> None:
+        anna = store.scoped(user_id="anna")
+        if first == "theirs":
+            self.others_come_and_go(store)
+        fill(anna)
+        if first == "hers":
+            self.others_come_and_go(store)
+        exact = found(anna)
+        monkeypatch.setattr(reader, "MANY", 1)
+        monkeypatch.setattr(reader, "FEW", 0)
+        assert found(anna) == exact
+
+    @pytest.mark.parametrize("closed", [True, False])
+    def test_after_another_start(self, tmp_path: Path, large: None, closed: bool) -> None:
+        """Also of a store that was not closed, which does not know what was deleted."""
+        with open_store(path=tmp_path / "alone", embedder=None) as store:
+            fill(store.scoped(user_id="anna"))
+            exact = found(store.scoped(user_id="anna"))
+        store = open_store(path=tmp_path / "s", embedder=None)
+        fill(store.scoped(user_id="anna"))
+        self.others_come_and_go(store)
+        if closed:
+            store.close()
+        else:
+            store.scoped(user_id="anna").flush()
+            shutil.copytree(tmp_path / "s", tmp_path / "copy")
+            store.close()
+        with open_store(path=tmp_path / ("s" if closed else "copy"), embedder=None) as again:
+            assert found(again.scoped(user_id="anna")) == exact
+
+    def test_her_own_do_not_make_it_slow(
+        self, store: MemoryStore, large: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        anna = store.scoped(user_id="anna")
+        fill(anna)
+        anna.delete(ids=["1", "2"])
+        asked: list[bool] = []
+        is_all = Corpora.is_all
+        monkeypatch.setattr(Corpora, "is_all", lambda *args: asked.append(is_all(*args)) or asked[-1])
+        found(anna)
+        assert asked
+        assert all(asked)
+
+    def test_written_anew_it_is_forgotten(self, tmp_path: Path, large: None, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(renewal, "MUCH_DELETED", 1)
+        with open_store(path=tmp_path / "s", embedder=None) as store:
+            self.others_come_and_go(store)
+            fill(store.scoped(user_id="anna"))
+        asked: list[bool] = []
+        is_all = Corpora.is_all
+        monkeypatch.setattr(Corpora, "is_all", lambda *args: asked.append(is_all(*args)) or asked[-1])
+        with open_store(path=tmp_path / "s", embedder=None) as store:
+            found(store.scoped(user_id="anna"))
+        assert asked
+        assert all(asked)
+
+    def test_the_scopes_of_an_earlier_seal_are_unknown(self) -> None:
+        assert Deletions.of_json({"deleted": 0}).are_all_of(["a"])
+        assert not Deletions.of_json({"deleted": 3}).are_all_of(["a"])
+        assert Deletions.of_json(Deletions(3, {"a"}).to_json()).are_all_of(["a", "b"])
+        assert not Deletions.of_json(Deletions(3, {"a", "c"}).to_json()).are_all_of(["a", "b"])
+        assert not Deletions.of_json(Deletions(3, None).to_json()).are_all_of(["a"])

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from .deletions import Deletions
 from .directory import StoreDirectory
 
 SEAL: Final = "store.seal"
@@ -36,11 +37,11 @@ class Seal:
 
     Attributes:
         files: by path within the folder: size and checksum.
-        deleted: entries deleted since the store was last written anew.
+        deletions: what was deleted since the store was last written anew.
     """
 
     files: Mapping[str, tuple[int, int]]
-    deleted: int
+    deletions: Deletions
 
     def damaged(self, folder: Path) -> set[str]:
         """The files that are missing or changed."""
@@ -56,7 +57,7 @@ def _is_large(name: str) -> bool:
     return "/page_" in name or ("vector_storage" in name and not name.endswith(".json"))
 
 
-def seal(directory: StoreDirectory, deleted: int) -> None:
+def seal(directory: StoreDirectory, deletions: Deletions) -> None:
     """Seal a store whose engine is closed."""
     start = len(str(directory.path)) + 1
     names = [os.path.join(folder, name)[start:] for folder, _, names in os.walk(directory.shard) for name in names]
@@ -67,7 +68,7 @@ def seal(directory: StoreDirectory, deleted: int) -> None:
                 spare.write(directory.path / name, name)
     directory.write(SPARE, archive.getvalue())
     files = {name: _digest(os.path.join(directory.path, name)) for name in [*names, LEDGER]}
-    content = json.dumps({"files": files, "deleted": deleted}).encode()
+    content = json.dumps({"files": files, **deletions.to_json()}).encode()
     directory.write(SEAL, b"%08x " % zlib.crc32(content) + content)
 
 
@@ -80,7 +81,7 @@ def read_seal(directory: StoreDirectory) -> Seal | None:
     if stated != b"%08x" % zlib.crc32(content):
         return None
     data: dict[str, Any] = json.loads(content)
-    return Seal({name: (size, sum) for name, (size, sum) in data["files"].items()}, data["deleted"])
+    return Seal({name: (size, sum) for name, (size, sum) in data["files"].items()}, Deletions.of_json(data))
 
 
 def break_seal(directory: StoreDirectory) -> None:

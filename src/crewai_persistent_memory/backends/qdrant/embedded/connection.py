@@ -29,6 +29,7 @@ from ..engine_requests import (
 )
 from ..manifest import EXTERNAL, LAYOUT
 from ..schema import field_indexes
+from .deletions import Deletions
 from .directory import StoreDirectory
 from .engine import EmbeddedEngine
 from .errors import engine_errors
@@ -141,14 +142,14 @@ def open_embedded(
             with engine_errors(real):
                 if stored is None:
                     descriptor = descriptor.with_layout(LAYOUT, embedded=True)
-                    shard, deleted = create_shard(directory, descriptor), 0
+                    shard, deletions = create_shard(directory, descriptor), Deletions()
                 else:
-                    shard, descriptor, deleted = open_shard(directory, descriptor)
+                    shard, descriptor, deletions = open_shard(directory, descriptor)
                 directory.make_private()
         except BaseException:
             directory.release()
             raise
-        return EmbeddedEngine(directory, shard, descriptor, fsync, deleted=deleted)
+        return EmbeddedEngine(directory, shard, descriptor, fsync, deletions=deletions)
 
     def join(engine: EmbeddedEngine) -> None:
         nonlocal built

@@ -11,6 +11,7 @@ import qdrant_edge as edge
 
 from ..engine_requests import Condition, InScopes, Match, NotExpired, Where
 from ..schema import SCOPE_KEY
+from .deletions import Deletions
 
 MOST_KNOWN: Final = 10_000
 """Corpora of which something is known."""
@@ -28,10 +29,12 @@ class Corpora:
 
     Args:
         count: the exact number of entries under these conditions.
+        deletions: what was deleted from the shard.
     """
 
-    def __init__(self, count: Callable[[Where], int]) -> None:
+    def __init__(self, count: Callable[[Where], int], deletions: Deletions) -> None:
         self._count = count
+        self._deletions = deletions
         self._sizes: dict[Where, tuple[int, float, int]] = {}
         self._others: dict[Where, float] = {}
 
@@ -53,7 +56,7 @@ class Corpora:
         return size, size + max(0, total - total_then)
 
     def is_all(self, corpus: Where, shard: Any) -> bool:
-        """Whether a corpus is all of the shard: one user has the store alone.
+        """Whether a corpus is all of the shard, and of what was deleted from it: one user has the store alone.
 
         An entry of somebody else may come at any moment. Use it for what costs time, and never for what a reader may
         see.
@@ -61,6 +64,8 @@ class Corpora:
         now = time.monotonic()
         scopes = corpus[0]
         if not isinstance(scopes, InScopes) or now < self._others.get(corpus, 0.0):
+            return False
+        if not self._deletions.are_all_of(scopes.keys):
             return False
         # From the index, without a look at the entries.
         asked = edge.FacetRequest(key=SCOPE_KEY, limit=len(scopes.keys) + 1, exact=False)

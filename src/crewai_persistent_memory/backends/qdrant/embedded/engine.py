@@ -48,6 +48,7 @@ from .changing import Changing
 from .checksums import LEDGER, seal
 from .collecting import Collecting
 from .copies import STORE, copy_store
+from .deletions import Deletions
 from .directory import StoreDirectory
 from .errors import engine_errors
 from .flushing import EdgeDisk, Fsync
@@ -77,11 +78,11 @@ class EmbeddedEngine:
         descriptor: Descriptor,
         fsync: Fsync,
         *,
-        deleted: int = 0,
+        deletions: Deletions,
     ) -> None:
         self._directory = directory
         self.path: Final = directory.path
-        self._reader = EdgeReader(shard, one_by_one=directory.has_long_texts)
+        self._reader = EdgeReader(shard, deletions, one_by_one=directory.has_long_texts)
         self._ownership = Ownership(self.path)
         # Held for writes, whose steps belong together (count and delete, check and upsert); reads do not need it.
         self._lock = threading.RLock()
@@ -92,7 +93,7 @@ class EmbeddedEngine:
         self.said_before: Final = SaidBefore()
         self._ledger = Ledger(directory.path / LEDGER)
         self._ledger.open()
-        self._writer = EdgeWriter(directory, self._reader, self._ledger, descriptor, deleted, self._write_anew)
+        self._writer = EdgeWriter(directory, self._reader, self._ledger, descriptor, deletions, self._write_anew)
         self._answers = Answers(self.path, self._reader, self._writer)
         self.collecting: Final = Collecting(directory, self._answers.scroll, self._answers.retrieve)
         self.disk = EdgeDisk(directory.shard, self._ledger.path, fsync, self._flush)
@@ -187,7 +188,7 @@ class EmbeddedEngine:
                     self._ledger.close()
                     self.collecting.close()
                     self._directory.make_private()
-                    seal(self._directory, self._writer.deleted)
+                    seal(self._directory, self._writer.deletions)
             finally:
                 self._ownership.is_closed = True
                 self._ledger.close()

@@ -16,6 +16,7 @@ from ....errors import StoreCorruptedError
 from ..encoding import keywords_of
 from ..manifest import Descriptor
 from .checksums import LEDGER, Seal, break_seal, read_seal, spare_of
+from .deletions import Deletions
 from .directory import WRITE_RESERVE, StoreDirectory
 from .flushing import sync_tree
 from .ledger import Ledger, content_of
@@ -69,12 +70,12 @@ def stored_descriptor(directory: StoreDirectory) -> Descriptor | None:
     return directory.read_descriptor()
 
 
-def open_shard(directory: StoreDirectory, descriptor: Descriptor) -> tuple[Any, Descriptor, int]:
+def open_shard(directory: StoreDirectory, descriptor: Descriptor) -> tuple[Any, Descriptor, Deletions]:
     """Open what is there: mended if it is damaged, checked against the ledger if it was not closed, and migrated.
 
     Returns:
-        The shard, the descriptor with the layout that the store now has, and how many entries were deleted since it
-        was last written anew.
+        The shard, the descriptor with the layout that the store now has, and what was deleted since it was last
+        written anew.
 
     Raises:
         StoreCorruptedError: it cannot be read.
@@ -94,7 +95,7 @@ def open_shard(directory: StoreDirectory, descriptor: Descriptor) -> tuple[Any, 
     except BaseException:
         shard.close()
         raise
-    return shard, descriptor, 0 if seal is None else seal.deleted
+    return shard, descriptor, Deletions(scopes=None) if seal is None else seal.deletions
 
 
 def _check(directory: StoreDirectory, shard: Any, seal: Seal | None) -> None:

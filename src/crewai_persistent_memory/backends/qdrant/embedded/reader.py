@@ -27,6 +27,7 @@ from ..engine_requests import (
 from ..ranking import depth_for
 from ..schema import DENSE, EXPIRES_AT_KEY, KEYWORDS, PASSAGES, TOKENS
 from .corpora import Corpora, all_meet
+from .deletions import Deletions
 from .translate import edge_filter, edge_formula
 
 MOST_CHARACTERS: Final = 4_000_000
@@ -53,14 +54,14 @@ _WITH_AN_END: Final = edge.Filter(
 class EdgeReader:
     """Answers the reading requests over one shard."""
 
-    def __init__(self, shard: Any, *, one_by_one: bool = False) -> None:
+    def __init__(self, shard: Any, deletions: Deletions, *, one_by_one: bool = False) -> None:
         self.shard = shard
         self.one_by_one = one_by_one
         """Read payloads each by itself. Ten texts of 1 MB in one answer hold the interpreter's lock for 70 ms."""
         self.has_ends = bool(shard.count(edge.CountRequest(filter=_WITH_AN_END, exact=True)))
         """Whether an entry may have an end. While none has one, no request looks for it: that would take 4 % of a
         recall. Only this process writes; it says so before it writes the first."""
-        self._corpora = Corpora(lambda corpus: self.count(Count(corpus)))
+        self._corpora = Corpora(lambda corpus: self.count(Count(corpus)), deletions)
         self._passages = False
 
     def search(self, request: Search) -> list[Hit]:

@@ -44,10 +44,10 @@ class Renewal:
     @property
     def is_due(self) -> bool:
         """Whether so much was deleted that the store is written anew at close."""
-        if self._writer.deleted < MUCH_DELETED:
+        if self._writer.deletions.count < MUCH_DELETED:
             return False
         left: int = self._reader.shard.count(edge.CountRequest(exact=True))
-        return self._writer.deleted * 4 >= left
+        return self._writer.deletions.count * 4 >= left
 
     def create_indexes(self, indexes: Mapping[str, Index]) -> None:
         """Create those of the indexes that the shard lacks, and from now on also when it is written anew.
@@ -77,7 +77,7 @@ class Renewal:
             self._ledger.open()
 
         self._exchange(take_its_place, after)
-        self._writer.deleted = 0
+        self._writer.deletions.forget()
         self._writer.descriptor = descriptor
 
     def change_embedder(self, descriptor: Descriptor, changed: Callable[[], None]) -> None:
@@ -94,7 +94,7 @@ class Renewal:
             return load_shard(self._directory)
 
         def after() -> None:
-            self._writer.deleted = 0
+            self._writer.deletions.forget()
             self._writer.descriptor = descriptor
             changed()
 

@@ -27,6 +27,7 @@ from ..manifest import Descriptor
 from ..point_vectors import WithVectors, bytes_of, check_tokens, dense_names, dense_vectors, lengths_of
 from ..schema import EXPIRES_AT_KEY
 from .changes import change, is_long_change, size_of_change
+from .deletions import Deletions
 from .directory import DELETE_RESERVE, WRITE_RESERVE, StoreDirectory
 from .ledger import Ledger
 from .long_texts import LONG_TEXT, batches_of, length_of, make_way, one_by_one
@@ -43,7 +44,7 @@ class EdgeWriter:
         reader: reads the same shard.
         ledger: the entries that must exist.
         descriptor: the store's descriptor.
-        deleted: number of entries deleted since the shard was last rewritten.
+        deletions: what was deleted since the shard was last written anew.
         add_vectors: writes the shard anew with the vectors of a descriptor, which becomes the store's.
     """
 
@@ -53,11 +54,11 @@ class EdgeWriter:
         reader: EdgeReader,
         ledger: Ledger,
         descriptor: Descriptor,
-        deleted: int,
+        deletions: Deletions,
         add_vectors: Callable[[Descriptor], None],
     ) -> None:
         self.descriptor = descriptor
-        self.deleted = deleted
+        self.deletions = deletions
         self._add_vectors = add_vectors
         self._directory = directory
         self._reader = reader
@@ -112,9 +113,9 @@ class EdgeWriter:
         where = edge_filter(request.where)
         count: int = self._shard.count(edge.CountRequest(filter=where, exact=True))
         if count:
+            self.deletions.note(self._shard, where, count)
             self._ledger.remove(all_ids(self._shard, where))
             self._shard.update(edge.UpdateOperation.delete_points_by_filter(where))
-            self.deleted += count
         return count
 
     def set_payload(self, request: SetPayload) -> None:
