@@ -145,7 +145,8 @@ if __name__ == "__main__":
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)  # a program's imports make objects that stay
-    asked = serve(socket.socket(fileno=int(sys.argv[1])))
+    # Another number: programs have streams of their own at those of this process.
+    asked = serve(socket.socket(fileno=os.dup(int(sys.argv[1]))))
     if asked is not None:
         if with_crewai:
             start_crewais_thread()

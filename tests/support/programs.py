@@ -6,6 +6,7 @@ What is about starting itself (what an import does, signals, terminals) starts a
 from __future__ import annotations
 
 import atexit
+import functools
 import json
 import os
 import select
@@ -14,7 +15,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -29,18 +30,36 @@ FOLDER = "CREWAI_STORAGE_DIR"
 
 
 class _ForkServer:
-    def __init__(self, *imported: str) -> None:
+    def __init__(self, start: Callable[[int], subprocess.Popen[bytes] | Program]) -> None:
         self.requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        command = [sys.executable, str(SERVER), str(theirs.fileno()), *imported]
-        self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], cwd=SERVER.parent, env=ENVIRONMENT)
-        theirs.close()
+        with theirs:
+            self._process = start(theirs.fileno())
+        atexit.register(self.stop)
 
     def stop(self) -> None:
         self.requests.close()
         self._process.wait()
 
 
-_running: dict[bool, _ForkServer] = {}
+def _start(requests: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, str(SERVER), str(requests)]
+    return subprocess.Popen(command, pass_fds=[requests], cwd=SERVER.parent, env=ENVIRONMENT)
+
+
+def _start_with_crewai(requests: int) -> Program:
+    """From the other server, which has imported most of it."""
+    command = [str(SERVER), "0", "crewai"]
+    return Program(command, env=ENVIRONMENT, cwd=SERVER.parent, stdin=requests, stderr=2, server=_without_crewai())
+
+
+@functools.cache
+def _without_crewai() -> _ForkServer:
+    return _ForkServer(_start)
+
+
+@functools.cache
+def _with_crewai() -> _ForkServer:
+    return _ForkServer(_start_with_crewai)
 
 
 def _server(environment: Mapping[str, str]) -> _ForkServer:
@@ -48,11 +67,9 @@ def _server(environment: Mapping[str, str]) -> _ForkServer:
 
     A program that sets what CrewAI reads at its import imports it itself. With ``THOROUGH=1`` each program does.
     """
-    with_crewai = not IS_THOROUGH and _read_by_crewai(environment) == _read_by_crewai(ENVIRONMENT)
-    if with_crewai not in _running:
-        _running[with_crewai] = started = _ForkServer(*["crewai"] * with_crewai)
-        atexit.register(started.stop)
-    return _running[with_crewai]
+    if IS_THOROUGH or _read_by_crewai(environment) != _read_by_crewai(ENVIRONMENT):
+        return _without_crewai()
+    return _with_crewai()
 
 
 def _read_by_crewai(environment: Mapping[str, str]) -> dict[str, str]:
@@ -76,6 +93,7 @@ class Program:
         stdin: int | None = None,
         stdout: int | None = None,
         stderr: int | None = None,
+        server: _ForkServer | None = None,
     ) -> None:
         """``stdin``, ``stdout`` and ``stderr`` are file descriptors. Without the first there is nothing to read."""
         arguments = [*command[1:]] if command[0] == sys.executable else [*command]
@@ -93,7 +111,7 @@ class Program:
             read, written = nothing if stdin is None else stdin, self._out.fileno() if stdout is None else stdout
             errors = self._err.fileno() if stderr is None else stderr
             files = [read, written, errors, answer.fileno()]
-            socket.send_fds(_server(environment).requests, [json.dumps(request).encode()], files)
+            socket.send_fds((server or _server(environment)).requests, [json.dumps(request).encode()], files)
         finally:
             os.close(nothing)
             answer.close()
