@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +14,11 @@ from typing import Any
 import pytest
 
 from crewai_persistent_memory import Finding
+from crewai_persistent_memory.doctor import second_process, versions
 from crewai_persistent_memory.doctor.machine import Machine, Mount
 from crewai_persistent_memory.doctor.report import CHECKS, examine, examined_of
 
+from ..support.programs import run_program
 from ..support.qdrant_server import QdrantServer, newest
 
 SLOW = ("second process", "external_memory")
@@ -56,6 +62,27 @@ def no_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))
     monkeypatch.chdir(tmp_path / "empty")
+
+
+@pytest.fixture
+def own_interpreters() -> None:
+    """The doctor starts its programs as it does for a user."""
+
+
+@pytest.fixture(autouse=True)
+def programs_are_forked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The doctor's programs start in no time. Where it is run as a program itself, they are its own."""
+
+    def forked(name: str, told: str, seconds: float, **environment: str) -> subprocess.CompletedProcess[str]:
+        with tempfile.TemporaryFile() as stdin:
+            stdin.write(told.encode())
+            stdin.seek(0)
+            command, variables = [sys.executable, "-m", name], {**os.environ, **environment}
+            return run_program(command, env=variables, stdin=stdin.fileno(), timeout=seconds)
+
+    if "own_interpreters" not in request.fixturenames:
+        for module in (second_process, versions):
+            monkeypatch.setattr(module, "run_module", forked)
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ class TestAHealthyStore:
         assert "a second process" in report.of("second process", "ok")
         assert report.of("outbox", "ok")
 
-    def test_in_two_processes(self, look: Look, store: MemoryStore) -> None:
+    def test_in_two_processes(self, look: Look, store: MemoryStore, own_interpreters: None) -> None:
         path = path_of(store)
         store.scoped(user_id="john").add("John likes tea")
         store.close()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
@@ -18,7 +16,6 @@ from crewai_persistent_memory.crewai_version import UNIFIED_SINCE, installed
 from crewai_persistent_memory.doctor import versions
 
 from ..support.crews import ScriptedLLM, final, needs_unified
-from ..support.programs import run_program
 from .conftest import Look
 
 Install = Callable[[str, str], None]
@@ -74,11 +71,6 @@ def test_a_client_that_is_too_old(look: Look, install: Install) -> None:
 
 
 def test_external_memory_is_tried_on_a_real_crew(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
-    def forked(name: str, told: str, seconds: float, **environment: str) -> subprocess.CompletedProcess[str]:
-        return run_program([sys.executable, "-m", name], env={**os.environ, **environment}, timeout=seconds)
-
-    # How the doctor starts its programs, test_scopes_and_places.py tries.
-    monkeypatch.setattr(versions, "run_module", forked)
     monkeypatch.setattr(versions, "_tried", [])
     report = look(also=("external_memory",))
     if installed() >= UNIFIED_SINCE:

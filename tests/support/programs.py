@@ -20,6 +20,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from crewai_persistent_memory.crewai_version import UNIFIED_SINCE, installed
+
 from .fork_server import NUMBER
 from .thorough import IS_THOROUGH
 
@@ -73,10 +75,10 @@ def _server(environment: Mapping[str, str]) -> _ForkServer:
 
 
 def _read_by_crewai(environment: Mapping[str, str]) -> dict[str, str]:
-    """What CrewAI reads at its import and keeps. Of its folder it keeps only where its own Chroma is: a program that
-    has one sets a folder that is not the test's."""
+    """What CrewAI reads at its import and keeps. Of its folder it keeps only where its own Chroma is. Until 1.9.3 its
+    memory is there: a program that has one sets a folder that is not the test's."""
     settings = {name: value for name, value in environment.items() if name.startswith(("CREWAI_", "OTEL_"))}
-    if settings.get(FOLDER) == os.environ[FOLDER]:
+    if installed() >= UNIFIED_SINCE or settings.get(FOLDER) == os.environ[FOLDER]:
         settings[FOLDER] = ENVIRONMENT[FOLDER]
     return {name: value for name, value in settings.items() if not name.startswith("CREWAI_MEMORY_")}
 
