@@ -20,7 +20,7 @@ from typing import Any
 
 import nox
 
-nox.options.sessions = ["lint", "types", "resolve", "site", "suites"]
+nox.options.sessions = ["lint", "side_by_side"]
 nox.options.stop_on_first_error = True
 
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
@@ -223,7 +223,7 @@ def for_each_python(session: nox.Session, pythons: list[str], *command: str) -> 
         whole = [sys.executable, "-m", *command, "--python-version", python]
         return subprocess.run(whole, capture_output=True, text=True)
 
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(1 if os.environ.get(BESIDE) else 2) as pool:
         for python, done in zip(pythons, pool.map(run, pythons), strict=True):
             if done.returncode:
                 session.error(f"{' '.join(command)} for Python {python}:\n{done.stdout}{done.stderr}")
@@ -249,11 +249,11 @@ def lint(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 @timed
 def types(session: nox.Session) -> None:
-    """Strict types of the package, and of its public names as a user writes them, for the oldest Python and the newest.
+    """Strict types of the package, and of its public names as a user writes them, for the oldest Python.
 
-    With ``ALL_PYTHONS`` in the environment for those in between as well. Nothing in the package asks for a version.
+    With ``ALL_PYTHONS`` in the environment, as in the workflow, for each. Nothing in the package asks for a version.
     """
-    for_each_python(session, PYTHONS if os.environ.get("ALL_PYTHONS") else [PYTHONS[0], PYTHONS[-1]], "mypy")
+    for_each_python(session, PYTHONS if os.environ.get("ALL_PYTHONS") else PYTHONS[:1], "mypy")
 
 
 @nox.session(venv_backend="none")
@@ -295,17 +295,22 @@ def fast(session: nox.Session) -> None:
     session.log(LEFT_OUT_OF_FAST)
 
 
+OTHERS = ["types", "resolve", "site", "suite", "crews"]
+
+
 @nox.session(venv_backend="none")
 @timed
-def suites(session: nox.Session) -> None:
-    """``tests``, and beside it ``suite`` and then ``crews``: tests of one of them wait while those of another work."""
+def side_by_side(session: nox.Session) -> None:
+    """``tests``, and beside it all others, one after the other: what they print stands at the end.
+
+    Many tests wait for a server, a process or a disk, and then others work."""
     nox_here = [sys.executable, "-m", "nox", "--no-stop-on-first-error"]
-    older = [*nox_here, "--session", "suite", "crews", "--", *session.posargs]
+    others = [*nox_here, "--session", *OTHERS, "--", *session.posargs]
     with tempfile.TemporaryFile("w+") as told:
-        beside = subprocess.Popen(older, stdout=told, stderr=subprocess.STDOUT, env={**os.environ, BESIDE: "1"})
+        beside = subprocess.Popen(others, stdout=told, stderr=subprocess.STDOUT, env={**os.environ, BESIDE: "1"})
         try:
             newest = subprocess.run([*nox_here, "--session", "tests", "--", *session.posargs])
-            failed = ["tests"] * bool(newest.returncode) + ["suite or crews"] * bool(beside.wait())
+            failed = ["tests"] * bool(newest.returncode) + ["one of " + ", ".join(OTHERS)] * bool(beside.wait())
         finally:
             beside.kill()
         told.seek(0)
