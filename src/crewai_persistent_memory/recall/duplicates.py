@@ -1,7 +1,8 @@
 """Entries that say the same take one place of a recall: the newest stands for all of them.
 
-Short texts say the same if they have the same words in the same order. One other word or number makes another fact
-("room 12", "room 14").
+Short texts say the same if they have the same words and signs in the same order. One other word, number or sign makes
+another fact ("room 12", "room 14"; "C#", "C++"; "-18", "18"; "✅", "❌"). Punctuation and Markdown do not count, apart
+from the question mark: a question is no statement.
 
 Long texts, such as daily reports, say the same if nearly all their sentences are equal apart from numbers, and if what
 differs is small and is not asked about.
@@ -19,7 +20,12 @@ from ..text.kept import Kept
 from .found import Found
 from .words import with_zeros
 
-_WORD: Final = re.compile(r"[^\W_]+")
+_UNTOLD: Final = (
+    r"\s.,;:!…\"'‘’‚“”„«»‹›`´()\[\]{}<>*_|~^/\\#¿¡•·。、，；：！「」『』《》（）【】‐‑‒–—―\-"
+    r"\u00ad\u200b-\u200f\u2060\ufe0e\ufe0f\ufeff"
+)
+_WORD: Final = re.compile(rf"[^\W_]+|(?<=\w)#|(?<![\w-])-(?=\d)|[<>](?=\s?\d)|[^\w{_UNTOLD}]")
+"""A word, a number, or a sign that tells something."""
 
 REPORT: Final = 700
 """Characters. A shorter text that differs in one word or number is another fact."""
@@ -33,6 +39,7 @@ MOST_OTHER: Final = 0.05
 MOST_OTHER_WORDS: Final = 0.02
 """How many other words one of two long texts may have, as a part of its words; numbers and dates do not count."""
 
+_SIGNS_OF_NUMBERS: Final = frozenset("+-<>")
 _MOST_LENGTHS: Final = 1.1
 _ONE_SENTENCE: Final = 120
 _LONG_SENTENCE: Final = 400
@@ -152,7 +159,7 @@ class _Report:
         differing = self._words_beside(other) ^ other._words_beside(self)
         if differing & asked:
             return False
-        telling = sum(1 for word in differing if not _is_of_a_date(word))
+        telling = sum(1 for word in differing if not _is_of_a_number(word))
         return telling <= (MOST_OTHER_WORDS * shorter / _LETTERS if shorter >= LONG_REPORT else 0)
 
     def _nearly(self, other: _Report) -> bool:
@@ -194,8 +201,8 @@ def _sentences(text: str) -> list[str]:
     return parts if len(parts) * _LONG_SENTENCE > len(text) else text.split()
 
 
-def _is_of_a_date(word: str) -> bool:
-    return word[0].isdigit() or word in _CALENDAR
+def _is_of_a_number(word: str) -> bool:
+    return word[0].isdigit() or word in _SIGNS_OF_NUMBERS or word in _CALENDAR
 
 
 def _words(text: str) -> list[str]:
