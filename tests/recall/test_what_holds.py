@@ -57,6 +57,28 @@ def test_a_value_that_changed_many_times_comes_newest_first() -> None:
     assert contents(newest_first(found(*prices), "What does the Pro plan cost?")) == prices[::-1]
 
 
+@pytest.mark.parametrize(
+    ("question", "older", "newer"),
+    [
+        ("Is Anna allergic to nuts?", "Anna is allergic to nuts.", "Anna is not allergic to nuts."),
+        ("Is Anna allergic to nuts?", "Anna is not allergic to nuts.", "Anna is allergic to nuts."),
+        ("What is Anna allergic to?", "Anna isn't allergic to nuts.", "Anna is allergic to nuts."),
+        ("Does Anna like olives?", "Anna likes olives.", "Anna does not like olives."),
+        ("Does Anna like olives?", "Anna doesn’t like olives.", "Anna likes olives."),
+        ("Does Anna have a car?", "Anna does not have a car.", "Anna has a car."),
+        ("Does the API support XML?", "The API supports XML.", "The API does not support XML."),
+        ("Is ticket 42 done?", "Ticket 42 is not done.", "Ticket 42 is done."),
+        ("Can I eat gluten?", "I cannot eat gluten.", "I can eat gluten."),
+        ("Should I call Anna before noon?", "Call Anna before noon.", "Do not call Anna before noon."),
+        ("Mag Anna Oliven?", "Anna mag Oliven.", "Anna mag keine Oliven."),
+        ("Est-ce qu'Anna aime le fromage ?", "Anna aime le fromage.", "Anna n'aime pas le fromage."),
+        ("¿Anna come carne?", "Anna come carne.", "Anna no come carne."),
+    ],
+)
+def test_what_is_said_the_other_way_round_comes_first(question: str, older: str, newer: str) -> None:
+    assert contents(newest_first(found(older, newer), question)) == [newer, older]
+
+
 def test_an_older_value_stays_behind_the_newer_one() -> None:
     hits = found("Anna moved to Paris.", "Anna lives in Rome.", days=(5, 0))
 
@@ -93,6 +115,12 @@ def test_what_is_not_in_conflict_keeps_its_order(question: str, older: str, newe
             "Lena's work phone number is 555-9876.",
         ),
         ("Where does Anna's brother live?", "Anna's brother lives in Madrid.", "Anna lives in Rome."),
+        ("Where does Anna Kern live?", "Anna Kern lives in Rome.", "Anna Roth moved to Paris."),
+        ("Where does Anna Kern live?", "Anna Kern lives in Rome.", "Anna Roth lives in Paris now."),
+        ("What is John Smith's email?", "John Smith's email is js@acme.com.", "Mary Smith's email is ms@acme.com."),
+        ("Where does Tom Bell work?", "Tom Bell works at Acme.", "Eva Bell switched to Globex."),
+        ("Is Anna allergic to nuts?", "Anna is allergic to nuts.", "Anna is not allergic to milk."),
+        ("Is Anna allergic to nuts?", "Anna is allergic to nuts.", "Eva is not allergic to nuts."),
     ],
 )
 def test_what_is_said_of_another_thing_keeps_its_place(question: str, older: str, newer: str) -> None:

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from zlib import crc32
 
 from ..text.kept import Kept
+from .phrases import NEGATION
 from .relations import ADDS, CHANGES, MANY, NEW, OTHERS, RELATIONS, SELF, STOP
 
 _MARKS: Final = 512
@@ -38,6 +39,11 @@ _PREPOSITIONS: Final = dict.fromkeys(
     ["of", "on", "in", "at", "for", "from", "with", "by", "under", "above", "behind", "near"], "of"
 )
 _ALIKE: Final = _COPULA | _PREPOSITIONS
+
+_NO: Final = re.compile(r".*n['’]t")
+_NO_PREFIX: Final = re.compile(r"^n['’]")
+_OF_TITLES: Final = "mr mrs ms miss dr prof professor sir madam herr frau monsieur madame señor señora"
+_TITLES: Final = frozenset(_OF_TITLES.split())
 
 
 class Statement:
@@ -80,6 +86,26 @@ class Statement:
     def stems(self) -> frozenset[str]:
         """The words that tell something, without their endings."""
         return frozenset(map(stem, self.set - STOP))
+
+    @cached_property
+    def negated(self) -> bool:
+        return bool(NEGATION.search(self.text))
+
+    @cached_property
+    def affirmed(self) -> frozenset[str]:
+        """Its stems, without the words of a negation: "does not like", "likes"."""
+        words = (_NO_PREFIX.sub("", word) for word in self.set if not _NO.fullmatch(word))
+        return frozenset(stem(word) for word in words if word not in STOP and not NEGATION.fullmatch(word))
+
+    @cached_property
+    def full_names(self) -> frozenset[tuple[str, str]]:
+        """Two words in a row that begin with a capital letter: "Anna Kern"."""
+        pairs = zip(self.written, self.written[1:], self.words, self.words[1:], strict=False)
+        return frozenset(
+            (first, last)
+            for written, following, first, last in pairs
+            if written[0].isupper() and following[0].isupper() and _is_of_a_name(first) and _is_of_a_name(last)
+        )
 
     @cached_property
     def telling(self) -> frozenset[str]:
@@ -228,6 +254,10 @@ def marks_of(stems: Iterable[str]) -> int:
 def _bit(stem: str) -> int:
     # Not hash(), which differs from process to process: what a crew is given must not.
     return 1 << crc32(stem.encode("utf-8", "surrogatepass")) % _MARKS
+
+
+def _is_of_a_name(word: str) -> bool:
+    return word not in _OF_FORM and word not in _TITLES
 
 
 def _plain(word: str) -> str:
