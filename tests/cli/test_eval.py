@@ -141,7 +141,11 @@ class TestErrors:
             ('{"question": "a", "words": "b"}\n' + "[" * 100_000, "q.jsonl", "line 2 is not JSON"),
             ('question,words\na,b\nc,"d\n' + "x\n" * 70_000, "q.csv", "line 3 is not CSV"),
             ('{"question": "a", "words": ["\\ud800"]}', "q.jsonl", "line 1, field words has an unpaired surrogate"),
-            ('{"question": "a \\ud800", "words": ["b"]}', "q.jsonl", "line 1, field question has an unpaired surrogate"),
+            (
+                '{"question": "a \\ud800", "words": ["b"]}',
+                "q.jsonl",
+                "line 1, field question has an unpaired surrogate",
+            ),
             ('{"question": "a", "ids": ["abcdef12"]}', "q.jsonl", "line 1, field ids: no entry of this scope has"),
         ],
     )

@@ -72,11 +72,22 @@ def test_a_value_that_changed_many_times_comes_newest_first() -> None:
         ("Should I call Anna before noon?", "Call Anna before noon.", "Do not call Anna before noon."),
         ("Mag Anna Oliven?", "Anna mag Oliven.", "Anna mag keine Oliven."),
         ("Est-ce qu'Anna aime le fromage ?", "Anna aime le fromage.", "Anna n'aime pas le fromage."),
+        ("What is the deposit?", "The deposit is 50 €.", "The deposit is 50 $."),
+        ("How cold is the freezer?", "The freezer is at 18 degrees.", "The freezer is at -18 degrees."),
+        ("How is the backup of the ledger?", "The backup of the ledger is ✅.", "The backup of the ledger is ❌."),
+        ("Where is Anna?", "Anna moved from Rome to Paris.", "Anna moved from Paris to Rome."),
         ("¿Anna come carne?", "Anna come carne.", "Anna no come carne."),
     ],
 )
 def test_what_is_said_the_other_way_round_comes_first(question: str, older: str, newer: str) -> None:
     assert contents(newest_first(found(older, newer), question)) == [newer, older]
+
+
+@pytest.mark.parametrize("again", ["Anna **lives** in Rome!", "Anna lived in Rome.", "Anna lives in “Rome”"])
+def test_what_is_said_again_keeps_its_place(again: str) -> None:
+    hits = found("Anna lives in Rome.", again)
+
+    assert newest_first(hits, "Where does Anna live?") == hits
 
 
 def test_an_older_value_stays_behind_the_newer_one() -> None:

@@ -12,6 +12,7 @@ from ..text.kept import Kept
 from .empty import RESULT, asks, sentences_of
 from .phrases import NEGATION, OF_ANSWERS, OFFERS
 from .relations import SELF, STOP
+from .signs import differ_in_signs
 from .statements import marks_of, stem
 
 LONGEST: Final = 4_000
@@ -71,7 +72,8 @@ class Sentence:
         return max((each for each, _ in self._telling), key=len, default="").lower()
 
     def stands_in(self, other: Sentence, asked: frozenset[str], said_on: str = "") -> bool:
-        """Whether the other says all of it: its words, its names and numbers in their order, and no other "not".
+        """Whether the other says all of it: its words, its names and numbers in their order, and no other "not" or
+        sign.
 
         Asked about John, an answer names John where he said "I". An answer may name the day when something was said.
         """
@@ -84,7 +86,7 @@ class Sentence:
             return False
         common = [word for word in self.ordered if word in other.ordered]
         rest = iter(other.ordered)
-        return all(word in rest for word in common)
+        return all(word in rest for word in common) and not differ_in_signs(self._text, other._text)
 
     def covers(self, other: Sentence, asked: frozenset[str]) -> bool:
         """Whether it has nearly all words of the other, with those of the question."""

@@ -10,7 +10,6 @@ differs is small and is not asked about.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property, lru_cache
 from heapq import nsmallest
@@ -18,14 +17,8 @@ from typing import Final
 
 from ..text.kept import Kept
 from .found import Found
+from .signs import OF_NUMBERS, WORD_OR_SIGN
 from .words import with_zeros
-
-_UNTOLD: Final = (
-    r"\s.,;:!…\"'‘’‚“”„«»‹›`´()\[\]{}<>*_|~^/\\#¿¡•·。、，；：！「」『』《》（）【】‐‑‒–—―\-"
-    r"\u00ad\u200b-\u200f\u2060\ufe0e\ufe0f\ufeff"
-)
-_WORD: Final = re.compile(rf"[^\W_]+|(?<=\w)#|(?<![\w-])-(?=\d)|[<>](?=\s?\d)|[^\w{_UNTOLD}]")
-"""A word, a number, or a sign that tells something."""
 
 REPORT: Final = 700
 """Characters. A shorter text that differs in one word or number is another fact."""
@@ -39,7 +32,6 @@ MOST_OTHER: Final = 0.05
 MOST_OTHER_WORDS: Final = 0.02
 """How many other words one of two long texts may have, as a part of its words; numbers and dates do not count."""
 
-_SIGNS_OF_NUMBERS: Final = frozenset("+-<>")
 _MOST_LENGTHS: Final = 1.1
 _ONE_SENTENCE: Final = 120
 _LONG_SENTENCE: Final = 400
@@ -202,8 +194,8 @@ def _sentences(text: str) -> list[str]:
 
 
 def _is_of_a_number(word: str) -> bool:
-    return word[0].isdigit() or word in _SIGNS_OF_NUMBERS or word in _CALENDAR
+    return word[0].isdigit() or word in OF_NUMBERS or word in _CALENDAR
 
 
 def _words(text: str) -> list[str]:
-    return _WORD.findall(text.lower())
+    return WORD_OR_SIGN.findall(text.lower())

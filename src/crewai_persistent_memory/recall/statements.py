@@ -12,6 +12,7 @@ from zlib import crc32
 from ..text.kept import Kept
 from .phrases import NEGATION
 from .relations import ADDS, CHANGES, MANY, NEW, OTHERS, RELATIONS, SELF, STOP
+from .signs import differ_in_signs
 
 _MARKS: Final = 512
 ALL_MARKS: Final = (1 << _MARKS) - 1
@@ -96,6 +97,16 @@ class Statement:
         """Its stems, without the words of a negation: "does not like", "likes"."""
         words = (_NO_PREFIX.sub("", word) for word in self.set if not _NO.fullmatch(word))
         return frozenset(stem(word) for word in words if word not in STOP and not NEGATION.fullmatch(word))
+
+    def turns(self, other: Statement) -> bool:
+        """Whether it has the words of the other statement, and says something else: "not", another sign, or a change
+        the other way round ("from Rome to Paris")."""
+        if self.negated != other.negated:
+            return self.affirmed == other.affirmed
+        if self.stems != other.stems:
+            return False
+        is_other_way = self.changes and self.names != other.names and sorted(self.names) == sorted(other.names)
+        return is_other_way or differ_in_signs(self.text, other.text)
 
     @cached_property
     def full_names(self) -> frozenset[tuple[str, str]]:

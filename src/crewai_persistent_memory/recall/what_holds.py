@@ -3,8 +3,8 @@
 "Anna lives in Rome", and later "Anna moved to Paris": asked where Anna lives, the later one goes to the place of the
 earlier one. Nothing is left out, and an entry that no newer one contradicts keeps its place among the others.
 
-There is no model in it. A statement takes the place of one that says the same without "not", or with it. Otherwise, two
-statements are taken as two values of one thing if
+There is no model in it. A statement takes the place of one that has the same words and says the opposite: without
+"not", or with another sign. Otherwise, two statements are taken as two values of one thing if
 
 - both are about the subject of the question: a name in it, or the one whose memory it is;
 - both are about its relation: they have its words, or words of the same relation (:mod:`.relations`); or the newer one
@@ -152,13 +152,13 @@ class _Question:
 
     def replaces(self, older: Statement, newer: Statement) -> bool:
         """Whether the newer statement takes the place of the older one."""
-        is_denied = older.negated != newer.negated and older.affirmed == newer.affirmed
-        if newer.adds or (older.stems == newer.stems and not is_denied):
+        is_turned = newer.turns(older)
+        if newer.adds or (older.stems == newer.stems and not is_turned):
             return False
         subject = self._subject(older, newer)
         if subject is None or self._is_of_another(older, newer, subject) or self._is_of_a_namesake(older, newer):
             return False
-        if is_denied:
+        if is_turned:
             return True
         most = MOST_MORE_OF_A_CHANGE if newer.changes else MOST_MORE
         if self._most_more(older, newer) > most or self._is_of_another_thing(older, newer, subject):
