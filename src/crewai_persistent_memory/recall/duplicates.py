@@ -11,11 +11,11 @@ differs is small and is not asked about.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from heapq import nsmallest
 from typing import Final
 
-from ..text.kept import Kept
+from ..text.kept import Kept, kept_calls
 from .found import Found
 from .signs import OF_NUMBERS, WORD_OR_SIGN
 from .words import with_zeros
@@ -180,7 +180,7 @@ def _report_of(text: str) -> _Report:
 
 
 _MOST_KEPT: Final = 4_000
-_kept_report = lru_cache(maxsize=1_024)(_Report)
+_kept_report = kept_calls(_Report, 1_024)
 _marks: Final = Kept(_marks_of, 10_000_000)
 
 _key: Final = Kept(lambda text: " ".join(_words(text)) or text, 4_000_000)

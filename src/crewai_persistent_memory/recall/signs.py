@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import Final, NamedTuple
+
+from ..text.kept import kept_calls
 
 _UNTOLD: Final = (
     r"\s.,;:!…\"'‘’‚“”„«»‹›`´()\[\]{}<>*_|~^/\\#¿¡•·。、，；：！「」『』《》（）【】‐‑‒–—―\-"
@@ -43,8 +44,7 @@ def differ_in_signs(one: str, other: str) -> bool:
     )
 
 
-@lru_cache(maxsize=4_096)
-def _signs_of(text: str) -> _Signs:
+def _signs_in(text: str) -> _Signs:
     text = text.lower()
     tokens = list(WORD_OR_SIGN.finditer(text))
     words = frozenset(token[0] for token in tokens if token[0].isalnum())
@@ -68,3 +68,6 @@ def _signs_of(text: str) -> _Signs:
             continue
         of_words[own] = of_words.get(own, "") + sign
     return _Signs(words, of_words, pictures)
+
+
+_signs_of: Final = kept_calls(_signs_in, 4_096)

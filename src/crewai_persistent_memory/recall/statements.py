@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Sequence
-from functools import cached_property, lru_cache, reduce
+from functools import cached_property, reduce
 from operator import or_
 from typing import Final, NamedTuple
 from zlib import crc32
 
-from ..text.kept import Kept
+from ..text.kept import Kept, kept_calls
 from .phrases import NEGATION
 from .relations import ADDS, CHANGES, MANY, NEW, OTHERS, RELATIONS, SELF, STOP
 from .signs import differ_in_signs
@@ -198,7 +198,7 @@ class Statement:
         return self.set & OTHERS
 
 
-statement = lru_cache(maxsize=4_096)(Statement)
+statement = kept_calls(Statement, 4_096)
 """Of a short text: crews are given the same memories again and again."""
 
 
@@ -276,8 +276,7 @@ def _plain(word: str) -> str:
     return word[:-2] if word.endswith(("'s", "’s")) else word
 
 
-@lru_cache(maxsize=8_192)
-def stem(word: str) -> str:
+def _stem(word: str) -> str:
     """A word without its endings, cheaply; two forms of one word mostly have the same."""
     for endings, least in _ENDINGS:
         for ending in endings:
@@ -287,6 +286,9 @@ def stem(word: str) -> str:
     if len(word) > 3 and word[-1] == word[-2]:
         word = word[:-1]
     return word[:9]
+
+
+stem: Final = kept_calls(_stem, 8_192)
 
 
 _OF_FORM: Final = STOP | RELATIONS.keys() | CHANGES

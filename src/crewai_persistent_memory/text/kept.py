@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
+from threading import Lock
 from typing import Any, Final, TypeVar
+from weakref import WeakSet
 
+from typing_extensions import ParamSpec
+
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _BESIDE: Final = 200
@@ -12,12 +18,26 @@ _BESIDE: Final = 200
 
 
 _ALL: Final[list[Kept[Any]]] = []
+_CALLS: Final[WeakSet[Any]] = WeakSet()
+_LOCK: Final = Lock()
 
 
 def forget_texts() -> None:
     """Keep nothing of any text that was asked for until now, in this process: somebody's texts were erased."""
     for kept in _ALL:
         kept.forget()
+    with _LOCK:
+        calls = list(_CALLS)
+    for each in calls:
+        each.cache_clear()
+
+
+def kept_calls(make: Callable[P, T], most: int) -> Callable[P, T]:
+    """The function, with its results of the last ``most`` texts kept until :func:`forget_texts`."""
+    cached = lru_cache(maxsize=most)(make)
+    with _LOCK:
+        _CALLS.add(cached)
+    return cached  # type: ignore[return-value]  # lru_cache loses the names of the parameters
 
 
 class Kept(dict[str, T]):
