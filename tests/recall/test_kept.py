@@ -100,6 +100,15 @@ def test_an_erasure_leaves_nothing_of_a_text(tmp_path: Path) -> None:
         assert not [text for text in kept_now() if "canary" in text]
 
 
+def test_a_function_that_nobody_has_any_more_is_not_kept() -> None:
+    shout = kept.kept_calls(str.upper, 2)
+    mine = kept._CALLS[-1]
+    assert (shout("tea"), mine()) == ("TEA", shout)
+    del shout
+    gc.collect()
+    assert not any(each is mine for each in kept._CALLS)
+
+
 LINES = st.text(max_size=40).map(lambda text: text.replace("\n", " "))
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from threading import Lock
 from typing import Any, Final, TypeVar
-from weakref import WeakSet
+from weakref import ref
 
 from typing_extensions import ParamSpec
 
@@ -18,25 +17,23 @@ _BESIDE: Final = 200
 
 
 _ALL: Final[list[Kept[Any]]] = []
-_CALLS: Final[WeakSet[Any]] = WeakSet()
-_LOCK: Final = Lock()
+_CALLS: Final[list[ref[Any]]] = []
+"""Without a lock, which a fork might find held: a list is changed and copied at once."""
 
 
 def forget_texts() -> None:
     """Keep nothing of any text that was asked for until now, in this process: somebody's texts were erased."""
     for kept in _ALL:
         kept.forget()
-    with _LOCK:
-        calls = list(_CALLS)
-    for each in calls:
-        each.cache_clear()
+    for each in _CALLS.copy():
+        if (cached := each()) is not None:
+            cached.cache_clear()
 
 
 def kept_calls(make: Callable[P, T], most: int) -> Callable[P, T]:
     """The function, with its results of the last ``most`` texts kept until :func:`forget_texts`."""
     cached = lru_cache(maxsize=most)(make)
-    with _LOCK:
-        _CALLS.add(cached)
+    _CALLS.append(ref(cached, _CALLS.remove))
     return cached  # type: ignore[return-value]  # lru_cache loses the names of the parameters
 
 
