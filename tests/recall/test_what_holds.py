@@ -90,6 +90,13 @@ def test_what_is_said_again_keeps_its_place(again: str) -> None:
     assert newest_first(hits, "Where does Anna live?") == hits
 
 
+@pytest.mark.parametrize("newer", ["Anna Kern-Roth moved to Paris.", "Anna moved to Paris.", "Kern moved to Oslo."])
+def test_a_part_of_a_name_is_the_same_person(newer: str) -> None:
+    hits = found("Anna Kern lives in Rome.", newer)
+
+    assert contents(newest_first(hits, "Where does Anna Kern live?"))[0] == newer
+
+
 def test_an_older_value_stays_behind_the_newer_one() -> None:
     hits = found("Anna moved to Paris.", "Anna lives in Rome.", days=(5, 0))
 

@@ -229,9 +229,13 @@ class _Question:
 
     def _is_of_a_namesake(self, older: Statement, newer: Statement) -> bool:
         """Whether the newer statement has another surname or first name: "Anna Roth", asked about "Anna Kern"."""
+        asked = self._whole.full_names & older.full_names
+        if not asked:
+            return False
+        named = {part for word in newer.set for part in word.split("-")}  # "Anna Kern-Roth" was Anna Kern
         return any(
-            (first == one and last not in newer.set) or (last == other and first not in newer.set)
-            for first, last in self._whole.full_names & older.full_names
+            (first == one and last not in named) or (last == other and first not in named)
+            for first, last in asked
             for one, other in newer.full_names
         )
 
