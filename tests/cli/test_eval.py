@@ -137,6 +137,15 @@ class TestErrors:
             ("query,words\na,b\n", "q.csv", "line 1: no column is named question"),
             ("question,words\na,b,c\n", "q.csv", "line 2 has more values than columns"),
             ("question,words\na,\n", "q.csv", "line 2: neither ids nor words"),
+            ("[" * 100_000, "q.json", "is not JSON"),
+            ('{"question": "a", "words": "b"}\n' + "[" * 100_000, "q.jsonl", "line 2 is not JSON"),
+            ('question,words\na,b\nc,"d\n' + "x\n" * 70_000, "q.csv", "line 3 is not CSV"),
+            ('{"question": "a", "words": ["\\ud800"]}', "q.jsonl", "line 1, field words has an unpaired surrogate"),
+            (
+                '{"question": "a \\ud800", "words": ["b"]}',
+                "q.jsonl",
+                "line 1, field question has an unpaired surrogate",
+            ),
             ('{"question": "a", "ids": ["abcdef12"]}', "q.jsonl", "line 1, field ids: no entry of this scope has"),
         ],
     )

@@ -49,6 +49,24 @@ def test_a_wrong_answer_changes_nothing(scores: Any, caplog: pytest.LogCaptureFi
 
 
 @pytest.mark.parametrize("drive", [run, lambda steps: asyncio.run(arun(steps))])
+@pytest.mark.parametrize(
+    "error", [RuntimeError, SystemExit, KeyboardInterrupt, asyncio.CancelledError, GeneratorExit, StopIteration]
+)
+@pytest.mark.parametrize("awaited", [False, True])
+def test_whatever_it_raises_the_memories_keep_their_order(
+    drive: Callable[..., Any], error: type[BaseException], awaited: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(query: str, texts: Sequence[str]) -> list[float]:
+        raise error("no model")
+
+    async def fails_later(query: str, texts: Sequence[str]) -> list[float]:
+        return fails(query, texts)
+
+    assert drive(Reranker(fails_later if awaited else fails, 5.0).rerank(ENTRIES, "tea")) == ENTRIES
+    assert "the reranker failed" in caplog.text
+
+
+@pytest.mark.parametrize("drive", [run, lambda steps: asyncio.run(arun(steps))])
 def test_a_late_answer_is_not_waited_for(drive: Callable[..., Any], caplog: pytest.LogCaptureFixture) -> None:
     end = threading.Event()
     reranker = Reranker(lambda query, texts: end.wait(60), 0.05)
@@ -74,6 +92,12 @@ def test_in_a_recall(tmp_path: Path) -> None:
 def test_a_wrong_name_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigurationError, match=r"reranker: .*give a function, 'local:/folder/of/a/cross-encoder'"):
         PersistentMemory(path=tmp_path / "s", user_id="john", reranker=name)
+
+
+@pytest.mark.parametrize("timeout", [0, -1, True, float("inf"), float("nan"), 1e10])
+def test_a_deadline_is_a_number_of_seconds(tmp_path: Path, timeout: float) -> None:
+    with pytest.raises(ConfigurationError, match="reranker_timeout"):
+        PersistentMemory(path=tmp_path / "s", user_id="john", reranker=by_number, reranker_timeout=timeout)
 
 
 def test_a_model_of_another_kind_is_refused(tmp_path: Path, minilm: Path) -> None:

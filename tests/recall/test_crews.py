@@ -118,6 +118,12 @@ class TestTheBudget:
         ):
             PersistentMemory(store=store, recall_budget=budget)
 
+    @pytest.mark.parametrize("bar", [True, False])
+    def test_a_truth_value_is_no_bar(self, tmp_path: Path, bar: bool) -> None:
+        """As a number, ``True`` is 1: no memory would reach it, and nothing would say so."""
+        with pytest.raises(ConfigurationError, match="min_score"):
+            PersistentMemory(path=tmp_path / "s", user_id="john", embedder=None, min_score=bar)
+
     def test_the_environment_and_the_store_name_it(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("CREWAI_MEMORY_RECALL_BUDGET", "500")
         with open_store(path=tmp_path / "s", user_id="john", embedder=None) as store:

@@ -16,18 +16,18 @@ from crewai_persistent_memory.recall.found import Found
 FIRST_DAY: Final = datetime(2026, 3, 1)
 
 
+def report(words: int, seed: int = 1) -> str:
+    chance = random.Random(seed)
+    vocabulary = ["".join(chance.choices("abcdefghiklmnoprstu", k=chance.randint(2, 9))) for _ in range(2_000)]
+    return " ".join(chance.choice(vocabulary) + ("." if chance.random() < 0.1 else "") for _ in range(words))
+
+
 def found(*texts: str) -> list[Found]:
     """Hits, best first, one said each day."""
     return [
         Found(MemoryEntry(id=str(at), content=text, created_at=FIRST_DAY + timedelta(days=at)), 1.0 - at / 1000)
         for at, text in enumerate(texts)
     ]
-
-
-def report(words: int, seed: int = 1) -> str:
-    chance = random.Random(seed)
-    vocabulary = ["".join(chance.choices("abcdefghiklmnoprstu", k=chance.randint(2, 9))) for _ in range(2_000)]
-    return " ".join(chance.choice(vocabulary) + ("." if chance.random() < 0.1 else "") for _ in range(words))
 
 
 def test_the_newest_stands_for_all_at_the_place_of_the_best() -> None:
@@ -46,6 +46,15 @@ def test_the_newest_stands_for_all_at_the_place_of_the_best() -> None:
         ("The meeting is in room 12.", "The meeting is in room 14."),
         ("The deadline is 2026-03-01.", "The deadline is 2026-04-01."),
         ("John likes tea", "John does not like tea"),
+        ("Anna writes C#.", "Anna writes C++."),
+        ("The freezer is at -18 degrees.", "The freezer is at 18 degrees."),
+        ("The parcel weighs < 5 kg.", "The parcel weighs > 5 kg."),
+        ("The deposit is 50 €.", "The deposit is 50 $."),
+        ("Backup of the ledger: ✅", "Backup of the ledger: ❌"),
+        ("Rating of the hotel: ★★★★", "Rating of the hotel: ★"),
+        ("Anna is vegan.", "Anna is vegan?"),
+        ("वह पिता है", "वह पीता है"),
+        (f"Backup: ✅\n{report(200)}", f"Backup: ❌\n{report(200)}"),
         (f"Acme. {'The offer of this company was compared with the others. ' * 15}", "x"),
         (
             "Report on Acme.\n" + "\n".join(f"Line {word} of the form." for word in report(40).split()),
@@ -57,10 +66,21 @@ def test_facts_that_differ_in_a_word_or_a_number_are_two(one: str, other: str) -
     assert len(each_once(found(one, other))) == 2
 
 
+@pytest.mark.parametrize(
+    "again",
+    ["- **Anna** likes `tea`.", "“Anna likes tea”", "# Anna likes tea", "> Anna likes tea…", "Anna likes tea\u200b!"],
+)
+def test_punctuation_and_markdown_say_nothing_else(again: str) -> None:
+    assert len(each_once(found("Anna likes tea.", again))) == 1
+
+
 @pytest.mark.parametrize("words", [150, 600, 3_300])
 def test_daily_reports_that_differ_in_dates_and_numbers_take_one_place(words: int) -> None:
     body = report(words)
-    days = [f"Daily report of 2026-03-{day:02d}.\n{body}\nOpen tickets: {day * 7}." for day in range(1, 21)]
+    days = [
+        f"Daily report of 2026-03-{day:02d}.\n{body}\nOpen tickets: {day * 7} ({'+' if day % 2 else '-'}{day}%)."
+        for day in range(1, 21)
+    ]
 
     [one] = each_once(found(*days), "What is John allergic to?")
 

@@ -59,6 +59,14 @@ STATES_NOTHING: Final = (
     ("Onde mora a Ana?", "Não sei."),
     ("Waar woont Anna?", "Dat weet ik niet."),
     ("Wogegen ist Anna allergisch?", "Das weiß ich nicht."),
+    ("Which seat does Anna like?", "I wasn't able to find this."),
+    ("Which seat does Anna like?", "..."),
+    ("Which seat does Anna like?", "null"),
+    ("Which seat does Anna like?", "-"),
+    ("アンナはどこに住んでいますか？", "知りません。"),
+    ("Πού μένει η Άννα?", "Δεν ξέρω."),
+    ("Πού μένει η Άννα?", "Δεν γνωρίζω."),
+    ("अन्ना कहाँ रहती है?", "मुझे नहीं पता।"),
 )
 
 STATES_SOMETHING: Final = (
@@ -92,6 +100,12 @@ STATES_SOMETHING: Final = (
     ("Who knows?", "Maria. I don't know more."),
     ("The guest in room 12 wants a late checkout. Is that possible?", "I do not know."),
     ("Does the kitchen have nuts?", "The kitchen does not have any nuts."),
+    ("Which allergies does Anna have?", "None"),
+    ("How many points?", "-5"),
+    ("Was Anna able to swim?", "Anna wasn't able to swim."),
+    ("Πού μένει η Άννα?", "Δεν ξέρω την οδό, αλλά μένει στη Ρώμη."),
+    ("अन्ना कहाँ रहती है?", "सड़क नहीं पता, लेकिन वह रोम में रहती है।"),
+    ("アンナはどこに住んでいますか？", "番地は知りませんが、ローマに住んでいます。"),
 )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import gc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -66,16 +68,45 @@ def test_threads_get_what_was_made_of_their_own_text() -> None:
 
 def kept_now() -> list[str]:
     """Every text of which something is kept in this process."""
-    return [text for each in kept._ALL for text in (*each, *each._before)]
+    return [text for each in kept._ALL for text in (*each, *each._before)] + called_with()
+
+
+def called_with() -> list[str]:
+    """Every text with which a function of this package was called, whose results ``functools`` keeps."""
+    caches = [each for each in gc.get_objects() if isinstance(each, functools._lru_cache_wrapper)]
+    ours = [each for each in caches if getattr(each, "__module__", "").startswith("crewai_persistent_memory")]
+    assert ours
+    texts = []
+    for cache in ours:
+        for referent in gc.get_referents(cache):
+            if isinstance(referent, dict):
+                for key in referent:
+                    texts += [
+                        each for each in (key if isinstance(key, list | tuple) else [key]) if isinstance(each, str)
+                    ]
+    return texts
 
 
 def test_an_erasure_leaves_nothing_of_a_text(tmp_path: Path) -> None:
     with PersistentMemory(path=tmp_path, user_id="john", embedder=None) as memory:
         memory.remember("John's canary sings at noon. He said so twice, and once again.")
+        memory.remember("John's canary no longer sings at noon.")
+        memory.remember("When does the canary sing?\nResult: John's canary sings at noon.")
+        memory.remember("Day 1: the canary sang. " + "All was well on this day in the house. " * 40)
+        memory.remember("Day 2: the canary sang. " + "All was well on this day in the house. " * 40)
         assert memory.explain_recall("when does the canary sing?")
         assert [text for text in kept_now() if "canary" in text]
         erase(memory.store, user_id="john", settle=0)
         assert not [text for text in kept_now() if "canary" in text]
+
+
+def test_a_function_that_nobody_has_any_more_is_not_kept() -> None:
+    shout = kept.kept_calls(str.upper, 2)
+    mine = kept._CALLS[-1]
+    assert (shout("tea"), mine()) == ("TEA", shout)
+    del shout
+    gc.collect()
+    assert not any(each is mine for each in kept._CALLS)
 
 
 LINES = st.text(max_size=40).map(lambda text: text.replace("\n", " "))

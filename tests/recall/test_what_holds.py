@@ -57,6 +57,46 @@ def test_a_value_that_changed_many_times_comes_newest_first() -> None:
     assert contents(newest_first(found(*prices), "What does the Pro plan cost?")) == prices[::-1]
 
 
+@pytest.mark.parametrize(
+    ("question", "older", "newer"),
+    [
+        ("Is Anna allergic to nuts?", "Anna is allergic to nuts.", "Anna is not allergic to nuts."),
+        ("Is Anna allergic to nuts?", "Anna is not allergic to nuts.", "Anna is allergic to nuts."),
+        ("What is Anna allergic to?", "Anna isn't allergic to nuts.", "Anna is allergic to nuts."),
+        ("Does Anna like olives?", "Anna likes olives.", "Anna does not like olives."),
+        ("Does Anna like olives?", "Anna doesn’t like olives.", "Anna likes olives."),
+        ("Does Anna have a car?", "Anna does not have a car.", "Anna has a car."),
+        ("Does the API support XML?", "The API supports XML.", "The API does not support XML."),
+        ("Is ticket 42 done?", "Ticket 42 is not done.", "Ticket 42 is done."),
+        ("Can I eat gluten?", "I cannot eat gluten.", "I can eat gluten."),
+        ("Should I call Anna before noon?", "Call Anna before noon.", "Do not call Anna before noon."),
+        ("Mag Anna Oliven?", "Anna mag Oliven.", "Anna mag keine Oliven."),
+        ("Est-ce qu'Anna aime le fromage ?", "Anna aime le fromage.", "Anna n'aime pas le fromage."),
+        ("What is the deposit?", "The deposit is 50 €.", "The deposit is 50 $."),
+        ("How cold is the freezer?", "The freezer is at 18 degrees.", "The freezer is at -18 degrees."),
+        ("How is the backup of the ledger?", "The backup of the ledger is ✅.", "The backup of the ledger is ❌."),
+        ("Where is Anna?", "Anna moved from Rome to Paris.", "Anna moved from Paris to Rome."),
+        ("¿Anna come carne?", "Anna come carne.", "Anna no come carne."),
+    ],
+)
+def test_what_is_said_the_other_way_round_comes_first(question: str, older: str, newer: str) -> None:
+    assert contents(newest_first(found(older, newer), question)) == [newer, older]
+
+
+@pytest.mark.parametrize("again", ["Anna **lives** in Rome!", "Anna lived in Rome.", "Anna lives in “Rome”"])
+def test_what_is_said_again_keeps_its_place(again: str) -> None:
+    hits = found("Anna lives in Rome.", again)
+
+    assert newest_first(hits, "Where does Anna live?") == hits
+
+
+@pytest.mark.parametrize("newer", ["Anna Kern-Roth moved to Paris.", "Anna moved to Paris.", "Kern moved to Oslo."])
+def test_a_part_of_a_name_is_the_same_person(newer: str) -> None:
+    hits = found("Anna Kern lives in Rome.", newer)
+
+    assert contents(newest_first(hits, "Where does Anna Kern live?"))[0] == newer
+
+
 def test_an_older_value_stays_behind_the_newer_one() -> None:
     hits = found("Anna moved to Paris.", "Anna lives in Rome.", days=(5, 0))
 
@@ -93,6 +133,12 @@ def test_what_is_not_in_conflict_keeps_its_order(question: str, older: str, newe
             "Lena's work phone number is 555-9876.",
         ),
         ("Where does Anna's brother live?", "Anna's brother lives in Madrid.", "Anna lives in Rome."),
+        ("Where does Anna Kern live?", "Anna Kern lives in Rome.", "Anna Roth moved to Paris."),
+        ("Where does Anna Kern live?", "Anna Kern lives in Rome.", "Anna Roth lives in Paris now."),
+        ("What is John Smith's email?", "John Smith's email is js@acme.com.", "Mary Smith's email is ms@acme.com."),
+        ("Where does Tom Bell work?", "Tom Bell works at Acme.", "Eva Bell switched to Globex."),
+        ("Is Anna allergic to nuts?", "Anna is allergic to nuts.", "Anna is not allergic to milk."),
+        ("Is Anna allergic to nuts?", "Anna is allergic to nuts.", "Eva is not allergic to nuts."),
     ],
 )
 def test_what_is_said_of_another_thing_keeps_its_place(question: str, older: str, newer: str) -> None:

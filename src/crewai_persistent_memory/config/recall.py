@@ -18,6 +18,9 @@ from .environment import PREFIX, Settings, explain
 MAXSIM: Final = "maxsim"
 """The reranker that belongs to the store: token vectors, which score what is found in the same request."""
 
+LONGEST_DEADLINE: Final = 86_400
+"""Seconds. The system has no timer for very long ones, and none for infinity."""
+
 
 class RecallOptions(BaseModel):
     """What a recall gives to an agent. These options belong to a memory, and not to its store."""
@@ -38,7 +41,10 @@ class RecallOptions(BaseModel):
         description="A function (query, texts) -> scores; a cross-encoder: 'local:/folder', 'local/<model>'; 'maxsim'.",
     )
     reranker_timeout: float = Field(
-        1.0, gt=0, description="Seconds after which memories keep the order that they have without the reranker."
+        1.0,
+        gt=0,
+        le=LONGEST_DEADLINE,
+        description="Seconds after which memories keep the order that they have without the reranker.",
     )
 
     @field_validator("reranker")
@@ -62,6 +68,13 @@ class RecallOptions(BaseModel):
     def _check_budget(cls, value: Any) -> Any:
         if isinstance(value, bool):
             raise ValueError("must be a number of characters, or 0 for whole texts without a bound")
+        return value
+
+    @field_validator("min_score", "reranker_timeout", mode="before")
+    @classmethod
+    def _check_number(cls, value: Any) -> Any:
+        if isinstance(value, bool):
+            raise ValueError("must be a number, and not a truth value")
         return value
 
     @field_validator("recall_budget")

@@ -7,13 +7,13 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from operator import itemgetter
 from typing import Final
 
 from ..embedding import KeywordEncoder
 from ..entry import MemoryEntry
 from ..ranking import RARE_TERMS, Decay, RankingWeights, rarest
+from ..text.kept import kept_calls
 from ..validation import utcnow
 
 _ENCODERS: Final[dict[str, KeywordEncoder]] = {}
@@ -87,7 +87,7 @@ def _terms_of(encoder: KeywordEncoder, text: str) -> Mapping[int, float]:
 
 
 # Each recall of an outage looks at the same texts.
-_kept_terms = lru_cache(maxsize=4_096)(_terms_of)
+_kept_terms = kept_calls(_terms_of, 4_096)
 
 
 def cosine(one: Sequence[float], other: Sequence[float]) -> float:

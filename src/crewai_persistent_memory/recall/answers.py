@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from operator import itemgetter
 from typing import Final
 
-from ..text.kept import Kept
+from ..text.kept import Kept, kept_calls
 from .empty import RESULT, asks, sentences_of
 from .phrases import NEGATION, OF_ANSWERS, OFFERS
 from .relations import SELF, STOP
+from .signs import differ_in_signs
 from .statements import marks_of, stem
 
 LONGEST: Final = 4_000
@@ -71,7 +72,8 @@ class Sentence:
         return max((each for each, _ in self._telling), key=len, default="").lower()
 
     def stands_in(self, other: Sentence, asked: frozenset[str], said_on: str = "") -> bool:
-        """Whether the other says all of it: its words, its names and numbers in their order, and no other "not".
+        """Whether the other says all of it: its words, its names and numbers in their order, and no other "not" or
+        sign.
 
         Asked about John, an answer names John where he said "I". An answer may name the day when something was said.
         """
@@ -84,7 +86,7 @@ class Sentence:
             return False
         common = [word for word in self.ordered if word in other.ordered]
         rest = iter(other.ordered)
-        return all(word in rest for word in common)
+        return all(word in rest for word in common) and not differ_in_signs(self._text, other._text)
 
     def covers(self, other: Sentence, asked: frozenset[str]) -> bool:
         """Whether it has nearly all words of the other, with those of the question."""
@@ -113,8 +115,7 @@ class Record:
         return Sentence(self._request).words
 
 
-@lru_cache(maxsize=2_048)
-def record_of(content: str) -> Record | None:
+def _record_of(content: str) -> Record | None:
     """The record of a finished task; ``None`` for a record whose answer states nothing that can be compared."""
     request, _, answer = content.partition(RESULT)
     statements = []
@@ -129,6 +130,9 @@ def record_of(content: str) -> Record | None:
     return Record(request, statements) if statements else None
 
 
+record_of: Final = kept_calls(_record_of, 2_048)
+
+
 def sentences_with(content: str, statement: Sentence) -> Sequence[Sentence]:
     """The sentences of an entry that may have this statement."""
     if len(content) > LONGEST:
@@ -136,10 +140,12 @@ def sentences_with(content: str, statement: Sentence) -> Sequence[Sentence]:
     return parsed(content)
 
 
-@lru_cache(maxsize=2_048)
-def parsed(content: str) -> tuple[Sentence, ...]:
+def _parsed(content: str) -> tuple[Sentence, ...]:
     """The sentences of a short entry."""
     return tuple(map(Sentence, sentences_of(content.replace(RESULT, "\n"))))
+
+
+parsed: Final = kept_calls(_parsed, 2_048)
 
 
 def _marks_in(content: str) -> int:
@@ -171,7 +177,7 @@ def _around(text: str, word: str) -> Iterator[str]:
         at = end
 
 
-_lowered = lru_cache(maxsize=64)(str.lower)
+_lowered = kept_calls(str.lower, 64)
 
 
 def _plain(word: str) -> str:

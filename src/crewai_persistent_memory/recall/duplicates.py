@@ -1,7 +1,8 @@
 """Entries that say the same take one place of a recall: the newest stands for all of them.
 
-Short texts say the same if they have the same words in the same order. One other word or number makes another fact
-("room 12", "room 14").
+Short texts say the same if they have the same words and signs in the same order. One other word, number or sign makes
+another fact ("room 12", "room 14"; "C#", "C++"; "-18", "18"; "✅", "❌"). Punctuation and Markdown do not count, apart
+from the question mark: a question is no statement.
 
 Long texts, such as daily reports, say the same if nearly all their sentences are equal apart from numbers, and if what
 differs is small and is not asked about.
@@ -9,17 +10,15 @@ differs is small and is not asked about.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from heapq import nsmallest
 from typing import Final
 
-from ..text.kept import Kept
+from ..text.kept import Kept, kept_calls
 from .found import Found
+from .signs import OF_NUMBERS, WORD_OR_SIGN
 from .words import with_zeros
-
-_WORD: Final = re.compile(r"[^\W_]+")
 
 REPORT: Final = 700
 """Characters. A shorter text that differs in one word or number is another fact."""
@@ -152,7 +151,7 @@ class _Report:
         differing = self._words_beside(other) ^ other._words_beside(self)
         if differing & asked:
             return False
-        telling = sum(1 for word in differing if not _is_of_a_date(word))
+        telling = sum(1 for word in differing if not _is_of_a_number(word))
         return telling <= (MOST_OTHER_WORDS * shorter / _LETTERS if shorter >= LONG_REPORT else 0)
 
     def _nearly(self, other: _Report) -> bool:
@@ -181,7 +180,7 @@ def _report_of(text: str) -> _Report:
 
 
 _MOST_KEPT: Final = 4_000
-_kept_report = lru_cache(maxsize=1_024)(_Report)
+_kept_report = kept_calls(_Report, 1_024)
 _marks: Final = Kept(_marks_of, 10_000_000)
 
 _key: Final = Kept(lambda text: " ".join(_words(text)) or text, 4_000_000)
@@ -194,9 +193,9 @@ def _sentences(text: str) -> list[str]:
     return parts if len(parts) * _LONG_SENTENCE > len(text) else text.split()
 
 
-def _is_of_a_date(word: str) -> bool:
-    return word[0].isdigit() or word in _CALENDAR
+def _is_of_a_number(word: str) -> bool:
+    return word[0].isdigit() or word in OF_NUMBERS or word in _CALENDAR
 
 
 def _words(text: str) -> list[str]:
-    return _WORD.findall(text.lower())
+    return WORD_OR_SIGN.findall(text.lower())

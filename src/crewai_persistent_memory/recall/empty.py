@@ -139,7 +139,8 @@ def _words(text: str) -> list[str]:
 
 _LONGEST_OTHER: Final = 80
 _TELLING: Final = re.compile(
-    r"\d|(?<![.!?]\s)(?<!^)\b[A-ZÀ-ÖА-Я]\w|但|只|しかし|ですが[^、。]*(?:です|ます)|\b(?:но|ma|mas|maar)\b|하지만|[:：]"
+    r"\d|(?<![.!?]\s)(?<!^)\b[A-ZÀ-ÖА-Я]\w|但|只|しかし|(?<!申し訳あり)(?<!申し訳ござい)ませんが、|ですが[^、。]*(?:です|ます)"
+    r"|\b(?:но|ma|mas|maar|αλλά|όμως)\b|लेकिन|पर(?!\w)|하지만|[:：]"
 )
 """A number, a name, or a "but": the answer may say something all the same."""
 

@@ -11,7 +11,8 @@ BARE: Final = re.compile(
     r"data|result|results|clue)(?: (?:available|found))?|unbekannt|nicht bekannt|keine (?:ahnung|angabe|angaben"
     r"|antwort|"
     r"information|informationen|daten)|k\. ?a|weiß nicht|inconnu|aucune (?:idée|information|réponse)|je ne sais pas|"
-    r"pas d'information|desconocido|sin información|ni idea|no (?:lo )?sé|i don't know|i do not know|dunno|idk)"
+    r"pas d'information|desconocido|sin información|ni idea|no (?:lo )?sé|i don't know|i do not know|dunno|idk"
+    r"|null|\.{3}|…|[-–—?]+)"
     r"[\s.!\"'*)\]]*"
 )
 
@@ -22,7 +23,8 @@ NO_ANSWER: Final = re.compile(
     r" (?:(?:any|the|that|this|enough|it|access|\w+) )*(?:information|info|records?|memor\w+|details?|data|answers?"
     r"|knowledge|mention|idea|context|access|that|it)\b"
     r"|(?:do|does|did)(?:n't| not) (?:\w+ )?(?:contain|mention|include|provide|specify|state|indicate)\b"
-    r"|(?:can(?:no|')t|can not|could(?:n't| not)|(?:am|are|is|was|were|'m|'re) (?:not able|unable)(?: to)?|unable to)"
+    r"|(?:can(?:no|')t|can not|could(?:n't| not)|(?:am|are|is|was|were|'m|'re) (?:not able|unable)(?: to)?"
+    r"|(?:is|are|was|were)n't able(?: to)?|unable to)"
     r" (?:\w+ )?(?:to )?(?:find|answer|tell|say|determine|recall|provide|locate|help|identify|see|know|give)\b"
     r"|(?:is|are|was|were)(?:n't| not) (?:\w+ )?(?:known|mentioned|specified|stated|available|provided|sure|certain|"
     r"recorded|given|aware|stored|clear|enough|any)\b"
@@ -175,9 +177,10 @@ VERB: Final = re.compile(
 
 OTHER_NO_ANSWER: Final = re.compile(
     r"不知道|不清楚|不了解|无法(?:回答|确定|得知)|無法(?:回答|確定)|(?:没有|沒有|无|無)[^，。]{0,6}(?:信息|資訊|记录|記錄|资料|資料)"
-    r"|[分わ]かりません|[分わ]からない|存じません|情報[^、。]{0,8}(?:ありません|ございません|ない)|記録[^、。]{0,4}ありません"
+    r"|[分わ]かりません|[分わ]からない|存じません|知りません|知らない|情報[^、。]{0,8}(?:ありません|ございません|ない)|記録[^、。]{0,4}ありません"
     r"|모르겠|모릅니다|몰라요|알 수 없|(?:정보|기록)[가는이]? 없"
     r"|не знаю|не знаем|неизвестно|нет (?:\w+ )?(?:информации|данных|сведений)|لا أعرف|لا أعلم|لا توجد معلومات"
+    r"|δεν (?:ξέρω|γνωρίζω)|नहीं पता|पता नहीं"
     r"|\bnon (?:lo )?so\b|\bnon (?:ho|abbiamo|ci sono) (?:\w+ )?informazioni|nessuna informazione"
     r"|\bnão (?:\w+ )?sei\b|\bnão (?:tenho|há|temos) (?:\w+ )?informaç|sem informaç"
     r"|\bweet (?:ik )?(?:\w+ )?niet\b|\bgeen (?:\w+ )?informatie",

@@ -97,7 +97,7 @@ class Reranker:
         try:
             answer.set_result(_awaited(self._scorer(query, list(texts))))
         except BaseException as error:  # noqa: BLE001 - raised where it is waited for
-            answer.set_exception(error)
+            answer.set_exception(_as_failure(error))
         finally:
             self._free.release()
 
@@ -108,6 +108,14 @@ class Reranker:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Reranker:
         return self
+
+
+def _as_failure(error: BaseException) -> Exception:
+    """The same as an error that only says that the function failed. ``SystemExit`` would end the crew's process, a
+    ``CancelledError`` would cancel the task that waits, and a ``StopIteration`` cannot be raised there."""
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
+        return error
+    return RuntimeError(f"{type(error).__name__}: {error}")
 
 
 def _result(answer: Future[Any], timeout: float) -> Any:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Sequence
-from functools import cached_property, lru_cache, reduce
+from functools import cached_property, reduce
 from operator import or_
 from typing import Final, NamedTuple
 from zlib import crc32
 
-from ..text.kept import Kept
+from ..text.kept import Kept, kept_calls
+from .phrases import NEGATION
 from .relations import ADDS, CHANGES, MANY, NEW, OTHERS, RELATIONS, SELF, STOP
+from .signs import differ_in_signs
 
 _MARKS: Final = 512
 ALL_MARKS: Final = (1 << _MARKS) - 1
@@ -38,6 +40,11 @@ _PREPOSITIONS: Final = dict.fromkeys(
     ["of", "on", "in", "at", "for", "from", "with", "by", "under", "above", "behind", "near"], "of"
 )
 _ALIKE: Final = _COPULA | _PREPOSITIONS
+
+_NO: Final = re.compile(r".*n['’]t")
+_NO_PREFIX: Final = re.compile(r"^n['’]")
+_OF_TITLES: Final = "mr mrs ms miss dr prof professor sir madam herr frau monsieur madame señor señora"
+_TITLES: Final = frozenset(_OF_TITLES.split())
 
 
 class Statement:
@@ -80,6 +87,36 @@ class Statement:
     def stems(self) -> frozenset[str]:
         """The words that tell something, without their endings."""
         return frozenset(map(stem, self.set - STOP))
+
+    @cached_property
+    def negated(self) -> bool:
+        return bool(NEGATION.search(self.text))
+
+    @cached_property
+    def affirmed(self) -> frozenset[str]:
+        """Its stems, without the words of a negation: "does not like", "likes"."""
+        words = (_NO_PREFIX.sub("", word) for word in self.set if not _NO.fullmatch(word))
+        return frozenset(stem(word) for word in words if word not in STOP and not NEGATION.fullmatch(word))
+
+    def turns(self, other: Statement) -> bool:
+        """Whether it has the words of the other statement, and says something else: "not", another sign, or a change
+        the other way round ("from Rome to Paris")."""
+        if self.negated != other.negated:
+            return self.affirmed == other.affirmed
+        if self.stems != other.stems:
+            return False
+        is_other_way = self.changes and self.names != other.names and sorted(self.names) == sorted(other.names)
+        return is_other_way or differ_in_signs(self.text, other.text)
+
+    @cached_property
+    def full_names(self) -> frozenset[tuple[str, str]]:
+        """Two words in a row that begin with a capital letter: "Anna Kern"."""
+        pairs = zip(self.written, self.written[1:], self.words, self.words[1:], strict=False)
+        return frozenset(
+            (first, last)
+            for written, following, first, last in pairs
+            if written[0].isupper() and following[0].isupper() and _is_of_a_name(first) and _is_of_a_name(last)
+        )
 
     @cached_property
     def telling(self) -> frozenset[str]:
@@ -161,7 +198,7 @@ class Statement:
         return self.set & OTHERS
 
 
-statement = lru_cache(maxsize=4_096)(Statement)
+statement = kept_calls(Statement, 4_096)
 """Of a short text: crews are given the same memories again and again."""
 
 
@@ -230,13 +267,16 @@ def _bit(stem: str) -> int:
     return 1 << crc32(stem.encode("utf-8", "surrogatepass")) % _MARKS
 
 
+def _is_of_a_name(word: str) -> bool:
+    return word not in _OF_FORM and word not in _TITLES
+
+
 def _plain(word: str) -> str:
     word = word.lower()
     return word[:-2] if word.endswith(("'s", "’s")) else word
 
 
-@lru_cache(maxsize=8_192)
-def stem(word: str) -> str:
+def _stem(word: str) -> str:
     """A word without its endings, cheaply; two forms of one word mostly have the same."""
     for endings, least in _ENDINGS:
         for ending in endings:
@@ -246,6 +286,9 @@ def stem(word: str) -> str:
     if len(word) > 3 and word[-1] == word[-2]:
         word = word[:-1]
     return word[:9]
+
+
+stem: Final = kept_calls(_stem, 8_192)
 
 
 _OF_FORM: Final = STOP | RELATIONS.keys() | CHANGES

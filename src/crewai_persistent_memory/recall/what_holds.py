@@ -3,12 +3,14 @@
 "Anna lives in Rome", and later "Anna moved to Paris": asked where Anna lives, the later one goes to the place of the
 earlier one. Nothing is left out, and an entry that no newer one contradicts keeps its place among the others.
 
-There is no model in it. Two statements are taken as two values of one thing if
+There is no model in it. A statement takes the place of one that has the same words and says the opposite: without
+"not", or with another sign. Otherwise, two statements are taken as two values of one thing if
 
 - both are about the subject of the question: a name in it, or the one whose memory it is;
 - both are about its relation: they have its words, or words of the same relation (:mod:`.relations`); or the newer one
   says that something has changed, or names the older value; or the two differ in a name or a number only;
 - the newer one does not name another thing where the older one has the thing that is asked about: "the large pizza";
+  and no other person of the same first name or surname;
 - and neither says that it stands beside the other ("also").
 """
 
@@ -150,11 +152,14 @@ class _Question:
 
     def replaces(self, older: Statement, newer: Statement) -> bool:
         """Whether the newer statement takes the place of the older one."""
-        if newer.adds or older.stems == newer.stems:
+        is_turned = newer.turns(older)
+        if newer.adds or (older.stems == newer.stems and not is_turned):
             return False
         subject = self._subject(older, newer)
-        if subject is None or self._is_of_another(older, newer, subject):
+        if subject is None or self._is_of_another(older, newer, subject) or self._is_of_a_namesake(older, newer):
             return False
+        if is_turned:
+            return True
         most = MOST_MORE_OF_A_CHANGE if newer.changes else MOST_MORE
         if self._most_more(older, newer) > most or self._is_of_another_thing(older, newer, subject):
             return False
@@ -220,6 +225,18 @@ class _Question:
             and stem(word) not in subject
             and self._relations.isdisjoint(RELATIONS.get(word, ()))
             for word in older.others ^ newer.others
+        )
+
+    def _is_of_a_namesake(self, older: Statement, newer: Statement) -> bool:
+        """Whether the newer statement has another surname or first name: "Anna Roth", asked about "Anna Kern"."""
+        asked = self._whole.full_names & older.full_names
+        if not asked:
+            return False
+        named = {part for word in newer.set for part in word.split("-")}  # "Anna Kern-Roth" was Anna Kern
+        return any(
+            (first == one and last not in named) or (last == other and first not in named)
+            for first, last in asked
+            for one, other in newer.full_names
         )
 
     def _is_of_another_thing(self, older: Statement, newer: Statement, subject: Collection[str]) -> bool:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
 from typing import Any, Final, NamedTuple, Protocol
 
 from ..errors import ConfigurationError
+from .kept import kept_calls
 from .normal_form import normal_form
 from .passages import is_one_passage, passages_of
 from .words import Grouping, Piece, as_before, for_document, for_query, pieces_of, shorter_groups, within_run
@@ -117,7 +117,7 @@ class KeywordEncoder:
             self._vector: Callable[[list[int], list[float]], SparseVector] = EngineVector
             # Each text is counted once as itself, and found here when it is one of those before the next two of its
             # user. A process serves many users in turn, and a text takes 6 kB.
-            self._counts = lru_cache(maxsize=2_048)(self._count)
+            self._counts = kept_calls(self._count, 2_048)
         except ValueError as error:
             raise ConfigurationError(
                 f"language {language!r} is not supported: {error}. Use a language such as 'english' or 'german', "

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from functools import lru_cache
+from typing import Any, Final, ParamSpec, TypeVar
+from weakref import ref
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _BESIDE: Final = 200
@@ -12,12 +15,24 @@ _BESIDE: Final = 200
 
 
 _ALL: Final[list[Kept[Any]]] = []
+_CALLS: Final[list[ref[Any]]] = []
+"""Without a lock, which a fork might find held: a list is changed and copied at once."""
 
 
 def forget_texts() -> None:
     """Keep nothing of any text that was asked for until now, in this process: somebody's texts were erased."""
     for kept in _ALL:
         kept.forget()
+    for each in _CALLS.copy():
+        if (cached := each()) is not None:
+            cached.cache_clear()
+
+
+def kept_calls(make: Callable[P, T], most: int) -> Callable[P, T]:
+    """The function, with its results of the last ``most`` texts kept until :func:`forget_texts`."""
+    cached = lru_cache(maxsize=most)(make)
+    _CALLS.append(ref(cached, _CALLS.remove))
+    return cached  # type: ignore[return-value]  # lru_cache loses the names of the parameters
 
 
 class Kept(dict[str, T]):

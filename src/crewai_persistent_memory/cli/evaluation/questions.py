@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from ...errors import ConfigurationError
+from ...errors import ConfigurationError, InvalidEntryError
+from ...validation import check_text
 
 FIELDS: Final = ("question", "ids", "words")
 
@@ -62,7 +63,7 @@ def read_questions(file: Path) -> list[Question]:
 def _of_json(text: str, file: Path) -> Iterator[tuple[str, Any]]:
     try:
         values = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # thousands of brackets
         raise ConfigurationError(f"{file} is not JSON: {error}") from None
     if not isinstance(values, list):
         raise ConfigurationError(f"{file} is not a list of questions: {HELP}")
@@ -75,7 +76,7 @@ def _of_json_lines(text: str, file: Path) -> Iterator[tuple[str, Any]]:
         if line.strip():
             try:
                 yield f"line {number}", json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise ConfigurationError(f"{file}, line {number} is not JSON: {error}") from None
 
 
@@ -83,7 +84,7 @@ def _of_csv(text: str, file: Path) -> Iterator[tuple[str, Any]]:
     rows = csv.DictReader(io.StringIO(text, newline=""))
     if "question" not in (rows.fieldnames or ()):
         raise ConfigurationError(f"{file}, line 1: no column is named question; the columns are {', '.join(FIELDS)}")
-    for row in rows:
+    for row in _rows_of(rows, file):
         where = f"line {rows.line_num}"
         if None in row:
             raise ConfigurationError(f"{file}, {where} has more values than columns: quote values that have commas")
@@ -92,6 +93,14 @@ def _of_csv(text: str, file: Path) -> Iterator[tuple[str, Any]]:
             if name in values:
                 values[name] = [part.strip() for part in values[name].split(_BETWEEN) if part.strip()]
         yield where, values
+
+
+def _rows_of(rows: csv.DictReader[str], file: Path) -> Iterator[dict[str, str | None]]:
+    try:
+        yield from rows
+    except csv.Error as error:
+        remedy = "close its quotes, or write the questions as JSON Lines"
+        raise ConfigurationError(f"{file}, line {rows.line_num + 1} is not CSV ({error}): {remedy}") from None
 
 
 def _question(values: Any, where: str) -> Question:
@@ -105,6 +114,11 @@ def _question(values: Any, where: str) -> Question:
     ids, words = _texts(values, "ids", where), _texts(values, "words", where)
     if not ids and not words:
         raise ConfigurationError(f"{where}: neither ids nor words say what should be found for {text.strip()!r}")
+    for name, each in (("question", text), *(("ids", each) for each in ids), *(("words", each) for each in words)):
+        try:
+            check_text(f"field {name}", each)
+        except InvalidEntryError as error:
+            raise ConfigurationError(f"{where}, {error}") from None
     return Question(text.strip(), ids, words, where)
 
 
