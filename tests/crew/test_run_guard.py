@@ -163,6 +163,27 @@ class TestLeftovers:
             with use_scope(user_id="jane"), pytest.raises(CrewInUseError, match="a new one for each request"):
                 each.replay(str(second.id))
 
+    @pytest.mark.parametrize("other", [{"project_id": "staging"}, {"org_id": "acme"}, {"run_id": "r2"}], ids=str)
+    def test_another_project_organisation_or_run_is_another_owner(
+        self, memory: PersistentMemory, other: dict[str, str]
+    ) -> None:
+        """Of the same user: what one of them left in a crew is no more the other one's than somebody else's."""
+        owner: Any = {"user_id": "john", "project_id": "live", "org_id": "o", "run_id": "r1"}
+        llm = ScriptedLLM(final("live-answer"))
+        first = crew_of(memory, llm, description="first")
+        second = crew_of(memory, llm, description="second")
+        second.tasks[0].context = [first.tasks[0]]
+        with use_scope(**owner):
+            first.kickoff()
+            second.kickoff()
+            assert "live-answer" in llm.prompts[-1]
+            second.replay(str(second.tasks[0].id))
+        with use_scope(**{**owner, **other}):
+            with pytest.raises(CrewInUseError, match="a new one for each request"):
+                second.replay(str(second.tasks[0].id))
+            second.kickoff()
+        assert "live-answer" not in llm.prompts[-1]
+
     def test_the_result_of_another_crews_task(self, memory: PersistentMemory) -> None:
         llm = ScriptedLLM(final("john-answer"))
         first = crew_of(memory, llm, description="first")
