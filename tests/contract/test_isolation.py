@@ -175,11 +175,15 @@ def test_every_request_to_the_engine_has_the_scope_in_it(tmp_path: Path, monkeyp
     with open_configured(MemoryConfig.build(path=tmp_path / "s", embedder=None, undo_for=60)) as store:
         owner = Scope("jane", "live", run_id="r")
         jane = store.scoped(owner)
-        own = {owner_key(owner), owner_key(Scope("jane", "live"))}
+        owners = [owner, Scope("jane", "live")]
+        own = set(map(owner_key, owners))
         jane.put([MemoryEntry(id, "a secret", path="/x", categories=("c",)) for id in "abcd"])
+        points = {make(each, id) for make in (point_id, forgotten_id) for each in owners for id in "abcd"}
         monkeypatch.setattr(jane.backend, "connection", Noting(jane.backend.connection))  # type: ignore[attr-defined]
         calls: dict[str, Callable[[], Any]] = {
             "search": lambda: jane.search("secret"),
+            "nearest": lambda: jane.nearest([], text="secret"),
+            "get": lambda: jane.get("a"),
             "list": lambda: jane.list(),
             "page": lambda: jane.page().entries,
             "scan": lambda: list(jane.scan()),
@@ -197,7 +201,10 @@ def test_every_request_to_the_engine_has_the_scope_in_it(tmp_path: Path, monkeyp
             asked.clear()
             assert call(), name
             wheres = [each.where for each in asked if hasattr(each, "where")]
-            assert wheres, name
+            assert wheres or name == "get", name
+            for retrieved in asked:
+                if isinstance(retrieved, Retrieve):
+                    assert set(retrieved.ids) <= points, name
             for where in wheres:
                 scopes = [each for each in where if isinstance(each, InScopes)]
                 of_tenant = Match(TENANT_KEY, (tenant_key(owner),)) in where  # whose entries follow one that is deleted
