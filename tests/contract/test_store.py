@@ -469,7 +469,9 @@ class TestScopes:
             do(reading, "update", "hours", content="hacked")
         read_at = do(team, "get", "hours").last_accessed
         do(reading, "touch", ["hours", "john"])
-        assert do(team, "get", "hours").last_accessed == read_at, "that a user reads it, the team's memory does not tell"
+        assert do(team, "get", "hours").last_accessed == read_at, (
+            "that a user reads it, the team's memory does not tell"
+        )
         assert do(reading, "reset") == 1
         assert contents(do(team, "list")) == ["the office closes at six"]
         assert contents(do(open_any(scope=Scope.shared("other")), "list")) == []

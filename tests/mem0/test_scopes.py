@@ -200,10 +200,13 @@ def test_what_bare_mem0_stored_is_found_in_the_default_project(oss: OpenMem0) ->
 def test_a_long_lived_memory_serves_many_users(mem0_platform: Mem0Platform) -> None:
     about: Any = {"api_key": DEFAULT_KEY, "host": mem0_platform.url, "wait": True}
     with PersistentMemory(mem0=about) as memory:
-        for user in ("john", "jane"):
-            with use_scope(user_id=user, run_id=str(uuid.uuid4())):
+        runs = {user: str(uuid.uuid4()) for user in ("john", "jane")}
+        for user, run in runs.items():
+            with use_scope(user_id=user, run_id=run):
                 memory.remember_many([f"{user} likes tea."])
         memory.drain_writes()
         with use_scope(user_id="john"):
             assert memory.recall("tea") == []  # it belongs to a run
+            with use_scope(run_id=runs["john"]):
+                assert [match.record.content for match in memory.recall("tea")] == ["john likes tea"]
     assert {m["user_id"] for m in mem0_platform.memories.values()} == {"john", "jane"}
