@@ -163,6 +163,25 @@ class TestLeftovers:
             with use_scope(user_id="jane"), pytest.raises(CrewInUseError, match="a new one for each request"):
                 each.replay(str(second.id))
 
+    def test_what_a_crew_has_is_of_its_last_run(self, memory: PersistentMemory) -> None:
+        """Not of its first one: whoever was served before somebody else gets nothing of that run."""
+        llm = ScriptedLLM(lambda prompt: final("jane-answer" if "jane" in prompt else "john-answer"))
+        first = crew_of(memory, llm)
+        second = crew_of(memory, llm, description="second")
+        second.tasks[0].context = [first.tasks[0]]
+        for user in ("john", "jane"):
+            with use_scope(user_id=user):
+                first.kickoff({"question": user})
+        with use_scope(user_id="john"):
+            with pytest.raises(CrewInUseError, match="a new one for each request"):
+                first.replay(str(first.tasks[0].id))
+            second.kickoff()
+        assert "jane-answer" not in llm.prompts[-1]
+        with use_scope(user_id="jane"):
+            first.kickoff({"question": "jane"})
+            second.kickoff()
+        assert "jane-answer" in llm.prompts[-1], "its own user gets it"
+
     @pytest.mark.parametrize("other", [{"project_id": "staging"}, {"org_id": "acme"}, {"run_id": "r2"}], ids=str)
     def test_another_project_organisation_or_run_is_another_owner(
         self, memory: PersistentMemory, other: dict[str, str]
