@@ -180,9 +180,11 @@ def test_what_staging_hears_does_not_reach_productions_extraction(oss: OpenMem0,
     """Mem0 OSS shows its LLM what is known already, and (until 2.0) lets it change that: only of this owner."""
     oss(project_id="staging").add_messages([{"role": "user", "content": "My secret is code-staging."}])
     oss(project_id="production", run_id="r1").add_messages([{"role": "user", "content": "My secret is code-r1."}])
+    production = oss(project_id="production")
+    production.add_messages([{"role": "user", "content": "My secret is code-before."}])
     openai_server.prompts.clear()
-    oss(project_id="production").add_messages([{"role": "user", "content": "My secret is code-now."}])
-    assert openai_server.prompts
+    production.add_messages([{"role": "user", "content": "My secret is code-now."}])
+    assert any("code-before" in prompt for prompt in openai_server.prompts), "its own is shown"
     assert not any("code-staging" in prompt or "code-r1" in prompt for prompt in openai_server.prompts)
 
 
