@@ -4,11 +4,13 @@ whose memory has no user, or fails, says so."""
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import logging
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -321,6 +323,52 @@ class TestRefusals:
             kickoff_when_free(crew, {"question": "jane"})
         assert not any("john" in text for text in kept_for(memory, "jane"))
         assert "second john\nResult: slow answer" in kept_for(memory, "john")
+
+    @pytest.mark.skipif(not hasattr(Crew, "akickoff"), reason="akickoff: since CrewAI 1.7")
+    def test_while_a_tool_of_a_cancelled_run_goes_on(self, memory: PersistentMemory) -> None:
+        """A tool in a thread cannot be cancelled. Where the thread runs all of ``ToolUsage._use``, it writes the
+        result into the agent when it is done. Where only the tool's function is in the thread, nobody takes it."""
+        writes: list[bool] = []
+        begun, go_on, done = threading.Event(), threading.Event(), threading.Event()
+
+        @tool("my orders")
+        def orders(about: str) -> str:
+            """The orders of whoever asks."""
+            writes.append("_use" in [frame.function for frame in inspect.stack()])
+            begun.set()
+            go_on.wait(30)
+            done.set()
+            return "orders of john"
+
+        def answer(prompt: str) -> str:
+            if "john" not in prompt.rpartition("Current Task")[2]:
+                return final("noted")
+            name = "my_orders" if "my_orders" in prompt else "my orders"
+            return f'Thought: a tool\nAction: {name}\nAction Input: {{"about": "me"}}'
+
+        llm = ScriptedLLM(answer)
+        agent = Agent(role="Clerk", goal="Look up", backstory="Has a list", llm=llm, tools=[orders])
+        crew = crew_of(memory, None, agent=agent)
+
+        async def johns() -> None:
+            with use_scope(user_id="john"):
+                run = asyncio.create_task(crew.akickoff({"question": "john"}))
+            await asyncio.to_thread(begun.wait, 30)
+            run.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await run
+            try:
+                with use_scope(user_id="jane"), pytest.raises(CrewInUseError) if writes == [True] else nullcontext():
+                    await crew.akickoff({"question": "jane"})
+            finally:
+                go_on.set()
+
+        asyncio.run(johns())
+        assert done.wait(30)
+        with use_scope(user_id="jane"):
+            assert kickoff_when_free(crew, {"question": "jane"}).raw == "noted"
+        assert "john" not in llm.prompts[-1]
+        assert not any("john" in text for text in kept_for(memory, "jane"))
 
     def test_a_crew_for_somebody_else_inside_a_run_with_the_same_agent(self, memory: PersistentMemory) -> None:
         refused: list[Exception] = []
