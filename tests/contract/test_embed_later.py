@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from crewai_persistent_memory import EmbedderUnavailableError, MemoryEntry, MemoryStore, use_scope
+from crewai_persistent_memory import EmbedderUnavailableError, MemoryEntry, MemoryStore, Scope, use_scope
 from crewai_persistent_memory.backends.qdrant.dense_vectors import PER_SAVE
 from crewai_persistent_memory.embedding.spread import SENTENCES
 
@@ -144,6 +144,19 @@ def test_only_of_the_scope(open_any: OpenStore, do: Any, embedder: Switched) -> 
     assert do(store.scoped(user_id="john", run_id="r2"), "embed_missing") == 0
     assert do(store.scoped(user_id="john", run_id="r1"), "embed_missing") == 3
     assert do(store.scoped(user_id="jane"), "embed_missing") == 3
+
+
+def test_nothing_of_the_team_that_a_user_reads(open_any: OpenStore, do: Any, embedder: Switched) -> None:
+    store = open_any(embedder=embedder, include_shared=True)
+    if embeds_itself(store):
+        pytest.skip("Mem0 embeds by itself")
+    team, john = store.scoped(Scope.shared()), store.scoped(user_id="john")
+    save_without(team, embedder, 3)
+    assert john.count() == 3
+    assert do(john, "embed_missing") == 0
+    assert not any(vectors(team, 3))
+    assert do(team, "embed_missing") == 3
+    assert all(vectors(team, 3))
 
 
 def test_what_was_deleted_meanwhile_stays_deleted(open_any: OpenStore, do: Any, embedder: Switched) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from crewai_persistent_memory import MemoryEntry, MemoryStore
+from crewai_persistent_memory import MemoryEntry, MemoryStore, Scope
 from crewai_persistent_memory.backends.qdrant.engine_requests import Change, Request
 from crewai_persistent_memory.io.steps import Steps
 from crewai_persistent_memory.store.factory import open_configured
@@ -20,11 +20,16 @@ NOON = datetime(2026, 5, 1, 12)
 
 
 @pytest.fixture(params=["embedded", "server", "server-grpc"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MemoryStore]:
+def everyones(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MemoryStore]:
     kind = STORES[request.param]
-    with open_configured(kind.config(request, tmp_path, embedder=None, user_id="john")) as opened:
+    with open_configured(kind.config(request, tmp_path, embedder=None)) as opened:
         yield opened
     kind.remove(request, tmp_path)
+
+
+@pytest.fixture
+def store(everyones: MemoryStore) -> MemoryStore:
+    return everyones.scoped(user_id="john")
 
 
 def turns(*contents: str, first: int = 0) -> list[MemoryEntry]:
@@ -88,21 +93,48 @@ def test_another_text(store: MemoryStore) -> None:
     assert found(store, "Norway") == {"0", "1", "2"}
 
 
-def test_what_was_not_said_before_it(store: MemoryStore) -> None:
-    first = MemoryEntry("0", "How was Iceland?", created_at=NOON)
-    store.put([first])
-    others: dict[str, dict[str, Any]] = {
-        "later": {"created_at": NOON + timedelta(hours=1)},
-        "path": {"path": "/other"},
-        "private": {"private": True, "source": "jane"},
-        "kind": {"kind": "entity"},
-        "conversation": {"metadata": {"session_id": "other"}},
-        "long": {"content": "It was great. " * 40},
-    }
-    for name, about in others.items():
+OTHERS: dict[str, dict[str, Any]] = {
+    "later": {"created_at": NOON + timedelta(hours=1)},
+    "path": {"path": "/other"},
+    "private": {"private": True, "source": "jane"},
+    "kind": {"kind": "entity"},
+    "conversation": {"metadata": {"session_id": "other"}},
+    "long": {"content": "It was great. " * 40},
+}
+
+
+def test_what_was_not_said_before_it(everyones: MemoryStore) -> None:
+    """Each has a user of its own: an entry has the words of two before it, and a third one would have none of them."""
+    for name, about in {"plain": {}, **OTHERS}.items():
+        store = everyones.scoped(user_id=f"user of {name}")
+        store.put(turns("How was Iceland?"))
         entry: dict[str, Any] = {"content": "It was great.", "created_at": NOON + timedelta(minutes=1), **about}
-        store.put([MemoryEntry(name, **entry)])
-    store.scoped(run_id="r").put([MemoryEntry("run", "It was great.", created_at=NOON + timedelta(minutes=1))])
-    store.scoped(agent_id="a").put([MemoryEntry("agent", "It was great.", created_at=NOON + timedelta(minutes=1))])
-    assert found(store, "Iceland") == {"0"}
-    assert found(store.scoped(run_id="r", agent_id="a"), "Iceland") == {"0"}
+        store.put([MemoryEntry("1", **entry)])
+        assert found(store, "Iceland") == ({"0", "1"} if name == "plain" else {"0"}), name
+
+
+OWNERS = [
+    Scope("john", "live"),
+    Scope("jane", "live"),
+    Scope("john", "staging"),
+    Scope("john", "live", org_id="acme"),
+    Scope("john", "live", run_id="r"),
+    Scope("john", "live", agent_id="chef"),
+    Scope("john", "live", run_id="r", agent_id="chef"),
+    Scope.shared("live"),
+]
+
+
+def test_what_others_said_before_it(everyones: MemoryStore) -> None:
+    """Their words would tell that they said them, and of what it was an answer. First the last entries of an owner are
+    read from the store, then this process knows them."""
+    countries = ["Iceland", "Norway", "Chile", "Japan", "Kenya", "Peru", "Nepal", "Malta"]
+    said = dict(zip(OWNERS, countries, strict=True))
+    for number, (owner, country) in enumerate(said.items()):
+        everyones.scoped(owner).put(turns(f"How was {country}?", first=number))
+    for owner in OWNERS:
+        everyones.scoped(owner).put(turns("It was great.", first=len(OWNERS)))
+    for owner, country in said.items():
+        everywhere = [each for reader in OWNERS for each in everyones.scoped(reader).search(country)]
+        assert {each.scope for each in everywhere} == {owner}, f"others have words of {owner}"
+        assert len(found(everyones.scoped(owner), country)) == 2, "its own has them"

@@ -467,7 +467,11 @@ class TestScopes:
         assert do(reading, "delete", "hours") == 0
         with pytest.raises(EntryNotFoundError):
             do(reading, "update", "hours", content="hacked")
-        do(reading, "touch", ["hours"])
+        read_at = do(team, "get", "hours").last_accessed
+        do(reading, "touch", ["hours", "john"])
+        assert do(team, "get", "hours").last_accessed == read_at, (
+            "that a user reads it, the team's memory does not tell"
+        )
         assert do(reading, "reset") == 1
         assert contents(do(team, "list")) == ["the office closes at six"]
         assert contents(do(open_any(scope=Scope.shared("other")), "list")) == []

@@ -234,6 +234,19 @@ class TestOthers:
         assert john.undo_delete() == []
         assert contents(shared.undo_delete()) == ["of the team"]
 
+    def test_a_user_deletes_nothing_of_the_team(self, open_any: OpenStore) -> None:
+        """By no kind of delete, though the user reads it."""
+        store = open_any(undo_for=HOUR, include_shared=True)
+        shared, john = store.scoped(Scope.shared("live")), store.scoped(user_id="john", project_id="live")
+        shared.add("of the team", id="one", path="/x")
+        shared.flush()
+        assert contents(john.list()) == ["of the team"]
+        for how in ({"ids": ["one"]}, {"path": "/x"}):
+            assert john.delete(**how) == 0  # type: ignore[arg-type]
+            assert john.delete(**how, for_good=True) == 0  # type: ignore[arg-type]
+        assert (john.reset(for_good=False), john.reset()) == (0, 0)
+        assert contents(shared.list()) == ["of the team"]
+
     def test_an_agents_memory_is_not_another_agents(self, open_any: OpenStore) -> None:
         store = open_any(undo_for=HOUR).scoped(user_id="john")
         store.scoped(agent_id="chef").add("of the chef", id="one")

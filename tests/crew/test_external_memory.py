@@ -138,9 +138,12 @@ def test_no_folder_of_chroma_appears(tmp_path: Path, openai_server: OpenAIServer
 
 def test_another_user_sees_nothing(given: Any, memory: PersistentMemory, kept_store: Path) -> None:
     run(given, memory, TOLD)
+    question = "What is John allergic to? Does he hate coriander?"
     with PersistentMemory(path=kept_store, user_id="jane", embedder=None) as jane:
-        [prompt] = run(given, jane, "What is John allergic to? Does he hate coriander?").prompts
+        [prompt] = run(given, jane, question).prompts
     assert memories_in(prompt) == ""
+    [prompt] = run(given, memory, question).prompts
+    assert "allergic to nuts" in memories_in(prompt), "the question finds it in this store"
 
 
 def test_a_crew_that_has_run_is_copied(given: Any, memory: PersistentMemory) -> None:

@@ -12,7 +12,16 @@ import pytest
 
 from crewai_persistent_memory import CrewInUseError, MissingScopeError
 
-from ..support.crowd import CANARY, CrowdLLM, Outcome, Service, check, request_of, supports_streaming
+from ..support.crowd import (
+    CANARY,
+    CrowdLLM,
+    Outcome,
+    Service,
+    check,
+    memories_were_recalled,
+    request_of,
+    supports_streaming,
+)
 
 pytestmark = pytest.mark.crew
 
@@ -80,6 +89,8 @@ def test_every_user_is_served_and_none_is_crossed(code: dict[str, Any], function
     outcome = serve(code, function, at_once=at_once)
     assert outcome.answered == set(REQUESTS)
     check_all(code, outcome)
+    if not at_once:
+        memories_were_recalled(Service(code["memory"], code["llm"]))
 
 
 def test_one_crew_at_once_is_refused_and_not_mixed(code: dict[str, Any]) -> None:

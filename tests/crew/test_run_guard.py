@@ -4,11 +4,13 @@ whose memory has no user, or fails, says so."""
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import logging
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +165,46 @@ class TestLeftovers:
             with use_scope(user_id="jane"), pytest.raises(CrewInUseError, match="a new one for each request"):
                 each.replay(str(second.id))
 
+    def test_what_a_crew_has_is_of_its_last_run(self, memory: PersistentMemory) -> None:
+        """Not of its first one: whoever was served before somebody else gets nothing of that run."""
+        llm = ScriptedLLM(lambda prompt: final("jane-answer" if "jane" in prompt else "john-answer"))
+        first = crew_of(memory, llm)
+        second = crew_of(memory, llm, description="second")
+        second.tasks[0].context = [first.tasks[0]]
+        for user in ("john", "jane"):
+            with use_scope(user_id=user):
+                first.kickoff({"question": user})
+        with use_scope(user_id="john"):
+            with pytest.raises(CrewInUseError, match="a new one for each request"):
+                first.replay(str(first.tasks[0].id))
+            second.kickoff()
+        assert "jane-answer" not in llm.prompts[-1]
+        with use_scope(user_id="jane"):
+            first.kickoff({"question": "jane"})
+            second.kickoff()
+        assert "jane-answer" in llm.prompts[-1], "its own user gets it"
+
+    @pytest.mark.parametrize("other", [{"project_id": "staging"}, {"org_id": "acme"}, {"run_id": "r2"}], ids=str)
+    def test_another_project_organisation_or_run_is_another_owner(
+        self, memory: PersistentMemory, other: dict[str, str]
+    ) -> None:
+        """Of the same user: what one of them left in a crew is no more the other one's than somebody else's."""
+        owner: Any = {"user_id": "john", "project_id": "live", "org_id": "o", "run_id": "r1"}
+        llm = ScriptedLLM(final("live-answer"))
+        first = crew_of(memory, llm, description="first")
+        second = crew_of(memory, llm, description="second")
+        second.tasks[0].context = [first.tasks[0]]
+        with use_scope(**owner):
+            first.kickoff()
+            second.kickoff()
+            assert "live-answer" in llm.prompts[-1]
+            second.replay(str(second.tasks[0].id))
+        with use_scope(**{**owner, **other}):
+            with pytest.raises(CrewInUseError, match="a new one for each request"):
+                second.replay(str(second.tasks[0].id))
+            second.kickoff()
+        assert "live-answer" not in llm.prompts[-1]
+
     def test_the_result_of_another_crews_task(self, memory: PersistentMemory) -> None:
         llm = ScriptedLLM(final("john-answer"))
         first = crew_of(memory, llm, description="first")
@@ -281,6 +323,52 @@ class TestRefusals:
             kickoff_when_free(crew, {"question": "jane"})
         assert not any("john" in text for text in kept_for(memory, "jane"))
         assert "second john\nResult: slow answer" in kept_for(memory, "john")
+
+    @pytest.mark.skipif(not hasattr(Crew, "akickoff"), reason="akickoff: since CrewAI 1.7")
+    def test_while_a_tool_of_a_cancelled_run_goes_on(self, memory: PersistentMemory) -> None:
+        """A tool in a thread cannot be cancelled. Where the thread runs all of ``ToolUsage._use``, it writes the
+        result into the agent when it is done. Where only the tool's function is in the thread, nobody takes it."""
+        writes: list[bool] = []
+        begun, go_on, done = threading.Event(), threading.Event(), threading.Event()
+
+        @tool("my orders")
+        def orders(about: str) -> str:
+            """The orders of whoever asks."""
+            writes.append("_use" in [frame.function for frame in inspect.stack()])
+            begun.set()
+            go_on.wait(30)
+            done.set()
+            return "orders of john"
+
+        def answer(prompt: str) -> str:
+            if "john" not in prompt.rpartition("Current Task")[2]:
+                return final("noted")
+            name = "my_orders" if "my_orders" in prompt else "my orders"
+            return f'Thought: a tool\nAction: {name}\nAction Input: {{"about": "me"}}'
+
+        llm = ScriptedLLM(answer)
+        agent = Agent(role="Clerk", goal="Look up", backstory="Has a list", llm=llm, tools=[orders])
+        crew = crew_of(memory, None, agent=agent)
+
+        async def johns() -> None:
+            with use_scope(user_id="john"):
+                run = asyncio.create_task(crew.akickoff({"question": "john"}))
+            await asyncio.to_thread(begun.wait, 30)
+            run.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await run
+            try:
+                with use_scope(user_id="jane"), pytest.raises(CrewInUseError) if writes == [True] else nullcontext():
+                    await crew.akickoff({"question": "jane"})
+            finally:
+                go_on.set()
+
+        asyncio.run(johns())
+        assert done.wait(30)
+        with use_scope(user_id="jane"):
+            assert kickoff_when_free(crew, {"question": "jane"}).raw == "noted"
+        assert "john" not in llm.prompts[-1]
+        assert not any("john" in text for text in kept_for(memory, "jane"))
 
     def test_a_crew_for_somebody_else_inside_a_run_with_the_same_agent(self, memory: PersistentMemory) -> None:
         refused: list[Exception] = []

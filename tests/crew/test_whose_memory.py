@@ -26,6 +26,7 @@ from ..support.crowd import (
     has,
     installed,
     is_unified,
+    memories_were_recalled,
     service_at,
     supports_streaming,
     tools_were_used,
@@ -64,6 +65,8 @@ def run_cell(
         assert not outcome.refused, "nothing of these shares an object at one time"
     assert outcome.answered, "somebody was served"
     check(service, outcome, users)
+    if order == "in turn":
+        memories_were_recalled(service)
     if is_unified():
         tools_were_used(service)
 
@@ -118,6 +121,10 @@ def test_every_standalone_agent(service: Service, start: str, lifetime: str, ord
     if order == "in turn" or lifetime == "new":
         assert not outcome.refused
     check(service, outcome, USERS)
+    if order == "in turn":
+        memories_were_recalled(service)
+    if order == "in turn":
+        memories_were_recalled(service)
     tools_were_used(service)
 
 
@@ -137,6 +144,8 @@ def test_every_flow(service: Service, start: str, order: str) -> None:
     )
     assert not outcome.refused
     check(service, outcome, USERS)
+    if order == "in turn":
+        memories_were_recalled(service)
 
 
 @pytest.mark.skipif(not IS_AN_END, reason="the crowd runs on the newest and on 1.9.3")

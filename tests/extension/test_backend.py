@@ -83,6 +83,8 @@ def test_what_a_backend_returns_against_the_rule_is_dropped(
     jane = Scope(user_id="jane")
     secrets = [MemoryEntry(id=id, content="jane's secret", scope=jane) for id in ("a", "b")]
     secrets.append(MemoryEntry(id="c", content="a secret of nobody"))
+    secrets.append(MemoryEntry(id="d", content="a secret of the team", scope=Scope.shared()))
+    secrets.append(MemoryEntry(id="e", content="a secret of a run", scope=Scope(user_id="john", run_id="r")))
 
     def lying(operation: Operation[Any], execute: Any) -> Steps[Any]:
         answers = {
@@ -91,6 +93,7 @@ def test_what_a_backend_returns_against_the_rule_is_dropped(
             operations.Get: secrets[0],
             operations.ListPage: operations.Page(tuple(secrets), None),
             operations.Scan: operations.ScanPage(tuple(secrets), None),
+            operations.Update: secrets[3],  # of the team
         }
         if type(operation) in answers:
             return answers[type(operation)]
@@ -100,7 +103,11 @@ def test_what_a_backend_returns_against_the_rule_is_dropped(
     assert (liar.search("secret"), liar.list(), liar.get("a"), list(liar.scan())) == ([], [], None, [])
     assert liar.page().entries == ()
     assert asyncio.run(liar.asearch("secret")) == []
-    assert caplog.text.count("outside the scope of the call") == 16
+    assert caplog.text.count("outside the scope of the call") == 5 * len(secrets) + 1
+    reading = MemoryStore(store.backend, store.binding, include_shared=True).wrap(lying)
+    assert [entry.id for entry in reading.list()] == ["d"], "a read includes the team's memory if it is told to"
+    with pytest.raises(EntryNotFoundError):
+        reading.update("d", content="a change of what is the team's")
 
 
 def test_awaited(store: MemoryStore) -> None:

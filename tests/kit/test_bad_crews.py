@@ -74,6 +74,18 @@ def test_a_leak_beside_the_memory() -> None:
     assert "keep nothing of a request in a module" in why
 
 
+@pytest.mark.parametrize(
+    ("factory", "where"),
+    [
+        (crews.repeating_earlier_answers, "something of user 'john' is in the output for 'jane'"),
+        (crews.leaving_it_where_it_is_recalled, "something of user 'jane' is in what is recalled by 'john'"),
+        (crews.leaving_it_where_it_is_listed, "something of user 'jane' is in the list of memories of 'john'"),
+    ],
+)
+def test_a_leak_that_no_prompt_has(factory: Any, where: str) -> None:
+    assert where in why_not_isolated(factory)
+
+
 @pytest.mark.parametrize("check", [why_not_isolated, why_not_kept])
 def test_memory_of_crewai(check: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "none")  # without one, CrewAI until 1.9.3 builds no such crew

@@ -180,9 +180,11 @@ def test_what_staging_hears_does_not_reach_productions_extraction(oss: OpenMem0,
     """Mem0 OSS shows its LLM what is known already, and (until 2.0) lets it change that: only of this owner."""
     oss(project_id="staging").add_messages([{"role": "user", "content": "My secret is code-staging."}])
     oss(project_id="production", run_id="r1").add_messages([{"role": "user", "content": "My secret is code-r1."}])
+    production = oss(project_id="production")
+    production.add_messages([{"role": "user", "content": "My secret is code-before."}])
     openai_server.prompts.clear()
-    oss(project_id="production").add_messages([{"role": "user", "content": "My secret is code-now."}])
-    assert openai_server.prompts
+    production.add_messages([{"role": "user", "content": "My secret is code-now."}])
+    assert any("code-before" in prompt for prompt in openai_server.prompts), "its own is shown"
     assert not any("code-staging" in prompt or "code-r1" in prompt for prompt in openai_server.prompts)
 
 
@@ -200,10 +202,13 @@ def test_what_bare_mem0_stored_is_found_in_the_default_project(oss: OpenMem0) ->
 def test_a_long_lived_memory_serves_many_users(mem0_platform: Mem0Platform) -> None:
     about: Any = {"api_key": DEFAULT_KEY, "host": mem0_platform.url, "wait": True}
     with PersistentMemory(mem0=about) as memory:
-        for user in ("john", "jane"):
-            with use_scope(user_id=user, run_id=str(uuid.uuid4())):
+        runs = {user: str(uuid.uuid4()) for user in ("john", "jane")}
+        for user, run in runs.items():
+            with use_scope(user_id=user, run_id=run):
                 memory.remember_many([f"{user} likes tea."])
         memory.drain_writes()
         with use_scope(user_id="john"):
             assert memory.recall("tea") == []  # it belongs to a run
+            with use_scope(run_id=runs["john"]):
+                assert [match.record.content for match in memory.recall("tea")] == ["john likes tea"]
     assert {m["user_id"] for m in mem0_platform.memories.values()} == {"john", "jane"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ JOHN = Scope("john")
 def open_here(tmp_path: Path, own_server: QdrantServer) -> Iterator[Callable[..., MemoryStore]]:
     opened: list[MemoryStore] = []
 
-    def open_one(user_id: str = "john", **options: Any) -> MemoryStore:
+    def open_one(user_id: str | None = "john", **options: Any) -> MemoryStore:
         given: dict[str, Any] = {"recall_timeout": 0.5, "exit_wait": 0.2, "retry_for": 0.5, "undo_for": HOUR}
         given |= {"durability": "outbox", "outbox_path": tmp_path / "outbox", "embedder": None}
         opened.append(open_store(url=own_server.url, user_id=user_id, **{**given, **options}))
@@ -62,6 +63,28 @@ def test_before_it_is_delivered(own_server: QdrantServer, open_here: Callable[..
     assert jane.flush(60)
     assert contents(store) == ["coffee", "tea"]
     assert contents(jane) == []
+
+
+@pytest.mark.parametrize(
+    "other", [{"run_id": "r2"}, {"run_id": None}, {"agent_id": "chef"}, {"user_id": "jane"}], ids=str
+)
+def test_a_delete_of_another_scope_that_waits_stays(
+    own_server: QdrantServer, open_here: Callable[..., MemoryStore], other: dict[str, Any]
+) -> None:
+    """Also of the same user: what was deleted in a run is brought back in that run."""
+    everyones = open_here(None)
+    owner: dict[str, Any] = {"user_id": "john", "run_id": "r1"}
+    store, stranger = everyones.scoped(**owner), everyones.scoped(**{**owner, **other})
+    store.add("tea", id="tea")
+    assert store.flush(30)
+    own_server.kill()
+    store.add("coffee")  # tried again and again, with the delete behind it
+    store.delete("tea")
+    for wanted in ({}, {"ids": ["tea"]}):
+        with suppress(StoreUnavailableError):  # the store is away; what waits here could be taken back without it
+            assert stranger.undo_delete(**wanted) == []
+    assert store.search("tea") == []
+    assert [entry.id for entry in store.undo_delete(ids=["tea"])] == ["tea"]
 
 
 def test_a_part_of_a_delete_that_waits(own_server: QdrantServer, open_here: Callable[..., MemoryStore]) -> None:

@@ -230,6 +230,14 @@ def tools_were_used(service: Service) -> None:
     assert saved, "no agent saved anything with the tool"
 
 
+def memories_were_recalled(service: Service) -> None:
+    """Somebody's later prompt has what the same user said before. A memory that nobody is given crosses nobody."""
+    for prompt in service.llm.prompts:
+        if len({number for _, number in CANARY.findall(prompt)}) > 1:
+            return
+    raise AssertionError("no prompt has anything of an earlier request")
+
+
 class ConciergeFlow(Flow):  # type: ignore[type-arg]
     """A flow that starts a crew, as most do."""
 
@@ -270,6 +278,7 @@ __all__ = [
     "has",
     "installed",
     "is_unified",
+    "memories_were_recalled",
     "read",
     "request_of",
     "service_at",
