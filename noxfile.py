@@ -189,7 +189,7 @@ def pytest(session: nox.Session, where: str, workers: int = 2, enough: int = ENO
     """The options of a run that is called ``where``.
 
     Each worker imports CrewAI, and starts the servers and the fork servers that it needs: 15 to 20 s of CPU. Many tests
-    wait for a server, a process or a disk: there are two more workers than a machine of two cores has."""
+    wait for a server, a process or a disk: there are more workers than a machine of two cores has."""
     clean_up(where)  # of a run that failed or was stopped
     if os.environ.get(BESIDE):
         workers = 1
@@ -282,7 +282,7 @@ def site(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The whole suite on the newest CrewAI."""
     session.run(sys.executable, "-c", "import crewai, mem0", external=True, env=COMPILED)
-    here(session, "pytest", *pytest(session, "newest", workers=3, enough=ENOUGH_FOR_ALL), *session.posargs)
+    here(session, "pytest", *pytest(session, "newest", workers=4, enough=ENOUGH_FOR_ALL), *session.posargs)
     clean_up("newest")
 
 
