@@ -11,7 +11,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -295,26 +294,30 @@ def fast(session: nox.Session) -> None:
     session.log(LEFT_OUT_OF_FAST)
 
 
-OTHERS = ["types", "resolve", "site", "suite", "crews"]
+LANES = [["types", "suite"], ["resolve", "site", "crews"]]
+"""What runs beside ``tests``: the sessions of each lane one after the other."""
 
 
 @nox.session(venv_backend="none")
 @timed
 def side_by_side(session: nox.Session) -> None:
-    """``tests``, and beside it all others, one after the other: what they print stands at the end.
+    """``tests``, and beside it all others, in two lanes: what they print stands at the end.
 
     Many tests wait for a server, a process or a disk, and then others work."""
-    nox_here = [sys.executable, "-m", "nox", "--no-stop-on-first-error"]
-    others = [*nox_here, "--session", *OTHERS, "--", *session.posargs]
-    with tempfile.TemporaryFile("w+") as told:
-        beside = subprocess.Popen(others, stdout=told, stderr=subprocess.STDOUT, env={**os.environ, BESIDE: "1"})
-        try:
-            newest = subprocess.run([*nox_here, "--session", "tests", "--", *session.posargs])
-            failed = ["tests"] * bool(newest.returncode) + ["one of " + ", ".join(OTHERS)] * bool(beside.wait())
-        finally:
-            beside.kill()
-        told.seek(0)
-        shutil.copyfileobj(told, sys.stdout)
+    nox_here = [sys.executable, "-m", "nox", "--no-stop-on-first-error", "--session"]
+
+    def run(lane: list[str]) -> subprocess.CompletedProcess[str]:
+        whole = [*nox_here, *lane, "--", *session.posargs]
+        environment = {**os.environ, BESIDE: "1"}
+        return subprocess.run(whole, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+
+    with ThreadPoolExecutor(len(LANES)) as pool:
+        beside = [pool.submit(run, lane) for lane in LANES]
+        newest = subprocess.run([*nox_here, "tests", "--", *session.posargs])
+    failed = ["tests"] * bool(newest.returncode)
+    for lane, done in zip(LANES, beside, strict=True):
+        sys.stdout.write(done.result().stdout)
+        failed += [f"one of {', '.join(lane)}"] * bool(done.result().returncode)
     if failed:
         session.error(f"{' and '.join(failed)} failed, see above")
 
