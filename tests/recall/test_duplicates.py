@@ -12,6 +12,7 @@ import pytest
 from crewai_persistent_memory.entry import MemoryEntry
 from crewai_persistent_memory.recall.duplicates import each_once
 from crewai_persistent_memory.recall.found import Found
+from crewai_persistent_memory.recall.signs import differ_in_signs
 
 FIRST_DAY: Final = datetime(2026, 3, 1)
 
@@ -101,3 +102,9 @@ def test_other_long_texts_are_kept_apart_and_sixty_take_milliseconds() -> None:
     started = time.process_time()
     assert len(each_once(hits, "What is John allergic to?")) == 60
     assert time.process_time() - started < 0.1
+
+
+def test_signs_that_follow_no_word() -> None:
+    """The same sign twice at the start belongs to no word."""
+    assert differ_in_signs("★★★★ in C#", "★★★★ in C++")
+    assert not differ_in_signs("✅✅ done", "✅✅ done, later")

@@ -58,7 +58,7 @@ def _signs_in(text: str) -> _Signs:
         after = tokens[at + 1][0] if at + 1 < len(tokens) else ""
         is_joined = token.start() > 0 and text[token.start() - 1] == sign  # the second "+" of "C++"
         if (at and tokens[at - 1].end() == token.start() and before.isalnum()) or (is_joined and before == sign):
-            own = next(each[0] for each in reversed(tokens[:at]) if each[0].isalnum()) if words else ""
+            own = next((each[0] for each in reversed(tokens[:at]) if each[0].isalnum()), "")
         elif after[:1].isdigit():
             own = after
         elif before[:1].isdigit():
