@@ -92,6 +92,8 @@ class EntryFilter:
         if unknown:
             known = ", ".join(_NAMES)
             raise InvalidArgumentError(f"unknown filter {', '.join(sorted(unknown))}: use {known}")
+        if list(args.values()).count(None) >= len(args) - 1 and type(args.get("include_private")) is bool:
+            return _WITH_PRIVATE if args.get("include_private") else _WITHOUT_PRIVATE  # of most recalls, made once
         path = args.get("path")
         categories, ids, metadata = args.get("categories"), args.get("ids"), args.get("metadata")
         before, after = args.get("created_before"), args.get("created_after")
@@ -151,5 +153,7 @@ class EntryFilter:
         )
 
 
+_WITH_PRIVATE: Final = EntryFilter()
+_WITHOUT_PRIVATE: Final = EntryFilter(include_private=False)
 _NAMES: Final = dict.fromkeys(each.name for each in fields_of(EntryFilter)).keys()
 """The filters, in their order."""

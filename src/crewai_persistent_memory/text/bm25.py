@@ -11,7 +11,17 @@ from ..errors import ConfigurationError
 from .kept import kept_calls
 from .normal_form import normal_form
 from .passages import is_one_passage, passages_of
-from .words import Grouping, Piece, as_before, for_document, for_query, pieces_of, shorter_groups, within_run
+from .words import (
+    LONGEST_WORD,
+    Grouping,
+    Piece,
+    as_before,
+    for_document,
+    for_query,
+    pieces_of,
+    shorter_groups,
+    within_run,
+)
 
 K: Final = 1.2
 B: Final = 0.75
@@ -212,6 +222,8 @@ class KeywordEncoder:
             kept = min(kept, len(text)) * 3 // 4
 
     def _query(self, text: str, *, older: bool) -> SparseVector:
+        if len(text) <= LONGEST_WORD and text.isascii():
+            return self._model.embed_query(text)  # it is its own normal form, and has words between blanks only
         form = normal_form(text)
         found = self._model.embed_query(for_query(form))
         others = list(zip(SHORTER_GROUPS, shorter_groups(form), strict=False))

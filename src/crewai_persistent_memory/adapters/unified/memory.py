@@ -46,6 +46,9 @@ from .storage_backend import QdrantStorageBackend
 
 logger = logging.getLogger("crewai_persistent_memory")
 
+_READ_ONLY: Final = "read_only" if "read_only" in getattr(Memory, "model_fields", ()) else "_read_only"
+"""A field of the pydantic model; a private attribute in 1.10."""
+
 RESULTS: Final = ResultTypes(MemoryRecord, BoundedMatch, ScopeInfo, around)
 
 
@@ -148,7 +151,7 @@ class PersistentMemory(MemoryApi, Memory):
     def _parts(self) -> MemoryParts:
         bridge, read_only = self._bridge, self._is_read_only
         store = bridge.backend.store
-        extracts = store.capabilities.extracts
+        extracts = bridge.infer and store.capabilities.extracts
         return MemoryParts(
             store=store,
             source=self,
@@ -175,7 +178,7 @@ class PersistentMemory(MemoryApi, Memory):
         seen._show_root(None)
         if view.read_only:
             # CrewAI reads this attribute too, and then creates no tool that saves.
-            setattr(seen, "read_only" if hasattr(seen, "read_only") else "_read_only", True)
+            setattr(seen, _READ_ONLY, True)
         return seen
 
     def _closing(self) -> Steps[None]:
@@ -250,8 +253,7 @@ class PersistentMemory(MemoryApi, Memory):
 
     @property
     def _is_read_only(self) -> bool:
-        # A field of the pydantic model; a private attribute in 1.10.
-        return bool(getattr(self, "read_only", False) or getattr(self, "_read_only", False))
+        return bool(getattr(self, _READ_ONLY, False))
 
     def _submit_save(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Future[Any]:
         run = current_run.get()

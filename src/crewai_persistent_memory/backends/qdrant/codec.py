@@ -221,37 +221,75 @@ def to_entries(hits: Iterable[tuple[Hit, Scope]], found_by: tuple[str, ...] = ()
     entries = []
     for hit, owner in hits:
         payload, score = hit.payload, hit.score
-        text = payload["record"]
-        # A scan finds nothing again. And every entry has metadata of its own, which its reader may change.
-        is_kept = found_by and '"metadata"' not in text
-        record = _bare_records[text] if is_kept else _from_json(text)[0]
-        if not payload.keys().isdisjoint(_IN_RECORD):
-            record = {**record, **{name: _from_json(payload[name])[0] for name in _IN_RECORD if name in payload}}
         # As MemoryEntry.trusted, without a call for each of many results.
         entry: MemoryEntry = object.__new__(MemoryEntry)
-        entry.__dict__.update(
-            {
-                "id": record["id"],
-                "content": payload["content"],
-                "scope": owner,
-                "path": record["path"],
-                "categories": tuple(payload["categories"]) if "categories" in payload else (),
-                "metadata": record.get("metadata", {}),
-                "importance": payload.get("importance", DEFAULT_IMPORTANCE),
-                "created_at": _from_iso(payload["created_at"].removesuffix("Z")),
-                "last_accessed": _from_iso((payload.get("last_accessed") or record["last_accessed"]).removesuffix("Z")),
-                "source": record.get("source"),
-                "private": record.get("private", False),
-                "kind": payload.get("kind", MEMORY),
-                "expires_at": parse_end(payload[EXPIRES_AT_KEY]) if EXPIRES_AT_KEY in payload else None,
-                "history": _history(payload) if HISTORY_KEY in payload else (),
-                "embedding": hit.dense,
-                "score": None if score is None else min(1.0, max(0.0, score)),
-                "found_by": found_by,
-            }
-        )
+        of_entry = entry.__dict__
+        if type(payload) is KnownPayload:
+            of_entry.update(payload.fields or _known_fields(payload))
+            # Every entry has metadata of its own, which its reader may change.
+            of_entry["metadata"] = _metadata_of(payload) if of_entry["metadata"] else {}
+        else:
+            of_entry.update(_fields_of(payload, is_found=bool(found_by)))
+        of_entry["scope"] = owner
+        of_entry["embedding"] = hit.dense
+        of_entry["score"] = None if score is None else min(1.0, max(0.0, score))
+        of_entry["found_by"] = found_by
         entries.append(entry)
     return entries
+
+
+class KnownPayload(dict[str, Any]):
+    """The payload of a point that several searches find. Nobody changes it.
+
+    Attributes:
+        fields: those of its entry, once they were read; empty before.
+    """
+
+    __slots__ = ("fields",)
+
+    def __init__(self, payload: Mapping[str, Any]) -> None:
+        super().__init__(payload)
+        self.fields: Mapping[str, Any] = {}
+
+
+def _known_fields(payload: KnownPayload) -> Mapping[str, Any]:
+    payload.fields = fields = _fields_of(payload, is_found=False)
+    return fields
+
+
+def _fields_of(payload: Mapping[str, Any], *, is_found: bool) -> dict[str, Any]:
+    """The fields of an entry that are in its payload.
+
+    Args:
+        payload: of its point.
+        is_found: by a search, so that the next one may find it too.
+    """
+    text = payload["record"]
+    is_kept = is_found and '"metadata"' not in text
+    record = _bare_records[text] if is_kept else _from_json(text)[0]
+    if not payload.keys().isdisjoint(_IN_RECORD):
+        record = {**record, **{name: _from_json(payload[name])[0] for name in _IN_RECORD if name in payload}}
+    return {
+        "id": record["id"],
+        "content": payload["content"],
+        "path": record["path"],
+        "categories": tuple(payload["categories"]) if "categories" in payload else (),
+        "metadata": record.get("metadata", {}),
+        "importance": payload.get("importance", DEFAULT_IMPORTANCE),
+        "created_at": _from_iso(payload["created_at"].removesuffix("Z")),
+        "last_accessed": _from_iso((payload.get("last_accessed") or record["last_accessed"]).removesuffix("Z")),
+        "source": record.get("source"),
+        "private": record.get("private", False),
+        "kind": payload.get("kind", MEMORY),
+        "expires_at": parse_end(payload[EXPIRES_AT_KEY]) if EXPIRES_AT_KEY in payload else None,
+        "history": _history(payload) if HISTORY_KEY in payload else (),
+    }
+
+
+def _metadata_of(payload: Mapping[str, Any]) -> Any:
+    if "metadata" in payload:
+        return _from_json(payload["metadata"])[0]
+    return _from_json(payload["record"])[0]["metadata"]
 
 
 def _history(payload: Mapping[str, Any]) -> tuple[EarlierText, ...]:

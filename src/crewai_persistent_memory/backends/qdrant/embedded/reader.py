@@ -28,6 +28,7 @@ from ..ranking import depth_for
 from ..schema import DENSE, EXPIRES_AT_KEY, KEYWORDS, PASSAGES, TOKENS
 from .corpora import Corpora, all_meet
 from .deletions import Deletions
+from .known_points import KnownPoints
 from .translate import edge_filter, edge_formula
 
 MOST_CHARACTERS: Final = 4_000_000
@@ -45,6 +46,8 @@ _RESCORED: Final = edge.SearchParams(quantization=edge.QuantizationSearchParams(
 cases, without it in 1 of 10, and the scores are exact."""
 
 _ENTRY: Final = cast(Any, edge.PayloadSelector.Include(list(ENTRY_KEYS)))
+_ALL: Final = edge.CountRequest(exact=False)
+"""All points: the engine knows their number without a count."""
 
 _WITH_AN_END: Final = edge.Filter(
     must=[edge.FieldCondition(key=EXPIRES_AT_KEY, range=edge.RangeDateTime(gte="0001-01-01T00:00:00Z"))]
@@ -61,14 +64,14 @@ class EdgeReader:
         self.has_ends = bool(shard.count(edge.CountRequest(filter=_WITH_AN_END, exact=True)))
         """Whether an entry may have an end. While none has one, no request looks for it: that would take 4 % of a
         recall. Only this process writes; it says so before it writes the first."""
+        self.known: Final = KnownPoints()
         self._corpora = Corpora(lambda corpus: self.count(Count(corpus)), deletions)
         self._passages = False
 
     def search(self, request: Search) -> list[Hit]:
         if request.by_passages and request.dense and not self._has_passages(request.dense):
             request = replace(request, by_passages=False)
-        # All that there are: the engine knows their number without a count.
-        total = self.shard.count(edge.CountRequest(exact=False))
+        total = self.known.total(self.shard, _ALL)
         is_all = total >= MANY and self._corpora.is_all(request.corpus, self.shard)
         lists = self._lists(request, is_all=is_all)
         if not lists:
@@ -81,17 +84,17 @@ class EdgeReader:
                     limit=request.limit,
                     filter=edge_filter(request.where, self.has_ends),
                     params=params,
-                    with_payload=False if self.one_by_one else _ENTRY,
+                    with_payload=False,
                     score_threshold=request.min_score,
                 )
             )
         else:
             answer = self.shard.query(self._ranked(request, lists, request.ranking, total, is_all=is_all))
-        if self.one_by_one:
-            return self._with_payloads([Hit(point.id, {}, score=point.score) for point in answer])
         hits = []
-        for point in answer:
-            hits.append(Hit(None, point.payload or {}, score=point.score))
+        payloads = self.known.payloads(self.shard, answer, _ENTRY, one_by_one=self.one_by_one)
+        for point, payload in zip(answer, payloads, strict=True):
+            if payload is not None:
+                hits.append(Hit(None, payload, score=point.score))
         return hits
 
     def _with_payloads(self, hits: list[Hit]) -> list[Hit]:
@@ -170,7 +173,7 @@ class EdgeReader:
             prefetches=candidates,
             query=edge_formula(ranking, rarest(size), scores, len(request.tokens)),
             limit=request.limit,
-            with_payload=False if self.one_by_one else _ENTRY,
+            with_payload=False,
             score_threshold=request.min_score,
         )
 

@@ -124,3 +124,4 @@ class Renewal:
             self._reader.shard = take_its_place()
             create_indexes(self._reader.shard, self._more_indexes)
             after()
+            self._reader.known.forget()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import qdrant_edge as edge
 
@@ -35,14 +35,13 @@ def edge_filter(where: Where, has_ends: bool = True) -> edge.Filter:
         where: the conditions.
         has_ends: whether an entry may have an end; see :class:`~.reader.EdgeReader`.
     """
-    if not has_ends:
-        left = []
-        for condition in where:
-            if not isinstance(condition, NotExpired):
-                left.append(condition)
-        where = tuple(left)
-    # A scope without other conditions is in most requests: it is translated once.
-    return _kept_filter(where) if len(where) <= 1 else _filter(where)
+    left, is_kept = [], True
+    for condition in where:
+        if has_ends or type(condition) is not NotExpired:
+            left.append(condition)
+            is_kept = is_kept and type(condition) in _KEPT
+    # A scope, and conditions that do not differ from call to call, are in most requests: they are translated once.
+    return _kept_filter(tuple(left)) if is_kept else _filter(tuple(left))
 
 
 def _filter(where: Where) -> edge.Filter:
@@ -56,6 +55,7 @@ def _filter(where: Where) -> edge.Filter:
 
 
 _kept_filter = lru_cache(maxsize=4096)(_filter)
+_KEPT: Final = (InScopes, Match, Lacks)
 
 
 def _condition(condition: Condition) -> Any:

@@ -25,7 +25,7 @@ from ..engine_requests import (
 from ..manifest import KEYWORDS as KEYWORDS_ONLY
 from ..manifest import Descriptor
 from ..point_vectors import WithVectors, bytes_of, check_tokens, dense_names, dense_vectors, lengths_of
-from ..schema import EXPIRES_AT_KEY
+from ..schema import EXPIRES_AT_KEY, points_named
 from .changes import change, is_long_change, size_of_change
 from .deletions import Deletions
 from .directory import DELETE_RESERVE, WRITE_RESERVE, StoreDirectory
@@ -77,7 +77,8 @@ class EdgeWriter:
 
     def execute(self, request: Request[Any]) -> Any:
         """Execute one request."""
-        return self._answers[type(request)](request)
+        with self._reader.known.written(_written_by(request)):
+            return self._answers[type(request)](request)
 
     def keep_spread(self, request: KeepSpread) -> None:
         """Keep the spread of the embedder's cosines in the descriptor."""
@@ -125,10 +126,12 @@ class EdgeWriter:
         self._note_again(changed)
 
     def set_on_matching(self, request: SetPayload) -> None:
+        """Set keys on the matching points, without a record in the ledger."""
         # Select by filter, never by ids alone: an id could select another tenant's point.
         set_payload = edge.UpdateOperation.set_payload_by_filter
-        for where in one_by_one(request.where) if self._reader.one_by_one else [request.where]:
-            self._shard.update(set_payload(edge_filter(where), dict(request.payload)))
+        with self._reader.known.written(_written_by(request)):
+            for where in one_by_one(request.where) if self._reader.one_by_one else [request.where]:
+                self._shard.update(set_payload(edge_filter(where), dict(request.payload)))
 
     def _note_again(self, points: Sequence[str]) -> None:
         """Record the new payloads of partly changed points in the ledger."""
@@ -197,6 +200,15 @@ def points_of(request: Request[Any]) -> list[str]:
     if isinstance(request, Upsert):
         return [point.id for point in request.points]
     return [request.id] if isinstance(request, Change) else []
+
+
+def _written_by(request: Request[Any]) -> Sequence[str] | None:
+    """The points whose payloads a request writes; ``None``: any."""
+    if isinstance(request, SetVectors):
+        return ()
+    if isinstance(request, (Delete, SetPayload)):
+        return points_named(request.where) or None
+    return points_of(request)
 
 
 def room_for(request: Request[Any]) -> tuple[int, int]:

@@ -1,0 +1,133 @@
+"""Payloads that searches have read, kept until their points are written: to read them again takes as long as to find
+them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+from uuid import UUID
+
+from ..codec import KnownPayload
+
+MOST_KEPT: Final = 8_000_000
+"""Characters of what was read lately, at most. As many older ones may be kept beside them."""
+
+LONGEST_KEPT: Final = 20_000
+"""Characters. A longer text is read each time: few of them would take the place of all others."""
+
+_BESIDE: Final = 1_000
+"""Characters. What is kept of a point takes as much space beside its text, about."""
+
+
+class KnownPoints:
+    """What is known of the points of one shard. Only this process writes to the shard, and says so here first.
+
+    It is no check of who may see what: a search asks for the payloads of points that the engine has found for it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: dict[int, KnownPayload] = {}
+        self._before: dict[int, KnownPayload] = {}
+        self._characters = 0
+        self._writes = 0
+        self._writing = 0
+        self._total: tuple[int, int] | None = None
+
+    def payloads(
+        self, shard: Any, points: Sequence[Any], selector: Any, *, one_by_one: bool = False
+    ) -> list[KnownPayload | None]:
+        """The payload of each of these points, in their order; ``None`` for one that was deleted meanwhile.
+
+        Args:
+            shard: the shard.
+            points: what a query has found.
+            selector: the keys to read.
+            one_by_one: read each by itself. Ten texts of 1 MB in one answer hold the interpreter's lock for 70 ms.
+        """
+        keys = [point.id.int for point in points]
+        writes, before = self._writes, self._before  # before the first look: what is written from here on is not kept
+        found = list(map(self._known.get, keys))
+        if None not in found:
+            return found
+        missing = []
+        for at, payload in enumerate(found):
+            if payload is None:
+                payload = found[at] = before.get(keys[at])
+                if payload is None:
+                    missing.append(points[at].id)
+        if missing:
+            read: dict[int, KnownPayload] = {}
+            for ids in [[id] for id in missing] if one_by_one else [missing]:
+                for record in shard.retrieve(ids, with_payload=selector, with_vector=False):
+                    read[record.id.int] = KnownPayload(record.payload or {})
+            found = [read.get(key) if payload is None else payload for key, payload in zip(keys, found, strict=True)]
+        self._keep(keys, found, writes)
+        return found
+
+    def total(self, shard: Any, count: Any) -> int:
+        """The number of all points, without a look at them.
+
+        Args:
+            shard: the shard.
+            count: the engine's request.
+        """
+        writes, known = self._writes, self._total
+        if known is not None and known[0] == writes:
+            return known[1]
+        total: int = shard.count(count)
+        if not self._writing:
+            self._total = writes, total
+        return total
+
+    @contextmanager
+    def written(self, points: Iterable[str] | None = None) -> Iterator[None]:
+        """Points are written in the block: nothing that is known of them holds, and nothing becomes known meanwhile.
+
+        Args:
+            points: their ids; ``None``: any.
+        """
+        with self._lock:
+            self._writing += 1
+            self._writes += 1
+            if points is None:
+                self._forget()
+            else:
+                for point in points:
+                    key = UUID(point).int
+                    self._known.pop(key, None)
+                    self._before.pop(key, None)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._writing -= 1
+                self._writes += 1
+
+    def forget(self) -> None:
+        """Keep nothing of what was read until now."""
+        with self._lock:
+            self._writes += 1
+            self._forget()
+
+    def _forget(self) -> None:
+        # New ones, and not emptied: a search may be reading them.
+        self._known, self._before, self._characters = {}, {}, 0
+
+    def _keep(self, keys: Sequence[int], found: Sequence[KnownPayload | None], writes: int) -> None:
+        with self._lock:
+            if self._writing or self._writes != writes:
+                return  # what was read may be older than what was written
+            for key, payload in zip(keys, found, strict=True):
+                if payload is None or key in self._known:
+                    continue
+                length = len(payload.get("content", ""))
+                if length > LONGEST_KEPT:
+                    continue
+                if self._characters + length + _BESIDE > MOST_KEPT:
+                    # The older ones go at once: to order them by use would take a call for each that is found.
+                    self._before, self._known, self._characters = self._known, {}, 0
+                self._known[key] = payload
+                self._characters += length + _BESIDE

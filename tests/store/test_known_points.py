@@ -1,0 +1,257 @@
+"""What a search has read is read again as soon as it was written: by any handle, in any way, and while searches run."""
+
+from __future__ import annotations
+
+import gc
+import threading
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from crewai_persistent_memory import MemoryEntry, MemoryStore, open_store
+from crewai_persistent_memory.admin import erase
+from crewai_persistent_memory.backends.qdrant.codec import KnownPayload
+from crewai_persistent_memory.backends.qdrant.embedded import known_points
+from crewai_persistent_memory.backends.qdrant.embedded.known_points import KnownPoints
+from crewai_persistent_memory.io.steps import run
+
+TEA: Final = "Anna drinks green tea."
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[MemoryStore]:
+    with open_store(path=tmp_path / "store", embedder=None, user_id="anna", fsync="close") as opened:
+        opened.put([MemoryEntry("1", TEA, metadata={"cups": [1, 2]}, categories=("drinks",))])
+        assert found(opened) == [TEA]
+        yield opened
+
+
+def found(store: MemoryStore, query: str = "What does Anna drink?") -> list[str]:
+    """What a search finds; twice, for the second time it is known."""
+    once = [each.content for each in store.search(query)]
+    assert [each.content for each in store.search(query)] == once
+    return once
+
+
+def updated(store: MemoryStore) -> None:
+    store.update("1", content="Anna drinks black tea.")
+
+
+def replaced(store: MemoryStore) -> None:
+    store.put([MemoryEntry("1", "Anna drinks black tea.")])
+
+
+def of_a_filter(store: MemoryStore) -> None:
+    store.delete(categories=["drinks"])
+    store.put([MemoryEntry("2", "Anna drinks black tea.")])
+
+
+def deleted_by_id(store: MemoryStore) -> None:
+    store.delete(ids=["1"])
+    store.put([MemoryEntry("1", "Anna drinks black tea.")])
+
+
+def after_compaction(store: MemoryStore) -> None:
+    store.update("1", content="Anna drinks black tea.")
+    store.compact()
+
+
+@pytest.mark.parametrize("write", [updated, replaced, of_a_filter, deleted_by_id, after_compaction])
+def test_a_search_gives_what_was_written_last(store: MemoryStore, write: Callable[[MemoryStore], None]) -> None:
+    write(store)
+    assert found(store) == ["Anna drinks black tea."]
+
+
+@pytest.mark.parametrize("changes", [{"importance": 0.9}, {"categories": ["hot"]}, {"metadata": {"cups": 3}}])
+def test_a_changed_field_is_found(store: MemoryStore, changes: dict[str, Any]) -> None:
+    store.update("1", **changes)
+    [entry] = store.search("Anna drinks tea")
+    for name, value in changes.items():
+        assert getattr(entry, name) == (tuple(value) if name == "categories" else value)
+
+
+def test_a_write_of_another_handle_counts_at_once(store: MemoryStore, tmp_path: Path) -> None:
+    with open_store(path=tmp_path / "store", embedder=None, user_id="anna") as other:
+        other.update("1", content="Anna drinks black tea.")
+        assert found(store) == ["Anna drinks black tea."]
+        other.delete(ids=["1"])
+        assert found(store) == []
+
+
+def test_what_a_reader_changes_in_a_result_is_its_own(store: MemoryStore) -> None:
+    [entry] = store.search("Anna drinks tea")
+    cups: Any = entry.metadata
+    cups["cups"].append("poison")
+    cups["more"] = True
+    [again] = store.search("Anna drinks tea")
+    assert again.metadata == {"cups": [1, 2]}
+    bare = MemoryEntry("2", "Anna drinks water.")
+    store.put([bare])
+    for each in store.search("Anna drinks water"):
+        each.metadata["poison"] = True  # type: ignore[index]  # a mapping for its type, a dict in fact
+    assert all("poison" not in each.metadata for each in store.search("Anna drinks water"))
+
+
+def test_access_times_are_those_that_were_written(store: MemoryStore) -> None:
+    [before] = store.search("Anna drinks tea")
+    store.touch(["1"])
+    [after] = store.search("Anna drinks tea")
+    assert after.last_accessed > before.last_accessed
+
+
+def test_access_times_that_were_only_noted_are_found_once_they_are_written(store: MemoryStore) -> None:
+    [before] = store.search("Anna drinks tea")
+    run(store.steps.touch(["1"], soon=True))
+    [listed] = store.list()  # a list has them written
+    [after] = store.search("Anna drinks tea")
+    assert after.last_accessed == listed.last_accessed > before.last_accessed
+
+
+def test_two_users_with_one_id_never_get_each_other_s_text(tmp_path: Path) -> None:
+    with open_store(path=tmp_path / "store", embedder=None) as store:
+        users = {name: store.scoped(user_id=name) for name in ("anna", "ben")}
+        for name, own in users.items():
+            own.put([MemoryEntry("1", f"{name} drinks tea.")])
+        for _ in range(3):
+            for name, own in users.items():
+                assert found(own, "Who drinks tea?") == [f"{name} drinks tea."]
+
+
+def test_an_erased_user_s_texts_are_not_kept(tmp_path: Path) -> None:
+    with open_store(path=tmp_path / "store", embedder=None) as store:
+        store.scoped(user_id="anna").put([MemoryEntry("1", "Anna drinks 4711 teas.")])
+        assert found(store.scoped(user_id="anna"))
+        assert any("4711" in text for text in texts_kept())
+        erase(store, user_id="anna")
+        assert not any("4711" in text for text in texts_kept())
+
+
+def texts_kept() -> list[str]:
+    """Of all points that the process knows."""
+    gc.collect()
+    return [str(each) for each in gc.get_objects() if type(each) is KnownPayload]
+
+
+def test_an_entry_that_expires_is_not_found_because_it_is_known(store: MemoryStore) -> None:
+    store.put(
+        [MemoryEntry("2", "Anna drinks lemonade.", expires_at=datetime.now(timezone.utc) + timedelta(seconds=0.3))]
+    )
+    waiting = threading.Event()
+    while any(each.id == "2" for each in store.search("Anna drinks lemonade")):
+        waiting.wait(0.02)
+    assert store.get("2") is None
+
+
+def test_a_search_never_gives_an_older_text_than_the_last_finished_write(store: MemoryStore) -> None:
+    """Searches and writes of one entry at once: what a search began with is not kept over a write."""
+    written, wrong, ended = [0], list[str](), threading.Event()
+
+    def search() -> None:
+        while not ended.is_set():
+            least = written[0]
+            for each in store.search("Anna drinks cups of tea"):
+                if (cups := int(each.content.split()[2])) < least:
+                    wrong.append(f"{cups} after {least}")
+
+    store.put([MemoryEntry("1", "Anna drinks 0 cups of tea.")])
+    readers = [threading.Thread(target=search) for _ in range(3)]
+    for each in readers:
+        each.start()
+    for cups in range(1, 150):
+        store.update("1", content=f"Anna drinks {cups} cups of tea.")
+        written[0] = cups
+    ended.set()
+    for each in readers:
+        each.join()
+    assert not wrong
+
+
+class _Shard:
+    """A shard whose payloads a test decides."""
+
+    def __init__(self) -> None:
+        self.texts: dict[int, str] = {}
+        self.reads: list[int] = []
+        self.during: Callable[[], None] = lambda: None
+
+    def retrieve(self, ids: list[Any], *, with_payload: object, with_vector: bool) -> list[Any]:
+        records = [_Record(id, {"content": self.texts[id.int]}) for id in ids if id.int in self.texts]
+        self.reads += [id.int for id in ids]
+        self.during()
+        return records
+
+
+class _Id:
+    def __init__(self, number: int) -> None:
+        self.int = number
+
+
+class _Record:
+    def __init__(self, id: Any, payload: dict[str, Any] | None = None) -> None:
+        self.id = id
+        self.payload = payload
+
+
+def asked(known: KnownPoints, shard: _Shard, *numbers: int) -> list[str | None]:
+    payloads = known.payloads(shard, [_Record(_Id(number)) for number in numbers], None)
+    return [None if each is None else each["content"] for each in payloads]
+
+
+def test_what_is_known_is_not_read_again_and_a_deleted_point_is_left_out() -> None:
+    known, shard = KnownPoints(), _Shard()
+    shard.texts = {1: "one", 2: "two"}
+    assert asked(known, shard, 1, 2, 3) == ["one", "two", None]
+    assert asked(known, shard, 2, 1) == ["two", "one"]
+    assert shard.reads == [1, 2, 3]
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+def test_what_was_read_before_a_write_is_not_kept(is_named: bool) -> None:
+    known, shard = KnownPoints(), _Shard()
+    shard.texts = {1: "old"}
+
+    def write() -> None:
+        shard.during = lambda: None
+        with known.written(["00000000-0000-0000-0000-000000000001"] if is_named else None):
+            shard.texts[1] = "new"
+
+    shard.during = write
+    assert asked(known, shard, 1) == ["old"]  # it was read before the write
+    assert asked(known, shard, 1) == ["new"]
+    shard.texts[1] = "newer"
+    with known.written(["00000000-0000-0000-0000-000000000001"] if is_named else None):
+        assert asked(known, shard, 1) == ["newer"]  # read during a write, and not kept
+        shard.texts[1] = "newest"
+    assert asked(known, shard, 1) == ["newest"]
+
+
+def test_what_was_known_before_a_write_is_not_kept_by_a_search_that_began_before_it() -> None:
+    known, shard = KnownPoints(), _Shard()
+    shard.texts = {1: "old", 2: "two"}
+    assert asked(known, shard, 1) == ["old"]
+
+    def write() -> None:
+        with known.written(["00000000-0000-0000-0000-000000000001"]):
+            shard.texts[1] = "new"
+
+    shard.during = write  # while point 2 is read, point 1 is known already
+    asked(known, shard, 1, 2)
+    shard.during = lambda: None
+    assert asked(known, shard, 1) == ["new"]
+
+
+def test_only_so_many_characters_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known_points, "MOST_KEPT", 10_000)
+    known, shard = KnownPoints(), _Shard()
+    shard.texts = dict.fromkeys(range(100), "text")
+    shard.texts[100] = "x" * (known_points.LONGEST_KEPT + 1)
+    for number in (*range(101), 100):
+        asked(known, shard, number)
+    assert shard.reads.count(100) == 2, "a long text is read each time"
+    asked(known, shard, 99)
+    asked(known, shard, 0)
+    assert (shard.reads.count(99), shard.reads.count(0)) == (1, 2)
+    assert len(known._known) + len(known._before) < 25
