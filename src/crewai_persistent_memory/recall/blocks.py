@@ -21,11 +21,11 @@ _MOST_SPLIT: Final = 30_000
 """Characters that are split into passages: 1 ms for 30,000."""
 
 _LEAST_AROUND: Final = 400
-_SPLIT_WHOLE: Final = 1_500
+_SPLIT_WHOLE: Final = 6_000
 """Characters. Of a longer text, what is around the best blocks is split."""
 
 _LONGEST_WINDOW: Final = 8_000
-_MOST_KEPT: Final = 4_000_000
+_MOST_KEPT: Final = 6_000_000
 
 _ENDS: Final = ("! ", "? ", "\n")
 
@@ -58,15 +58,17 @@ class Indexed:
     Attributes:
         blocks: of each block that is not ASCII, the text in lower case; of any other, its words.
         is_ascii: of each block.
+        joins: what is shown between two of its passages, by their numbers.
     """
 
-    __slots__ = ("_indexes", "_passages", "_sentences", "_text", "blocks", "is_ascii")
+    __slots__ = ("_indexes", "_passages", "_sentences", "_text", "blocks", "is_ascii", "joins")
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._passages: Sequence[Passage] | None = None
         self._indexes: Sequence[str] = ()
         self._sentences: dict[int, list[Sentence]] | None = None
+        self.joins: dict[tuple[int | None, int | None], str] = {}
         parts = [text[start : start + _BLOCK] for start in range(0, len(text), _BLOCK)]
         self.is_ascii = tuple(map(str.isascii, parts))
         self.blocks = tuple([index_of(part) if part.isascii() else part.lower() for part in parts])

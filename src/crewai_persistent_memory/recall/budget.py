@@ -123,11 +123,12 @@ class _Shown:
         length: the number of characters that are shown.
     """
 
-    __slots__ = ("_cut", "candidate", "chosen", "found", "known", "length", "passages")
+    __slots__ = ("_cut", "_joins", "candidate", "chosen", "found", "known", "length", "passages")
 
     def __init__(self, candidate: Candidate) -> None:
         self.candidate = candidate
         self.known: Indexed | None = indexed(candidate.text)
+        self._joins: dict[tuple[int | None, int | None], str] = {} if self.known is None else self.known.joins
         self.passages: Sequence[Passage] = ()
         self.found: list[list[int]] = []
         self.chosen: list[int] = []
@@ -148,15 +149,16 @@ class _Shown:
 
     def length_of(self, number: int) -> int:
         """The number of characters that one more passage adds to what is shown."""
-        passage, before, after = self.passages[number], None, None
-        if len(self.passages) == 1 and passage.end - passage.start == len(self.candidate.text):
-            return len(self.candidate.text)
+        start, end = self.passages[number]
+        if len(self.passages) == 1 and end - start == len(self.candidate.text):
+            return end - start
+        before = after = None
         if self.chosen:
             at = bisect(self.chosen, number)
-            before = self.passages[self.chosen[at - 1]] if at else None
-            after = self.passages[self.chosen[at]] if at < len(self.chosen) else None
-        around = len(self._between(before, passage)) + len(self._between(passage, after))
-        return around + passage.end - passage.start - (len(self._between(before, after)) if self.chosen else 0)
+            before = self.chosen[at - 1] if at else None
+            after = self.chosen[at] if at < len(self.chosen) else None
+        around = len(self._join(before, number)) + len(self._join(number, after))
+        return around + end - start - (len(self._join(before, after)) if self.chosen else 0)
 
     def choose(self, number: int, length: int) -> None:
         insort(self.chosen, number)
@@ -173,14 +175,22 @@ class _Shown:
     def _parts(self) -> Iterator[str]:
         before = None
         for number in self.chosen:
-            passage = self.passages[number]
-            yield self._between(before, passage)
-            yield self.candidate.text[passage.start : passage.end]
-            before = passage
-        yield self._between(before, None)
+            start, end = self.passages[number]
+            yield self._join(before, number)
+            yield self.candidate.text[start:end]
+            before = number
+        yield self._join(before, None)
+
+    def _join(self, before: int | None, after: int | None) -> str:
+        """What is shown between the passages with these numbers, before the first one, and after the last one."""
+        shown = self._joins.get((before, after))
+        if shown is None:
+            shown = self._joins[before, after] = self._between(
+                None if before is None else self.passages[before], None if after is None else self.passages[after]
+            )
+        return shown
 
     def _between(self, before: Passage | None, after: Passage | None) -> str:
-        """What is shown between two passages, before the first one, and after the last one."""
         whole = self.candidate.text
         if after is None:
             return f" {OMISSION}" if before is not None and _says(whole, before.end, len(whole)) else ""

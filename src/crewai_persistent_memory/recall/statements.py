@@ -224,7 +224,7 @@ def _look_at(text: str) -> Look:
     return Look(marks, told_marks, not words.isdisjoint(SELF))
 
 
-look_at: Final = Kept(_look_at, 4_000_000)
+look_at: Final = Kept(_look_at, 10_000_000)
 """The look of a short text."""
 
 

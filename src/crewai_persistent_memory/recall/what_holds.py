@@ -135,18 +135,10 @@ class _Question:
     def told_in(self, text: str) -> list[str]:
         """The sentences of a long text that have most words of the question, in their order."""
         told = told_of(text)
-        lowered = told.lowered
-        # A stem is the beginning of its word.
-        stems = [each for each in self._stems if each in lowered]
-        if not stems:
-            return []
         scored = []
-        for at, part in enumerate(told.lowered_sentences):
-            for each in stems:
-                if each in part:
-                    if common := (told.marks(at) & self.marks).bit_count():
-                        scored.append((-common, at))
-                    break
+        for at in told.sentences_with(self._stems):
+            if common := (told.marks(at) & self.marks).bit_count():
+                scored.append((-common, at))
         best = sorted(scored)[:_MOST_SENTENCES]
         return [told.sentences[at] for at in sorted(map(_place, best))]
 

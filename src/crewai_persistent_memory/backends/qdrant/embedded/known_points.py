@@ -47,7 +47,8 @@ class KnownPoints:
             selector: the keys to read.
             one_by_one: read each by itself. Ten texts of 1 MB in one answer hold the interpreter's lock for 70 ms.
         """
-        keys = [point.id.int for point in points]
+        ids = [point.id for point in points]  # once: the engine makes a new UUID each time
+        keys = [id.int for id in ids]
         writes, before = self._writes, self._before  # before the first look: what is written from here on is not kept
         found = list(map(self._known.get, keys))
         if None not in found:
@@ -57,11 +58,11 @@ class KnownPoints:
             if payload is None:
                 payload = found[at] = before.get(keys[at])
                 if payload is None:
-                    missing.append(points[at].id)
+                    missing.append(ids[at])
         if missing:
             read: dict[int, KnownPayload] = {}
-            for ids in [[id] for id in missing] if one_by_one else [missing]:
-                for record in shard.retrieve(ids, with_payload=selector, with_vector=False):
+            for some in [[id] for id in missing] if one_by_one else [missing]:
+                for record in shard.retrieve(some, with_payload=selector, with_vector=False):
                     read[record.id.int] = KnownPayload(record.payload or {})
             found = [read.get(key) if payload is None else payload for key, payload in zip(keys, found, strict=True)]
         self._keep(keys, found, writes)
