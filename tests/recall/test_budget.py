@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -207,7 +208,10 @@ def test_of_a_query_of_a_megabyte_the_beginning_and_the_end_are_read(monkeypatch
 
     monkeypatch.setattr(what_holds, "statement", stated)
     monkeypatch.setattr(duplicates, "_words", said)
-    entries = [MemoryEntry(id=text, content=text, score=0.5) for text in ("green tea", "black tea")]
+    entries = [
+        MemoryEntry(id=text, content=text, score=0.5, created_at=datetime(2026, 3, day))
+        for day, text in enumerate(("green tea", "black tea"), 1)
+    ]
     query = "Which tea? " + "tea and coffee " * 70_000 + "Which tea?"
     assert len(pipeline.ordered(entries, query)) == 2
     assert read

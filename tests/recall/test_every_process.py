@@ -9,6 +9,7 @@ import sys
 PROGRAM = """
 from datetime import datetime, timedelta
 from crewai_persistent_memory.entry import MemoryEntry
+from crewai_persistent_memory.recall import duplicates
 from crewai_persistent_memory.recall.pipeline import Bounds, given, ordered
 from crewai_persistent_memory.recall.statements import marks_in
 at = datetime(2026, 3, 1)
@@ -26,6 +27,7 @@ for work in works:
     found = ordered(entries, f"{work} of Aldermoor Foods")
     print([(each.entry.id, each.score) for each in found])
     print([each.text for each in given(found, work, Bounds(4000, None, True))])
+print(duplicates._marks_of(entries[0].content))  # which reports are compared with each other
 """
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from functools import cached_property
-from operator import itemgetter
+from functools import cached_property, reduce
+from operator import itemgetter, or_
 from typing import Final
 
 from ..text.kept import Kept, kept_calls
@@ -149,8 +149,12 @@ parsed: Final = kept_calls(_parsed, 2_048)
 
 
 def _marks_in(content: str) -> int:
-    words = set(map(_told_by.__getitem__, _WORD.findall(content.replace(RESULT, "\n"))))
-    return marks_of(words - {"", _DATE})
+    return reduce(or_, map(_mark_by.__getitem__, _WORD.findall(content.replace(RESULT, "\n"))), 0)
+
+
+def _mark(written: str) -> int:
+    word = _told_by[written]
+    return marks_of([word]) if word and word != _DATE else 0
 
 
 def _answers_of(content: str) -> tuple[tuple[int, str], ...]:
@@ -195,6 +199,7 @@ def _told(written: str) -> str:
 
 _DATE: Final = " "
 _told_by: Final = Kept(_told, 2_000_000)
+_mark_by: Final = Kept(_mark, 2_000_000)
 marks: Final = Kept(_marks_in, 6_000_000)
 """A bit for each word of a short entry that tells something."""
 

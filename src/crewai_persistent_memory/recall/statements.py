@@ -216,12 +216,11 @@ class Look(NamedTuple):
 
 def _look_at(text: str) -> Look:
     written = _WORD.findall(text)
-    words = set(map(_plain_of.__getitem__, written))
-    if "a" in words and "A" in written:
-        words = set(Statement(text).set)
-    marks = reduce(or_, map(_mark_of.__getitem__, words), 0)
-    told_marks = reduce(or_, map(_told_mark_of.__getitem__, words), 0)
-    return Look(marks, told_marks, not words.isdisjoint(SELF))
+    if "A" in written:
+        whole = Statement(text)
+        return Look(whole.marks, whole.told_marks, whole.is_about_itself)
+    bits = reduce(or_, map(_bits_of_written.__getitem__, written), 0)
+    return Look(bits & ALL_MARKS, bits >> _MARKS & ALL_MARKS, bool(bits >> 2 * _MARKS))
 
 
 look_at: Final = Kept(_look_at, 10_000_000)
@@ -297,5 +296,14 @@ _bit_of: Final = Kept(_bit, _MOST_WORDS)
 _mark_of: Final = Kept(lambda word: 0 if word in STOP else _bit(stem(word)), _MOST_WORDS)
 _mark_of_written: Final = Kept(lambda written: _mark_of[_plain_of[written]], _MOST_WORDS)
 _told_mark_of: Final = Kept(lambda word: 0 if word in _OF_FORM else _bit(stem(word)), _MOST_WORDS)
+
+
+def _bits(written: str) -> int:
+    """What a word adds to a look, in one number: its marks, those that it tells, and whether it is of oneself."""
+    word = _plain_of[written]
+    return _mark_of[word] | _told_mark_of[word] << _MARKS | (word in SELF) << 2 * _MARKS
+
+
+_bits_of_written: Final = Kept(_bits, _MOST_WORDS)
 
 _BY_STEM: Final = {each: names for word, names in RELATIONS.items() if len(each := stem(word)) > 4}

@@ -66,9 +66,12 @@ def newest_first(found: Sequence[Found], query: str) -> list[Found]:
         query: what was asked.
     """
     compared = found[:MOST_COMPARED]
+    times = [each.entry.created_at for each in compared]
+    if not times or max(times) - min(times) < _SAME_TIME:
+        return list(found)  # none is newer than another one
     asked = _Question(query)
     told_in: list[list[str]] = []
-    is_long, times, marks, told, own = [], [], [], [], []
+    is_long, marks, told, own = [], [], [], []
     for at, each in enumerate(compared):
         text = each.entry.content
         if len(text) <= LONGEST:
@@ -84,7 +87,6 @@ def newest_first(found: Sequence[Found], query: str) -> list[Found]:
                 about_itself = about_itself or look.is_about_itself
         told_in.append(parts)
         is_long.append(len(text) > LONG)
-        times.append(each.entry.created_at)
         marks.append(of_all)
         told.append(beside & ~asked.marks)
         own.append(about_itself)
