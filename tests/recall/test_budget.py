@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from crewai_persistent_memory.entry import MemoryEntry
 from crewai_persistent_memory.recall import blocks, duplicates, pipeline, what_holds
 from crewai_persistent_memory.recall.budget import OMISSION, Candidate, fitted
+from crewai_persistent_memory.recall.found import Found
 from crewai_persistent_memory.recall.words import QueryWords
 from crewai_persistent_memory.text.passages import Passage, passages_of
 
@@ -121,6 +122,16 @@ def test_the_best_text_is_cut_if_no_passage_of_it_fits() -> None:
     assert shown[0] is not None
     assert shown[0].endswith(f" {OMISSION}")
     assert len(shown[0]) + 40 <= 200
+
+
+@pytest.mark.parametrize("room", [0, -1], ids=["fits", "is a character too long"])
+def test_a_caller_that_names_a_limit_gets_whole_texts_if_all_of_them_fit(room: int) -> None:
+    texts = [f"{'The harvest was good in the valley. ' * 50}The vault of house {n} opens with 4711." for n in range(3)]
+    found = [Found(MemoryEntry(str(number), text), 0.5) for number, text in enumerate(texts)]
+    budget = sum(map(len, texts[:2])) + room
+    shown = [each.text for each in pipeline.given(found, "vault 4711", pipeline.Bounds(budget, 2))]
+    assert (shown == texts[:2]) is (room == 0)
+    assert sum(map(len, shown)) <= budget
 
 
 def test_nothing_fits_into_nothing() -> None:
