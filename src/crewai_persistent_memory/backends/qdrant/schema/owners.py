@@ -12,7 +12,7 @@ from typing import Any, Final
 from ....scope import SCOPE_FIELDS, Scope
 from .layout import SCOPE_KEY, TENANT_KEY
 
-_json_of = json.JSONEncoder().encode
+_json_of = json.encoder.encode_basestring_ascii
 _POINT_ID: Final = re.compile("-".join(f"[0-9a-f]{{{size}}}" for size in (8, 4, 4, 4, 12)))
 
 
