@@ -92,8 +92,14 @@ class EntryFilter:
         if unknown:
             known = ", ".join(_NAMES)
             raise InvalidArgumentError(f"unknown filter {', '.join(sorted(unknown))}: use {known}")
-        if list(args.values()).count(None) >= len(args) - 1 and type(args.get("include_private")) is bool:
-            return _WITH_PRIVATE if args.get("include_private") else _WITHOUT_PRIVATE  # of most recalls, made once
+        for name, value in args.items():
+            if value is not None and name != "include_private":
+                break
+        else:
+            include_private = args.get("include_private", True)
+            if include_private is True or include_private is False:
+                # Of most recalls: made once.
+                return _WITH_PRIVATE if include_private else _WITHOUT_PRIVATE
         path = args.get("path")
         categories, ids, metadata = args.get("categories"), args.get("ids"), args.get("metadata")
         before, after = args.get("created_before"), args.get("created_after")
@@ -111,8 +117,8 @@ class EntryFilter:
             if (after := args.get("created_after")) is None
             else to_naive_utc("created_after", after),
             ids=None if ids is None else text_tuple("ids", ids),
-            include_private=args.get("include_private", True),
-            reader=args.get("reader"),
+            include_private=_checked_flag("include_private", args.get("include_private", True)),
+            reader=None if (reader := args.get("reader")) is None else check_text("reader", reader),
             kind=None if (kind := args.get("kind")) is None else check_text("kind", kind),
             fields=field_conditions(asked, known_fields) if (asked := args.get("fields")) else (),
         )
@@ -151,6 +157,13 @@ class EntryFilter:
             and self.kind in (None, entry.kind)
             and all(condition.matches(entry) for condition in self.fields)
         )
+
+
+def _checked_flag(name: str, value: object) -> bool:
+    """``value`` as a truth value; ``None``, of a caller that does not know, shows less: it is ``False``."""
+    if value is not None and not isinstance(value, bool):
+        raise InvalidArgumentError(f"{name} must be True or False, got {value!r}")  # "no" would be true
+    return bool(value)
 
 
 _WITH_PRIVATE: Final = EntryFilter()

@@ -70,10 +70,12 @@ def text_tuple(name: str, values: Iterable[Any]) -> tuple[str, ...]:
     """A list of texts as a tuple.
 
     Raises:
-        InvalidEntryError: a single text (its letters would become members), or a member that is not text.
+        InvalidEntryError: a single text (its letters would become members), no list, or a member that is not text.
     """
     if isinstance(values, str):
         raise InvalidEntryError(f"{name} must be a list of text, got the text {values!r}: write [{values!r}]")
+    if not isinstance(values, Iterable):
+        raise InvalidEntryError(f"{name} must be a list of text, got {type(values).__name__}: write [...]")
     result = tuple(values)
     for value in result:
         if not isinstance(value, str):

@@ -307,6 +307,11 @@ class TestFilters:
             ({"created_before": "yesterday"}, "created_before must be a datetime"),
             ({"colour": "red"}, "unknown filter colour"),
             ({"metadata": {"a": object()}}, "metadata"),
+            ({"categories": True}, "categories must be a list"),
+            ({"path": True, "include_private": True}, "path must be text"),
+            ({"include_private": "no"}, "include_private must be True or False"),
+            ({"include_private": 0}, "include_private must be True or False"),
+            ({"reader": 7, "include_private": False}, "reader must be text"),
         ],
     )
     def test_bad_ones_are_named(self, open_any: OpenStore, filters: dict[str, Any], message: str) -> None:
