@@ -64,7 +64,10 @@ def find_model(kind: Kind, config: Mapping[str, Any]) -> ModelFolder:
     """
     folder = config.get("folder")
     if folder is not None:
-        return ModelFolder.read(Path(folder).expanduser())
+        try:
+            return ModelFolder.read(Path(folder).expanduser())
+        except EmbedderUnavailableError as error:
+            raise EmbedderUnavailableError(f"{kind.option}: {error}") from error
     name, digest = config.get("model") or DEFAULT_MODEL, config.get("digest")
     for found in _below(models_folder(), name, anywhere=digest is not None):
         if digest is None or found.digest == digest:
@@ -106,6 +109,7 @@ def _downloaded(kind: Kind, name: str, *, known: bool) -> ModelFolder:
         import fastembed.rerank.cross_encoder
         from fastembed.common.model_description import DenseModelDescription, ModelSource
         from fastembed.common.model_management import ModelManagement
+        from huggingface_hub import try_to_load_from_cache
     except ImportError as error:
         raise EmbedderUnavailableError(
             f"the {kind.what} {name} is not below {models_folder()}, and to download it the package fastembed is "
@@ -129,9 +133,8 @@ def _downloaded(kind: Kind, name: str, *, known: bool) -> ModelFolder:
     cache = models_folder() / "downloads"
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        try:
-            folder = ModelManagement.download_model(description, str(cache), retries=1, local_files_only=True)
-        except ValueError:
+        # fastembed takes what is there already. Asked for that alone, it writes errors to the terminal if it is not.
+        if not isinstance(try_to_load_from_cache(entry["sources"]["hf"], description.model_file, cache_dir=cache), str):
             logger.warning(
                 "downloading the %s %s (%d MB, %s) from the Hugging Face Hub into %s, once for this machine; to "
                 "download nothing, give a folder: %s='local:/folder/of/the/model'",
@@ -142,7 +145,7 @@ def _downloaded(kind: Kind, name: str, *, known: bool) -> ModelFolder:
                 cache,
                 kind.option,
             )
-            folder = ModelManagement.download_model(description, str(cache), retries=1)
+        folder = ModelManagement.download_model(description, str(cache), retries=1)
     except Exception as error:
         raise EmbedderUnavailableError(
             f"the {kind.what} {description.model} cannot be downloaded ({redact(str(error)).rstrip('. ')}). Is this "
