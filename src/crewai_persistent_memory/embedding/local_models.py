@@ -109,7 +109,6 @@ def _downloaded(kind: Kind, name: str, *, known: bool) -> ModelFolder:
         import fastembed.rerank.cross_encoder
         from fastembed.common.model_description import DenseModelDescription, ModelSource
         from fastembed.common.model_management import ModelManagement
-        from huggingface_hub import try_to_load_from_cache
     except ImportError as error:
         raise EmbedderUnavailableError(
             f"the {kind.what} {name} is not below {models_folder()}, and to download it the package fastembed is "
@@ -134,7 +133,9 @@ def _downloaded(kind: Kind, name: str, *, known: bool) -> ModelFolder:
     try:
         cache.mkdir(parents=True, exist_ok=True)
         # fastembed takes what is there already. Asked for that alone, it writes errors to the terminal if it is not.
-        if not isinstance(try_to_load_from_cache(entry["sources"]["hf"], description.model_file, cache_dir=cache), str):
+        # The folders are those of the Hugging Face Hub's own cache.
+        there = f"models--{entry['sources']['hf'].replace('/', '--')}/snapshots/*/{description.model_file}"
+        if not any(cache.glob(there)):
             logger.warning(
                 "downloading the %s %s (%d MB, %s) from the Hugging Face Hub into %s, once for this machine; to "
                 "download nothing, give a folder: %s='local:/folder/of/the/model'",
