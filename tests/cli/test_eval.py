@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -11,6 +13,7 @@ from xml.etree import ElementTree
 import pytest
 
 from crewai_persistent_memory import open_store
+from crewai_persistent_memory.cli.evaluation import command
 
 from ..support.embedders import WordHashEmbedder
 from .conftest import Call
@@ -91,6 +94,30 @@ class TestFigures:
         picture = ElementTree.parse(tmp_path / "chart.svg").getroot()
         assert "100%" in "".join(picture.itertext())
 
+    def test_a_picture_that_cannot_be_written_loses_no_result(self, call: Call, tmp_path: Path) -> None:
+        (tmp_path / "chart.svg").mkdir()
+        printed = call("eval", written(tmp_path, NUTS), *JOHN, "--chart", str(tmp_path / "chart.svg"))
+        assert printed.code == 2
+        assert "cannot be written" in printed.err
+        assert "Recall of 3 memories of user_id=john" in printed.out
+
+    def test_other_braces_in_a_task(self, call: Call, tmp_path: Path) -> None:
+        """They are no names of inputs for CrewAI."""
+        printed = call("eval", written(tmp_path, NUTS), *JOHN, "--json", "--task", 'As {"answer": 0}: {question} {} {')
+        assert printed.json["settings"][0]["in_prompt"] == 1.0
+
+    def test_it_tells_how_far_it_is(self, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Of a file of thousands of questions, which takes many minutes."""
+        told: list[str] = []
+
+        @contextmanager
+        def telling(what: str) -> Iterator[Callable[[int], None]]:
+            yield lambda count: told.append(f"{what}: {count}")
+
+        monkeypatch.setattr(command, "telling_progress", telling)
+        call("eval", written(tmp_path, NUTS, NUTS), *JOHN, "--budget", "800", "--task", "{question}")
+        assert told == [f"asked by a crew, {setting}: {n}" for setting in ("as it is", "budget 800") for n in (1, 2)]
+
     def test_prices_of_your_own(self, call: Call, tmp_path: Path) -> None:
         printed = call("eval", written(tmp_path, NUTS), *JOHN, "--price", "1000")
         assert "$1000" in printed.out
@@ -170,8 +197,10 @@ class TestErrors:
         [
             (["--task", "Answer the user"], "has no {question}"),
             (["--task", "{question} {name}"], "{question} is the only name in braces"),
+            (["--task", "Answer {question} {{name}}"], "{question} is the only name in braces"),
             (["--chart", "chart.png"], "only SVG is written"),
-            (["--budget", "7"], "must be 200 characters or more"),
+            (["--chart", "/nowhere/at/all/chart.svg"], "there is no folder /nowhere/at/all"),
+            (["--budget", "7"], "recall_budget: must be 200 characters or more"),
         ],
     )
     @pytest.mark.usefixtures("johns")

@@ -48,6 +48,16 @@ def test_to_a_provider(call: Call, at: tuple[str, str], openai_server: OpenAISer
     assert "sk-test" not in Path(at[1], "store.json").read_text()
 
 
+def test_a_dry_run_of_what_is_done_already(call: Call, at: tuple[str, str], openai_server: OpenAIServer) -> None:
+    config = {"model_name": "words", "api_base": f"{openai_server.url}/v1", "api_key": "sk-test"}
+    spec = json.dumps({"provider": "openai", "config": config})
+    assert "2 memories of 31 characters would be embedded by" in call("reembed", spec, *at, "--dry-run").out
+    assert call("reembed", spec, *at, "--yes").code == 0
+    assert call("reembed", spec, *at, "--dry-run").out.startswith("nothing would be embedded: 2 memories have vectors")
+    assert call("reembed", "keywords", *at, "--yes").code == 0
+    assert call("reembed", "keywords", *at, "--dry-run").out == "2 memories are found by their words already\n"
+
+
 @pytest.mark.parametrize("embedder", [" ", "nobody/model", "{"])
 def test_an_unknown_one(call: Call, at: tuple[str, str], embedder: str) -> None:
     assert call("reembed", embedder, *at, "--yes").code == 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,9 @@ import pytest
 
 from crewai_persistent_memory import MemoryEntry, MemoryStore, Scope
 from crewai_persistent_memory.backends.qdrant.engine_requests import Change, Request
-from crewai_persistent_memory.io.steps import Steps
+from crewai_persistent_memory.entry_filter import EntryFilter
+from crewai_persistent_memory.io.steps import Steps, run
+from crewai_persistent_memory.store import operations as op
 from crewai_persistent_memory.store.factory import open_configured
 
 from ..support.engines import STORES
@@ -82,6 +84,21 @@ def test_words_that_it_may_not_have_any_more(store: MemoryStore, gone: str) -> N
         store.update("0", **{"private": {"private": True, "source": "jane"}, "path": {"path": "/other"}}[gone])
     assert found(store, "Iceland") - {"0"} == set()
     assert found(store, "whale") == {"1", "2"}
+
+
+def test_brought_back_after_others_were_saved(store: MemoryStore) -> None:
+    """It follows what it followed, and what is saved next does not follow it."""
+    undo_until = datetime.now(timezone.utc) + timedelta(days=1)
+    store.put(turns("How was Iceland?", "We saw a whale.", "It was great.", "Good night.", "Sleep well."))
+    for id in ("1", "2"):
+        run(store.backend.execute(op.Delete(store.scope, EntryFilter(ids=(id,)), undo_until=undo_until)))
+    store.put(turns("Is anybody awake?", first=5))
+    assert found(store, "Iceland") == {"0"}
+    assert {each.id for each in store.undo_delete()} == {"1", "2"}
+    assert found(store, "Iceland") == {"0", "1", "2"}
+    store.put(turns("Not yet.", first=6))
+    assert found(store, "whale") == {"1", "2"}
+    assert found(store, "awake") == {"5", "6"}
 
 
 def test_another_text(store: MemoryStore) -> None:

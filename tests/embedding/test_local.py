@@ -187,6 +187,29 @@ class TestErrors:
         with pytest.raises(EmbedderUnavailableError, match="cannot be loaded"):
             Embedder.build(f"local:{tmp_path}")
 
+    def test_a_tokenizer_of_another_model(self, tmp_path: Path, minilm: Path) -> None:
+        folder = copied(minilm, tmp_path / "m")
+        tokenizer = json.loads((folder / "tokenizer.json").read_text())
+        vocabulary = tokenizer["model"]["vocab"]
+        vocabulary |= {word: number + 100_000 for word, number in vocabulary.items() if not word.startswith("[")}
+        (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+        with pytest.raises(
+            EmbedderUnavailableError, match=r"^embedder: the model .* does not take what .*: copy both files anew"
+        ):
+            open_store(path=tmp_path / "s", user_id="john", embedder=f"local:{folder}")
+
+    @pytest.mark.parametrize("config", ["{", "[" * 100_000, "\xff"], ids=["cut", "deep", "other encoding"])
+    def test_a_damaged_configuration(self, tmp_path: Path, minilm: Path, config: str) -> None:
+        folder = copied(minilm, tmp_path / "m")
+        (folder / "config.json").write_bytes(config.encode("latin-1"))
+        with pytest.raises(EmbedderUnavailableError, match=r"^embedder: .*config.json cannot be read: .*Copy the"):
+            open_store(path=tmp_path / "s", user_id="john", embedder=f"local:{folder}")
+
+    def test_a_path_that_no_folder_has(self, tmp_path: Path) -> None:
+        with pytest.raises(EmbedderUnavailableError, match=r"^embedder: .*: give a folder") as raised:
+            open_store(path=tmp_path / "s", user_id="john", embedder=f"local:/{'x' * 5_000}")
+        assert len(str(raised.value)) < 500
+
     def test_without_the_extra(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in [each for each in sys.modules if each.partition(".")[0] == "fastembed"]:
             monkeypatch.delitem(sys.modules, name)
@@ -204,6 +227,51 @@ class TestErrors:
         [said] = [each.getMessage() for each in caplog.records if each.name == "crewai_persistent_memory"]
         assert said.startswith("downloading the embedding model BAAI/bge-small-en-v1.5 (")
         assert "to download nothing, give a folder" in said
+
+    @pytest.mark.parametrize("there", [False, True], ids=["first", "again"])
+    def test_a_download_says_one_sentence(
+        self,
+        tmp_path: Path,
+        minilm: Path,
+        caplog: pytest.LogCaptureFixture,
+        monkeypatch: pytest.MonkeyPatch,
+        there: bool,
+    ) -> None:
+        """fastembed has a log of its own, which goes to the terminal."""
+        pytest.importorskip("fastembed", reason="the package fastembed is not installed: it downloads models")
+        from fastembed.common.model_management import ModelManagement
+        from loguru import logger
+
+        monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+
+        place = tmp_path / "models" / "downloads" / "models--Qdrant--bge-small-en-v1.5-onnx-Q"
+
+        def hub(repository: str, cache_dir: str, *, local_files_only: bool = False, **_: object) -> str:
+            folder = place / "snapshots" / "1"
+            if local_files_only and not folder.exists():
+                raise FileNotFoundError(repository)
+            if not folder.exists():
+                copied(minilm, folder, "model_optimized.onnx")
+                (place / "refs").mkdir()
+                (place / "refs" / "main").write_text("1")
+            return str(folder)
+
+        monkeypatch.setattr(ModelManagement, "download_files_from_huggingface", hub)
+        if there:
+            Embedder.build("local")
+        told: list[str] = []
+        sink = logger.add(told.append)
+        try:
+            with caplog.at_level(logging.WARNING, "crewai_persistent_memory"):
+                caplog.clear()
+                assert Embedder.build("local").dimensions == 384
+        finally:
+            logger.remove(sink)
+        assert told == []
+        said = [each.getMessage() for each in caplog.records if each.name == "crewai_persistent_memory"]
+        assert [each.partition(" (")[0] for each in said] == (
+            [] if there else ["downloading the embedding model BAAI/bge-small-en-v1.5"]
+        )
 
     def test_unknown_model(self) -> None:
         pytest.importorskip("fastembed", reason="the package fastembed is not installed: it lists models")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +80,100 @@ def test_a_late_answer_is_not_waited_for(drive: Callable[..., Any], caplog: pyte
         end.set()
     assert time.monotonic() - started < 20
     assert "did not answer within 0.05 s (reranker_timeout)" in caplog.text
+
+
+def endless(query: str, texts: Sequence[str]) -> Iterator[float]:
+    while True:
+        yield 1.0
+
+
+@pytest.mark.parametrize("drive", [run, lambda steps: asyncio.run(arun(steps))])
+def test_scores_that_are_computed_one_by_one_have_the_deadline_too(
+    drive: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """An iterator, such as ``map(score, texts)``, computes when it is read. It is read in the reranker's thread."""
+    end, threads = threading.Event(), []
+
+    def slowly(query: str, texts: Sequence[str]) -> Iterator[float]:
+        for text in texts:
+            threads.append(threading.current_thread().name)
+            end.wait(60)
+            yield float(text.rpartition(" ")[2])
+
+    try:
+        assert drive(Reranker(slowly, 0.05).rerank(ENTRIES, "tea")) == ENTRIES
+    finally:
+        end.set()
+    assert set(threads) == {"reranker"}
+    assert "did not answer within 0.05 s" in caplog.text
+    assert drive(Reranker(slowly, 60).rerank(ENTRIES, "tea"))[0].id == "19"
+    assert drive(Reranker(endless, 60).rerank(ENTRIES, "tea")) == ENTRIES
+
+
+def test_more_calls_than_run_at_once_wait_for_their_turn() -> None:
+    entered, gate = threading.Semaphore(0), threading.Event()
+
+    def scorer(query: str, texts: Sequence[str]) -> list[float]:
+        entered.release()
+        assert gate.wait(60)
+        return by_number(query, texts)
+
+    reranker = Reranker(scorer, 60)
+    with ThreadPoolExecutor(30) as pool:
+        waiting = [pool.submit(lambda: run(reranker.rerank(ENTRIES, "tea"))) for _ in range(30)]
+        try:
+            for _ in range(8):
+                assert entered.acquire(timeout=60)
+        finally:
+            gate.set()
+        assert {each.result()[0].id for each in waiting} == {"19"}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
+def test_after_a_fork_no_call_of_the_parent_is_under_way() -> None:
+    entered, gate = threading.Semaphore(0), threading.Event()
+
+    def scorer(query: str, texts: Sequence[str]) -> list[float]:
+        entered.release()
+        assert gate.wait(60)
+        return by_number(query, texts)
+
+    reranker = Reranker(scorer, 5)
+    with ThreadPoolExecutor(8) as pool:
+        waiting = [pool.submit(lambda: run(reranker.rerank(ENTRIES, "tea"))) for _ in range(8)]
+        try:
+            for _ in range(8):
+                assert entered.acquire(timeout=60)
+            child = os.fork()
+            if not child:
+                gate.set()
+                os._exit(0 if run(reranker.rerank(ENTRIES, "tea"))[0].id == "19" else 1)
+            assert os.waitpid(child, 0)[1] == 0
+        finally:
+            gate.set()
+        assert {each.result()[0].id for each in waiting} == {"19"}
+
+
+def test_a_recall_that_is_cancelled_leaves_no_error_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its call is not made if it has not begun."""
+    failed: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", failed.append)
+    called: list[str] = []
+    answer: Future[list[float]] = Future()
+    answer.cancel()
+    reranker = Reranker(lambda query, texts: called.append(query), 5)
+    thread = threading.Thread(target=reranker._score, args=("tea", ["tea"], answer, 5.0))
+    thread.start()
+    thread.join()
+    assert (failed, called) == ([], [])
+
+
+def test_an_error_of_its_own_that_is_a_timeout_is_told_as_an_error(caplog: pytest.LogCaptureFixture) -> None:
+    def fails(query: str, texts: Sequence[str]) -> list[float]:
+        raise TimeoutError("the service of the reranker")
+
+    assert run(Reranker(fails, 60).rerank(ENTRIES, "tea")) == ENTRIES
+    assert "the reranker failed: RuntimeError: TimeoutError: the service of the reranker" in caplog.text
 
 
 def test_in_a_recall(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from crewai_persistent_memory.adapters.checkpoint_restore import reopened, resto
 from crewai_persistent_memory.cli import main
 from crewai_persistent_memory.embedding import VECTORS, Embedder, TokenEmbedder
 from crewai_persistent_memory.embedding.spread import spread_of_maxsim
-from crewai_persistent_memory.embedding.token_vectors import MOST_OF_A_QUERY, MOST_OF_A_TEXT
+from crewai_persistent_memory.embedding.token_vectors import MOST_OF_A_QUERY, MOST_OF_A_TEXT, QUERY_BYTES, QUERY_PIECES
 from crewai_persistent_memory.store.factory import open_configured
 
 from ..support.crews import needs_unified
@@ -61,12 +61,22 @@ class TestAsked:
         assert function.token_calls[-1] == (["tea"], False)
 
     def test_several_tokens_in_a_row_share_a_vector(self, function: WordTokens, tokens: TokenEmbedder) -> None:
-        text = " ".join(f"word{n}" for n in range(300))
+        text = " ".join(f"word{n}" for n in range(250))
         [stored], [asked] = tokens.embed([text]), tokens.embed([text], queries=True)
-        assert len(stored) == 100 <= MOST_OF_A_TEXT
-        assert len(asked) == 60 <= MOST_OF_A_QUERY
-        first = np.sum([function.tokens.vector(f"word{n}") for n in range(3)], axis=0)
+        assert len(stored) == 125 <= MOST_OF_A_TEXT
+        assert len(asked) == 63 <= MOST_OF_A_QUERY
+        first = np.sum([function.tokens.vector(f"word{n}") for n in range(2)], axis=0)
         assert stored[0] == pytest.approx(list(first / np.linalg.norm(first)))
+
+    @pytest.mark.parametrize("text", ["tea and milk. " * 1_000, "寿司が好き。" * 2_000], ids=["English", "Japanese"])
+    def test_of_a_long_question_pieces_are_read(self, function: WordTokens, tokens: TokenEmbedder, text: str) -> None:
+        """A recall waits for them, so a model that takes a millisecond for each token must not get thousands."""
+        function.token_calls.clear()
+        [found] = tokens.embed([f"first {text} last"], queries=True)
+        [([asked], _)] = function.token_calls
+        assert len(asked.encode()) <= QUERY_BYTES * QUERY_PIECES
+        assert (asked[:5], asked[-4:]) == ("first", "last")
+        assert 0 < len(found) <= MOST_OF_A_QUERY
 
     def test_arrays_and_rows_of_zeros(self, function: WordTokens, tokens: TokenEmbedder) -> None:
         """Some models fill all texts of a call up to one length."""

@@ -58,11 +58,12 @@ class TestScriptedLLM:
 
     @pytest.mark.crew
     @pytest.mark.skipif("stream" not in crewai.Crew.model_fields, reason="this CrewAI does not stream")
-    def test_a_crew_that_streams(self) -> None:
+    def test_a_crew_that_streams(self, caplog: pytest.LogCaptureFixture) -> None:
         stream: Any = crewai.Crew(**parts(ScriptedLLM("green tea, please"), "What?"), stream=True).kickoff()
         words = [chunk.content for chunk in stream if chunk.content]
         assert "".join(words).endswith("green tea, please ")
         assert len(words) >= 3
+        assert "outside call context" not in caplog.text
 
     @pytest.mark.crew
     def test_a_copied_crew_has_the_same(self) -> None:

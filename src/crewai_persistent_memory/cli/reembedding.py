@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from enum import Enum
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -13,6 +13,9 @@ from ..wording import memories
 from .moving import telling_progress
 from .output import as_json, note, one_line
 from .target import Target, opened
+
+if TYPE_CHECKING:
+    from ..admin import Reembedded
 
 
 class Reranker(str, Enum):
@@ -55,9 +58,7 @@ def reembed(
     ):
         if dry_run or not yes:
             planned = change_embedder(store, new, reranker=tokens, dry_run=True, passages=passages)
-            what = f"{memories(planned.entries)} of {planned.characters} characters would be embedded by {embedder}"
-            if new is None:
-                what = f"the vectors of {memories(planned.entries)} would be removed"
+            what = _planned(planned, embedder, by_words=new is None)
             if dry_run:
                 _print(planned._asdict() | {"dry_run": True}, json, what)
                 return
@@ -75,6 +76,17 @@ def reembed(
     if done.without:
         note(f"{memories(done.without)} have no vector, because the embedder refuses them: their words find them")
         raise typer.Exit(1)
+
+
+def _planned(planned: Reembedded, embedder: str, *, by_words: bool) -> str:
+    of = memories(planned.entries)
+    if by_words:
+        return f"the vectors of {of} would be removed" if planned.changed else f"{of} are found by their words already"
+    if planned.changed:
+        return f"{of} of {planned.characters} characters would be embedded by {embedder}"
+    if planned.characters:
+        return f"of {of}, {planned.characters} characters have no vector yet, and would be embedded by {embedder}"
+    return f"nothing would be embedded: {of} have vectors of {embedder} already"
 
 
 def _print(values: dict[str, object], json: bool, text: str) -> None:

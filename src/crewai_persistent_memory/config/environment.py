@@ -104,6 +104,10 @@ def refuse_unknown(given: Mapping[str, Any], known: set[str], what: str) -> None
             raise ConfigurationError(f"unknown {what} {key!r}: {hint}")
 
 
+_OURS: Final = "Value error, "
+"""Pydantic puts it before what a check of ours says."""
+
+
 def explain(error: ValidationError | SettingsError, model: type[BaseModel]) -> str:
     """What is wrong, option by option, without the values: they may be secrets."""
     if isinstance(error, SettingsError):
@@ -113,7 +117,7 @@ def explain(error: ValidationError | SettingsError, model: type[BaseModel]) -> s
     for each in error.errors():
         location = [names.get(str(part), str(part)) for part in each["loc"]]
         depth = 2 if location[:1] in (["collection_settings"], ["mem0"]) else 1
-        problems.append(f"{'.'.join(location[:depth]) or 'options'}: {each['msg']}")
+        problems.append(f"{'.'.join(location[:depth]) or 'options'}: {each['msg'].removeprefix(_OURS)}")
     return "; ".join(dict.fromkeys(problems))
 
 

@@ -84,7 +84,7 @@ def the_embedder_answers(examined: Examined) -> Findings:
     if embedder is None:
         yield note(
             "the store goes by keywords only: it finds the same words, not the same meaning",
-            "Create a store with embedder=, such as 'local' or 'openai/text-embedding-3-small', to find other words",
+            "To find other words, give it an embedder: crewai-memory reembed local, or openai/text-embedding-3-small",
         )
         return
     yield from _asked(embedder, descriptor)

@@ -8,11 +8,13 @@ from threading import Lock
 from typing import Any, Final
 
 from ..errors import ConfigurationError, EmbedderUnavailableError
+from ..storable import storable_text
 from .local_models import RERANKER, find_model
-from .names import spec_of_name
-from .onnx_session import OnnxSession, load_tokenizer
+from .names import is_local, spec_of_name
+from .onnx_session import OnnxSession, load_tokenizer, misfit
 
 _BATCH: Final = 32
+_PROBE: Final = "What kind of model is this?"
 
 _encoders: dict[str, CrossEncoder] = {}
 _lock = Lock()
@@ -38,9 +40,7 @@ def cross_encoder(name: str) -> CrossEncoder:
         f"reranker={name[:60]!r} is not known: give a function, 'local:/folder/of/a/cross-encoder', or "
         "'local/Xenova/ms-marco-MiniLM-L-6-v2', say"
     )
-    if not name.startswith("local"):
-        raise wrong
-    config = spec_of_name(name)["config"]
+    config = spec_of_name(name)["config"] if is_local(name) else {}
     if not config:
         raise wrong
     with _lock:
@@ -57,14 +57,18 @@ class CrossEncoder:
         self._tokenizer = load_tokenizer(self._folder.tokenizer, self._folder.max_tokens)
         # A query is kept whole, and the text cut: what is reranked is short.
         self._tokenizer.enable_truncation(self._folder.max_tokens, strategy="only_second")
+        # Of a long query as much as fills half of the model's room. In Chinese that is a character for each token.
+        self._queries = load_tokenizer(self._folder.tokenizer, max(1, self._folder.max_tokens // 2))
         self._session = OnnxSession(self._folder.onnx, self._folder.pad_id)
-        self(
-            "What kind of model is this?", ["What a model of another kind returns is found here, and not in a recall."]
-        )
+        try:
+            self(_PROBE, ["What a model of another kind returns is found here, and not in a recall."])
+        except EmbedderUnavailableError:
+            raise
+        except Exception as error:
+            raise EmbedderUnavailableError(f"reranker: {misfit(self._folder, error)}") from error
 
     def __call__(self, query: str, texts: Sequence[str]) -> list[float]:
-        # Half of the model's room at most: a text in English has four characters for each token.
-        query = query[: 2 * self._folder.max_tokens]
+        query = self._shortened(storable_text(query))
         scores: list[float] = []
         for start in range(0, len(texts), _BATCH):
             pairs = [self._tokenizer.encode(query, text) for text in texts[start : start + _BATCH]]
@@ -76,6 +80,10 @@ class CrossEncoder:
                 )
             scores += [float(score) for score in output[:, 0]]
         return scores
+
+    def _shortened(self, query: str) -> str:
+        encoding = self._queries.encode(query)
+        return query[: max(end for _, end in encoding.offsets)] if encoding.overflowing else query
 
     def __repr__(self) -> str:
         return f"CrossEncoder({self._folder.name})"

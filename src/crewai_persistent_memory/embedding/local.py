@@ -11,13 +11,13 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-from ..errors import ConfigurationError, EmbedderError
+from ..errors import ConfigurationError, EmbedderError, EmbedderUnavailableError
 from .fingerprint import PROBE_TEXT, Fingerprint
 from .limits import Limits
 from .local_models import EMBEDDER, find_model
 from .model_folder import ModelFolder
 from .names import LOCAL
-from .onnx_session import OnnxSession, load_tokenizer
+from .onnx_session import OnnxSession, load_tokenizer, misfit
 
 if TYPE_CHECKING:
     from tokenizers import Encoding
@@ -84,7 +84,12 @@ class LocalModel:
         self.limits = Limits(text=_BYTES_PER_TOKEN * folder.max_tokens, inputs=256, request=1_000_000)
         self._tokenizer = load_tokenizer(folder.tokenizer, folder.max_tokens)
         self._session = OnnxSession(folder.onnx, folder.pad_id)
-        self.dimensions = len(self([PROBE_TEXT])[0])
+        try:
+            self.dimensions = len(self([PROBE_TEXT])[0])
+        except EmbedderError:
+            raise
+        except Exception as error:
+            raise EmbedderUnavailableError(f"embedder: {misfit(folder, error)}") from error
 
     @property
     def fingerprint(self) -> Fingerprint:

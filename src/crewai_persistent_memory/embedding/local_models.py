@@ -64,7 +64,10 @@ def find_model(kind: Kind, config: Mapping[str, Any]) -> ModelFolder:
     """
     folder = config.get("folder")
     if folder is not None:
-        return ModelFolder.read(Path(folder).expanduser())
+        try:
+            return ModelFolder.read(Path(folder).expanduser())
+        except EmbedderUnavailableError as error:
+            raise EmbedderUnavailableError(f"{kind.option}: {error}") from error
     name, digest = config.get("model") or DEFAULT_MODEL, config.get("digest")
     for found in _below(models_folder(), name, anywhere=digest is not None):
         if digest is None or found.digest == digest:
@@ -129,9 +132,10 @@ def _downloaded(kind: Kind, name: str, *, known: bool) -> ModelFolder:
     cache = models_folder() / "downloads"
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        try:
-            folder = ModelManagement.download_model(description, str(cache), retries=1, local_files_only=True)
-        except ValueError:
+        # fastembed takes what is there already. Asked for that alone, it writes errors to the terminal if it is not.
+        # The folders are those of the Hugging Face Hub's own cache.
+        there = f"models--{entry['sources']['hf'].replace('/', '--')}/snapshots/*/{description.model_file}"
+        if not any(cache.glob(there)):
             logger.warning(
                 "downloading the %s %s (%d MB, %s) from the Hugging Face Hub into %s, once for this machine; to "
                 "download nothing, give a folder: %s='local:/folder/of/the/model'",
@@ -142,7 +146,7 @@ def _downloaded(kind: Kind, name: str, *, known: bool) -> ModelFolder:
                 cache,
                 kind.option,
             )
-            folder = ModelManagement.download_model(description, str(cache), retries=1)
+        folder = ModelManagement.download_model(description, str(cache), retries=1)
     except Exception as error:
         raise EmbedderUnavailableError(
             f"the {kind.what} {description.model} cannot be downloaded ({redact(str(error)).rstrip('. ')}). Is this "

@@ -56,6 +56,9 @@ _PREFIXES: Final = (
 )
 """As the models' own descriptions say. BGE v1.5 needs none."""
 
+_LONGEST_SHOWN: Final = 200
+"""Characters of a path in a message."""
+
 _BLOCK: Final = 1 << 16
 _BLOCKS: Final = 64
 
@@ -94,8 +97,18 @@ class ModelFolder:
             onnx_file: the ONNX file inside the folder, if it is known.
 
         Raises:
-            EmbedderUnavailableError: there is no such folder, or a file is missing or malformed.
+            EmbedderUnavailableError: there is no such folder, or a file is missing, malformed or not readable.
         """
+        try:
+            return cls._read(place, name, onnx_file)
+        except OSError as error:
+            raise EmbedderUnavailableError(
+                f"the model in {str(place)[:_LONGEST_SHOWN]} cannot be read ({error.strerror}): give a folder that "
+                "this process may read"
+            ) from error
+
+    @classmethod
+    def _read(cls, place: Path, name: str | None, onnx_file: str | None) -> ModelFolder:
         folder, onnx = _files(place, onnx_file)
         tokenizer = folder / "tokenizer.json"
         if not tokenizer.is_file():
@@ -150,7 +163,7 @@ def _json(file: Path) -> Mapping[str, Any]:
         return {}
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise EmbedderUnavailableError(f"{file} cannot be read: {error}. Copy the model anew") from error
     return content if isinstance(content, Mapping) else {}
 

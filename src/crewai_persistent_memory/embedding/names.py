@@ -61,15 +61,21 @@ def spec_of_name(name: str) -> Mapping[str, Any]:
     return {"provider": provider, "config": {_MODEL_KEY[provider]: model}}
 
 
+def is_local(name: str) -> bool:
+    """Whether a name means a model in this process: ``local``, ``local/<model>``, ``local:<folder>``."""
+    name = name.strip()
+    return name.startswith(LOCAL) and name.removeprefix(LOCAL)[:1] in ("", ":", "/")
+
+
 def _local(name: str) -> Mapping[str, Any] | None:
     """The spec of a model in this process: ``local``, ``local/<model>``, ``local:<folder>``; ``None`` for others.
 
     Raises:
         ConfigurationError: nothing stands behind the colon or the slash.
     """
-    mark = name.removeprefix(LOCAL)[:1]
-    if not name.startswith(LOCAL) or mark not in ("", ":", "/"):
+    if not is_local(name):
         return None
+    mark = name.removeprefix(LOCAL)[:1]
     rest = name[len(LOCAL) + 1 :].strip()
     if mark and not rest:
         raise ConfigurationError(f"{name!r} names no {'folder' if mark == ':' else 'model'}: 'local' alone is enough")

@@ -21,6 +21,8 @@ from ..errors import ConfigurationError, EmbedderUnavailableError
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
+    from .model_folder import ModelFolder
+
 THREADS: Final = "CREWAI_MEMORY_EMBEDDER_THREADS"
 """The environment variable for the number of threads of one model. Default: the CPUs of this process."""
 
@@ -99,6 +101,14 @@ def load_tokenizer(file: Path, max_tokens: int) -> Tokenizer:
     return tokenizer
 
 
+def misfit(folder: ModelFolder, error: Exception) -> str:
+    """The message for a model that fails with what its tokenizer makes of a plain sentence."""
+    return (
+        f"the model {folder.onnx} does not take what {folder.tokenizer} makes of a text "
+        f"({' '.join(str(error).split())[:300]}): copy both files anew, from the same place"
+    )
+
+
 def _load(file: Path) -> Any:
     try:
         import onnxruntime
@@ -108,7 +118,7 @@ def _load(file: Path) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads()
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # errors are raised, and not written to the terminal besides
     # Threads that wait for work sleep. Otherwise they keep a core busy for some time after each text.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:

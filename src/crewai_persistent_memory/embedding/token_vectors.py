@@ -23,7 +23,7 @@ from ..storable import storable_text
 from .batches import Verdict, verdict_on
 from .checked import check_answer, check_vector
 from .fingerprint import PROBE_TEXT
-from .limits import mean
+from .limits import cut, mean
 from .spread import SENTENCES, spread_of_maxsim
 from .vector_cache import VECTORS, owner_of
 
@@ -34,6 +34,11 @@ one vector together, their mean. With 384 dimensions, 128 vectors take 98 kB, an
 
 MOST_CHARACTERS: Final = 8_192
 """Of a text. What comes after them has no token vectors: it is found by keywords and by passages."""
+
+QUERY_BYTES: Final = 256
+QUERY_PIECES: Final = 8
+"""Of a longer query, so many pieces at equal distances get token vectors. A recall waits for them: of 10,000 Chinese
+characters the model of a laptop takes seconds."""
 
 _BATCH: Final = 32
 """Texts in one call."""
@@ -110,7 +115,8 @@ class TokenEmbedder:
             EmbedderError: it refuses these texts but no others; or it returns a wrong number of lists, vectors of
                 several lengths, or numbers that are not finite.
         """
-        wanted = [(index, storable_text(text)[:MOST_CHARACTERS]) for index, text in enumerate(texts) if text.strip()]
+        read = _of_a_query if queries else _of_a_text
+        wanted = [(index, read(storable_text(text))) for index, text in enumerate(texts) if text.strip()]
         found: list[TokenVectors] = [[] for _ in texts]
         try:
             made = self._of_queries(wanted) if queries else self._made([text for _, text in wanted], queries=False)
@@ -221,6 +227,14 @@ class TokenEmbedder:
         return EmbedderUnavailableError(
             f"embed_tokens of {self._name} failed: {type(error).__name__}: {redact(str(error))}"
         )
+
+
+def _of_a_text(text: str) -> str:
+    return text[:MOST_CHARACTERS]
+
+
+def _of_a_query(query: str) -> str:
+    return "".join(cut(query, QUERY_BYTES, QUERY_PIECES)) if len(query) > QUERY_BYTES else query
 
 
 def _at_most(vectors: TokenVectors, most: int) -> TokenVectors:

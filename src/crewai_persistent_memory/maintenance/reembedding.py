@@ -47,8 +47,8 @@ def reembed(
             ``"none"``: they get none. Left out: as the store has it now.
         dry_run: say what would be done.
         progress: is told how many entries were looked at so far.
-        passages: with the embedder that the store has: a server's collection of an earlier version, in which the
-            passages of long texts have no vectors, gets them. Only long texts are embedded.
+        passages: with the embedder that the store has: long texts of an earlier version, whose passages have no
+            vectors, get them. Only long texts are embedded.
 
     Raises:
         ConfigurationError: the store is in Mem0; the embedder is not known, or gives no token vectors; ``reranker`` is

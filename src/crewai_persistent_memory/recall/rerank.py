@@ -10,10 +10,12 @@ import asyncio
 import contextvars
 import logging
 import math
+import os
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
-from inspect import iscoroutine
+from inspect import isawaitable
+from itertools import islice
 from threading import BoundedSemaphore, Thread
 from typing import Any, Final
 
@@ -30,7 +32,8 @@ MOST: Final = 20
 """Entries that are reranked. Those behind them keep their places."""
 
 _AT_ONCE: Final = 8
-"""Calls of one reranker at a time. Late ones go on in their threads, because a thread cannot be stopped."""
+"""Calls of one reranker at a time. Late ones go on in their threads, because a thread cannot be stopped. More calls
+wait for their turn until their deadline."""
 
 _LOGGED_EVERY: Final = 60.0
 """Seconds."""
@@ -50,6 +53,7 @@ class Reranker:
         self._scorer = scorer
         self._timeout = timeout
         self._free = BoundedSemaphore(_AT_ONCE)
+        self._process = os.getpid()
         self._logged_at = -math.inf
 
     def rerank(self, entries: Sequence[MemoryEntry], query: str) -> Steps[list[MemoryEntry]]:
@@ -62,7 +66,7 @@ class Reranker:
             return list(entries)
         texts = [_shortened(entry.content, query) for entry in best]
         try:
-            scores = _checked((yield self._asked(query, texts)), len(texts))
+            scores: list[float] = yield self._asked(query, texts)
         except (TimeoutError, asyncio.TimeoutError):
             self._log(f"did not answer within {self._timeout} s (reranker_timeout)")
             return list(entries)
@@ -79,27 +83,33 @@ class Reranker:
             return max(0.0, self._timeout - (time.monotonic() - started))
 
         async def awaiting() -> Any:
-            return await asyncio.wait_for(asyncio.wrap_future(self._start(query, texts)), left())
+            return await asyncio.wait_for(asyncio.wrap_future(self._start(query, texts, left())), left())
 
-        return Call(lambda: _result(self._start(query, texts), left()), awaiting)
+        return Call(lambda: _result(self._start(query, texts, left()), left()), awaiting)
 
-    def _start(self, query: str, texts: Sequence[str]) -> Future[Any]:
-        if not self._free.acquire(blocking=False):
-            raise TimeoutError
-        answer: Future[Any] = Future()
+    def _start(self, query: str, texts: Sequence[str], timeout: float) -> Future[list[float]]:
+        if self._process != os.getpid():  # the threads of late calls are not in this process
+            self._free, self._process = BoundedSemaphore(_AT_ONCE), os.getpid()
+        answer: Future[list[float]] = Future()
         context = contextvars.copy_context()
         # A daemon: a call that never ends does not keep the process from ending.
-        Thread(target=context.run, args=(self._score, query, texts, answer), daemon=True, name="reranker").start()
+        arguments = (self._score, query, texts, answer, timeout)
+        Thread(target=context.run, args=arguments, daemon=True, name="reranker").start()
         return answer
 
-    def _score(self, query: str, texts: Sequence[str], answer: Future[Any]) -> None:
-        answer.set_running_or_notify_cancel()
+    def _score(self, query: str, texts: Sequence[str], answer: Future[list[float]], timeout: float) -> None:
+        free = self._free
+        started = free.acquire(timeout=timeout)
         try:
-            answer.set_result(_awaited(self._scorer(query, list(texts))))
+            # False: whoever waited for it has given up.
+            if answer.set_running_or_notify_cancel() and started:
+                # Here, and not where it is waited for: the scores may be an iterator that computes each of them.
+                answer.set_result(_checked(_awaited(self._scorer(query, list(texts))), len(texts)))
         except BaseException as error:  # noqa: BLE001 - raised where it is waited for
             answer.set_exception(_as_failure(error))
         finally:
-            self._free.release()
+            if started:
+                free.release()
 
     def _log(self, what: str) -> None:
         if time.monotonic() - self._logged_at >= _LOGGED_EVERY:
@@ -112,8 +122,9 @@ class Reranker:
 
 def _as_failure(error: BaseException) -> Exception:
     """The same as an error that only says that the function failed. ``SystemExit`` would end the crew's process, a
-    ``CancelledError`` would cancel the task that waits, and a ``StopIteration`` cannot be raised there."""
-    if isinstance(error, Exception) and not isinstance(error, StopIteration):
+    ``CancelledError`` would cancel the task that waits, a ``StopIteration`` cannot be raised there, and a
+    ``TimeoutError`` would mean the deadline of the call."""
+    if isinstance(error, Exception) and not isinstance(error, (StopIteration, TimeoutError, asyncio.TimeoutError)):
         return error
     return RuntimeError(f"{type(error).__name__}: {error}")
 
@@ -131,10 +142,11 @@ def _result(answer: Future[Any], timeout: float) -> Any:
 
 
 def _awaited(answer: Any) -> Any:
-    if not iscoroutine(answer):
-        return answer
-    coroutine: Coroutine[Any, Any, Any] = answer
-    return asyncio.run(coroutine)
+    return asyncio.run(_await(answer)) if isawaitable(answer) else answer
+
+
+async def _await(answer: Awaitable[Any]) -> Any:
+    return await answer
 
 
 def _shortened(text: str, query: str) -> str:
@@ -150,9 +162,10 @@ def _checked(scores: Any, count: int) -> list[float]:
     Raises:
         ValueError: another number of scores than texts, or a score that is not finite.
     """
-    numbers = list(map(float, scores))
+    numbers = list(map(float, islice(scores, count + 1)))
     if len(numbers) != count:
-        raise ValueError(f"it returned {len(numbers)} scores for {count} texts")
+        more = "more than " if len(numbers) > count else ""
+        raise ValueError(f"it returned {more}{min(len(numbers), count)} scores for {count} texts")
     if not all(map(math.isfinite, numbers)):
         raise ValueError("a score is not a finite number")
     return numbers

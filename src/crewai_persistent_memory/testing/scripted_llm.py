@@ -6,13 +6,15 @@ import asyncio
 import json
 import re
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 
 from typing_extensions import Self
 
 from ..adapters.version import is_unified
 
-from crewai.llms.base_llm import BaseLLM  # isort: skip (after ours, which switches CrewAI's telemetry off)
+from crewai.llms import base_llm  # isort: skip (after ours, which switches CrewAI's telemetry off)
+from crewai.llms.base_llm import BaseLLM  # isort: skip
 
 Answer = str | Mapping[str, Any] | Callable[[str], Any]
 """A text, the fields of a structured answer, or a function of the prompt that returns one of these."""
@@ -83,15 +85,17 @@ class ScriptedLLM(BaseLLM):
 
     def call(self, messages: Any, tools: Any = None, *args: Any, **kwargs: Any) -> Any:
         answer = self._answer_to(messages, kwargs.get("response_model"))
-        for chunk in self._chunks(answer):
-            self.emit(chunk)
+        with _one_call():
+            for chunk in self._chunks(answer):
+                self.emit(chunk)
         return answer
 
     async def acall(self, messages: Any, tools: Any = None, *args: Any, **kwargs: Any) -> Any:
         answer = self._answer_to(messages, kwargs.get("response_model"))
-        for chunk in self._chunks(answer):
-            self.emit(chunk)
-            await asyncio.sleep(0)  # other streams of the loop have their turn
+        with _one_call():
+            for chunk in self._chunks(answer):
+                self.emit(chunk)
+                await asyncio.sleep(0)  # other streams of the loop have their turn
         return answer
 
     def emit(self, chunk: str) -> None:
@@ -138,6 +142,12 @@ class ScriptedLLM(BaseLLM):
     def _chunks(self, answer: Any) -> list[str]:
         is_streaming = isinstance(answer, str) and getattr(self, "stream", False)
         return [f"{word} " for word in answer.split(" ")] if is_streaming else []
+
+
+def _one_call() -> AbstractContextManager[object]:
+    """The chunks inside belong to one call. Outside of a call, CrewAI 1.15 warns at each of them."""
+    context: Callable[[], AbstractContextManager[object]] = getattr(base_llm, "llm_call_context", nullcontext)
+    return context()
 
 
 def final_answer(text: str) -> str:

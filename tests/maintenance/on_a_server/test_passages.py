@@ -77,6 +77,26 @@ class TestPassages:
             assert (again.embedded, again.changed) == (0, False)
         assert descriptor(server, collection)["moved_to"] == second_of(server, collection)
 
+    def test_a_collection_with_passages_in_which_a_text_lacks_them(
+        self, options: dict[str, Any], collection: str, server: QdrantServer
+    ) -> None:
+        """An older worker has saved it."""
+        with open_store(**options, embedder=letters) as store:
+            john = store.scoped(user_id="passages")
+            john.put([MemoryEntry(id="report", content=REPORT), MemoryEntry(id="note", content="John likes tea")])
+            before = relevance(john)
+            with server.admin() as admin:
+                where = f"/collections/{collection}/points"
+                points = admin.post(f"{where}/scroll", json={"limit": 100}).json()["result"]["points"]
+                bare = {"vector": ["passages"], "points": [point["id"] for point in points]}
+                admin.post(f"{where}/vectors/delete?wait=true", json=bare).raise_for_status()
+            assert relevance(john) < before - 0.05
+            assert reembed(store, letters, passages=True, dry_run=True).characters == len(REPORT)
+            done = reembed(store, letters, passages=True)
+            assert (done.embedded, done.changed) == (1, False)
+            assert relevance(john) == pytest.approx(before, abs=1e-4)
+            assert reembed(store, letters, passages=True).embedded == 0
+
     def test_what_is_saved_meanwhile(self, earlier: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
         with open_store(**earlier, embedder=letters) as store, elsewhere(earlier, embedder=letters) as worker:
             john = worker.scoped(user_id="passages")

@@ -24,10 +24,24 @@ from ...io.steps import Steps
 from ...scope import Scope, visible
 from ...store import operations as op
 from ...text.passages import is_one_passage
+from ...validation import to_naive_utc
 from .codec import to_entry
 from .collection import Collection
 from .context import take_out
-from .engine_requests import Between, Delete, Expired, HasId, Hit, PointData, Profile, Retrieve, Scroll, Upsert, Where
+from .engine_requests import (
+    Between,
+    Delete,
+    Describe,
+    Expired,
+    HasId,
+    Hit,
+    PointData,
+    Profile,
+    Retrieve,
+    Scroll,
+    Upsert,
+    Where,
+)
 from .schema import (
     CONTEXT_KEY,
     COPIED_KEY,
@@ -131,6 +145,7 @@ def undo_delete(operation: op.UndoDelete, collection: Collection, put: Any) -> S
         put: saves entries, as :func:`~.writes.put` does.
     """
     scope = operation.scope
+    said_before = (yield from collection.ask(Describe())).said_before
     filter = EntryFilter(ids=operation.ids, path=operation.path)
     where = (*where_filter(filter, scope, include_shared=False, with_expired=True), *_where_kept())
     back: list[MemoryEntry] = []
@@ -144,11 +159,18 @@ def undo_delete(operation: op.UndoDelete, collection: Collection, put: Any) -> S
                 continue
             # The vectors of a long text's passages were not kept: it is embedded again.
             bare = [each if is_one_passage(each.content) else replace(each, embedding=None) for each in entries]
-            yield from put(op.Put(owner, bare), collection)
+            # What was said before them is read, and not what this process has saved last; nor are they the last now.
+            said_before.forget()
+            yield from put(op.Put(owner, sorted(bare, key=_created_at)), collection)
+            said_before.forget()
             ids = tuple(forgotten_id(owner, each.id) for each in entries)
             yield from collection.ask(Delete(_among(where, ids)))
         if start is None:
             return [replace(each, embedding=None) for each in back]
+
+
+def _created_at(entry: MemoryEntry) -> datetime:
+    return to_naive_utc("created_at", entry.created_at)
 
 
 def _by_owner(hits: Iterable[Hit], reader: Scope) -> list[tuple[Scope, list[MemoryEntry]]]:

@@ -29,11 +29,13 @@ from .engine_requests import (
     KeepNewVectors,
     MoveCollection,
     NewVector,
+    NoPassages,
     Profile,
     Scroll,
     SetVectors,
     Unembedded,
     WithoutNewVector,
+    WithoutPassages,
 )
 from .manifest import EMBEDDER, EXTERNAL, KEYWORDS, Descriptor
 from .schema import not_expired
@@ -251,6 +253,31 @@ def _completed(operation: op.Reembed, collection: Collection, profile: Profile) 
         if not done:
             left_out |= {str(hit.id) for hit in hits}  # changed or deleted meanwhile
         operation.progress(embedded)
+    if operation.passages:
+        more, read = yield from _with_passages(operation, collection, profile)
+        embedded, characters = embedded + more, characters + read
     if total and not operation.dry_run:
         yield from measure_spread(collection, profile)
     return op.Reembedded(total, embedded, max(0, total - embedded - len(refused)), len(refused), characters)
+
+
+def _with_passages(operation: op.Reembed, collection: Collection, profile: Profile) -> Steps[tuple[int, int]]:
+    """Embed the passages of long texts that an earlier version has saved. An embedded store of that version has become
+    one with passages, but its texts have the vectors that they had.
+
+    Returns:
+        How many texts were embedded, and their characters.
+    """
+    embedded = characters = 0
+    start: str | None = None
+    while True:
+        where = (not_expired(),)
+        hits, start = yield from collection.ask(WithoutPassages(where, PAGE, start))
+        characters += sum(len(hit.payload["content"]) for hit in hits)
+        if hits and not operation.dry_run:
+            made, _ = yield from made_of(profile, hits)  # one that is refused keeps the vector that it has
+            if made:
+                embedded += yield from collection.ask(SetVectors(where, made, NoPassages()))
+            operation.progress(embedded)
+        if start is None:
+            return embedded, characters

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -13,6 +14,7 @@ import typer
 from ...doctor.whereabouts import why_nothing
 from ...errors import ConfigurationError, EmbedderMismatchError, EmbedderUnavailableError
 from ...wording import memories
+from ..moving import telling_progress
 from ..output import as_json, note, one_line
 from ..target import Target, opened
 from .measuring import TEMPLATES, Figures, Setting, Wanted, measure, wanted_of
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 
 BUDGETS: Final = (2_000, 12_000)
 """Characters of memory in a prompt that are tried beside the memory's own, unless others are given."""
+
+_NAME_IN_BRACES: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_\-]*)\}")
+"""What CrewAI takes for the name of an input, in a second pair of braces too."""
 
 
 def evaluate(
@@ -56,6 +61,8 @@ def evaluate(
     templates = _checked_templates(task or TEMPLATES)
     if chart is not None and chart.suffix.lower() != ".svg":
         raise ConfigurationError(f"--chart {chart}: only SVG is written, give a name that ends in .svg")
+    if chart is not None and not chart.absolute().parent.is_dir():
+        raise ConfigurationError(f"--chart {chart}: there is no folder {chart.absolute().parent}, make it first")
     from ...config.recall import RecallSettings
 
     for each in budget or ():
@@ -69,12 +76,12 @@ def evaluate(
         f"Recall of {memories(count)} of {scope}: {len(questions)} questions, "
         f"{len(templates)} {'task' if len(templates) == 1 else 'tasks'}"
     )
-    if chart is not None:
-        chart.write_text(as_svg(title, figures), encoding="utf-8")
     if json:
         typer.echo(as_json(as_dict(scope, count, len(questions), len(templates), figures, prices)))
     else:
         show(title, figures, prices)
+    if chart is not None:
+        chart.write_text(as_svg(title, figures), encoding="utf-8")
     if at_least is not None and figures[0].in_prompt < at_least:
         note(f"{figures[0].in_prompt:.2f} of what should be found stands in the prompt, less than {at_least:.2f}")
         raise typer.Exit(1)
@@ -85,11 +92,19 @@ def _measured(
 ) -> tuple[list[Figures], str, int]:
     """The figures of every setting, the scope, and the number of its memories."""
     own = Setting("as it is")
+
+    def measured(store: MemoryStore, *settings: Setting) -> list[Figures]:
+        found = []
+        for setting in settings:
+            with telling_progress(f"asked by a crew, {setting.name}") as tell:
+                found.append(measure(store, wanted, templates, setting, tell))
+        return found
+
     more = [Setting(f"budget {each:,}" if each else "no budget", {"recall_budget": each}) for each in budgets]
     try:
         with opened(config, by_words=False, existing=True) as store:
             wanted = _wanted(store, questions)
-            figures = [measure(store, wanted, templates, setting) for setting in (own, *more)]
+            figures = measured(store, own, *more)
             scope, count, embeds = str(store.scope), store.count(), store.embedder is not None
     except (EmbedderUnavailableError, EmbedderMismatchError) as error:
         if config.embedder_given:
@@ -97,11 +112,10 @@ def _measured(
         note(f"By words only: {error}")
         with opened(config, by_words=True, existing=True) as store:
             wanted = _wanted(store, questions)
-            figures = [measure(store, wanted, templates, setting) for setting in (own, *more)]
-            return figures, str(store.scope), store.count()
+            return measured(store, own, *more), str(store.scope), store.count()
     if embeds:
         with opened(config, by_words=True, existing=True) as store:
-            figures.append(measure(store, wanted, templates, Setting("keywords only", by_words=True)))
+            figures += measured(store, Setting("keywords only", by_words=True))
     return figures, scope, count
 
 
@@ -113,11 +127,10 @@ def _wanted(store: MemoryStore, questions: Sequence[Question]) -> list[Wanted]:
 
 def _checked_templates(templates: Sequence[str]) -> list[str]:
     for template in templates:
-        try:
-            template.format(question="")
-        except (LookupError, ValueError, AttributeError):
-            raise ConfigurationError(f"--task {template!r}: {{question}} is the only name in braces") from None
-        if "{question}" not in template:
+        names = _NAME_IN_BRACES.findall(template)
+        if set(names) - {"question"}:
+            raise ConfigurationError(f"--task {template!r}: {{question}} is the only name in braces")
+        if not names:
             raise ConfigurationError(f"--task {template!r} has no {{question}}: the question is put in its place")
     return list(templates)
 

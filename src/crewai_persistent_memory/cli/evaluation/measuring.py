@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any, Final
@@ -132,8 +132,21 @@ def wanted_of(store: MemoryStore, questions: Iterable[Question]) -> list[Wanted]
     return found
 
 
-def measure(store: MemoryStore, wanted: Sequence[Wanted], templates: Sequence[str], setting: Setting) -> Figures:
+def measure(
+    store: MemoryStore,
+    wanted: Sequence[Wanted],
+    templates: Sequence[str],
+    setting: Setting,
+    progress: Callable[[int], None] = lambda count: None,
+) -> Figures:
     """Search for each question, and let a crew ask it in each task. Nothing is written, access times neither.
+
+    Args:
+        store: with the memories.
+        wanted: the questions.
+        templates: descriptions of tasks.
+        setting: how they are asked.
+        progress: is told how many tasks the crew has done.
 
     Raises:
         StoreError, EmbedderError, ConfigurationError: a search failed.
@@ -156,6 +169,7 @@ def measure(store: MemoryStore, wanted: Sequence[Wanted], templates: Sequence[st
         for each, prompt in zip(wanted, texts, strict=True):
             shares.append(each.stands_in(prompt))
             lengths.append(len(prompt))
+            progress(len(lengths))
     return Figures(
         setting.name,
         {depth: fmean(values) for depth, values in found.items()},

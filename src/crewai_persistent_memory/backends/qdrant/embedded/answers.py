@@ -7,7 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from ..engine_requests import Count, Everything, Facet, Hit, Ordered, Retrieve, Scroll, Search, SearchMany, Unembedded
+from ..engine_requests import (
+    Count,
+    Everything,
+    Facet,
+    Hit,
+    Ordered,
+    Retrieve,
+    Scroll,
+    Search,
+    SearchMany,
+    Unembedded,
+    WithoutPassages,
+)
 from ..manifest import KEYWORDS
 from .reader import EdgeReader
 from .writer import EdgeWriter, keywords_only
@@ -34,6 +46,7 @@ class Answers:
             Count: reader.count,
             Facet: reader.facet,
             Unembedded: reader.unembedded,
+            WithoutPassages: reader.without_passages,
         }
 
     def _search(self, request: Search) -> list[Hit]:

@@ -10,6 +10,7 @@ import qdrant_edge as edge
 
 from ....ranking import Ranking, rarest
 from ....scope import SCOPE_FIELDS
+from ....text.passages import is_one_passage
 from ..codec import ENTRY_KEYS
 from ..engine_requests import (
     Count,
@@ -18,11 +19,13 @@ from ..engine_requests import (
     HasId,
     Hit,
     NoDense,
+    NoPassages,
     Ordered,
     Retrieve,
     Scroll,
     Search,
     Unembedded,
+    WithoutPassages,
 )
 from ..ranking import depth_for
 from ..schema import DENSE, EXPIRES_AT_KEY, KEYWORDS, PASSAGES, TOKENS
@@ -250,6 +253,13 @@ class EdgeReader:
             if offset is None:
                 break
         return hits[: request.limit]
+
+    def without_passages(self, request: WithoutPassages) -> tuple[list[Hit], str | None]:
+        where = edge_filter((*request.where, NoPassages()), self.has_ends)
+        page = edge.ScrollRequest(limit=request.limit, offset=request.start, filter=where, with_payload=["content"])
+        records, next_id = self.shard.scroll(page)
+        hits = [Hit(r.id, r.payload) for r in records if not is_one_passage(r.payload["content"])]
+        return hits, None if next_id is None else str(next_id)
 
     def retrieve(self, request: Retrieve) -> list[Hit]:
         with_vector = [DENSE] if request.with_vectors else False

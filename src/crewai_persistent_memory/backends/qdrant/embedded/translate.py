@@ -19,13 +19,14 @@ from ..engine_requests import (
     Lacks,
     Match,
     NoDense,
+    NoPassages,
     NotExpired,
     PointData,
     Where,
 )
 from ..point_vectors import dense_vectors
 from ..ranking import defaults_of, variables_of
-from ..schema import DENSE, EXPIRES_AT_KEY, KEYWORDS, SCOPE_KEY, format_time
+from ..schema import DENSE, EXPIRES_AT_KEY, KEYWORDS, PASSAGES, SCOPE_KEY, format_time
 
 
 def edge_filter(where: Where, has_ends: bool = True) -> edge.Filter:
@@ -67,6 +68,8 @@ def _condition(condition: Condition) -> Any:
         return expired if isinstance(condition, Expired) else edge.Filter(must_not=[expired])
     if isinstance(condition, NoDense):
         return edge.Filter(must_not=[edge.HasVectorCondition(DENSE)])
+    if isinstance(condition, NoPassages):
+        return edge.Filter(must=[edge.HasVectorCondition(DENSE)], must_not=[edge.HasVectorCondition(PASSAGES)])
     if isinstance(condition, Match):
         return _match(condition)
     if isinstance(condition, Lacks):

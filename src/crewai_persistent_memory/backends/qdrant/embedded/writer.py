@@ -14,13 +14,11 @@ from ..engine_requests import (
     Count,
     Delete,
     KeepSpread,
-    NoDense,
     Request,
     Retrieve,
     SetPayload,
     SetVectors,
     Upsert,
-    Where,
 )
 from ..manifest import KEYWORDS as KEYWORDS_ONLY
 from ..manifest import Descriptor
@@ -147,14 +145,11 @@ class EdgeWriter:
         if not valid:
             return 0
         self._admit_vectors(valid)
-        before = self._without_dense(request.where)
+        lacking = (*request.where, request.lacking)
+        before = self._reader.count(Count(lacking))
         points = [edge.PointVectors(id=new.id, vector=dense_vectors(new)) for new in valid]
-        where = edge_filter((*request.where, NoDense()))
-        self._shard.update(edge.UpdateOperation.update_vectors(points, condition=where))
-        return before - self._without_dense(request.where)
-
-    def _without_dense(self, where: Where) -> int:
-        return self._reader.count(Count((*where, NoDense())))
+        self._shard.update(edge.UpdateOperation.update_vectors(points, condition=edge_filter(lacking)))
+        return before - self._reader.count(Count(lacking))
 
     def _admit_texts(self, any_is_long: bool) -> None:
         """Record that the store has long texts, before the first one is written. Reads then go entry by entry."""

@@ -11,6 +11,7 @@ from .conditions import (
     Lacks,
     Match,
     NoDense,
+    NoPassages,
     NotExpired,
     Where,
 )
@@ -30,6 +31,7 @@ from .vectors import (
     SetVectors,
     Unembedded,
     WithoutNewVector,
+    WithoutPassages,
 )
 from .writing import Change, Delete, NoteAccess, SetPayload, SetPayloads, Upsert
 
@@ -64,6 +66,7 @@ __all__ = [
     "Moved",
     "NewVector",
     "NoDense",
+    "NoPassages",
     "NotExpired",
     "NoteAccess",
     "Ordered",
@@ -81,4 +84,5 @@ __all__ = [
     "Upsert",
     "Where",
     "WithoutNewVector",
+    "WithoutPassages",
 ]

@@ -86,5 +86,14 @@ class NoDense(NamedTuple):
     """The point has no dense vector."""
 
 
-Condition = Match | Between | Lacks | HasId | HasNoId | FieldHolds | InScopes | NotExpired | Expired | NoDense
+class NoPassages(NamedTuple):
+    """The point has a dense vector, and none of passages: its text is short, or an earlier version has saved it."""
+
+    passages: Literal[False] = False
+    """Tells it apart from :class:`NoDense`, as above."""
+
+
+Condition = (
+    Match | Between | Lacks | HasId | HasNoId | FieldHolds | InScopes | NotExpired | Expired | NoDense | NoPassages
+)
 Where = tuple[Condition, ...]

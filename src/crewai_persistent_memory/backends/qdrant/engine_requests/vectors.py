@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ....embedding import Embedder, Fingerprint
 from ....ranking import CosineSpread
 from ..manifest import Descriptor
-from .conditions import Where
+from .conditions import NoDense, NoPassages, Where
 from .points import Hit, NewVector
 from .request import Request
+
+NO_DENSE: Final = NoDense()
 
 
 @dataclass(frozen=True)
@@ -30,15 +32,31 @@ class Unembedded(Request[list[Hit]]):
 
 
 @dataclass(frozen=True)
+class WithoutPassages(Request[tuple[list[Hit], str | None]]):
+    """Those of a page of points that have a long text, a dense vector and no vectors of passages, with their content;
+    and where the next page begins. The collection must be one with passages."""
+
+    where: Where
+    limit: int
+    start: str | None = None
+
+
+@dataclass(frozen=True)
 class SetVectors(Request[int]):
     """Give points their dense vectors; the answer is how many have got one.
 
     A point gets its vector if it is there, matches, has no vector, and still has the content that the vector was made
     of. No point is created, and nothing else of a point is changed.
+
+    Attributes:
+        where: the scope.
+        vectors: of the points.
+        lacking: what the points have not: a vector, or vectors of passages.
     """
 
     where: Where
     vectors: Sequence[NewVector]
+    lacking: NoDense | NoPassages = NO_DENSE
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from qdrant_client import models
 
 from ....io.steps import Steps
 from ....scope import SCOPE_FIELDS
+from ....text.passages import is_one_passage
 from ..codec import ENTRY_KEYS
 from ..engine_requests import (
     Between,
@@ -23,6 +24,7 @@ from ..engine_requests import (
     Hit,
     Match,
     NoDense,
+    NoPassages,
     Ordered,
     Retrieve,
     Scroll,
@@ -30,6 +32,7 @@ from ..engine_requests import (
     SearchMany,
     Unembedded,
     Where,
+    WithoutPassages,
 )
 from ..schema import DENSE, created_at, parse_time, points_named
 from .place import PAGE, Place, dense_of, parts, scroll
@@ -189,6 +192,21 @@ def unembedded(request: Unembedded, place: Place) -> Steps[Any]:
         if offset is None:
             break
     return hits[: request.limit]
+
+
+def without_passages(request: WithoutPassages, place: Place) -> Steps[Any]:
+    records, next_id = yield from place.read(
+        "scroll",
+        scroll_filter=server_filter((*request.where, NoPassages())),
+        limit=place.limits.page(request.limit),
+        offset=request.start,
+        with_payload=["content"],
+    )
+    # The point in which a collection describes itself has no content.
+    hits = [
+        Hit(each.id, each.payload) for each in records if not is_one_passage((each.payload or {}).get("content", ""))
+    ]
+    return hits, None if next_id is None else str(next_id)
 
 
 def retrieve(request: Retrieve, place: Place) -> Steps[Any]:

@@ -27,6 +27,7 @@ from ..engine_requests import (
     SetVectors,
     Unembedded,
     Upsert,
+    WithoutPassages,
 )
 from . import reads, writes
 from .place import Place
@@ -52,6 +53,7 @@ _HOW: Final[Mapping[type, Callable[[Any, Place], Steps[Any]]]] = {
     Count: reads.count,
     Facet: reads.facet,
     Unembedded: reads.unembedded,
+    WithoutPassages: reads.without_passages,
     SetVectors: writes.set_vectors,
     KeepSpread: writes.keep_spread,
 }

@@ -25,6 +25,7 @@ from ..engine_requests import (
     Lacks,
     Match,
     NoDense,
+    NoPassages,
     NotExpired,
     PointData,
     Search,
@@ -165,7 +166,7 @@ def server_filter(where: Where) -> models.Filter:
 
 
 def _condition(
-    condition: Between | Expired | FieldHolds | HasId | HasNoId | Lacks | Match | NoDense | NotExpired,
+    condition: Between | Expired | FieldHolds | HasId | HasNoId | Lacks | Match | NoDense | NoPassages | NotExpired,
 ) -> Any:
     if isinstance(condition, NotExpired):
         return models.Filter(must_not=[_expired(condition.moment)])
@@ -173,6 +174,11 @@ def _condition(
         return _expired(condition.moment)
     if isinstance(condition, NoDense):
         return models.Filter(must_not=[models.HasVectorCondition(has_vector=DENSE)])
+    if isinstance(condition, NoPassages):
+        return models.Filter(
+            must=[models.HasVectorCondition(has_vector=DENSE)],
+            must_not=[models.HasVectorCondition(has_vector=PASSAGES)],
+        )
     if isinstance(condition, Match):
         return _match(condition)
     if isinstance(condition, Lacks):

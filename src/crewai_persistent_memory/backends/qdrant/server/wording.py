@@ -28,6 +28,7 @@ from ..engine_requests import (
     SetVectors,
     Unembedded,
     Upsert,
+    WithoutPassages,
 )
 
 DOING: Final[Mapping[type, str]] = {
@@ -36,6 +37,7 @@ DOING: Final[Mapping[type, str]] = {
     Change: "a change",
     SetVectors: "a change",
     Unembedded: "a listing",
+    WithoutPassages: "a listing",
     Delete: "a delete",
     SetPayload: "a change",
     SetPayloads: "a change",
@@ -69,6 +71,7 @@ NOTHING: Final[Mapping[type, Callable[[Any], Any]]] = {
     Count: lambda request: 0,
     Facet: lambda request: {},
     Unembedded: lambda request: [],
+    WithoutPassages: lambda request: ([], None),
     Change: lambda request: False,
     SetVectors: lambda request: 0,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -17,7 +18,6 @@ from ..engine_requests import (
     Count,
     Delete,
     KeepSpread,
-    NoDense,
     PointData,
     SetPayload,
     SetPayloads,
@@ -117,12 +117,12 @@ def _guard(id: str, place: Place) -> list[Any]:
 def set_vectors(request: SetVectors, place: Place) -> Steps[Any]:
     embedded, most = 0, place.limits.batch(BATCH)
     for start in range(0, len(request.vectors), most):
-        embedded += yield from _set_some(SetVectors(request.where, request.vectors[start : start + most]), place)
+        embedded += yield from _set_some(replace(request, vectors=request.vectors[start : start + most]), place)
     return embedded
 
 
 def _set_some(request: SetVectors, place: Place) -> Steps[Any]:
-    where = server_filter((*request.where, NoDense()))
+    where = server_filter((*request.where, request.lacking))
     asked = {new.id: new for new in request.vectors}
     points = [models.PointVectors(id=new.id, vector=dense_vectors(new)) for new in request.vectors]
     missing = yield from for_those_there(
