@@ -59,7 +59,8 @@ def recall(
         source: include private entries of this source.
         include_private: include all private entries.
         whole: whole texts, of any length. Use it to change a memory by its id.
-        as_of: only what was said by then (naive is UTC).
+        as_of: only what was said by then (naive is UTC), and not again since. The same text has the date of the last
+            time.
 
     Raises:
         ConfigurationError: ``"deep"`` without ``llm``, or on CrewAI until 1.9.3.
