@@ -13,7 +13,8 @@ from .empty import RESULT, asks, sentences_of
 from .phrases import NEGATION, OF_ANSWERS, OFFERS
 from .relations import SELF, STOP
 from .signs import differ_in_signs
-from .statements import marks_of, stem
+from .statements import marks_of
+from .stems import stem
 
 LONGEST: Final = 4_000
 """Characters. A longer record is a memory of its own. Of a longer source, the sentences with the answer's words."""

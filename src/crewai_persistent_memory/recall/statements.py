@@ -10,15 +10,15 @@ from typing import Final, NamedTuple
 from zlib import crc32
 
 from ..text.kept import Kept, kept_calls
+from .opposites import BE, STATES, TIMES, denied_by
 from .phrases import NEGATION
 from .relations import ADDS, CHANGES, MANY, NEW, OTHERS, RELATIONS, SELF, STOP
-from .signs import differ_in_signs
+from .stems import stem
 
 _MARKS: Final = 512
 ALL_MARKS: Final = (1 << _MARKS) - 1
 _MOST_WORDS: Final = 2_000_000
 _WORD: Final = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*")
-_ENDINGS: Final = ((("ies", "s"), 3), (("ing", "en", "er", "ed"), 3), (("e", "y", "t", "n"), 4), (("e",), 3))
 _DETERMINERS: Final = """
     the a an my our your his her der die das den dem ein eine le la les un une el los las
 """
@@ -98,15 +98,35 @@ class Statement:
         words = (_NO_PREFIX.sub("", word) for word in self.set if not _NO.fullmatch(word))
         return frozenset(stem(word) for word in words if word not in STOP and not NEGATION.fullmatch(word))
 
-    def turns(self, other: Statement) -> bool:
-        """Whether it has the words of the other statement, and says something else: "not", another sign, or a change
-        the other way round ("from Rome to Paris")."""
-        if self.negated != other.negated:
-            return self.affirmed == other.affirmed
-        if self.stems != other.stems:
-            return False
-        is_other_way = self.changes and self.names != other.names and sorted(self.names) == sorted(other.names)
-        return is_other_way or differ_in_signs(self.text, other.text)
+    @cached_property
+    def states(self) -> frozenset[int]:
+        """The numbers of the lists that its words of a state are in: "free", "occupied"."""
+        return frozenset().union(*(STATES[word] for word in self.set if word in STATES))
+
+    @cached_property
+    def denied(self) -> frozenset[str]:
+        """The stems of what its words deny: "safe" of "unsafe"."""
+        return frozenset(stem(each) for word in self.set for each in denied_by(word))
+
+    @cached_property
+    def heads(self) -> frozenset[str]:
+        """The stems of the words that "is" follows."""
+        return frozenset(stem(word) for word, verb in zip(self.words, self.words[1:], strict=False) if verb in BE)
+
+    @cached_property
+    def parts(self) -> list[tuple[str, str]]:
+        """The words that "is" follows, each behind the stem of the word before it: "shop" in "the museum shop is"."""
+        rows = zip(self.written, self.written[1:], self.words[2:], strict=False)
+        return [
+            (stem(whole.lower()), part)
+            for whole, part, verb in rows
+            if verb in BE and part.islower() and part not in _OF_FORM and part not in BE
+        ]
+
+    @cached_property
+    def times(self) -> frozenset[str]:
+        """The stems of its words for times that come again."""
+        return frozenset(map(stem, self.set & TIMES))
 
     @cached_property
     def full_names(self) -> frozenset[tuple[str, str]]:
@@ -149,8 +169,12 @@ class Statement:
         """Whether it has a name that is not its subject, and whether it has a number."""
         return (
             any(not name[0].isdigit() and stem(name) not in subject for name in self.names),
-            any(character.isdigit() for word in self.set for character in word),
+            self.has_number,
         )
+
+    @cached_property
+    def has_number(self) -> bool:
+        return any(map(str.isdigit, "".join(self.set)))
 
     def is_of_many(self, words: Collection[str]) -> bool:
         """Whether one of these words tells what may hold of many things at once: a liking, or what somebody did."""
@@ -240,18 +264,6 @@ def together(parts: Sequence[str]) -> Statement:
     return statement(". ".join(parts))
 
 
-def have_one(stems: Collection[str], some: Collection[str]) -> bool:
-    """Whether there is one of these stems, or the beginning of one: "insured", "insurance"."""
-    return any(each in stems for each in some) or any(
-        len(one) > 4 and each.startswith(one) for each in some for one in stems
-    )
-
-
-def have(stems: Collection[str], one: str) -> bool:
-    """Whether there is this stem, or one that begins with it: "deploy", "deployment"."""
-    return one in stems or (len(one) > 4 and any(each.startswith(one) for each in stems))
-
-
 def _relations(words: frozenset[str]) -> frozenset[str]:
     return frozenset().union(*(RELATIONS.get(word) or _BY_STEM.get(stem(word), frozenset()) for word in words))
 
@@ -274,21 +286,6 @@ def _is_of_a_name(word: str) -> bool:
 def _plain(word: str) -> str:
     word = word.lower()
     return word[:-2] if word.endswith(("'s", "’s")) else word
-
-
-def _stem(word: str) -> str:
-    """A word without its endings, cheaply; two forms of one word mostly have the same."""
-    for endings, least in _ENDINGS:
-        for ending in endings:
-            if word.endswith(ending) and len(word) - len(ending) >= least:
-                word = word[: -len(ending)]
-                break
-    if len(word) > 3 and word[-1] == word[-2]:
-        word = word[:-1]
-    return word[:9]
-
-
-stem: Final = kept_calls(_stem, 8_192)
 
 
 _OF_FORM: Final = STOP | RELATIONS.keys() | CHANGES

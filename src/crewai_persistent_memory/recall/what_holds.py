@@ -4,7 +4,8 @@
 earlier one. Nothing is left out, and an entry that no newer one contradicts keeps its place among the others.
 
 There is no model in it. A statement takes the place of one that has the same words and says the opposite: without
-"not", or with another sign. Otherwise, two statements are taken as two values of one thing if
+"not", with another sign, or with another state ("free", "occupied"). Otherwise, two statements are taken as two values
+of one thing if
 
 - both are about the subject of the question: a name in it, or the one whose memory it is;
 - both are about its relation: they have its words, or words of the same relation (:mod:`.relations`); or the newer one
@@ -24,7 +25,9 @@ from typing import Final
 from .found import Found
 from .long_texts import LONGEST, told_of
 from .relations import BEST, MANY, RELATIONS, STOP, UNITS
-from .statements import ALL_MARKS, Statement, have, have_one, look_at, marks_of, statement, stem, together
+from .statements import ALL_MARKS, Statement, look_at, marks_of, statement, together
+from .stems import have, have_one, stem
+from .turning import is_about_a_part, stands_beside, turns
 
 MOST_COMPARED: Final = 40
 """The best entries that are compared with each other."""
@@ -152,7 +155,7 @@ class _Question:
 
     def replaces(self, older: Statement, newer: Statement) -> bool:
         """Whether the newer statement takes the place of the older one."""
-        is_turned = newer.turns(older)
+        is_turned = turns(newer, older, self._stems)
         if newer.adds or (older.stems == newer.stems and not is_turned):
             return False
         subject = self._subject(older, newer)
@@ -160,6 +163,10 @@ class _Question:
             return False
         if is_turned:
             return True
+        if stands_beside(newer, older, asks_when="date" in self._relations):
+            return False
+        if is_about_a_part(newer, older, subject, self._stems):
+            return False
         most = MOST_MORE_OF_A_CHANGE if newer.changes else MOST_MORE
         if self._most_more(older, newer) > most or self._is_of_another_thing(older, newer, subject):
             return False
