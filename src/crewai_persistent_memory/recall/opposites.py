@@ -147,6 +147,15 @@ BE: Final = frozenset(
 )
 """Verbs between a thing and its state."""
 
+_EVENTS: Final = """
+    born founded invented discovered geboren gegründet erfunden né née fondé fondée nació fundada
+"""
+EVENTS: Final = frozenset(_EVENTS.split())
+"""Words for what happens once. Nothing else that is said later changes it."""
+
+WHERE: Final = frozenset(["where", "wo", "où", "dónde"])
+"""Words that ask for a place."""
+
 UNTIL: Final = frozenset(["until", "till", "this", "bis", "jusqu", "jusqu'à", "hasta"])
 """Words before a time that comes once."""
 

@@ -93,6 +93,27 @@ _MANY: Final = """
 MANY: Final = frozenset(_MANY.split())
 """Verbs that hold of many things at once: who likes tea may like coffee."""
 
+LISTED: Final = frozenset(
+    ["include", "includes", "included", "contain", "contains", "offer", "offers", "sell", "sells", "cover", "covers"]
+)
+"""Verbs that hold of many things at once, also where the question has them."""
+
+_NUMBERS: Final = (
+    "two zwei deux dos",
+    "three drei trois tres",
+    "four vier quatre cuatro",
+    "five fünf cinq cinco",
+    "six sechs seis",
+    "seven sieben siete",
+    "eight acht huit ocho",
+    "nine neun nueve",
+    "ten zehn dix diez",
+    "eleven elf onze",
+    "twelve zwölf douze doce",
+)
+NUMBERS: Final = {word: str(number) for number, words in enumerate(_NUMBERS, 2) for word in words.split()}
+"""Numbers that are written as words. "One" is more often no number."""
+
 _UNITS: Final = "euro euros dollars eur usd month year week day hours people percent items jahr monat woche tag"
 UNITS: Final = frozenset(_UNITS.split())
 """Words that two statements have in common because both have a number."""
@@ -135,6 +156,12 @@ STOP: Final = frozenset(_STOP.split())
 
 NEW: Final = frozenset(["new", "neu", "neue", "neuen", "neuer", "nouveau", "nouvelle", "nuevo", "nueva"])
 """Words of :data:`CHANGES` that stand before a thing."""
+
+
+ONE_AT_A_TIME: Final = frozenset(
+    ["home", "work", "chief", "price", "date", "phone", "mail", "state", "name", "place", "secret", "size"]
+)
+"""Relations that a thing has to one other thing at a time."""
 
 
 def _by_word() -> dict[str, frozenset[str]]:

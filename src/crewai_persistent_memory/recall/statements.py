@@ -12,13 +12,16 @@ from zlib import crc32
 from ..text.kept import Kept, kept_calls
 from .opposites import BE, STATES, TIMES, denied_by
 from .phrases import NEGATION
-from .relations import ADDS, CHANGES, MANY, NEW, OTHERS, RELATIONS, SELF, STOP
+from .relations import ADDS, CHANGES, MANY, NEW, NUMBERS, OTHERS, RELATIONS, SELF, STOP
 from .stems import stem
 
 _MARKS: Final = 512
 ALL_MARKS: Final = (1 << _MARKS) - 1
 _MOST_WORDS: Final = 2_000_000
 _WORD: Final = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*")
+_LETTERS: Final = frozenset("ADLMSTY")
+"""Single letters that are in :data:`STOP`."""
+
 _DETERMINERS: Final = """
     the a an my our your his her der die das den dem ein eine le la les un une el los las
 """
@@ -67,8 +70,8 @@ class Statement:
         self.written = _WORD.findall(text)
         self.words = list(map(_plain_of.__getitem__, self.written))
         for at, word in enumerate(self.written):
-            if word == "A" and at:
-                self.words[at] = "=a"  # a letter that is a name is not an article: "tower A"
+            if word in _LETTERS and at:
+                self.words[at] = f"={word.lower()}"  # a letter that is a name is not an article: "tower A"
         self.set = frozenset(self.words)
         self.marks = reduce(or_, map(_mark_of.__getitem__, self.set), 0)
         self.told_marks = reduce(or_, map(_told_mark_of.__getitem__, self.set), 0)
@@ -208,6 +211,10 @@ class Statement:
         before = [_ALIKE.get(each, each) for each in ["", "", *map(str.lower, self.written)][at : at + 2]]
         return tuple(before) if before[1] in _ARTICLES else tuple(before[1:])
 
+    def word_after(self, word: str) -> str:
+        """The word after a word; ``""`` for the last one."""
+        return [*self.words, ""][self.words.index(word) + 1]
+
     @cached_property
     def units(self) -> frozenset[str]:
         """The words behind its numbers."""
@@ -241,7 +248,7 @@ class Look(NamedTuple):
 def _look_at(text: str) -> Look:
     written = _WORD.findall(text)
     words = set(map(_plain_of.__getitem__, written))
-    if "a" in words and "A" in written:
+    if not _LETTERS.isdisjoint(written):
         words = set(Statement(text).set)
     marks = reduce(or_, map(_mark_of.__getitem__, words), 0)
     told_marks = reduce(or_, map(_told_mark_of.__getitem__, words), 0)
@@ -254,9 +261,10 @@ look_at: Final = Kept(_look_at, 4_000_000)
 
 def marks_in(text: str) -> int:
     """:attr:`Look.marks` of a text, in a third of the time."""
-    if "A" in text:
+    written = _WORD.findall(text)
+    if not _LETTERS.isdisjoint(written):
         return look_at[text].marks
-    return reduce(or_, map(_mark_of_written.__getitem__, _WORD.findall(text)), 0)
+    return reduce(or_, map(_mark_of_written.__getitem__, written), 0)
 
 
 def together(parts: Sequence[str]) -> Statement:
@@ -285,7 +293,7 @@ def _is_of_a_name(word: str) -> bool:
 
 def _plain(word: str) -> str:
     word = word.lower()
-    return word[:-2] if word.endswith(("'s", "’s")) else word
+    return word[:-2] if word.endswith(("'s", "’s")) else NUMBERS.get(word, word)
 
 
 _OF_FORM: Final = STOP | RELATIONS.keys() | CHANGES

@@ -1,18 +1,35 @@
-"""Whether a statement says the opposite of another one, in the same words; or the same of another day."""
+"""Two statements of one form: which says the opposite of the other one or its new value, and which stands beside it."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from typing import Final
 
-from .opposites import STATES, UNTIL, denied_by
-from .relations import CHANGES, STOP
+from ..text.kept import kept_calls
+from .opposites import EVENTS, STATES, UNTIL, WHERE, denied_by
+from .relations import CHANGES, ONE_AT_A_TIME, STOP
 from .signs import differ_in_signs
 from .statements import Statement
 from .stems import stem
 
 _MOST_BEHIND: Final = 2
 """Words that one of two opposite statements may have behind its state: "occupied by Mr. Kern"."""
+
+_OF_CHANGES: Final = STOP | CHANGES
+_NO_STATE: Final = frozenset[int]()
+_MANY: Final = re.compile(
+    r"\W*(?:(?:which|what) (?!does|was|has|hours|times|news|series|species)\w+[^\Wsui]s|quel(?:le)?s|cuáles)\b",
+    re.IGNORECASE,
+)
+_SOMEWHERE: Final = re.compile(
+    r"\b(?:is|are|was|were|ist|sind|est|sont|está|están) (?:now |currently |jetzt )?"
+    r"(?:at|in|on|under|behind|near|with|by|inside|outside|above|below|im|am|auf|unter|bei|beim|hinter|neben|à|au|dans|sur"
+    r"|chez|sous|en|sobre|bajo)\b",
+    re.IGNORECASE,
+)
+_asks_for_many: Final = kept_calls(lambda text: bool(_MANY.match(text)), 1_024)
+"""Whether a question asks for things of which there are several: "which tools"."""
 
 
 def turns(newer: Statement, older: Statement, asked: Collection[str]) -> bool:
@@ -32,17 +49,39 @@ def turns(newer: Statement, older: Statement, asked: Collection[str]) -> bool:
     return bool(_opposites(newer, older)) and _is_of_the_same(newer, older, asked)
 
 
-def stands_beside(newer: Statement, older: Statement, *, asks_when: bool) -> bool:
-    """Whether each says something else of another day: "open on Monday", "closed on Sunday"."""
-    if not older.times or not newer.times or not older.times.isdisjoint(newer.times):
-        return False
+def stands_beside(newer: Statement, older: Statement, question: Statement) -> bool:
+    """Whether the newer statement says something beside the older one: of another day ("open on Monday", "closed on
+    Sunday"), of another event ("born", "promoted"), or another one of the things that the question asks for."""
+    if not (older.set & EVENTS) <= newer.set:
+        return True
     of_changes = newer.set & CHANGES
     if newer.changes and not (of_changes and of_changes <= STATES.keys()):
         return False  # "closed" alone tells no change
-    if _opposites(newer, older):
+    if _asks_for_many(question.text):
+        return True
+    if not older.times or not newer.times or not older.times.isdisjoint(newer.times):
+        return False
+    if not older.times.isdisjoint(question.times) or _opposites(newer, older):
         return True
     other, own = older.stems - newer.stems - older.times, newer.stems - older.stems - newer.times
-    return bool(other and own) and not asks_when
+    return bool(other and own) and "date" not in question.relations
+
+
+def swaps(newer: Statement, older: Statement) -> bool:
+    """Whether the newer statement has one other word in the same place, and says that this has changed, or tells a
+    relation of which there is one: "works as a nurse", "works as a teacher"."""
+    own, other = newer.set - older.set - _OF_CHANGES, older.set - newer.set - STOP
+    if len(own) != 1 or len(other) != 1:
+        return False
+    [new], [old] = own, other
+    return newer.places[new] == older.places[old] and (
+        newer.changes or bool(older.relations & newer.relations & ONE_AT_A_TIME)
+    )
+
+
+def are_somewhere(newer: Statement, older: Statement, question: Statement) -> bool:
+    """Whether both statements answer the question where something is."""
+    return not question.set.isdisjoint(WHERE) and all(_SOMEWHERE.search(each.text) for each in (newer, older))
 
 
 def is_about_a_part(newer: Statement, older: Statement, subject: Collection[str], asked: Collection[str]) -> bool:
@@ -69,9 +108,6 @@ def _opposites(newer: Statement, older: Statement) -> tuple[str, str] | None:
             if stem(old) in map(stem, denied_by(new)) or stem(new) in map(stem, denied_by(old)):
                 return new, old
     return None
-
-
-_NO_STATE: frozenset[int] = frozenset()
 
 
 def _is_of_the_same(newer: Statement, older: Statement, asked: Collection[str]) -> bool:

@@ -24,10 +24,10 @@ from typing import Final
 
 from .found import Found
 from .long_texts import LONGEST, told_of
-from .relations import BEST, MANY, RELATIONS, STOP, UNITS
+from .relations import BEST, LISTED, MANY, NEW, RELATIONS, STOP, UNITS
 from .statements import ALL_MARKS, Statement, look_at, marks_of, statement, together
 from .stems import have, have_one, stem
-from .turning import is_about_a_part, stands_beside, turns
+from .turning import are_somewhere, is_about_a_part, stands_beside, swaps, turns
 
 MOST_COMPARED: Final = 40
 """The best entries that are compared with each other."""
@@ -163,13 +163,15 @@ class _Question:
             return False
         if is_turned:
             return True
-        if stands_beside(newer, older, asks_when="date" in self._relations):
+        if stands_beside(newer, older, self._whole):
             return False
         if is_about_a_part(newer, older, subject, self._stems):
             return False
         most = MOST_MORE_OF_A_CHANGE if newer.changes else MOST_MORE
         if self._most_more(older, newer) > most or self._is_of_another_thing(older, newer, subject):
             return False
+        if swaps(newer, older):
+            return True
         told = self._stems - subject
         # Several words of the question in both tell more than the subject: "the budget of the team".
         alike = len(self._stems & older.stems & newer.stems) > 1
@@ -177,7 +179,8 @@ class _Question:
         relations = older.relations & newer.relations
         shared = {word for word in older.set & newer.set if word not in STOP and stem(word) not in subject}
         likings = {word for word in older.set & newer.set if "liking" in RELATIONS.get(word, ())}
-        is_single = newer.changes or not (older.is_of_many(shared | likings) and newer.set.isdisjoint(BEST))
+        is_of_many = older.is_of_many(shared | likings) or not LISTED.isdisjoint(older.set & newer.set)
+        is_single = newer.changes or not (is_of_many and newer.set.isdisjoint(BEST))
         has_value = self._has_such_a_value(older, newer, subject)
         if all(of_words) or (has_value and (self._relations & relations or (any(of_words) and relations))):
             return is_single and not self._is_left_out(older, newer)
@@ -193,8 +196,8 @@ class _Question:
             return not is_other
         if not is_single:
             return False
-        is_open = self._stems == subject
-        return bool(is_open and (relations or shared)) or self._is_of_one_form(older, newer, subject)
+        is_open = self._stems == subject and (relations or shared or are_somewhere(newer, older, self._whole))
+        return bool(is_open) or self._is_of_one_form(older, newer, subject)
 
     def _is_of_one_form(self, older: Statement, newer: Statement, subject: Collection[str]) -> bool:
         """Whether the older statement has only a value beside what the newer one, too, says of the subject."""
@@ -277,10 +280,10 @@ class _Question:
         number", asked about "Lena's home number"."""
         asked = (word for word in older.set & self._whole.set & RELATIONS.keys() if not have(newer.stems, stem(word)))
         return any(
-            RELATIONS[word].isdisjoint(RELATIONS[own])
+            RELATIONS[word].isdisjoint(RELATIONS.get(own, ()))
             for word in asked
             for own in newer.in_place_of(word, older, self._names)
-            if own in RELATIONS
+            if own in RELATIONS or (own not in NEW and newer.word_after(own) == older.word_after(word))
         )
 
     def _names_the_value(self, older: Statement, newer: Statement, subject: Collection[str]) -> bool:
