@@ -48,6 +48,10 @@ _STATES: Final = """
     early late punctual
     started ended finished over
     better worse
+    red green blue yellow orange black white grey gray brown pink purple silver golden
+    rot rote grün grüne blau blaue gelb gelbe schwarz schwarze weiß weiße grau graue braun braune
+    rouge vert verte bleu bleue jaune noir noire blanc blanche gris grise
+    rojo roja verde azul amarillo amarilla negro negra blanco blanca gris
     rising falling
     frei verfügbar belegt besetzt vergeben reserviert gebucht
     offen geöffnet auf geschlossen zu gesperrt
@@ -103,7 +107,7 @@ _STATES: Final = """
     открыт открыта открыто закрыт закрыта закрыто
 """
 
-_PREFIXES: Final = (
+PREFIXES: Final = (
     *("un", "in", "im", "il", "ir", "dis", "non-", "non", "dés", "des", "mé", "mal", "nie", "ne", "u", "o"),
 )
 _LEAST: Final = 3
@@ -174,7 +178,7 @@ STATES: Final = _by_word()
 
 def denied_by(word: str) -> Iterator[str]:
     """What a word denies, if it is one that denies: "safe" of "unsafe"."""
-    for prefix in _PREFIXES:
+    for prefix in PREFIXES:
         if word.startswith(prefix):
             base = word[len(prefix) :]
             if len(base) >= (_LEAST if len(prefix) > 1 else _LEAST_OF_ONE):

@@ -17,7 +17,8 @@ _RELATIONS: Final = {
         arbeitgeber firma stelle beruf angestellt gekündigt travaille travailler emploi poste entreprise trabaja
         trabajar empleo empresa""",
     "chief": """manager manages managed boss report reports reporting supervisor supervises leads lead leader led head
-        heads heading headed chef chefin vorgesetzte vorgesetzter leitet leiterin leiter berichtet""",
+        heads heading headed chef chefin vorgesetzte vorgesetzter leitet leiterin leiter berichtet
+        jefe jefa""",
     "owner": """owner owns owned own responsible responsibility charge handle handles handling handled maintain
         maintains maintainer maintained assigned assignee took contact look looks looking verantwortlich
         zuständig übernimmt übernommen besitzer besitzerin ansprechpartner ansprechpartnerin betreut gehört""",
@@ -87,16 +88,21 @@ _MANY: Final = """
     watches met meets bought has have owns mag liebt spricht spielt kennt besucht hat las gelesen went travelled
     traveled
     allergic good afraid fond interested keen allergisch allergique alérgico alérgica take takes
-    attended said told asked saw ate cooked
+    attended said told asked saw ate cooked collect collects
     fait joue parle aime connaît visité habla juega gusta conoce
 """
 MANY: Final = frozenset(_MANY.split())
 """Verbs that hold of many things at once: who likes tea may like coffee."""
 
-LISTED: Final = frozenset(
-    ["include", "includes", "included", "contain", "contains", "offer", "offers", "sell", "sells", "cover", "covers"]
-)
+_LISTED: Final = """
+    include includes included contain contains offer offers sell sells cover covers attended visited met bought like
+    likes love loves speak speaks know knows read watched collect collects
+"""
+LISTED: Final = frozenset(_LISTED.split())
 """Verbs that hold of many things at once, also where the question has them."""
+
+COUNTED: Final = frozenset(["take", "takes", "has", "have", "hat", "a", "tiene"])
+"""Words of :data:`MANY` that are followed by one number: "takes 4 hours"."""
 
 _NUMBERS: Final = (
     "two zwei deux dos",

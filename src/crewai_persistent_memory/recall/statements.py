@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from zlib import crc32
 
 from ..text.kept import Kept, kept_calls
-from .opposites import BE, STATES, TIMES, denied_by
+from .opposites import BE, PREFIXES, STATES, TIMES, denied_by
 from .phrases import NEGATION
 from .relations import ADDS, CHANGES, MANY, NEW, NUMBERS, OTHERS, RELATIONS, SELF, STOP
 from .stems import stem
@@ -104,12 +104,12 @@ class Statement:
     @cached_property
     def states(self) -> frozenset[int]:
         """The numbers of the lists that its words of a state are in: "free", "occupied"."""
-        return frozenset().union(*(STATES[word] for word in self.set if word in STATES))
+        return frozenset().union(*map(STATES.__getitem__, self.set & _STATES))
 
     @cached_property
     def denied(self) -> frozenset[str]:
         """The stems of what its words deny: "safe" of "unsafe"."""
-        return frozenset(stem(each) for word in self.set for each in denied_by(word))
+        return frozenset(stem(each) for word in self.set if word.startswith(PREFIXES) for each in denied_by(word))
 
     @cached_property
     def heads(self) -> frozenset[str]:
@@ -211,6 +211,10 @@ class Statement:
         before = [_ALIKE.get(each, each) for each in ["", "", *map(str.lower, self.written)][at : at + 2]]
         return tuple(before) if before[1] in _ARTICLES else tuple(before[1:])
 
+    def is_before(self, word: str, stems: Collection[str]) -> bool:
+        """Whether a word stands between an article and a word with one of these stems: "the red button"."""
+        return len(self.place_of(word)) > 1 and stem(self.word_after(word)) in stems
+
     def word_after(self, word: str) -> str:
         """The word after a word; ``""`` for the last one."""
         return [*self.words, ""][self.words.index(word) + 1]
@@ -296,6 +300,7 @@ def _plain(word: str) -> str:
     return word[:-2] if word.endswith(("'s", "’s")) else NUMBERS.get(word, word)
 
 
+_STATES: Final = frozenset(STATES)
 _OF_FORM: Final = STOP | RELATIONS.keys() | CHANGES
 _plain_of: Final = Kept(_plain, _MOST_WORDS)
 _bit_of: Final = Kept(_bit, _MOST_WORDS)

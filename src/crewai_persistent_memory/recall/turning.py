@@ -104,7 +104,8 @@ def _opposites(newer: Statement, older: Statement) -> tuple[str, str] | None:
     for new in newer.set - older.set:
         for old in older.set - newer.set:
             if not STATES.get(new, _NO_STATE).isdisjoint(STATES.get(old, _NO_STATE)):
-                return new, old
+                # "The red button", "the green button": two buttons.
+                return None if newer.is_before(new, older.stems) and older.is_before(old, newer.stems) else (new, old)
             if stem(old) in map(stem, denied_by(new)) or stem(new) in map(stem, denied_by(old)):
                 return new, old
     return None

@@ -24,7 +24,7 @@ from typing import Final
 
 from .found import Found
 from .long_texts import LONGEST, told_of
-from .relations import BEST, LISTED, MANY, NEW, RELATIONS, STOP, UNITS
+from .relations import BEST, COUNTED, LISTED, MANY, NEW, RELATIONS, STOP, UNITS
 from .statements import ALL_MARKS, Statement, look_at, marks_of, statement, together
 from .stems import have, have_one, stem
 from .turning import are_somewhere, is_about_a_part, stands_beside, swaps, turns
@@ -179,7 +179,8 @@ class _Question:
         relations = older.relations & newer.relations
         shared = {word for word in older.set & newer.set if word not in STOP and stem(word) not in subject}
         likings = {word for word in older.set & newer.set if "liking" in RELATIONS.get(word, ())}
-        is_of_many = older.is_of_many(shared | likings) or not LISTED.isdisjoint(older.set & newer.set)
+        many = shared - COUNTED if older.units & newer.units else shared
+        is_of_many = older.is_of_many(many | likings) or not LISTED.isdisjoint(older.set & newer.set)
         is_single = newer.changes or not (is_of_many and newer.set.isdisjoint(BEST))
         has_value = self._has_such_a_value(older, newer, subject)
         if all(of_words) or (has_value and (self._relations & relations or (any(of_words) and relations))):
