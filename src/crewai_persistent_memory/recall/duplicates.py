@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from heapq import nsmallest
 from typing import Final
+from unicodedata import normalize
 
 from ..text.kept import Kept, kept_calls
 from .found import Found
@@ -183,7 +184,7 @@ _MOST_KEPT: Final = 4_000
 _kept_report = kept_calls(_Report, 1_024)
 _marks: Final = Kept(_marks_of, 10_000_000)
 
-_key: Final = Kept(lambda text: " ".join(_words(text)) or text, 4_000_000)
+_key: Final = Kept(lambda text: " ".join(_words(normalize("NFC", text))) or text, 4_000_000)
 """The words of a short text."""
 
 

@@ -183,6 +183,14 @@ NEGATION: Final = re.compile(
     r"|n['’]t\b|\bn['’]|[不没沒無非]|ない|ません",
     re.IGNORECASE,
 )
+_QUANTITIES: Final = """
+    all every each some most few half only always sometimes often rarely alle jeder jede jedes einige manche wenige nur
+    immer manchmal oft selten tous toutes chaque quelques seulement toujours parfois souvent todos todas cada algunos
+    algunas solo sólo siempre
+"""
+QUANTITIES: Final = frozenset(_QUANTITIES.split())
+"""Words that say of how many, or how often, a statement holds."""
+
 _OF_ANSWERS: Final = """
     guest guests user users customer customers client you've you're you'd yes sure certainly course ok okay told
     mentioned mention said say remember recall noted note memory memories based according previously earlier know
