@@ -33,7 +33,7 @@ def store(kept_store: Path) -> Iterator[MemoryStore]:
 def say(store: MemoryStore, *texts: str) -> None:
     """Each text a day after the one before."""
     first = utcnow() - timedelta(days=60)
-    store.put([MemoryEntry(text, text, created_at=first + timedelta(days=at)) for at, text in enumerate(texts)])
+    store.put([MemoryEntry(text[:99], text, created_at=first + timedelta(days=at)) for at, text in enumerate(texts)])
 
 
 def bar_below(store: MemoryStore, worst: str) -> float:
@@ -206,3 +206,18 @@ def test_a_search_with_a_threshold(store: MemoryStore) -> None:
     with PersistentMemory(store=store) as memory:
         assert [each["content"] for each in memory.search(QUESTION, score_threshold=bar)] == [NEWER, OLDER]
         assert memory.search(QUESTION, score_threshold=0.99) == []
+
+
+def test_a_reranker_decides_also_where_reports_repeat(store: MemoryStore) -> None:
+    """Two near-equal reports brought the order of the scores back."""
+    body = " ".join(f"Line {word} of the form was read by Anna." for word in range(100))
+    say(store, f"Day 1. {body} All 3 are well.", f"Day 2. {body} All 4 are well.", OLDER, "Anna likes tea.")
+
+    def tea_first(query: str, texts: Sequence[str]) -> list[float]:
+        return [float("tea" in text) for text in texts]
+
+    with PersistentMemory(store=store, reranker=tea_first) as memory:
+        llm = ScriptedLLM(final("Noted."))
+        one_agent_crew(llm, QUESTION, memory=memory).kickoff()
+        shown = memories_in(llm.prompts[0])
+    assert shown.index("tea") < shown.index("Rome")

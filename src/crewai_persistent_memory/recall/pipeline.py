@@ -140,7 +140,13 @@ def _with_repeats(once: list[Found], found: Sequence[Found]) -> list[Found]:
         for each in found
         if not is_one_passage(each.entry.content) and each.entry.content not in kept
     ]
-    return sorted([*once, *repeats], key=lambda each: -each.score) if repeats else once
+    if not repeats:
+        return once
+    # A reranker's order is not that of the scores.
+    places: dict[float, int] = {}
+    for at, each in enumerate(found):
+        places.setdefault(each.score, at)
+    return sorted([*once, *repeats], key=lambda each: places[each.score])
 
 
 def states_less_than(limit: int, found: Sequence[Found]) -> bool:
