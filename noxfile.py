@@ -55,6 +55,7 @@ KNOWS_NO_CREWAI = [
             "duplicates",
             "empty",
             "every_process",
+            "no_news",
             "one_form",
             "opposites",
             "question",

@@ -12,6 +12,7 @@ of one thing if
   says that something has changed, or names the older value; or the two differ in a name or a number only;
 - the newer one does not name another thing where the older one has the thing that is asked about: "the large pizza";
   and no other person of the same first name or surname;
+- the newer one says what is, and not what was or what somebody wants (:mod:`.no_news`);
 - and neither says that it stands beside the other ("also").
 """
 
@@ -24,6 +25,7 @@ from typing import Final
 
 from .found import Found
 from .long_texts import LONGEST, told_of
+from .no_news import is_no_news
 from .relations import BEST, COUNTED, LISTED, MANY, NEW, RELATIONS, STOP, UNITS
 from .statements import ALL_MARKS, Statement, look_at, marks_of, statement, together
 from .stems import have, have_one, stem
@@ -163,7 +165,7 @@ class _Question:
             return False
         if is_turned:
             return True
-        if stands_beside(newer, older, self._whole):
+        if stands_beside(newer, older, self._whole) or is_no_news(newer, older, self._whole, subject):
             return False
         if is_about_a_part(newer, older, subject, self._stems):
             return False
