@@ -12,7 +12,9 @@ from .statements import Statement
 from .stems import stem
 
 _PAST: Final = re.compile(
-    r"\bused to\b|\b(?:previously|formerly|former|earlier|originally|once upon|back then|in the past|at that time"
+    r"\bused to\b|\b(?:was|were) once\b|\bthe old \w+ was\b|\bin (?:19|20)\d\d (?:was|were|had|war"
+    r"|betrug)\b(?! \w+ed\b)"
+    r"|\b(?:previously|formerly|former|earlier|originally|once upon|back then|in the past|at that time"
     r"|ex-\w+)\b"
     r"|\bas an? (?:child|kid|boy|girl|teenager|student)\b|^before (?!\w+ing\b)"
     r"|\bfrom (?:\w+ )?\d{4} (?:to|until|till) (?:\w+ )?\d{4}\b"
@@ -31,9 +33,10 @@ _NOW: Final = re.compile(
 )
 _WISH: Final = re.compile(
     r"\b(?:wants?|hopes?|wish(?:es)?|plans?|intends?|considers?) to (?!be called|be known)"
-    r"|\bwould (?!(?:\w+ )?(?:like|prefer|rather|love))"
-    r"|\b(?:dreams?|dreaming|thinks?|thinking) (?:of|about)\b|\b(?:might|could|perhaps|maybe|almost|nearly)\b"
-    r"|\b(?:asked|wondered|asks|wonders) (?:if|whether)\b"
+    r"|\bwould (?!(?:\w+ )?(?:like|prefer|rather|love (?!to\b)))"
+    r"|\b(?:dreams?|dreaming|thinks?|thinking) (?:of|about)\b|\b(?:might|could|perhaps|maybe|(?:almost"
+    r"|nearly)(?!.*\d))\b"
+    r"|\b(?:asked|wondered|asks|wonders) (?:if|whether)\b|\bappl(?:y|ies|ied) (?:for|to)\b"
     r"|\b(?:würde|könnte|vielleicht|beinahe|träumt|überlegt|voudrait|aimerait|rêve de|peut-être|quisiera|quizás"
     r"|tal vez|casi)\b"
     r"|\?\s*$",
