@@ -132,3 +132,56 @@ def test_what_holds_now_comes_first(question: str, older: str, newer: str) -> No
 @pytest.mark.parametrize(("question", "older", "newer"), NO_NEWS)
 def test_what_says_no_new_value_stays_behind(question: str, older: str, newer: str) -> None:
     assert given(question, older, newer) == [older, newer]
+
+
+EVENTS: Final = (
+    "Anna sold Karl her bike.",
+    "Anna bought a lamp at Ikea.",
+    "Anna left the meeting with Karl.",
+    "Anna finished the report for Siemens.",
+    "Anna gave Karl a book.",
+    "Anna closed ticket 12.",
+    "Anna picked Karl up.",
+    "Anna updated the Jira board.",
+    "Anna got a letter from Bonn.",
+    "Anna was promoted by Siemens.",
+    "Anna has been to Oslo.",
+    "Anna returned a parcel to Amazon.",
+    "Anna went to Oslo for a weekend.",
+    "Anna improved the Berlin report.",
+    "Anna cut her finger on Monday.",
+    "Anna met Karl recently.",
+    "Anna stopped calling Karl.",
+    "Anna lately reads Kafka.",
+    "Anna corrected the Paris invoice.",
+    "Anna extended her visa for Japan.",
+    "Anna cancelled the trip to Oslo.",
+    "Anna traded stamps with Ben.",
+    "Anna was given a prize in Bonn.",
+    "Anna raised 300 euros for Unicef.",
+    "Anna sold her Fiat.",
+    "Anna won against Eva again.",
+    "Anna dyed her hair at Salon Ray.",
+)
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_an_event_of_the_same_person_is_no_new_value(event: str) -> None:
+    """It has a word that may tell a change ("sold"), and a name."""
+    for question, value in (
+        ("Where does Anna live?", "Anna lives in Rome."),
+        ("Where does Anna work?", "Anna works at Acme."),
+        ("When is Anna's exam?", "Anna's exam is on May 3."),
+    ):
+        assert given(question, value, event) == [value, event]
+
+
+def test_what_takes_the_place_of_a_newer_value_comes_first() -> None:
+    """It has no word of the question, and names only the value before it."""
+    values = ["Anna lives in Rome.", "Anna moved to Paris.", "Anna left Paris for Oslo."]
+
+    assert given("Where does Anna live?", *values) == values[::-1]
+    assert given("Where does Anna live?", *values, "Anna has settled in Bonn.") == [
+        "Anna has settled in Bonn.",
+        *values[::-1],
+    ]

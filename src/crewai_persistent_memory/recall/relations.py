@@ -45,7 +45,7 @@ _RELATIONS: Final = {
         verheiratet ledig verlobt geschieden getrennt partnerin""",
     "tool": """use uses used using tool version stack database runs hosted host hosting editor framework
         language nutzt nutzen verwendet benutzt läuft setzt""",
-    "name": "name named called renamed rename title goes known heißt genannt nennt umbenannt",
+    "name": "nickname calls name named called renamed rename title goes known heißt genannt nennt umbenannt",
     "place": """where located location kept keep keeps stored store key keys parked lies sits held hold
         venue room office desk floor seat sits liegt steht befindet aufbewahrt zimmer büro raum platz
         sitzt""",
@@ -74,6 +74,15 @@ _CHANGES: Final = """
 """
 CHANGES: Final = frozenset(_CHANGES.split())
 """Words of a statement that takes the place of an earlier one."""
+
+_EVENTS_OF_CHANGE: Final = """
+    sold bought left leaving gave given got picked finished closed started starts begun returned traded handed went cut
+    dyed improved corrected correction updated update hired cancelled canceled shipped extended raised again
+    recently lately stopped stops won called finally later promoted
+    verkauft doch wieder vendu subido
+"""
+EVENTS_OF_CHANGE: Final = frozenset(_EVENTS_OF_CHANGE.split())
+"""Words of :data:`CHANGES` that also tell of things that change no value: "Anna sold Karl her bike"."""
 
 _ADDS: Final = "also too additionally besides moreover both auch außerdem zusätzlich ebenfalls weitere"
 ADDS: Final = frozenset(_ADDS.split())

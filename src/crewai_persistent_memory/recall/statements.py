@@ -12,7 +12,7 @@ from zlib import crc32
 from ..text.kept import Kept, kept_calls
 from .opposites import BE, PREFIXES, STATES, TIMES, denied_by
 from .phrases import NEGATION
-from .relations import ADDS, CHANGES, MANY, NEW, NUMBERS, OTHERS, RELATIONS, SELF, STOP
+from .relations import ADDS, CHANGES, EVENTS_OF_CHANGE, MANY, NEW, NUMBERS, OTHERS, RELATIONS, SELF, STOP
 from .stems import stem
 
 _MARKS: Final = 512
@@ -32,8 +32,8 @@ _PERSONS: Final = """
 _PRONOUNS: Final = frozenset(_PERSONS.split())
 _COPULA: Final = dict.fromkeys(["is", "are", "was", "were", "be", "been"], "is")
 _CHANGES: Final = re.compile(
-    r"\b(?:these days|no longer|any ?more|as of|from (?:now|today|tonight|tomorrow|next|this|\d{4})|ha[sd] been"
-    r"|t(?:akes?|aken|ook) (?:over|up)|g[ai]ven? up|up to|down to|anstelle von|ab sofort)\b",
+    r"\b(?:these days|no longer|any ?more|as of|from (?:now|today|tonight|tomorrow|next|this|\d{4})"
+    r"|ha[sd] been(?! to\b)|t(?:akes?|aken|ook) (?:over|up)|g[ai]ven? up|up to|down to|anstelle von|ab sofort)\b",
     re.IGNORECASE,
 )
 _CHANGES_TO: Final = re.compile(
@@ -157,6 +157,13 @@ class Statement:
     @cached_property
     def changes(self) -> bool:
         return self.changes_to or not self.set.isdisjoint(CHANGES) or bool(_CHANGES.search(self.text))
+
+    @cached_property
+    def changes_clearly(self) -> bool:
+        """Whether it says so with a word that tells no event of its own: "now", "switched", and not "sold"."""
+        return (
+            self.changes_to or not self.set.isdisjoint(CHANGES - EVENTS_OF_CHANGE) or bool(_CHANGES.search(self.text))
+        )
 
     @cached_property
     def changes_to(self) -> bool:

@@ -116,6 +116,15 @@ def newest_first(found: Sequence[Found], query: str) -> list[Found]:
                 newer.append(later)
         if len(newer) > MOST_BEFORE:
             newer = [later for later in newer if asked.is_short(together(told_in[at]), together(told_in[later]))]
+        if 0 < len(newer) <= MOST_BEFORE:
+            # What takes the place of one of them: it may name only that value ("left Paris for Oslo").
+            for one in newer:
+                soonest, own_words = times[one] + _SAME_TIME, marks[one] & ~marks[at]
+                for later, time, _ in rows[at + 1 :]:
+                    if time < soonest or not own_words & marks[later] or later in placed or later in newer:
+                        continue
+                    if asked.replaces(together(told_in[one]), together(told_in[later])):
+                        newer.append(later)
         if newer:
             newer.sort(key=times.__getitem__, reverse=True)
             order += newer
@@ -194,7 +203,7 @@ class _Question:
             return True
         if newer.changes and (relations or (newer.changes_to and has_value and self._says_no_more(newer, subject))):
             return True
-        if newer.changes and is_asked and has_value:
+        if newer.changes and is_asked and has_value and not self._tells_another(newer, subject):
             is_other = newer.relations and newer.relations.isdisjoint(self._relations | older.relations)
             return not is_other
         if not is_single:
@@ -208,7 +217,16 @@ class _Question:
         had, has = older.values(known), newer.values(known)
         of_values = {stem(name) for name in older.names} | {each for each in older.stems if each[0].isdigit()}
         is_value = any(old and new for old, new in zip(had, has, strict=True))
-        return is_value and older.stems - of_values <= (newer.stems | self._stems if newer.changes else newer.stems)
+        is_of_change = newer.changes and not self._tells_another(newer, subject)
+        return is_value and older.stems - of_values <= (newer.stems | self._stems if is_of_change else newer.stems)
+
+    def _tells_another(self, newer: Statement, subject: Collection[str]) -> bool:
+        """Whether a statement of a change tells another event of somebody: "Anna sold Karl her bike"."""
+        if not self._name_stems.issuperset(subject):
+            return False
+        return not newer.changes_clearly or bool(
+            newer.telling - self._stems - set(subject) - set(map(stem, newer.names))
+        )
 
     def _says_no_more(self, newer: Statement, subject: Collection[str]) -> bool:
         """Whether a statement of a change ("was moved to") says of the subject only to what."""
