@@ -25,8 +25,10 @@ NEWER: Final = "Anna moved to Paris."
 
 
 @pytest.fixture
-def store(kept_store: Path) -> Iterator[MemoryStore]:
-    with open_store(path=kept_store, user_id="john", embedder=None, fsync="close") as opened:
+def store(tmp_path: Path) -> Iterator[MemoryStore]:
+    """A new one: deleted entries count for how rare a word is until the engine writes its files anew, and the scores
+    change at that moment."""
+    with open_store(path=tmp_path / "store", user_id="john", embedder=None, fsync="close") as opened:
         yield opened
 
 

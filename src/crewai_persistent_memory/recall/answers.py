@@ -10,10 +10,10 @@ from typing import Final
 
 from ..text.kept import Kept, kept_calls
 from .empty import RESULT, asks, sentences_of
+from .marks import marks_of
 from .phrases import NEGATION, OF_ANSWERS, OFFERS, QUANTITIES
 from .relations import SELF, STOP
 from .signs import differ_in_signs
-from .statements import marks_of
 from .stems import stem
 
 LONGEST: Final = 4_000

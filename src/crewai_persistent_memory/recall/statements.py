@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property, reduce
 from operator import or_
 from typing import Final, NamedTuple
-from zlib import crc32
 
 from ..text.kept import Kept, kept_calls
+from .marks import LETTERS, OF_FORM, WORD, mark_of, mark_of_written, plain_of, told_mark_of
 from .opposites import BE, PREFIXES, STATES, TIMES, denied_by
 from .phrases import NEGATION
-from .relations import ADDS, CHANGES, EVENTS_OF_CHANGE, MANY, NEW, NUMBERS, OTHERS, RELATIONS, SELF, STOP
+from .relations import ADDS, CHANGES, EVENTS_OF_CHANGE, MANY, NEW, OTHERS, RELATIONS, SELF, STOP
 from .stems import stem
-
-_MARKS: Final = 512
-ALL_MARKS: Final = (1 << _MARKS) - 1
-_MOST_WORDS: Final = 2_000_000
-_WORD: Final = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*")
-_LETTERS: Final = frozenset("ADLMSTY")
-"""Single letters that are in :data:`STOP`."""
 
 _DETERMINERS: Final = """
     the a an my our your his her der die das den dem ein eine le la les un une el los las
@@ -67,19 +60,19 @@ class Statement:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.written = _WORD.findall(text)
-        self.words = list(map(_plain_of.__getitem__, self.written))
+        self.written = WORD.findall(text)
+        self.words = list(map(plain_of.__getitem__, self.written))
         for at, word in enumerate(self.written):
-            if word in _LETTERS and at:
+            if word in LETTERS and at:
                 self.words[at] = f"={word.lower()}"  # a letter that is a name is not an article: "tower A"
         self.set = frozenset(self.words)
-        self.marks = reduce(or_, map(_mark_of.__getitem__, self.set), 0)
-        self.told_marks = reduce(or_, map(_told_mark_of.__getitem__, self.set), 0)
+        self.marks = reduce(or_, map(mark_of.__getitem__, self.set), 0)
+        self.told_marks = reduce(or_, map(told_mark_of.__getitem__, self.set), 0)
 
     @cached_property
     def names(self) -> list[str]:
         """Its words that begin with a capital letter or a digit, in lower case."""
-        return [_plain_of[written] for written in self.written if written[0].isupper() or written[0].isdigit()]
+        return [plain_of[written] for written in self.written if written[0].isupper() or written[0].isdigit()]
 
     @cached_property
     def adds(self) -> bool:
@@ -123,7 +116,7 @@ class Statement:
         return [
             (stem(whole.lower()), part)
             for whole, part, verb in rows
-            if verb in BE and part.islower() and part not in _OF_FORM and part not in BE
+            if verb in BE and part.islower() and part not in OF_FORM and part not in BE
         ]
 
     @cached_property
@@ -144,7 +137,7 @@ class Statement:
     @cached_property
     def telling(self) -> frozenset[str]:
         """Its stems, without the words of relations and changes."""
-        return frozenset(map(stem, self.set - _OF_FORM))
+        return frozenset(map(stem, self.set - OF_FORM))
 
     @cached_property
     def relations(self) -> frozenset[str]:
@@ -161,9 +154,7 @@ class Statement:
     @cached_property
     def changes_clearly(self) -> bool:
         """Whether it says so with a word that tells no event of its own: "now", "switched", and not "sold"."""
-        return (
-            self.changes_to or not self.set.isdisjoint(CHANGES - EVENTS_OF_CHANGE) or bool(_CHANGES.search(self.text))
-        )
+        return self.changes_to or not self.set.isdisjoint(_CLEAR_CHANGES) or bool(_CHANGES.search(self.text))
 
     @cached_property
     def changes_to(self) -> bool:
@@ -257,12 +248,12 @@ class Look(NamedTuple):
 
 
 def _look_at(text: str) -> Look:
-    written = _WORD.findall(text)
-    words = set(map(_plain_of.__getitem__, written))
-    if not _LETTERS.isdisjoint(written):
+    written = WORD.findall(text)
+    words = set(map(plain_of.__getitem__, written))
+    if not LETTERS.isdisjoint(written):
         words = set(Statement(text).set)
-    marks = reduce(or_, map(_mark_of.__getitem__, words), 0)
-    told_marks = reduce(or_, map(_told_mark_of.__getitem__, words), 0)
+    marks = reduce(or_, map(mark_of.__getitem__, words), 0)
+    told_marks = reduce(or_, map(told_mark_of.__getitem__, words), 0)
     return Look(marks, told_marks, not words.isdisjoint(SELF))
 
 
@@ -272,10 +263,10 @@ look_at: Final = Kept(_look_at, 4_000_000)
 
 def marks_in(text: str) -> int:
     """:attr:`Look.marks` of a text, in a third of the time."""
-    written = _WORD.findall(text)
-    if not _LETTERS.isdisjoint(written):
+    written = WORD.findall(text)
+    if not LETTERS.isdisjoint(written):
         return look_at[text].marks
-    return reduce(or_, map(_mark_of_written.__getitem__, written), 0)
+    return reduce(or_, map(mark_of_written.__getitem__, written), 0)
 
 
 def together(parts: Sequence[str]) -> Statement:
@@ -287,32 +278,11 @@ def _relations(words: frozenset[str]) -> frozenset[str]:
     return frozenset().union(*(RELATIONS.get(word) or _BY_STEM.get(stem(word), frozenset()) for word in words))
 
 
-def marks_of(stems: Iterable[str]) -> int:
-    """A bit for each stem. Two stems may have the same: what these have beside others is at least what their bits
-    have."""
-    return reduce(or_, map(_bit_of.__getitem__, stems), 0)
-
-
-def _bit(stem: str) -> int:
-    # Not hash(), which differs from process to process: what a crew is given must not.
-    return 1 << crc32(stem.encode("utf-8", "surrogatepass")) % _MARKS
-
-
 def _is_of_a_name(word: str) -> bool:
-    return word not in _OF_FORM and word not in _TITLES
-
-
-def _plain(word: str) -> str:
-    word = word.lower()
-    return word[:-2] if word.endswith(("'s", "’s")) else NUMBERS.get(word, word)
+    return word not in OF_FORM and word not in _TITLES
 
 
 _STATES: Final = frozenset(STATES)
-_OF_FORM: Final = STOP | RELATIONS.keys() | CHANGES
-_plain_of: Final = Kept(_plain, _MOST_WORDS)
-_bit_of: Final = Kept(_bit, _MOST_WORDS)
-_mark_of: Final = Kept(lambda word: 0 if word in STOP else _bit(stem(word)), _MOST_WORDS)
-_mark_of_written: Final = Kept(lambda written: _mark_of[_plain_of[written]], _MOST_WORDS)
-_told_mark_of: Final = Kept(lambda word: 0 if word in _OF_FORM else _bit(stem(word)), _MOST_WORDS)
+_CLEAR_CHANGES: Final = CHANGES - EVENTS_OF_CHANGE
 
 _BY_STEM: Final = {each: names for word, names in RELATIONS.items() if len(each := stem(word)) > 4}

@@ -25,9 +25,10 @@ from typing import Final
 
 from .found import Found
 from .long_texts import LONGEST, told_of
+from .marks import ALL_MARKS, marks_of
 from .no_news import is_no_news
 from .relations import BEST, COUNTED, LISTED, MANY, NEW, RELATIONS, STOP, UNITS
-from .statements import ALL_MARKS, Statement, look_at, marks_of, statement, together
+from .statements import Statement, look_at, statement, together
 from .stems import have, have_one, stem
 from .turning import are_somewhere, is_about_a_part, stands_beside, swaps, turns
 
