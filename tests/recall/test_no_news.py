@@ -176,6 +176,62 @@ def test_an_event_of_the_same_person_is_no_new_value(event: str) -> None:
         assert given(question, value, event) == [value, event]
 
 
+FACTS: Final = (
+    ("Where does Ben live?", "Ben lives in Cologne."),
+    ("What car does Ben drive?", "Ben drives a Honda."),
+    ("What is Ben's job?", "Ben is a carpenter."),
+    ("Who is Ben's doctor?", "Ben's doctor is Dr. Weber."),
+    ("What is Ben allergic to?", "Ben is allergic to shellfish."),
+    ("When is Ben's birthday?", "Ben's birthday is on 4 July."),
+    ("Which phone does Ben use?", "Ben uses a Pixel."),
+    ("How tall is Ben?", "Ben is 182 cm tall."),
+    ("What is Ben's salary?", "Ben's salary is 3,400 euros."),
+    ("Is Ben married?", "Ben is married."),
+    ("What does Ben eat?", "Ben is vegetarian."),
+    ("Which school do Ben's kids attend?", "Ben's kids attend Hill School."),
+    ("Wo wohnt Ben?", "Ben wohnt in Köln."),
+    ("Où habite Ben ?", "Ben habite à Lyon."),
+    ("¿Dónde vive Ben?", "Ben vive en Madrid."),
+)
+
+DAYS: Final = (
+    "Ben now plays chess with Karl.",
+    "Ben booked a flight to Oslo.",
+    "Ben has a meeting in Berlin on Monday.",
+    "Ben likes the film Alien.",
+    "Ben took 3 photos in Rome.",
+    "Ben ordered a pizza from Luigi.",
+    "Ben lost his keys at the Ritz.",
+    "Ben wrote a letter to Ms. Lang.",
+    "Ben fixed the bike of Eva.",
+    "Ben read Dune again.",
+    "Ben is going to Vienna tomorrow.",
+    "Ben prefers tea.",
+    "Ben thanked Dora.",
+    "Ben's sister is called Ida.",
+    "Ben speaks Danish.",
+    "Ben ran 10 km on Friday.",
+    "Ben changed the tyre with Karl.",
+    "Ben switched off the light.",
+    "Ben moved the sofa.",
+    "Ben moved the meeting to Friday.",
+    "Ben changed his mind.",
+    "Ben replaced the lamp.",
+    "Ben is happy.",
+    "Ben was in Bonn last week.",
+    "Ben called Dr. Chen.",
+    "Ben has a new hobby: sailing.",
+    "Ben hat jetzt einen Hund.",
+    "Ben a acheté un vélo à Nice.",
+    "Ben compró pan en Lima.",
+)
+
+
+@pytest.mark.parametrize(("question", "fact"), FACTS)
+def test_what_somebody_did_is_no_new_value(question: str, fact: str) -> None:
+    assert [event for event in DAYS if given(question, fact, event)[0] != fact] == []
+
+
 def test_what_takes_the_place_of_a_newer_value_comes_first() -> None:
     """It has no word of the question, and names only the value before it."""
     values = ["Anna lives in Rome.", "Anna moved to Paris.", "Anna left Paris for Oslo."]

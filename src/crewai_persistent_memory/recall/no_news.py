@@ -42,6 +42,10 @@ _WISH: Final = re.compile(
     r"|\?\s*$",
     re.IGNORECASE,
 )
+_MOVED_A_THING: Final = re.compile(
+    r"\bmov(?:e|es|ed|ing) (?:the|an?|his|her|their|our|my|some) (?!home|house|household|family|residence|place)",
+    re.IGNORECASE,
+)
 
 
 def _of_past(text: str) -> bool:
@@ -57,6 +61,8 @@ def is_no_news(newer: Statement, older: Statement, question: Statement, subject:
     """Whether the newer statement takes the place of none: it says what was, what somebody wants, or only that
     another value does not hold. A statement that the older value held once is news."""
     if _is_wish(newer.text) and not (_is_wish(older.text) or _WISH.search(question.text.rstrip("?¿ "))):
+        return True
+    if "home" in question.relations and _MOVED_A_THING.search(newer.text):
         return True
     is_of_past = _is_of_past(newer.text) and not (_is_of_past(older.text) or _PAST.search(question.text))
     if not is_of_past and (not newer.negated or older.negated):
