@@ -232,6 +232,68 @@ def test_what_somebody_did_is_no_new_value(question: str, fact: str) -> None:
     assert [event for event in DAYS if given(question, fact, event)[0] != fact] == []
 
 
+OWN_FACTS: Final = (
+    ("Where do I live?", "I live in Cologne."),
+    ("What car do I drive?", "I drive a Honda."),
+    ("What is my job?", "I am a carpenter."),
+    ("Who is my doctor?", "My doctor is Dr. Weber."),
+    ("What am I allergic to?", "I am allergic to shellfish."),
+    ("When is my birthday?", "My birthday is on 4 July."),
+    ("Which phone do I use?", "I use a Pixel."),
+    ("What is my salary?", "My salary is 3,400 euros."),
+    ("Where is my office?", "My office is in Ulm."),
+    ("What is my dog called?", "My dog is called Rex."),
+    ("Where do you live, user?", "The user lives in Cologne."),
+)
+
+OWN_DAYS: Final = (
+    "I booked a flight to Oslo.",
+    "I have a meeting in Berlin on Monday.",
+    "I sold my Fiat.",
+    "I bought a lamp at Ikea.",
+    "I met Karl again.",
+    "I finished the report for Siemens.",
+    "I gave Karl a book.",
+    "I now play chess with Karl.",
+    "I ordered a pizza from Luigi.",
+    "I am going to Vienna tomorrow.",
+    "I changed my mind.",
+    "I moved the sofa.",
+    "I started a course with Eva.",
+    "I read Dune recently.",
+    "I cancelled my trip to Oslo.",
+    "I stopped calling Karl.",
+    "I was in Bonn last week.",
+    "My sister moved to Oslo.",
+    "My bike was stolen in Rome.",
+    "I got a letter from Bonn.",
+    "I switched off the light.",
+    "I returned the parcel to Amazon.",
+)
+
+OWN_CHANGES: Final = (
+    ("Where do I live?", "I live in Cologne.", "I moved to Bonn."),
+    ("Where do I live?", "I live in Cologne.", "I am in Bonn now."),
+    ("Who is my doctor?", "My doctor is Dr. Weber.", "I switched to Dr. Chen."),
+    ("Where is my office?", "My office is in Ulm.", "My office moved to Bonn."),
+    ("What car do I drive?", "I drive a Honda.", "I bought a Tesla and sold the Honda."),
+    ("What car do I drive?", "I drive a Honda.", "My new car is a Tesla."),
+    ("What is my dog called?", "My dog is called Rex.", "My new dog is called Bello."),
+    ("Which phone do I use?", "I use a Pixel.", "I replaced the Pixel with an iPhone."),
+    ("What is my salary?", "My salary is 3,400 euros.", "I got a raise to 3,800 euros."),
+)
+
+
+@pytest.mark.parametrize(("question", "fact"), OWN_FACTS)
+def test_what_one_did_oneself_is_no_new_value(question: str, fact: str) -> None:
+    assert [event for event in OWN_DAYS if given(question, fact, event)[0] != fact] == []
+
+
+@pytest.mark.parametrize(("question", "older", "newer"), OWN_CHANGES)
+def test_what_changed_for_oneself_comes_first(question: str, older: str, newer: str) -> None:
+    assert given(question, older, newer) == [newer, older]
+
+
 def test_what_takes_the_place_of_a_newer_value_comes_first() -> None:
     """It has no word of the question, and names only the value before it."""
     values = ["Anna lives in Rome.", "Anna moved to Paris.", "Anna left Paris for Oslo."]
