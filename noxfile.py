@@ -50,7 +50,18 @@ KNOWS_NO_CREWAI = [
     ),
     *(
         f"tests/recall/test_{name}.py"
-        for name in ("budget", "duplicates", "empty", "every_process", "question", "quotes", "what_holds")
+        for name in (
+            "budget",
+            "duplicates",
+            "empty",
+            "every_process",
+            "no_news",
+            "one_form",
+            "opposites",
+            "question",
+            "quotes",
+            "what_holds",
+        )
     ),
     "tests/contract/test_embed_later.py",
     "tests/transfer",

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from crewai_persistent_memory import ConfigurationError, MemoryEntry, PersistentMemory, open_store
+from crewai_persistent_memory.adapters import deduplication
 from crewai_persistent_memory.adapters.version import is_unified
 from crewai_persistent_memory.recall.budget import OMISSION
 
@@ -192,6 +193,22 @@ class TestAProgramThatRecalls:
             0,
             0,
         ]
+
+    def test_an_earlier_day_of_what_is_said_again(
+        self, memory: PersistentMemory, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The same text is the same memory, with the day when it was said last. With the day as metadata, it is two."""
+        for day in (datetime(2026, 3, 1), datetime(2026, 9, 1)):
+            monkeypatch.setattr(deduplication, "utcnow", lambda day=day: day)
+            memory.remember("John lives in Rome")
+            memory.remember("Eva lives in Oslo", metadata={"day": f"{day:%Y-%m-%d}"})
+        monkeypatch.undo()
+        between = datetime(2026, 5, 1)
+        found = [match.record for match in memory.recall("Where do John and Eva live?", as_of=between)]
+        assert [(each.content, each.created_at) for each in found] == [("Eva lives in Oslo", datetime(2026, 3, 1))]
+        shown = asked(memory, "Where do John and Eva live?")
+        assert "[2026-09-01] John lives in Rome" in shown
+        assert "[2026-09-01, 2 times since 2026-03-01] Eva lives in Oslo" in shown
 
 
 @needs_unified

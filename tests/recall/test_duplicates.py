@@ -6,6 +6,7 @@ import random
 import time
 from datetime import datetime, timedelta
 from typing import Final
+from unicodedata import normalize
 
 import pytest
 
@@ -54,6 +55,9 @@ def test_the_newest_stands_for_all_at_the_place_of_the_best() -> None:
         ("Backup of the ledger: ✅", "Backup of the ledger: ❌"),
         ("Rating of the hotel: ★★★★", "Rating of the hotel: ★"),
         ("Anna is vegan.", "Anna is vegan?"),
+        ("The ratio is 1/2.", "The ratio is 1.2."),
+        ("The meeting is at 10:30.", "The meeting is at 10.30 euros."),
+        ("~~Pay the rent~~", "Pay the rent"),
         ("वह पिता है", "वह पीता है"),
         (f"Backup: ✅\n{report(200)}", f"Backup: ❌\n{report(200)}"),
         (f"Acme. {'The offer of this company was compared with the others. ' * 15}", "x"),
@@ -73,6 +77,12 @@ def test_facts_that_differ_in_a_word_or_a_number_are_two(one: str, other: str) -
 )
 def test_punctuation_and_markdown_say_nothing_else(again: str) -> None:
     assert len(each_once(found("Anna likes tea.", again))) == 1
+
+
+def test_an_accent_may_be_a_character_of_its_own() -> None:
+    text = "Café Müller opens at 9."
+
+    assert len(each_once(found(text, normalize("NFD", text)))) == 1
 
 
 @pytest.mark.parametrize("words", [150, 600, 3_300])

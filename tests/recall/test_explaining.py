@@ -79,9 +79,12 @@ def test_each_decision_has_its_reason(store: MemoryStore) -> None:
     assert little["tea-2"].decision is Decision.NO_ROOM
     few = by_id(explained(found_in(store), QUESTION, Bounds(None, 2), store.weights))
     assert few["tea-2"].decision is Decision.BEYOND_LIMIT
-    high = by_id(explained(found_in(store), QUESTION, Bounds(None, 9), store.weights, min_score=0.2))
-    assert high["rome"].decision is Decision.BELOW_MIN_SCORE
-    assert high["berlin"].place is not None
+    entries = found_in(store)
+    bar = next(each.score or 0.0 for each in entries if each.id == "berlin")
+    high = by_id(explained(entries, QUESTION, Bounds(None, 9), store.weights, min_score=bar))
+    assert (high["rome"].decision, high["rome"].because_of) == (Decision.NEWER, "berlin")
+    assert (high["berlin"].place, high["berlin"].because_of) == (2, "rome")
+    assert high["tea-2"].decision is Decision.BELOW_MIN_SCORE
 
 
 def test_an_answer_that_only_quotes_is_told_as_one(store: MemoryStore) -> None:

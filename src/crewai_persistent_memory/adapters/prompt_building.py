@@ -48,7 +48,6 @@ class Search(NamedTuple):
     kind: str
     query: str
     limit: int
-    min_score: float
 
 
 class PromptBudget:

@@ -30,7 +30,10 @@ class RecallOptions(BaseModel):
         description="Characters of memory in one prompt, dates and marks included; 0: whole texts, no bound.",
     )
     min_score: float = Field(
-        0.0, ge=0, le=1, description="The least score of a memory that a recall gives, 0…1; 0: any that has a word."
+        0.0,
+        ge=0,
+        le=1,
+        description="The least score of a memory that is given, 0…1; its newer value comes too. 0: any with a word.",
     )
     reranker: Annotated[
         Callable[..., Any] | str | None, NoDecode, Accepts("Callable[[str, Sequence[str]], Any] | str | None")

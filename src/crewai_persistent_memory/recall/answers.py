@@ -10,10 +10,11 @@ from typing import Final
 
 from ..text.kept import Kept, kept_calls
 from .empty import RESULT, asks, sentences_of
-from .phrases import NEGATION, OF_ANSWERS, OFFERS
+from .marks import marks_of
+from .phrases import NEGATION, OF_ANSWERS, OFFERS, QUANTITIES
 from .relations import SELF, STOP
 from .signs import differ_in_signs
-from .statements import marks_of, stem
+from .stems import stem
 
 LONGEST: Final = 4_000
 """Characters. A longer record is a memory of its own. Of a longer source, the sentences with the answer's words."""
@@ -21,6 +22,9 @@ LONGEST: Final = 4_000
 SAYS_THE_SAME: Final = 0.7
 """The part of a quoted sentence, in words, that the answer and its request have: then the record adds nothing. With a
 smaller part it is shown behind its source."""
+
+_MOST_MOVED: Final = 1
+"""Words of a quote that may stand at another place than in its source: "allergic to nuts", "to nuts allergic"."""
 
 _MOST_TEXT: Final = 100_000
 _MOST_PLACES: Final = 20
@@ -49,6 +53,16 @@ class Sentence:
     @cached_property
     def ordered(self) -> list[str]:
         return [word for each, word in self._telling if not each.islower()]
+
+    @cached_property
+    def sequence(self) -> list[str]:
+        """The words that tell something, in their order."""
+        return list(map(_word, self._telling))
+
+    @cached_property
+    def quantities(self) -> frozenset[str]:
+        """Its words that say of how many, or how often, it holds: "all", "only"."""
+        return frozenset(map(str.lower, self._written)) & QUANTITIES
 
     @cached_property
     def subject(self) -> str:
@@ -84,13 +98,29 @@ class Sentence:
             return False
         if other.asks or self.negated != other.negated or self.words == missing:
             return False
+        if not self.quantities <= other.quantities:
+            return False
         common = [word for word in self.ordered if word in other.ordered]
         rest = iter(other.ordered)
-        return all(word in rest for word in common) and not differ_in_signs(self._text, other._text)
+        if not all(word in rest for word in common) or differ_in_signs(self._text, other._text):
+            return False
+        return _moved(self.sequence, other.sequence) <= (0 if self.negated else _MOST_MOVED)
 
     def covers(self, other: Sentence, asked: frozenset[str]) -> bool:
         """Whether it has nearly all words of the other, with those of the question."""
         return len(other.words & (self.words | asked)) >= SAYS_THE_SAME * len(other.words)
+
+
+def _moved(words: Sequence[str], others: Sequence[str]) -> int:
+    """How many of the words are at another place among the others, at least."""
+    words = [word for word in words if word in others]
+    # The longest sequence that both have.
+    longest = [0] * (len(others) + 1)
+    for word in words:
+        before = 0
+        for at, other in enumerate(others, 1):
+            before, longest[at] = longest[at], before + 1 if word == other else max(longest[at], longest[at - 1])
+    return len(words) - longest[-1]
 
 
 class Record:

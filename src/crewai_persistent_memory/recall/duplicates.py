@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from heapq import nsmallest
 from typing import Final
+from unicodedata import normalize
 from zlib import crc32
 
 from ..text.kept import Kept, kept_calls
@@ -117,7 +118,7 @@ def _letters_of(text: str) -> str:
     of the time."""
     if text.isascii():
         return text.encode().translate(_LOWER, _NO_LETTERS).decode()
-    return _NO_LETTER.sub("", text.lower())
+    return _NO_LETTER.sub("", normalize("NFC", text).lower())
 
 
 def _together(members: Sequence[Found]) -> Found:
@@ -210,7 +211,7 @@ _kept_report = kept_calls(_Report, 1_024)
 _marks: Final = Kept(_marks_of, 10_000_000)
 
 _letters: Final = Kept(_letters_of, 4_000_000)
-_key: Final = Kept(lambda text: " ".join(_words(text)) or text, 1_000_000)
+_key: Final = Kept(lambda text: " ".join(_words(normalize("NFC", text))) or text, 1_000_000)
 """The words and signs of a short text."""
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from ..text.kept import Kept
+from . import other_languages
 from .found import Found
 from .phrases import (
     ABOUT_THE_AGENT,
@@ -19,7 +20,6 @@ from .phrases import (
     INSTRUCTS,
     NO_ANSWER,
     OPENS_QUESTION,
-    OTHER_NO_ANSWER,
     OTHER_QUESTION,
     POLITE,
     POLITE_REST,
@@ -85,7 +85,7 @@ def _is_no_answer(answer: str, request: str) -> bool:
     if BARE.fullmatch(lowered):
         return True
     if not NO_ANSWER.search(lowered):
-        return len(answer) <= _LONGEST_OTHER and bool(OTHER_NO_ANSWER.search(answer)) and not _TELLING.search(answer)
+        return other_languages.says_no(answer, request)
     clauses = [clause for clause in _CLAUSE.split(lowered) if clause.strip(" .!…*-\"'")]
     says_no = [bool(NO_ANSWER.search(clause)) for clause in clauses]
     if not all(no or POLITE.search(clause) for clause, no in zip(clauses, says_no, strict=True)):
@@ -122,6 +122,8 @@ def asks(sentence: str) -> bool:
         return True
     if INSTRUCTS.match(lowered) or ABOUT_THE_AGENT.match(lowered) or GREETS.fullmatch(lowered.strip(" .!,")):
         return True
+    if other_languages.asks(lowered):
+        return True
     # "Hi John, which seat ...?", "And the hotel, where is it?"
     return is_question and any(
         OPENS_QUESTION.match(clause.strip()) and len(before.split()) <= 3 and not VERB.search(before)
@@ -136,13 +138,6 @@ def sentences_of(text: str) -> list[str]:
 def _words(text: str) -> list[str]:
     return _WORD.findall(text)
 
-
-_LONGEST_OTHER: Final = 80
-_TELLING: Final = re.compile(
-    r"\d|(?<![.!?]\s)(?<!^)\b[A-ZÀ-ÖА-Я]\w|但|只|しかし|(?<!申し訳あり)(?<!申し訳ござい)ませんが、|ですが[^、。]*(?:です|ます)"
-    r"|\b(?:но|ma|mas|maar|αλλά|όμως)\b|लेकिन|पर(?!\w)|하지만|[:：]"
-)
-"""A number, a name, or a "but": the answer may say something all the same."""
 
 _ASKS: Final = ("?", "？", "؟", '?"', "?'", "?“", "?”", "?*")
 _WORD: Final = re.compile(r"[^\W_]+(?:'[^\W_]+)?")

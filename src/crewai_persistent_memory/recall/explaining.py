@@ -29,6 +29,7 @@ class Decision(str, Enum):
 
     GIVEN = "given whole"
     GIVEN_LAST = "given last: it states nothing"
+    NEWER = "given before an older one, although its score is below min_score"
     SHORTENED = "given by its best passages"
     SAYS_THE_SAME = "left out: another entry says the same"
     QUOTES = "left out: it only quotes another entry"
@@ -47,7 +48,8 @@ class Explanation:
         rank: its rank by score among what the search found, from 1.
         place: its place in what is given, from 1; ``None`` if it is left out.
         decision: what was decided.
-        because_of: the id of the entry that says the same, or of the newer one that goes before it.
+        because_of: the id of the entry that says the same, or of the newer one that goes before it; of an entry below
+            ``min_score``, the id of the older one before which it is given.
         text: what is given of it; ``None`` if it is left out.
         score: 0…1.
         relevance: 0…1, how well it matches the query.
@@ -109,12 +111,11 @@ def explained(
         weights: the store's; ``None``: its score is the relevance alone.
         min_score: the least score of what is given.
     """
-    enough = [entry for entry in entries if (entry.score or 0.0) >= min_score]
-    in_order = ordered(enough, query)
+    in_order = ordered(entries, query, min_score)
     shown = given(in_order, query, bounds)
     places = {_key(each.found.entry): (place, each) for place, each in enumerate(shown, 1)}
     kept = {_key(each.entry): each for each in in_order}
-    newer = _newer_before(enough, query, in_order)
+    newer = _newer_before(entries, query, in_order)
     decay = Decay(utcnow(), (weights or RankingWeights()).half_life_days)
     explanations = []
     for rank, entry in enumerate(entries, 1):
@@ -151,13 +152,15 @@ def _decision(
     if result is not None:
         if result.found.is_empty:
             return Decision.GIVEN_LAST, None
+        if result.found.score < min_score:
+            return Decision.NEWER, _older_behind(result.found, kept, min_score)
         whole = result.text.endswith(entry.content)
         return (Decision.GIVEN if whole else Decision.SHORTENED), None
-    if (entry.score or 0.0) < min_score:
-        return Decision.BELOW_MIN_SCORE, None
     mine = kept.get(_key(entry))
     if mine is None or mine.repeats:
         same = _said_by(entry, query, kept)
+        if same is None and (entry.score or 0.0) < min_score:
+            return Decision.BELOW_MIN_SCORE, None
         return (Decision.QUOTES, None) if same is None and mine is None else (Decision.SAYS_THE_SAME, same)
     if mine.is_empty:
         return Decision.STATES_NOTHING, None
@@ -174,6 +177,13 @@ def _said_by(entry: MemoryEntry, query: str, kept: dict[_Key, Found]) -> str | N
             if len(each_once(pair, query)) == 1:
                 return other.entry.id
     return None
+
+
+def _older_behind(newer: Found, kept: dict[_Key, Found], min_score: float) -> str | None:
+    """The id of the older entry that brings an entry below the least score with it."""
+    in_order = list(kept.values())
+    behind = in_order[in_order.index(newer) + 1 :]
+    return next((each.entry.id for each in behind if each.score >= min_score), None)
 
 
 def _newer_before(entries: Sequence[MemoryEntry], query: str, in_order: Sequence[Found]) -> dict[_Key, str]:

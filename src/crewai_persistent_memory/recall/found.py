@@ -16,7 +16,7 @@ class Found(NamedTuple):
 
     Attributes:
         entry: the entry.
-        score: its score, 0…1.
+        score: its score, 0…1; that of the best entry that says the same or quotes it, if that is higher.
         times: the number of entries that say the same, this one included. It stands for all of them.
         since: when the oldest of them was created (naive UTC); ``None`` if there is no other.
         repeats: it is a long text, and another entry says nearly the same and stands for it. A prompt has only those of

@@ -175,26 +175,22 @@ VERB: Final = re.compile(
     r"\b(?:is|are|was|were|has|have|had|\w+ed|lives?|likes?|works?|ist|sind|hat|haben|war|est|a|es|tiene)\b"
 )
 
-OTHER_NO_ANSWER: Final = re.compile(
-    r"不知道|不清楚|不了解|无法(?:回答|确定|得知)|無法(?:回答|確定)|(?:没有|沒有|无|無)[^，。]{0,6}(?:信息|資訊|记录|記錄|资料|資料)"
-    r"|[分わ]かりません|[分わ]からない|存じません|知りません|知らない|情報[^、。]{0,8}(?:ありません|ございません|ない)|記録[^、。]{0,4}ありません"
-    r"|모르겠|모릅니다|몰라요|알 수 없|(?:정보|기록)[가는이]? 없"
-    r"|не знаю|не знаем|неизвестно|нет (?:\w+ )?(?:информации|данных|сведений)|لا أعرف|لا أعلم|لا توجد معلومات"
-    r"|δεν (?:ξέρω|γνωρίζω)|नहीं पता|पता नहीं"
-    r"|\bnon (?:lo )?so\b|\bnon (?:ho|abbiamo|ci sono) (?:\w+ )?informazioni|nessuna informazione"
-    r"|\bnão (?:\w+ )?sei\b|\bnão (?:tenho|há|temos) (?:\w+ )?informaç|sem informaç"
-    r"|\bweet (?:ik )?(?:\w+ )?niet\b|\bgeen (?:\w+ )?informatie",
-    re.IGNORECASE,
-)
-"""Of languages without lists of their own."""
-
 # -- answers that quote ------------------------------------------------------------------------------------------------
 
 NEGATION: Final = re.compile(
     r"\b(?:no|not|never|none|neither|nor|without|cannot|nicht|nie|niemals|kein\w*|ohne|ne|pas|jamais|sans|nunca|sin)\b"
+    r"|\b(?:non(?!-)|não|niet|geen|inte|ikke|není|nemá|değil|yok|nu|nem|nincs|ei|eivät|không|chưa|не|нет|ні|немає)\b"
     r"|n['’]t\b|\bn['’]|[不没沒無非]|ない|ません",
     re.IGNORECASE,
 )
+_QUANTITIES: Final = """
+    all every each some most few half only always sometimes often rarely alle jeder jede jedes einige manche wenige nur
+    immer manchmal oft selten tous toutes chaque quelques seulement toujours parfois souvent todos todas cada algunos
+    algunas solo sólo siempre
+"""
+QUANTITIES: Final = frozenset(_QUANTITIES.split())
+"""Words that say of how many, or how often, a statement holds."""
+
 _OF_ANSWERS: Final = """
     guest guests user users customer customers client you've you're you'd yes sure certainly course ok okay told
     mentioned mention said say remember recall noted note memory memories based according previously earlier know

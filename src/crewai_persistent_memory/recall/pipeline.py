@@ -90,8 +90,15 @@ class Bounds:
     around: Callable[[Sequence[MemoryEntry]], list[int]] | None = None
 
 
-def ordered(entries: Sequence[MemoryEntry], query: str) -> list[Found]:
-    """The entries that a search found, in the order in which they matter to an agent."""
+def ordered(entries: Sequence[MemoryEntry], query: str, min_score: float = 0.0) -> list[Found]:
+    """The entries that a search found, in the order in which they matter to an agent.
+
+    Args:
+        entries: what a search without a least score found, best first.
+        query: what was asked.
+        min_score: entries with a lower score are left out. One that says what holds now stays, with its own score,
+            before the older entry whose place it takes: else that would be given as if it still held.
+    """
     on, query = parts.get(), asked_by(query)
     found = []
     for entry in entries:
@@ -100,13 +107,28 @@ def ordered(entries: Sequence[MemoryEntry], query: str) -> list[Found]:
         found = behind_their_sources(_with_repeats(each_once(found, query), found))
     if on.empty_last:
         found = last_what_is_empty(found)
-    if not on.newest_first:
-        return found
     # A question that nobody answered says no newer value.
     stated = len(found)
     while stated and found[stated - 1].is_empty:
         stated -= 1
+    if min_score > 0:
+        return _above(min_score, found[:stated], query) + [each for each in found[stated:] if each.score >= min_score]
+    if not on.newest_first:
+        return found
     return newest_first(found[:stated], query) + found[stated:]
+
+
+def _above(min_score: float, stated: Sequence[Found], query: str) -> list[Found]:
+    """The entries that reach a score, each with the newer ones that take its place."""
+    enough = [each for each in stated if each.score >= min_score]
+    if not enough or not parts.get().newest_first:
+        return enough
+    below = [each for each in stated if each.score < min_score]
+    in_order = newest_first([*enough, *below], query)
+    # Of those below, the ones that take no place of one above have stayed behind all of these.
+    while in_order[-1].score < min_score:
+        in_order.pop()
+    return in_order
 
 
 def _with_repeats(once: list[Found], found: Sequence[Found]) -> list[Found]:
@@ -119,7 +141,13 @@ def _with_repeats(once: list[Found], found: Sequence[Found]) -> list[Found]:
         for each in found
         if not is_one_passage(each.entry.content) and each.entry.content not in kept
     ]
-    return sorted([*once, *repeats], key=lambda each: -each.score) if repeats else once
+    if not repeats:
+        return once
+    # A reranker's order is not that of the scores.
+    places: dict[float, int] = {}
+    for at, each in enumerate(found):
+        places.setdefault(each.score, at)
+    return sorted([*once, *repeats], key=lambda each: places[each.score])
 
 
 def states_less_than(limit: int, found: Sequence[Found]) -> bool:

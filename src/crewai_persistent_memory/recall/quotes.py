@@ -31,7 +31,7 @@ def behind_their_sources(found: Sequence[Found]) -> list[Found]:
 
     Returns:
         The quoted entries stand at the place of the best record that quotes them. A record that has only a part of what
-        it quotes stands directly behind its source.
+        it quotes stands directly behind its source. No quoted entry has a lower score than the record.
     """
     sources: dict[int, _Quote] = {}
     records = []
@@ -49,24 +49,47 @@ def behind_their_sources(found: Sequence[Found]) -> list[Found]:
         if not _may_quote(found, at, earlier, missing):
             continue
         if (quote := _quote(found, at, earlier, missing, sources)) is not None:
-            sources[at] = sources[quote.source] if quote.source in sources and quote.says_the_same else quote
+            sources[at] = sources[quote.first] if quote.first in sources and quote.says_the_same else quote
     if not sources:
         return list(found)
     followers: dict[int, list[int]] = {}
     order: dict[int, None] = {}
     for at in range(len(found)):
         while at in sources:
-            if not sources[at].says_the_same and at not in followers.setdefault(sources[at].source, []):
-                followers[sources[at].source].append(at)
-            at = sources[at].source
+            if not sources[at].says_the_same and at not in followers.setdefault(sources[at].first, []):
+                followers[sources[at].first].append(at)
+            at = sources[at].first
         order.setdefault(at)
-    return [found[at] for first in order for at in _with_followers(first, followers)]
+    scored = _scored(found, sources)
+    return [scored[at] for first in order for at in _with_followers(first, followers)]
 
 
 @dataclass(frozen=True)
 class _Quote:
-    source: int
+    """What a record quotes.
+
+    Attributes:
+        sources: the numbers of the quoted entries.
+        says_the_same: whether the record has nearly all that they say.
+    """
+
+    sources: tuple[int, ...]
     says_the_same: bool
+
+    @property
+    def first(self) -> int:
+        return self.sources[0]
+
+
+def _scored(found: Sequence[Found], sources: dict[int, _Quote]) -> list[Found]:
+    """The entries, none with a lower score than a record that quotes it."""
+    scored = list(found)
+    for record, quote in sources.items():
+        for at in quote.sources:
+            while at in sources:
+                at = sources[at].first
+            scored[at] = scored[at]._replace(score=max(scored[at].score, found[record].score))
+    return scored
 
 
 def _with_followers(at: int, followers: dict[int, list[int]]) -> Iterator[int]:
@@ -105,26 +128,31 @@ def _quote(
     record = record_of(found[at].entry.content)
     if record is None:
         return None
-    quoted: list[_Quote] = []
+    quoted: dict[int, None] = {}
+    says_the_same = True
     for statement in record.answered:
         # The name of the one who speaks may be missing.
         bits = statement.marks
         may_have = [number for number in earlier if (bits & missing[number]).bit_count() <= 1]
-        quote = next(
+        source, covers = next(
             (
-                _Quote(number, statement.covers(sentence, record.asked))
+                (number, statement.covers(sentence, record.asked))
                 for number in may_have
                 for sentence in sentences_with(found[number].entry.content, statement)
                 if statement.stands_in(sentence, record.asked, f"{found[number].entry.created_at:%Y-%m-%d}")
             ),
-            None,
+            (None, False),
         )
-        if quote is None or _is_told_otherwise(found, statement, quote.source, at, record.asked, known):
+        if source is None or _is_told_otherwise(found, statement, source, at, record.asked, known):
             return None
-        quoted.append(quote)
-    if not all(any(told in found[number].entry.content for number in earlier) for told in record.told):
-        return None
-    return _Quote(quoted[0].source, all(quote.says_the_same for quote in quoted))
+        quoted.setdefault(source)
+        says_the_same = says_the_same and covers
+    for told in record.told:
+        source = next((number for number in earlier if told in found[number].entry.content), None)
+        if source is None:
+            return None
+        quoted.setdefault(source)
+    return _Quote(tuple(quoted), says_the_same)
 
 
 def _is_told_otherwise(

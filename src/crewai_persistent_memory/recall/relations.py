@@ -17,7 +17,8 @@ _RELATIONS: Final = {
         arbeitgeber firma stelle beruf angestellt gekündigt travaille travailler emploi poste entreprise trabaja
         trabajar empleo empresa""",
     "chief": """manager manages managed boss report reports reporting supervisor supervises leads lead leader led head
-        heads heading headed chef chefin vorgesetzte vorgesetzter leitet leiterin leiter berichtet""",
+        heads heading headed chef chefin vorgesetzte vorgesetzter leitet leiterin leiter berichtet
+        jefe jefa""",
     "owner": """owner owns owned own responsible responsibility charge handle handles handling handled maintain
         maintains maintainer maintained assigned assignee took contact look looks looking verantwortlich
         zuständig übernimmt übernommen besitzer besitzerin ansprechpartner ansprechpartnerin betreut gehört""",
@@ -44,7 +45,7 @@ _RELATIONS: Final = {
         verheiratet ledig verlobt geschieden getrennt partnerin""",
     "tool": """use uses used using tool version stack database runs hosted host hosting editor framework
         language nutzt nutzen verwendet benutzt läuft setzt""",
-    "name": "name named called renamed rename title goes known heißt genannt nennt umbenannt",
+    "name": "nickname calls name named called renamed rename title goes known heißt genannt nennt umbenannt",
     "place": """where located location kept keep keeps stored store key keys parked lies sits held hold
         venue room office desk floor seat sits liegt steht befindet aufbewahrt zimmer büro raum platz
         sitzt""",
@@ -74,6 +75,15 @@ _CHANGES: Final = """
 CHANGES: Final = frozenset(_CHANGES.split())
 """Words of a statement that takes the place of an earlier one."""
 
+_EVENTS_OF_CHANGE: Final = """
+    sold bought left leaving gave given got picked finished closed started starts begun returned traded handed went cut
+    dyed improved corrected correction updated update hired cancelled canceled shipped extended raised again
+    recently lately stopped stops won called finally later promoted
+    verkauft doch wieder vendu subido
+"""
+EVENTS_OF_CHANGE: Final = frozenset(_EVENTS_OF_CHANGE.split())
+"""Words of :data:`CHANGES` that also tell of things that change no value: "Anna sold Karl her bike"."""
+
 _ADDS: Final = "also too additionally besides moreover both auch außerdem zusätzlich ebenfalls weitere"
 ADDS: Final = frozenset(_ADDS.split())
 """Words of a statement that stands beside an earlier one."""
@@ -87,11 +97,37 @@ _MANY: Final = """
     watches met meets bought has have owns mag liebt spricht spielt kennt besucht hat las gelesen went travelled
     traveled
     allergic good afraid fond interested keen allergisch allergique alérgico alérgica take takes
-    attended said told asked saw ate cooked
+    attended said told asked saw ate cooked collect collects
     fait joue parle aime connaît visité habla juega gusta conoce
 """
 MANY: Final = frozenset(_MANY.split())
 """Verbs that hold of many things at once: who likes tea may like coffee."""
+
+_LISTED: Final = """
+    include includes included contain contains offer offers sell sells cover covers attended visited met bought like
+    likes love loves speak speaks know knows read watched collect collects
+"""
+LISTED: Final = frozenset(_LISTED.split())
+"""Verbs that hold of many things at once, also where the question has them."""
+
+COUNTED: Final = frozenset(["take", "takes", "has", "have", "hat", "a", "tiene"])
+"""Words of :data:`MANY` that are followed by one number: "takes 4 hours"."""
+
+_NUMBERS: Final = (
+    "two zwei deux dos",
+    "three drei trois tres",
+    "four vier quatre cuatro",
+    "five fünf cinq cinco",
+    "six sechs seis",
+    "seven sieben siete",
+    "eight acht huit ocho",
+    "nine neun nueve",
+    "ten zehn dix diez",
+    "eleven elf onze",
+    "twelve zwölf douze doce",
+)
+NUMBERS: Final = {word: str(number) for number, words in enumerate(_NUMBERS, 2) for word in words.split()}
+"""Numbers that are written as words. "One" is more often no number."""
 
 _UNITS: Final = "euro euros dollars eur usd month year week day hours people percent items jahr monat woche tag"
 UNITS: Final = frozenset(_UNITS.split())
@@ -135,6 +171,12 @@ STOP: Final = frozenset(_STOP.split())
 
 NEW: Final = frozenset(["new", "neu", "neue", "neuen", "neuer", "nouveau", "nouvelle", "nuevo", "nueva"])
 """Words of :data:`CHANGES` that stand before a thing."""
+
+
+ONE_AT_A_TIME: Final = frozenset(
+    ["home", "work", "chief", "price", "date", "phone", "mail", "state", "name", "place", "secret", "size"]
+)
+"""Relations that a thing has to one other thing at a time."""
 
 
 def _by_word() -> dict[str, frozenset[str]]:

@@ -56,12 +56,18 @@ class Reranker:
         self._process = os.getpid()
         self._logged_at = -math.inf
 
-    def rerank(self, entries: Sequence[MemoryEntry], query: str) -> Steps[list[MemoryEntry]]:
+    def rerank(self, entries: Sequence[MemoryEntry], query: str, min_score: float = 0.0) -> Steps[list[MemoryEntry]]:
         """The entries in the reranker's order; in the order given, if it is late or fails.
 
         Of a long text, the reranker gets the passages that have the words of the query.
+
+        Args:
+            entries: best first.
+            query: what was asked.
+            min_score: entries with a lower score keep their places, behind the others.
         """
-        best, others = list(entries[:MOST]), entries[MOST:]
+        best = [entry for entry in entries[:MOST] if (entry.score or 0.0) >= min_score]
+        others = entries[len(best) :]
         if len(best) < 2:
             return list(entries)
         texts = [_shortened(entry.content, query) for entry in best]

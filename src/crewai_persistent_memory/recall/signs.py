@@ -11,11 +11,13 @@ _UNTOLD: Final = (
     r"\s.,;:!…\"'‘’‚“”„«»‹›`´()\[\]{}<>*_|~^/\\#¿¡•·。、，；：！「」『』《》（）【】‐‑‒–—―\-"
     r"\u00ad\u200b-\u200f\u2060\ufe0e\ufe0f\ufeff"
 )
-WORD_OR_SIGN: Final = re.compile(rf"[^\W_]+|(?<=\w)#|(?<![\w-])-(?=\d)|[<>](?=\s?\d)|[^\w{_UNTOLD}]")
+WORD_OR_SIGN: Final = re.compile(
+    rf"[^\W_]+|(?<=\w)#|(?<![\w-])-(?=\d)|[<>](?=\s?\d)|(?<=\d)[/:](?=\d)|~~|[^\w{_UNTOLD}]"
+)
 """A word, a number, or a sign that tells something."""
 
-OF_NUMBERS: Final = frozenset("+-<>")
-"""Signs before a number."""
+OF_NUMBERS: Final = frozenset("+-<>/:")
+"""Signs before a number, or inside of one."""
 
 
 class _Signs(NamedTuple):

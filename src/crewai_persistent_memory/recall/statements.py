@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property, reduce
 from operator import or_
 from typing import Final, NamedTuple
-from zlib import crc32
 
 from ..text.kept import Kept, kept_calls
+from .marks import (
+    ALL_MARKS,
+    LETTERS,
+    MARKS,
+    OF_FORM,
+    WORD,
+    bits_of_written,
+    mark_of,
+    mark_of_written,
+    plain_of,
+    told_mark_of,
+)
+from .opposites import BE, PREFIXES, STATES, TIMES, denied_by
 from .phrases import NEGATION
-from .relations import ADDS, CHANGES, MANY, NEW, OTHERS, RELATIONS, SELF, STOP
-from .signs import differ_in_signs
+from .relations import ADDS, CHANGES, EVENTS_OF_CHANGE, MANY, NEW, OTHERS, RELATIONS, SELF, STOP
+from .stems import stem
 
-_MARKS: Final = 512
-ALL_MARKS: Final = (1 << _MARKS) - 1
-_MOST_WORDS: Final = 2_000_000
-_WORD: Final = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*")
-_ENDINGS: Final = ((("ies", "s"), 3), (("ing", "en", "er", "ed"), 3), (("e", "y", "t", "n"), 4), (("e",), 3))
 _DETERMINERS: Final = """
     the a an my our your his her der die das den dem ein eine le la les un une el los las
 """
@@ -29,8 +36,8 @@ _PERSONS: Final = """
 _PRONOUNS: Final = frozenset(_PERSONS.split())
 _COPULA: Final = dict.fromkeys(["is", "are", "was", "were", "be", "been"], "is")
 _CHANGES: Final = re.compile(
-    r"\b(?:these days|no longer|any ?more|as of|from (?:now|today|tonight|tomorrow|next|this|\d{4})|ha[sd] been"
-    r"|t(?:akes?|aken|ook) (?:over|up)|g[ai]ven? up|up to|down to|anstelle von|ab sofort)\b",
+    r"\b(?:these days|no longer|any ?more|as of|from (?:now|today|tonight|tomorrow|next|this|\d{4})"
+    r"|ha[sd] been(?! to\b)|t(?:akes?|aken|ook) (?:over|up)|g[ai]ven? up|up to|down to|anstelle von|ab sofort)\b",
     re.IGNORECASE,
 )
 _CHANGES_TO: Final = re.compile(
@@ -64,19 +71,19 @@ class Statement:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.written = _WORD.findall(text)
-        self.words = list(map(_plain_of.__getitem__, self.written))
+        self.written = WORD.findall(text)
+        self.words = list(map(plain_of.__getitem__, self.written))
         for at, word in enumerate(self.written):
-            if word == "A" and at:
-                self.words[at] = "=a"  # a letter that is a name is not an article: "tower A"
+            if word in LETTERS and at:
+                self.words[at] = f"={word.lower()}"  # a letter that is a name is not an article: "tower A"
         self.set = frozenset(self.words)
-        self.marks = reduce(or_, map(_mark_of.__getitem__, self.set), 0)
-        self.told_marks = reduce(or_, map(_told_mark_of.__getitem__, self.set), 0)
+        self.marks = reduce(or_, map(mark_of.__getitem__, self.set), 0)
+        self.told_marks = reduce(or_, map(told_mark_of.__getitem__, self.set), 0)
 
     @cached_property
     def names(self) -> list[str]:
         """Its words that begin with a capital letter or a digit, in lower case."""
-        return [_plain_of[written] for written in self.written if written[0].isupper() or written[0].isdigit()]
+        return [plain_of[written] for written in self.written if written[0].isupper() or written[0].isdigit()]
 
     @cached_property
     def adds(self) -> bool:
@@ -98,15 +105,35 @@ class Statement:
         words = (_NO_PREFIX.sub("", word) for word in self.set if not _NO.fullmatch(word))
         return frozenset(stem(word) for word in words if word not in STOP and not NEGATION.fullmatch(word))
 
-    def turns(self, other: Statement) -> bool:
-        """Whether it has the words of the other statement, and says something else: "not", another sign, or a change
-        the other way round ("from Rome to Paris")."""
-        if self.negated != other.negated:
-            return self.affirmed == other.affirmed
-        if self.stems != other.stems:
-            return False
-        is_other_way = self.changes and self.names != other.names and sorted(self.names) == sorted(other.names)
-        return is_other_way or differ_in_signs(self.text, other.text)
+    @cached_property
+    def states(self) -> frozenset[int]:
+        """The numbers of the lists that its words of a state are in: "free", "occupied"."""
+        return frozenset().union(*map(STATES.__getitem__, self.set & _STATES))
+
+    @cached_property
+    def denied(self) -> frozenset[str]:
+        """The stems of what its words deny: "safe" of "unsafe"."""
+        return frozenset(stem(each) for word in self.set if word.startswith(PREFIXES) for each in denied_by(word))
+
+    @cached_property
+    def heads(self) -> frozenset[str]:
+        """The stems of the words that "is" follows."""
+        return frozenset(stem(word) for word, verb in zip(self.words, self.words[1:], strict=False) if verb in BE)
+
+    @cached_property
+    def parts(self) -> list[tuple[str, str]]:
+        """The words that "is" follows, each behind the stem of the word before it: "shop" in "the museum shop is"."""
+        rows = zip(self.written, self.written[1:], self.words[2:], strict=False)
+        return [
+            (stem(whole.lower()), part)
+            for whole, part, verb in rows
+            if verb in BE and part.islower() and part not in OF_FORM and part not in BE
+        ]
+
+    @cached_property
+    def times(self) -> frozenset[str]:
+        """The stems of its words for times that come again."""
+        return frozenset(map(stem, self.set & TIMES))
 
     @cached_property
     def full_names(self) -> frozenset[tuple[str, str]]:
@@ -121,7 +148,7 @@ class Statement:
     @cached_property
     def telling(self) -> frozenset[str]:
         """Its stems, without the words of relations and changes."""
-        return frozenset(map(stem, self.set - _OF_FORM))
+        return frozenset(map(stem, self.set - OF_FORM))
 
     @cached_property
     def relations(self) -> frozenset[str]:
@@ -134,6 +161,11 @@ class Statement:
     @cached_property
     def changes(self) -> bool:
         return self.changes_to or not self.set.isdisjoint(CHANGES) or bool(_CHANGES.search(self.text))
+
+    @cached_property
+    def changes_clearly(self) -> bool:
+        """Whether it says so with a word that tells no event of its own: "now", "switched", and not "sold"."""
+        return self.changes_to or not self.set.isdisjoint(_CLEAR_CHANGES) or bool(_CHANGES.search(self.text))
 
     @cached_property
     def changes_to(self) -> bool:
@@ -149,8 +181,12 @@ class Statement:
         """Whether it has a name that is not its subject, and whether it has a number."""
         return (
             any(not name[0].isdigit() and stem(name) not in subject for name in self.names),
-            any(character.isdigit() for word in self.set for character in word),
+            self.has_number,
         )
+
+    @cached_property
+    def has_number(self) -> bool:
+        return any(map(str.isdigit, "".join(self.set)))
 
     def is_of_many(self, words: Collection[str]) -> bool:
         """Whether one of these words tells what may hold of many things at once: a liking, or what somebody did."""
@@ -184,6 +220,14 @@ class Statement:
         before = [_ALIKE.get(each, each) for each in ["", "", *map(str.lower, self.written)][at : at + 2]]
         return tuple(before) if before[1] in _ARTICLES else tuple(before[1:])
 
+    def is_before(self, word: str, stems: Collection[str]) -> bool:
+        """Whether a word stands between an article and a word with one of these stems: "the red button"."""
+        return len(self.place_of(word)) > 1 and stem(self.word_after(word)) in stems
+
+    def word_after(self, word: str) -> str:
+        """The word after a word; ``""`` for the last one."""
+        return [*self.words, ""][self.words.index(word) + 1]
+
     @cached_property
     def units(self) -> frozenset[str]:
         """The words behind its numbers."""
@@ -215,12 +259,12 @@ class Look(NamedTuple):
 
 
 def _look_at(text: str) -> Look:
-    written = _WORD.findall(text)
-    if "A" in written:
+    written = WORD.findall(text)
+    if not LETTERS.isdisjoint(written):
         whole = Statement(text)
         return Look(whole.marks, whole.told_marks, whole.is_about_itself)
-    bits = reduce(or_, map(_bits_of_written.__getitem__, written), 0)
-    return Look(bits & ALL_MARKS, bits >> _MARKS & ALL_MARKS, bool(bits >> 2 * _MARKS))
+    bits = reduce(or_, map(bits_of_written.__getitem__, written), 0)
+    return Look(bits & ALL_MARKS, bits >> MARKS & ALL_MARKS, bool(bits >> 2 * MARKS))
 
 
 look_at: Final = Kept(_look_at, 10_000_000)
@@ -229,9 +273,10 @@ look_at: Final = Kept(_look_at, 10_000_000)
 
 def marks_in(text: str) -> int:
     """:attr:`Look.marks` of a text, in a third of the time."""
-    if "A" in text:
+    written = WORD.findall(text)
+    if not LETTERS.isdisjoint(written):
         return look_at[text].marks
-    return reduce(or_, map(_mark_of_written.__getitem__, _WORD.findall(text)), 0)
+    return reduce(or_, map(mark_of_written.__getitem__, written), 0)
 
 
 def together(parts: Sequence[str]) -> Statement:
@@ -239,71 +284,15 @@ def together(parts: Sequence[str]) -> Statement:
     return statement(". ".join(parts))
 
 
-def have_one(stems: Collection[str], some: Collection[str]) -> bool:
-    """Whether there is one of these stems, or the beginning of one: "insured", "insurance"."""
-    return any(each in stems for each in some) or any(
-        len(one) > 4 and each.startswith(one) for each in some for one in stems
-    )
-
-
-def have(stems: Collection[str], one: str) -> bool:
-    """Whether there is this stem, or one that begins with it: "deploy", "deployment"."""
-    return one in stems or (len(one) > 4 and any(each.startswith(one) for each in stems))
-
-
 def _relations(words: frozenset[str]) -> frozenset[str]:
     return frozenset().union(*(RELATIONS.get(word) or _BY_STEM.get(stem(word), frozenset()) for word in words))
 
 
-def marks_of(stems: Iterable[str]) -> int:
-    """A bit for each stem. Two stems may have the same: what these have beside others is at least what their bits
-    have."""
-    return reduce(or_, map(_bit_of.__getitem__, stems), 0)
-
-
-def _bit(stem: str) -> int:
-    # Not hash(), which differs from process to process: what a crew is given must not.
-    return 1 << crc32(stem.encode("utf-8", "surrogatepass")) % _MARKS
-
-
 def _is_of_a_name(word: str) -> bool:
-    return word not in _OF_FORM and word not in _TITLES
+    return word not in OF_FORM and word not in _TITLES
 
 
-def _plain(word: str) -> str:
-    word = word.lower()
-    return word[:-2] if word.endswith(("'s", "’s")) else word
-
-
-def _stem(word: str) -> str:
-    """A word without its endings, cheaply; two forms of one word mostly have the same."""
-    for endings, least in _ENDINGS:
-        for ending in endings:
-            if word.endswith(ending) and len(word) - len(ending) >= least:
-                word = word[: -len(ending)]
-                break
-    if len(word) > 3 and word[-1] == word[-2]:
-        word = word[:-1]
-    return word[:9]
-
-
-stem: Final = kept_calls(_stem, 8_192)
-
-
-_OF_FORM: Final = STOP | RELATIONS.keys() | CHANGES
-_plain_of: Final = Kept(_plain, _MOST_WORDS)
-_bit_of: Final = Kept(_bit, _MOST_WORDS)
-_mark_of: Final = Kept(lambda word: 0 if word in STOP else _bit(stem(word)), _MOST_WORDS)
-_mark_of_written: Final = Kept(lambda written: _mark_of[_plain_of[written]], _MOST_WORDS)
-_told_mark_of: Final = Kept(lambda word: 0 if word in _OF_FORM else _bit(stem(word)), _MOST_WORDS)
-
-
-def _bits(written: str) -> int:
-    """What a word adds to a look, in one number: its marks, those that it tells, and whether it is of oneself."""
-    word = _plain_of[written]
-    return _mark_of[word] | _told_mark_of[word] << _MARKS | (word in SELF) << 2 * _MARKS
-
-
-_bits_of_written: Final = Kept(_bits, _MOST_WORDS)
+_STATES: Final = frozenset(STATES)
+_CLEAR_CHANGES: Final = CHANGES - EVENTS_OF_CHANGE
 
 _BY_STEM: Final = {each: names for word, names in RELATIONS.items() if len(each := stem(word)) > 4}

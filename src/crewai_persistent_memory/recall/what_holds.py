@@ -4,13 +4,15 @@
 earlier one. Nothing is left out, and an entry that no newer one contradicts keeps its place among the others.
 
 There is no model in it. A statement takes the place of one that has the same words and says the opposite: without
-"not", or with another sign. Otherwise, two statements are taken as two values of one thing if
+"not", with another sign, or with another state ("free", "occupied"). Otherwise, two statements are taken as two values
+of one thing if
 
 - both are about the subject of the question: a name in it, or the one whose memory it is;
 - both are about its relation: they have its words, or words of the same relation (:mod:`.relations`); or the newer one
   says that something has changed, or names the older value; or the two differ in a name or a number only;
 - the newer one does not name another thing where the older one has the thing that is asked about: "the large pizza";
   and no other person of the same first name or surname;
+- the newer one says what is, and not what was or what somebody wants (:mod:`.no_news`);
 - and neither says that it stands beside the other ("also").
 """
 
@@ -23,8 +25,12 @@ from typing import Final
 
 from .found import Found
 from .long_texts import LONGEST, told_of
-from .relations import BEST, MANY, RELATIONS, STOP, UNITS
-from .statements import ALL_MARKS, Statement, have, have_one, look_at, marks_of, statement, stem, together
+from .marks import ALL_MARKS, marks_of
+from .no_news import is_no_news
+from .relations import BEST, COUNTED, LISTED, MANY, NEW, RELATIONS, STOP, UNITS
+from .statements import Statement, look_at, statement, together
+from .stems import have, have_one, stem
+from .turning import are_somewhere, is_about_a_part, stands_beside, swaps, turns
 
 MOST_COMPARED: Final = 40
 """The best entries that are compared with each other."""
@@ -113,6 +119,15 @@ def newest_first(found: Sequence[Found], query: str) -> list[Found]:
                 newer.append(later)
         if len(newer) > MOST_BEFORE:
             newer = [later for later in newer if asked.is_short(together(told_in[at]), together(told_in[later]))]
+        if 0 < len(newer) <= MOST_BEFORE:
+            # What takes the place of one of them: it may name only that value ("left Paris for Oslo").
+            for one in newer:
+                soonest, own_words = times[one] + _SAME_TIME, marks[one] & ~marks[at]
+                for later, time, _ in rows[at + 1 :]:
+                    if time < soonest or not own_words & marks[later] or later in placed or later in newer:
+                        continue
+                    if asked.replaces(together(told_in[one]), together(told_in[later])):
+                        newer.append(later)
         if newer:
             newer.sort(key=times.__getitem__, reverse=True)
             order += newer
@@ -146,7 +161,7 @@ class _Question:
 
     def replaces(self, older: Statement, newer: Statement) -> bool:
         """Whether the newer statement takes the place of the older one."""
-        is_turned = newer.turns(older)
+        is_turned = turns(newer, older, self._stems)
         if newer.adds or (older.stems == newer.stems and not is_turned):
             return False
         subject = self._subject(older, newer)
@@ -154,9 +169,15 @@ class _Question:
             return False
         if is_turned:
             return True
+        if stands_beside(newer, older, self._whole) or is_no_news(newer, older, self._whole, subject):
+            return False
+        if is_about_a_part(newer, older, subject, self._stems):
+            return False
         most = MOST_MORE_OF_A_CHANGE if newer.changes else MOST_MORE
         if self._most_more(older, newer) > most or self._is_of_another_thing(older, newer, subject):
             return False
+        if swaps(newer, older):
+            return True
         told = self._stems - subject
         # Several words of the question in both tell more than the subject: "the budget of the team".
         alike = len(self._stems & older.stems & newer.stems) > 1
@@ -164,7 +185,9 @@ class _Question:
         relations = older.relations & newer.relations
         shared = {word for word in older.set & newer.set if word not in STOP and stem(word) not in subject}
         likings = {word for word in older.set & newer.set if "liking" in RELATIONS.get(word, ())}
-        is_single = newer.changes or not (older.is_of_many(shared | likings) and newer.set.isdisjoint(BEST))
+        many = shared - COUNTED if older.units & newer.units else shared
+        is_of_many = older.is_of_many(many | likings) or not LISTED.isdisjoint(older.set & newer.set)
+        is_single = newer.changes or not (is_of_many and newer.set.isdisjoint(BEST))
         has_value = self._has_such_a_value(older, newer, subject)
         if all(of_words) or (has_value and (self._relations & relations or (any(of_words) and relations))):
             return is_single and not self._is_left_out(older, newer)
@@ -175,13 +198,13 @@ class _Question:
             return True
         if newer.changes and (relations or (newer.changes_to and has_value and self._says_no_more(newer, subject))):
             return True
-        if newer.changes and is_asked and has_value:
+        if newer.changes and is_asked and has_value and not self._tells_another(newer, subject):
             is_other = newer.relations and newer.relations.isdisjoint(self._relations | older.relations)
             return not is_other
         if not is_single:
             return False
-        is_open = self._stems == subject
-        return bool(is_open and (relations or shared)) or self._is_of_one_form(older, newer, subject)
+        is_open = self._stems == subject and (relations or shared or are_somewhere(newer, older, self._whole))
+        return bool(is_open) or self._is_of_one_form(older, newer, subject)
 
     def _is_of_one_form(self, older: Statement, newer: Statement, subject: Collection[str]) -> bool:
         """Whether the older statement has only a value beside what the newer one, too, says of the subject."""
@@ -189,7 +212,16 @@ class _Question:
         had, has = older.values(known), newer.values(known)
         of_values = {stem(name) for name in older.names} | {each for each in older.stems if each[0].isdigit()}
         is_value = any(old and new for old, new in zip(had, has, strict=True))
-        return is_value and older.stems - of_values <= (newer.stems | self._stems if newer.changes else newer.stems)
+        is_of_change = newer.changes and not self._tells_another(newer, subject)
+        return is_value and older.stems - of_values <= (newer.stems | self._stems if is_of_change else newer.stems)
+
+    def _tells_another(self, newer: Statement, subject: Collection[str]) -> bool:
+        """Whether a statement of a change tells another event of somebody: "Anna sold Karl her bike"."""
+        if not self._name_stems.issuperset(subject):
+            return False
+        return not newer.changes_clearly or bool(
+            newer.telling - self._stems - set(subject) - set(map(stem, newer.names))
+        )
 
     def _says_no_more(self, newer: Statement, subject: Collection[str]) -> bool:
         """Whether a statement of a change ("was moved to") says of the subject only to what."""
@@ -264,10 +296,10 @@ class _Question:
         number", asked about "Lena's home number"."""
         asked = (word for word in older.set & self._whole.set & RELATIONS.keys() if not have(newer.stems, stem(word)))
         return any(
-            RELATIONS[word].isdisjoint(RELATIONS[own])
+            RELATIONS[word].isdisjoint(RELATIONS.get(own, ()))
             for word in asked
             for own in newer.in_place_of(word, older, self._names)
-            if own in RELATIONS
+            if own in RELATIONS or (own not in NEW and newer.word_after(own) == older.word_after(word))
         )
 
     def _names_the_value(self, older: Statement, newer: Statement, subject: Collection[str]) -> bool:

@@ -59,7 +59,8 @@ def recall(
         source: include private entries of this source.
         include_private: include all private entries.
         whole: whole texts, of any length. Use it to change a memory by its id.
-        as_of: only what was said by then (naive is UTC).
+        as_of: only what was said by then (naive is UTC), and not again since. The same text has the date of the last
+            time.
 
     Raises:
         ConfigurationError: ``"deep"`` without ``llm``, or on CrewAI until 1.9.3.
@@ -111,11 +112,10 @@ def recall_each(
     yield from drain_writes(memory)
     queries = list(map(storable_text, map(question_of, queries) if memory.for_a_prompt else queries))
     paths = list(map(memory.paths.of, scopes or [None] * len(queries)))
-    bounds = bounds_of(memory, limit, whole=whole)
+    bounds, least = bounds_of(memory, limit, whole=whole), memory.min_score
     first_look = _first_look(memory, limit)
     look = partial(
         memory.store.steps.search_many,
-        min_score=memory.min_score,
         categories=memory.paths.categories(categories),
         include_private=include_private,
         reader=source,
@@ -129,11 +129,12 @@ def recall_each(
         for query, of_query in zip(queries, paths, strict=True):
             entries = best_of(list(islice(found, len(of_query))), id_and_score)
             if memory.reranker is not None:
-                entries = yield from memory.reranker.rerank(entries, query)
-            in_order = ordered(entries, query)
-            if len(entries) >= first_look < FETCHED and states_less_than(limit, in_order):
+                entries = yield from memory.reranker.rerank(entries, query, least)
+            in_order = ordered(entries, query, least)
+            may_be_more = len(entries) >= first_look < FETCHED and (not least or _worst(entries) >= least)
+            if may_be_more and states_less_than(limit, in_order):
                 more = yield from look([query] * len(of_query), limit=FETCHED, paths=of_query)
-                in_order = ordered(best_of(more, id_and_score), query)
+                in_order = ordered(best_of(more, id_and_score), query, least)
             shown = given(in_order, query, bounds)
             matches.append(matches_of(shown, memory.store.weights.half_life_days, memory.results))
             results += matches[-1]
@@ -178,7 +179,7 @@ def explain_recall(
     )
     entries = best_of(found, id_and_score)
     if memory.reranker is not None:
-        entries = yield from memory.reranker.rerank(entries, query)
+        entries = yield from memory.reranker.rerank(entries, query, memory.min_score)
     bounds = bounds_of(replace(memory, for_a_prompt=True), FETCHED)
     return explained(entries, query, bounds, ranking_of(memory.store), min_score=memory.min_score)
 
@@ -199,7 +200,6 @@ def recall_together(memory: MemoryParts, queries: Sequence[str], limit: int = 20
         found = yield from memory.store.steps.search_many(
             [query for query in queries for _ in paths],
             limit=fetched_for(limit),
-            min_score=memory.min_score,
             paths=paths * len(queries),
             categories=memory.paths.categories(None),
             include_private=False,
@@ -212,9 +212,10 @@ def recall_together(memory: MemoryParts, queries: Sequence[str], limit: int = 20
                 if (entry.id, entry.content) not in known
             ]
             if memory.reranker is not None:
-                entries = yield from memory.reranker.rerank(entries, query)
+                entries = yield from memory.reranker.rerank(entries, query, memory.min_score)
             share = None if left is None else left // (len(queries) - at)
-            shown = given(ordered(entries, query), query, replace(bounds, budget=share))
+            in_order = ordered(entries, query, memory.min_score)
+            shown = given(in_order, query, replace(bounds, budget=share))
             left = None if left is None else left - length_of(memory, shown)
             known.update((each.found.entry.id, each.text.removeprefix(date_of(each.found))) for each in shown)
             results += matches_of(shown, memory.store.weights.half_life_days, memory.results)
@@ -229,6 +230,10 @@ def _first_look(memory: MemoryParts, limit: int) -> int:
     if memory.for_a_prompt or memory.reranker is not None or not limit:
         return fetched_for(limit)
     return max(limit, min(FETCHED, limit + max(limit, _LEAST_BESIDE)))
+
+
+def _worst(entries: Sequence[MemoryEntry]) -> float:
+    return min((entry.score or 0.0 for entry in entries), default=0.0)
 
 
 _id_of_match: Final = attrgetter("record.id")

@@ -52,7 +52,7 @@ def search(
     with logged("search", memory.source):
         yield from drain_writes(memory)
         query = storable_text(query if prompt is None else prompt.question(query, question_of))
-        found = yield from _found_by(memory, prompt, Search(memory.kind, query, fetched_for(limit), least))
+        found = yield from _found_by(memory, prompt, Search(memory.kind, query, fetched_for(limit)))
         report_outage(memory.source, query, limit, memory.store.backend.untold_outage())
         asking = memory if prompt is None else replace(memory, for_a_prompt=True)
         if prompt is not None and memory.budget:
@@ -60,8 +60,8 @@ def search(
         bounds = bounds_of(asking, limit)
         entries = best_of(found, id_and_score)
         if memory.reranker is not None:
-            entries = yield from memory.reranker.rerank(entries, query)
-        shown = given(ordered(entries, query), query, bounds)
+            entries = yield from memory.reranker.rerank(entries, query, least)
+        shown = given(ordered(entries, query, least), query, bounds)
         if prompt is not None and shown:
             prompt.spend(HEADING + length_of(memory, shown))
         if shown and memory.touches:
@@ -88,7 +88,6 @@ def _found_by(memory: MemoryParts, prompt: PromptBudget | None, search: Search) 
     found = yield from memory.store.steps.search_many(
         [search.query] * len(paths) * len(kinds),
         limit=search.limit,
-        min_score=search.min_score,
         paths=paths * len(kinds),
         kinds=[kind for kind in kinds for _ in paths],
         categories=memory.paths.categories(None),

@@ -1,0 +1,57 @@
+"""The words of a text in lower case, and bits that tell quickly that two texts have few words in common."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import reduce
+from operator import or_
+from typing import Final
+from zlib import crc32
+
+from ..text.kept import Kept
+from .relations import CHANGES, NUMBERS, RELATIONS, SELF, STOP
+from .stems import stem
+
+MARKS: Final = 512
+ALL_MARKS: Final = (1 << MARKS) - 1
+_MOST_WORDS: Final = 2_000_000
+WORD: Final = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*")
+LETTERS: Final = frozenset("ADLMSTY")
+"""Single letters that are in :data:`STOP`."""
+
+OF_FORM: Final = STOP | RELATIONS.keys() | CHANGES
+"""Words of relations and changes, and words that tell nothing."""
+
+
+def marks_of(stems: Iterable[str]) -> int:
+    """A bit for each stem. Two stems may have the same: what these have beside others is at least what their bits
+    have."""
+    return reduce(or_, map(_bit_of.__getitem__, stems), 0)
+
+
+def _bit(stem: str) -> int:
+    # Not hash(), which differs from process to process: what a crew is given must not.
+    return 1 << crc32(stem.encode("utf-8", "surrogatepass")) % MARKS
+
+
+def _plain(word: str) -> str:
+    word = word.lower()
+    return word[:-2] if word.endswith(("'s", "’s")) else NUMBERS.get(word, word)
+
+
+plain_of: Final = Kept(_plain, _MOST_WORDS)
+_bit_of: Final = Kept(_bit, _MOST_WORDS)
+mark_of: Final = Kept(lambda word: 0 if word in STOP else _bit(stem(word)), _MOST_WORDS)
+mark_of_written: Final = Kept(lambda written: mark_of[plain_of[written]], _MOST_WORDS)
+told_mark_of: Final = Kept(lambda word: 0 if word in OF_FORM else _bit(stem(word)), _MOST_WORDS)
+
+
+def _bits(written: str) -> int:
+    """What a word adds to the look of a text, in one number: its marks, those that it tells, and whether it is of
+    oneself."""
+    word = plain_of[written]
+    return mark_of[word] | told_mark_of[word] << MARKS | (word in SELF) << 2 * MARKS
+
+
+bits_of_written: Final = Kept(_bits, _MOST_WORDS)

@@ -1,0 +1,78 @@
+"""Statements that are newer and say no new value: of the past, of a wish, or only what is not so."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from typing import Final
+
+from ..text.kept import kept_calls
+from .relations import STOP
+from .statements import Statement
+from .stems import stem
+
+_PAST: Final = re.compile(
+    r"\bused to\b|\b(?:was|were) once\b|\bthe old \w+ was\b|\bin (?:19|20)\d\d (?:was|were|had|war"
+    r"|betrug)\b(?! \w+ed\b)"
+    r"|\b(?:previously|formerly|former|earlier|originally|once upon|back then|in the past|at that time"
+    r"|ex-\w+)\b"
+    r"|\bas an? (?:child|kid|boy|girl|teenager|student)\b|^before (?!\w+ing\b)"
+    r"|\bfrom (?:\w+ )?\d{4} (?:to|until|till) (?:\w+ )?\d{4}\b"
+    r"|\b(?:früher|damals|ehemalig\w*|einst|zuvor|vorher|als kind|autrefois|auparavant|jadis|dans le passé|antes"
+    r"|anteriormente"
+    r"|antiguamente|en el pasado)\b",
+    re.IGNORECASE,
+)
+_UNTIL: Final = re.compile(r"\b(?:until|till|bis|jusqu'en|hasta) (?:\w+ )?\d{4}\b", re.IGNORECASE)
+_IS: Final = re.compile(r"\b(?:is|are|ist|sind|est|sont|está|están)\b", re.IGNORECASE)
+_NOW: Final = re.compile(
+    r"\b(?:now|nowadays|today|currently|again|instead|since|replaced|became|took over|no longer|anymore|jetzt|heute"
+    r"|inzwischen"
+    r"|wieder|seit|stattdessen|mehr|maintenant|désormais|aujourd'hui|depuis|ahora|hoy|desde)\b",
+    re.IGNORECASE,
+)
+_WISH: Final = re.compile(
+    r"\b(?:wants?|hopes?|wish(?:es)?|plans?|intends?|considers?) to (?!be called|be known)"
+    r"|\bwould (?!(?:\w+ )?(?:like|prefer|rather|love (?!to\b)))"
+    r"|\b(?:dreams?|dreaming|thinks?|thinking) (?:of|about)\b|\b(?:might|could|perhaps|maybe|(?:almost"
+    r"|nearly)(?!.*\d))\b"
+    r"|\b(?:asked|wondered|asks|wonders) (?:if|whether)\b|\bappl(?:y|ies|ied) (?:for|to)\b"
+    r"|\b(?:würde|könnte|vielleicht|beinahe|träumt|überlegt|voudrait|aimerait|rêve de|peut-être|quisiera|quizás"
+    r"|tal vez|casi)\b"
+    r"|\?\s*$",
+    re.IGNORECASE,
+)
+_MOVED_A_THING: Final = re.compile(
+    r"\bmov(?:e|es|ed|ing) (?:the|an?|his|her|their|our|my|some) (?!home|house|household|family|residence|place)",
+    re.IGNORECASE,
+)
+
+
+def _of_past(text: str) -> bool:
+    """Whether a text says only what was: "used to live in Oslo"."""
+    return bool(_PAST.search(text) or (_UNTIL.search(text) and not _IS.search(text))) and not _NOW.search(text)
+
+
+_is_of_past: Final = kept_calls(_of_past, 4_096)
+_is_wish: Final = kept_calls(lambda text: bool(_WISH.search(text)), 4_096)
+
+
+def is_no_news(newer: Statement, older: Statement, question: Statement, subject: Collection[str]) -> bool:
+    """Whether the newer statement takes the place of none: it says what was, what somebody wants, or only that
+    another value does not hold. A statement that the older value held once is news."""
+    if _is_wish(newer.text) and not (_is_wish(older.text) or _WISH.search(question.text.rstrip("?¿ "))):
+        return True
+    if "home" in question.relations and _MOVED_A_THING.search(newer.text):
+        return True
+    is_of_past = _is_of_past(newer.text) and not (_is_of_past(older.text) or _PAST.search(question.text))
+    if not is_of_past and (not newer.negated or older.negated):
+        return False
+    known = {*subject, *question.stems}
+    value = _names_in(older) - known or older.telling - known
+    if is_of_past:
+        return not value or not value <= newer.stems or newer.text.lower().startswith("before ")
+    return len(_names_in(newer) - known) == 1 and bool(value) and not value & newer.stems
+
+
+def _names_in(statement: Statement) -> set[str]:
+    return {stem(name) for name in statement.names if name not in STOP}
