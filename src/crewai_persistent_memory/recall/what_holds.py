@@ -3,34 +3,20 @@
 "Anna lives in Rome", and later "Anna moved to Paris": asked where Anna lives, the later one goes to the place of the
 earlier one. Nothing is left out, and an entry that no newer one contradicts keeps its place among the others.
 
-There is no model in it. A statement takes the place of one that has the same words and says the opposite: without
-"not", with another sign, or with another state ("free", "occupied"). Otherwise, two statements are taken as two values
-of one thing if
-
-- both are about the subject of the question: a name in it, or the one whose memory it is;
-- both are about its relation: they have its words, or words of the same relation (:mod:`.relations`); or the newer one
-  says that something has changed, or names the older value; or the two differ in a name or a number only;
-- the newer one does not name another thing where the older one has the thing that is asked about: "the large pizza";
-  and no other person of the same first name or surname;
-- the newer one says what is, and not what was or what somebody wants (:mod:`.no_news`);
-- and neither says that it stands beside the other ("also").
+There is no model in it: :mod:`.replacing` compares the words of two statements.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from operator import itemgetter
 from typing import Final
 
 from .found import Found
-from .long_texts import LONGEST, told_of
-from .marks import ALL_MARKS, marks_of
-from .no_news import is_no_news
-from .relations import BEST, COUNTED, LISTED, MANY, NEW, RELATIONS, STOP, UNITS
-from .statements import Statement, look_at, statement, together
-from .stems import have, have_one, stem
-from .turning import are_somewhere, is_about_a_part, stands_beside, swaps, turns
+from .long_texts import LONGEST
+from .marks import ALL_MARKS
+from .replacing import MOST_MORE, MOST_MORE_OF_A_CHANGE, Question
+from .statements import look_at, together
 
 MOST_COMPARED: Final = 40
 """The best entries that are compared with each other."""
@@ -42,26 +28,12 @@ time to find what they say."""
 MOST_BEFORE: Final = 3
 """If more newer entries go before one entry, only short statements do: the others share a topic, not a value."""
 
-MOST_MORE: Final = 5
-"""Words that one of two statements may have beside those of the other, of the question and of its relation. A statement
-with more tells a story, and not a value."""
-
-MOST_MORE_OF_A_CHANGE: Final = 7
-"""The same, where the newer statement says that something has changed."""
-
-MOST_MORE_OF_MANY: Final = 2
-"""The same, where there are many newer ones."""
-
 LONG: Final = 1_500
 """Characters. Two texts that are both longer are not compared: each tells of many things, and the newer one seldom
 takes the place of the whole older one."""
 
-_MOST_SENTENCES: Final = 3
 _SAME_TIME: Final = timedelta(seconds=1)
 _MOST: Final = max(MOST_MORE, MOST_MORE_OF_A_CHANGE)
-
-
-_place: Final = itemgetter(1)
 
 
 def newest_first(found: Sequence[Found], query: str) -> list[Found]:
@@ -75,7 +47,7 @@ def newest_first(found: Sequence[Found], query: str) -> list[Found]:
     times = [each.entry.created_at for each in compared]
     if not times or max(times) - min(times) < _SAME_TIME:
         return list(found)  # none is newer than another one
-    asked = _Question(query)
+    asked = Question(query)
     told_in: list[list[str]] = []
     is_long, marks, told, own = [], [], [], []
     for at, each in enumerate(compared):
@@ -135,193 +107,3 @@ def newest_first(found: Sequence[Found], query: str) -> list[Found]:
         order.append(at)
         placed.add(at)
     return [*map(compared.__getitem__, order), *found[MOST_COMPARED:]]
-
-
-class _Question:
-    def __init__(self, query: str) -> None:
-        self._whole = statement(query)
-        words = self._whole.words
-        self._names = set(self._whole.names).difference(words[:1])
-        self._stems = self._whole.stems
-        self._relations = self._whole.relations
-        self._name_stems = set(map(stem, self._names))
-        self.marks = self._whole.marks
-        self.subject_marks = self.marks | marks_of(self._name_stems)
-        self._topic = set(map(stem, self._whole.set - STOP - RELATIONS.keys()))
-
-    def told_in(self, text: str) -> list[str]:
-        """The sentences of a long text that have most words of the question, in their order."""
-        told = told_of(text)
-        scored = []
-        for at in told.sentences_with(self._stems):
-            if common := (told.marks(at) & self.marks).bit_count():
-                scored.append((-common, at))
-        best = sorted(scored)[:_MOST_SENTENCES]
-        return [told.sentences[at] for at in sorted(map(_place, best))]
-
-    def replaces(self, older: Statement, newer: Statement) -> bool:
-        """Whether the newer statement takes the place of the older one."""
-        is_turned = turns(newer, older, self._stems)
-        if newer.adds or (older.stems == newer.stems and not is_turned):
-            return False
-        subject = self._subject(older, newer)
-        if subject is None or self._is_of_another(older, newer, subject) or self._is_of_a_namesake(older, newer):
-            return False
-        if is_turned:
-            return True
-        if stands_beside(newer, older, self._whole) or is_no_news(newer, older, self._whole, subject):
-            return False
-        if is_about_a_part(newer, older, subject, self._stems):
-            return False
-        most = MOST_MORE_OF_A_CHANGE if newer.changes else MOST_MORE
-        if self._most_more(older, newer) > most or self._is_of_another_thing(older, newer, subject):
-            return False
-        if swaps(newer, older):
-            return True
-        told = self._stems - subject
-        # Several words of the question in both tell more than the subject: "the budget of the team".
-        alike = len(self._stems & older.stems & newer.stems) > 1
-        of_words = alike or have_one(older.stems, told), alike or have_one(newer.stems, told)
-        relations = older.relations & newer.relations
-        shared = {word for word in older.set & newer.set if word not in STOP and stem(word) not in subject}
-        likings = {word for word in older.set & newer.set if "liking" in RELATIONS.get(word, ())}
-        many = shared - COUNTED if older.units & newer.units else shared
-        is_of_many = older.is_of_many(many | likings) or not LISTED.isdisjoint(older.set & newer.set)
-        is_single = newer.changes or not (is_of_many and newer.set.isdisjoint(BEST))
-        has_value = self._has_such_a_value(older, newer, subject)
-        if all(of_words) or (has_value and (self._relations & relations or (any(of_words) and relations))):
-            return is_single and not self._is_left_out(older, newer)
-        is_asked = of_words[0] or not self._relations.isdisjoint(older.relations)
-        passing = {stem(word) for word in shared if word in MANY or word in UNITS}
-        named = (older.stems & newer.stems) - subject - self._stems - passing
-        if (named and (newer.changes or is_asked)) and has_value:
-            return True
-        if newer.changes and (relations or (newer.changes_to and has_value and self._says_no_more(newer, subject))):
-            return True
-        if newer.changes and is_asked and has_value and not self._tells_another(newer, subject):
-            is_other = newer.relations and newer.relations.isdisjoint(self._relations | older.relations)
-            return not is_other
-        if not is_single:
-            return False
-        is_open = self._stems == subject and (relations or shared or are_somewhere(newer, older, self._whole))
-        return bool(is_open) or self._is_of_one_form(older, newer, subject)
-
-    def _is_of_one_form(self, older: Statement, newer: Statement, subject: Collection[str]) -> bool:
-        """Whether the older statement has only a value beside what the newer one, too, says of the subject."""
-        known = {*subject, *self._stems}
-        had, has = older.values(known), newer.values(known)
-        of_values = {stem(name) for name in older.names} | {each for each in older.stems if each[0].isdigit()}
-        is_value = any(old and new for old, new in zip(had, has, strict=True))
-        is_of_change = newer.changes and not self._tells_another(newer, subject)
-        return is_value and older.stems - of_values <= (newer.stems | self._stems if is_of_change else newer.stems)
-
-    def _tells_another(self, newer: Statement, subject: Collection[str]) -> bool:
-        """Whether a statement of a change tells another event of somebody: "Anna sold Karl her bike"."""
-        if not self._name_stems.issuperset(subject):
-            return False
-        return not newer.changes_clearly or bool(
-            newer.telling - self._stems - set(subject) - set(map(stem, newer.names))
-        )
-
-    def _says_no_more(self, newer: Statement, subject: Collection[str]) -> bool:
-        """Whether a statement of a change ("was moved to") says of the subject only to what."""
-        verb, value = 1, 1
-        return len(newer.telling - self._stems - set(subject)) <= verb + value and newer.relations <= newer.of_changes
-
-    def is_short(self, older: Statement, newer: Statement) -> bool:
-        """Whether two statements have little beside what they have in common and their values."""
-        return self._most_more(older, newer) <= MOST_MORE_OF_MANY
-
-    def _most_more(self, older: Statement, newer: Statement) -> int:
-        pairs = ((older, newer), (newer, older))
-        return max(len(one.telling - other.stems - self._stems) for one, other in pairs)
-
-    def _is_left_out(self, older: Statement, newer: Statement) -> bool:
-        """Whether the newer statement lacks the relation that is asked about, and says nothing of a change."""
-        asked = self._relations & older.relations
-        asked = asked - {"liking"} or asked
-        return bool(asked) and not newer.changes and asked.isdisjoint(newer.relations)
-
-    def _is_of_another(self, older: Statement, newer: Statement, subject: Collection[str]) -> bool:
-        """Whether one of the two is about somebody whom the subject has: "Anna's brother"."""
-        if any(word in self._whole.set for word in older.others - newer.others):
-            return True  # asked about Anna's brother, the newer one is about Anna
-        return any(
-            word not in self._whole.set
-            and stem(word) not in subject
-            and self._relations.isdisjoint(RELATIONS.get(word, ()))
-            for word in older.others ^ newer.others
-        )
-
-    def _is_of_a_namesake(self, older: Statement, newer: Statement) -> bool:
-        """Whether the newer statement has another surname or first name: "Anna Roth", asked about "Anna Kern"."""
-        asked = self._whole.full_names & older.full_names
-        if not asked:
-            return False
-        named = {part for word in newer.set for part in word.split("-")}  # "Anna Kern-Roth" was Anna Kern
-        return any(
-            (first == one and last not in named) or (last == other and first not in named)
-            for first, last in asked
-            for one, other in newer.full_names
-        )
-
-    def _is_of_another_thing(self, older: Statement, newer: Statement, subject: Collection[str]) -> bool:
-        """Whether the newer statement lacks what is asked about: "the large pizza", asked about "the small pizza".
-
-        A newer statement that says that something has changed, or what was before, need not name the thing again. But
-        it must not name another thing in the same place.
-        """
-        if self._names_another_relation(older, newer):
-            return True
-        missing = [
-            word
-            for word in older.words
-            if stem(word) in self._topic and stem(word) not in subject and not have(newer.stems, stem(word))
-        ]
-        if not missing:
-            return False
-        if any(newer.has_in_place_of(word, older, self._names) for word in missing):
-            return True
-        if self._names_the_value(older, newer, subject):
-            return False
-        relations = newer.relations & (self._relations | older.relations)
-        told = self._topic & newer.stems - set(subject)
-        if newer.changes:
-            is_other_number = older.units and newer.units and older.units.isdisjoint(newer.units)
-            return bool(is_other_number) or not (relations or told or any(older.values({*subject, *self._stems})))
-        return not (told or relations - {"liking"})
-
-    def _names_another_relation(self, older: Statement, newer: Statement) -> bool:
-        """Whether the newer statement has another relation in the place of one that is asked about: "Lena's work
-        number", asked about "Lena's home number"."""
-        asked = (word for word in older.set & self._whole.set & RELATIONS.keys() if not have(newer.stems, stem(word)))
-        return any(
-            RELATIONS[word].isdisjoint(RELATIONS.get(own, ()))
-            for word in asked
-            for own in newer.in_place_of(word, older, self._names)
-            if own in RELATIONS or (own not in NEW and newer.word_after(own) == older.word_after(word))
-        )
-
-    def _names_the_value(self, older: Statement, newer: Statement, subject: Collection[str]) -> bool:
-        """Whether the newer statement names what the older one says."""
-        known = self._stems | set(subject)
-        names = {each for name in older.names if (each := stem(name)) not in known}
-        value = names or older.telling - known
-        return bool(value) and value <= newer.stems
-
-    def _has_such_a_value(self, older: Statement, newer: Statement, subject: Collection[str]) -> bool:
-        """Whether the newer statement has a name where the older one has one, and a number where that has one."""
-        known = {*subject, *self._stems}
-        return all(it for had, it in zip(older.values(known), newer.values(known), strict=True) if had)
-
-    def _subject(self, older: Statement, newer: Statement) -> set[str] | None:
-        """The stems of the subject that the question and both statements have; ``None`` if there is none."""
-        common = self._name_stems & older.stems & newer.stems
-        if common:
-            return common
-        own = (self._whole.is_about_itself, older.is_about_itself, newer.is_about_itself)
-        if all(own) or (all(own[1:]) and not self._names):
-            return set()
-        if self._names and any(name in older.stems or name in newer.stems for name in self._name_stems):
-            return None
-        return set(self._stems & older.stems & newer.stems) or None
