@@ -8,9 +8,9 @@ from typing import Any
 
 from crewai_persistent_memory import PersistentMemory, use_scope
 from crewai_persistent_memory.cli.demo_crew import remembered
-from crewai_persistent_memory.testing.scripted_llm import ScriptedLLM
 
 from crewai import Agent, Crew, Task  # isort: skip (after ours, which switches CrewAI's telemetry off)
+from crewai.llms.base_llm import BaseLLM  # isort: skip
 
 WORDINGS = {
     "bare": "{question}",
@@ -36,27 +36,41 @@ FORMS = ("inputs", "f-string")
 """How the question gets into the description: by ``kickoff(inputs=...)``, or before the task is built."""
 
 
+_heard: list[str] = []
+
+
+class _Listener(BaseLLM):
+    """An LLM that keeps its last prompt. It is this module's own, because another checkout may have none."""
+
+    def call(self, messages: Any, *args: Any, **kwargs: Any) -> str:
+        parts = [messages] if isinstance(messages, str) else [str(each.get("content")) for each in messages]
+        _heard[:] = ["\n\n".join(parts)]
+        return "Thought: I now can give a great answer\nFinal Answer: Noted."
+
+    async def acall(self, messages: Any, *args: Any, **kwargs: Any) -> str:
+        return self.call(messages, *args, **kwargs)
+
+
 def ask_all(memory: PersistentMemory, user: str, questions: list[str], wording: str, form: str) -> Iterator[str]:
     """The memory block of the agent's prompt, for each question in turn."""
     template = WORDINGS[wording]
-    llm = ScriptedLLM("Noted.")
-    crew = _crew(memory, template, llm) if form == "inputs" else None
+    crew = _crew(memory, template) if form == "inputs" else None
     for question in questions:
-        llm.prompts.clear()
+        _heard.clear()
         with use_scope(user_id=user):
             if crew is not None:
                 crew.kickoff(inputs={"question": question})
             else:
-                _crew(memory, template.format(question=question), llm).kickoff()
-        yield remembered(llm.prompts[-1]) if llm.prompts else ""
+                _crew(memory, template.format(question=question)).kickoff()
+        yield remembered(_heard[0]) if _heard else ""
 
 
-def _crew(memory: PersistentMemory, description: str, llm: ScriptedLLM) -> Any:
+def _crew(memory: PersistentMemory, description: str) -> Any:
     agent = Agent(
         role="Assistant",
         goal="Serve each user as somebody who knows them",
         backstory="You have worked here for years.",
-        llm=llm,
+        llm=_Listener(model="listener"),
     )
     task = Task(description=description, expected_output="A short answer", agent=agent)
     return Crew(agents=[agent], tasks=[task], **memory.crew_kwargs(long_term=False))
