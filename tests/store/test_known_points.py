@@ -195,8 +195,14 @@ class _Record:
         self.payload = payload
 
 
-def asked(known: KnownPoints, shard: _Shard, *numbers: int) -> list[str | None]:
-    payloads = known.payloads(shard, [_Record(_Id(number)) for number in numbers], None)
+WRITTEN_SINCE: Final[list[str | None]] = ["written since"]
+
+
+def asked(known: KnownPoints, shard: _Shard, *numbers: int, since: int | None = None) -> list[str | None]:
+    points = [_Record(_Id(number)) for number in numbers]
+    payloads = known.payloads(shard, points, None, known.writes if since is None else since)
+    if payloads is None:
+        return WRITTEN_SINCE
     return [None if each is None else each["content"] for each in payloads]
 
 
@@ -219,13 +225,95 @@ def test_what_was_read_before_a_write_is_not_kept(is_named: bool) -> None:
             shard.texts[1] = "new"
 
     shard.during = write
-    assert asked(known, shard, 1) == ["old"]  # it was read before the write
+    assert asked(known, shard, 1) == WRITTEN_SINCE
     assert asked(known, shard, 1) == ["new"]
     shard.texts[1] = "newer"
     with known.written(["00000000-0000-0000-0000-000000000001"] if is_named else None):
-        assert asked(known, shard, 1) == ["newer"]  # read during a write, and not kept
+        assert asked(known, shard, 1) == WRITTEN_SINCE  # read during a write, and not kept
         shard.texts[1] = "newest"
     assert asked(known, shard, 1) == ["newest"]
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+@pytest.mark.parametrize("is_named", [True, False])
+def test_what_was_written_since_it_was_found_is_told_apart(is_named: bool, is_known: bool) -> None:
+    known, shard = KnownPoints(), _Shard()
+    shard.texts = {1: "one", 2: "two"}
+    since = known.writes
+    with known.written(["00000000-0000-0000-0000-000000000001"] if is_named else None):
+        shard.texts[1] = "new"
+    if is_known:
+        asked(known, shard, 1, 2)
+    assert asked(known, shard, 1, since=since) == WRITTEN_SINCE
+    assert asked(known, shard, 1, 2, since=since) == WRITTEN_SINCE
+    assert asked(known, shard, 2, since=since) == (["two"] if is_named else WRITTEN_SINCE)
+    assert asked(known, shard, 1, 2) == ["new", "two"]
+
+
+def test_what_was_written_since_is_told_apart_behind_many_other_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known_points, "_MOST_NUMBERED", 10)
+    known, shard = KnownPoints(), _Shard()
+    shard.texts = {1: "one"}
+    since = known.writes
+    for number in range(1, 100):
+        with known.written([f"00000000-0000-0000-0000-{number:012x}"]):
+            pass
+        assert asked(known, shard, 1, since=since) == WRITTEN_SINCE
+    assert len(known._last_writes) <= 11
+    assert asked(known, shard, 1) == ["one"]
+
+
+def test_a_write_of_a_point_whose_id_is_none_bars_nothing() -> None:
+    known, shard = KnownPoints(), _Shard()
+    shard.texts = {1: "one"}
+    with pytest.raises(ValueError, match="none"), known.written(["none"]):
+        pass
+    asked(known, shard, 1)
+    asked(known, shard, 1)
+    assert shard.reads == [1]
+
+
+@pytest.mark.parametrize("long_texts", [False, True])
+def test_an_entry_that_becomes_private_while_it_is_searched_for_is_not_given(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch, long_texts: bool
+) -> None:
+    """A search finds points first, and then reads them. In between they may be written."""
+    if long_texts:
+        store.put([MemoryEntry("long", "Ben sells cars. " * 20_000)])
+    read = KnownPoints.payloads
+
+    def written_first(*args: Any, **options: Any) -> Any:
+        monkeypatch.undo()
+        store.put([MemoryEntry("1", "Anna drinks tea in secret.", source="anna", private=True)])
+        return read(*args, **options)
+
+    for _ in range(2):
+        store.put([MemoryEntry("1", TEA, source="anna")])
+        monkeypatch.setattr(KnownPoints, "payloads", written_first)
+        assert store.search("What does Anna drink?", include_private=False) == []
+        assert [each.private for each in store.search("What does Anna drink?")] == [True]
+
+
+def test_a_search_during_a_write_gives_entries_that_meet_its_filter(store: MemoryStore) -> None:
+    wrong, ended = list[str](), threading.Event()
+
+    def search() -> None:
+        while not ended.is_set():
+            for each in store.search("Anna drinks tea", limit=30, include_private=False):
+                if each.private:
+                    wrong.append(each.content)
+
+    readers = [threading.Thread(target=search) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    for number in range(200):
+        is_private = number // 10 % 2 == 1
+        content = "Anna drinks secret tea." if is_private else TEA
+        store.put([MemoryEntry(str(number % 10), content, source="anna", private=is_private)])
+    ended.set()
+    for reader in readers:
+        reader.join()
+    assert not wrong
 
 
 def test_what_was_known_before_a_write_is_not_kept_by_a_search_that_began_before_it() -> None:

@@ -3,6 +3,7 @@ them."""
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,12 @@ LONGEST_KEPT: Final = 20_000
 _BESIDE: Final = 1_000
 """Characters. What is kept of a point takes as much space beside its text, about."""
 
+_MOST_NUMBERED: Final = 10_000
+"""Points of which it is known which write was their last one."""
+
+_NOW: Final = math.inf
+"""The number of a write that is under way: later than any search."""
+
 
 class KnownPoints:
     """What is known of the points of one shard. Only this process writes to the shard, and says so here first.
@@ -34,24 +41,35 @@ class KnownPoints:
         self._writes = 0
         self._writing = 0
         self._total: tuple[int, int] | None = None
+        self._last_writes: dict[int, float] = {}
+        self._last_of_any: float = 0
+
+    @property
+    def writes(self) -> int:
+        """A number that grows with each write. A search takes it before it asks for points."""
+        return self._writes
 
     def payloads(
-        self, shard: Any, points: Sequence[Any], selector: Any, *, one_by_one: bool = False
-    ) -> list[KnownPayload | None]:
+        self, shard: Any, points: Sequence[Any], selector: Any, since: int, *, one_by_one: bool = False
+    ) -> list[KnownPayload | None] | None:
         """The payload of each of these points, in their order; ``None`` for one that was deleted meanwhile.
 
         Args:
             shard: the shard.
             points: what a query has found.
             selector: the keys to read.
+            since: :attr:`writes` before the query.
             one_by_one: read each by itself. Ten texts of 1 MB in one answer hold the interpreter's lock for 70 ms.
+
+        Returns:
+            ``None`` if one of the points was written since: it may no longer meet the conditions of the query.
         """
         ids = [point.id for point in points]  # once: the engine makes a new UUID each time
         keys = [id.int for id in ids]
         writes, before = self._writes, self._before  # before the first look: what is written from here on is not kept
         found = list(map(self._known.get, keys))
         if None not in found:
-            return found
+            return None if self._were_written(keys, since) else found
         missing = []
         for at, payload in enumerate(found):
             if payload is None:
@@ -65,7 +83,7 @@ class KnownPoints:
                     read[record.id.int] = KnownPayload(record.payload or {})
             found = [read.get(key) if payload is None else payload for key, payload in zip(keys, found, strict=True)]
         self._keep(keys, found, writes)
-        return found
+        return None if self._were_written(keys, since) else found
 
     def total(self, shard: Any, count: Any) -> int:
         """The number of all points, without a look at them.
@@ -89,22 +107,43 @@ class KnownPoints:
         Args:
             points: their ids; ``None``: any.
         """
+        # As UUID(point).int, in a fifth of the time.
+        keys = None if points is None else [int(point.replace("-", ""), 16) for point in points]
         with self._lock:
             self._writing += 1
             self._writes += 1
-            if points is None:
+            self._number(keys, _NOW)
+            if keys is None:
                 self._forget()
             else:
-                for point in points:
-                    key = int(point.replace("-", ""), 16)  # as UUID(point).int, in a fifth of the time
+                for key in keys:
                     self._known.pop(key, None)
                     self._before.pop(key, None)
         try:
             yield
         finally:
             with self._lock:
-                self._writing -= 1
+                # In this order: a search looks first whether a write is under way, and then for its number.
                 self._writes += 1
+                self._number(keys, self._writes)
+                self._writing -= 1
+
+    def _number(self, keys: Sequence[int] | None, number: float) -> None:
+        """Note the number of the last write of these points; ``None``: of any."""
+        if keys is None:
+            self._last_of_any = number
+            self._last_writes.clear()
+        else:
+            self._last_writes.update(dict.fromkeys(keys, number))
+            if number is not _NOW and len(self._last_writes) > _MOST_NUMBERED:
+                self._last_of_any = number
+                self._last_writes.clear()
+
+    def _were_written(self, keys: Sequence[int], since: int) -> bool:
+        if not self._writing and self._writes == since:
+            return False
+        with self._lock:
+            return self._last_of_any > since or any(self._last_writes.get(key, 0) > since for key in keys)
 
     def forget(self) -> None:
         """Keep nothing of what was read until now."""

@@ -76,26 +76,35 @@ class EdgeReader:
         lists = self._lists(request, is_all=is_all)
         if not lists:
             return []
-        if request.ranking is None:
-            query, params = lists[0]
-            answer = self.shard.query(
-                edge.QueryRequest(
-                    query=query,
-                    limit=request.limit,
-                    filter=edge_filter(request.where, self.has_ends),
-                    params=params,
-                    with_payload=False,
-                    score_threshold=request.min_score,
-                )
-            )
-        else:
-            answer = self.shard.query(self._ranked(request, lists, request.ranking, total, is_all=is_all))
+        asked = self._asked(request, lists, total, is_all=is_all)
+        since = self.known.writes
+        answer = self.shard.query(edge.QueryRequest(**asked, with_payload=False))
+        payloads = self.known.payloads(self.shard, answer, _ENTRY, since, one_by_one=self.one_by_one)
+        if payloads is None:
+            # A point that was written since it was found may be private now. Asked for both, the engine gives payloads
+            # that meet the conditions.
+            answer = self.shard.query(edge.QueryRequest(**asked, with_payload=_ENTRY))
+            payloads = [point.payload for point in answer]
         hits = []
-        payloads = self.known.payloads(self.shard, answer, _ENTRY, one_by_one=self.one_by_one)
         for point, payload in zip(answer, payloads, strict=True):
             if payload is not None:
                 hits.append(Hit(None, payload, score=point.score))
         return hits
+
+    def _asked(
+        self, request: Search, lists: list[tuple[Any, edge.SearchParams | None]], total: int, *, is_all: bool
+    ) -> dict[str, Any]:
+        """A search as the arguments of the engine's request."""
+        if request.ranking is not None:
+            return self._ranked(request, lists, request.ranking, total, is_all=is_all)
+        query, params = lists[0]
+        return {
+            "query": query,
+            "limit": request.limit,
+            "filter": edge_filter(request.where, self.has_ends),
+            "params": params,
+            "score_threshold": request.min_score,
+        }
 
     def _with_payloads(self, hits: list[Hit]) -> list[Hit]:
         whole = []
@@ -134,7 +143,7 @@ class EdgeReader:
         total: int,
         *,
         is_all: bool,
-    ) -> edge.QueryRequest:
+    ) -> dict[str, Any]:
         depth = depth_for(request.limit)
         where = edge_filter(request.where, self.has_ends)
         scored, scores = lists, request.scores if request.tokens else request.lists
@@ -169,13 +178,12 @@ class EdgeReader:
         candidates = []
         for q, params in scored:
             candidates.append(edge.Prefetch(query=q, limit=depth, filter=where, params=params))
-        return edge.QueryRequest(
-            prefetches=candidates,
-            query=edge_formula(ranking, rarest(size), scores, len(request.tokens)),
-            limit=request.limit,
-            with_payload=False,
-            score_threshold=request.min_score,
-        )
+        return {
+            "prefetches": candidates,
+            "query": edge_formula(ranking, rarest(size), scores, len(request.tokens)),
+            "limit": request.limit,
+            "score_threshold": request.min_score,
+        }
 
     def ordered(self, request: Ordered) -> list[Hit]:
         direction = edge.Direction.Desc if request.newest_first else edge.Direction.Asc
