@@ -174,11 +174,12 @@ class _Shard:
 
     def __init__(self) -> None:
         self.texts: dict[int, str] = {}
+        self.beside: dict[str, Any] = {}
         self.reads: list[int] = []
         self.during: Callable[[], None] = lambda: None
 
     def retrieve(self, ids: list[Any], *, with_payload: object, with_vector: bool) -> list[Any]:
-        records = [_Record(id, {"content": self.texts[id.int]}) for id in ids if id.int in self.texts]
+        records = [_Record(id, {"content": self.texts[id.int], **self.beside}) for id in ids if id.int in self.texts]
         self.reads += [id.int for id in ids]
         self.during()
         return records
@@ -343,3 +344,31 @@ def test_only_so_many_characters_are_kept(monkeypatch: pytest.MonkeyPatch) -> No
     asked(known, shard, 0)
     assert (shard.reads.count(99), shard.reads.count(0)) == (1, 2)
     assert len(known._known) + len(known._before) < 25
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [{"record": "x" * 5_000}, {"metadata": "x" * 5_000}, {"categories": ["x" * 50] * 100}, {"path": "x" * 5_000}],
+)
+def test_what_is_kept_beside_a_text_counts_too(monkeypatch: pytest.MonkeyPatch, beside: dict[str, Any]) -> None:
+    monkeypatch.setattr(known_points, "MOST_KEPT", 20_000)
+    known, shard = KnownPoints(), _Shard()
+    shard.texts, shard.beside = dict.fromkeys(range(20), "text"), {"importance": 0.9, **beside}
+    for number in range(20):
+        asked(known, shard, number)
+    assert 0 < len(known._known) + len(known._before) <= 6
+    key, value = next(iter(beside.items()))
+    shard.beside = {key: value * 5}
+    shard.texts[20] = "text"
+    asked(known, shard, 20)
+    asked(known, shard, 20)
+    assert shard.reads.count(20) == 2, "one with much beside its text is read each time"
+
+
+def test_metadata_is_kept_once(store: MemoryStore) -> None:
+    """As the text that it is read from, and not as what is made of it, which takes several times as much."""
+    store.search("Anna drinks tea")
+    gc.collect()
+    kept = [each for each in gc.get_objects() if type(each) is KnownPayload and each.get("content") == TEA]
+    assert kept
+    assert all(not isinstance(each.fields.get("metadata"), dict) for each in kept)

@@ -15,7 +15,7 @@ MOST_KEPT: Final = 8_000_000
 """Characters of what was read lately, at most. As many older ones may be kept beside them."""
 
 LONGEST_KEPT: Final = 20_000
-"""Characters. A longer text is read each time: few of them would take the place of all others."""
+"""Characters. A point with more of them is read each time: few of them would take the place of all others."""
 
 _BESIDE: Final = 1_000
 """Characters. What is kept of a point takes as much space beside its text, about."""
@@ -162,7 +162,7 @@ class KnownPoints:
             for key, payload in zip(keys, found, strict=True):
                 if payload is None or key in self._known:
                     continue
-                length = len(payload.get("content", ""))
+                length = _length_of(payload)
                 if length > LONGEST_KEPT:
                     continue
                 if self._characters + length + _BESIDE > MOST_KEPT:
@@ -170,3 +170,14 @@ class KnownPoints:
                     self._before, self._known, self._characters = self._known, {}, 0
                 self._known[key] = payload
                 self._characters += length + _BESIDE
+
+
+def _length_of(payload: KnownPayload) -> int:
+    """The characters of all texts in a payload: metadata and categories may be longer than the content."""
+    length = 0
+    for value in payload.values():
+        if isinstance(value, str):
+            length += len(value)
+        elif isinstance(value, list):
+            length += sum(map(len, value))
+    return length
