@@ -372,3 +372,46 @@ def test_metadata_is_kept_once(store: MemoryStore) -> None:
     kept = [each for each in gc.get_objects() if type(each) is KnownPayload and each.get("content") == TEA]
     assert kept
     assert all(not isinstance(each.fields.get("metadata"), dict) for each in kept)
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+def test_a_write_counts_for_what_was_read_long_before(monkeypatch: pytest.MonkeyPatch, is_named: bool) -> None:
+    monkeypatch.setattr(known_points, "MOST_KEPT", 4_000)
+    known, shard = KnownPoints(), _Shard()
+    shard.texts = dict.fromkeys(range(10), "old")
+    for number in range(1, 5):
+        asked(known, shard, number)
+    assert 1 in {*known._before}, "an older one"
+    assert 1 not in known._known
+    with known.written(["00000000-0000-0000-0000-000000000001"] if is_named else None):
+        shard.texts[1] = "new"
+    assert asked(known, shard, 1) == ["new"]
+
+
+def test_the_number_of_points_is_that_of_the_last_write() -> None:
+    known, counts = KnownPoints(), [1, 2, 3, 4]
+
+    class Counted:
+        during: Callable[[], None] = staticmethod(lambda: None)
+
+        def count(self, _: object) -> int:
+            count = counts.pop(0)
+            self.during()
+            return count
+
+    shard = Counted()
+
+    def write() -> None:
+        shard.during = lambda: None
+        with known.written():
+            pass
+
+    shard.during = write
+    assert known.total(shard, None) == 1  # counted before the write
+    assert known.total(shard, None) == 2
+    assert known.total(shard, None) == 2
+    with known.written(()):
+        assert known.total(shard, None) == 3  # counted during a write, and not kept
+    assert known.total(shard, None) == 4
+    assert known.total(shard, None) == 4
+    assert not counts
