@@ -16,6 +16,8 @@ from crewai_persistent_memory.admin import erase
 from crewai_persistent_memory.backends.qdrant.codec import KnownPayload
 from crewai_persistent_memory.backends.qdrant.embedded import known_points
 from crewai_persistent_memory.backends.qdrant.embedded.known_points import KnownPoints
+from crewai_persistent_memory.backends.qdrant.embedded.writer import EdgeWriter
+from crewai_persistent_memory.errors import EngineError
 from crewai_persistent_memory.io.steps import run
 
 TEA: Final = "Anna drinks green tea."
@@ -389,7 +391,7 @@ def test_a_write_counts_for_what_was_read_long_before(monkeypatch: pytest.Monkey
 
 
 def test_the_number_of_points_is_that_of_the_last_write() -> None:
-    known, counts = KnownPoints(), [1, 2, 3, 4]
+    known, counts = KnownPoints(), [1, 2, 3, 4, 5]
 
     class Counted:
         during: Callable[[], None] = staticmethod(lambda: None)
@@ -412,6 +414,42 @@ def test_the_number_of_points_is_that_of_the_last_write() -> None:
     assert known.total(shard, None) == 2
     with known.written(()):
         assert known.total(shard, None) == 3  # counted during a write, and not kept
-    assert known.total(shard, None) == 4
-    assert known.total(shard, None) == 4
+        assert known.total(shard, None) == 4
+    assert known.total(shard, None) == 5
+    assert known.total(shard, None) == 5
     assert not counts
+
+
+def test_a_write_that_fails_in_its_middle_leaves_nothing_that_is_wrong(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise EngineError("no space left on device")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(EdgeWriter, "_note_again", fails)  # the point is written by then
+        with pytest.raises(EngineError, match="no space"):
+            store.update("1", content="Anna drinks black tea.")
+    entry = store.get("1")
+    assert entry is not None
+    assert found(store) == [entry.content] == ["Anna drinks black tea."]
+    reads: list[Any] = []
+    monkeypatch.setattr(KnownPoints, "_keep", lambda *given: reads.append(given))
+    assert found(store) == ["Anna drinks black tea."]
+    assert not reads, "after a failure, too, what is read is kept"
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_metadata_that_was_updated_is_each_reader_s_own(store: MemoryStore, is_known: bool) -> None:
+    store.update("1", metadata={"cups": [3, {"of": "tea"}]})
+    if is_known:
+        store.search("Anna drinks tea")
+    for _ in range(3):
+        [entry] = store.search("Anna drinks tea")
+        cups: Any = entry.metadata["cups"]
+        assert cups == [3, {"of": "tea"}]
+        cups[1]["of"] = "poison"
+        cups.append(4)
+    store.update("1", metadata={})
+    [entry] = store.search("Anna drinks tea")
+    assert entry.metadata == {}
