@@ -16,6 +16,7 @@ from crewai_persistent_memory.admin import erase
 from crewai_persistent_memory.backends.qdrant.codec import KnownPayload
 from crewai_persistent_memory.backends.qdrant.embedded import known_points
 from crewai_persistent_memory.backends.qdrant.embedded.known_points import KnownPoints
+from crewai_persistent_memory.backends.qdrant.embedded.reader import EdgeReader
 from crewai_persistent_memory.backends.qdrant.embedded.writer import EdgeWriter
 from crewai_persistent_memory.errors import EngineError
 from crewai_persistent_memory.io.steps import run
@@ -453,3 +454,70 @@ def test_metadata_that_was_updated_is_each_reader_s_own(store: MemoryStore, is_k
     store.update("1", metadata={})
     [entry] = store.search("Anna drinks tea")
     assert entry.metadata == {}
+
+
+def test_an_entry_that_is_written_while_it_is_searched_for_is_given_whole(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = KnownPoints.payloads
+
+    def written_first(*args: Any, **options: Any) -> Any:
+        monkeypatch.undo()
+        store.put([MemoryEntry("1", "Anna drinks black tea.", metadata={"cups": 3}, importance=0.9, path="/tea")])
+        return read(*args, **options)
+
+    monkeypatch.setattr(KnownPoints, "payloads", written_first)
+    [entry] = store.search("What does Anna drink?")
+    assert (
+        entry.content,
+        entry.metadata,
+        entry.importance,
+        entry.path,
+        entry.scope.user_id if entry.scope else "",
+    ) == (
+        "Anna drinks black tea.",
+        {"cups": 3},
+        0.9,
+        "/tea",
+        "anna",
+    )
+
+
+@pytest.mark.parametrize("is_page", [True, False])
+def test_an_entry_of_a_store_with_long_texts_that_becomes_private_while_it_is_listed_is_not_given(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch, is_page: bool
+) -> None:
+    """Such a store lists points first, and then reads them one by one."""
+    store.put([MemoryEntry("long", "Ben sells cars. " * 20_000)])
+    store.put([MemoryEntry("1", TEA, source="anna")])
+    written, ended = EdgeReader._one, list[str]()
+
+    def written_first(reader: EdgeReader, *args: Any) -> Any:
+        if not ended:
+            ended.append("1")
+            store.put([MemoryEntry("1", "Anna drinks tea in secret.", source="anna", private=True)])
+        return written(reader, *args)
+
+    monkeypatch.setattr(EdgeReader, "_one", written_first)
+    listed = store.scan(include_private=False) if is_page else store.list(include_private=False)
+    assert [each.id for each in listed] == ["long"]
+    assert ended
+    assert {each.id for each in store.list()} == {"long", "1"}
+
+
+@pytest.mark.parametrize("of", [{"ids": ["1"]}, {"categories": ["drinks"]}])
+def test_what_was_deleted_is_not_kept_in_memory(store: MemoryStore, of: Any) -> None:
+    store.put([MemoryEntry("1", "Anna drinks 4712 teas.", categories=("drinks",))])
+    assert found(store)
+    assert any("4712" in text for text in texts_kept())
+    store.delete(**of)
+    assert not any("4712" in text for text in texts_kept())
+
+
+def test_nothing_is_kept_over_an_exchange_of_the_files(store: MemoryStore) -> None:
+    store.put([MemoryEntry("1", "Anna drinks 4713 teas.")])
+    assert found(store)
+    assert any("4713" in text for text in texts_kept())
+    store.compact()
+    assert not any("4713" in text for text in texts_kept())
+    assert found(store) == ["Anna drinks 4713 teas."]

@@ -107,8 +107,7 @@ class KnownPoints:
         Args:
             points: their ids; ``None``: any.
         """
-        # As UUID(point).int, in a fifth of the time.
-        keys = None if points is None else [int(point.replace("-", ""), 16) for point in points]
+        keys = None if points is None else list(map(_key_of, points))
         with self._lock:
             self._writing += 1
             self._writes += 1
@@ -127,6 +126,15 @@ class KnownPoints:
                 self._writes += 1
                 self._number(keys, self._writes)
                 self._writing -= 1
+
+    def was_written(self, point: str, since: int) -> bool:
+        """Whether a point was written since it was found, or is being written.
+
+        Args:
+            point: its id.
+            since: :attr:`writes` before it was looked for.
+        """
+        return self._were_written([_key_of(point)], since)
 
     def _number(self, keys: Sequence[int] | None, number: float) -> None:
         """Note the number of the last write of these points; ``None``: of any."""
@@ -170,6 +178,10 @@ class KnownPoints:
                     self._before, self._known, self._characters = self._known, {}, 0
                 self._known[key] = payload
                 self._characters += length + _BESIDE
+
+
+def _key_of(point: str) -> int:
+    return int(point.replace("-", ""), 16)  # as UUID(point).int, in a fifth of the time
 
 
 def _length_of(payload: KnownPayload) -> int:

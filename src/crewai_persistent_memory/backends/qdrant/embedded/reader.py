@@ -23,6 +23,7 @@ from ..engine_requests import (
     Scroll,
     Search,
     Unembedded,
+    Where,
 )
 from ..ranking import depth_for
 from ..schema import DENSE, EXPIRES_AT_KEY, KEYWORDS, PASSAGES, TOKENS
@@ -106,13 +107,24 @@ class EdgeReader:
             "score_threshold": request.min_score,
         }
 
-    def _with_payloads(self, hits: list[Hit]) -> list[Hit]:
-        whole = []
-        for hit in hits:
-            # Deleted since it was found, it is left out.
-            for record in self.shard.retrieve([hit.id], with_payload=True, with_vector=False):
-                whole.append(hit._replace(payload=record.payload))
-        return whole
+    def _one(self, where: Where, id: str, since: int, with_vector: Any = False) -> list[Any]:
+        """The point with this id, which was found under these conditions; none if it was deleted meanwhile, or no
+        longer meets them.
+
+        Args:
+            where: the conditions.
+            id: its id.
+            since: the number of the last write before it was found.
+            with_vector: as the engine takes it.
+        """
+        records: list[Any] = self.shard.retrieve([id], with_payload=True, with_vector=with_vector)
+        if self.known.was_written(id, since):
+            # It may be private now. Asked for both, the engine gives a payload that meets the conditions.
+            filter = edge_filter((*where, HasId((id,))), self.has_ends)
+            records, _ = self.shard.scroll(
+                edge.ScrollRequest(limit=1, filter=filter, with_payload=True, with_vector=with_vector)
+            )
+        return records
 
     def _has_passages(self, dense: Sequence[float]) -> bool:
         """Whether an entry has passages. To look for them among 100,000 entries takes 1.5 ms; if there are none, and
@@ -187,7 +199,7 @@ class EdgeReader:
 
     def ordered(self, request: Ordered) -> list[Hit]:
         direction = edge.Direction.Desc if request.newest_first else edge.Direction.Asc
-        one_by_one = request.whole and self.one_by_one
+        one_by_one, since = request.whole and self.one_by_one, self.known.writes
         records, _ = self.shard.scroll(
             edge.ScrollRequest(
                 limit=request.limit,
@@ -196,8 +208,9 @@ class EdgeReader:
                 order_by=edge.OrderBy(key="created_at", direction=direction),
             )
         )
-        hits = [Hit(record.id, record.payload or {}) for record in records]
-        return self._with_payloads(hits) if one_by_one else hits
+        if one_by_one:
+            records = [whole for found in records for whole in self._one(request.where, str(found.id), since)]
+        return [Hit(record.id, record.payload or {}) for record in records]
 
     def everything(self, request: Everything) -> list[Hit]:
         hits: list[Hit] = []
@@ -216,7 +229,7 @@ class EdgeReader:
                 return hits
 
     def scroll(self, request: Scroll) -> tuple[list[Hit], str | None]:
-        with_vectors = request.with_vectors
+        with_vectors, since = request.with_vectors, self.known.writes
         records, next_id = self.shard.scroll(
             edge.ScrollRequest(
                 limit=request.limit,
@@ -227,21 +240,20 @@ class EdgeReader:
             )
         )
         if self.one_by_one:
-            return self._whole([str(record.id) for record in records], next_id, with_vectors)
+            return self._whole(request, [str(record.id) for record in records], next_id, since)
         hits = [Hit(record.id, record.payload, dense=(record.vector or {}).get(DENSE)) for record in records]
         return hits, None if next_id is None else str(next_id)
 
-    def _whole(self, ids: Sequence[str], next_id: Any, with_vectors: bool) -> tuple[list[Hit], str | None]:
+    def _whole(self, request: Scroll, ids: Sequence[str], next_id: Any, since: int) -> tuple[list[Hit], str | None]:
         """The points with these ids, up to about :data:`MOST_CHARACTERS`, and the id of the next one."""
         hits: list[Hit] = []
         characters = 0
         for id in ids:
             if characters > MOST_CHARACTERS:
                 return hits, id
-            # Deleted since it was found, it is left out.
-            for hit in self.retrieve(Retrieve([id], with_vectors)):
-                hits.append(hit)
-                characters += len(hit.payload["content"])
+            for record in self._one(request.where, id, since, [DENSE] if request.with_vectors else False):
+                hits.append(Hit(record.id, record.payload, dense=(record.vector or {}).get(DENSE)))
+                characters += len(record.payload["content"])
         return hits, None if next_id is None else str(next_id)
 
     def unembedded(self, request: Unembedded) -> list[Hit]:
