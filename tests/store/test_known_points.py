@@ -14,7 +14,7 @@ import pytest
 from crewai_persistent_memory import MemoryEntry, MemoryStore, open_store
 from crewai_persistent_memory.admin import erase
 from crewai_persistent_memory.backends.qdrant.codec import KnownPayload
-from crewai_persistent_memory.backends.qdrant.embedded import known_points
+from crewai_persistent_memory.backends.qdrant.embedded import known_points, renewal
 from crewai_persistent_memory.backends.qdrant.embedded.known_points import KnownPoints
 from crewai_persistent_memory.backends.qdrant.embedded.reader import EdgeReader
 from crewai_persistent_memory.backends.qdrant.embedded.writer import EdgeWriter
@@ -521,3 +521,20 @@ def test_nothing_is_kept_over_an_exchange_of_the_files(store: MemoryStore) -> No
     store.compact()
     assert not any("4713" in text for text in texts_kept())
     assert found(store) == ["Anna drinks 4713 teas."]
+
+
+def test_nothing_is_kept_over_an_exchange_that_fails_in_its_middle(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put([MemoryEntry("1", "Anna drinks 4714 teas.")])
+    assert found(store)
+
+    def fails(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(renewal, "create_indexes", fails)  # the files are exchanged by then
+        with pytest.raises(EngineError, match="no space"):
+            store.compact()
+    assert not any("4714" in text for text in texts_kept())
+    assert found(store) == ["Anna drinks 4714 teas."]
