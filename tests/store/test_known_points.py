@@ -14,8 +14,11 @@ import pytest
 from crewai_persistent_memory import MemoryEntry, MemoryStore, open_store
 from crewai_persistent_memory.admin import erase
 from crewai_persistent_memory.backends.qdrant.codec import KnownPayload
-from crewai_persistent_memory.backends.qdrant.embedded import known_points
+from crewai_persistent_memory.backends.qdrant.embedded import known_points, renewal
 from crewai_persistent_memory.backends.qdrant.embedded.known_points import KnownPoints
+from crewai_persistent_memory.backends.qdrant.embedded.reader import EdgeReader
+from crewai_persistent_memory.backends.qdrant.embedded.writer import EdgeWriter
+from crewai_persistent_memory.errors import EngineError
 from crewai_persistent_memory.io.steps import run
 
 TEA: Final = "Anna drinks green tea."
@@ -174,11 +177,12 @@ class _Shard:
 
     def __init__(self) -> None:
         self.texts: dict[int, str] = {}
+        self.beside: dict[str, Any] = {}
         self.reads: list[int] = []
         self.during: Callable[[], None] = lambda: None
 
     def retrieve(self, ids: list[Any], *, with_payload: object, with_vector: bool) -> list[Any]:
-        records = [_Record(id, {"content": self.texts[id.int]}) for id in ids if id.int in self.texts]
+        records = [_Record(id, {"content": self.texts[id.int], **self.beside}) for id in ids if id.int in self.texts]
         self.reads += [id.int for id in ids]
         self.during()
         return records
@@ -195,8 +199,14 @@ class _Record:
         self.payload = payload
 
 
-def asked(known: KnownPoints, shard: _Shard, *numbers: int) -> list[str | None]:
-    payloads = known.payloads(shard, [_Record(_Id(number)) for number in numbers], None)
+WRITTEN_SINCE: Final[list[str | None]] = ["written since"]
+
+
+def asked(known: KnownPoints, shard: _Shard, *numbers: int, since: int | None = None) -> list[str | None]:
+    points = [_Record(_Id(number)) for number in numbers]
+    payloads = known.payloads(shard, points, None, known.writes if since is None else since)
+    if payloads is None:
+        return WRITTEN_SINCE
     return [None if each is None else each["content"] for each in payloads]
 
 
@@ -219,13 +229,95 @@ def test_what_was_read_before_a_write_is_not_kept(is_named: bool) -> None:
             shard.texts[1] = "new"
 
     shard.during = write
-    assert asked(known, shard, 1) == ["old"]  # it was read before the write
+    assert asked(known, shard, 1) == WRITTEN_SINCE
     assert asked(known, shard, 1) == ["new"]
     shard.texts[1] = "newer"
     with known.written(["00000000-0000-0000-0000-000000000001"] if is_named else None):
-        assert asked(known, shard, 1) == ["newer"]  # read during a write, and not kept
+        assert asked(known, shard, 1) == WRITTEN_SINCE  # read during a write, and not kept
         shard.texts[1] = "newest"
     assert asked(known, shard, 1) == ["newest"]
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+@pytest.mark.parametrize("is_named", [True, False])
+def test_what_was_written_since_it_was_found_is_told_apart(is_named: bool, is_known: bool) -> None:
+    known, shard = KnownPoints(), _Shard()
+    shard.texts = {1: "one", 2: "two"}
+    since = known.writes
+    with known.written(["00000000-0000-0000-0000-000000000001"] if is_named else None):
+        shard.texts[1] = "new"
+    if is_known:
+        asked(known, shard, 1, 2)
+    assert asked(known, shard, 1, since=since) == WRITTEN_SINCE
+    assert asked(known, shard, 1, 2, since=since) == WRITTEN_SINCE
+    assert asked(known, shard, 2, since=since) == (["two"] if is_named else WRITTEN_SINCE)
+    assert asked(known, shard, 1, 2) == ["new", "two"]
+
+
+def test_what_was_written_since_is_told_apart_behind_many_other_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known_points, "_MOST_NUMBERED", 10)
+    known, shard = KnownPoints(), _Shard()
+    shard.texts = {1: "one"}
+    since = known.writes
+    for number in range(1, 100):
+        with known.written([f"00000000-0000-0000-0000-{number:012x}"]):
+            pass
+        assert asked(known, shard, 1, since=since) == WRITTEN_SINCE
+    assert len(known._last_writes) <= 11
+    assert asked(known, shard, 1) == ["one"]
+
+
+def test_a_write_of_a_point_whose_id_is_none_bars_nothing() -> None:
+    known, shard = KnownPoints(), _Shard()
+    shard.texts = {1: "one"}
+    with pytest.raises(ValueError, match="none"), known.written(["none"]):
+        pass
+    asked(known, shard, 1)
+    asked(known, shard, 1)
+    assert shard.reads == [1]
+
+
+@pytest.mark.parametrize("long_texts", [False, True])
+def test_an_entry_that_becomes_private_while_it_is_searched_for_is_not_given(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch, long_texts: bool
+) -> None:
+    """A search finds points first, and then reads them. In between they may be written."""
+    if long_texts:
+        store.put([MemoryEntry("long", "Ben sells cars. " * 20_000)])
+    read = KnownPoints.payloads
+
+    def written_first(*args: Any, **options: Any) -> Any:
+        monkeypatch.undo()
+        store.put([MemoryEntry("1", "Anna drinks tea in secret.", source="anna", private=True)])
+        return read(*args, **options)
+
+    for _ in range(2):
+        store.put([MemoryEntry("1", TEA, source="anna")])
+        monkeypatch.setattr(KnownPoints, "payloads", written_first)
+        assert store.search("What does Anna drink?", include_private=False) == []
+        assert [each.private for each in store.search("What does Anna drink?")] == [True]
+
+
+def test_a_search_during_a_write_gives_entries_that_meet_its_filter(store: MemoryStore) -> None:
+    wrong, ended = list[str](), threading.Event()
+
+    def search() -> None:
+        while not ended.is_set():
+            for each in store.search("Anna drinks tea", limit=30, include_private=False):
+                if each.private:
+                    wrong.append(each.content)
+
+    readers = [threading.Thread(target=search) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    for number in range(200):
+        is_private = number // 10 % 2 == 1
+        content = "Anna drinks secret tea." if is_private else TEA
+        store.put([MemoryEntry(str(number % 10), content, source="anna", private=is_private)])
+    ended.set()
+    for reader in readers:
+        reader.join()
+    assert not wrong
 
 
 def test_what_was_known_before_a_write_is_not_kept_by_a_search_that_began_before_it() -> None:
@@ -255,3 +347,194 @@ def test_only_so_many_characters_are_kept(monkeypatch: pytest.MonkeyPatch) -> No
     asked(known, shard, 0)
     assert (shard.reads.count(99), shard.reads.count(0)) == (1, 2)
     assert len(known._known) + len(known._before) < 25
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [{"record": "x" * 5_000}, {"metadata": "x" * 5_000}, {"categories": ["x" * 50] * 100}, {"path": "x" * 5_000}],
+)
+def test_what_is_kept_beside_a_text_counts_too(monkeypatch: pytest.MonkeyPatch, beside: dict[str, Any]) -> None:
+    monkeypatch.setattr(known_points, "MOST_KEPT", 20_000)
+    known, shard = KnownPoints(), _Shard()
+    shard.texts, shard.beside = dict.fromkeys(range(20), "text"), {"importance": 0.9, **beside}
+    for number in range(20):
+        asked(known, shard, number)
+    assert 0 < len(known._known) + len(known._before) <= 6
+    key, value = next(iter(beside.items()))
+    shard.beside = {key: value * 5}
+    shard.texts[20] = "text"
+    asked(known, shard, 20)
+    asked(known, shard, 20)
+    assert shard.reads.count(20) == 2, "one with much beside its text is read each time"
+
+
+def test_metadata_is_kept_once(store: MemoryStore) -> None:
+    """As the text that it is read from, and not as what is made of it, which takes several times as much."""
+    store.search("Anna drinks tea")
+    gc.collect()
+    kept = [each for each in gc.get_objects() if type(each) is KnownPayload and each.get("content") == TEA]
+    assert kept
+    assert all(not isinstance(each.fields.get("metadata"), dict) for each in kept)
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+def test_a_write_counts_for_what_was_read_long_before(monkeypatch: pytest.MonkeyPatch, is_named: bool) -> None:
+    monkeypatch.setattr(known_points, "MOST_KEPT", 4_000)
+    known, shard = KnownPoints(), _Shard()
+    shard.texts = dict.fromkeys(range(10), "old")
+    for number in range(1, 5):
+        asked(known, shard, number)
+    assert 1 in {*known._before}, "an older one"
+    assert 1 not in known._known
+    with known.written(["00000000-0000-0000-0000-000000000001"] if is_named else None):
+        shard.texts[1] = "new"
+    assert asked(known, shard, 1) == ["new"]
+
+
+def test_the_number_of_points_is_that_of_the_last_write() -> None:
+    known, counts = KnownPoints(), [1, 2, 3, 4, 5]
+
+    class Counted:
+        during: Callable[[], None] = staticmethod(lambda: None)
+
+        def count(self, _: object) -> int:
+            count = counts.pop(0)
+            self.during()
+            return count
+
+    shard = Counted()
+
+    def write() -> None:
+        shard.during = lambda: None
+        with known.written():
+            pass
+
+    shard.during = write
+    assert known.total(shard, None) == 1  # counted before the write
+    assert known.total(shard, None) == 2
+    assert known.total(shard, None) == 2
+    with known.written(()):
+        assert known.total(shard, None) == 3  # counted during a write, and not kept
+        assert known.total(shard, None) == 4
+    assert known.total(shard, None) == 5
+    assert known.total(shard, None) == 5
+    assert not counts
+
+
+def test_a_write_that_fails_in_its_middle_leaves_nothing_that_is_wrong(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise EngineError("no space left on device")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(EdgeWriter, "_note_again", fails)  # the point is written by then
+        with pytest.raises(EngineError, match="no space"):
+            store.update("1", content="Anna drinks black tea.")
+    entry = store.get("1")
+    assert entry is not None
+    assert found(store) == [entry.content] == ["Anna drinks black tea."]
+    reads: list[Any] = []
+    monkeypatch.setattr(KnownPoints, "_keep", lambda *given: reads.append(given))
+    assert found(store) == ["Anna drinks black tea."]
+    assert not reads, "after a failure, too, what is read is kept"
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_metadata_that_was_updated_is_each_reader_s_own(store: MemoryStore, is_known: bool) -> None:
+    store.update("1", metadata={"cups": [3, {"of": "tea"}]})
+    if is_known:
+        store.search("Anna drinks tea")
+    for _ in range(3):
+        [entry] = store.search("Anna drinks tea")
+        cups: Any = entry.metadata["cups"]
+        assert cups == [3, {"of": "tea"}]
+        cups[1]["of"] = "poison"
+        cups.append(4)
+    store.update("1", metadata={})
+    [entry] = store.search("Anna drinks tea")
+    assert entry.metadata == {}
+
+
+def test_an_entry_that_is_written_while_it_is_searched_for_is_given_whole(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = KnownPoints.payloads
+
+    def written_first(*args: Any, **options: Any) -> Any:
+        monkeypatch.undo()
+        store.put([MemoryEntry("1", "Anna drinks black tea.", metadata={"cups": 3}, importance=0.9, path="/tea")])
+        return read(*args, **options)
+
+    monkeypatch.setattr(KnownPoints, "payloads", written_first)
+    [entry] = store.search("What does Anna drink?")
+    assert (
+        entry.content,
+        entry.metadata,
+        entry.importance,
+        entry.path,
+        entry.scope.user_id if entry.scope else "",
+    ) == (
+        "Anna drinks black tea.",
+        {"cups": 3},
+        0.9,
+        "/tea",
+        "anna",
+    )
+
+
+@pytest.mark.parametrize("is_page", [True, False])
+def test_an_entry_of_a_store_with_long_texts_that_becomes_private_while_it_is_listed_is_not_given(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch, is_page: bool
+) -> None:
+    """Such a store lists points first, and then reads them one by one."""
+    store.put([MemoryEntry("long", "Ben sells cars. " * 20_000)])
+    store.put([MemoryEntry("1", TEA, source="anna")])
+    written, ended = EdgeReader._one, list[str]()
+
+    def written_first(reader: EdgeReader, *args: Any) -> Any:
+        if not ended:
+            ended.append("1")
+            store.put([MemoryEntry("1", "Anna drinks tea in secret.", source="anna", private=True)])
+        return written(reader, *args)
+
+    monkeypatch.setattr(EdgeReader, "_one", written_first)
+    listed = store.scan(include_private=False) if is_page else store.list(include_private=False)
+    assert [each.id for each in listed] == ["long"]
+    assert ended
+    assert {each.id for each in store.list()} == {"long", "1"}
+
+
+@pytest.mark.parametrize("of", [{"ids": ["1"]}, {"categories": ["drinks"]}])
+def test_what_was_deleted_is_not_kept_in_memory(store: MemoryStore, of: Any) -> None:
+    store.put([MemoryEntry("1", "Anna drinks 4712 teas.", categories=("drinks",))])
+    assert found(store)
+    assert any("4712" in text for text in texts_kept())
+    store.delete(**of)
+    assert not any("4712" in text for text in texts_kept())
+
+
+def test_nothing_is_kept_over_an_exchange_of_the_files(store: MemoryStore) -> None:
+    store.put([MemoryEntry("1", "Anna drinks 4713 teas.")])
+    assert found(store)
+    assert any("4713" in text for text in texts_kept())
+    store.compact()
+    assert not any("4713" in text for text in texts_kept())
+    assert found(store) == ["Anna drinks 4713 teas."]
+
+
+def test_nothing_is_kept_over_an_exchange_that_fails_in_its_middle(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put([MemoryEntry("1", "Anna drinks 4714 teas.")])
+    assert found(store)
+
+    def fails(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(renewal, "create_indexes", fails)  # the files are exchanged by then
+        with pytest.raises(EngineError, match="no space"):
+            store.compact()
+    assert not any("4714" in text for text in texts_kept())
+    assert found(store) == ["Anna drinks 4714 teas."]

@@ -242,7 +242,7 @@ class KnownPayload(dict[str, Any]):
     """The payload of a point that several searches find. Nobody changes it.
 
     Attributes:
-        fields: those of its entry, once they were read; empty before.
+        fields: those of its entry, once they were read; empty before. Of the metadata, whether there is any.
     """
 
     __slots__ = ("fields",)
@@ -253,7 +253,9 @@ class KnownPayload(dict[str, Any]):
 
 
 def _known_fields(payload: KnownPayload) -> Mapping[str, Any]:
-    payload.fields = fields = _fields_of(payload, is_found=False)
+    fields = _fields_of(payload, is_found=False)
+    fields["metadata"] = bool(fields["metadata"])
+    payload.fields = fields
     return fields
 
 

@@ -3,9 +3,11 @@ them."""
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from operator import attrgetter
 from typing import Any, Final
 
 from ..codec import KnownPayload
@@ -14,16 +16,25 @@ MOST_KEPT: Final = 8_000_000
 """Characters of what was read lately, at most. As many older ones may be kept beside them."""
 
 LONGEST_KEPT: Final = 20_000
-"""Characters. A longer text is read each time: few of them would take the place of all others."""
+"""Characters. A point with more of them is read each time: few of them would take the place of all others."""
 
 _BESIDE: Final = 1_000
 """Characters. What is kept of a point takes as much space beside its text, about."""
+
+_MOST_NUMBERED: Final = 10_000
+"""Points of which it is known which write was their last one."""
+
+_NOW: Final = math.inf
+"""The number of a write that is under way: later than any search."""
 
 
 class KnownPoints:
     """What is known of the points of one shard. Only this process writes to the shard, and says so here first.
 
     It is no check of who may see what: a search asks for the payloads of points that the engine has found for it.
+
+    Attributes:
+        writes: a number that grows with each write. A search takes it before it asks for points.
     """
 
     def __init__(self) -> None:
@@ -31,27 +42,33 @@ class KnownPoints:
         self._known: dict[int, KnownPayload] = {}
         self._before: dict[int, KnownPayload] = {}
         self._characters = 0
-        self._writes = 0
+        self.writes = 0
         self._writing = 0
         self._total: tuple[int, int] | None = None
+        self._last_writes: dict[int, float] = {}
+        self._last_of_any: float = 0
 
     def payloads(
-        self, shard: Any, points: Sequence[Any], selector: Any, *, one_by_one: bool = False
-    ) -> list[KnownPayload | None]:
+        self, shard: Any, points: Sequence[Any], selector: Any, since: int, *, one_by_one: bool = False
+    ) -> list[KnownPayload | None] | None:
         """The payload of each of these points, in their order; ``None`` for one that was deleted meanwhile.
 
         Args:
             shard: the shard.
             points: what a query has found.
             selector: the keys to read.
+            since: :attr:`writes` before the query.
             one_by_one: read each by itself. Ten texts of 1 MB in one answer hold the interpreter's lock for 70 ms.
+
+        Returns:
+            ``None`` if one of the points was written since: it may no longer meet the conditions of the query.
         """
-        ids = [point.id for point in points]  # once: the engine makes a new UUID each time
-        keys = [id.int for id in ids]
-        writes, before = self._writes, self._before  # before the first look: what is written from here on is not kept
+        ids = list(map(_id, points))  # once: the engine makes a new UUID each time
+        keys = list(map(_int, ids))
+        writes, before = self.writes, self._before  # before the first look: what is written from here on is not kept
         found = list(map(self._known.get, keys))
         if None not in found:
-            return found
+            return None if self._were_written(keys, since) else found
         missing = []
         for at, payload in enumerate(found):
             if payload is None:
@@ -65,7 +82,7 @@ class KnownPoints:
                     read[record.id.int] = KnownPayload(record.payload or {})
             found = [read.get(key) if payload is None else payload for key, payload in zip(keys, found, strict=True)]
         self._keep(keys, found, writes)
-        return found
+        return None if self._were_written(keys, since) else found
 
     def total(self, shard: Any, count: Any) -> int:
         """The number of all points, without a look at them.
@@ -74,7 +91,7 @@ class KnownPoints:
             shard: the shard.
             count: the engine's request.
         """
-        writes, known = self._writes, self._total
+        writes, known = self.writes, self._total
         if known is not None and known[0] == writes:
             return known[1]
         total: int = shard.count(count)
@@ -89,27 +106,56 @@ class KnownPoints:
         Args:
             points: their ids; ``None``: any.
         """
+        keys = None if points is None else list(map(_key_of, points))
         with self._lock:
             self._writing += 1
-            self._writes += 1
-            if points is None:
+            self.writes += 1
+            self._number(keys, _NOW)
+            if keys is None:
                 self._forget()
             else:
-                for point in points:
-                    key = int(point.replace("-", ""), 16)  # as UUID(point).int, in a fifth of the time
+                for key in keys:
                     self._known.pop(key, None)
                     self._before.pop(key, None)
         try:
             yield
         finally:
             with self._lock:
+                # In this order: a search looks first whether a write is under way, and then for its number.
+                self.writes += 1
+                self._number(keys, self.writes)
                 self._writing -= 1
-                self._writes += 1
+
+    def was_written(self, point: str, since: int) -> bool:
+        """Whether a point was written since it was found, or is being written.
+
+        Args:
+            point: its id.
+            since: :attr:`writes` before it was looked for.
+        """
+        return self._were_written([_key_of(point)], since)
+
+    def _number(self, keys: Sequence[int] | None, number: float) -> None:
+        """Note the number of the last write of these points; ``None``: of any."""
+        if keys is None:
+            self._last_of_any = number
+            self._last_writes.clear()
+        else:
+            self._last_writes.update(dict.fromkeys(keys, number))
+            if number is not _NOW and len(self._last_writes) > _MOST_NUMBERED:
+                self._last_of_any = number
+                self._last_writes.clear()
+
+    def _were_written(self, keys: Sequence[int], since: int) -> bool:
+        if not self._writing and self.writes == since:
+            return False
+        with self._lock:
+            return self._last_of_any > since or any(self._last_writes.get(key, 0) > since for key in keys)
 
     def forget(self) -> None:
         """Keep nothing of what was read until now."""
         with self._lock:
-            self._writes += 1
+            self.writes += 1
             self._forget()
 
     def _forget(self) -> None:
@@ -118,12 +164,12 @@ class KnownPoints:
 
     def _keep(self, keys: Sequence[int], found: Sequence[KnownPayload | None], writes: int) -> None:
         with self._lock:
-            if self._writing or self._writes != writes:
+            if self._writing or self.writes != writes:
                 return  # what was read may be older than what was written
             for key, payload in zip(keys, found, strict=True):
                 if payload is None or key in self._known:
                     continue
-                length = len(payload.get("content", ""))
+                length = _length_of(payload)
                 if length > LONGEST_KEPT:
                     continue
                 if self._characters + length + _BESIDE > MOST_KEPT:
@@ -131,3 +177,21 @@ class KnownPoints:
                     self._before, self._known, self._characters = self._known, {}, 0
                 self._known[key] = payload
                 self._characters += length + _BESIDE
+
+
+_id, _int = attrgetter("id"), attrgetter("int")
+
+
+def _key_of(point: str) -> int:
+    return int(point.replace("-", ""), 16)  # as UUID(point).int, in a fifth of the time
+
+
+def _length_of(payload: KnownPayload) -> int:
+    """The characters of all texts in a payload: metadata and categories may be longer than the content."""
+    length = 0
+    for value in payload.values():
+        if isinstance(value, str):
+            length += len(value)
+        elif isinstance(value, list):
+            length += sum(map(len, value))
+    return length

@@ -25,6 +25,7 @@ from ..engine_requests import (
     Scroll,
     Search,
     Unembedded,
+    Where,
     WithoutPassages,
 )
 from ..ranking import depth_for
@@ -36,7 +37,6 @@ from .translate import edge_filter, edge_formula
 
 MOST_CHARACTERS: Final = 4_000_000
 """Of texts in one page of a scan, about."""
-
 
 MANY: Final = 10_000
 """Entries. From here on, to look only at those of a corpus takes a large part of a search."""
@@ -79,34 +79,54 @@ class EdgeReader:
         lists = self._lists(request, is_all=is_all)
         if not lists:
             return []
-        if request.ranking is None:
-            query, params = lists[0]
-            answer = self.shard.query(
-                edge.QueryRequest(
-                    query=query,
-                    limit=request.limit,
-                    filter=edge_filter(request.where, self.has_ends),
-                    params=params,
-                    with_payload=False,
-                    score_threshold=request.min_score,
-                )
-            )
-        else:
-            answer = self.shard.query(self._ranked(request, lists, request.ranking, total, is_all=is_all))
+        asked = self._asked(request, lists, total, is_all=is_all)
+        since = self.known.writes
+        answer = self.shard.query(edge.QueryRequest(**asked, with_payload=False))
+        payloads = self.known.payloads(self.shard, answer, _ENTRY, since, one_by_one=self.one_by_one)
+        if payloads is None:
+            # A point that was written since it was found may be private now. Asked for both, the engine gives payloads
+            # that meet the conditions.
+            answer = self.shard.query(edge.QueryRequest(**asked, with_payload=_ENTRY))
+            payloads = [point.payload for point in answer]
         hits = []
-        payloads = self.known.payloads(self.shard, answer, _ENTRY, one_by_one=self.one_by_one)
         for point, payload in zip(answer, payloads, strict=True):
             if payload is not None:
                 hits.append(Hit(None, payload, score=point.score))
         return hits
 
-    def _with_payloads(self, hits: list[Hit]) -> list[Hit]:
-        whole = []
-        for hit in hits:
-            # Deleted since it was found, it is left out.
-            for record in self.shard.retrieve([hit.id], with_payload=True, with_vector=False):
-                whole.append(hit._replace(payload=record.payload))
-        return whole
+    def _asked(
+        self, request: Search, lists: list[tuple[Any, edge.SearchParams | None]], total: int, *, is_all: bool
+    ) -> dict[str, Any]:
+        """A search as the arguments of the engine's request."""
+        if request.ranking is not None:
+            return self._ranked(request, lists, request.ranking, total, is_all=is_all)
+        query, params = lists[0]
+        return {
+            "query": query,
+            "limit": request.limit,
+            "filter": edge_filter(request.where, self.has_ends),
+            "params": params,
+            "score_threshold": request.min_score,
+        }
+
+    def _one(self, where: Where, id: str, since: int, with_vector: Any = False) -> list[Any]:
+        """The point with this id, which was found under these conditions; none if it was deleted meanwhile, or no
+        longer meets them.
+
+        Args:
+            where: the conditions.
+            id: its id.
+            since: the number of the last write before it was found.
+            with_vector: as the engine takes it.
+        """
+        records: list[Any] = self.shard.retrieve([id], with_payload=True, with_vector=with_vector)
+        if self.known.was_written(id, since):
+            # It may be private now. Asked for both, the engine gives a payload that meets the conditions.
+            filter = edge_filter((*where, HasId((id,))), self.has_ends)
+            records, _ = self.shard.scroll(
+                edge.ScrollRequest(limit=1, filter=filter, with_payload=True, with_vector=with_vector)
+            )
+        return records
 
     def _has_passages(self, dense: Sequence[float]) -> bool:
         """Whether an entry has passages. To look for them among 100,000 entries takes 1.5 ms; if there are none, and
@@ -137,7 +157,7 @@ class EdgeReader:
         total: int,
         *,
         is_all: bool,
-    ) -> edge.QueryRequest:
+    ) -> dict[str, Any]:
         depth = depth_for(request.limit)
         where = edge_filter(request.where, self.has_ends)
         scored, scores = lists, request.scores if request.tokens else request.lists
@@ -172,17 +192,16 @@ class EdgeReader:
         candidates = []
         for q, params in scored:
             candidates.append(edge.Prefetch(query=q, limit=depth, filter=where, params=params))
-        return edge.QueryRequest(
-            prefetches=candidates,
-            query=edge_formula(ranking, rarest(size), scores, len(request.tokens)),
-            limit=request.limit,
-            with_payload=False,
-            score_threshold=request.min_score,
-        )
+        return {
+            "prefetches": candidates,
+            "query": edge_formula(ranking, rarest(size), scores, len(request.tokens)),
+            "limit": request.limit,
+            "score_threshold": request.min_score,
+        }
 
     def ordered(self, request: Ordered) -> list[Hit]:
         direction = edge.Direction.Desc if request.newest_first else edge.Direction.Asc
-        one_by_one = request.whole and self.one_by_one
+        one_by_one, since = request.whole and self.one_by_one, self.known.writes
         records, _ = self.shard.scroll(
             edge.ScrollRequest(
                 limit=request.limit,
@@ -191,8 +210,9 @@ class EdgeReader:
                 order_by=edge.OrderBy(key="created_at", direction=direction),
             )
         )
-        hits = [Hit(record.id, record.payload or {}) for record in records]
-        return self._with_payloads(hits) if one_by_one else hits
+        if one_by_one:
+            records = [whole for found in records for whole in self._one(request.where, str(found.id), since)]
+        return [Hit(record.id, record.payload or {}) for record in records]
 
     def everything(self, request: Everything) -> list[Hit]:
         hits: list[Hit] = []
@@ -211,7 +231,7 @@ class EdgeReader:
                 return hits
 
     def scroll(self, request: Scroll) -> tuple[list[Hit], str | None]:
-        with_vectors = request.with_vectors
+        with_vectors, since = request.with_vectors, self.known.writes
         records, next_id = self.shard.scroll(
             edge.ScrollRequest(
                 limit=request.limit,
@@ -222,21 +242,20 @@ class EdgeReader:
             )
         )
         if self.one_by_one:
-            return self._whole([str(record.id) for record in records], next_id, with_vectors)
+            return self._whole(request, [str(record.id) for record in records], next_id, since)
         hits = [Hit(record.id, record.payload, dense=(record.vector or {}).get(DENSE)) for record in records]
         return hits, None if next_id is None else str(next_id)
 
-    def _whole(self, ids: Sequence[str], next_id: Any, with_vectors: bool) -> tuple[list[Hit], str | None]:
+    def _whole(self, request: Scroll, ids: Sequence[str], next_id: Any, since: int) -> tuple[list[Hit], str | None]:
         """The points with these ids, up to about :data:`MOST_CHARACTERS`, and the id of the next one."""
         hits: list[Hit] = []
         characters = 0
         for id in ids:
             if characters > MOST_CHARACTERS:
                 return hits, id
-            # Deleted since it was found, it is left out.
-            for hit in self.retrieve(Retrieve([id], with_vectors)):
-                hits.append(hit)
-                characters += len(hit.payload["content"])
+            for record in self._one(request.where, id, since, [DENSE] if request.with_vectors else False):
+                hits.append(Hit(record.id, record.payload, dense=(record.vector or {}).get(DENSE)))
+                characters += len(record.payload["content"])
         return hits, None if next_id is None else str(next_id)
 
     def unembedded(self, request: Unembedded) -> list[Hit]:

@@ -121,7 +121,7 @@ class Renewal:
 
     def _exchange(self, take_its_place: Callable[[], Any], after: Callable[[], None]) -> None:
         with self.reads.none(), self._disk.paused():
+            self._reader.known.forget()  # first: an exchange that fails may be done in part
             self._reader.shard = take_its_place()
             create_indexes(self._reader.shard, self._more_indexes)
             after()
-            self._reader.known.forget()

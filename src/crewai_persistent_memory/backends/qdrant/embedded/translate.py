@@ -40,7 +40,9 @@ def edge_filter(where: Where, has_ends: bool = True) -> edge.Filter:
     for condition in where:
         if has_ends or type(condition) is not NotExpired:
             left.append(condition)
-            is_kept = is_kept and type(condition) in _KEPT
+            # As _is_long, without a call.
+            is_short = type(condition) is not Match or len(condition.values) <= _MOST_VALUES
+            is_kept = is_kept and is_short and type(condition) in _KEPT
     # A scope, and conditions that do not differ from call to call, are in most requests: they are translated once.
     return _kept_filter(tuple(left)) if is_kept else _filter(tuple(left))
 
@@ -52,16 +54,22 @@ def _filter(where: Where) -> edge.Filter:
     # One condition for each scope, at the top: a list of values in one condition, or this nested, takes three times
     # as long over a user's 100,000 entries (qdrant-edge-py 0.9).
     others = [_condition(condition) for condition in where[1:]]
-    return edge.Filter(should=[_match(Match(SCOPE_KEY, (key,))) for key in scopes.keys], must=others or None)
+    return edge.Filter(should=[_kept_match(Match(SCOPE_KEY, (key,))) for key in scopes.keys], must=others or None)
 
 
 _kept_filter = lru_cache(maxsize=4096)(_filter)
 _KEPT: Final = (InScopes, Match, Lacks)
+_MOST_VALUES: Final = 16
+
+
+def _is_long(condition: Condition) -> bool:
+    """Whether a condition has so many values that kept ones would take hundreds of megabytes: that of a deletion."""
+    return type(condition) is Match and len(condition.values) > _MOST_VALUES
 
 
 def _condition(condition: Condition) -> Any:
     if isinstance(condition, InScopes):
-        return _match(Match(SCOPE_KEY, condition.keys))
+        return _kept_match(Match(SCOPE_KEY, condition.keys))
     if isinstance(condition, (NotExpired, Expired)):
         until_then = edge.RangeDateTime(lte=condition.moment.isoformat(timespec="microseconds"))
         expired = edge.FieldCondition(key=EXPIRES_AT_KEY, range=until_then)
@@ -71,9 +79,9 @@ def _condition(condition: Condition) -> Any:
     if isinstance(condition, NoPassages):
         return edge.Filter(must=[edge.HasVectorCondition(DENSE)], must_not=[edge.HasVectorCondition(PASSAGES)])
     if isinstance(condition, Match):
-        return _match(condition)
+        return _match(condition) if _is_long(condition) else _kept_match(condition)
     if isinstance(condition, Lacks):
-        return edge.Filter(must_not=[_match(Match(condition.key, (condition.value,)))])
+        return edge.Filter(must_not=[_kept_match(Match(condition.key, (condition.value,)))])
     if isinstance(condition, HasId):
         return edge.HasIdCondition(set(condition.ids))
     if isinstance(condition, HasNoId):
@@ -88,9 +96,7 @@ def _condition(condition: Condition) -> Any:
     return edge.FieldCondition(key=condition.key, range=bounds)
 
 
-@lru_cache(maxsize=4096)
 def _match(condition: Match) -> Any:
-    # Kept: every call of one scope has the same two, and building them costs as much as a tenth of a search.
     missing = edge.IsEmptyCondition(key=condition.key)
     if not condition.values:
         return missing
@@ -98,6 +104,10 @@ def _match(condition: Match) -> Any:
     match = edge.MatchValue(values[0]) if len(values) == 1 else edge.MatchAny(any=cast(Any, list(values)))
     matches = edge.FieldCondition(key=condition.key, match=match)
     return edge.Filter(should=[matches, missing]) if condition.or_missing else matches
+
+
+# Every call of one scope has the same two, and building them costs as much as a tenth of a search.
+_kept_match = lru_cache(maxsize=4096)(_match)
 
 
 @lru_cache(maxsize=256)

@@ -120,16 +120,19 @@ class EdgeWriter:
     def set_payload(self, request: SetPayload) -> None:
         changed = [] if is_access_time(request) else list(all_ids(self._shard, edge_filter(request.where)))
         self._ledger.doubt(changed)
-        self.set_on_matching(request)
+        self._set(request)
         self._note_again(changed)
 
     def set_on_matching(self, request: SetPayload) -> None:
         """Set keys on the matching points, without a record in the ledger."""
+        with self._reader.known.written(_written_by(request)):
+            self._set(request)
+
+    def _set(self, request: SetPayload) -> None:
         # Select by filter, never by ids alone: an id could select another tenant's point.
         set_payload = edge.UpdateOperation.set_payload_by_filter
-        with self._reader.known.written(_written_by(request)):
-            for where in one_by_one(request.where) if self._reader.one_by_one else [request.where]:
-                self._shard.update(set_payload(edge_filter(where), dict(request.payload)))
+        for where in one_by_one(request.where) if self._reader.one_by_one else [request.where]:
+            self._shard.update(set_payload(edge_filter(where), dict(request.payload)))
 
     def _note_again(self, points: Sequence[str]) -> None:
         """Record the new payloads of partly changed points in the ledger."""
