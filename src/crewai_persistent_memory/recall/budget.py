@@ -183,6 +183,8 @@ class _Shown:
 
     def _join(self, before: int | None, after: int | None) -> str:
         """What is shown between the passages with these numbers, before the first one, and after the last one."""
+        if before is not None and after is not None and after - before > 1:
+            return f" {OMISSION} "  # a passage between them says something
         shown = self._joins.get((before, after))
         if shown is None:
             shown = self._joins[before, after] = self._between(
