@@ -107,12 +107,13 @@ def _write(
         then = {name: each.result() for name, each in running.items()}
     few = [name for name in ("letter",) if name in wordings] or wordings[:1]
     of_parts = [cases for cases in sets if cases.name in OF_PARTS] or sets
+    old = file.read_text(encoding="utf-8") if file.exists() else ""
     more: list[str] = []
-    file.write_text(document(now, then, more, sample), encoding="utf-8")
+    file.write_text(document(now, then, more, sample, old), encoding="utf-8")
     more.append(parts_in_turn(of_parts, setting, sample, few))
-    file.write_text(document(now, then, more, sample), encoding="utf-8")
+    file.write_text(document(now, then, more, sample, old), encoding="utf-8")
     more.append(weights_on_halves(of_parts, setting, sample))
-    file.write_text(document(now, then, more, sample), encoding="utf-8")
+    file.write_text(document(now, then, more, sample, old), encoding="utf-8")
 
 
 OF_PARTS = ("turns", "sessions", "tasks", "reworded", "changing")

@@ -35,37 +35,13 @@ The sets `turns` and `sessions` are five conversations of LoCoMo (Maharana et al
 part of this project; `--conversations` names the file. All other sets are in `benchmarks/recall/sets`.
 """
 
-_EVAL = """## Evaluate your own memories
-
-`crewai-memory eval` measures the same with your own questions, on your own memories:
-
-```bash
-crewai-memory eval questions.jsonl --user john --chart recall.svg
-```
-
-Each line of the file is a question, with the words or the ids of the memories that should be found. The file may
-also be `.json` (a list) or `.csv` (columns `question`, `words`, `ids`; `;` separates several).
-
-```json
-{"question": "What must the cook know?", "words": ["nuts"]}
-{"question": "Which seat does John like?", "ids": ["c1eb0069"]}
-```
-
-The command searches for each question alone. Then a crew asks it in the description of a task; `--task` gives your
-own description, with `{question}` in it. The table has these columns:
-
-- the share of the expected memories among the first 5 and 10 results, and in the agent's prompt;
-- the characters and tokens of memory in that prompt (a token is estimated as four characters);
-- the price of these tokens by model (`--price` sets another price).
-
-Its rows are the memory as it is, other budgets (`--budget`), and keywords only, if the store has an embedder.
-`--json` prints all figures. `--chart` writes a picture. `--at-least 0.8` ends with exit code 1 if a smaller share
-stands in the prompt. The command writes nothing to the store, access times neither. For an entry that is named by
-its id, one passage in the prompt is enough; for long texts, give words.
-"""
+BY_HAND = "\n## Why a memory is in a prompt, or not\n"
+"""From here on, the document is written by hand."""
 
 
-def document(now: dict[str, list[Result]], before: dict[str, list[Result]], more: Sequence[str], sample: int) -> str:
+def document(
+    now: dict[str, list[Result]], before: dict[str, list[Result]], more: Sequence[str], sample: int, old: str = ""
+) -> str:
     """The document.
 
     Args:
@@ -73,6 +49,7 @@ def document(now: dict[str, list[Result]], before: dict[str, list[Result]], more
         before: those of the checkout that they are compared with; empty without one.
         more: further sections.
         sample: questions of each set that a crew asks; 0: all.
+        old: the document as it is; what is written by hand stays.
     """
     any_result = next(iter(now.values()))
     wordings = len({row["wording"] for row in any_result[0]["asked"]})
@@ -94,7 +71,8 @@ def document(now: dict[str, list[Result]], before: dict[str, list[Result]], more
         title = "Keywords only" if name == "keywords" else f"With {name}"
         lines += [f"### {title}\n", _results(results, before.get(name, [])), ""]
     lines += ["### By the wording of the task\n", _wordings(now, before), ""]
-    return "\n".join([*lines, *more, _EVAL])
+    _, mark, by_hand = old.partition(BY_HAND)
+    return "\n".join([*lines, *more]).rstrip("\n") + f"\n{mark}{by_hand}"
 
 
 def _results(results: list[Result], before: list[Result]) -> str:
