@@ -134,7 +134,6 @@ def test_an_erased_user_s_texts_are_not_kept(tmp_path: Path) -> None:
 
 def texts_kept() -> list[str]:
     """Of all points that the process knows."""
-    gc.collect()
     return [str(each) for each in gc.get_objects() if type(each) is KnownPayload]
 
 
