@@ -40,9 +40,8 @@ def edge_filter(where: Where, has_ends: bool = True) -> edge.Filter:
     for condition in where:
         if has_ends or type(condition) is not NotExpired:
             left.append(condition)
-            # As _is_long, without a call.
-            is_short = type(condition) is not Match or len(condition.values) <= _MOST_VALUES
-            is_kept = is_kept and is_short and type(condition) in _KEPT
+            is_long = type(condition) is Match and len(condition.values) > _MOST_VALUES
+            is_kept = is_kept and not is_long and type(condition) in _KEPT
     # A scope, and conditions that do not differ from call to call, are in most requests: they are translated once.
     return _kept_filter(tuple(left)) if is_kept else _filter(tuple(left))
 
@@ -60,11 +59,7 @@ def _filter(where: Where) -> edge.Filter:
 _kept_filter = lru_cache(maxsize=4096)(_filter)
 _KEPT: Final = (InScopes, Match, Lacks)
 _MOST_VALUES: Final = 16
-
-
-def _is_long(condition: Condition) -> bool:
-    """Whether a condition has so many values that kept ones would take hundreds of megabytes: that of a deletion."""
-    return type(condition) is Match and len(condition.values) > _MOST_VALUES
+"""Values of a condition that is kept. Those of deletions have more, and would take hundreds of megabytes."""
 
 
 def _condition(condition: Condition) -> Any:
@@ -79,7 +74,7 @@ def _condition(condition: Condition) -> Any:
     if isinstance(condition, NoPassages):
         return edge.Filter(must=[edge.HasVectorCondition(DENSE)], must_not=[edge.HasVectorCondition(PASSAGES)])
     if isinstance(condition, Match):
-        return _match(condition) if _is_long(condition) else _kept_match(condition)
+        return _kept_match(condition) if len(condition.values) <= _MOST_VALUES else _match(condition)
     if isinstance(condition, Lacks):
         return edge.Filter(must_not=[_kept_match(Match(condition.key, (condition.value,)))])
     if isinstance(condition, HasId):
