@@ -29,7 +29,6 @@ unanswered questions and 20 reports that have its words; each entry costs about 
 
 _LEAST_WORTH: Final = 1e-6
 _entry, _score, _repeats = attrgetter("entry"), attrgetter("score"), attrgetter("repeats")
-_text: Final = attrgetter("text")
 _EMPTY: Final = OWN / 4
 """The worth of an entry that states nothing: less than that of a passage without any word of the query."""
 
@@ -172,22 +171,14 @@ def given(found: Sequence[Found], query: str, bounds: Bounds) -> list[Given]:
     for each, date, worth, beside in zip(found, dates, worths, around, strict=True):
         worth *= _EMPTY if each.is_empty else AFTER_MOST if each.repeats else 1.0
         candidates.append(Candidate(each.entry.content, max(worth, _LEAST_WORTH), len(date) + beside))
-    texts: Sequence[str | None]
-    if bounds.limit is not None and _price(candidates) <= bounds.budget:
-        # A caller that says how many memories it wants has each of them whole, where all of them fit.
-        texts = list(map(_text, candidates))
-    else:
-        texts = fitted(candidates, query, bounds.budget, by_passage=parts.get().passages)
+    # A caller that says how many memories it wants has each of them whole, where all of them fit.
+    all_fit = bounds.limit is not None and sum([len(text) + lead for text, _, lead in candidates]) <= bounds.budget
+    texts = fitted(candidates, query, bounds.budget, by_passage=parts.get().passages and not all_fit)
     shown = []
     for each, date, text in zip(found, dates, texts, strict=True):
         if text is not None:
             shown.append(Given(each, date + text))
     return shown
-
-
-def _price(candidates: Sequence[Candidate]) -> int:
-    """The characters of all texts, and of what is shown with them."""
-    return sum([len(text) + around for text, _, around in candidates])
 
 
 def date_of(found: Found) -> str:
