@@ -152,12 +152,8 @@ class KeywordEncoder:
         if is_one_passage(text):
             return self._model.embed_document(for_document(Piece(normal_form(text)), Grouping.ALL))
         best: dict[int, float] = {}
-        form = normal_form(text)
-        is_plain = form.isascii()
-        for part in _parts(form, is_plain=is_plain):
-            # As it is, a short ASCII text is what the tokenizer takes.
-            is_taken = is_plain and len(part.text) <= LONGEST_WORD
-            found = self._model.embed_document(part.text if is_taken else for_document(part, _grouping(len(best))))
+        for part in _parts(normal_form(text)):
+            found = self._model.embed_document(for_document(part, _grouping(len(best))))
             for term, weight in zip(found.indices, found.values, strict=True):
                 if weight > best.get(term, 0.0):
                     best[term] = weight
@@ -261,16 +257,11 @@ def _saturation(length: float) -> float:
     return K * (1.0 - B + B * length / AVERAGE_LENGTH)
 
 
-def _parts(text: str, *, is_plain: bool) -> Iterator[Piece]:
-    """The passages of a text, and each word that is in two of them, whole.
-
-    Args:
-        text: in its normal form.
-        is_plain: it is ASCII.
-    """
+def _parts(text: str) -> Iterator[Piece]:
+    """The passages of a text, and each word that is in two of them, whole."""
     whole = 0
     for start, end in passages_of(text):
-        repeated = within_run(text, start) if start and not is_plain else 0
+        repeated = within_run(text, start) if start else 0
         yield Piece(text[start - repeated : end], repeated)
         # A word in several passages is taken once.
         if start > whole and not repeated and text[start - 1].isalnum() and text[start].isalnum():
