@@ -46,7 +46,8 @@ def turns(newer: Statement, older: Statement, asked: Collection[str]) -> bool:
         return newer.affirmed == older.affirmed
     if newer.stems == older.stems and (_is_changed_back(newer, older) or differ_in_signs(newer.text, older.text)):
         return True
-    return bool(_opposites(newer, older)) and _is_of_the_same(newer, older, asked)
+    opposites = _opposites(newer, older)
+    return opposites is not None and _is_of_the_same(newer, older, opposites, asked)
 
 
 def stands_beside(newer: Statement, older: Statement, question: Statement) -> bool:
@@ -111,11 +112,9 @@ def _opposites(newer: Statement, older: Statement) -> tuple[str, str] | None:
     return None
 
 
-def _is_of_the_same(newer: Statement, older: Statement, asked: Collection[str]) -> bool:
+def _is_of_the_same(newer: Statement, older: Statement, opposites: tuple[str, str], asked: Collection[str]) -> bool:
     """Whether two statements with opposites are about the same thing: apart from these, one of them has no word more
     than the other, or a few behind its state, which are not asked about."""
-    opposites = _opposites(newer, older)
-    assert opposites is not None
     rests = []
     for one, other, state in ((newer, older, opposites[0]), (older, newer, opposites[1])):
         of_other = {*other.stems, stem(state)}
