@@ -102,7 +102,9 @@ class EntryFilter:
                 return _WITH_PRIVATE if include_private else _WITHOUT_PRIVATE
         path = args.get("path")
         categories, ids, metadata = args.get("categories"), args.get("ids"), args.get("metadata")
-        before, after = args.get("created_before"), args.get("created_after")
+        include_private = args.get("include_private", True)
+        if include_private is not None and not isinstance(include_private, bool):
+            raise InvalidArgumentError(f"include_private must be True or False, got {include_private!r}")
         if metadata:
             check_metadata(metadata)
         return cls(
@@ -117,7 +119,7 @@ class EntryFilter:
             if (after := args.get("created_after")) is None
             else to_naive_utc("created_after", after),
             ids=None if ids is None else text_tuple("ids", ids),
-            include_private=_checked_flag("include_private", args.get("include_private", True)),
+            include_private=bool(include_private),  # None, of a caller that does not know, shows less
             reader=None if (reader := args.get("reader")) is None else check_text("reader", reader),
             kind=None if (kind := args.get("kind")) is None else check_text("kind", kind),
             fields=field_conditions(asked, known_fields) if (asked := args.get("fields")) else (),
@@ -157,13 +159,6 @@ class EntryFilter:
             and self.kind in (None, entry.kind)
             and all(condition.matches(entry) for condition in self.fields)
         )
-
-
-def _checked_flag(name: str, value: object) -> bool:
-    """``value`` as a truth value; ``None``, of a caller that does not know, shows less: it is ``False``."""
-    if value is not None and not isinstance(value, bool):
-        raise InvalidArgumentError(f"{name} must be True or False, got {value!r}")  # "no" would be true
-    return bool(value)
 
 
 _WITH_PRIVATE: Final = EntryFilter()

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from heapq import nsmallest
+from operator import attrgetter
 from typing import Final
 from unicodedata import normalize
 from zlib import crc32
@@ -37,6 +38,7 @@ MOST_OTHER_WORDS: Final = 0.02
 """How many other words one of two long texts may have, as a part of its words; numbers and dates do not count."""
 
 _MOST_LENGTHS: Final = 1.1
+_content: Final = attrgetter("entry.content")
 _LOWER: Final = bytes(ord(chr(code).lower()) if code < 128 else code for code in range(256))
 _NO_LETTERS: Final = bytes(code for code in range(128) if not chr(code).isalnum())
 _NO_LETTER: Final = re.compile(r"[\W_]+")
@@ -103,7 +105,7 @@ def each_once(found: Sequence[Found], query: str = "") -> list[Found]:
 
 def _keys(found: Sequence[Found]) -> list[str]:
     """What says whether two texts are the same: of a short one its words and signs, where another one may have them."""
-    texts = [each.entry.content for each in found]
+    texts = list(map(_content, found))
     letters = [text if len(text) > REPORT else _letters[text] for text in texts]
     if len(set(letters)) == len(letters):
         return letters

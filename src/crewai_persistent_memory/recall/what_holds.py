@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from operator import attrgetter
 from typing import Final
 
 from .found import Found
@@ -33,6 +34,7 @@ LONG: Final = 1_500
 takes the place of the whole older one."""
 
 _SAME_TIME: Final = timedelta(seconds=1)
+_created_at: Final = attrgetter("entry.created_at")
 _MOST: Final = max(MOST_MORE, MOST_MORE_OF_A_CHANGE)
 
 
@@ -44,7 +46,7 @@ def newest_first(found: Sequence[Found], query: str) -> list[Found]:
         query: what was asked.
     """
     compared = found[:MOST_COMPARED]
-    times = [each.entry.created_at for each in compared]
+    times = list(map(_created_at, compared))
     if not times or max(times) - min(times) < _SAME_TIME:
         return list(found)  # none is newer than another one
     asked = Question(query)
