@@ -160,7 +160,7 @@ class Statement:
 
     @cached_property
     def changes(self) -> bool:
-        return self.changes_to or not self.set.isdisjoint(CHANGES) or bool(_CHANGES.search(self.text))
+        return not self.set.isdisjoint(CHANGES) or _tells_a_change(self.text)
 
     @cached_property
     def changes_clearly(self) -> bool:
@@ -250,21 +250,27 @@ class Look(NamedTuple):
     """What tells of most texts, without looking further, that they are not about one thing.
 
     Attributes:
-        marks, told_marks, is_about_itself: see :class:`Statement`.
+        marks, told_marks, is_about_itself, changes: see :class:`Statement`.
     """
 
     marks: int
     told_marks: int
     is_about_itself: bool
+    changes: bool
 
 
 def _look_at(text: str) -> Look:
     written = WORD.findall(text)
     if not LETTERS.isdisjoint(written):
         whole = Statement(text)
-        return Look(whole.marks, whole.told_marks, whole.is_about_itself)
+        return Look(whole.marks, whole.told_marks, whole.is_about_itself, whole.changes)
     bits = reduce(or_, map(bits_of_written.__getitem__, written), 0)
-    return Look(bits & ALL_MARKS, bits >> MARKS & ALL_MARKS, bool(bits >> 2 * MARKS))
+    changes = not CHANGES.isdisjoint(map(plain_of.__getitem__, written)) or _tells_a_change(text)
+    return Look(bits & ALL_MARKS, bits >> MARKS & ALL_MARKS, bool(bits >> 2 * MARKS), changes)
+
+
+def _tells_a_change(text: str) -> bool:
+    return bool(_CHANGES_TO.search(text) or _CHANGES.search(text))
 
 
 look_at: Final = Kept(_look_at, 10_000_000)

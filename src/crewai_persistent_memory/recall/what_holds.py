@@ -35,7 +35,6 @@ takes the place of the whole older one."""
 
 _SAME_TIME: Final = timedelta(seconds=1)
 _created_at: Final = attrgetter("entry.created_at")
-_MOST: Final = max(MOST_MORE, MOST_MORE_OF_A_CHANGE)
 
 
 def newest_first(found: Sequence[Found], query: str) -> list[Found]:
@@ -51,25 +50,27 @@ def newest_first(found: Sequence[Found], query: str) -> list[Found]:
         return list(found)  # none is newer than another one
     asked = Question(query)
     told_in: list[list[str]] = []
-    is_long, marks, told, own = [], [], [], []
+    is_long, marks, told, own, most = [], [], [], [], []
     for at, each in enumerate(compared):
         text = each.entry.content
         if len(text) <= LONGEST:
             parts = [text]
-            of_all, beside, about_itself = look_at[text]
+            of_all, beside, about_itself, changes = look_at[text]
         else:
             parts = asked.told_in(text) if at < _MOST_LONG_COMPARED else []
-            of_all, beside, about_itself = 0, 0, False
+            of_all, beside, about_itself, changes = 0, 0, False, False
             for part in parts:
                 look = look_at[part]
                 of_all |= look.marks
                 beside |= look.told_marks
                 about_itself = about_itself or look.is_about_itself
+                changes = changes or look.changes
         told_in.append(parts)
         is_long.append(len(text) > LONG)
         marks.append(of_all)
         told.append(beside & ~asked.marks)
         own.append(about_itself)
+        most.append(MOST_MORE_OF_A_CHANGE if changes else MOST_MORE)
     order: list[int] = []
     placed: set[int] = set()
     rows = list(zip(range(len(compared)), times, map(ALL_MARKS.__xor__, marks), strict=True))
@@ -81,13 +82,13 @@ def newest_first(found: Sequence[Found], query: str) -> list[Found]:
         # Too much beside, or nothing of the question in common: replaces() says no, too, in ten times the time. That
         # no frame is entered here for each pair, or each entry, is a fifth of a recall's time.
         for later, time, missing in rows[at + 1 :]:
-            if time < soonest or (beside & missing).bit_count() > _MOST:
+            if time < soonest or (beside & missing).bit_count() > most[later]:
                 continue
             if later in placed or (is_long[at] and is_long[later]):
                 continue
             if not subject & marks[later] and not (own[at] and own[later]):
                 continue
-            if (told[later] & rows[at][2]).bit_count() > _MOST:
+            if (told[later] & rows[at][2]).bit_count() > most[later]:
                 continue
             if asked.replaces(together(told_in[at]), together(told_in[later])):
                 newer.append(later)
