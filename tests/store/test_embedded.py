@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from crewai_persistent_memory import (
+    MemoryEntry,
     PersistentMemoryError,
     SchemaVersionError,
     StoreClosedError,
@@ -230,3 +231,19 @@ report["deleted"] = store.delete("0")
 store.close()
 print(json.dumps(report))
 """
+
+
+def test_searches_are_done_by_the_thread_that_asks_in_older_stores_too(tmp_path: Path) -> None:
+    """A pool takes longer to hand a search over than the search takes."""
+    with open_store(path=tmp_path / "s", user_id="john", embedder=None) as store:
+        store.put([MemoryEntry("tea", "John likes tea"), MemoryEntry("oslo", "John lives in Oslo")])
+    config = tmp_path / "s" / "shard" / "edge_config.json"
+    made = json.loads(config.read_text())
+    assert made.pop("max_search_threads") == 1
+    config.write_text(json.dumps(made))
+    (tmp_path / "s" / "store.seal").unlink()  # the checksums of what an older version wrote
+    for _ in range(2):
+        with open_store(path=tmp_path / "s", user_id="john", embedder=None) as store:
+            assert store.search("tea")[0].id == "tea"
+            assert store.count() == 2
+        assert json.loads(config.read_text())["max_search_threads"] == 1
