@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,8 @@ import pytest
 from crewai_persistent_memory import MemoryEntry, MemoryStore, PersistentMemory, open_store
 from crewai_persistent_memory.backends.qdrant.embedded import access_times
 from crewai_persistent_memory.validation import utcnow
+
+from ..support.calling import until
 
 LONG_AGO = datetime(2020, 1, 1)
 
@@ -22,6 +26,10 @@ def path(tmp_path: Path) -> Path:
 
 def opened(path: Path) -> MemoryStore:
     return open_store(path=path, user_id="john", embedder=None)
+
+
+def notes_of(store: MemoryStore) -> Any:
+    return store.backend.connection._engine._access_times  # type: ignore[attr-defined]
 
 
 def writes_of(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
@@ -101,21 +109,104 @@ def test_a_note_is_about_the_entries_of_its_scope(path: Path) -> None:
         jane.close()
 
 
-def test_very_many_notes_are_written_before_they_fill_the_memory(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_very_many_notes_are_written_by_a_thread_of_their_own(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(access_times, "MOST_NOTED", 3)
     with opened(path) as store:
         store.put([old(f"{n}") for n in range(5)])
-        written = writes_of(store, monkeypatch)
+        writer = store.backend.connection._engine._writer  # type: ignore[attr-defined]
+        update, writers = writer.set_on_matching, []
+        monkeypatch.setattr(
+            writer, "set_on_matching", lambda request: writers.append(threading.current_thread()) or update(request)
+        )
         for n in range(5):
             store.touch([f"{n}"], soon=True)
-        assert len(written) == 4
+        until(lambda: bool(writers), bool)
+        assert threading.current_thread() not in writers
+        assert all(entry.last_accessed > LONG_AGO for entry in store.list())
+
+
+def test_many_readings_are_few_writes(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with opened(path) as store:
+        store.put([old(f"{n}") for n in range(20)])
+        written = writes_of(store, monkeypatch)
+        times = []
+        for n in range(20):
+            times.append(utcnow())
+            store.touch([f"{n}"], soon=True)
+        store.touch([f"{n}" for n in range(5)], soon=True)
+        found = {int(entry.id): entry.last_accessed for entry in store.list()}
+        assert len(written) == access_times.MOST_TIMES
+        for n, at in enumerate(times):
+            assert at <= found[n] <= utcnow(), "it may be told a little late, never early"
+        for n in (18, 19):
+            assert found[n] >= times[n]
+            assert n == 19 or found[n] < times[n + 1], "those of the last readings are exact"
+
+
+def test_a_list_writes_the_notes_of_its_own_readers(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with opened(path) as store, open_store(path=path, user_id="jane", embedder=None) as jane:
+        for each in (store, jane):
+            each.put([old("green")])
+            each.touch(["green"], soon=True)
+        written = writes_of(store, monkeypatch)
+        assert store.list()[0].last_accessed > LONG_AGO
+        assert len(written) == 1
+        store.get("green")
+        store.put([old("black")])
+        assert len(written) == 1
+        assert jane.list()[0].last_accessed > LONG_AGO
+        assert len(written) == 2
+
+
+def test_what_was_read_meanwhile_is_written_the_next_time(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with opened(path) as store:
+        store.put([old("green"), old("black")])
+        writer = store.backend.connection._engine._writer  # type: ignore[attr-defined]
+        update, during = writer.set_on_matching, []
+
+        def read_again(request: Any) -> None:
+            update(request)
+            if not during:
+                during.append(utcnow())
+                store.touch(["green"], soon=True)
+
+        monkeypatch.setattr(writer, "set_on_matching", read_again)
+        store.touch(["green", "black"], soon=True)
+        notes_of(store).write_all()
+        assert notes_of(store)
+        found = {entry.id: entry.last_accessed for entry in store.list()}
+        assert found["black"] < during[0] <= found["green"]
+        assert not notes_of(store)
+
+
+def test_many_threads_read_and_write(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No note is lost, and none stays."""
+    monkeypatch.setattr(access_times, "MOST_NOTED", 5)
+    with open_store(path=path, embedder=None) as store:
+        users = [store.scoped(user_id=f"user{n}") for n in range(4)]
+        for user in users:
+            user.put([old(f"{n}") for n in range(10)])
+        start = utcnow()
+
+        def work(user: MemoryStore) -> None:
+            for n in range(100):
+                user.touch([f"{n % 10}", f"{n * 3 % 10}"], soon=True)
+                if n % 10 == 0:
+                    user.update(f"{n // 10}", importance=n / 100)
+                if n % 25 == 0:
+                    assert len(user.list()) == 10
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(work, users))
+        for user in users:
+            assert all(entry.last_accessed >= start for entry in user.list())
+        until(lambda: bool(notes_of(store)), lambda left: not left)
+        assert notes_of(store)._count == 0
 
 
 def test_notes_are_written_after_a_while(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(access_times, "INTERVAL", 0.01)
     with opened(path) as store:
         store.put([old("green")])
-        notes = store.backend.connection._engine._access_times  # type: ignore[attr-defined]
         store.touch(["green"], soon=True)
-        notes._timer.join(10)
-        assert not notes
+        until(lambda: bool(notes_of(store)), lambda left: not left)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Final
@@ -103,6 +104,9 @@ def test_access_times_are_those_that_were_written(store: MemoryStore) -> None:
     store.touch(["1"])
     [after] = store.search("Anna drinks tea")
     assert after.last_accessed > before.last_accessed
+    found = store.get("1")
+    assert found is not None
+    assert replace(after, score=None) == replace(found, score=None), "nothing else was changed"
 
 
 def test_access_times_that_were_only_noted_are_found_once_they_are_written(store: MemoryStore) -> None:
@@ -235,6 +239,56 @@ def test_what_was_read_before_a_write_is_not_kept(is_named: bool) -> None:
         assert asked(known, shard, 1) == WRITTEN_SINCE  # read during a write, and not kept
         shard.texts[1] = "newest"
     assert asked(known, shard, 1) == ["newest"]
+
+
+ONE: Final = "00000000-0000-0000-0000-000000000001"
+EARLIER, LATER = "2026-01-01T10:00:00.000000Z", "2026-01-01T11:00:00.000000Z"
+
+
+def accesses(known: KnownPoints, shard: _Shard) -> list[Any]:
+    points = [_Record(_Id(1)), _Record(_Id(2))]
+    return [each and each.get("last_accessed") for each in known.payloads(shard, points, None, known.writes) or ()]
+
+
+def test_what_is_known_of_a_point_stays_when_only_its_access_time_is_written() -> None:
+    known, shard = KnownPoints(), _Shard()
+    shard.texts, shard.beside = {1: "one", 2: "two"}, {"last_accessed": EARLIER}
+    assert accesses(known, shard) == [EARLIER, EARLIER]
+    since = known.writes
+    with known.accessed([ONE], LATER):
+        shard.beside = {"last_accessed": LATER}
+    assert accesses(known, shard) == [LATER, EARLIER]
+    assert asked(known, shard, 1, since=since) == ["one"], "it meets the conditions of a search as before"
+    assert shard.reads == [1, 2]
+
+
+def test_an_access_time_that_was_read_before_it_was_written_is_not_kept() -> None:
+    known, shard = KnownPoints(), _Shard()
+    shard.texts, shard.beside = {1: "one", 2: "two"}, {"last_accessed": EARLIER}
+
+    def write() -> None:
+        shard.during = lambda: None
+        with known.accessed([ONE], LATER):
+            shard.beside = {"last_accessed": LATER}
+
+    shard.during = write
+    assert accesses(known, shard) == [EARLIER, EARLIER]
+    assert accesses(known, shard) == [LATER, LATER]
+    with known.accessed([ONE], LATER):
+        known.forget()
+        accesses(known, shard)  # read during a write
+    shard.beside = {"last_accessed": "later still"}
+    assert accesses(known, shard) == ["later still"] * 2
+
+
+def test_an_access_time_that_could_not_be_written_is_read_again() -> None:
+    known, shard = KnownPoints(), _Shard()
+    shard.texts, shard.beside = {1: "one", 2: "two"}, {"last_accessed": EARLIER}
+    assert accesses(known, shard) == [EARLIER, EARLIER]
+    with pytest.raises(EngineError), known.accessed([ONE], LATER):
+        raise EngineError("the disk is full")
+    assert accesses(known, shard) == [EARLIER, EARLIER]
+    assert shard.reads == [1, 2, 1]
 
 
 @pytest.mark.parametrize("is_known", [True, False])

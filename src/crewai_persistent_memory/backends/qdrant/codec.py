@@ -251,6 +251,13 @@ class KnownPayload(dict[str, Any]):
         super().__init__(payload)
         self.fields: Mapping[str, Any] = {}
 
+    def accessed(self, moment: str) -> KnownPayload:
+        """The same with another time of the last access, as it is in a payload."""
+        payload = KnownPayload({**self, "last_accessed": moment})
+        if self.fields:
+            payload.fields = {**self.fields, "last_accessed": _from_iso(moment.removesuffix("Z"))}
+        return payload
+
 
 def _known_fields(payload: KnownPayload) -> Mapping[str, Any]:
     fields = _fields_of(payload, is_found=False)

@@ -3,71 +3,158 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from typing import Any, Final
 
 from ....scope import Scope, owners_visible_to
-from ..engine_requests import NoteAccess
-from ..schema import point_id
+from ..engine_requests import InScopes, NoteAccess, Request, Retrieve
+from ..schema import owner_key, point_id
 
 INTERVAL: Final = 60.0
 """Seconds until what is noted is written. After ``kill -9`` the access times of that long are missing, nothing else."""
 
-MOST_NOTED: Final = 1000
-"""Notes that are kept in memory; one more, and all are written."""
+MOST_NOTED: Final = 10_000
+"""Entries whose times are kept in memory; with one more, the thread that writes them begins."""
+
+MOST_TIMES: Final = 4
+"""Of one reader between two writes. Entries that were read before the last four times get the fourth last."""
+
+_AT_ONCE: Final = 100
+"""Entries of one write: other writes wait for no longer than that."""
 
 
 class AccessTimes:
     """Notes of one open shard.
 
     Args:
-        write: writes one note. It is called with the lock of the shard's writes held.
-        locked_write_all: takes that lock and calls :meth:`write_all`.
+        write: writes one note. It is called with the lock held.
+        lock: of the shard's writes. A thread that holds it may take it again.
+        has_ended: whether the shard is closed, so that nothing can be written.
     """
 
-    def __init__(self, write: Callable[[NoteAccess], None], locked_write_all: Callable[[], None]) -> None:
+    def __init__(self, write: Callable[[NoteAccess], None], lock: Any, has_ended: Callable[[], bool]) -> None:
         self._write = write
-        self._locked_write_all = locked_write_all
+        self._write_lock = lock
+        self._has_ended = has_ended
         self._lock = threading.Lock()
-        self._noted: dict[tuple[Scope, tuple[str, ...]], NoteAccess] = {}
-        self._points: set[str] = set()
-        self._not_in_points: list[NoteAccess] = []
+        self._noted: dict[Scope, dict[str, datetime]] = {}
+        self._count = 0
+        # Which points and whose entries a note is about is worked out when somebody asks, and not for each recall.
+        self._not_in_points: dict[Scope, set[str]] = {}
+        self._points: dict[Scope, set[str]] = {}
+        self._owners: dict[Scope, frozenset[str]] = {}
         self._timer: threading.Timer | None = None
+        self._is_writing = False
 
     def note(self, note: NoteAccess) -> None:
         """Keep a note. A later one for the same entries takes its place."""
         with self._lock:
-            if (note.scope, note.ids) not in self._noted:
-                self._not_in_points.append(note)
-            self._noted[note.scope, note.ids] = note
-            full = len(self._noted) > MOST_NOTED
-            if self._timer is None:
-                self._timer = threading.Timer(INTERVAL, self._locked_write_all)
-                self._timer.daemon = True
-                self._timer.start()
-        if full:
-            self._locked_write_all()
+            noted = self._noted.setdefault(note.scope, {})
+            new = set(note.ids).difference(noted)
+            if new:
+                self._count += len(new)
+                self._not_in_points.setdefault(note.scope, set()).update(new)
+            noted.update(dict.fromkeys(note.ids, note.moment))
+            if self._timer is None or (self._count > MOST_NOTED and not self._is_writing):
+                self._start()
+
+    def _start(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._is_writing = self._count > MOST_NOTED
+        self._timer = threading.Timer(0 if self._is_writing else INTERVAL, self._write_in_turn)
+        self._timer.daemon = True
+        self._timer.start()
 
     def __bool__(self) -> bool:
         return bool(self._noted)
 
-    def concern(self, points: Iterable[str]) -> bool:
-        """Whether there is a note for one of these points: it must be written before the point is."""
+    def write_about(self, points: Iterable[str]) -> None:
+        """Write the notes of these points. What is noted of a point is older than what is about to be written to it."""
         with self._lock:
-            # Which points a note is about is worked out here and not for each recall.
-            for note in self._not_in_points:
-                owners = owners_visible_to(note.scope, include_shared=False)
-                self._points.update(point_id(owner, id) for owner in owners for id in note.ids)
-            self._not_in_points = []
-            return not self._points.isdisjoint(points)
+            for scope, ids in self._not_in_points.items():
+                owners = owners_visible_to(scope, include_shared=False)
+                self._points.setdefault(scope, set()).update(point_id(owner, id) for owner in owners for id in ids)
+            self._not_in_points = {}
+            named = set(points)
+            about = [scope for scope, known in self._points.items() if not known.isdisjoint(named)]
+        self._write_these(about)
+
+    def write_shown_by(self, request: Request[Any]) -> None:
+        """Write the notes that the answer of a request shows."""
+        if isinstance(request, Retrieve):
+            self.write_about(request.ids)
+            return
+        keys = {key for each in getattr(request, "where", ()) if isinstance(each, InScopes) for key in each.keys}
+        with self._lock:
+            shown = [scope for scope in self._noted if not keys or not self._owners_of(scope).isdisjoint(keys)]
+        self._write_these(shown)
+
+    def _owners_of(self, scope: Scope) -> frozenset[str]:
+        owners = self._owners.get(scope)
+        if owners is None:
+            owners = frozenset(map(owner_key, owners_visible_to(scope, include_shared=False)))
+            self._owners[scope] = owners
+        return owners
 
     def write_all(self) -> None:
         """Write all notes."""
         with self._lock:
-            noted, self._noted = self._noted, {}
-            self._points, self._not_in_points = set(), []
-            timer, self._timer = self._timer, None
+            timer, self._timer, noted = self._timer, None, list(self._noted)
         if timer is not None:
             timer.cancel()
-        for note in noted.values():
-            self._write(note)
+        self._write_these(noted)
+
+    def _write_in_turn(self) -> None:
+        with self._lock:
+            self._timer, noted = None, list(self._noted)
+        try:
+            self._write_these(noted)
+        finally:
+            with self._lock:
+                self._is_writing = False
+                # What was noted meanwhile.
+                if self._noted and self._timer is None and not self._has_ended():
+                    self._start()
+
+    def _write_these(self, scopes: Iterable[Scope]) -> None:
+        """Write what is noted of these readers. Others may write in between."""
+        for scope in scopes:
+            with self._lock:
+                times = dict(self._noted.get(scope, {}))
+            for note in _notes_of(scope, times):
+                with self._write_lock:
+                    if self._has_ended():
+                        return
+                    self._write_one(note, times)
+
+    def _write_one(self, note: NoteAccess, times: dict[str, datetime]) -> None:
+        with self._lock:
+            noted = self._noted.get(note.scope, {})
+            ids = tuple(id for id in note.ids if noted.get(id) == times[id])  # others were written, or read, meanwhile
+        if not ids:
+            return
+        self._write(NoteAccess(note.scope, ids, note.moment))
+        # Only now: who looks for a note that is being written waits for it.
+        with self._lock:
+            for id in ids:
+                if noted.get(id) == times[id]:
+                    del noted[id]
+                    self._count -= 1
+            if not noted:
+                for about in (self._noted, self._not_in_points, self._points, self._owners):
+                    about.pop(note.scope, None)
+
+
+def _notes_of(scope: Scope, times: dict[str, datetime]) -> Iterator[NoteAccess]:
+    ids_at: dict[datetime, list[str]] = {}
+    for id, moment in times.items():
+        ids_at.setdefault(moment, []).append(id)
+    moments = sorted(ids_at, reverse=True)
+    for earlier in moments[MOST_TIMES:]:
+        ids_at[moments[MOST_TIMES - 1]] += ids_at[earlier]
+    for moment in moments[:MOST_TIMES]:
+        ids = ids_at[moment]
+        for start in range(0, len(ids), _AT_ONCE):
+            yield NoteAccess(scope, tuple(ids[start : start + _AT_ONCE]), moment)

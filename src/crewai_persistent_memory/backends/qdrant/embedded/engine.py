@@ -63,7 +63,7 @@ from .writer import WRITES, EdgeWriter, brings_an_end, is_access_time, points_of
 logger = logging.getLogger("crewai_persistent_memory")
 
 _SHOW_ACCESS_TIMES: Final = frozenset({Ordered, Everything, Scroll, Retrieve})
-"""Before these the access times that are only noted are written."""
+"""They show access times: what is noted of their entries is written before."""
 
 
 class EmbeddedEngine:
@@ -101,7 +101,7 @@ class EmbeddedEngine:
         self._changing = Changing(
             directory, self._reader, self.collecting, self._lock, self._renewal.reads, self._open_shard
         )
-        self._access_times = AccessTimes(self._write_access_time, self._write_access_times)
+        self._access_times = AccessTimes(self._write_access_time, self._lock, lambda: self._ownership.has_ended)
         self._of_state: dict[type, Callable[[Any], Any]] = {KeepSpread: self._keep_spread, Health: self._health}
 
     @property
@@ -165,7 +165,7 @@ class EmbeddedEngine:
             if type(request) is BackUp:
                 return self._back_up(request)
             if type(request) in _SHOW_ACCESS_TIMES and self._access_times:
-                self._write_access_times()
+                self._access_times.write_shown_by(request)
             with self._renewal.reads:
                 if generation is not None and generation != self.generation:
                     request = without_dense(request)
@@ -211,8 +211,8 @@ class EmbeddedEngine:
                 request = without_dense(request)
             self.disk.refuse_after_failure()
             self._directory.require_space(*room_for(request))
-            if self._access_times and self._access_times.concern(points_of(request)):
-                self._access_times.write_all()  # what is noted is older than what is about to be written
+            if self._access_times:
+                self._access_times.write_about(points_of(request))
             if not self._reader.has_ends and brings_an_end(request):
                 self._reader.has_ends = True
             self._changing.note(request)
@@ -232,11 +232,6 @@ class EmbeddedEngine:
                 self._writer.set_on_matching(write)
         except PersistentMemoryError as error:
             logger.warning("access times were not updated: %s", error)
-
-    def _write_access_times(self) -> None:
-        with self._lock:
-            if not self._ownership.has_ended:
-                self._access_times.write_all()
 
     def _flush(self) -> None:
         with self._lock, engine_errors(self.path):

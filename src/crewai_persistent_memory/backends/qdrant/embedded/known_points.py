@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from ..codec import KnownPayload
 
-MOST_KEPT: Final = 8_000_000
+MOST_KEPT: Final = 16_000_000
 """Characters of what was read lately, at most. As many older ones may be kept beside them."""
 
 LONGEST_KEPT: Final = 20_000
@@ -44,6 +44,8 @@ class KnownPoints:
         self._characters = 0
         self.writes = 0
         self._writing = 0
+        self._accesses = 0
+        self._accessing = 0
         self._total: tuple[int, int] | None = None
         self._last_writes: dict[int, float] = {}
         self._last_of_any: float = 0
@@ -65,7 +67,8 @@ class KnownPoints:
         """
         ids = list(map(_id, points))  # once: the engine makes a new UUID each time
         keys = list(map(_int, ids))
-        writes, before = self.writes, self._before  # before the first look: what is written from here on is not kept
+        # Before the first look: what is written from here on is not kept.
+        writes, before = (self.writes, self._accesses), self._before
         found = list(map(self._known.get, keys))
         if None not in found:
             return None if self._were_written(keys, since) else found
@@ -126,6 +129,32 @@ class KnownPoints:
                 self._number(keys, self.writes)
                 self._writing -= 1
 
+    @contextmanager
+    def accessed(self, points: Iterable[str], moment: str) -> Iterator[None]:
+        """The time when these points were read is written in the block. All else that is known of them holds.
+
+        Args:
+            points: their ids.
+            moment: the time, as it is written.
+        """
+        keys = list(map(_key_of, points))
+        with self._lock:
+            self._accessing += 1
+            self._accesses += 1
+        is_written = False
+        try:
+            yield
+            is_written = True
+        finally:
+            with self._lock:
+                for known in (self._known, self._before):
+                    for key in keys:
+                        payload = known.pop(key, None)
+                        if payload is not None and is_written:
+                            known[key] = payload.accessed(moment)
+                self._accesses += 1
+                self._accessing -= 1
+
     def was_written(self, point: str, since: int) -> bool:
         """Whether a point was written since it was found, or is being written.
 
@@ -162,9 +191,9 @@ class KnownPoints:
         # New ones, and not emptied: a search may be reading them.
         self._known, self._before, self._characters = {}, {}, 0
 
-    def _keep(self, keys: Sequence[int], found: Sequence[KnownPayload | None], writes: int) -> None:
+    def _keep(self, keys: Sequence[int], found: Sequence[KnownPayload | None], writes: tuple[int, int]) -> None:
         with self._lock:
-            if self._writing or self.writes != writes:
+            if self._writing or self._accessing or writes != (self.writes, self._accesses):
                 return  # what was read may be older than what was written
             for key, payload in zip(keys, found, strict=True):
                 if payload is None or key in self._known:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import qdrant_edge as edge
 
@@ -75,8 +76,13 @@ class EdgeWriter:
 
     def execute(self, request: Request[Any]) -> Any:
         """Execute one request."""
-        with self._reader.known.written(_written_by(request)):
+        with self._writing(request):
             return self._answers[type(request)](request)
+
+    def _writing(self, request: Request[Any]) -> AbstractContextManager[None]:
+        if is_access_time(request) and (points := points_named(request.where)):
+            return self._reader.known.accessed(points, request.payload["last_accessed"])
+        return self._reader.known.written(_written_by(request))
 
     def keep_spread(self, request: KeepSpread) -> None:
         """Keep the spread of the embedder's cosines in the descriptor."""
@@ -125,7 +131,7 @@ class EdgeWriter:
 
     def set_on_matching(self, request: SetPayload) -> None:
         """Set keys on the matching points, without a record in the ledger."""
-        with self._reader.known.written(_written_by(request)):
+        with self._writing(request):
             self._set(request)
 
     def _set(self, request: SetPayload) -> None:
@@ -188,7 +194,7 @@ def brings_an_end(request: Request[Any]) -> bool:
     return EXPIRES_AT_KEY in getattr(request, "payload", ())
 
 
-def is_access_time(request: Request[Any]) -> bool:
+def is_access_time(request: Request[Any]) -> TypeGuard[SetPayload]:
     """Whether the request only updates access times. Such a write does not wait for the disk."""
     return isinstance(request, SetPayload) and request.payload.keys() <= {"last_accessed"}
 
