@@ -25,7 +25,7 @@ _SPLIT_WHOLE: Final = 6_000
 """Characters. Of a longer text, what is around the best blocks is split."""
 
 _LONGEST_WINDOW: Final = 8_000
-_MOST_KEPT: Final = 4_000_000
+_MOST_KEPT: Final = 8_000_000
 
 _ENDS: Final = ("! ", "? ", "\n")
 

@@ -15,6 +15,7 @@ with another state ("free", "occupied"). Otherwise, two statements are taken as 
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import cached_property
 from operator import itemgetter
 from typing import Final
 
@@ -22,7 +23,7 @@ from .long_texts import told_of
 from .marks import marks_of
 from .no_news import is_no_news
 from .relations import BEST, COUNTED, LISTED, MANY, NEW, RELATIONS, STOP, UNITS
-from .statements import Statement, statement
+from .statements import Statement, marks_in, names_in, statement
 from .stems import have, have_one, stem
 from .turning import are_somewhere, is_about_a_part, stands_beside, swaps, turns
 
@@ -43,21 +44,35 @@ _place: Final = itemgetter(1)
 class Question:
     """What is asked, as statements are compared with it.
 
+    Only what tells most pairs of statements apart is made at once: of most questions nothing else is needed.
+
     Attributes:
         marks: a bit for each of its stems, see :func:`.marks.marks_of`.
         subject_marks: the same, with its names.
     """
 
     def __init__(self, query: str) -> None:
-        self._whole = statement(query)
-        words = self._whole.words
-        self._names = set(self._whole.names).difference(words[:1])
-        self._stems = self._whole.stems
-        self._relations = self._whole.relations
+        self._query = query
+        self.marks = marks_in(query)
+        self._names = names_in(query)
         self._name_stems = set(map(stem, self._names))
-        self.marks = self._whole.marks
         self.subject_marks = self.marks | marks_of(self._name_stems)
-        self._topic = set(map(stem, self._whole.set - STOP - RELATIONS.keys()))
+
+    @cached_property
+    def _whole(self) -> Statement:
+        return statement(self._query)
+
+    @cached_property
+    def _stems(self) -> frozenset[str]:
+        return self._whole.stems
+
+    @cached_property
+    def _relations(self) -> frozenset[str]:
+        return self._whole.relations
+
+    @cached_property
+    def _topic(self) -> set[str]:
+        return set(map(stem, self._whole.set - STOP - RELATIONS.keys()))
 
     def told_in(self, text: str) -> list[str]:
         """The sentences of a long text that have most words of the question, in their order."""

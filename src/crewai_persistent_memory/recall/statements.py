@@ -285,6 +285,13 @@ def marks_in(text: str) -> int:
     return reduce(or_, map(mark_of_written.__getitem__, written), 0)
 
 
+def names_in(question: str) -> set[str]:
+    """:attr:`Statement.names` of a question, without its first word, which begins with a capital letter in any case."""
+    first, *others = WORD.findall(question) or [""]
+    names = {plain_of[written] for written in others if written[0].isupper() or written[0].isdigit()}
+    return names - {plain_of[first]}
+
+
 def together(parts: Sequence[str]) -> Statement:
     """Several sentences as one statement."""
     return statement(". ".join(parts))
