@@ -62,7 +62,7 @@ class MemoryEntry:
         metadata: a mapping that JSON can hold.
         importance: 0…1.
         created_at: naive UTC.
-        last_accessed: naive UTC.
+        last_accessed: naive UTC. When a recall gave it to somebody; at most a minute late, see ``docs/durability.md``.
         source: the origin of the text.
         private: hidden from recalls that do not name the same source.
         kind: ``"memory"``, or ``"entity"`` for facts about a person or a thing.
