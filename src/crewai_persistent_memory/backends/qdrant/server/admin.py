@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 from qdrant_client import models
 
@@ -15,6 +15,9 @@ from .bootstrap import CREATION_TIMEOUT, DEFAULT_SHARD_KEY, read_descriptor
 from .client import RetryingClient
 from .errors import AlreadyExists
 from .translate import server_filter
+
+_HEARD_BY_ALL: Final = 1.0
+"""Seconds after which every node of a cluster that works knows of a new shard."""
 
 
 def move_to_own_shard(
@@ -61,6 +64,8 @@ def move_to_own_shard(
                     "this again later to finish"
                 )
             yield client.pause(0.2)
+        # A node that has not heard of it yet still looks where the points were. Nothing tells when all have.
+        yield client.pause(_HEARD_BY_ALL)
     # Requests go to the new shard from the moment it is active, so these are copies that nobody reads any more.
     moved = yield from client.call("count", in_default)
     selector = models.FilterSelector(filter=project)
