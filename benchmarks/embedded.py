@@ -178,6 +178,7 @@ def measure_raw(folder: Path, records: list[MemoryRecord], queries: int) -> Row:
     config = edge.EdgeConfig(
         vectors={"v": edge.EdgeVectorParams(size=DIMENSIONS, distance=edge.Distance.Cosine)},
         hnsw_config=edge.HnswIndexConfig(m=0, ef_construct=100, full_scan_threshold=10_000),
+        max_search_threads=1,
     )
     shard = edge.EdgeShard.create(str(folder), config)
     shard.update(edge.UpdateOperation.create_field_index("user", edge.KeywordIndexParams(is_tenant=True)))
