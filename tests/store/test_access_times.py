@@ -204,6 +204,97 @@ def test_many_threads_read_and_write(path: Path, monkeypatch: pytest.MonkeyPatch
         assert notes_of(store)._count == 0
 
 
+def test_what_several_readers_see_has_the_time_of_the_last_one(path: Path) -> None:
+    with opened(path) as store:
+        store.put([old("green")])
+        in_run = store.scoped(user_id="john", run_id="1")
+        store.touch(["green"], soon=True)
+        in_run.touch(["green"], soon=True)
+        last = utcnow()
+        store.touch(["green"], soon=True)
+        found = store.get("green")
+        assert found is not None
+        assert found.last_accessed >= last
+
+
+def test_a_note_does_not_undo_a_later_time(path: Path) -> None:
+    with opened(path) as store:
+        store.put([old("green")])
+        store.touch(["green"], soon=True)
+        last = utcnow()
+        store.touch(["green"])
+        found = store.get("green")
+        assert found is not None
+        assert found.last_accessed >= last
+
+
+@pytest.mark.parametrize("is_shared", [True, False])
+def test_who_looks_sees_its_own_reading_while_others_read(
+    path: Path, monkeypatch: pytest.MonkeyPatch, is_shared: bool
+) -> None:
+    """Between the look at what is noted and the write of it, the same entry is read again."""
+    with opened(path) as store:
+        store.put([old("green")])
+        last = utcnow()
+        store.touch(["green"], soon=True)
+        if is_shared:
+            store.scoped(user_id="john", run_id="1").touch(["green"], soon=True)
+        sort = access_times._notes_of
+
+        def read_again(*args: Any) -> Any:
+            monkeypatch.undo()
+            notes = list(sort(*args))
+            nonlocal last
+            last = utcnow()
+            store.touch(["green"], soon=True)
+            return notes
+
+        monkeypatch.setattr(access_times, "_notes_of", read_again)
+        found = store.get("green")
+        assert found is not None
+        assert found.last_accessed >= last
+
+
+def test_only_one_thread_waits_for_the_shard(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that is written anew may hold its lock for minutes."""
+    monkeypatch.setattr(access_times, "MOST_NOTED", 3)
+    with opened(path) as store:
+        store.put([old(f"{n}") for n in range(20)])
+        engine = store.backend.connection._engine  # type: ignore[attr-defined]
+        begun: list[Any] = []
+        write = access_times.AccessTimes._write_in_turn
+        monkeypatch.setattr(
+            access_times.AccessTimes,
+            "_write_in_turn",
+            lambda notes: begun.append(threading.current_thread()) or write(notes),
+        )
+        reading = threading.Thread(target=lambda: [store.touch([f"{n}"], soon=True) for n in range(20)])
+        with engine._lock:
+            reading.start()
+            until(lambda: bool(begun), bool)
+            reading.join()
+            reading = threading.Thread(target=lambda: [store.touch([f"{n}"], soon=True) for n in range(20)])
+            reading.start()
+            reading.join()
+            assert len({*begun, notes_of(store)._timer}) == 1
+        until(lambda: bool(notes_of(store)), lambda left: not left)
+
+
+def test_who_reads_gets_no_error_where_no_thread_can_be_started(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with opened(path) as store:
+        store.put([old("green"), old("black")])
+        with monkeypatch.context() as failing:
+            failing.setattr(threading.Thread, "start", fails)
+            store.touch(["green"], soon=True)
+        monkeypatch.setattr(access_times, "INTERVAL", 0.01)
+        store.touch(["black"], soon=True)
+        until(lambda: bool(notes_of(store)), lambda left: not left)
+        assert all(entry.last_accessed > LONG_AGO for entry in store.list())
+
+
 def test_notes_are_written_after_a_while(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(access_times, "INTERVAL", 0.01)
     with opened(path) as store:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Final
 
 from ....scope import Scope, owners_visible_to
@@ -56,16 +57,23 @@ class AccessTimes:
                 self._count += len(new)
                 self._not_in_points.setdefault(note.scope, set()).update(new)
             noted.update(dict.fromkeys(note.ids, note.moment))
-            if self._timer is None or (self._count > MOST_NOTED and not self._is_writing):
+            # One thread, however long it waits for the shard: what is noted meanwhile, it sees to at its end.
+            if not self._is_writing and (self._timer is None or self._count > MOST_NOTED):
                 self._start()
 
     def _start(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._is_writing = self._count > MOST_NOTED
-        self._timer = threading.Timer(0 if self._is_writing else INTERVAL, self._write_in_turn)
-        self._timer.daemon = True
-        self._timer.start()
+        at_once = self._count > MOST_NOTED
+        timer = threading.Timer(0 if at_once else INTERVAL, self._write_in_turn)
+        timer.daemon = True
+        try:
+            timer.start()
+        except RuntimeError:
+            # The system has no thread left. Who reads gets no error: the next note tries it again.
+            self._timer = None
+            return
+        self._timer, self._is_writing = timer, at_once
 
     def __bool__(self) -> bool:
         return bool(self._noted)
@@ -101,50 +109,59 @@ class AccessTimes:
     def write_all(self) -> None:
         """Write all notes."""
         with self._lock:
-            timer, self._timer, noted = self._timer, None, list(self._noted)
-        if timer is not None:
-            timer.cancel()
+            if self._timer is not None and not self._is_writing:
+                self._timer.cancel()
+                self._timer = None
+            noted = list(self._noted)
         self._write_these(noted)
 
     def _write_in_turn(self) -> None:
         with self._lock:
-            self._timer, noted = None, list(self._noted)
+            if self._timer is not threading.current_thread():
+                return  # cancelled when it had begun
+            self._is_writing, noted = True, list(self._noted)
         try:
             self._write_these(noted)
         finally:
             with self._lock:
-                self._is_writing = False
+                self._timer, self._is_writing = None, False
                 # What was noted meanwhile.
-                if self._noted and self._timer is None and not self._has_ended():
+                if self._noted and not self._has_ended():
                     self._start()
 
     def _write_these(self, scopes: Iterable[Scope]) -> None:
         """Write what is noted of these readers. Others may write in between."""
-        for scope in scopes:
-            with self._lock:
-                times = dict(self._noted.get(scope, {}))
-            for note in _notes_of(scope, times):
-                with self._write_lock:
-                    if self._has_ended():
-                        return
-                    self._write_one(note, times)
+        with self._lock:
+            noted = [(scope, dict(self._noted.get(scope, {}))) for scope in scopes]
+        notes = [note for scope, times in noted for note in _notes_of(scope, times)]
+        # An entry that several readers see gets the time of the last one.
+        notes.sort(key=attrgetter("moment"))
+        written = datetime.min
+        for note in notes:
+            with self._write_lock:
+                if self._has_ended():
+                    return
+                written = self._write_one(note, not_before=max(written, note.moment))
 
-    def _write_one(self, note: NoteAccess, times: dict[str, datetime]) -> None:
+    def _write_one(self, note: NoteAccess, not_before: datetime) -> datetime:
         with self._lock:
             noted = self._noted.get(note.scope, {})
-            ids = tuple(id for id in note.ids if noted.get(id) == times[id])  # others were written, or read, meanwhile
-        if not ids:
-            return
-        self._write(NoteAccess(note.scope, ids, note.moment))
+            times = {id: noted[id] for id in note.ids if id in noted}  # others were written meanwhile
+        # What was read again meanwhile has a later time. Left for the next write, it would be shown with an older one.
+        moment = max((not_before, *times.values()))
+        if not times:
+            return moment
+        self._write(NoteAccess(note.scope, tuple(times), moment))
         # Only now: who looks for a note that is being written waits for it.
         with self._lock:
-            for id in ids:
-                if noted.get(id) == times[id]:
+            for id, time in times.items():
+                if noted.get(id) == time:
                     del noted[id]
                     self._count -= 1
             if not noted:
                 for about in (self._noted, self._not_in_points, self._points, self._owners):
                     about.pop(note.scope, None)
+        return moment
 
 
 def _notes_of(scope: Scope, times: dict[str, datetime]) -> Iterator[NoteAccess]:

@@ -203,6 +203,8 @@ def points_of(request: Request[Any]) -> list[str]:
     """The points that a request writes, completely or in part, if it names them."""
     if isinstance(request, Upsert):
         return [point.id for point in request.points]
+    if isinstance(request, SetPayload):
+        return points_named(request.where)
     return [request.id] if isinstance(request, Change) else []
 
 
