@@ -67,6 +67,8 @@ def test_a_value_that_changed_many_times_comes_newest_first() -> None:
         ("Does Anna like olives?", "Anna doesn’t like olives.", "Anna likes olives."),
         ("Does Anna have a car?", "Anna does not have a car.", "Anna has a car."),
         ("Does the API support XML?", "The API supports XML.", "The API does not support XML."),
+        ("Does Anna smoke?", "Anna smokes.", "Anna doesn't, can't, won't, shouldn't and mustn't smoke, never."),
+        ("Does Anna smoke?", "Anna doesn't, can't, won't, shouldn't and mustn't smoke, never.", "Anna smokes."),
         ("Is ticket 42 done?", "Ticket 42 is not done.", "Ticket 42 is done."),
         ("Can I eat gluten?", "I cannot eat gluten.", "I can eat gluten."),
         ("Should I call Anna before noon?", "Call Anna before noon.", "Do not call Anna before noon."),

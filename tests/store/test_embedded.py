@@ -247,3 +247,13 @@ def test_searches_are_done_by_the_thread_that_asks_in_older_stores_too(tmp_path:
             assert store.search("tea")[0].id == "tea"
             assert store.count() == 2
         assert json.loads(config.read_text())["max_search_threads"] == 1
+
+
+def test_a_configuration_that_is_nested_too_deeply_is_a_damaged_one(tmp_path: Path) -> None:
+    with open_store(path=tmp_path / "s", user_id="john", embedder=None) as store:
+        store.put([MemoryEntry("tea", "John likes tea")])
+    (tmp_path / "s" / "shard" / "edge_config.json").write_text("[" * 100_000)
+    for beside in ("store.seal", "store.spare"):  # as an older version, which was killed, left them
+        (tmp_path / "s" / beside).unlink()
+    with pytest.raises(StoreCorruptedError, match="Restore the folder from a backup"):
+        open_store(path=tmp_path / "s", user_id="john", embedder=None)

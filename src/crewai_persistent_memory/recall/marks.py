@@ -10,6 +10,7 @@ from typing import Final
 from zlib import crc32
 
 from ..text.kept import Kept
+from .phrases import NEGATION
 from .relations import CHANGES, NUMBERS, RELATIONS, SELF, STOP
 from .stems import stem
 
@@ -44,7 +45,10 @@ plain_of: Final = Kept(_plain, _MOST_WORDS)
 _bit_of: Final = Kept(_bit, _MOST_WORDS)
 mark_of: Final = Kept(lambda word: 0 if word in STOP else _bit(stem(word)), _MOST_WORDS)
 mark_of_written: Final = Kept(lambda written: mark_of[plain_of[written]], _MOST_WORDS)
-told_mark_of: Final = Kept(lambda word: 0 if word in OF_FORM else _bit(stem(word)), _MOST_WORDS)
+# A statement may have any number of words of denial more than the one of which it says the opposite.
+told_mark_of: Final = Kept(
+    lambda word: 0 if word in OF_FORM or NEGATION.search(word) else _bit(stem(word)), _MOST_WORDS
+)
 
 
 def _bits(written: str) -> int:

@@ -66,7 +66,7 @@ class Statement:
         words: its words in lower case.
         set: the same, each once.
         marks: a bit for each stem, see :func:`marks_of`.
-        told_marks: the same of :attr:`telling`.
+        told_marks: the same of :attr:`telling`, without words of denial.
     """
 
     def __init__(self, text: str) -> None:

@@ -178,7 +178,7 @@ def _config_to_change(directory: StoreDirectory) -> Any:
     """
     try:
         config = json.loads((directory.shard / _CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None  # the engine says what is wrong
     if not isinstance(config, dict) or config.get("max_search_threads") == _SEARCH_THREADS:
         return None
