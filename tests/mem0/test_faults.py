@@ -201,7 +201,7 @@ def test_a_recall_asks_for_little(cloud: OpenMem0, mem0_platform: Mem0Platform) 
         assert len(memory.recall("tea", limit=5)) == 5
     searches = [b for path in ("/v3/memories/search/", "/v2/memories/search/") for b in mem0_platform.bodies(path)]
     # More than five for the stages of a recall, and four times as many because some may be left out.
-    assert [body["top_k"] for body in searches] == [60]
+    assert [body["top_k"] for body in searches] == [4 * 17]
     store.add("tea and cake", private=True)
     store.search("tea and cake", limit=5, categories=["none has it"])
     searches = [b for path in ("/v3/memories/search/", "/v2/memories/search/") for b in mem0_platform.bodies(path)]
