@@ -26,6 +26,18 @@ def by_number(query: str, texts: Sequence[str]) -> list[float]:
     return [float(text.rpartition(" ")[2]) for text in texts]
 
 
+class Gated:
+    """A function that waits until a test opens its gate."""
+
+    def __init__(self) -> None:
+        self.entered, self.gate = threading.Semaphore(0), threading.Event()
+
+    def __call__(self, query: str, texts: Sequence[str]) -> list[float]:
+        self.entered.release()
+        assert self.gate.wait(60)
+        return by_number(query, texts)
+
+
 async def later(query: str, texts: Sequence[str]) -> list[float]:
     await asyncio.sleep(0)
     return by_number(query, texts)
@@ -111,46 +123,34 @@ def test_scores_that_are_computed_one_by_one_have_the_deadline_too(
 
 
 def test_more_calls_than_run_at_once_wait_for_their_turn() -> None:
-    entered, gate = threading.Semaphore(0), threading.Event()
-
-    def scorer(query: str, texts: Sequence[str]) -> list[float]:
-        entered.release()
-        assert gate.wait(60)
-        return by_number(query, texts)
-
+    scorer = Gated()
     reranker = Reranker(scorer, 60)
     with ThreadPoolExecutor(30) as pool:
         waiting = [pool.submit(lambda: run(reranker.rerank(ENTRIES, "tea"))) for _ in range(30)]
         try:
             for _ in range(8):
-                assert entered.acquire(timeout=60)
+                assert scorer.entered.acquire(timeout=60)
         finally:
-            gate.set()
+            scorer.gate.set()
         assert {each.result()[0].id for each in waiting} == {"19"}
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
 def test_after_a_fork_no_call_of_the_parent_is_under_way() -> None:
-    entered, gate = threading.Semaphore(0), threading.Event()
-
-    def scorer(query: str, texts: Sequence[str]) -> list[float]:
-        entered.release()
-        assert gate.wait(60)
-        return by_number(query, texts)
-
+    scorer = Gated()
     reranker = Reranker(scorer, 5)
     with ThreadPoolExecutor(8) as pool:
         waiting = [pool.submit(lambda: run(reranker.rerank(ENTRIES, "tea"))) for _ in range(8)]
         try:
             for _ in range(8):
-                assert entered.acquire(timeout=60)
+                assert scorer.entered.acquire(timeout=60)
             child = os.fork()
             if not child:
-                gate.set()
+                scorer.gate.set()
                 os._exit(0 if run(reranker.rerank(ENTRIES, "tea"))[0].id == "19" else 1)
             assert os.waitpid(child, 0)[1] == 0
         finally:
-            gate.set()
+            scorer.gate.set()
         assert {each.result()[0].id for each in waiting} == {"19"}
 
 

@@ -202,6 +202,7 @@ class _Record:
         self.payload = payload
 
 
+ONE: Final = "00000000-0000-0000-0000-000000000001"
 WRITTEN_SINCE: Final[list[str | None]] = ["written since"]
 
 
@@ -228,20 +229,19 @@ def test_what_was_read_before_a_write_is_not_kept(is_named: bool) -> None:
 
     def write() -> None:
         shard.during = lambda: None
-        with known.written(["00000000-0000-0000-0000-000000000001"] if is_named else None):
+        with known.written([ONE] if is_named else None):
             shard.texts[1] = "new"
 
     shard.during = write
     assert asked(known, shard, 1) == WRITTEN_SINCE
     assert asked(known, shard, 1) == ["new"]
     shard.texts[1] = "newer"
-    with known.written(["00000000-0000-0000-0000-000000000001"] if is_named else None):
+    with known.written([ONE] if is_named else None):
         assert asked(known, shard, 1) == WRITTEN_SINCE  # read during a write, and not kept
         shard.texts[1] = "newest"
     assert asked(known, shard, 1) == ["newest"]
 
 
-ONE: Final = "00000000-0000-0000-0000-000000000001"
 EARLIER, LATER = "2026-01-01T10:00:00.000000Z", "2026-01-01T11:00:00.000000Z"
 
 
@@ -297,7 +297,7 @@ def test_what_was_written_since_it_was_found_is_told_apart(is_named: bool, is_kn
     known, shard = KnownPoints(), _Shard()
     shard.texts = {1: "one", 2: "two"}
     since = known.writes
-    with known.written(["00000000-0000-0000-0000-000000000001"] if is_named else None):
+    with known.written([ONE] if is_named else None):
         shard.texts[1] = "new"
     if is_known:
         asked(known, shard, 1, 2)
@@ -379,7 +379,7 @@ def test_what_was_known_before_a_write_is_not_kept_by_a_search_that_began_before
     assert asked(known, shard, 1) == ["old"]
 
     def write() -> None:
-        with known.written(["00000000-0000-0000-0000-000000000001"]):
+        with known.written([ONE]):
             shard.texts[1] = "new"
 
     shard.during = write  # while point 2 is read, point 1 is known already
@@ -439,7 +439,7 @@ def test_a_write_counts_for_what_was_read_long_before(monkeypatch: pytest.Monkey
         asked(known, shard, number)
     assert 1 in {*known._before}, "an older one"
     assert 1 not in known._known
-    with known.written(["00000000-0000-0000-0000-000000000001"] if is_named else None):
+    with known.written([ONE] if is_named else None):
         shard.texts[1] = "new"
     assert asked(known, shard, 1) == ["new"]
 
