@@ -92,19 +92,17 @@ class EntryFilter:
         if unknown:
             known = ", ".join(_NAMES)
             raise InvalidArgumentError(f"unknown filter {', '.join(sorted(unknown))}: use {known}")
+        include_private = args.get("include_private", True)
+        if include_private is not None and not isinstance(include_private, bool):
+            raise InvalidArgumentError(f"include_private must be True or False, got {include_private!r}")
+        include_private = bool(include_private)  # None, of a caller that does not know, shows less
         for name, value in args.items():
             if value is not None and name != "include_private":
                 break
         else:
-            include_private = args.get("include_private", True)
-            if include_private is True or include_private is False:
-                # Of most recalls: made once.
-                return _WITH_PRIVATE if include_private else _WITHOUT_PRIVATE
+            return _WITH_PRIVATE if include_private else _WITHOUT_PRIVATE  # of most recalls: made once
         path = args.get("path")
         categories, ids, metadata = args.get("categories"), args.get("ids"), args.get("metadata")
-        include_private = args.get("include_private", True)
-        if include_private is not None and not isinstance(include_private, bool):
-            raise InvalidArgumentError(f"include_private must be True or False, got {include_private!r}")
         if metadata:
             check_metadata(metadata)
         return cls(
@@ -119,7 +117,7 @@ class EntryFilter:
             if (after := args.get("created_after")) is None
             else to_naive_utc("created_after", after),
             ids=None if ids is None else text_tuple("ids", ids),
-            include_private=bool(include_private),  # None, of a caller that does not know, shows less
+            include_private=include_private,
             reader=None if (reader := args.get("reader")) is None else check_text("reader", reader),
             kind=None if (kind := args.get("kind")) is None else check_text("kind", kind),
             fields=field_conditions(asked, known_fields) if (asked := args.get("fields")) else (),

@@ -83,7 +83,7 @@ class Statement:
     @cached_property
     def names(self) -> list[str]:
         """Its words that begin with a capital letter or a digit, in lower case."""
-        return [plain_of[written] for written in self.written if written[0].isupper() or written[0].isdigit()]
+        return _names_among(self.written)
 
     @cached_property
     def adds(self) -> bool:
@@ -165,7 +165,7 @@ class Statement:
     @cached_property
     def changes_clearly(self) -> bool:
         """Whether it says so with a word that tells no event of its own: "now", "switched", and not "sold"."""
-        return self.changes_to or not self.set.isdisjoint(_CLEAR_CHANGES) or bool(_CHANGES.search(self.text))
+        return not self.set.isdisjoint(_CLEAR_CHANGES) or _tells_a_change(self.text)
 
     @cached_property
     def changes_to(self) -> bool:
@@ -288,8 +288,11 @@ def marks_in(text: str) -> int:
 def names_in(question: str) -> set[str]:
     """:attr:`Statement.names` of a question, without its first word, which begins with a capital letter in any case."""
     first, *others = WORD.findall(question) or [""]
-    names = {plain_of[written] for written in others if written[0].isupper() or written[0].isdigit()}
-    return names - {plain_of[first]}
+    return set(_names_among(others)) - {plain_of[first]}
+
+
+def _names_among(words: Sequence[str]) -> list[str]:
+    return [plain_of[written] for written in words if written[0].isupper() or written[0].isdigit()]
 
 
 def together(parts: Sequence[str]) -> Statement:
