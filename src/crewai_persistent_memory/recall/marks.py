@@ -18,8 +18,8 @@ MARKS: Final = 512
 ALL_MARKS: Final = (1 << MARKS) - 1
 _MOST_WORDS: Final = 2_000_000
 WORD: Final = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*")
-LETTERS: Final = frozenset("ADLMSTY")
-"""Single letters that are in :data:`STOP`."""
+LETTERS: Final = frozenset([*"ADLMSTY", "US", "IT"])
+"""Names that are in lower case among the words of :data:`STOP`."""
 
 OF_FORM: Final = STOP | RELATIONS.keys() | CHANGES
 """Words of relations and changes, and words that tell nothing."""

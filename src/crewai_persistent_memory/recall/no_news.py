@@ -14,9 +14,14 @@ from .stems import stem
 _PAST: Final = re.compile(
     r"\bused to\b|\b(?:was|were) once\b|\bthe old \w+ was\b|\bin (?:19|20)\d\d (?:was|were|had|war"
     r"|betrug)\b(?! \w+ed\b)"
+    r"|\b(?:years?|months?|weeks?) ago\b.{0,60}\b(?:was|were|had|cost|lived|worked|used)\b|\b(?:was|were|had|cost|lived|worked"
+    r"|used)\b.{0,60}\b(?:years?|months?) ago\b|\bonce (?:wanted|lived|worked|owned|had|was|were|played|studied)\b"
+    r"|\bvor \w+ jahren (?:war|waren|hatte|kostete|lebte|wohnte|arbeitete)\b"
+    r"|\bthe first \w+ .{0,40}\b(?:was|were)\b"
     r"|\b(?:previously|formerly|former|earlier|originally|once upon|back then|in the past|at that time"
     r"|ex-\w+)\b"
     r"|\bas an? (?:child|kid|boy|girl|teenager|student)\b|^before (?!\w+ing\b)"
+    r"|\b(?:in|until|during) (?:(?:19|20)\d\d|the \w+ (?:phase|days|years|period|stage)),? .{1,60}\b(?:was|were|had)\b"
     r"|\bfrom (?:\w+ )?\d{4} (?:to|until|till) (?:\w+ )?\d{4}\b"
     r"|\b(?:früher|damals|ehemalig\w*|einst|zuvor|vorher|als kind|autrefois|auparavant|jadis|dans le passé|antes"
     r"|anteriormente"
@@ -34,10 +39,13 @@ _NOW: Final = re.compile(
 _WISH: Final = re.compile(
     r"\b(?:wants?|hopes?|wish(?:es)?|plans?|intends?|considers?) to (?!be called|be known)"
     r"|\bwould (?!(?:\w+ )?(?:like|prefer|rather|love (?!to\b)))"
+    r"|\bwould (?:like|love|prefer) to (?:live|work|move|be|become|have|buy|own|study|learn|go|visit|stay|start|get|retire|travel)\b"
     r"|\b(?:dreams?|dreaming|thinks?|thinking) (?:of|about)\b|\b(?:might|could|perhaps|maybe|(?:almost"
     r"|nearly)(?!.*\d))\b"
+    r"|\b(?:suggest(?:s|ed|ing)?|propos(?:es?|ed|ing)|evaluating|considering|discuss(?:es|ed|ing)|nothing was decided)\b"
+    r"|\b(?:ha[sd]|have) (?:already )?spent\b"
     r"|\b(?:asked|wondered|asks|wonders) (?:if|whether)\b|\bappl(?:y|ies|ied) (?:for|to)\b"
-    r"|\b(?:würde|könnte|vielleicht|beinahe|träumt|überlegt|voudrait|aimerait|rêve de|peut-être|quisiera|quizás"
+    r"|\b(?:würde|könnte|vielleicht|beinahe|träumt|überlegt|voudrait|aimerait|rêve de|peut-être|gustaría|querría|quisiera|quizás"
     r"|tal vez|casi)\b"
     r"|\?\s*$",
     re.IGNORECASE,
@@ -65,7 +73,7 @@ def is_no_news(newer: Statement, older: Statement, question: Statement, subject:
     if "home" in question.relations and _MOVED_A_THING.search(newer.text):
         return True
     is_of_past = _is_of_past(newer.text) and not (_is_of_past(older.text) or _PAST.search(question.text))
-    if not is_of_past and (not newer.negated or older.negated):
+    if not is_of_past and (not newer.negated or older.negated or newer.changes_to):
         return False
     known = {*subject, *question.stems}
     value = _names_in(older) - known or older.telling - known

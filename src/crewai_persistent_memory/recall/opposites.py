@@ -123,8 +123,9 @@ _TIMES: Final = """
     samstags sonntags wochenende morgens mittags nachmittags abends nachts morgen mittag nachmittag abend nacht
     frühling sommer herbst winter januar februar märz mai juni juli oktober dezember
     lundi mardi mercredi jeudi vendredi samedi dimanche matin midi après-midi soir nuit printemps été automne hiver
+    janvier février avril juin juillet août septembre octobre novembre décembre
     lunes martes miércoles jueves viernes sábado domingo sábados domingos mañana tarde noche primavera verano otoño
-    invierno
+    invierno enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre
 """
 TIMES: Final = frozenset(_TIMES.split())
 """Times that come again: what holds on one of them need not hold on another."""

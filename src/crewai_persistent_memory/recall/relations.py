@@ -46,7 +46,7 @@ _RELATIONS: Final = {
     "tool": """use uses used using tool version stack database runs hosted host hosting editor framework
         language nutzt nutzen verwendet benutzt läuft setzt""",
     "name": "nickname calls name named called renamed rename title goes known heißt genannt nennt umbenannt",
-    "place": """where located location kept keep keeps stored store key keys parked lies sits held hold
+    "place": """where place located location kept keep keeps stored store key keys parked lies sits held hold holds
         venue room office desk floor seat sits liegt steht befindet aufbewahrt zimmer büro raum platz
         sitzt""",
     "secret": "password passcode code pin wifi passwort kennwort code",
@@ -84,7 +84,7 @@ _EVENTS_OF_CHANGE: Final = """
 EVENTS_OF_CHANGE: Final = frozenset(_EVENTS_OF_CHANGE.split())
 """Words of :data:`CHANGES` that also tell of things that change no value: "Anna sold Karl her bike"."""
 
-_ADDS: Final = "also too additionally besides moreover both auch außerdem zusätzlich ebenfalls weitere"
+_ADDS: Final = "also additionally besides moreover auch außerdem zusätzlich ebenfalls weitere"
 ADDS: Final = frozenset(_ADDS.split())
 """Words of a statement that stands beside an earlier one."""
 
@@ -96,7 +96,7 @@ _MANY: Final = """
     like likes love loves enjoy enjoys visited visits visit speaks speak plays play knows know read reads watched
     watches met meets bought has have owns mag liebt spricht spielt kennt besucht hat las gelesen went travelled
     traveled
-    allergic good afraid fond interested keen allergisch allergique alérgico alérgica take takes
+    allergic fluent good afraid fond interested keen allergisch allergique alérgico alérgica take takes
     attended said told asked saw ate cooked collect collects
     fait joue parle aime connaît visité habla juega gusta conoce
 """
@@ -126,7 +126,17 @@ _NUMBERS: Final = (
     "eleven elf onze",
     "twelve zwölf douze doce",
 )
-NUMBERS: Final = {word: str(number) for number, words in enumerate(_NUMBERS, 2) for word in words.split()}
+_TENS: Final = {
+    **{word: 13 + at for at, word in enumerate("thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split())},
+    **{word: 20 + 10 * at for at, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split())},
+    **{word: 20 + 10 * at for at, word in enumerate("zwanzig dreißig vierzig fünfzig sechzig siebzig achtzig".split())},
+    **{word: 20 + 10 * at for at, word in enumerate("vingt trente quarante cinquante soixante".split())},
+    **{word: 20 + 10 * at for at, word in enumerate("veinte treinta cuarenta cincuenta sesenta".split())},
+}
+NUMBERS: Final = {
+    **{word: str(number) for number, words in enumerate(_NUMBERS, 2) for word in words.split()},
+    **{word: str(number) for word, number in _TENS.items()},
+}
 """Numbers that are written as words. "One" is more often no number."""
 
 _UNITS: Final = "euro euros dollars eur usd month year week day hours people percent items jahr monat woche tag"

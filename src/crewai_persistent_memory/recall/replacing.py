@@ -14,15 +14,19 @@ with another state ("free", "occupied"). Otherwise, two statements are taken as 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from functools import cached_property
 from operator import itemgetter
 from typing import Final
 
+from .aligned import names_another, says_another_value
+from .asked_values import has_another_of_the_kind, lacks_what_is_asked, names_another_person
 from .long_texts import told_of
 from .marks import marks_of
 from .no_news import is_no_news
-from .relations import BEST, COUNTED, LISTED, MANY, NEW, RELATIONS, STOP, UNITS
+from .other_things import is_of_another_thing
+from .relations import BEST, COUNTED, LISTED, MANY, NEW, ONE_AT_A_TIME, RELATIONS, STOP, UNITS
 from .statements import Statement, marks_in, names_in, statement
 from .stems import have, have_one, stem
 from .turning import are_somewhere, is_about_a_part, stands_beside, swaps, turns
@@ -39,6 +43,12 @@ MOST_MORE_OF_MANY: Final = 2
 
 _MOST_SENTENCES: Final = 3
 _place: Final = itemgetter(1)
+_NONE: Final = frozenset[str]()
+_DID: Final = re.compile(r"\W*(?:\w+ ){0,4}did\b", re.IGNORECASE)
+
+
+def _is_a_name(written: str) -> bool:
+    return written[0].isupper() or written[0].isdigit()
 
 
 class Question:
@@ -96,8 +106,18 @@ class Question:
             return True
         if stands_beside(newer, older, self._whole) or is_no_news(newer, older, self._whole, subject):
             return False
+        is_one_at_a_time = not (older.relations & newer.relations).isdisjoint(ONE_AT_A_TIME)
+        if _DID.match(self._query) and ("again" in newer.set or not (newer.changes or is_one_at_a_time)):
+            return False  # what happened once stays
+        if lacks_what_is_asked(newer, older, self._whole) or names_another(newer, older, self._stems):
+            return False
+        if is_of_another_thing(newer, older, self._whole, subject):
+            return False
         if is_about_a_part(newer, older, subject, self._stems):
             return False
+        is_another_value = says_another_value(newer, older, self._stems)
+        if is_another_value is not None:
+            return is_another_value
         most = MOST_MORE_OF_A_CHANGE if newer.changes else MOST_MORE
         if self._most_more(older, newer) > most or self._is_of_another_thing(older, newer, subject):
             return False
@@ -105,7 +125,7 @@ class Question:
             return True
         told = self._stems - subject
         # Several words of the question in both tell more than the subject: "the budget of the team".
-        alike = len(self._stems & older.stems & newer.stems) > 1
+        alike = self._topics_in_both(older, newer) > 1
         of_words = alike or have_one(older.stems, told), alike or have_one(newer.stems, told)
         relations = older.relations & newer.relations
         shared = {word for word in older.set & newer.set if word not in STOP and stem(word) not in subject}
@@ -115,7 +135,8 @@ class Question:
         is_single = newer.changes or not (is_of_many and newer.set.isdisjoint(BEST))
         has_value = self._has_such_a_value(older, newer, subject)
         if all(of_words) or (has_value and (self._relations & relations or (any(of_words) and relations))):
-            return is_single and not self._is_left_out(older, newer)
+            is_left_out = self._is_left_out(older, newer)
+            return is_single and (not is_left_out or has_another_of_the_kind(newer, older, self._whole, subject))
         is_asked = of_words[0] or not self._relations.isdisjoint(older.relations)
         passing = {stem(word) for word in shared if word in MANY or word in UNITS}
         named = (older.stems & newer.stems) - subject - self._stems - passing
@@ -128,8 +149,27 @@ class Question:
             return not is_other
         if not is_single:
             return False
+        if newer.changes_clearly and has_value and any(older.values({*subject, *self._stems})):
+            if subject and not self._name_stems & subject and self._stems & older.stems <= newer.stems:
+                return True
+        if names_another_person(newer, older, self._whole, subject) or has_another_of_the_kind(newer, older, self._whole, subject):
+            return True
         is_open = self._stems == subject and (relations or shared or are_somewhere(newer, older, self._whole))
         return bool(is_open) or self._is_of_one_form(older, newer, subject)
+
+    def _topics_in_both(self, older: Statement, newer: Statement) -> int:
+        """The number of things of the question that both statements name. A name of several words is one."""
+        common = self._stems & older.stems & newer.stems
+        if newer.changes:
+            return len(common)
+        # "Dr. Quist", "the Lapwing project", "ticket 310": a name and what is beside it are one thing.
+        rows = zip(older.written, older.written[1:], older.words, older.words[1:], strict=False)
+        parts = {
+            stem(second)
+            for one, other, first, second in rows
+            if stem(first) in common and (_is_a_name(one) or _is_a_name(other))
+        }
+        return len(common - parts)
 
     def _is_of_one_form(self, older: Statement, newer: Statement, subject: Collection[str]) -> bool:
         """Whether the older statement has only a value beside what the newer one, too, says of the subject."""
@@ -165,11 +205,18 @@ class Question:
         """Whether the newer statement lacks the relation that is asked about, and says nothing of a change."""
         asked = self._relations & older.relations
         asked = asked - {"liking"} or asked
-        return bool(asked) and not newer.changes and asked.isdisjoint(newer.relations)
+        if not asked or newer.changes:
+            return False
+        # A word of both that tells a relation may be the subject: "the flat costs", "the flat measures".
+        in_both = frozenset[str]().union(*(RELATIONS.get(word, ()) for word in older.set & newer.set))
+        return asked.isdisjoint(newer.relations) or (asked & newer.relations <= in_both and not asked <= in_both)
 
     def _is_of_another(self, older: Statement, newer: Statement, subject: Collection[str]) -> bool:
         """Whether one of the two is about somebody whom the subject has: "Anna's brother"."""
-        if any(word in self._whole.set for word in older.others - newer.others):
+        if any(
+            word in self._whole.set and RELATIONS.get(word, _NONE).isdisjoint(newer.relations)
+            for word in older.others - newer.set
+        ):
             return True  # asked about Anna's brother, the newer one is about Anna
         return any(
             word not in self._whole.set
@@ -183,7 +230,7 @@ class Question:
         asked = self._whole.full_names & older.full_names
         if not asked:
             return False
-        named = {part for word in newer.set for part in word.split("-")}  # "Anna Kern-Roth" was Anna Kern
+        named = newer.set | {part for word in newer.set for part in word.split("-")}  # "Anna Kern-Roth" was Anna Kern
         return any(
             (first == one and last not in named) or (last == other and first not in named)
             for first, last in asked

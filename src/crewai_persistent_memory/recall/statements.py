@@ -34,10 +34,23 @@ _PERSONS: Final = """
     i you he she it we they ich du er sie es wir ihr je tu il elle nous vous
 """
 _PRONOUNS: Final = frozenset(_PERSONS.split())
+_THEIRS: Final = frozenset("his her their its ihr ihre ihrem ihren ihrer sein seine seinem seinen seiner son sa ses su sus".split())
+_OWNERS: Final = _THEIRS | frozenset(
+    "my our your whose a an ein eine einen einem einer un une una uno mein meine meinem meinen meiner unser unsere dein deine mon ma mes ton ta tes notre nos mi mis tu tus".split()
+)
+_WITH: Final = frozenset("with and to from by for mit und bei zu von avec et chez à con y".split())
+_OF: Final = frozenset(["of", "von", "de", "del", "di"])
+_BEFORE_AN_OWNER: Final = 2
+_BEHIND_OF: Final = 2
 _COPULA: Final = dict.fromkeys(["is", "are", "was", "were", "be", "been"], "is")
 _CHANGES: Final = re.compile(
     r"\b(?:these days|no longer|any ?more|as of|from (?:now|today|tonight|tomorrow|next|this|\d{4})"
     r"|ha[sd] been(?! to\b)|t(?:akes?|aken|ook) (?:over|up)|g[ai]ven? up|up to|down to|anstelle von|ab sofort)\b",
+    re.IGNORECASE,
+)
+_ADDS: Final = re.compile(
+    r"\b(?:as well|an? (?:second|third|further|additional)|one more|(?:his|her|their|my|our) second)\b"
+    r"|\b(?:too|both)\b(?![ -]\w)|\bboth\b.* and\b",
     re.IGNORECASE,
 )
 _CHANGES_TO: Final = re.compile(
@@ -75,7 +88,7 @@ class Statement:
         self.words = list(map(plain_of.__getitem__, self.written))
         for at, word in enumerate(self.written):
             if word in LETTERS and at:
-                self.words[at] = f"={word.lower()}"  # a letter that is a name is not an article: "tower A"
+                self.words[at] = f"={word.lower()}"  # what is a name is no article or pronoun: "tower A", "the US"
         self.set = frozenset(self.words)
         self.marks = reduce(or_, map(mark_of.__getitem__, self.set), 0)
         self.told_marks = reduce(or_, map(told_mark_of.__getitem__, self.set), 0)
@@ -88,7 +101,7 @@ class Statement:
     @cached_property
     def adds(self) -> bool:
         """Whether it says something beside what was said before."""
-        return not self.set.isdisjoint(ADDS) or "as well" in self.text
+        return not self.set.isdisjoint(ADDS) or bool(_ADDS.search(self.text))
 
     @cached_property
     def stems(self) -> frozenset[str]:
@@ -238,8 +251,16 @@ class Statement:
 
     @cached_property
     def others(self) -> frozenset[str]:
-        """The persons in it that are named by another one: "brother" in "Anna's brother"."""
-        return self.set & OTHERS
+        """The persons in it that are named by another one: "brother" in "Anna's brother". Not who is only with
+        somebody: "lives with her brother"."""
+        return frozenset(word for at, word in enumerate(self.words) if word in OTHERS and self._is_of_another(at))
+
+    def _is_of_another(self, at: int) -> bool:
+        owner = self.written[at - 1].lower() if at else ""
+        if owner.endswith(("'s", "’s")) or owner in _OWNERS:
+            return owner not in _THEIRS or at < _BEFORE_AN_OWNER or self.words[at - _BEFORE_AN_OWNER] not in _WITH
+        behind = self.words[at + 1 : at + _BEHIND_OF + 1]
+        return len(behind) == _BEHIND_OF and behind[0] in _OF and not behind[1][0].isdigit()
 
 
 statement = kept_calls(Statement, 4_096)

@@ -1,0 +1,157 @@
+"""Two statements that are the same sentence with another value: "within 14 days", "within 30 days"."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from difflib import SequenceMatcher
+from typing import Final, NamedTuple
+
+from .opposites import BE, TIMES
+from .relations import CHANGES, LISTED, MANY, ONE_AT_A_TIME, RELATIONS, STOP
+from .statements import Statement
+from .stems import stem
+
+_LONGEST_VALUE: Final = 3
+"""Words."""
+
+_LEAST_TOLD: Final = 2
+"""Words that tell something and stand in both statements: a subject, and what is said of it."""
+
+_SPANS: Final = frozenset(map(stem, ["second", "minute", "hour", "day", "week", "month", "year"]))
+_DIGITS_OF_A_YEAR: Final = 4
+_MANY: Final = (MANY | LISTED) - {"take", "takes"}  # "takes place"
+_NONE: Final = frozenset[str]()
+_PAST: Final = frozenset(["was", "were", "had", "war", "waren", "hatte", "était", "fue"])
+
+
+_A_NAME_AND_A_VALUE: Final = 2
+_LONGEST_NAME: Final = 2
+_PREPOSITIONS: Final = frozenset("of for in to from at for on with by für von in mit bei zu pour de à en para con a del".split())
+_ARTICLES: Final = frozenset("the a an our my your der die das le la les el los las".split())
+
+
+class _Word(NamedTuple):
+    plain: str
+    written: str
+
+
+class _Values(NamedTuple):
+    """Where two statements differ: one part of each, and the words around it, which they have in common."""
+
+    older: Sequence[_Word]
+    newer: Sequence[_Word]
+    before: Sequence[str]
+    after: Sequence[str]
+
+
+def says_another_value(newer: Statement, older: Statement, asked: Collection[str]) -> bool | None:
+    """Whether the newer statement is the older one with another number, or with another name or word where there is
+    one at a time; ``None`` if they are no such sentences, and it is not told.
+
+    Args:
+        newer, older: the statements.
+        asked: the stems of the question.
+    """
+    values = _differing(newer, older)
+    if values is None or any(stem(word.plain) in asked for word in values.older):
+        return None
+    around = {*values.before, *values.after}
+    if len(around - STOP) + (not around.isdisjoint(BE)) < _LEAST_TOLD:
+        return None
+    if not (BE & set(values.before) or len(set(values.before) - STOP) >= _LEAST_TOLD):
+        return None  # what is named first is the subject: "room 12 has a screen", "room 14 has a screen"
+    is_past = not around.isdisjoint(_PAST)
+    if any(map(_is_number, values.older)):
+        if is_past and _is_date(values):
+            return False
+        return _is_another_number(values) or None
+    if values.after and len(set(values.after) - STOP) >= _LEAST_TOLD:
+        return None if is_past else True  # one at a time there: "plays the oboe in the town band"
+    if values.before[-1:] and RELATIONS.get(values.before[-1], _NONE) & ONE_AT_A_TIME:
+        return True  # "has the status open"
+    if not newer.changes and not around.isdisjoint(_MANY if "place" in around else MANY | LISTED):
+        return False
+    if is_past or _are_names(values.older) != _are_names(values.newer):
+        return None
+    relations = frozenset[str]().union(*(RELATIONS.get(word, ()) for word in around))
+    return bool(relations & ONE_AT_A_TIME) or None
+
+
+def names_another(newer: Statement, older: Statement, asked: Collection[str]) -> bool:
+    """Whether both statements say something else of another thing: "the warranty in France is two years", "the
+    warranty in Spain is one year"."""
+    if newer.changes and not older.changes:
+        return False
+    one, other = _words(older), _words(newer)
+    matcher = SequenceMatcher(None, [word.plain for word in one], [word.plain for word in other], autojunk=False)
+    changed = [
+        (one[start:end], other[first:last], start)
+        for tag, start, end, first, last in matcher.get_opcodes()
+        if tag != "equal" and (_telling(one[start:end]) or _telling(other[first:last]))
+    ]
+    if len(changed) != _A_NAME_AND_A_VALUE:
+        return False
+    (named, name, at), (had, has, _) = changed
+    if not (named and name and had and has) or max(len(named), len(name)) > _LONGEST_NAME:
+        return False
+    before = [word.plain for word in one[:at]]
+    is_asked = any(stem(word.plain) in asked for word in named) and not any(stem(word.plain) in asked for word in name)
+    if is_asked and not any(word.plain in RELATIONS for word in (*named, *name)):
+        behind = one[at + len(named)].plain
+        if (before and before[-1] not in STOP) or behind not in STOP | RELATIONS.keys():
+            return True
+    if before and before[-1] in _ARTICLES:
+        before.pop()
+    if before and before[-1] in _PREPOSITIONS:
+        return True
+    after = [word.plain for word in one[at + len(named) :]]
+    return not before and len(after) > len(had) and after[0] not in STOP | RELATIONS.keys()
+
+
+def _telling(words: Sequence[_Word]) -> list[_Word]:
+    return [word for word in words if word.plain not in STOP]
+
+
+def _differing(newer: Statement, older: Statement) -> _Values | None:
+    one, other = _words(older), _words(newer)
+    most = min(len(one), len(other))
+    start = 0
+    while start < most and one[start].plain == other[start].plain:
+        start += 1
+    end = 0
+    while end < most - start and one[-1 - end].plain == other[-1 - end].plain:
+        end += 1
+    old, new = one[start : len(one) - end], other[start : len(other) - end]
+    if not old or not new or max(len(old), len(new)) > _LONGEST_VALUE:
+        return None
+    plain = [word.plain for word in one]
+    return _Values(old, new, plain[:start], plain[len(one) - end :])
+
+
+def _words(statement: Statement) -> list[_Word]:
+    words = zip(statement.words, statement.written, strict=True)
+    return [_Word(plain, written) for plain, written in words if plain not in CHANGES]
+
+
+def _is_another_number(values: _Values) -> bool:
+    """Whether both parts have a number, and of the same unit."""
+    if not any(map(_is_number, values.newer)):
+        return False
+    of_older, of_newer = (
+        {stem(word.plain) for word in part if not _is_number(word)} for part in (values.older, values.newer)
+    )
+    return of_older == of_newer or (of_older <= _SPANS and of_newer <= _SPANS)
+
+
+def _is_date(values: _Values) -> bool:
+    """Whether the value is a day of what happened then: it may have happened on both."""
+    near = {*(word.plain for word in values.older), *values.before[-1:], *values.after[:1]}
+    return not near.isdisjoint(TIMES) or any(len(word.plain) == _DIGITS_OF_A_YEAR for word in values.older)
+
+
+def _is_number(word: _Word) -> bool:
+    return any(map(str.isdigit, word.plain))
+
+
+def _are_names(words: Sequence[_Word]) -> bool:
+    return all(word.written[0].isupper() or word.plain in STOP for word in words)

@@ -1,0 +1,137 @@
+"""What kind of value a question asks for, and whether a statement has one: a time, a number."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from typing import Final
+
+from .opposites import TIMES
+from .relations import RELATIONS
+from .statements import Statement
+from .stems import stem
+
+_WHEN: Final = re.compile(
+    r"\b(?:when|what time|(?:what|which) (?:day|date|time|month|year|weekday)|wann|quand|quel(?:le)? (?:jour|date|heure"
+    r"|mois|année)|cuándo|qué (?:día|fecha|hora|mes|año))\b",
+    re.IGNORECASE,
+)
+_HOW_MANY: Final = re.compile(
+    r"\b(?:how (?:many|much|old|tall|heavy)|wie ?viele?|wie (?:hoch|alt|groß|schwer|teuer)|combien|cuánt[oa]s?)\b",
+    re.IGNORECASE,
+)
+_OF_PAST: Final = re.compile(r"\b(?:did|was|were|had|hat|wurde|war|fue)\b", re.IGNORECASE)
+_LEVEL: Final = re.compile(
+    r"\b(?:(?:what|which)(?: \w+){0,2} (?:price|cost|budget|salary|rate|percentage|number|limit|temperature|size|target"
+    r"|amount|fee|rent|threshold|share|score|capacity|level|weight|height|length|age|cut|discount|speed)|cost|costs|how (?:long|big|large|high"
+    r"|often|far|fast|wide|deep|few))\b",
+    re.IGNORECASE,
+)
+_MEASURES: Final = frozenset("tall long big large high wide deep old heavy far fast broad thick".split())
+_OF_MEASURES: Final = frozenset(map(stem, _MEASURES | RELATIONS.keys()))
+_CLOCK: Final = re.compile(r"\b\d{1,2}(?:[:h.]\d{2}\b| ?(?:am|pm|uhr|o'clock|heures|h)\b)", re.IGNORECASE)
+_HOW_LONG: Final = re.compile(r"\bhow long\b|\bwie lange?\b|\bcombien de temps\b|\bcuánto (?:tiempo|dura)\b", re.IGNORECASE)
+_SPANS: Final = frozenset(map(stem, "second minute hour day week month year sekunden minuten stunden tage wochen monate".split()))
+_WHO: Final = re.compile(r"\b(?:who|whom|wer|wen|wem|qui|quién)\b", re.IGNORECASE)
+_YEAR: Final = re.compile(r"\b(?:19|20)\d\d\b|\b\d{1,2}[./]\d{1,2}\b|\b\d{1,2}(?:st|nd|rd|th)\b")
+_OF_THE_DAY: Final = "morning mornings noon afternoon afternoons evening evenings night nights midnight"
+_DAYS: Final = TIMES - frozenset(_OF_THE_DAY.split()) | frozenset(
+    "today tomorrow tonight week month year quarter jan feb mar apr jun jul aug sep sept oct nov dec".split()
+)
+_TELLS_TIMES: Final = TIMES | frozenset(
+    """
+    today tomorrow tonight week weeks month months year years quarter day days hour hours half noon midnight soon
+    jan feb mar apr jun jul aug sep sept oct nov dec q1 q2 q3 q4
+    heute morgen woche monat jahr tag stunde uhr demain semaine mois année an ans heure heures mañana semana mes año hora
+    horas las
+    """.split()
+)
+_QUANTITIES: Final = frozenset(
+    "one no none once twice half dozen hundred thousand million double eins kein keine un une cien mille mil".split()
+)
+
+
+def lacks_what_is_asked(newer: Statement, older: Statement, question: Statement) -> bool:
+    """Whether the question asks for a time or a number that the older statement has, and the newer one has none."""
+    if _HOW_LONG.search(question.text) and _tells_a_span(older) and not _tells_a_span(newer):
+        return True
+    if not _WHEN.search(question.text):
+        return bool(_HOW_MANY.search(question.text)) and _has_number(older) and not _has_number(newer)
+    if _has_time(older) and not _has_time(newer):
+        return True
+    has_day, had_day = _has_day(newer), _has_day(older)
+    has_clock, had_clock = bool(_CLOCK.search(newer.text)), bool(_CLOCK.search(older.text))
+    return (had_day and not had_clock and not has_day) or (had_clock and not has_clock and not has_day)
+
+
+def _tells_a_span(statement: Statement) -> bool:
+    return not _SPANS.isdisjoint(statement.units)
+
+
+def _has_day(statement: Statement) -> bool:
+    return not _DAYS.isdisjoint(statement.set) or bool(_YEAR.search(statement.text))
+
+
+def has_another_of_the_kind(newer: Statement, older: Statement, question: Statement, subject: Collection[str]) -> bool:
+    """Whether the question asks for a number or a time, and the newer statement has another one of the same unit, or at
+    another time.
+
+    Args:
+        newer, older, question: the statements.
+        subject: the stems of the subject.
+    """
+    missing = (question.stems & older.stems) - newer.stems
+    if not missing <= _OF_MEASURES:
+        return False
+    is_of_time = bool(_WHEN.search(question.text))
+    own, other = (_numbers(each, question) for each in (newer, older))
+    if is_of_time:
+        if _OF_PAST.search(question.text) or newer.states & older.states:
+            return False  # what happened once; "opens at 8", "closes at 18"
+        return bool(own | (_times(newer) - _times(question))) and own | _times(newer) != other | _times(older)
+    if not own or not other or own <= other or not _MEASURES.isdisjoint(newer.set - older.set - question.set):
+        return False
+    if not (_HOW_MANY.search(question.text) or _LEVEL.search(question.text)):
+        return False
+    units = newer.units & older.units
+    return bool(units) and not any(
+        stem(word[:-2]) in subject and stem(noun) not in question.stems | older.stems
+        for word, noun in zip(map(str.lower, newer.written), newer.words[1:], strict=False)
+        if word.endswith(("'s", "’s"))
+    )
+
+
+def names_another_person(newer: Statement, older: Statement, question: Statement, subject: Collection[str]) -> bool:
+    """Whether the question asks for somebody, and both statements have the full name of one: the newer one behind the
+    subject."""
+    if not _WHO.search(question.text):
+        return False
+    known = {*subject, *question.stems}
+    own, other = (_persons(each, known) for each in (newer, older))
+    if not own or not other or not own.isdisjoint(other):
+        return False
+    first = min(newer.text.find(last) for last in own)
+    places = [newer.text.find(written) for written in newer.written if stem(written.lower().removesuffix("'s")) in subject]
+    return bool(places) and min(places) < first
+
+
+def _persons(statement: Statement, known: Collection[str]) -> set[str]:
+    """The last words of full names, as they are written, and of names behind a title."""
+    pairs = re.findall(r"\b(?:[A-ZÀ-Þ][\w'’-]+\.?) ([A-ZÀ-Þ][\w'’-]+)", statement.text)
+    return {last for last in pairs if stem(last.lower()) not in known}
+
+
+def _numbers(statement: Statement, question: Statement) -> frozenset[str]:
+    return frozenset(word for word in statement.set - question.set if any(map(str.isdigit, word)))
+
+
+def _times(statement: Statement) -> frozenset[str]:
+    return statement.set & _TELLS_TIMES
+
+
+def _has_time(statement: Statement) -> bool:
+    return statement.has_number or not _TELLS_TIMES.isdisjoint(statement.set)
+
+
+def _has_number(statement: Statement) -> bool:
+    return statement.has_number or not _QUANTITIES.isdisjoint(statement.set)
