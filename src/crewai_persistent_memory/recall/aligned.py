@@ -20,6 +20,8 @@ _LEAST_TOLD: Final = 2
 _SPANS: Final = frozenset(map(stem, ["second", "minute", "hour", "day", "week", "month", "year"]))
 _DIGITS_OF_A_YEAR: Final = 4
 _MANY: Final = (MANY | LISTED) - {"take", "takes"}  # "takes place"
+_BY: Final = frozenset(["by", "von", "par", "por"])
+_SUPPORTS: Final = frozenset("accepts supports akzeptiert unterstützt accepte acepta admite".split())
 _NONE: Final = frozenset[str]()
 _PAST: Final = frozenset(["was", "were", "had", "war", "waren", "hatte", "était", "fue"])
 
@@ -61,6 +63,8 @@ def says_another_value(newer: Statement, older: Statement, asked: Collection[str
     if not (BE & set(values.before) or len(set(values.before) - STOP) >= _LEAST_TOLD):
         return None  # what is named first is the subject: "room 12 has a screen", "room 14 has a screen"
     is_past = not around.isdisjoint(_PAST)
+    if not newer.changes and not around.isdisjoint(_SUPPORTS):
+        return False
     if any(map(_is_number, values.older)):
         if is_past and _is_date(values):
             return False
@@ -89,17 +93,24 @@ def names_another(newer: Statement, older: Statement, asked: Collection[str]) ->
         for tag, start, end, first, last in matcher.get_opcodes()
         if tag != "equal" and (_telling(one[start:end]) or _telling(other[first:last]))
     ]
+    if len(changed) == 1 and not changed[0][2] and _telling(one[len(changed[0][0]) :]):
+        # "Ann is an author", "Bob is an author": the question names the one.
+        [(named, name, _)] = changed
+        own, other = ({stem(word.plain) for word in part if word.plain not in STOP} for part in (name, named))
+        return bool(other & asked) and bool(own) and own.isdisjoint(asked)
     if len(changed) != _A_NAME_AND_A_VALUE:
         return False
     (named, name, at), (had, has, _) = changed
     if not (named and name and had and has) or max(len(named), len(name)) > _LONGEST_NAME:
         return False
     before = [word.plain for word in one[:at]]
-    is_asked = any(stem(word.plain) in asked for word in named) and not any(stem(word.plain) in asked for word in name)
+    is_asked = len(named) == len(name) and any(stem(word.plain) in asked for word in named) and not any(stem(word.plain) in asked for word in name)
     if is_asked and not any(word.plain in RELATIONS for word in (*named, *name)):
         behind = one[at + len(named)].plain
         if (before and before[-1] not in STOP) or behind not in STOP | RELATIONS.keys():
             return True
+    if before and before[-1] in BE and one[at + len(named)].plain in _BY and is_asked:
+        return True  # "is driven by", "is loaded by"
     if before and before[-1] in _ARTICLES:
         before.pop()
     if before and before[-1] in _PREPOSITIONS:

@@ -65,7 +65,7 @@ def lacks_what_is_asked(newer: Statement, older: Statement, question: Statement)
 
 
 def _tells_a_span(statement: Statement) -> bool:
-    return not _SPANS.isdisjoint(statement.units)
+    return not _SPANS.isdisjoint(statement.stems)
 
 
 def _has_day(statement: Statement) -> bool:

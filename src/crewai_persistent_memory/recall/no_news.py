@@ -17,6 +17,9 @@ _PAST: Final = re.compile(
     r"|\b(?:years?|months?|weeks?) ago\b.{0,60}\b(?:was|were|had|cost|lived|worked|used)\b|\b(?:was|were|had|cost|lived|worked"
     r"|used)\b.{0,60}\b(?:years?|months?) ago\b|\bonce (?:wanted|lived|worked|owned|had|was|were|played|studied)\b"
     r"|\bvor \w+ jahren (?:war|waren|hatte|kostete|lebte|wohnte|arbeitete)\b"
+    r"|\b(?:first|original|initial|early|earliest) (?:sketch|draft|version|plan|idea|design|name|logo|proposal)\b"
+    r"|\b(?:my|our|his|her|their|the) first \w+ (?:was|were)\b"
+    r"|\b(?:before|avant|vor|antes de) (?:him|her|them|that|lui|elle|eux|ihm|ihr|él|ella)\b"
     r"|\bthe first \w+ .{0,40}\b(?:was|were)\b"
     r"|\b(?:previously|formerly|former|earlier|originally|once upon|back then|in the past|at that time"
     r"|ex-\w+)\b"
@@ -28,7 +31,7 @@ _PAST: Final = re.compile(
     r"|antiguamente|en el pasado)\b",
     re.IGNORECASE,
 )
-_UNTIL: Final = re.compile(r"\b(?:until|till|bis|jusqu'en|hasta) (?:\w+ )?\d{4}\b", re.IGNORECASE)
+_UNTIL: Final = re.compile(r"\b(?:until|till|up to|before|bis|jusqu'en|hasta) (?:\w+ )?\d{4}\b", re.IGNORECASE)
 _IS: Final = re.compile(r"\b(?:is|are|ist|sind|est|sont|está|están)\b", re.IGNORECASE)
 _NOW: Final = re.compile(
     r"\b(?:now|nowadays|today|currently|again|instead|since|replaced|became|took over|no longer|anymore|jetzt|heute"
@@ -39,10 +42,12 @@ _NOW: Final = re.compile(
 _WISH: Final = re.compile(
     r"\b(?:wants?|hopes?|wish(?:es)?|plans?|intends?|considers?) to (?!be called|be known)"
     r"|\bwould (?!(?:\w+ )?(?:like|prefer|rather|love (?!to\b)))"
-    r"|\bwould (?:like|love|prefer) to (?:live|work|move|be|become|have|buy|own|study|learn|go|visit|stay|start|get|retire|travel)\b"
+    r"|(?:\bwould|['’]d) (?:like|love|prefer) to (?:live|work|move|become|buy|own|study|learn|go|visit|stay|start|get|retire"
+    r"|travel|try)\b|\b(?:one|some) ?day\b"
     r"|\b(?:dreams?|dreaming|thinks?|thinking) (?:of|about)\b|\b(?:might|could|perhaps|maybe|(?:almost"
     r"|nearly)(?!.*\d))\b"
     r"|\b(?:suggest(?:s|ed|ing)?|propos(?:es?|ed|ing)|evaluating|considering|discuss(?:es|ed|ing)|nothing was decided)\b"
+    r"|\bhop(?:es?|ed|ing) (?:that |we |he |she |they |for )|\bidea to\b|\bat some point\b"
     r"|\b(?:ha[sd]|have) (?:already )?spent\b"
     r"|\b(?:asked|wondered|asks|wonders) (?:if|whether)\b|\bappl(?:y|ies|ied) (?:for|to)\b"
     r"|\b(?:würde|könnte|vielleicht|beinahe|träumt|überlegt|voudrait|aimerait|rêve de|peut-être|gustaría|querría|quisiera|quizás"

@@ -9,6 +9,10 @@ _STATES: Final = """
     free vacant available occupied taken busy booked reserved engaged sold
     free paid chargeable
     open opened closed shut blocked clear
+    open pending unresolved resolved solved done completed
+    offen erledigt gelöst
+    abierto abierta resuelto resuelta
+    ouvert ouverte résolu résolue
     on off
     up down running crashed
     full empty

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from typing import Final
 
-from .opposites import STATES
+from .opposites import STATES, TIMES
 from .relations import CHANGES, OTHERS, RELATIONS, STOP
 from .statements import Statement
 from .stems import have, stem
@@ -20,9 +21,23 @@ _USUAL: Final = frozenset(
     " replacement updated revised yearly default regular general next latest first maximum minimum".split()
 )
 _OCCASIONS: Final = frozenset(
-    "on in during for when over im am an in während für wenn bei en le pendant pour quand si durante para cuando el".split()
+    "at on in during for when over im am an in während für wenn bei en le pendant pour quand si durante para cuando el".split()
 )
 _ANYTHING: Final = frozenset("anything everything all any moment time future".split())
+_BEGINNING: Final = 6
+"""Letters of a stem: "correspond", "correspondence"."""
+_PEOPLE: Final = frozenset("users user customers people clients members".split())
+_IN_GENERAL: Final = re.compile(
+    r"\b(?:usual(?:ly)?|normal(?:ly)?|general(?:ly)?|regular(?:ly)?|typical(?:ly)?|as a rule|every(?:body|one)|^all\b|^alle\b"
+    r"|im allgemeinen|normalerweise|gewöhnlich|d'habitude|en général|normalement|normalmente|en general|todos)\b",
+    re.IGNORECASE,
+)
+_ASKS_WHETHER: Final = re.compile(
+    r"\W*(?:is|are|does|do|has|have|can|may|will|ist|sind|hat|haben|kann|darf|est-ce)\b(?!.*\bor\b)", re.IGNORECASE
+)
+_ASKS_WHO: Final = re.compile(r"\b(?:who|whom|wer|wen|wem|qui|quién)\b", re.IGNORECASE)
+_SAYS: Final = frozenset("says said is has was wants likes lives works plays".split())
+_OURS: Final = frozenset("my our mein meine unser unsere mon ma mes notre nos mi mis".split())
 _SPANS: Final = frozenset(map(stem, "second minute hour day week month year".split()))
 _MONEY: Final = frozenset(map(stem, "euro eur dollar usd pound gbp franc chf".split()))
 _NO_STATE: Final = frozenset[int]()
@@ -37,8 +52,7 @@ def is_of_another_thing(newer: Statement, older: Statement, question: Statement,
     """
     return (
         is_of_what_belongs_to(newer, older, question, subject)
-        or (not newer.changes and (_is_on_occasion(newer, older, question) or _is_narrowed(newer, older, question) or _has_another_unit(newer, older)))
-        or (not newer.changes and _is_told_of_the_opposite(newer, older, question))
+        or (not newer.changes and any(each(newer, older, question) for each in _TELL_OF_ANOTHER))
     )
 
 
@@ -66,13 +80,15 @@ def is_of_what_belongs_to(newer: Statement, older: Statement, question: Statemen
             nouns = [words[at - 3]]
         else:
             continue
+        if any(each in OTHERS and _is_another(each, newer, older, question) for each in nouns):
+            return True
         if nouns and all(_is_another(each, newer, older, question) for each in nouns):
             return True
     return False
 
 
 def _is_another(noun: str, newer: Statement, older: Statement, question: Statement) -> bool:
-    if noun in STOP or stem(noun) in question.stems:
+    if noun in STOP or noun in _PEOPLE or stem(noun) in question.stems:
         return False
     if have(older.stems, stem(noun)):
         return noun in older.names  # the older value itself: "Malachy's Subaru is red"
@@ -84,18 +100,73 @@ def _is_another(noun: str, newer: Statement, older: Statement, question: Stateme
 def _is_on_occasion(newer: Statement, older: Statement, question: Statement) -> bool:
     """Whether the newer statement begins with when or for whom it holds, and the older one does not: "on Christmas Eve the
     market is open until 12"."""
-    if not newer.words or newer.words[0] not in _OCCASIONS or older.words[0] == newer.words[0]:
+    if not newer.words or newer.words[0] not in _OCCASIONS:
         return False
+    if newer.words[0] == "at" and TIMES.isdisjoint(newer.words[1 : _NEAR + 1]):
+        return False
+    if older.words[0] in _OCCASIONS:
+        # "For domestic trips", "for trips abroad"
+        asked = [word for word in older.words[1:_NEAR + 2] if word not in STOP and stem(word) in question.stems]
+        return any(word not in RELATIONS and not have(newer.stems, stem(word)) for word in asked)
     told = []
     for word in newer.words[1:_LATEST]:
         if word in STOP or word in _ANYTHING:
             continue
-        if stem(word) in older.stems | question.stems:
+        if any(have(stems, stem(word)[:_BEGINNING]) for stems in (older.stems, question.stems)):
             break
         told.append(word)
     else:
         return False
     return bool(told)
+
+
+def _is_one_of_all(newer: Statement, older: Statement, question: Statement) -> bool:
+    """Whether the question, or the older statement, is about what holds in general, and the newer one does not say so."""
+    is_of_all = _IN_GENERAL.search(question.text) or _IN_GENERAL.search(older.text)
+    return bool(is_of_all) and not _IN_GENERAL.search(newer.text)
+
+
+def _tells_more(newer: Statement, older: Statement, question: Statement) -> bool:
+    """Whether the newer statement says all that the older one says: it adds something, and changes nothing."""
+    known = question.stems
+    value = older.telling - known
+    own = {stem(name) for name in newer.names if name not in STOP and not name[0].isdigit()} - known - older.stems
+    if own or older.has_number or _ASKS_WHETHER.match(question.text):
+        return False
+    return bool(value) and value <= newer.stems
+
+
+def _answers_otherwise(newer: Statement, older: Statement, question: Statement) -> bool:
+    """Whether the question asks whether something is so, and the newer statement does not deny it."""
+    if not _ASKS_WHETHER.match(question.text) or newer.negated != older.negated:
+        return False
+    return not (older.set - newer.set) & STATES.keys()
+
+
+def _lacks_a_name(newer: Statement, older: Statement, question: Statement) -> bool:
+    """Whether the question has a name that the older statement has, and the newer one not: "in Austria"."""
+    names = {name for name in question.names if question.words and name != question.words[0] and name not in STOP}
+    return any(have(older.stems, stem(name)) and not have(newer.stems, stem(name)) for name in names)
+
+
+def _is_told_of_another_person(newer: Statement, older: Statement, question: Statement) -> bool:
+    """Whether the older statement is about the one whose memory it is, and the newer one about somebody with a name."""
+    if not older.is_about_itself or newer.is_about_itself or not newer.written or _ASKS_WHO.search(question.text):
+        return False
+    first, word = newer.written[0], newer.words[0]
+    is_name = first.istitle() and word not in STOP and word not in RELATIONS and word not in CHANGES
+    behind = newer.words[1] if len(newer.words) > 1 else ""
+    return is_name and behind in _SAYS and not have(older.stems | question.stems, stem(word))
+
+
+def _is_of_another_owner(newer: Statement, older: Statement, question: Statement) -> bool:
+    """Whether the older statement is about something of ours, and the newer one about somebody else's: "our lawyer",
+    "Acme's lawyer"."""
+    ours = {thing for owner, thing in zip(older.words, older.words[1:], strict=False) if owner in _OURS}
+    return any(
+        thing in ours and owner.endswith(("'s", "’s")) and owner not in question.text
+        for owner, thing in zip(newer.written, newer.words[1:], strict=False)
+    )
 
 
 def _is_narrowed(newer: Statement, older: Statement, question: Statement) -> bool:
@@ -114,7 +185,7 @@ def _is_narrowed(newer: Statement, older: Statement, question: Statement) -> boo
     return False
 
 
-def _has_another_unit(newer: Statement, older: Statement) -> bool:
+def _has_another_unit(newer: Statement, older: Statement, _: Statement) -> bool:
     """Whether both have numbers, of other things: "14 columns", "3 indexes"."""
     own, other = _counted(newer), _counted(older)
     if not own or not other or own & other:
@@ -132,7 +203,7 @@ def _counted(statement: Statement) -> frozenset[str]:
             continue
         behind = zip(statement.words[at + 1 : at + 1 + _NEAR], statement.written[at + 1 :], strict=False)
         for each, written in behind:
-            if each in STOP or not written.isalpha() or not written.islower():
+            if each in STOP or not written.isalpha() or written.istitle():
                 break
             counted.add(stem(each))
     return frozenset(counted)
@@ -156,3 +227,16 @@ def _by_stem() -> dict[str, frozenset[int]]:
 
 
 _STATES_BY_STEM: Final = _by_stem()
+
+_TELL_OF_ANOTHER: Final = (
+    _is_on_occasion,
+    _is_one_of_all,
+    _tells_more,
+    _answers_otherwise,
+    _lacks_a_name,
+    _is_told_of_another_person,
+    _is_of_another_owner,
+    _is_narrowed,
+    _has_another_unit,
+    _is_told_of_the_opposite,
+)

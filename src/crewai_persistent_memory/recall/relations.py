@@ -11,7 +11,7 @@ _RELATIONS: Final = {
     "home": """live lives lived living reside resides resided residing resident move moves moved moving relocate
         relocates relocated relocating settle settled home house address apartment flat based base residence emigrated
         wohnt wohne wohnen wohnte lebt lebe leben lebte zieht ziehe zog gezogen umgezogen umzug adresse anschrift
-        wohnort wohnung zuhause habite habiter vit déménagé réside adresse vive vivir reside mudó domicilio""",
+        wohnort wohnung zuhause habite habiter vit déménagé réside adresse vive vivir reside mudó mudado muda emménagé emménage domicilio""",
     "work": """work works worked working job employ employed employer employs company hired hires joined joins join
         joining career profession occupation position works started working arbeitet arbeite arbeiten arbeitete
         arbeitgeber firma stelle beruf angestellt gekündigt travaille travailler emploi poste entreprise trabaja
@@ -63,6 +63,13 @@ _CHANGES: Final = """
     correction actually stopped stops quit gave given started starts begun handed swapped
     traded sold bought left leaving returned finally later henceforth onwards effective latest revised revision
     turned converted went got rewritten rebuilt redesigned reassigned rebranded elected appointed adopted hired
+    shortened lengthened prolonged doubled halved tripled redirected rerouted flipped toggled scrap scrapped ditched
+    abandoned superseded expanded shrank shrunk slashed bumped trimmed tightened relaxed loosened exchanged succeeded
+    succeeds inherited nominated relaunched repainted refurbished reopened resigned retired rescheduled adjourned
+    deferred advanced ported transitioned downsized scaled grown climbed jumped fell fallen remarried embraced revoked
+    reversed overturned discontinued decommissioned deprecated outdated obsolete renewed settled rerouted rehired
+    verlängert verkürzt verdoppelt halbiert gesenkt aufgestockt umgestellt abgelöst gekürzt prolongé raccourci remplacé
+    augmenté baissé ampliado reducido sustituido aplazado
     cancelled canceled shipped slipped anew formerly previously former ex used latter
     again new neu neue neuen neuer instead rewrote overtook dyed improved picked closed finished
     désormais maintenant nouveau nouvelle déménagé changé vendu quitté passé dejó ahora nuevo nueva cambió cambiado
@@ -78,6 +85,7 @@ CHANGES: Final = frozenset(_CHANGES.split())
 _EVENTS_OF_CHANGE: Final = """
     sold bought left leaving gave given got picked finished closed started starts begun returned traded handed went cut
     dyed improved corrected correction updated update hired cancelled canceled shipped extended raised again
+    fell fallen climbed jumped settled retired resigned grown scaled advanced reopened
     recently lately stopped stops won called finally later promoted
     verkauft doch wieder vendu subido
 """

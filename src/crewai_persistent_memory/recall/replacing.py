@@ -100,7 +100,10 @@ class Question:
         if newer.adds or (older.stems == newer.stems and not is_turned):
             return False
         subject = self._subject(older, newer)
-        if subject is None or self._is_of_another(older, newer, subject) or self._is_of_a_namesake(older, newer):
+        if subject is None:
+            is_same = says_another_value(newer, older, self._stems) and not is_no_news(newer, older, self._whole, ())
+            return bool(is_same) and not _DID.match(self._query)
+        if self._is_of_another(older, newer, subject) or self._is_of_a_namesake(older, newer):
             return False
         if is_turned:
             return True
@@ -111,13 +114,13 @@ class Question:
             return False  # what happened once stays
         if lacks_what_is_asked(newer, older, self._whole) or names_another(newer, older, self._stems):
             return False
+        is_another_value = says_another_value(newer, older, self._stems)
+        if is_another_value is not None:
+            return is_another_value
         if is_of_another_thing(newer, older, self._whole, subject):
             return False
         if is_about_a_part(newer, older, subject, self._stems):
             return False
-        is_another_value = says_another_value(newer, older, self._stems)
-        if is_another_value is not None:
-            return is_another_value
         most = MOST_MORE_OF_A_CHANGE if newer.changes else MOST_MORE
         if self._most_more(older, newer) > most or self._is_of_another_thing(older, newer, subject):
             return False

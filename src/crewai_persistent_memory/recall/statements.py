@@ -45,6 +45,7 @@ _BEHIND_OF: Final = 2
 _COPULA: Final = dict.fromkeys(["is", "are", "was", "were", "be", "been"], "is")
 _CHANGES: Final = re.compile(
     r"\b(?:these days|no longer|any ?more|as of|from (?:now|today|tonight|tomorrow|next|this|\d{4})"
+    r"|put\b.{1,30}\bback|(?:bring|brought|push|pushed)\b.{1,30}\b(?:forward|back)"
     r"|ha[sd] been(?! to\b)|t(?:akes?|aken|ook) (?:over|up)|g[ai]ven? up|up to|down to|anstelle von|ab sofort)\b",
     re.IGNORECASE,
 )
@@ -87,7 +88,9 @@ class Statement:
         self.written = WORD.findall(text)
         self.words = list(map(plain_of.__getitem__, self.written))
         for at, word in enumerate(self.written):
-            if word in LETTERS and at:
+            if word == "New" and at + 1 < len(self.written) and self.written[at + 1][0].isupper():
+                self.words[at] = "=new"  # "New Year", "New York"
+            elif word in LETTERS and at:
                 self.words[at] = f"={word.lower()}"  # what is a name is no article or pronoun: "tower A", "the US"
         self.set = frozenset(self.words)
         self.marks = reduce(or_, map(mark_of.__getitem__, self.set), 0)
@@ -256,6 +259,9 @@ class Statement:
         return frozenset(word for at, word in enumerate(self.words) if word in OTHERS and self._is_of_another(at))
 
     def _is_of_another(self, at: int) -> bool:
+        behind = self.written[at + 1] if at + 1 < len(self.written) else "-"
+        if behind[0].isupper() and f"{self.written[at]} {behind}" in self.text and (not at or self.written[at - 1][0].islower()):
+            return False  # "my son Arlo" is Arlo
         owner = self.written[at - 1].lower() if at else ""
         if owner.endswith(("'s", "’s")) or owner in _OWNERS:
             return owner not in _THEIRS or at < _BEFORE_AN_OWNER or self.words[at - _BEFORE_AN_OWNER] not in _WITH

@@ -33,6 +33,9 @@ LONG: Final = 1_500
 """Characters. Two texts that are both longer are not compared: each tells of many things, and the newer one seldom
 takes the place of the whole older one."""
 
+_MOST_OF_VALUES: Final = 4
+"""Words in which two statements differ that are one sentence with two values; they may have no word of the question."""
+
 _SAME_TIME: Final = timedelta(seconds=1)
 _created_at: Final = attrgetter("entry.created_at")
 
@@ -87,7 +90,8 @@ def newest_first(found: Sequence[Found], query: str) -> list[Found]:
             if later in placed or (is_long[at] and is_long[later]):
                 continue
             if not subject & marks[later] and not (own[at] and own[later]):
-                continue
+                if (marks[at] ^ marks[later]).bit_count() > _MOST_OF_VALUES:
+                    continue
             if (told[later] & rows[at][2]).bit_count() > most[later]:
                 continue
             if asked.replaces(together(told_in[at]), together(told_in[later])):
