@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crewai_persistent_memory.entry import MemoryEntry
-from crewai_persistent_memory.recall import blocks, duplicates, pipeline, replacing
+from crewai_persistent_memory.recall import asked, blocks, duplicates, pipeline
 from crewai_persistent_memory.recall.budget import OMISSION, Candidate, fitted
 from crewai_persistent_memory.recall.found import Found
 from crewai_persistent_memory.recall.words import QueryWords
@@ -207,7 +207,7 @@ def test_of_texts_of_a_megabyte_little_is_read(text: str, monkeypatch: pytest.Mo
 def test_of_a_query_of_a_megabyte_the_beginning_and_the_end_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its words are looked for in one call, which would keep the interpreter's lock for 100 ms."""
     read: list[str] = []
-    statement, words = replacing.statement, duplicates._words
+    statement, words = asked.statement, duplicates._words
 
     def stated(text: str) -> Any:
         read.append(text)
@@ -217,7 +217,7 @@ def test_of_a_query_of_a_megabyte_the_beginning_and_the_end_are_read(monkeypatch
         read.append(text)
         return words(text)
 
-    monkeypatch.setattr(replacing, "statement", stated)
+    monkeypatch.setattr(asked, "statement", stated)
     monkeypatch.setattr(duplicates, "_words", said)
     entries = [
         MemoryEntry(id=text, content=text, score=0.5, created_at=datetime(2026, 3, day))

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from crewai_persistent_memory.entry import MemoryEntry
 from crewai_persistent_memory.recall import duplicates
 from crewai_persistent_memory.recall.pipeline import Bounds, given, ordered
-from crewai_persistent_memory.recall.statements import marks_in
+from crewai_persistent_memory.recall.looks import marks_in
 at = datetime(2026, 3, 1)
 companies = ["Aldermoor Foods", "Eastvale Clinics", "Northgate Ferries", "Brookside Mills"]
 works = ["Audit the energy use", "Plan the spring campaign", "Compare the offers", "Draft the safety rules"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence, Set
 from difflib import SequenceMatcher
 from typing import Final, NamedTuple
 
@@ -10,6 +10,7 @@ from .opposites import BE, TIMES
 from .relations import CHANGES, LISTED, MANY, ONE_AT_A_TIME, RELATIONS, STOP
 from .statements import Statement
 from .stems import stem
+from .wordlists import ARTICLES, BY, OURS, PAST, PREPOSITIONS, SPANS, SUPPORTS
 
 _LONGEST_VALUE: Final = 3
 """Words."""
@@ -17,19 +18,11 @@ _LONGEST_VALUE: Final = 3
 _LEAST_TOLD: Final = 2
 """Words that tell something and stand in both statements: a subject, and what is said of it."""
 
-_SPANS: Final = frozenset(map(stem, ["second", "minute", "hour", "day", "week", "month", "year"]))
 _DIGITS_OF_A_YEAR: Final = 4
 _MANY: Final = (MANY | LISTED) - {"take", "takes"}  # "takes place"
-_BY: Final = frozenset(["by", "von", "par", "por"])
-_SUPPORTS: Final = frozenset("accepts supports akzeptiert unterstützt accepte acepta admite".split())
 _NONE: Final = frozenset[str]()
-_PAST: Final = frozenset(["was", "were", "had", "war", "waren", "hatte", "était", "fue"])
-
-
 _A_NAME_AND_A_VALUE: Final = 2
 _LONGEST_NAME: Final = 2
-_PREPOSITIONS: Final = frozenset("of for in to from at for on with by für von in mit bei zu pour de à en para con a del".split())
-_ARTICLES: Final = frozenset("the a an our my your der die das le la les el los las".split())
 
 
 class _Word(NamedTuple):
@@ -46,7 +39,7 @@ class _Values(NamedTuple):
     after: Sequence[str]
 
 
-def says_another_value(newer: Statement, older: Statement, asked: Collection[str]) -> bool | None:
+def says_another_value(newer: Statement, older: Statement, asked: Set[str]) -> bool | None:
     """Whether the newer statement is the older one with another number, or with another name or word where there is
     one at a time; ``None`` if they are no such sentences, and it is not told.
 
@@ -62,8 +55,8 @@ def says_another_value(newer: Statement, older: Statement, asked: Collection[str
         return None
     if not (BE & set(values.before) or len(set(values.before) - STOP) >= _LEAST_TOLD):
         return None  # what is named first is the subject: "room 12 has a screen", "room 14 has a screen"
-    is_past = not around.isdisjoint(_PAST)
-    if not newer.changes and not around.isdisjoint(_SUPPORTS):
+    is_past = not around.isdisjoint(PAST)
+    if not newer.changes and not around.isdisjoint(SUPPORTS):
         return False
     if any(map(_is_number, values.older)):
         if is_past and _is_date(values):
@@ -81,7 +74,7 @@ def says_another_value(newer: Statement, older: Statement, asked: Collection[str
     return bool(relations & ONE_AT_A_TIME) or None
 
 
-def names_another(newer: Statement, older: Statement, asked: Collection[str]) -> bool:
+def names_another(newer: Statement, older: Statement, asked: Set[str]) -> bool:
     """Whether both statements say something else of another thing: "the warranty in France is two years", "the
     warranty in Spain is one year"."""
     if newer.changes and not older.changes:
@@ -95,25 +88,29 @@ def names_another(newer: Statement, older: Statement, asked: Collection[str]) ->
     ]
     if len(changed) == 1 and not changed[0][2] and _telling(one[len(changed[0][0]) :]):
         # "Ann is an author", "Bob is an author": the question names the one.
-        [(named, name, _)] = changed
-        own, other = ({stem(word.plain) for word in part if word.plain not in STOP} for part in (name, named))
-        return bool(other & asked) and bool(own) and own.isdisjoint(asked)
+        [(one_name, other_name, _)] = changed
+        of_one, of_other = ({stem(word.plain) for word in _telling(part)} for part in (one_name, other_name))
+        return bool(of_one & asked) and bool(of_other) and of_other.isdisjoint(asked)
     if len(changed) != _A_NAME_AND_A_VALUE:
         return False
     (named, name, at), (had, has, _) = changed
     if not (named and name and had and has) or max(len(named), len(name)) > _LONGEST_NAME:
         return False
     before = [word.plain for word in one[:at]]
-    is_asked = len(named) == len(name) and any(stem(word.plain) in asked for word in named) and not any(stem(word.plain) in asked for word in name)
+    is_asked = (
+        len(named) == len(name)
+        and any(stem(word.plain) in asked for word in named)
+        and not any(stem(word.plain) in asked for word in name)
+    )
     if is_asked and not any(word.plain in RELATIONS for word in (*named, *name)):
         behind = one[at + len(named)].plain
         if (before and before[-1] not in STOP) or behind not in STOP | RELATIONS.keys():
             return True
-    if before and before[-1] in BE and one[at + len(named)].plain in _BY and is_asked:
+    if before and before[-1] in BE and one[at + len(named)].plain in BY and is_asked:
         return True  # "is driven by", "is loaded by"
-    if before and before[-1] in _ARTICLES:
+    if before and before[-1] in ARTICLES | OURS:
         before.pop()
-    if before and before[-1] in _PREPOSITIONS:
+    if before and before[-1] in PREPOSITIONS:
         return True
     after = [word.plain for word in one[at + len(named) :]]
     return not before and len(after) > len(had) and after[0] not in STOP | RELATIONS.keys()
@@ -151,7 +148,7 @@ def _is_another_number(values: _Values) -> bool:
     of_older, of_newer = (
         {stem(word.plain) for word in part if not _is_number(word)} for part in (values.older, values.newer)
     )
-    return of_older == of_newer or (of_older <= _SPANS and of_newer <= _SPANS)
+    return of_older == of_newer or (of_older <= SPANS and of_newer <= SPANS)
 
 
 def _is_date(values: _Values) -> bool:

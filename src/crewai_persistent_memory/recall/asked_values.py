@@ -10,6 +10,7 @@ from .opposites import TIMES
 from .relations import RELATIONS
 from .statements import Statement
 from .stems import stem
+from .wordlists import MEASURES, MONTHS_AND_DAYS, OF_THE_DAY, QUANTITIES, SPANS, TELLS_TIMES
 
 _WHEN: Final = re.compile(
     r"\b(?:when|what time|(?:what|which) (?:day|date|time|month|year|weekday)|wann|quand|quel(?:le)? (?:jour|date|heure"
@@ -22,33 +23,20 @@ _HOW_MANY: Final = re.compile(
 )
 _OF_PAST: Final = re.compile(r"\b(?:did|was|were|had|hat|wurde|war|fue)\b", re.IGNORECASE)
 _LEVEL: Final = re.compile(
-    r"\b(?:(?:what|which)(?: \w+){0,2} (?:price|cost|budget|salary|rate|percentage|number|limit|temperature|size|target"
-    r"|amount|fee|rent|threshold|share|score|capacity|level|weight|height|length|age|cut|discount|speed)|cost|costs|how (?:long|big|large|high"
-    r"|often|far|fast|wide|deep|few))\b",
+    r"\b(?:(?:what|which)\b.{0,40}\b(?:price|cost|budget|salary|rate|percentage|number|limit|temperature|size|target|goal"
+    r"|amount|fee|rent|threshold|share|score|capacity|level|weight|height|length|age|cut|discount|speed|valuation)|costs?"
+    r"|how (?:long|big|large|high|often|far|fast|wide|deep|few))\b",
     re.IGNORECASE,
 )
-_MEASURES: Final = frozenset("tall long big large high wide deep old heavy far fast broad thick".split())
-_OF_MEASURES: Final = frozenset(map(stem, _MEASURES | RELATIONS.keys()))
+_OF_MEASURES: Final = frozenset(map(stem, MEASURES | RELATIONS.keys()))
+_DAYS: Final = TIMES - OF_THE_DAY | MONTHS_AND_DAYS
+_TIMES: Final = TIMES | TELLS_TIMES
 _CLOCK: Final = re.compile(r"\b\d{1,2}(?:[:h.]\d{2}\b| ?(?:am|pm|uhr|o'clock|heures|h)\b)", re.IGNORECASE)
-_HOW_LONG: Final = re.compile(r"\bhow long\b|\bwie lange?\b|\bcombien de temps\b|\bcuánto (?:tiempo|dura)\b", re.IGNORECASE)
-_SPANS: Final = frozenset(map(stem, "second minute hour day week month year sekunden minuten stunden tage wochen monate".split()))
+_HOW_LONG: Final = re.compile(
+    r"\bhow long\b|\bwie lange?\b|\bcombien de temps\b|\bcuánto (?:tiempo|dura)\b", re.IGNORECASE
+)
 _WHO: Final = re.compile(r"\b(?:who|whom|wer|wen|wem|qui|quién)\b", re.IGNORECASE)
 _YEAR: Final = re.compile(r"\b(?:19|20)\d\d\b|\b\d{1,2}[./]\d{1,2}\b|\b\d{1,2}(?:st|nd|rd|th)\b")
-_OF_THE_DAY: Final = "morning mornings noon afternoon afternoons evening evenings night nights midnight"
-_DAYS: Final = TIMES - frozenset(_OF_THE_DAY.split()) | frozenset(
-    "today tomorrow tonight week month year quarter jan feb mar apr jun jul aug sep sept oct nov dec".split()
-)
-_TELLS_TIMES: Final = TIMES | frozenset(
-    """
-    today tomorrow tonight week weeks month months year years quarter day days hour hours half noon midnight soon
-    jan feb mar apr jun jul aug sep sept oct nov dec q1 q2 q3 q4
-    heute morgen woche monat jahr tag stunde uhr demain semaine mois année an ans heure heures mañana semana mes año hora
-    horas las
-    """.split()
-)
-_QUANTITIES: Final = frozenset(
-    "one no none once twice half dozen hundred thousand million double eins kein keine un une cien mille mil".split()
-)
 
 
 def lacks_what_is_asked(newer: Statement, older: Statement, question: Statement) -> bool:
@@ -65,7 +53,7 @@ def lacks_what_is_asked(newer: Statement, older: Statement, question: Statement)
 
 
 def _tells_a_span(statement: Statement) -> bool:
-    return not _SPANS.isdisjoint(statement.stems)
+    return not SPANS.isdisjoint(statement.stems)
 
 
 def _has_day(statement: Statement) -> bool:
@@ -89,7 +77,7 @@ def has_another_of_the_kind(newer: Statement, older: Statement, question: Statem
         if _OF_PAST.search(question.text) or newer.states & older.states:
             return False  # what happened once; "opens at 8", "closes at 18"
         return bool(own | (_times(newer) - _times(question))) and own | _times(newer) != other | _times(older)
-    if not own or not other or own <= other or not _MEASURES.isdisjoint(newer.set - older.set - question.set):
+    if not own or not other or own <= other or not MEASURES.isdisjoint(newer.set - older.set - question.set):
         return False
     if not (_HOW_MANY.search(question.text) or _LEVEL.search(question.text)):
         return False
@@ -111,7 +99,9 @@ def names_another_person(newer: Statement, older: Statement, question: Statement
     if not own or not other or not own.isdisjoint(other):
         return False
     first = min(newer.text.find(last) for last in own)
-    places = [newer.text.find(written) for written in newer.written if stem(written.lower().removesuffix("'s")) in subject]
+    places = [
+        newer.text.find(written) for written in newer.written if stem(written.lower().removesuffix("'s")) in subject
+    ]
     return bool(places) and min(places) < first
 
 
@@ -126,12 +116,12 @@ def _numbers(statement: Statement, question: Statement) -> frozenset[str]:
 
 
 def _times(statement: Statement) -> frozenset[str]:
-    return statement.set & _TELLS_TIMES
+    return statement.set & _TIMES
 
 
 def _has_time(statement: Statement) -> bool:
-    return statement.has_number or not _TELLS_TIMES.isdisjoint(statement.set)
+    return statement.has_number or not _TIMES.isdisjoint(statement.set)
 
 
 def _has_number(statement: Statement) -> bool:
-    return statement.has_number or not _QUANTITIES.isdisjoint(statement.set)
+    return statement.has_number or not QUANTITIES.isdisjoint(statement.set)

@@ -1,7 +1,7 @@
 """Entries that say the same take one place of a recall: the newest stands for all of them.
 
-Short texts say the same if they have the same words and signs in the same order. One other word, number or sign makes
-another fact ("room 12", "room 14"; "C#", "C++"; "-18", "18"; "✅", "❌"). Punctuation and Markdown do not count, apart
+Short texts say the same if they have the same words and signs (:mod:`.said_alike`). One other word, number or
+sign makes another fact ("room 12", "room 14"; "C#", "C++"; "-18", "18"; "✅", "❌"). Punctuation and Markdown do not count, apart
 from the question mark: a question is no statement.
 
 Long texts, such as daily reports, say the same if nearly all their sentences are equal apart from numbers, and if what
@@ -10,18 +10,16 @@ differs is small and is not asked about.
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from heapq import nsmallest
 from operator import attrgetter
 from typing import Final
-from unicodedata import normalize
 from zlib import crc32
 
 from ..text.kept import Kept, kept_calls
 from .found import Found
+from .said_alike import form_of, say_the_same
 from .signs import OF_NUMBERS, WORD_OR_SIGN
 from .words import with_zeros
 
@@ -39,9 +37,6 @@ MOST_OTHER_WORDS: Final = 0.02
 
 _MOST_LENGTHS: Final = 1.1
 _content: Final = attrgetter("entry.content")
-_LOWER: Final = bytes(ord(chr(code).lower()) if code < 128 else code for code in range(256))
-_NO_LETTERS: Final = bytes(code for code in range(128) if not chr(code).isalnum())
-_NO_LETTER: Final = re.compile(r"[\W_]+")
 _ONE_SENTENCE: Final = 120
 _LONG_SENTENCE: Final = 400
 """Characters of a sentence, on average. A text of longer ones is compared by its words."""
@@ -74,11 +69,11 @@ def each_once(found: Sequence[Found], query: str = "") -> list[Found]:
     if len(found) < 2:
         return list(found)
     asked: frozenset[str] | None = None
-    groups: dict[str, list[Found]] = {}
+    groups: dict[str | int, list[Found]] = {}
     reports = _Reports()
     for each, key in zip(found, _keys(found), strict=True):
         text = each.entry.content
-        key = reports.repeats.get(key, key)
+        key = reports.repeats.get(text, key)
         if key in groups:
             groups[key].append(each)
             continue
@@ -103,24 +98,23 @@ def each_once(found: Sequence[Found], query: str = "") -> list[Found]:
     return [members[0] if len(members) == 1 else _together(members) for members in groups.values()]
 
 
-def _keys(found: Sequence[Found]) -> list[str]:
-    """What says whether two texts are the same: of a short one its words and signs, where another one may have them."""
+def _keys(found: Sequence[Found]) -> list[str | int]:
+    """What says whether two texts are the same: of a short one its words, in any order, where another one may have
+    them too, and then the text that they are said in first."""
     texts = list(map(_content, found))
-    letters = [text if len(text) > REPORT else _letters[text] for text in texts]
-    if len(set(letters)) == len(letters):
-        return letters
-    often = {each for each, count in Counter(letters).items() if count > 1}
-    return [
-        _key[text] if each in often and len(text) <= REPORT else each for text, each in zip(texts, letters, strict=True)
-    ]
-
-
-def _letters_of(text: str) -> str:
-    """The letters and digits of a text. Texts with the same words and signs have the same ones, and this takes a tenth
-    of the time."""
-    if text.isascii():
-        return text.encode().translate(_LOWER, _NO_LETTERS).decode()
-    return _NO_LETTER.sub("", normalize("NFC", text).lower())
+    keys: list[str | int] = [text if len(text) > REPORT else _bags[text] for text in texts]
+    if len(set(keys)) == len(keys):
+        return keys
+    said: dict[str | int, list[str]] = {}
+    for at, (text, bag) in enumerate(zip(texts, keys, strict=True)):
+        if len(text) > REPORT:
+            continue
+        others = said.setdefault(bag, [])
+        same = next((other for other in others if say_the_same(_form(text), _form(other))), None)
+        if same is None:
+            others.append(text)
+        keys[at] = same or text
+    return keys
 
 
 def _together(members: Sequence[Found]) -> Found:
@@ -212,9 +206,8 @@ _MOST_KEPT: Final = 4_000
 _kept_report = kept_calls(_Report, 1_024)
 _marks: Final = Kept(_marks_of, 10_000_000)
 
-_letters: Final = Kept(_letters_of, 4_000_000)
-_key: Final = Kept(lambda text: " ".join(_words(normalize("NFC", text))) or text, 1_000_000)
-"""The words and signs of a short text."""
+_bags: Final = Kept(lambda text: form_of(text).bag, 4_000_000)
+_form = kept_calls(form_of, 1_024)
 
 
 def _sentences(text: str) -> list[str]:

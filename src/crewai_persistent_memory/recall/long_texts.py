@@ -8,7 +8,7 @@ from itertools import accumulate
 from typing import Final
 
 from ..text.kept import Kept
-from .statements import marks_in
+from .looks import marks_in
 
 LONGEST: Final = 400
 """Characters. Of a longer text, the sentences are compared that have the words of the question."""

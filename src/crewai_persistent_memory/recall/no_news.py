@@ -14,8 +14,9 @@ from .stems import stem
 _PAST: Final = re.compile(
     r"\bused to\b|\b(?:was|were) once\b|\bthe old \w+ was\b|\bin (?:19|20)\d\d (?:was|were|had|war"
     r"|betrug)\b(?! \w+ed\b)"
-    r"|\b(?:years?|months?|weeks?) ago\b.{0,60}\b(?:was|were|had|cost|lived|worked|used)\b|\b(?:was|were|had|cost|lived|worked"
-    r"|used)\b.{0,60}\b(?:years?|months?) ago\b|\bonce (?:wanted|lived|worked|owned|had|was|were|played|studied)\b"
+    r"|\b(?:years?|months?|weeks?) ago\b.{0,60}\b(?:was|were|had|cost|lived|worked|used)\b"
+    r"|\b(?:was|were|had|cost|lived|worked|used)\b.{0,60}\b(?:years?|months?) ago\b"
+    r"|\bonce (?:wanted|lived|worked|owned|had|was|were|played|studied)\b"
     r"|\bvor \w+ jahren (?:war|waren|hatte|kostete|lebte|wohnte|arbeitete)\b"
     r"|\b(?:first|original|initial|early|earliest) (?:sketch|draft|version|plan|idea|design|name|logo|proposal)\b"
     r"|\b(?:my|our|his|her|their|the) first \w+ (?:was|were)\b"
@@ -42,16 +43,17 @@ _NOW: Final = re.compile(
 _WISH: Final = re.compile(
     r"\b(?:wants?|hopes?|wish(?:es)?|plans?|intends?|considers?) to (?!be called|be known)"
     r"|\bwould (?!(?:\w+ )?(?:like|prefer|rather|love (?!to\b)))"
-    r"|(?:\bwould|['’]d) (?:like|love|prefer) to (?:live|work|move|become|buy|own|study|learn|go|visit|stay|start|get|retire"
-    r"|travel|try)\b|\b(?:one|some) ?day\b"
+    r"|(?:\bwould|['’]d) (?:like|love|prefer) to (?:live|work|move|become|buy|own|study|learn|go|visit|stay|start|get"
+    r"|retire|travel|try)\b|\b(?:one|some) ?day\b"
     r"|\b(?:dreams?|dreaming|thinks?|thinking) (?:of|about)\b|\b(?:might|could|perhaps|maybe|(?:almost"
     r"|nearly)(?!.*\d))\b"
-    r"|\b(?:suggest(?:s|ed|ing)?|propos(?:es?|ed|ing)|evaluating|considering|discuss(?:es|ed|ing)|nothing was decided)\b"
+    r"|\b(?:suggest(?:s|ed|ing)?|propos(?:es?|ed|ing)|evaluating|considering|discuss(?:es|ed|ing)"
+    r"|nothing was decided)\b"
     r"|\bhop(?:es?|ed|ing) (?:that |we |he |she |they |for )|\bidea to\b|\bat some point\b"
     r"|\b(?:ha[sd]|have) (?:already )?spent\b"
     r"|\b(?:asked|wondered|asks|wonders) (?:if|whether)\b|\bappl(?:y|ies|ied) (?:for|to)\b"
-    r"|\b(?:würde|könnte|vielleicht|beinahe|träumt|überlegt|voudrait|aimerait|rêve de|peut-être|gustaría|querría|quisiera|quizás"
-    r"|tal vez|casi)\b"
+    r"|\b(?:würde|könnte|vielleicht|beinahe|träumt|überlegt|voudrait|aimerait|rêve de|peut-être|gustaría|querría"
+    r"|quisiera|quizás|tal vez|casi)\b"
     r"|\?\s*$",
     re.IGNORECASE,
 )

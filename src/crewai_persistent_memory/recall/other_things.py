@@ -10,25 +10,16 @@ from .opposites import STATES, TIMES
 from .relations import CHANGES, OTHERS, RELATIONS, STOP
 from .statements import Statement
 from .stems import have, stem
+from .wordlists import ANYTHING, ARTICLES, MONEY, OCCASIONS, OF, OURS, PEOPLE, SAYS, SPANS, USUAL
 
-_OF: Final = frozenset(["of", "de", "du", "del", "della", "da", "do", "di", "von", "des"])
 _LATEST: Final = 6
 """Words before a subject that is named by what belongs to it: "The head of the team"."""
 _NEAR: Final = 2
-_DETERMINERS: Final = frozenset("the a an der die das ein eine le la les un une el los las il o".split())
-_USUAL: Final = frozenset(
-    "final official current actual whole main own full total usual preferred favourite favorite daily weekly monthly annual"
-    " replacement updated revised yearly default regular general next latest first maximum minimum".split()
-)
-_OCCASIONS: Final = frozenset(
-    "at on in during for when over im am an in während für wenn bei en le pendant pour quand si durante para cuando el".split()
-)
-_ANYTHING: Final = frozenset("anything everything all any moment time future".split())
 _BEGINNING: Final = 6
 """Letters of a stem: "correspond", "correspondence"."""
-_PEOPLE: Final = frozenset("users user customers people clients members".split())
 _IN_GENERAL: Final = re.compile(
-    r"\b(?:usual(?:ly)?|normal(?:ly)?|general(?:ly)?|regular(?:ly)?|typical(?:ly)?|as a rule|every(?:body|one)|^all\b|^alle\b"
+    r"\b(?:usual(?:ly)?|normal(?:ly)?|general(?:ly)?|regular(?:ly)?|typical(?:ly)?|as a rule"
+    r"|every(?:body|one)|^all\b|^alle\b"
     r"|im allgemeinen|normalerweise|gewöhnlich|d'habitude|en général|normalement|normalmente|en general|todos)\b",
     re.IGNORECASE,
 )
@@ -36,10 +27,6 @@ _ASKS_WHETHER: Final = re.compile(
     r"\W*(?:is|are|does|do|has|have|can|may|will|ist|sind|hat|haben|kann|darf|est-ce)\b(?!.*\bor\b)", re.IGNORECASE
 )
 _ASKS_WHO: Final = re.compile(r"\b(?:who|whom|wer|wen|wem|qui|quién)\b", re.IGNORECASE)
-_SAYS: Final = frozenset("says said is has was wants likes lives works plays".split())
-_OURS: Final = frozenset("my our mein meine unser unsere mon ma mes notre nos mi mis".split())
-_SPANS: Final = frozenset(map(stem, "second minute hour day week month year".split()))
-_MONEY: Final = frozenset(map(stem, "euro eur dollar usd pound gbp franc chf".split()))
 _NO_STATE: Final = frozenset[int]()
 
 
@@ -50,9 +37,8 @@ def is_of_another_thing(newer: Statement, older: Statement, question: Statement,
         newer, older, question: the statements.
         subject: the stems of the subject.
     """
-    return (
-        is_of_what_belongs_to(newer, older, question, subject)
-        or (not newer.changes and any(each(newer, older, question) for each in _TELL_OF_ANOTHER))
+    return is_of_what_belongs_to(newer, older, question, subject) or (
+        not newer.changes and any(each(newer, older, question) for each in _TELL_OF_ANOTHER)
     )
 
 
@@ -66,17 +52,17 @@ def is_of_what_belongs_to(newer: Statement, older: Statement, question: Statemen
         written = newer.written[at].lower()
         is_owner = written.endswith(("'s", "’s", "s'")) or (word[-1:] == "s" and word[:-1] in older.set)
         if is_owner and written in map(str.lower, older.written):
-            behind = set(words[at + 1 : at + 1 + _NEAR]) & OTHERS
-            if any(_is_another(each, newer, older, question) for each in behind):
+            persons = OTHERS.intersection(words[at + 1 : at + 1 + _NEAR])
+            if any(_is_another(each, newer, older, question) for each in persons):
                 return True
             continue
         if is_owner:
             behind = words[at + 1 : at + 1 + _NEAR]
             ends = (at for at, each in enumerate(behind) if each in STOP or each in older.set.difference(older.names))
             nouns = behind[: next(ends, _NEAR)]
-        elif at > 1 and words[at - 1] in _OF:
+        elif at > 1 and words[at - 1] in OF:
             nouns = [words[at - 2]]
-        elif at > 2 and words[at - 2] in _OF and words[at - 1] in _DETERMINERS:
+        elif at > 2 and words[at - 2] in OF and words[at - 1] in ARTICLES:
             nouns = [words[at - 3]]
         else:
             continue
@@ -88,7 +74,7 @@ def is_of_what_belongs_to(newer: Statement, older: Statement, question: Statemen
 
 
 def _is_another(noun: str, newer: Statement, older: Statement, question: Statement) -> bool:
-    if noun in STOP or noun in _PEOPLE or stem(noun) in question.stems:
+    if noun in STOP or noun in PEOPLE or stem(noun) in question.stems:
         return False
     if have(older.stems, stem(noun)):
         return noun in older.names  # the older value itself: "Malachy's Subaru is red"
@@ -98,19 +84,19 @@ def _is_another(noun: str, newer: Statement, older: Statement, question: Stateme
 
 
 def _is_on_occasion(newer: Statement, older: Statement, question: Statement) -> bool:
-    """Whether the newer statement begins with when or for whom it holds, and the older one does not: "on Christmas Eve the
-    market is open until 12"."""
-    if not newer.words or newer.words[0] not in _OCCASIONS:
+    """Whether the newer statement begins with when or for whom it holds, and the older one does not: "on Christmas
+    Eve the market is open until 12"."""
+    if not newer.words or newer.words[0] not in OCCASIONS:
         return False
     if newer.words[0] == "at" and TIMES.isdisjoint(newer.words[1 : _NEAR + 1]):
         return False
-    if older.words[0] in _OCCASIONS:
+    if older.words[0] in OCCASIONS:
         # "For domestic trips", "for trips abroad"
-        asked = [word for word in older.words[1:_NEAR + 2] if word not in STOP and stem(word) in question.stems]
+        asked = [word for word in older.words[1 : _NEAR + 2] if word not in STOP and stem(word) in question.stems]
         return any(word not in RELATIONS and not have(newer.stems, stem(word)) for word in asked)
     told = []
     for word in newer.words[1:_LATEST]:
-        if word in STOP or word in _ANYTHING:
+        if word in STOP or word in ANYTHING:
             continue
         if any(have(stems, stem(word)[:_BEGINNING]) for stems in (older.stems, question.stems)):
             break
@@ -121,7 +107,8 @@ def _is_on_occasion(newer: Statement, older: Statement, question: Statement) -> 
 
 
 def _is_one_of_all(newer: Statement, older: Statement, question: Statement) -> bool:
-    """Whether the question, or the older statement, is about what holds in general, and the newer one does not say so."""
+    """Whether the question, or the older statement, is about what holds in general, and the newer one does not say
+    so."""
     is_of_all = _IN_GENERAL.search(question.text) or _IN_GENERAL.search(older.text)
     return bool(is_of_all) and not _IN_GENERAL.search(newer.text)
 
@@ -156,13 +143,13 @@ def _is_told_of_another_person(newer: Statement, older: Statement, question: Sta
     first, word = newer.written[0], newer.words[0]
     is_name = first.istitle() and word not in STOP and word not in RELATIONS and word not in CHANGES
     behind = newer.words[1] if len(newer.words) > 1 else ""
-    return is_name and behind in _SAYS and not have(older.stems | question.stems, stem(word))
+    return is_name and behind in SAYS and not have(older.stems | question.stems, stem(word))
 
 
 def _is_of_another_owner(newer: Statement, older: Statement, question: Statement) -> bool:
     """Whether the older statement is about something of ours, and the newer one about somebody else's: "our lawyer",
     "Acme's lawyer"."""
-    ours = {thing for owner, thing in zip(older.words, older.words[1:], strict=False) if owner in _OURS}
+    ours = {thing for owner, thing in zip(older.words, older.words[1:], strict=False) if owner in OURS}
     return any(
         thing in ours and owner.endswith(("'s", "’s")) and owner not in question.text
         for owner, thing in zip(newer.written, newer.words[1:], strict=False)
@@ -173,9 +160,9 @@ def _is_narrowed(newer: Statement, older: Statement, question: Statement) -> boo
     """Whether the newer statement is about one of the things that the older one is about: "the head guide"."""
     for at in range(2, len(newer.words)):
         before, qualifier, thing = newer.words[at - 2 : at + 1]
-        if before not in _DETERMINERS or thing in STOP or stem(thing) not in question.stems & older.stems:
+        if before not in ARTICLES or thing in STOP or stem(thing) not in question.stems & older.stems:
             continue
-        if qualifier in STOP or qualifier in _USUAL or qualifier in CHANGES:
+        if qualifier in STOP or qualifier in USUAL or qualifier in CHANGES:
             continue
         if have(older.stems | question.stems, stem(qualifier)) or any(map(str.isdigit, qualifier)):
             continue
@@ -190,7 +177,7 @@ def _has_another_unit(newer: Statement, older: Statement, _: Statement) -> bool:
     own, other = _counted(newer), _counted(older)
     if not own or not other or own & other:
         return False
-    return not any(own & kind and other & kind for kind in (_SPANS, _MONEY)) and newer.relations.isdisjoint(
+    return not any(own & kind and other & kind for kind in (SPANS, MONEY)) and newer.relations.isdisjoint(
         older.relations
     )
 

@@ -11,7 +11,8 @@ _RELATIONS: Final = {
     "home": """live lives lived living reside resides resided residing resident move moves moved moving relocate
         relocates relocated relocating settle settled home house address apartment flat based base residence emigrated
         wohnt wohne wohnen wohnte lebt lebe leben lebte zieht ziehe zog gezogen umgezogen umzug adresse anschrift
-        wohnort wohnung zuhause habite habiter vit déménagé réside adresse vive vivir reside mudó mudado muda emménagé emménage domicilio""",
+        wohnort wohnung zuhause habite habiter vit déménagé réside adresse vive vivir reside mudó mudado muda emménagé
+        emménage domicilio""",
     "work": """work works worked working job employ employed employer employs company hired hires joined joins join
         joining career profession occupation position works started working arbeitet arbeite arbeiten arbeitete
         arbeitgeber firma stelle beruf angestellt gekündigt travaille travailler emploi poste entreprise trabaja
@@ -63,6 +64,7 @@ _CHANGES: Final = """
     correction actually stopped stops quit gave given started starts begun handed swapped
     traded sold bought left leaving returned finally later henceforth onwards effective latest revised revision
     turned converted went got rewritten rebuilt redesigned reassigned rebranded elected appointed adopted hired
+    retrained relicensed resumed resumes reshuffle
     shortened lengthened prolonged doubled halved tripled redirected rerouted flipped toggled scrap scrapped ditched
     abandoned superseded expanded shrank shrunk slashed bumped trimmed tightened relaxed loosened exchanged succeeded
     succeeds inherited nominated relaunched repainted refurbished reopened resigned retired rescheduled adjourned
@@ -134,16 +136,21 @@ _NUMBERS: Final = (
     "eleven elf onze",
     "twelve zwölf douze doce",
 )
-_TENS: Final = {
-    **{word: 13 + at for at, word in enumerate("thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split())},
-    **{word: 20 + 10 * at for at, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split())},
-    **{word: 20 + 10 * at for at, word in enumerate("zwanzig dreißig vierzig fünfzig sechzig siebzig achtzig".split())},
-    **{word: 20 + 10 * at for at, word in enumerate("vingt trente quarante cinquante soixante".split())},
-    **{word: 20 + 10 * at for at, word in enumerate("veinte treinta cuarenta cincuenta sesenta".split())},
-}
+_TEENS: Final = "thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
+_TENS: Final = (
+    "twenty zwanzig vingt veinte",
+    "thirty dreißig trente treinta",
+    "forty vierzig quarante cuarenta",
+    "fifty fünfzig cinquante cincuenta",
+    "sixty sechzig soixante sesenta",
+    "seventy siebzig",
+    "eighty achtzig",
+    "ninety neunzig",
+)
 NUMBERS: Final = {
     **{word: str(number) for number, words in enumerate(_NUMBERS, 2) for word in words.split()},
-    **{word: str(number) for word, number in _TENS.items()},
+    **{word: str(number) for number, word in enumerate(_TEENS.split(), 13)},
+    **{word: f"{number}0" for number, words in enumerate(_TENS, 2) for word in words.split()},
 }
 """Numbers that are written as words. "One" is more often no number."""
 

@@ -15,6 +15,7 @@ from zlib import crc32
 from .phrases import NEGATION, QUANTITIES
 from .relations import NUMBERS
 from .signs import WORD_OR_SIGN
+from .wordlists import ARTICLES
 
 _LEADS_IN: Final = re.compile(
     r"\W*(?:"
@@ -48,7 +49,6 @@ _SHORT: Final = (
     (re.compile(r"['’]re\b"), " are"),
     (re.compile(r"\b(it|that|there|here|he|she|what|who|where)['’]s\b"), r"\1 is"),
 )
-_ARTICLES: Final = frozenset("the a an der die das den dem ein eine einen einem einer le la les un une el los las una".split())
 _WRITTEN: Final = {
     **dict.fromkeys(["euro", "euros", "eur"], "€"),
     **dict.fromkeys(["dollar", "dollars", "usd"], "$"),
@@ -63,7 +63,8 @@ _WRITTEN: Final = {
 }
 _MONEY: Final = frozenset("€$£")
 _LEAST_WORDS: Final = 3
-_TELLS_BY_PLACE: Final = frozenset("only just even also first then not no never both".split()) | QUANTITIES
+_BY_PLACE: Final = "only just even also first then not no never both"
+_TELLS_BY_PLACE: Final = frozenset(_BY_PLACE.split()) | QUANTITIES
 
 
 class Form(NamedTuple):
@@ -86,21 +87,21 @@ def form_of(text: str) -> Form:
         start = lead.end()
     text = _LEADS_OUT.sub("", text[start:]) or text
     lowered = _ORDINAL.sub(r"\1", _UNIT_BEHIND.sub(" ", _THOUSANDS.sub("", text)))
-    capitals = {word for word in re.findall(r"(?<=[\w,;] )[A-Z]\b(?!['’])", lowered)}
+    capitals = set(re.findall(r"(?<=[\w,;] )[A-Z]\b(?!['’])", lowered))
     lowered = lowered.lower().replace("ß", "ss")
     for short, whole in _SHORT:
         lowered = short.sub(whole, lowered)
     words: list[str] = []
     for word in WORD_OR_SIGN.findall(lowered):
-        if word in _ARTICLES and word.upper() not in capitals:
+        if word in ARTICLES and word.upper() not in capitals:
             continue
         word = _WRITTEN.get(word, NUMBERS.get(word, word))
         if word[0].isdigit() and words and words[-1] in _MONEY:
             words.insert(-1, word)  # "€ 450" is "450 €"
         else:
             words.append(word)
-    whole = tuple(words) or (text,)
-    return Form(whole, crc32(" ".join(sorted(whole)).encode("utf-8", "surrogatepass")))
+    of_text = tuple(words) or (text,)
+    return Form(of_text, crc32(" ".join(sorted(of_text)).encode("utf-8", "surrogatepass")))
 
 
 def say_the_same(one: Form, other: Form) -> bool:

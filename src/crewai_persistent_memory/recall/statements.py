@@ -6,18 +6,14 @@ import re
 from collections.abc import Collection, Sequence
 from functools import cached_property, reduce
 from operator import or_
-from typing import Final, NamedTuple
+from typing import Final
 
-from ..text.kept import Kept, kept_calls
+from ..text.kept import kept_calls
 from .marks import (
-    ALL_MARKS,
     LETTERS,
-    MARKS,
     OF_FORM,
     WORD,
-    bits_of_written,
     mark_of,
-    mark_of_written,
     plain_of,
     told_mark_of,
 )
@@ -25,6 +21,7 @@ from .opposites import BE, PREFIXES, STATES, TIMES, denied_by
 from .phrases import NEGATION
 from .relations import ADDS, CHANGES, EVENTS_OF_CHANGE, MANY, NEW, OTHERS, RELATIONS, SELF, STOP
 from .stems import stem
+from .wordlists import OF, OWNERS, THEIRS, WITH
 
 _DETERMINERS: Final = """
     the a an my our your his her der die das den dem ein eine le la les un une el los las
@@ -34,19 +31,14 @@ _PERSONS: Final = """
     i you he she it we they ich du er sie es wir ihr je tu il elle nous vous
 """
 _PRONOUNS: Final = frozenset(_PERSONS.split())
-_THEIRS: Final = frozenset("his her their its ihr ihre ihrem ihren ihrer sein seine seinem seinen seiner son sa ses su sus".split())
-_OWNERS: Final = _THEIRS | frozenset(
-    "my our your whose a an ein eine einen einem einer un une una uno mein meine meinem meinen meiner unser unsere dein deine mon ma mes ton ta tes notre nos mi mis tu tus".split()
-)
-_WITH: Final = frozenset("with and to from by for mit und bei zu von avec et chez à con y".split())
-_OF: Final = frozenset(["of", "von", "de", "del", "di"])
 _BEFORE_AN_OWNER: Final = 2
 _BEHIND_OF: Final = 2
 _COPULA: Final = dict.fromkeys(["is", "are", "was", "were", "be", "been"], "is")
 _CHANGES: Final = re.compile(
     r"\b(?:these days|no longer|any ?more|as of|from (?:now|today|tonight|tomorrow|next|this|\d{4})"
     r"|put\b.{1,30}\bback|(?:bring|brought|push|pushed)\b.{1,30}\b(?:forward|back)"
-    r"|ha[sd] been(?! to\b)|t(?:akes?|aken|ook) (?:over|up)|g[ai]ven? up|up to|down to|anstelle von|ab sofort)\b",
+    r"|ha[sd] been(?! to\b)|t(?:akes?|aken|ook) (?:over|up)|(?:passed|handed|went|gone) (?:on |over )?to"
+    r"|g[ai]ven? up|up to|down to|anstelle von|ab sofort)\b",
     re.IGNORECASE,
 )
 _ADDS: Final = re.compile(
@@ -99,7 +91,7 @@ class Statement:
     @cached_property
     def names(self) -> list[str]:
         """Its words that begin with a capital letter or a digit, in lower case."""
-        return _names_among(self.written)
+        return names_among(self.written)
 
     @cached_property
     def adds(self) -> bool:
@@ -176,12 +168,12 @@ class Statement:
 
     @cached_property
     def changes(self) -> bool:
-        return not self.set.isdisjoint(CHANGES) or _tells_a_change(self.text)
+        return not self.set.isdisjoint(CHANGES) or tells_a_change(self.text)
 
     @cached_property
     def changes_clearly(self) -> bool:
         """Whether it says so with a word that tells no event of its own: "now", "switched", and not "sold"."""
-        return not self.set.isdisjoint(_CLEAR_CHANGES) or _tells_a_change(self.text)
+        return not self.set.isdisjoint(_CLEAR_CHANGES) or tells_a_change(self.text)
 
     @cached_property
     def changes_to(self) -> bool:
@@ -259,67 +251,28 @@ class Statement:
         return frozenset(word for at, word in enumerate(self.words) if word in OTHERS and self._is_of_another(at))
 
     def _is_of_another(self, at: int) -> bool:
-        behind = self.written[at + 1] if at + 1 < len(self.written) else "-"
-        if behind[0].isupper() and f"{self.written[at]} {behind}" in self.text and (not at or self.written[at - 1][0].islower()):
+        if self.written[at].lower().endswith(("'s", "’s")):
+            return False  # "a manager's approval"
+        before, name = (self.written[each] if 0 <= each < len(self.written) else "" for each in (at - 1, at + 1))
+        if name[:1].isupper() and not before[:1].isupper() and f"{self.written[at]} {name}" in self.text:
             return False  # "my son Arlo" is Arlo
-        owner = self.written[at - 1].lower() if at else ""
-        if owner.endswith(("'s", "’s")) or owner in _OWNERS:
-            return owner not in _THEIRS or at < _BEFORE_AN_OWNER or self.words[at - _BEFORE_AN_OWNER] not in _WITH
+        owner = before.lower()
+        if owner.endswith(("'s", "’s")) or owner in OWNERS:
+            return owner not in THEIRS or at < _BEFORE_AN_OWNER or self.words[at - _BEFORE_AN_OWNER] not in WITH
         behind = self.words[at + 1 : at + _BEHIND_OF + 1]
-        return len(behind) == _BEHIND_OF and behind[0] in _OF and not behind[1][0].isdigit()
+        return len(behind) == _BEHIND_OF and behind[0] in OF and not behind[1][0].isdigit()
 
 
 statement = kept_calls(Statement, 4_096)
 """Of a short text: crews are given the same memories again and again."""
 
 
-class Look(NamedTuple):
-    """What tells of most texts, without looking further, that they are not about one thing.
-
-    Attributes:
-        marks, told_marks, is_about_itself, changes: see :class:`Statement`.
-    """
-
-    marks: int
-    told_marks: int
-    is_about_itself: bool
-    changes: bool
-
-
-def _look_at(text: str) -> Look:
-    written = WORD.findall(text)
-    if not LETTERS.isdisjoint(written):
-        whole = Statement(text)
-        return Look(whole.marks, whole.told_marks, whole.is_about_itself, whole.changes)
-    bits = reduce(or_, map(bits_of_written.__getitem__, written), 0)
-    changes = not CHANGES.isdisjoint(map(plain_of.__getitem__, written)) or _tells_a_change(text)
-    return Look(bits & ALL_MARKS, bits >> MARKS & ALL_MARKS, bool(bits >> 2 * MARKS), changes)
-
-
-def _tells_a_change(text: str) -> bool:
-    return bool(_CHANGES_TO.search(text) or _CHANGES.search(text))
-
-
-look_at: Final = Kept(_look_at, 10_000_000)
-"""The look of a short text."""
-
-
-def marks_in(text: str) -> int:
-    """:attr:`Look.marks` of a text, in a third of the time."""
-    written = WORD.findall(text)
-    if not LETTERS.isdisjoint(written):
-        return look_at[text].marks
-    return reduce(or_, map(mark_of_written.__getitem__, written), 0)
-
-
-def names_in(question: str) -> set[str]:
-    """:attr:`Statement.names` of a question, without its first word, which begins with a capital letter in any case."""
-    first, *others = WORD.findall(question) or [""]
-    return set(_names_among(others)) - {plain_of[first]}
-
-
-def _names_among(words: Sequence[str]) -> list[str]:
+def names_among(words: Sequence[str]) -> list[str]:
     return [plain_of[written] for written in words if written[0].isupper() or written[0].isdigit()]
+
+
+def tells_a_change(text: str) -> bool:
+    return bool(_CHANGES_TO.search(text) or _CHANGES.search(text))
 
 
 def together(parts: Sequence[str]) -> Statement:

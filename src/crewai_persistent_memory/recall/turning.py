@@ -19,7 +19,8 @@ _MOST_BEHIND: Final = 2
 _OF_CHANGES: Final = STOP | CHANGES
 _NO_STATE: Final = frozenset[int]()
 _MANY: Final = re.compile(
-    r"\W*(?:(?:which|what) (?!does|was|has|hours|times|news|series|species)(?-i:[a-zà-ÿ]\w*[^\Wsui]s)|quel(?:le)?s|cuáles)\b",
+    r"\W*(?:(?:which|what) (?!does|was|has|hours|times|news|series|species)(?-i:[a-zà-ÿ]\w*[^\Wsui]s)|quel(?:le)?s"
+    r"|cuáles)\b",
     re.IGNORECASE,
 )
 _SOMEWHERE: Final = re.compile(

@@ -13,11 +13,14 @@ from datetime import timedelta
 from operator import attrgetter
 from typing import Final
 
+from .asked import Asked
 from .found import Found
 from .long_texts import LONGEST
+from .looks import look_at
 from .marks import ALL_MARKS
-from .replacing import MOST_MORE, MOST_MORE_OF_A_CHANGE, Question
-from .statements import look_at, together
+from .replacing import replaces
+from .same_relation import MOST_MORE, MOST_MORE_OF_A_CHANGE, is_short
+from .statements import together
 
 MOST_COMPARED: Final = 40
 """The best entries that are compared with each other."""
@@ -51,7 +54,7 @@ def newest_first(found: Sequence[Found], query: str) -> list[Found]:
     times = list(map(_created_at, compared))
     if not times or max(times) - min(times) < _SAME_TIME:
         return list(found)  # none is newer than another one
-    asked = Question(query)
+    asked = Asked(query)
     told_in: list[list[str]] = []
     is_long, marks, told, own, most = [], [], [], [], []
     for at, each in enumerate(compared):
@@ -89,15 +92,15 @@ def newest_first(found: Sequence[Found], query: str) -> list[Found]:
                 continue
             if later in placed or (is_long[at] and is_long[later]):
                 continue
-            if not subject & marks[later] and not (own[at] and own[later]):
-                if (marks[at] ^ marks[later]).bit_count() > _MOST_OF_VALUES:
-                    continue
+            is_of_one = subject & marks[later] or (own[at] and own[later])
+            if not is_of_one and (marks[at] ^ marks[later]).bit_count() > _MOST_OF_VALUES:
+                continue
             if (told[later] & rows[at][2]).bit_count() > most[later]:
                 continue
-            if asked.replaces(together(told_in[at]), together(told_in[later])):
+            if replaces(asked, together(told_in[at]), together(told_in[later])):
                 newer.append(later)
         if len(newer) > MOST_BEFORE:
-            newer = [later for later in newer if asked.is_short(together(told_in[at]), together(told_in[later]))]
+            newer = [later for later in newer if is_short(asked, together(told_in[at]), together(told_in[later]))]
         if 0 < len(newer) <= MOST_BEFORE:
             # What takes the place of one of them: it may name only that value ("left Paris for Oslo").
             for one in newer:
@@ -105,7 +108,7 @@ def newest_first(found: Sequence[Found], query: str) -> list[Found]:
                 for later, time, _ in rows[at + 1 :]:
                     if time < soonest or not own_words & marks[later] or later in placed or later in newer:
                         continue
-                    if asked.replaces(together(told_in[one]), together(told_in[later])):
+                    if replaces(asked, together(told_in[one]), together(told_in[later])):
                         newer.append(later)
         if newer:
             newer.sort(key=times.__getitem__, reverse=True)
