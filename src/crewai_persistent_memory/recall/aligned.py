@@ -20,6 +20,7 @@ _LEAST_TOLD: Final = 2
 
 _DIGITS_OF_A_YEAR: Final = 4
 _MANY: Final = (MANY | LISTED) - {"take", "takes"}  # "takes place"
+_THE: Final = OURS | {"the", "der", "die", "das", "le", "la", "el"}
 _NONE: Final = frozenset[str]()
 _A_NAME_AND_A_VALUE: Final = 2
 _LONGEST_NAME: Final = 2
@@ -70,6 +71,8 @@ def says_another_value(newer: Statement, older: Statement, asked: Set[str]) -> b
         return False
     if is_past or _are_names(values.older) != _are_names(values.newer):
         return None
+    if not values.after and values.before[-1] in BE and values.before[0] in _THE and _are_names(values.newer):
+        return True  # "the engineer on call is Tom"
     relations = frozenset[str]().union(*(RELATIONS.get(word, ()) for word in around))
     return bool(relations & ONE_AT_A_TIME) or None
 

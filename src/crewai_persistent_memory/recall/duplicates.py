@@ -1,8 +1,8 @@
 """Entries that say the same take one place of a recall: the newest stands for all of them.
 
-Short texts say the same if they have the same words and signs (:mod:`.said_alike`). One other word, number or
-sign makes another fact ("room 12", "room 14"; "C#", "C++"; "-18", "18"; "✅", "❌"). Punctuation and Markdown do not count, apart
-from the question mark: a question is no statement.
+Short texts say the same if they have the same words and signs (:mod:`.said_alike`). One other word, number or sign
+makes another fact ("room 12", "room 14"; "C#", "C++"; "-18", "18"; "✅", "❌"). Punctuation and Markdown do not count,
+apart from the question mark: a question is no statement.
 
 Long texts, such as daily reports, say the same if nearly all their sentences are equal apart from numbers, and if what
 differs is small and is not asked about.

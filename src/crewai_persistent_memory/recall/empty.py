@@ -6,6 +6,7 @@ behind all that state something. In doubt an entry states something.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from typing import Final
@@ -15,16 +16,20 @@ from . import other_languages
 from .found import Found
 from .phrases import (
     ABOUT_THE_AGENT,
+    ASKS_WITH_A_FACT,
     BARE,
     GREETS,
     INSTRUCTS,
     NO_ANSWER,
+    OF_KNOWING,
     OPENS_QUESTION,
     OTHER_QUESTION,
     POLITE,
     POLITE_REST,
     REASON,
+    REQUESTS,
     STATES,
+    TELLS_OF_OWN,
     VERB,
     WORDS_OF_NO_ANSWER,
 )
@@ -40,12 +45,24 @@ _MOST_NEW_WORDS: Final = 3
 """How many words an answer that says nothing may have, beside those of the question and of the lists below."""
 
 
-def last_what_is_empty(found: Sequence[Found]) -> list[Found]:
-    """The entries, those that state nothing behind the others; otherwise in their order."""
+def last_what_is_empty(found: Sequence[Found], query: str = "") -> list[Found]:
+    """The entries, those that state nothing behind the others; otherwise in their order.
+
+    Args:
+        found: the entries.
+        query: what was asked. An answer that there is none may repeat its words.
+    """
     empty = []
+    asked: frozenset[str] | None = None
     for each in found:
         text = each.entry.content
-        empty.append(_says_nothing[text] if len(text) <= _SHORT else says_nothing(text))
+        if len(text) > _SHORT:
+            empty.append(says_nothing(text))
+            continue
+        beside = _beside[text]
+        if beside and beside is not _STATES:
+            asked = frozenset(_words(query.lower())) if asked is None else asked
+        empty.append(not beside or (beside is not _STATES and _is_little(beside, asked or frozenset())))
     if not any(empty):
         return list(found)
     kept = [each for each, is_empty in zip(found, empty, strict=True) if not is_empty]
@@ -70,8 +87,28 @@ def says_nothing(content: str) -> bool:
 
 
 _SHORT: Final = 1_000
-_says_nothing: Final = Kept(says_nothing, 6_000_000)
+_STATES: Final = frozenset(["", "."])
+"""In place of words: the text states something."""
+
+
+def _words_beside(content: str) -> frozenset[str]:
+    """Of a text that says nothing, no words; of an answer that says nothing but of what, the words for that."""
+    if says_nothing(content):
+        return frozenset()
+    if RESULT in content or not OF_KNOWING.search(content.lower()):
+        return _STATES
+    beside = _beside_no_answer(content)
+    return _STATES if beside is None else beside
+
+
+_beside: Final = Kept(_words_beside, 6_000_000)
 """Of a short text."""
+
+
+def _is_little(beside: frozenset[str], asked: frozenset[str]) -> bool:
+    """Whether these words of an answer are those of the question, or few: no number and no name among them."""
+    new = {word for word in beside if word.lower() not in asked}
+    return len(new) <= _MOST_NEW_WORDS and not any(word != word.lower() or any(map(str.isdigit, word)) for word in new)
 
 
 def _is_no_answer(answer: str, request: str) -> bool:
@@ -80,25 +117,62 @@ def _is_no_answer(answer: str, request: str) -> bool:
         return True
     if len(answer) > LONGEST_ANSWER:
         return False
-    answer = answer.replace("’", "'")
-    lowered = answer.lower()
-    if BARE.fullmatch(lowered):
-        return True
-    if not NO_ANSWER.search(lowered):
+    beside = _beside_no_answer(answer)
+    if beside is None:
         return other_languages.says_no(answer, request)
-    clauses = [clause for clause in _CLAUSE.split(lowered) if clause.strip(" .!…*-\"'")]
+    return _is_little(beside, frozenset(_words(request.lower())))
+
+
+def _beside_no_answer(answer: str) -> frozenset[str] | None:
+    """The words that an answer that says nothing has beside the usual ones, a name with its capital letter; ``None`` if
+    it says something."""
+    answer = _without_labels(answer.strip().replace("’", "'"))
+    lowered = answer.lower()
+    if answer.startswith("{") and answer.endswith("}"):
+        return frozenset() if _is_empty_json(answer) else None
+    if BARE.fullmatch(lowered) or _UNKNOWN_ALL.fullmatch(lowered):
+        return frozenset()
+    if not NO_ANSWER.search(lowered):
+        return None
+    clauses = [clause for clause in _CLAUSE.split(lowered) if clause.strip(" .!…*-\"'#=")]
     says_no = [bool(NO_ANSWER.search(clause)) for clause in clauses]
     if not all(no or POLITE.search(clause) for clause, no in zip(clauses, says_no, strict=True)):
-        return False
+        return None
     if REASON.search(lowered):
-        return False
-    known = set(_words(request.lower())) | WORDS_OF_NO_ANSWER
-    new = {word for word in _words(POLITE_REST.sub(" ", lowered)) if word not in known}
-    if any(character.isdigit() for word in new for character in word):
-        return False
+        return None
+    new = {word for word in _words(POLITE_REST.sub(" ", lowered)) if word not in WORDS_OF_NO_ANSWER}
     # A name that nobody has asked about is information.
-    capitalised = {word.lower() for word in _CAPITALISED.findall(answer)}
-    return not (new & capitalised) and len(new) <= _MOST_NEW_WORDS
+    names = {word.lower(): word for word in _CAPITALISED.findall(answer)}
+    return frozenset(names.get(word, word) for word in new)
+
+
+def _without_labels(answer: str) -> str:
+    """An answer without "Final Answer:" before it."""
+    while label := _ANSWER_LABEL.match(answer):
+        answer = answer[label.end() :]
+    return answer
+
+
+def _is_empty_json(answer: str) -> bool:
+    """Whether an answer is an object of JSON whose values say nothing: ``{"status": "no_result", "answer": null}``."""
+    try:
+        values = list(json.loads(answer).values())
+    except ValueError:
+        return False
+    return bool(values) and not any(map(_tells, values))
+
+
+def _tells(value: object) -> bool:
+    if not value or value is True:
+        return False
+    if not isinstance(value, str):
+        return True
+    is_status = value.replace("_", " ").lower() in _OF_STATUS
+    return not (is_status or BARE.fullmatch(value.lower()) or _says_unknown(value.lower()))
+
+
+def _says_unknown(text: str) -> bool:
+    return bool(NO_ANSWER.search(text) and OF_KNOWING.search(text))
 
 
 def only_asks(request: str) -> bool:
@@ -115,10 +189,12 @@ def asks(sentence: str) -> bool:
     lowered = text.lower()
     if not lowered:
         return True
-    if STATES.search(lowered):
+    if STATES.search(lowered) or ASKS_WITH_A_FACT.search(lowered):
         return False
     is_question = lowered.endswith(_ASKS)
     if is_question and (OPENS_QUESTION.match(lowered) or "¿" in lowered or OTHER_QUESTION.fullmatch(lowered)):
+        return True
+    if REQUESTS.match(lowered) and not TELLS_OF_OWN.search(lowered):
         return True
     if INSTRUCTS.match(lowered) or ABOUT_THE_AGENT.match(lowered) or GREETS.fullmatch(lowered.strip(" .!,")):
         return True
@@ -139,6 +215,18 @@ def _words(text: str) -> list[str]:
     return _WORD.findall(text)
 
 
+_OF_STATUS: Final = frozenset(
+    ["no result", "no results", "not found", "empty", "failed", "error", "none", "user", "null"]
+)
+_ANSWER_LABEL: Final = re.compile(
+    r"\W*(?:(?:final )?answer|thought|observation|conclusion|task output|result|reason|respuesta(?: final)?|antwort"
+    r"|réponse(?: finale)?)\W{0,3}:\W{0,3}\s*",
+    re.IGNORECASE,
+)
+_UNKNOWN_ALL: Final = re.compile(
+    r"(?:\W*[\w /]{1,40}:\s*(?:unknown|n/?a|tbd|none|null|not (?:known|specified|available|provided)|no content"
+    r"|[-–—?]+)\W*\n?)+"
+)
 _ASKS: Final = ("?", "？", "؟", '?"', "?'", "?“", "?”", "?*")
 _WORD: Final = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 _CAPITALISED: Final = re.compile(r"(?<![.!?:\n] )(?<!^)(?<![\"“„*])\b[A-ZÄÖÜÉÈÁÍÓÚÑ][^\W_]+")

@@ -37,7 +37,24 @@ NO_ANSWER: Final = re.compile(
     r"result|results|evidence)\b"
     r"|^\W*no (?:\w+ )?(?:information|records?|mention|memory|memories|data|details|answer|results?|entries)\b"
     r"|nothing (?:\w+ )?(?:is |was |has been )?(?:known|mentioned|recorded|stored|found|said|in (?:my|the) memor)"
-    r"|(?:insufficient|not enough) (?:information|data|context|details)\b"
+    r"|(?:insufficient|not enough) (?:information|data|context|details|evidence|input)\b"
+    r"|(?:need|require)s? (?:more|further|additional) (?:context|information|details|input)\b"
+    r"|\bno (?:\w+ )?(?:data|information|content|results?|context|details|matches|records?|mention|reference|output"
+    r"|observations?|answer|statement)\b(?: \w+){0,3} (?:available|found|provided|given|made|covers?|returned"
+    r"|to report)\b"
+    r"|nothing (?:relevant|on file|useful)\b|nothing\b.{0,40}\b(?:covers?|relevant|came up|comes up)\b"
+    r"|(?:cannot|can't|could not|couldn't) be (?:answered|determined|found|established|confirmed)\b"
+    r"|not possible to (?:say|tell|establish|determine|answer|know|confirm)\b|remains? (?:unanswered|unclear|open)\b"
+    r"|(?:can't|cannot|can not|could not|couldn't|unable to|not able to) (?:confirm|complete|access|recall|remember"
+    r"|locate"
+    r"|complete this|reach)\b|(?:do|does) not (?:possess|currently hold|currently have|hold)\b"
+    r"|(?:is|are|was|were)(?:n't| not) (?:found|included|covered|answered|located|certain|attached)\b"
+    r"|(?:never (?:appears?|came up|been mentioned)|none of the (?:\w+ )?(?:passages|documents|notes|memories"
+    r"|records|files)"
+    r"|makes? no (?:mention|reference)|(?:is|are) silent on|no way (?:for me )?to know|have no (?:tool )?(?:output"
+    r"|context"
+    r"|observations|details)|has no (?:\w+ )?(?:details|record|result)|(?:has|have)n't (?:talked|spoken)"
+    r"|your guess is as good|is unclear|it is not clear|stopped due to)\b"
     r"|(?:remains?|is|are) unknown\b"
     # German
     r"|(?:weiß|weiss|wissen|kenne|kann|konnte|können) (?:\w+ ){0,8}nicht\b|nicht (?:bekannt|erwähnt|angegeben"
@@ -63,7 +80,13 @@ NO_ANSWER: Final = re.compile(
 )
 
 POLITE: Final = re.compile(
-    r"^\W*(?:i(?:'m| am)? (?:\w+ )?(?:sorry|apologi[sz]e|afraid)|sorry|apologies|unfortunately|please|could you"
+    r"^\W*(?:great question|good question|i(?:'d| would) love to|sure|acknowledged|dear (?:\w+)|kind regards"
+    r"|best regards"
+    r"|looking forward|as an ai|i understand|i wish|after careful|let me think|first|therefore|regrettably|my apologies"
+    r"|i (?:have |'ve )?(?:searched|looked|checked|gone|went|reviewed)|we (?:have |'ve )?(?:searched|looked|checked)"
+    r"|you may want|you might|kindly|would you|once i|tell me|conclusion|checked|your (?:support )?agent|end of report"
+    r"|section \d|report$|findings?$|recommendations?$|observation|summary$|should you|was it|it looks like)\b"
+    r"|^\W*(?:i(?:'m| am)? (?:\w+ )?(?:sorry|apologi[sz]e|afraid)|sorry|apologies|unfortunately|please|could you"
     r"|can you|"
     r"would you|if you|let me know|feel free|thank|happy to|i(?:'d| would) be happy|i can help|is there anything"
     r"|do you|"
@@ -122,7 +145,8 @@ OPENS_QUESTION: Final = re.compile(
     r"(?:who|whom|whose|what|what's|who's|where's|when's|how's|which|where|when|why|how|is|are|am|was|were|do"
     r"|does|did|"
     r"can|could|would|will|shall|should|has|have|had|may|might|isn't|aren't|don't|doesn't|didn't|any|anything|"
-    r"wer|wen|wem|wessen|was|welche[rsmn]?|wo|wo(?:hin|her|mit|für|gegen|zu|von|bei|nach|durch|r(?:an|auf|in|über|um))|wann|warum|wieso|weshalb|wie|ist|sind|"
+    r"wer|wen|wem|wessen|was|welche[rsmn]?|wo|wo(?:hin|her|mit|für|gegen|zu|von|bei|nach|durch|r(?:an|auf|in|über"
+    r"|um))|wann|warum|wieso|weshalb|wie|ist|sind|"
     r"war|waren|hat|haben|habe|kann|kannst|können|könnte|könntest|soll|sollte|wird|weißt|weiss|wissen|gibt|mag|darf|"
     r"qui|que|quoi|quel(?:le)?s?|où|quand|pourquoi|comment|combien|est-ce|qu'|est-il|est-elle|peux-tu|pouvez-vous|"
     r"chi|che|cosa|dove|quando|perché|quanto|quale|quem|o que|onde|quanto|qual|wie|wat|waar|wanneer|waarom|hoe|welke?|"
@@ -134,6 +158,40 @@ OTHER_QUESTION: Final = re.compile(
     r"[^，、；：。,;:]*[?？؟]"
 )
 """One clause in a script other than Latin, where no list says what opens a question; after "：", what it belongs to."""
+
+REQUESTS: Final = re.compile(
+    r"\W*(?:please |kindly |then |next |as the next step,? )*(?:look (?:up|into)|draft|translate|compare|research"
+    r"|retrieve"
+    r"|prepare|create|generate|analy[sz]e|calculate|compute|advise|report|inform me|update me|brief|outline|review"
+    r"|would you mind|i(?:'d| would) like to know|i was wondering|i wonder|tell me|show me|let me know"
+    r"|bitte (?:suche|prüfe"
+    r"|nenne|schreibe)|merci de|por favor,? (?:busca|dime|envía)|query|search)\b"
+)
+"""A request that asks for work. One with a number, or with something of one's own, may state a fact."""
+
+OF_KNOWING: Final = re.compile(
+    r"\b(?:information|info|data|details?|records?|memor\w+|context|notes|documents?|conversations?|passages"
+    r"|transcripts"
+    r"|files?|mention\w*|provided|specified|stated|recorded|questions?|answers?|know|sure|certain|recall|remember"
+    r"|tell|told"
+    r"|information\w*|angaben|frage|weiß|información|datos|pregunta|sé|sais|données|réponse)\b"
+)
+"""Words of an answer that is about what is known, and not about what there is: "the manual is not available"."""
+
+TELLS_OF_OWN: Final = re.compile(
+    r"\d|\b(?:my|our|mine|ours|that (?:the|i|we)|mein\w*|unser\w*|mon|ma|mes|notre|nos|mi|mis|nuestr\w+)\b"
+)
+ASKS_WITH_A_FACT: Final = re.compile(
+    r"\b(?:can|could|would|will) (?:you|someone|somebody|anyone|we)\b.*(?:\d|\bthat (?:my|our|the|i|we)\b"
+    r"|\bmy (?:\w+ )?\w+"
+    r" from\b)|^\W*why (?!(?:do|does|did|is|are|was|were)(?:n't)? (?:he|she|it|they|you)\b).*(?:\d|\bwe\b|\bour\b"
+    r"|\bmy\b)"
+    r"|(?<!have )(?<!had )(?<!has )(?<!did )\b(?:i|we) (?:bought|moved|upgraded|booked|paid|ordered|sold)\b"
+    r"|\b(?:my|our) (?:two|three|four|five)\b|\bkeep paying\b|\bde que (?:la|el|mi|los|las)\b|,? which (?:renews"
+    r"|ends|starts"
+    r"|expires)\b"
+)
+"""A question that has a fact in it: "can you remind me that my flight leaves at 6:40?"."""
 
 INSTRUCTS: Final = re.compile(
     r"\W*(?:please |kindly |then |now |first |finally |always |also |bitte )*"

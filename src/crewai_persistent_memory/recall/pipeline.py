@@ -105,7 +105,7 @@ def ordered(entries: Sequence[MemoryEntry], query: str, min_score: float = 0.0) 
     if on.each_once:
         found = behind_their_sources(_with_repeats(each_once(found, query), found))
     if on.empty_last:
-        found = last_what_is_empty(found)
+        found = last_what_is_empty(found, query)
     # A question that nobody answered says no newer value.
     stated = len(found)
     while stated and found[stated - 1].is_empty:
