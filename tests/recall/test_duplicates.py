@@ -72,6 +72,53 @@ def test_facts_that_differ_in_a_word_or_a_number_are_two(one: str, other: str) -
 
 
 @pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("The user likes tea.", "user likes tea"),
+        ("Summary: Anna wants the offer by Friday.", "Anna wants the offer by Friday."),
+        ("Hi team, the code is 7741.", "The code is 7741. Thanks!"),
+        ("Final Answer: the deposit is EUR 450.", "The deposit is 450 €."),
+        ("Total orders: 1,000", "Total orders: 1000"),
+        ("The limit is 8 kg.", "The limit is eight kilograms."),
+        ("I'm allergic to nuts.", "I am allergic to nuts!"),
+        ("Anna doesn't want to be called.", "Anna does not want to be called."),
+        ("In 2023 I moved from Cork to Aberdeen.", "I moved from Cork to Aberdeen in 2023."),
+        ("Guten Morgen, der Kunde nimmt das Angebot B.", "Der Kunde nimmt Angebot B."),
+        ("Bonjour, la réunion est à 10 heures.", "La réunion est à 10 heures. Merci"),
+    ],
+)
+def test_a_greeting_an_article_and_the_form_of_a_number_say_nothing_else(one: str, other: str) -> None:
+    assert len(each_once(found(one, other))) == 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Anna called Ben.", "Ben called Anna."),
+        ("The train goes from Cork to Dublin.", "The train goes from Dublin to Cork."),
+        ("Only Anna likes tea.", "Anna likes only tea."),
+        ("Not all tests passed.", "All tests not passed."),
+        ("I like tea.", "You like tea."),
+        ("Tower A is closed.", "Tower is closed."),
+        ("The deposit is 450 €.", "The deposit is 450 $."),
+        ("Total orders: 1,000", "Total orders: 100"),
+        ("The limit is 1,5 kg.", "The limit is 15 kg."),
+        ("Anna arrives on 5 May.", "Anna arrives on 5 June."),
+        ("User: Anna", "Anna likes tea"),
+        ("Answer: yes", "Answer: no"),
+    ],
+)
+def test_who_to_whom_how_much_and_when_are_told_apart(one: str, other: str) -> None:
+    assert len(each_once(found(one, other))) == 2
+
+
+def test_texts_of_the_same_words_are_grouped_with_the_one_that_they_repeat() -> None:
+    hits = found("Anna called Ben.", "Ben called Anna.", "anna called ben", "Hello, Ben called Anna!")
+
+    assert [(each.entry.id, each.times) for each in each_once(hits)] == [("2", 2), ("3", 2)]
+
+
+@pytest.mark.parametrize(
     "again",
     ["- **Anna** likes `tea`.", "“Anna likes tea”", "# Anna likes tea", "> Anna likes tea…", "Anna likes tea\u200b!"],
 )

@@ -237,6 +237,46 @@ def test_a_fact_in_the_request_or_in_the_answer_is_something(request_: str, answ
     assert not says_nothing(record(request_, answer))
 
 
+def first_of(question: str, text: str) -> str:
+    """What of a text and a statement comes first for a question."""
+    found = [
+        Found(MemoryEntry(id=str(at), content=each), 1.0 - at) for at, each in enumerate((text, "John likes tea."))
+    ]
+    return last_what_is_empty(found, question)[0].entry.content
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("Where are the keys of the boat house?", "My notes do not mention where the keys of the boat house are."),
+        ("What did Mrs. Abel order?", "Unfortunately I have no information on what Mrs. Abel did order."),
+        ("What is the warranty of pump P7?", "The documents make no mention of the warranty of pump P7."),
+        ("When is the exam?", '{"status": "no_result", "answer": null, "sources": []}'),
+        ("What is the budget?", "- Budget: unknown\n- Deadline: n/a"),
+        ("What is the budget?", "Final Answer: not specified"),
+    ],
+)
+def test_an_answer_that_says_nothing_may_repeat_the_question(question: str, answer: str) -> None:
+    assert first_of(question, answer) == "John likes tea."
+
+
+@pytest.mark.parametrize(
+    ("question", "text"),
+    [
+        ("Where are the keys?", "My notes do not mention the keys, but Olga has the spare ones."),
+        ("What did Mrs. Abel order?", "I have no information on the order, Mr. Kern took it."),
+        ("Is there a manual in Polish?", "The manual is not available in Polish."),
+        ("Does Basic include phone support?", '{"answer": "no", "detail": "Basic does not include phone support"}'),
+        ("When does my flight leave?", "Can you remind me that my flight LH 1234 leaves at 6:40?"),
+        ("What is our address?", "Could you change our address to 18 Quarry Lane?"),
+        ("Why is the bill so high?", "Why is my bill 64.90 this month?"),
+        ("What is the budget?", "- Budget: unknown\n- Deadline: 3 May"),
+    ],
+)
+def test_an_answer_or_a_question_with_a_fact_in_it_keeps_its_place(question: str, text: str) -> None:
+    assert first_of(question, text) == text
+
+
 def test_what_states_nothing_goes_behind_what_states_something() -> None:
     texts = [
         "Where does John live?\nResult: I do not know.",

@@ -119,17 +119,18 @@ def _is_no_answer(answer: str, request: str) -> bool:
         return False
     beside = _beside_no_answer(answer)
     if beside is None:
-        return other_languages.says_no(answer, request)
+        return not answer.startswith("{") and other_languages.says_no(answer, request)
     return _is_little(beside, frozenset(_words(request.lower())))
 
 
 def _beside_no_answer(answer: str) -> frozenset[str] | None:
     """The words that an answer that says nothing has beside the usual ones, a name with its capital letter; ``None`` if
     it says something."""
-    answer = _without_labels(answer.strip().replace("’", "'"))
-    lowered = answer.lower()
+    answer = answer.strip().replace("’", "'")
     if answer.startswith("{") and answer.endswith("}"):
         return frozenset() if _is_empty_json(answer) else None
+    answer = _TITLE.sub(r"\1", _without_labels(answer))
+    lowered = answer.lower()
     if BARE.fullmatch(lowered) or _UNKNOWN_ALL.fullmatch(lowered):
         return frozenset()
     if not NO_ANSWER.search(lowered):
@@ -223,6 +224,7 @@ _ANSWER_LABEL: Final = re.compile(
     r"|réponse(?: finale)?)\W{0,3}:\W{0,3}\s*",
     re.IGNORECASE,
 )
+_TITLE: Final = re.compile(r"\b(Mrs?|Ms|Dr|Prof|St|No)\.")
 _UNKNOWN_ALL: Final = re.compile(
     r"(?:\W*[\w /]{1,40}:\s*(?:unknown|n/?a|tbd|none|null|not (?:known|specified|available|provided)|no content"
     r"|[-–—?]+)\W*\n?)+"
