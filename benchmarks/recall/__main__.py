@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from . import conversations
+from . import conversations, pairs
 from .asking import WORDINGS
 from .cases import Cases
 from .document import document, parts_in_turn, weights_on_halves
@@ -113,6 +113,7 @@ def _write(
     more.append(parts_in_turn(of_parts, setting, sample, few))
     file.write_text(document(now, then, more, sample, old), encoding="utf-8")
     more.append(weights_on_halves(of_parts, setting, sample))
+    more.append(pairs.section())
     file.write_text(document(now, then, more, sample, old), encoding="utf-8")
 
 

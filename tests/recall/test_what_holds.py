@@ -10,6 +10,7 @@ from typing import Final
 
 import pytest
 
+from benchmarks.recall import pairs
 from benchmarks.recall.sets import changing_facts
 from benchmarks.recall.sets.changing_facts import Case, both_true, changing
 from crewai_persistent_memory import open_store
@@ -150,25 +151,19 @@ def test_what_is_said_of_another_thing_keeps_its_place(question: str, older: str
 @pytest.mark.parametrize(("kind", "first", "least"), [("changing", 2, 0.95), ("both_true", 1, 0.97)])
 def test_pairs_in_words_of_their_own(kind: str, first: int, least: float) -> None:
     """Each pair was written on its own, without a look at the rules. Most of them served to mend the rules later."""
-    pairs = json.loads((SETS / "pairs.json").read_text(encoding="utf-8"))[kind]
-    right = sum(contents(newest_first(found(*pair[1:]), pair[0]))[0] == pair[first] for pair in pairs)
+    own = json.loads((SETS / "pairs.json").read_text(encoding="utf-8"))[kind]
+    right = sum(contents(newest_first(found(*pair[1:]), pair[0]))[0] == pair[first] for pair in own)
 
-    assert right >= least * len(pairs)
+    assert right >= least * len(own)
 
 
-@pytest.mark.parametrize(
-    ("part", "changing", "both_true"), [("choosing", 0.80, 0.94), ("held_out", 0.72, 0.92), ("free_words", 0.36, 0.93)]
-)
-def test_pairs_by_other_writers(part: str, changing: float, both_true: float) -> None:
-    """Their writers knew what README promises, and no rule. What is not in conflict must keep its place above all."""
-    sets = json.loads((SETS / "pairs_by_others.json").read_text(encoding="utf-8"))[part]
-    firsts = {
-        kind: [contents(newest_first(found(*said), question))[0] == said[at] for question, *said in sets[kind]]
-        for kind, at in (("changing", 1), ("both_true", 0))
-    }
+def test_the_shares_of_pairs_by_other_writers_are_those_of_the_document() -> None:
+    """Their writers knew what README promises, and no rule."""
+    assert pairs.section() in Path("docs/recall.md").read_text(encoding="utf-8")
 
-    assert sum(firsts["changing"]) >= changing * len(firsts["changing"])
-    assert sum(firsts["both_true"]) >= both_true * len(firsts["both_true"])
+
+def test_what_is_not_in_conflict_keeps_its_place_in_most_pairs_by_other_writers() -> None:
+    assert all(kept >= 0.93 for *_, kept in pairs.shares().values())
 
 
 @pytest.mark.parametrize("half", ["choosing", "held_out"])

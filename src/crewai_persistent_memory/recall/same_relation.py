@@ -41,7 +41,10 @@ def say_two_values(asked: Asked, older: Statement, newer: Statement, subject: Se
         return True
     told = asked.stems - subject
     # Several words of the question in both tell more than the subject: "the budget of the team".
-    alike = _topics_in_both(asked, older, newer) > 1
+    has_value = _has_such_a_value(asked, older, newer, subject)
+    # So does a name of several words, if both have a value beside it.
+    has_both = has_value and any(older.values({*subject, *asked.stems}))
+    alike = _topics_in_both(asked, older, newer, of_names=newer.changes or has_both) > 1
     of_words = alike or have_one(older.stems, told), alike or have_one(newer.stems, told)
     relations = older.relations & newer.relations
     shared = {word for word in older.set & newer.set if word not in STOP and stem(word) not in subject}
@@ -49,7 +52,6 @@ def say_two_values(asked: Asked, older: Statement, newer: Statement, subject: Se
     many = shared - COUNTED if older.units & newer.units else shared
     is_of_many = older.is_of_many(many | likings) or not LISTED.isdisjoint(older.set & newer.set)
     is_single = newer.changes or not (is_of_many and newer.set.isdisjoint(BEST))
-    has_value = _has_such_a_value(asked, older, newer, subject)
     if all(of_words) or (has_value and (asked.relations & relations or (any(of_words) and relations))):
         is_left_out = _is_left_out(asked, older, newer)
         return is_single and (not is_left_out or has_another_of_the_kind(newer, older, asked.whole, subject))
@@ -75,7 +77,7 @@ def say_two_values(asked: Asked, older: Statement, newer: Statement, subject: Se
     ):
         return True
     is_of_thing = subject and not asked.name_stems & subject and asked.stems & older.stems <= newer.stems
-    if is_of_thing and newer.changes_clearly and has_value and any(older.values({*subject, *asked.stems})):
+    if is_of_thing and newer.changes_clearly and has_both:
         return True
     if names_another_person(newer, older, asked.whole, subject) or has_another_of_the_kind(
         newer, older, asked.whole, subject
@@ -85,10 +87,15 @@ def say_two_values(asked: Asked, older: Statement, newer: Statement, subject: Se
     return bool(is_open) or _is_of_one_form(asked, older, newer, subject)
 
 
-def _topics_in_both(asked: Asked, older: Statement, newer: Statement) -> int:
-    """The number of things of the question that both statements name. A name of several words is one."""
+def _topics_in_both(asked: Asked, older: Statement, newer: Statement, *, of_names: bool) -> int:
+    """The number of things of the question that both statements name.
+
+    Args:
+        asked, older, newer: the question and the statements.
+        of_names: count each word of a name of several words.
+    """
     common = asked.stems & older.stems & newer.stems
-    if newer.changes:
+    if of_names:
         return len(common)
     # "Dr. Quist", "the Lapwing project", "ticket 310": a name and what is beside it are one thing.
     rows = zip(older.written, older.written[1:], older.words, older.words[1:], strict=False)
