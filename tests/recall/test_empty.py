@@ -250,7 +250,7 @@ def first_of(question: str, text: str) -> str:
     [
         ("Where are the keys of the boat house?", "My notes do not mention where the keys of the boat house are."),
         ("What did Mrs. Abel order?", "Unfortunately I have no information on what Mrs. Abel did order."),
-        ("What is the warranty of pump P7?", "The documents make no mention of the warranty of pump P7."),
+        ("What is the warranty of pump P7?", "The documents do not mention the warranty of pump P7."),
         ("When is the exam?", '{"status": "no_result", "answer": null, "sources": []}'),
         ("What is the budget?", "- Budget: unknown\n- Deadline: n/a"),
         ("What is the budget?", "Final Answer: not specified"),
@@ -271,10 +271,40 @@ def test_an_answer_that_says_nothing_may_repeat_the_question(question: str, answ
         ("What is our address?", "Could you change our address to 18 Quarry Lane?"),
         ("Why is the bill so high?", "Why is my bill 64.90 this month?"),
         ("What is the budget?", "- Budget: unknown\n- Deadline: 3 May"),
+        ("Is breakfast included in the room?", "Breakfast is not included."),
+        ("Is our customer data stored in Europe?", "Customer data is not stored in Europe."),
+        ("Where are the notes?", "The notes were not found in the safe."),
+        ("Is the shop open?", "The shop remains open."),
+        ("Does he have allergies?", "Allergies: none"),
+        ("When is it open?", "Sunday: not available"),
+        ("Is the shop open?", '{"open": true}'),
+        ("Are pets allowed?", '{"pets_allowed": false}'),
+        ("How many errors are there?", '{"errors": 0}'),
+        ("What is the status of the build?", '{"status": "failed"}'),
+        ("What allergies does he have?", '{"allergies": []}'),
+        ("What happened to Borealis?", '{"result": null, "reason": "the supplier Borealis went bankrupt"}'),
+        ("What is known of the boiler?", "Report from Anna: the boiler is broken"),
     ],
 )
 def test_an_answer_or_a_question_with_a_fact_in_it_keeps_its_place(question: str, text: str) -> None:
     assert first_of(question, text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- Owner: unknown\n" * 60 + "- Notes: the key is under the mat",
+        "field a: unknown, " * 50 + "name: Anna Kern",
+        "a:---- " * 80 + "b: yes",
+        "I do not have " + "any " * 60 + "x",
+        '{"memory":' + "[" * 985 + "}",
+    ],
+    ids=["lines of a form", "fields", "dashes", "any", "brackets"],
+)
+def test_a_text_that_repeats_itself_is_read_in_one_pass(text: str) -> None:
+    """An expression that tries every split of such a text never ends, and keeps the interpreter's lock."""
+    assert not says_nothing(text)
+    assert first_of("What is known?", text) == text
 
 
 def test_what_states_nothing_goes_behind_what_states_something() -> None:

@@ -22,6 +22,9 @@ _DIGITS_OF_A_YEAR: Final = 4
 _MANY: Final = (MANY | LISTED) - {"take", "takes"}  # "takes place"
 _THE: Final = OURS | {"the", "der", "die", "das", "le", "la", "el"}
 _NONE: Final = frozenset[str]()
+_LONGEST_COMPARED: Final = 40
+"""Words. It takes time that grows with their square, and a longer statement has no one value."""
+
 _A_NAME_AND_A_VALUE: Final = 2
 _LONGEST_NAME: Final = 2
 
@@ -83,6 +86,8 @@ def names_another(newer: Statement, older: Statement, asked: Set[str]) -> bool:
     if newer.changes and not older.changes:
         return False
     one, other = _words(older), _words(newer)
+    if max(len(one), len(other)) > _LONGEST_COMPARED:
+        return False
     matcher = SequenceMatcher(None, [word.plain for word in one], [word.plain for word in other], autojunk=False)
     changed = [
         (one[start:end], other[first:last], start)

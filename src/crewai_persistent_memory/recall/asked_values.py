@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from typing import Final
+from typing import Final, NamedTuple
 
+from ..text.kept import kept_calls
 from .opposites import TIMES
 from .relations import RELATIONS
 from .statements import Statement
@@ -39,12 +40,32 @@ _WHO: Final = re.compile(r"\b(?:who|whom|wer|wen|wem|qui|quién)\b", re.IGNORECA
 _YEAR: Final = re.compile(r"\b(?:19|20)\d\d\b|\b\d{1,2}[./]\d{1,2}\b|\b\d{1,2}(?:st|nd|rd|th)\b")
 
 
+class _Kind(NamedTuple):
+    """What a question asks for."""
+
+    time: bool
+    number: bool
+    level: bool
+    span: bool
+    somebody: bool
+    past: bool
+
+
+def _kind(question: str) -> _Kind:
+    every = (_WHEN, _HOW_MANY, _LEVEL, _HOW_LONG, _WHO, _OF_PAST)
+    return _Kind(*(bool(each.search(question)) for each in every))
+
+
+_kind_of = kept_calls(_kind, 1_024)
+
+
 def lacks_what_is_asked(newer: Statement, older: Statement, question: Statement) -> bool:
     """Whether the question asks for a time or a number that the older statement has, and the newer one has none."""
-    if _HOW_LONG.search(question.text) and _tells_a_span(older) and not _tells_a_span(newer):
+    kind = _kind_of(question.text)
+    if kind.span and _tells_a_span(older) and not _tells_a_span(newer):
         return True
-    if not _WHEN.search(question.text):
-        return bool(_HOW_MANY.search(question.text)) and _has_number(older) and not _has_number(newer)
+    if not kind.time:
+        return kind.number and _has_number(older) and not _has_number(newer)
     if _has_time(older) and not _has_time(newer):
         return True
     has_day, had_day = _has_day(newer), _has_day(older)
@@ -71,15 +92,15 @@ def has_another_of_the_kind(newer: Statement, older: Statement, question: Statem
     missing = (question.stems & older.stems) - newer.stems
     if not missing <= _OF_MEASURES:
         return False
-    is_of_time = bool(_WHEN.search(question.text))
+    kind = _kind_of(question.text)
     own, other = (_numbers(each, question) for each in (newer, older))
-    if is_of_time:
-        if _OF_PAST.search(question.text) or newer.states & older.states:
+    if kind.time:
+        if kind.past or newer.states & older.states:
             return False  # what happened once; "opens at 8", "closes at 18"
         return bool(own | (_times(newer) - _times(question))) and own | _times(newer) != other | _times(older)
     if not own or not other or own <= other or not MEASURES.isdisjoint(newer.set - older.set - question.set):
         return False
-    if not (_HOW_MANY.search(question.text) or _LEVEL.search(question.text)):
+    if not (kind.number or kind.level):
         return False
     units = newer.units & older.units
     return bool(units) and not any(
@@ -92,7 +113,7 @@ def has_another_of_the_kind(newer: Statement, older: Statement, question: Statem
 def names_another_person(newer: Statement, older: Statement, question: Statement, subject: Collection[str]) -> bool:
     """Whether the question asks for somebody, and both statements have the full name of one: the newer one behind the
     subject."""
-    if not _WHO.search(question.text):
+    if not _kind_of(question.text).somebody:
         return False
     known = {*subject, *question.stems}
     own, other = (_persons(each, known) for each in (newer, older))

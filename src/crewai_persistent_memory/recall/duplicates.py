@@ -19,7 +19,7 @@ from zlib import crc32
 
 from ..text.kept import Kept, kept_calls
 from .found import Found
-from .said_alike import form_of, say_the_same
+from .said_alike import key_of
 from .signs import OF_NUMBERS, WORD_OR_SIGN
 from .words import with_zeros
 
@@ -99,22 +99,8 @@ def each_once(found: Sequence[Found], query: str = "") -> list[Found]:
 
 
 def _keys(found: Sequence[Found]) -> list[str | int]:
-    """What says whether two texts are the same: of a short one its words, in any order, where another one may have
-    them too, and then the text that they are said in first."""
-    texts = list(map(_content, found))
-    keys: list[str | int] = [text if len(text) > REPORT else _bags[text] for text in texts]
-    if len(set(keys)) == len(keys):
-        return keys
-    said: dict[str | int, list[str]] = {}
-    for at, (text, bag) in enumerate(zip(texts, keys, strict=True)):
-        if len(text) > REPORT:
-            continue
-        others = said.setdefault(bag, [])
-        same = next((other for other in others if say_the_same(_form(text), _form(other))), None)
-        if same is None:
-            others.append(text)
-        keys[at] = same or text
-    return keys
+    """What says whether two texts are the same: a number of the words and signs of a short one, else the text."""
+    return [text if len(text) > REPORT else _numbers[text] for text in map(_content, found)]
 
 
 def _together(members: Sequence[Found]) -> Found:
@@ -206,8 +192,7 @@ _MOST_KEPT: Final = 4_000
 _kept_report = kept_calls(_Report, 1_024)
 _marks: Final = Kept(_marks_of, 10_000_000)
 
-_bags: Final = Kept(lambda text: form_of(text).bag, 4_000_000)
-_form = kept_calls(form_of, 1_024)
+_numbers: Final = Kept(key_of, 4_000_000)
 
 
 def _sentences(text: str) -> list[str]:

@@ -27,9 +27,7 @@ from .phrases import (
     POLITE,
     POLITE_REST,
     REASON,
-    REQUESTS,
     STATES,
-    TELLS_OF_OWN,
     VERB,
     WORDS_OF_NO_ANSWER,
 )
@@ -120,7 +118,7 @@ def _is_no_answer(answer: str, request: str) -> bool:
     beside = _beside_no_answer(answer)
     if beside is None:
         return not answer.startswith("{") and other_languages.says_no(answer, request)
-    return _is_little(beside, frozenset(_words(request.lower())))
+    return _is_little(beside, frozenset(_words(request[:LONGEST_REQUEST].lower())) if beside else beside)
 
 
 def _beside_no_answer(answer: str) -> frozenset[str] | None:
@@ -131,7 +129,7 @@ def _beside_no_answer(answer: str) -> frozenset[str] | None:
         return frozenset() if _is_empty_json(answer) else None
     answer = _TITLE.sub(r"\1", _without_labels(answer))
     lowered = answer.lower()
-    if BARE.fullmatch(lowered) or _UNKNOWN_ALL.fullmatch(lowered):
+    if BARE.fullmatch(lowered) or all(map(_UNKNOWN.fullmatch, lowered.splitlines())):
         return frozenset()
     if not NO_ANSWER.search(lowered):
         return None
@@ -155,25 +153,23 @@ def _without_labels(answer: str) -> str:
 
 
 def _is_empty_json(answer: str) -> bool:
-    """Whether an answer is an object of JSON whose values say nothing: ``{"status": "no_result", "answer": null}``."""
+    """Whether an answer is an object of JSON with no answer in it: ``{"status": "no_result", "answer": null}``.
+
+    Any other value is one: ``{"open": false}``, ``{"errors": 0}``, ``{"allergies": []}``.
+    """
     try:
-        values = list(json.loads(answer).values())
-    except ValueError:
+        values = dict(json.loads(answer))
+    except (ValueError, TypeError, RecursionError):
         return False
-    return bool(values) and not any(map(_tells, values))
-
-
-def _tells(value: object) -> bool:
-    if not value or value is True:
+    answers = [values.pop(key) for key in list(values) if key.lower() in _ANSWERS]
+    if not answers or not all(each is None or (isinstance(each, str) and _says_unknown(each)) for each in answers):
         return False
-    if not isinstance(value, str):
-        return True
-    is_status = value.replace("_", " ").lower() in _OF_STATUS
-    return not (is_status or BARE.fullmatch(value.lower()) or _says_unknown(value.lower()))
+    return all(each is None or key.lower() in _ABOUT_THE_ANSWER for key, each in values.items())
 
 
 def _says_unknown(text: str) -> bool:
-    return bool(NO_ANSWER.search(text) and OF_KNOWING.search(text))
+    lowered = text.strip().lower()
+    return not lowered or bool(BARE.fullmatch(lowered) or (NO_ANSWER.search(lowered) and OF_KNOWING.search(lowered)))
 
 
 def only_asks(request: str) -> bool:
@@ -190,12 +186,10 @@ def asks(sentence: str) -> bool:
     lowered = text.lower()
     if not lowered:
         return True
-    if STATES.search(lowered) or ASKS_WITH_A_FACT.search(lowered):
+    if STATES.search(lowered) or (len(lowered) <= _LONGEST_QUESTION and ASKS_WITH_A_FACT.search(lowered)):
         return False
     is_question = lowered.endswith(_ASKS)
     if is_question and (OPENS_QUESTION.match(lowered) or "¿" in lowered or OTHER_QUESTION.fullmatch(lowered)):
-        return True
-    if REQUESTS.match(lowered) and not TELLS_OF_OWN.search(lowered):
         return True
     if INSTRUCTS.match(lowered) or ABOUT_THE_AGENT.match(lowered) or GREETS.fullmatch(lowered.strip(" .!,")):
         return True
@@ -216,19 +210,20 @@ def _words(text: str) -> list[str]:
     return _WORD.findall(text)
 
 
-_OF_STATUS: Final = frozenset(
-    ["no result", "no results", "not found", "empty", "failed", "error", "none", "user", "null"]
-)
+_LONGEST_QUESTION: Final = 400
+_ANSWERS: Final = frozenset(["answer", "final_answer", "result", "response", "output", "message", "text", "content"])
+_ABOUT_THE_ANSWER: Final = frozenset(["status", "confidence", "score", "sources", "citations"])
+"""Keys of an object that tell how an answer was found."""
+
 _ANSWER_LABEL: Final = re.compile(
     r"\W*(?:(?:final )?answer|thought|observation|conclusion|task output|result|reason|respuesta(?: final)?|antwort"
     r"|réponse(?: finale)?)\W{0,3}:\W{0,3}\s*",
     re.IGNORECASE,
 )
 _TITLE: Final = re.compile(r"\b(Mrs?|Ms|Dr|Prof|St|No)\.")
-_UNKNOWN_ALL: Final = re.compile(
-    r"(?:\W*[\w /]{1,40}:\s*(?:unknown|n/?a|tbd|none|null|not (?:known|specified|available|provided)|no content"
-    r"|[-–—?]+)\W*\n?)+"
-)
+_UNKNOWN: Final = re.compile(r"[ *•-]*\w[\w /]{0,40}:\s{0,4}(?:unknown|n/a|not (?:known|specified|provided))[.!]?\s*")
+"""A line of a form of which nothing is known. "None" and "not available" are answers."""
+
 _ASKS: Final = ("?", "？", "؟", '?"', "?'", "?“", "?”", "?*")
 _WORD: Final = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 _CAPITALISED: Final = re.compile(r"(?<![.!?:\n] )(?<!^)(?<![\"“„*])\b[A-ZÄÖÜÉÈÁÍÓÚÑ][^\W_]+")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection
 from typing import Final
 
+from ..text.kept import kept_calls
 from .opposites import STATES, TIMES
 from .relations import CHANGES, OTHERS, RELATIONS, STOP
 from .statements import Statement
@@ -26,7 +27,9 @@ _IN_GENERAL: Final = re.compile(
 _ASKS_WHETHER: Final = re.compile(
     r"\W*(?:is|are|does|do|has|have|can|may|will|ist|sind|hat|haben|kann|darf|est-ce)\b(?!.*\bor\b)", re.IGNORECASE
 )
+_says_in_general = kept_calls(lambda text: bool(_IN_GENERAL.search(text)), 4_096)
 _ASKS_WHO: Final = re.compile(r"\b(?:who|whom|wer|wen|wem|qui|quién)\b", re.IGNORECASE)
+_asks_who = kept_calls(lambda text: bool(_ASKS_WHO.search(text)), 1_024)
 _NO_STATE: Final = frozenset[int]()
 
 
@@ -109,8 +112,8 @@ def _is_on_occasion(newer: Statement, older: Statement, question: Statement) -> 
 def _is_one_of_all(newer: Statement, older: Statement, question: Statement) -> bool:
     """Whether the question, or the older statement, is about what holds in general, and the newer one does not say
     so."""
-    is_of_all = _IN_GENERAL.search(question.text) or _IN_GENERAL.search(older.text)
-    return bool(is_of_all) and not _IN_GENERAL.search(newer.text)
+    is_of_all = _says_in_general(question.text) or _says_in_general(older.text)
+    return is_of_all and not _says_in_general(newer.text)
 
 
 def _tells_more(newer: Statement, older: Statement, question: Statement) -> bool:
@@ -138,7 +141,7 @@ def _lacks_a_name(newer: Statement, older: Statement, question: Statement) -> bo
 
 def _is_told_of_another_person(newer: Statement, older: Statement, question: Statement) -> bool:
     """Whether the older statement is about the one whose memory it is, and the newer one about somebody with a name."""
-    if not older.is_about_itself or newer.is_about_itself or not newer.written or _ASKS_WHO.search(question.text):
+    if not older.is_about_itself or newer.is_about_itself or not newer.written or _asks_who(question.text):
         return False
     first, word = newer.written[0], newer.words[0]
     is_name = first.istitle() and word not in STOP and word not in RELATIONS and word not in CHANGES
