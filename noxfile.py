@@ -58,6 +58,7 @@ KNOWS_NO_CREWAI = [
             "no_news",
             "one_form",
             "opposites",
+            "other_things",
             "question",
             "quotes",
             "what_holds",

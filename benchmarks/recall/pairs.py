@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,6 +45,7 @@ def in_order(question: str, older: str, newer: str, *, changed: bool) -> bool:
     return (newest_first(found, question)[0].entry.content == newer) is changed
 
 
+@lru_cache(maxsize=1)
 def shares() -> dict[str, tuple[int, float, int, float]]:
     """By part: the pairs that changed, the share of them in the right order, and the same of those that stay true."""
     sets: dict[str, Any] = json.loads((_SETS / "pairs_by_others.json").read_text(encoding="utf-8"))

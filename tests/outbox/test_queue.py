@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -23,7 +26,7 @@ from crewai_persistent_memory import (
     open_store,
     operations,
 )
-from crewai_persistent_memory.outbox import callers
+from crewai_persistent_memory.outbox import callers, intake
 from crewai_persistent_memory.outbox.database import FILE, Database
 from crewai_persistent_memory.outbox.inspection import QueueFile
 from crewai_persistent_memory.outbox.queue import Queue
@@ -66,6 +69,33 @@ def test_writes_come_in_the_order_of_acceptance(queue: Queue) -> None:
         queue.accept(put(content))
     assert waiting(queue) == ["a", "b", "c"]
     assert queue.depth().writes == queue.count() == 3
+
+
+def test_a_write_gets_its_name_while_another_thread_gets_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    is_first, may_go_on, numbers = threading.Event(), threading.Event(), itertools.count()
+
+    class Counting:
+        """``itertools.count``, in whose first number a thread is stopped."""
+
+        def __iter__(self) -> Counting:
+            return self
+
+        def __next__(self) -> int:
+            if not is_first.is_set():
+                is_first.set()
+                assert may_go_on.wait(60)
+            return next(numbers)
+
+    monkeypatch.setattr(intake.itertools, "count", Counting)
+    queue = Queue(tmp_path / "queue")
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(queue.accept, put("first"))
+        assert is_first.wait(60)
+        try:
+            second = queue.accept(put("second"))
+        finally:
+            may_go_on.set()
+        assert first.result() != second
 
 
 def test_what_is_delivered_or_refused_is_not_kept_in_memory(queue: Queue) -> None:

@@ -43,7 +43,8 @@ class Intake:
 
     def after_fork(self) -> None:
         """Take names for writes that no other process has."""
-        self._client_ids = (f"{first}-{number:x}" for first in (uuid.uuid4().hex,) for number in itertools.count())
+        # Not one generator of both: two threads in it at once are an error.
+        self._first, self._numbers = uuid.uuid4().hex, itertools.count()
 
     def accept(self, operation: Writing, *, waits: bool = False) -> int:
         """See :meth:`.queue.Queue.accept`."""
@@ -107,7 +108,7 @@ class Intake:
             kind_of(operation),
             body,
             size,
-            next(self._client_ids),
+            f"{self._first}-{next(self._numbers):x}",
             now.isoformat(timespec="microseconds"),
             this_process() if waits else 0,
         )
