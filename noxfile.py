@@ -30,8 +30,8 @@ CONTRACT_OF = {"0.203.2": "tests/contract/test_storage.py", "1.10.1": "tests/con
 """The first CrewAI with each of its storage contracts; the last ones have the whole suite."""
 
 CONSTRAINTS_OF = {"1.10.1": "mem0ai-1.0.11"}
-"""Mem0's client and library as they were in 1.x, and all their tests, are beside this CrewAI. Beside the others is the
-newest mem0ai that installs with it: 0.1 beside 1.9.3, and else 2.x."""
+"""Mem0's client and library as they were in 1.x, and half of their tests, are beside this CrewAI. Beside the others is
+the newest mem0ai that installs with it: 0.1 beside 1.9.3, and else 2.x."""
 
 UNTIL_UNIFIED = "1.9.3"
 """The last CrewAI of the older generation: everything that knows CrewAI, and Mem0, of which pip picks an older one."""
