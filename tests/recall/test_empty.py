@@ -283,6 +283,10 @@ def test_an_answer_that_says_nothing_may_repeat_the_question(question: str, answ
         ("What is the status of the build?", '{"status": "failed"}'),
         ("What allergies does he have?", '{"allergies": []}'),
         ("What happened to Borealis?", '{"result": null, "reason": "the supplier Borealis went bankrupt"}'),
+        ("Did we find Rex?", "We could not find Rex."),
+        ("What is the status of order 4411?", '{"content": "", "status": "Order 4411 was delivered"}'),
+        ("What was the score?", '{"result": null, "score": "3:1"}'),
+        ("Is it insured?", "Insurance: N/A"),
         ("What is known of the boiler?", "Report from Anna: the boiler is broken"),
     ],
 )

@@ -52,6 +52,8 @@ BESIDE: Final = (
         "During the beta phase the product was called Drizzle.",
     ),
     ("What does the drill cost?", "The drill costs 119.", "Two years ago the drill cost 99."),
+    ("What does Ben drive?", "Ben drives a Golf.", "Ben scrapped the Vespa of Ida."),
+    ("How much does the tank hold?", "The tank holds 50 litres.", "The can holds 5 litres."),
     ("Where does Freya live?", "Freya lives in Oslo.", "Freya would like to live in Lisbon one day."),
     ("At what time is the standup?", "The standup is at 9:15.", "Jakob suggested holding the standup at 11:00."),
     # One more of several.
@@ -84,6 +86,14 @@ CHANGED: Final = (
     ("Who is my boss?", "My boss is Gwen.", "I report to Matteo."),
     ("Where does Aunt Winnie live?", "Aunt Winnie lives with her sister in Cardiff.", "Aunt Winnie lives in Swansea."),
     ("Which framework has the site?", "The site is written in Angular.", "The site has been rewritten in Svelte."),
+    ("What plan does the user have?", "The user has plan Basic.", "The user has plan Pro."),
+    ("Which role does Tom have?", "Tom has the role of tester.", "Tom has the role of team lead."),
+    ("When is the flight?", "The flight is at 9.", "The flight was cancelled."),
+    ("When is the trip?", "The trip is in June.", "The trip is called off."),
+    ("How much does shipping cost?", "Shipping costs 5 euros.", "Shipping is now free of charge."),
+    ("When are reports sent?", "Reports are sent at 8.", "Reports are sent weekly."),
+    ("What is Lisa's email?", "Lisa's email is lisa@a.com.", "Lisa's email is lisa@b.com."),
+    ("Is the test suite passing?", "The test suite is failing.", "The test suite is passing."),
     ("Who handles ticket 5518?", "Ticket 5518 is assigned to Imogen.", "Ticket 5518 was passed on to Rashid."),
 )
 

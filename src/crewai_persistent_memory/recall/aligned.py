@@ -7,10 +7,10 @@ from difflib import SequenceMatcher
 from typing import Final, NamedTuple
 
 from .opposites import BE, TIMES
-from .relations import CHANGES, LISTED, MANY, ONE_AT_A_TIME, RELATIONS, STOP
+from .relations import CHANGES, COUNTED, LISTED, MANY, ONE_AT_A_TIME, RELATIONS, STOP
 from .statements import Statement
 from .stems import stem
-from .wordlists import ARTICLES, BY, OURS, PAST, PREPOSITIONS, SPANS, SUPPORTS
+from .wordlists import ARTICLES, BY, OF, OURS, PAST, PREPOSITIONS, SPANS, SUPPORTS
 
 _LONGEST_VALUE: Final = 3
 """Words."""
@@ -70,7 +70,9 @@ def says_another_value(newer: Statement, older: Statement, asked: Set[str]) -> b
         return None if is_past else True  # one at a time there: "plays the oboe in the town band"
     if values.before[-1:] and RELATIONS.get(values.before[-1], _NONE) & ONE_AT_A_TIME:
         return True  # "has the status open"
-    if not newer.changes and not around.isdisjoint(_MANY if "place" in around else MANY | LISTED):
+    many = around & (_MANY if "place" in around else MANY | LISTED)
+    is_had = many <= COUNTED and values.before[-1] not in PREPOSITIONS - OF  # "has the role of", not "has an office in"
+    if many and not newer.changes and not is_had:
         return False
     if is_past or _are_names(values.older) != _are_names(values.newer):
         return None

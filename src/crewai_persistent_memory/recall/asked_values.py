@@ -61,6 +61,8 @@ _kind_of = kept_calls(_kind, 1_024)
 
 def lacks_what_is_asked(newer: Statement, older: Statement, question: Statement) -> bool:
     """Whether the question asks for a time or a number that the older statement has, and the newer one has none."""
+    if newer.changes or newer.negated:
+        return False  # "was cancelled", "is free now"
     kind = _kind_of(question.text)
     if kind.span and _tells_a_span(older) and not _tells_a_span(newer):
         return True

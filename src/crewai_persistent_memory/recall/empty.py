@@ -58,8 +58,9 @@ def last_what_is_empty(found: Sequence[Found], query: str = "") -> list[Found]:
             empty.append(says_nothing(text))
             continue
         beside = _beside[text]
-        if beside and beside is not _STATES:
-            asked = frozenset(_words(query.lower())) if asked is None else asked
+        if asked is None and beside and beside is not _STATES:
+            # Asked whether something is so, "no" is an answer.
+            asked = frozenset() if _WHETHER.match(query) else frozenset(_words(query.lower()))
         empty.append(not beside or (beside is not _STATES and _is_little(beside, asked or frozenset())))
     if not any(empty):
         return list(found)
@@ -129,7 +130,8 @@ def _beside_no_answer(answer: str) -> frozenset[str] | None:
         return frozenset() if _is_empty_json(answer) else None
     answer = _TITLE.sub(r"\1", _without_labels(answer))
     lowered = answer.lower()
-    if BARE.fullmatch(lowered) or all(map(_UNKNOWN.fullmatch, lowered.splitlines())):
+    lines = lowered.splitlines()
+    if BARE.fullmatch(lowered) or (len(lines) > 1 and all(map(_UNKNOWN.fullmatch, lines))):
         return frozenset()
     if not NO_ANSWER.search(lowered):
         return None
@@ -162,14 +164,14 @@ def _is_empty_json(answer: str) -> bool:
     except (ValueError, TypeError, RecursionError):
         return False
     answers = [values.pop(key) for key in list(values) if key.lower() in _ANSWERS]
-    if not answers or not all(each is None or (isinstance(each, str) and _says_unknown(each)) for each in answers):
+    if not answers or not all(each is None or (isinstance(each, str) and _is_bare(each)) for each in answers):
         return False
-    return all(each is None or key.lower() in _ABOUT_THE_ANSWER for key, each in values.items())
+    return all(each is None or each == [] or each in _NO_RESULT for each in values.values())
 
 
-def _says_unknown(text: str) -> bool:
+def _is_bare(text: str) -> bool:
     lowered = text.strip().lower()
-    return not lowered or bool(BARE.fullmatch(lowered) or (NO_ANSWER.search(lowered) and OF_KNOWING.search(lowered)))
+    return not lowered or bool(BARE.fullmatch(lowered))
 
 
 def only_asks(request: str) -> bool:
@@ -210,10 +212,13 @@ def _words(text: str) -> list[str]:
     return _WORD.findall(text)
 
 
+_WHETHER: Final = re.compile(
+    r"\W*(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|should|ist|sind|hat|haben|kann)\b",
+    re.IGNORECASE,
+)
 _LONGEST_QUESTION: Final = 400
-_ANSWERS: Final = frozenset(["answer", "final_answer", "result", "response", "output", "message", "text", "content"])
-_ABOUT_THE_ANSWER: Final = frozenset(["status", "confidence", "score", "sources", "citations"])
-"""Keys of an object that tell how an answer was found."""
+_ANSWERS: Final = frozenset(["answer", "final_answer", "result", "response", "output"])
+_NO_RESULT: Final = ("no_result", "no_results", "not_found")
 
 _ANSWER_LABEL: Final = re.compile(
     r"\W*(?:(?:final )?answer|thought|observation|conclusion|task output|result|reason|respuesta(?: final)?|antwort"

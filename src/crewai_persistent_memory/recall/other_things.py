@@ -24,9 +24,9 @@ _IN_GENERAL: Final = re.compile(
     r"|im allgemeinen|normalerweise|gewöhnlich|d'habitude|en général|normalement|normalmente|en general|todos)\b",
     re.IGNORECASE,
 )
-_ASKS_WHETHER: Final = re.compile(
-    r"\W*(?:is|are|does|do|has|have|can|may|will|ist|sind|hat|haben|kann|darf|est-ce)\b(?!.*\bor\b)", re.IGNORECASE
-)
+_ADDRESS: Final = re.compile(r"\w[@./]\w")
+"""Of mail or of the web: it is read as several words."""
+
 _says_in_general = kept_calls(lambda text: bool(_IN_GENERAL.search(text)), 4_096)
 _ASKS_WHO: Final = re.compile(r"\b(?:who|whom|wer|wen|wem|qui|quién)\b", re.IGNORECASE)
 _asks_who = kept_calls(lambda text: bool(_ASKS_WHO.search(text)), 1_024)
@@ -120,17 +120,15 @@ def _tells_more(newer: Statement, older: Statement, question: Statement) -> bool
     """Whether the newer statement says all that the older one says: it adds something, and changes nothing."""
     known = question.stems
     value = older.telling - known
-    own = {stem(name) for name in newer.names if name not in STOP and not name[0].isdigit()} - known - older.stems
-    if own or older.has_number or _ASKS_WHETHER.match(question.text):
+    names, own = (
+        {stem(name) for name in each.names if name not in STOP and name not in TIMES and name != each.words[0]}
+        for each in (older, newer)
+    )
+    own = {name for name in own - known - older.stems if not name[0].isdigit()}
+    is_another = own or older.has_number or _ADDRESS.search(newer.text)
+    if is_another or (newer.has_number and names <= known):
         return False
     return bool(value) and value <= newer.stems
-
-
-def _answers_otherwise(newer: Statement, older: Statement, question: Statement) -> bool:
-    """Whether the question asks whether something is so, and the newer statement does not deny it."""
-    if not _ASKS_WHETHER.match(question.text) or newer.negated != older.negated:
-        return False
-    return not (older.set - newer.set) & STATES.keys()
 
 
 def _lacks_a_name(newer: Statement, older: Statement, question: Statement) -> bool:
@@ -222,7 +220,6 @@ _TELL_OF_ANOTHER: Final = (
     _is_on_occasion,
     _is_one_of_all,
     _tells_more,
-    _answers_otherwise,
     _lacks_a_name,
     _is_told_of_another_person,
     _is_of_another_owner,

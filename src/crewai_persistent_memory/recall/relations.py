@@ -87,6 +87,8 @@ CHANGES: Final = frozenset(_CHANGES.split())
 _EVENTS_OF_CHANGE: Final = """
     sold bought left leaving gave given got picked finished closed started starts begun returned traded handed went cut
     dyed improved corrected correction updated update hired cancelled canceled shipped extended raised again
+    expanded scrap scrapped ditched repainted refurbished relaunched exchanged inherited embraced flipped toggled
+    renewed resumed resumes abandoned reshuffle
     fell fallen climbed jumped settled retired resigned grown scaled advanced reopened
     recently lately stopped stops won called finally later promoted
     verkauft doch wieder vendu subido

@@ -38,11 +38,11 @@ _CHANGES: Final = re.compile(
     r"\b(?:these days|no longer|any ?more|as of|from (?:now|today|tonight|tomorrow|next|this|\d{4})"
     r"|put\b.{1,30}\bback|(?:bring|brought|push|pushed)\b.{1,30}\b(?:forward|back)"
     r"|ha[sd] been(?! to\b)|t(?:akes?|aken|ook) (?:over|up)|(?:passed|handed|went|gone) (?:on |over )?to"
-    r"|g[ai]ven? up|up to|down to|anstelle von|ab sofort)\b",
+    r"|called off|g[ai]ven? up|up to|down to|anstelle von|ab sofort)\b",
     re.IGNORECASE,
 )
 _ADDS: Final = re.compile(
-    r"\b(?:as well|an? (?:second|third|further|additional)|one more|(?:his|her|their|my|our) second)\b"
+    r"\b(?:as well|an? (?:second|third|further|additional)|one more)\b"
     r"|\b(?:too|both)\b(?![ -]\w)|\bboth\b.* and\b",
     re.IGNORECASE,
 )

@@ -70,11 +70,15 @@ MONTHS_AND_DAYS: Final = _words(
 )
 TELLS_TIMES: Final = MONTHS_AND_DAYS | _words(
     """
+    hourly daily weekly monthly quarterly yearly later earlier
     weeks months years quarters day days hour hours half noon midnight soon q1 q2 q3 q4
     heute morgen woche monat jahr tag stunde uhr demain semaine mois année an ans heure heures mañana semana mes año
     hora horas las
     """
 )
 QUANTITIES: Final = _words(
-    "one no none once twice half dozen hundred thousand million double eins kein keine un une cien mille mil"
+    """
+    free first second third fourth fifth one no none once twice half dozen hundred thousand million double
+    eins kein keine un une cien mille mil
+    """
 )
