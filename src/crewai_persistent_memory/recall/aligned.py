@@ -131,6 +131,9 @@ def _telling(words: Sequence[_Word]) -> list[_Word]:
 
 
 def _differing(newer: Statement, older: Statement) -> _Values | None:
+    lengths = len(older.words), len(newer.words)
+    if max(lengths) > _LONGEST_COMPARED or max(lengths) - min(lengths) > 2 * _LONGEST_VALUE:
+        return None
     one, other = _words(older), _words(newer)
     most = min(len(one), len(other))
     start = 0

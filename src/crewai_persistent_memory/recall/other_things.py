@@ -120,10 +120,8 @@ def _tells_more(newer: Statement, older: Statement, question: Statement) -> bool
     """Whether the newer statement says all that the older one says: it adds something, and changes nothing."""
     known = question.stems
     value = older.telling - known
-    names, own = (
-        {stem(name) for name in each.names if name not in STOP and name not in TIMES and name != each.words[0]}
-        for each in (older, newer)
-    )
+    names, own = ({stem(name) for name in each.names if name not in STOP | TIMES} for each in (older, newer))
+    names.discard(stem(older.words[0]))  # it may have its capital letter as the first word
     own = {name for name in own - known - older.stems if not name[0].isdigit()}
     is_another = own or older.has_number or _ADDRESS.search(newer.text)
     if is_another or (newer.has_number and names <= known):
