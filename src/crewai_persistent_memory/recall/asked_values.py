@@ -7,6 +7,7 @@ from collections.abc import Collection
 from typing import Final, NamedTuple
 
 from ..text.kept import kept_calls
+from .marks import OF_OWNERS
 from .opposites import TIMES
 from .relations import RELATIONS
 from .statements import Statement
@@ -40,7 +41,7 @@ _WHO: Final = re.compile(r"\b(?:who|whom|wer|wen|wem|qui|quién)\b", re.IGNORECA
 _YEAR: Final = re.compile(r"\b(?:19|20)\d\d\b|\b\d{1,2}[./]\d{1,2}\b|\b\d{1,2}(?:st|nd|rd|th)\b")
 
 
-class _Kind(NamedTuple):
+class Kind(NamedTuple):
     """What a question asks for."""
 
     time: bool
@@ -51,19 +52,20 @@ class _Kind(NamedTuple):
     past: bool
 
 
-def _kind(question: str) -> _Kind:
+def _kind(question: str) -> Kind:
     every = (_WHEN, _HOW_MANY, _LEVEL, _HOW_LONG, _WHO, _OF_PAST)
-    return _Kind(*(bool(each.search(question)) for each in every))
+    return Kind(*(bool(each.search(question)) for each in every))
 
 
-_kind_of = kept_calls(_kind, 1_024)
+kind_of = kept_calls(_kind, 1_024)
+"""Of the text of a question."""
 
 
 def lacks_what_is_asked(newer: Statement, older: Statement, question: Statement) -> bool:
     """Whether the question asks for a time or a number that the older statement has, and the newer one has none."""
     if newer.changes or newer.negated:
         return False  # "was cancelled", "is free now"
-    kind = _kind_of(question.text)
+    kind = kind_of(question.text)
     if kind.span and _tells_a_span(older) and not _tells_a_span(newer):
         return True
     if not kind.time:
@@ -94,7 +96,7 @@ def has_another_of_the_kind(newer: Statement, older: Statement, question: Statem
     missing = (question.stems & older.stems) - newer.stems
     if not missing <= _OF_MEASURES:
         return False
-    kind = _kind_of(question.text)
+    kind = kind_of(question.text)
     own, other = (_numbers(each, question) for each in (newer, older))
     if kind.time:
         if kind.past or newer.states & older.states:
@@ -108,14 +110,14 @@ def has_another_of_the_kind(newer: Statement, older: Statement, question: Statem
     return bool(units) and not any(
         stem(word[:-2]) in subject and stem(noun) not in question.stems | older.stems
         for word, noun in zip(map(str.lower, newer.written), newer.words[1:], strict=False)
-        if word.endswith(("'s", "’s"))
+        if word.endswith(OF_OWNERS)
     )
 
 
 def names_another_person(newer: Statement, older: Statement, question: Statement, subject: Collection[str]) -> bool:
     """Whether the question asks for somebody, and both statements have the full name of one: the newer one behind the
     subject."""
-    if not _kind_of(question.text).somebody:
+    if not kind_of(question.text).somebody:
         return False
     known = {*subject, *question.stems}
     own, other = (_persons(each, known) for each in (newer, older))

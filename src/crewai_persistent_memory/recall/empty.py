@@ -58,10 +58,10 @@ def last_what_is_empty(found: Sequence[Found], query: str = "") -> list[Found]:
             empty.append(says_nothing(text))
             continue
         beside = _beside[text]
-        if asked is None and beside and beside is not _STATES:
+        if asked is None and beside and beside is not _STATES_SOMETHING:
             # Asked whether something is so, "no" is an answer.
             asked = frozenset() if _WHETHER.match(query) else frozenset(_words(query.lower()))
-        empty.append(not beside or (beside is not _STATES and _is_little(beside, asked or frozenset())))
+        empty.append(beside is not _STATES_SOMETHING and _is_little(beside, asked or frozenset()))
     if not any(empty):
         return list(found)
     kept = [each for each, is_empty in zip(found, empty, strict=True) if not is_empty]
@@ -86,7 +86,7 @@ def says_nothing(content: str) -> bool:
 
 
 _SHORT: Final = 1_000
-_STATES: Final = frozenset(["", "."])
+_STATES_SOMETHING: Final = frozenset(["", "."])
 """In place of words: the text states something."""
 
 
@@ -95,9 +95,9 @@ def _words_beside(content: str) -> frozenset[str]:
     if says_nothing(content):
         return frozenset()
     if RESULT in content or not OF_KNOWING.search(content.lower()):
-        return _STATES
+        return _STATES_SOMETHING
     beside = _beside_no_answer(content)
-    return _STATES if beside is None else beside
+    return _STATES_SOMETHING if beside is None else beside
 
 
 _beside: Final = Kept(_words_beside, 6_000_000)
@@ -119,7 +119,7 @@ def _is_no_answer(answer: str, request: str) -> bool:
     beside = _beside_no_answer(answer)
     if beside is None:
         return not answer.startswith("{") and other_languages.says_no(answer, request)
-    return _is_little(beside, frozenset(_words(request[:LONGEST_REQUEST].lower())) if beside else beside)
+    return not beside or _is_little(beside, frozenset(_words(request[:LONGEST_REQUEST].lower())))
 
 
 def _beside_no_answer(answer: str) -> frozenset[str] | None:

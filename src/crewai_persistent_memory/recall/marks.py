@@ -21,6 +21,9 @@ WORD: Final = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*")
 LETTERS: Final = frozenset([*"ADLMSTY", "US", "IT"])
 """Names that are in lower case among the words of :data:`STOP`."""
 
+OF_OWNERS: Final = ("'s", "’s")
+"""Ends of the words for those to whom something belongs."""
+
 OF_FORM: Final = STOP | RELATIONS.keys() | CHANGES
 """Words of relations and changes, and words that tell nothing."""
 
@@ -38,7 +41,7 @@ def _bit(stem: str) -> int:
 
 def _plain(word: str) -> str:
     word = word.lower()
-    return word[:-2] if word.endswith(("'s", "’s")) else NUMBERS.get(word, word)
+    return word[:-2] if word.endswith(OF_OWNERS) else NUMBERS.get(word, word)
 
 
 plain_of: Final = Kept(_plain, _MOST_WORDS)

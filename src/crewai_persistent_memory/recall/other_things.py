@@ -7,6 +7,8 @@ from collections.abc import Collection
 from typing import Final
 
 from ..text.kept import kept_calls
+from .asked_values import kind_of
+from .marks import OF_OWNERS
 from .opposites import STATES, TIMES
 from .relations import CHANGES, OTHERS, RELATIONS, STOP
 from .statements import Statement
@@ -28,8 +30,6 @@ _ADDRESS: Final = re.compile(r"\w[@./]\w")
 """Of mail or of the web: it is read as several words."""
 
 _says_in_general = kept_calls(lambda text: bool(_IN_GENERAL.search(text)), 4_096)
-_ASKS_WHO: Final = re.compile(r"\b(?:who|whom|wer|wen|wem|qui|quién)\b", re.IGNORECASE)
-_asks_who = kept_calls(lambda text: bool(_ASKS_WHO.search(text)), 1_024)
 _NO_STATE: Final = frozenset[int]()
 
 
@@ -40,12 +40,12 @@ def is_of_another_thing(newer: Statement, older: Statement, question: Statement,
         newer, older, question: the statements.
         subject: the stems of the subject.
     """
-    return is_of_what_belongs_to(newer, older, question, subject) or (
+    return _is_of_what_belongs_to(newer, older, question, subject) or (
         not newer.changes and any(each(newer, older, question) for each in _TELL_OF_ANOTHER)
     )
 
 
-def is_of_what_belongs_to(newer: Statement, older: Statement, question: Statement, subject: Collection[str]) -> bool:
+def _is_of_what_belongs_to(newer: Statement, older: Statement, question: Statement, subject: Collection[str]) -> bool:
     """Whether the newer statement begins with something, or somebody, of the subject: "Lewis's partner", "the cache of
     Crake"; and the older one is about the subject itself."""
     words = newer.words
@@ -53,7 +53,7 @@ def is_of_what_belongs_to(newer: Statement, older: Statement, question: Statemen
         if stem(word) not in subject:
             continue
         written = newer.written[at].lower()
-        is_owner = written.endswith(("'s", "’s", "s'")) or (word[-1:] == "s" and word[:-1] in older.set)
+        is_owner = written.endswith((*OF_OWNERS, "s'")) or (word[-1:] == "s" and word[:-1] in older.set)
         if is_owner and written in map(str.lower, older.written):
             persons = OTHERS.intersection(words[at + 1 : at + 1 + _NEAR])
             if any(_is_another(each, newer, older, question) for each in persons):
@@ -131,13 +131,13 @@ def _tells_more(newer: Statement, older: Statement, question: Statement) -> bool
 
 def _lacks_a_name(newer: Statement, older: Statement, question: Statement) -> bool:
     """Whether the question has a name that the older statement has, and the newer one not: "in Austria"."""
-    names = {name for name in question.names if question.words and name != question.words[0] and name not in STOP}
+    names = {name for name in question.names if name != question.words[0] and name not in STOP}
     return any(have(older.stems, stem(name)) and not have(newer.stems, stem(name)) for name in names)
 
 
 def _is_told_of_another_person(newer: Statement, older: Statement, question: Statement) -> bool:
     """Whether the older statement is about the one whose memory it is, and the newer one about somebody with a name."""
-    if not older.is_about_itself or newer.is_about_itself or not newer.written or _asks_who(question.text):
+    if not older.is_about_itself or newer.is_about_itself or not newer.written or kind_of(question.text).somebody:
         return False
     first, word = newer.written[0], newer.words[0]
     is_name = first.istitle() and word not in STOP and word not in RELATIONS and word not in CHANGES
@@ -150,7 +150,7 @@ def _is_of_another_owner(newer: Statement, older: Statement, question: Statement
     "Acme's lawyer"."""
     ours = {thing for owner, thing in zip(older.words, older.words[1:], strict=False) if owner in OURS}
     return any(
-        thing in ours and owner.endswith(("'s", "’s")) and owner not in question.text
+        thing in ours and owner.endswith(OF_OWNERS) and owner not in question.text
         for owner, thing in zip(newer.written, newer.words[1:], strict=False)
     )
 

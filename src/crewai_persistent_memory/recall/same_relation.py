@@ -22,6 +22,8 @@ MOST_MORE_OF_A_CHANGE: Final = 7
 """The same, where the newer statement says that something has changed."""
 
 _OF_NONE: Final = frozenset(["date", "size"])
+"""Relations that a statement of a change may have besides those of the question: "since May", "60 percent"."""
+
 _MOST_MORE_OF_MANY: Final = 2
 """The same, where there are many newer ones."""
 

@@ -12,6 +12,7 @@ from ..text.kept import kept_calls
 from .marks import (
     LETTERS,
     OF_FORM,
+    OF_OWNERS,
     WORD,
     mark_of,
     plain_of,
@@ -251,13 +252,13 @@ class Statement:
         return frozenset(word for at, word in enumerate(self.words) if word in OTHERS and self._is_of_another(at))
 
     def _is_of_another(self, at: int) -> bool:
-        if self.written[at].lower().endswith(("'s", "’s")):
+        if self.written[at].lower().endswith(OF_OWNERS):
             return False  # "a manager's approval"
         before, name = (self.written[each] if 0 <= each < len(self.written) else "" for each in (at - 1, at + 1))
         if name[:1].isupper() and not before[:1].isupper() and f"{self.written[at]} {name}" in self.text:
             return False  # "my son Arlo" is Arlo
         owner = before.lower()
-        if owner.endswith(("'s", "’s")) or owner in OWNERS:
+        if owner.endswith(OF_OWNERS) or owner in OWNERS:
             return owner not in THEIRS or at < _BEFORE_AN_OWNER or self.words[at - _BEFORE_AN_OWNER] not in WITH
         behind = self.words[at + 1 : at + _BEHIND_OF + 1]
         return len(behind) == _BEHIND_OF and behind[0] in OF and not behind[1][0].isdigit()
