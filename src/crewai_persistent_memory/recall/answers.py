@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property, reduce
 from operator import itemgetter, or_
 from typing import Final
@@ -28,6 +28,7 @@ _MOST_MOVED: Final = 1
 
 _MOST_TEXT: Final = 100_000
 _MOST_PLACES: Final = 20
+_LONGEST_WORDS: Final = 3
 _MOST_SENTENCE: Final = 1_000
 
 _WORD: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_]+(?:[-'’][^\W_]+)*")
@@ -85,6 +86,31 @@ class Sentence:
     def longest(self) -> str:
         return max((each for each, _ in self._telling), key=len, default="").lower()
 
+    @cached_property
+    def _longest_stems(self) -> list[str]:
+        return sorted(self.words, key=len)[-_LONGEST_WORDS:]
+
+    def may_stand_in(self, entries: Iterable[tuple[str, str]]) -> Iterator[int]:
+        """The numbers of the entries that may have it, perhaps without the name of the one who speaks.
+
+        Args:
+            entries: the text of each, and the same :func:`in_lower_case` if it is short.
+        """
+        for number, (content, lowered) in enumerate(entries if self.words else ()):
+            if not lowered:
+                if has_word(content, self.longest):
+                    yield number
+                continue
+            if self.may_be_in(lowered) and (self.marks & ~marks[content]).bit_count() <= 1:
+                yield number
+
+    def may_be_in(self, lowered: str) -> bool:
+        """Whether a text, :func:`in_lower_case`, may say it: it has its longest words, perhaps but for a name."""
+        missing = 0
+        for each in self._longest_stems:
+            missing += each not in lowered  # a stem is the beginning of its word
+        return missing <= 1
+
     def stands_in(self, other: Sentence, asked: frozenset[str], said_on: str = "") -> bool:
         """Whether the other says all of it: its words, its names and numbers in their order, and no other "not" or
         sign.
@@ -126,13 +152,27 @@ def _moved(words: Sequence[str], others: Sequence[str]) -> int:
 class Record:
     """A request and an answer.
 
-    Attributes:
-        answered: the statements of the answer, at least one.
+    Args:
+        content: of the record.
     """
 
-    def __init__(self, request: str, answered: Sequence[Sentence]) -> None:
-        self._request = request
-        self.answered = answered
+    def __init__(self, content: str) -> None:
+        self._request, _, self._answer = content.partition(RESULT)
+        self._answered: dict[int, Sentence | None] = {}
+
+    def answered(self) -> Iterator[Sentence]:
+        """The statements of the answer. Of most records only the first one is asked for, so each is made when it is.
+
+        One that denies, without a word that can be compared, is among them. It stands nowhere.
+        """
+        for at, text in enumerate(sentences_of(self._answer)):
+            if at not in self._answered:
+                sentence = Sentence(text)
+                states = not (sentence.asks or OFFERS.match(text)) and (sentence.words or sentence.negated)
+                self._answered[at] = sentence if states else None
+            statement = self._answered[at]
+            if statement is not None:
+                yield statement
 
     @cached_property
     def told(self) -> list[str]:
@@ -145,37 +185,20 @@ class Record:
         return Sentence(self._request).words
 
 
-def _record_of(content: str) -> Record | None:
-    """The record of a finished task; ``None`` for a record whose answer states nothing that can be compared."""
-    request, _, answer = content.partition(RESULT)
-    statements = []
-    for text in sentences_of(answer):
-        sentence = Sentence(text)
-        if sentence.asks or OFFERS.match(text):
-            continue
-        if sentence.words:
-            statements.append(sentence)
-        elif sentence.negated:
-            return None
-    return Record(request, statements) if statements else None
-
-
-record_of: Final = kept_calls(_record_of, 2_048)
-
-
 def sentences_with(content: str, statement: Sentence) -> Sequence[Sentence]:
     """The sentences of an entry that may have this statement."""
     if len(content) > LONGEST:
         return [Sentence(text) for text in _around(content[:_MOST_TEXT], statement.longest)]
-    return parsed(content)
+    return [_sentence(text) for text, lowered in _split[content] if statement.may_be_in(lowered)]
 
 
-def _parsed(content: str) -> tuple[Sentence, ...]:
+def sentences(content: str) -> Sequence[Sentence]:
     """The sentences of a short entry."""
-    return tuple(map(Sentence, sentences_of(content.replace(RESULT, "\n"))))
+    return [_sentence(text) for text, _ in _split[content]]
 
 
-parsed: Final = kept_calls(_parsed, 2_048)
+def _split_short(content: str) -> tuple[tuple[str, str], ...]:
+    return tuple([(text, in_lower_case(text)) for text in sentences_of(content.replace(RESULT, "\n"))])
 
 
 def _marks_in(content: str) -> int:
@@ -185,11 +208,6 @@ def _marks_in(content: str) -> int:
 def _mark(written: str) -> int:
     word = _told_by[written]
     return marks_of([word]) if word and word != _DATE else 0
-
-
-def _answers_of(content: str) -> tuple[tuple[int, str], ...]:
-    record = record_of(content)
-    return () if record is None else tuple([(each.marks, each.longest) for each in record.answered])
 
 
 def has_word(content: str, word: str) -> bool:
@@ -214,8 +232,12 @@ def _around(text: str, word: str) -> Iterator[str]:
 _lowered = kept_calls(str.lower, 64)
 
 
+def in_lower_case(text: str) -> str:
+    return text.lower().replace("’", "'")
+
+
 def _plain(word: str) -> str:
-    word = word.lower().replace("’", "'")
+    word = in_lower_case(word)
     return word[:-2] if word.endswith("'s") else word
 
 
@@ -233,7 +255,8 @@ _mark_by: Final = Kept(_mark, 2_000_000)
 marks: Final = Kept(_marks_in, 6_000_000)
 """A bit for each word of a short entry that tells something."""
 
-answers: Final = Kept(_answers_of, 2_000_000)
-"""Of each statement that a short record answers: a bit for each of its words, and the longest of them."""
+_sentence: Final = kept_calls(Sentence, 8_192)
+_split: Final = Kept(_split_short, 2_000_000)
+records: Final = Kept(Record, 4_000_000)
 
 _word: Final = itemgetter(1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from ..text.kept import Kept
@@ -27,6 +27,7 @@ from .phrases import (
     POLITE,
     POLITE_REST,
     REASON,
+    SIGNS_OF_NO_ANSWER,
     STATES,
     VERB,
     WORDS_OF_NO_ANSWER,
@@ -133,7 +134,7 @@ def _beside_no_answer(answer: str) -> frozenset[str] | None:
     lines = lowered.splitlines()
     if BARE.fullmatch(lowered) or (len(lines) > 1 and all(map(_UNKNOWN.fullmatch, lines))):
         return frozenset()
-    if not NO_ANSWER.search(lowered):
+    if not any(sign in lowered for sign in SIGNS_OF_NO_ANSWER) or not NO_ANSWER.search(lowered):
         return None
     clauses = [clause for clause in _CLAUSE.split(lowered) if clause.strip(" .!…*-\"'#=")]
     says_no = [bool(NO_ANSWER.search(clause)) for clause in clauses]
@@ -204,8 +205,15 @@ def asks(sentence: str) -> bool:
     )
 
 
-def sentences_of(text: str) -> list[str]:
-    return [part for part in _SENTENCE.split(text) if part.strip(" \t.\"'“”*-")]
+def sentences_of(text: str) -> Iterator[str]:
+    start = 0
+    for between in _SENTENCE.finditer(text):
+        sentence = text[start : between.start()]
+        start = between.end()
+        if sentence.strip(_NO_WORD):
+            yield sentence
+    if text[start:].strip(_NO_WORD):
+        yield text[start:]
 
 
 def _words(text: str) -> list[str]:
@@ -233,6 +241,7 @@ _ASKS: Final = ("?", "？", "؟", '?"', "?'", "?“", "?”", "?*")
 _WORD: Final = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 _CAPITALISED: Final = re.compile(r"(?<![.!?:\n] )(?<!^)(?<![\"“„*])\b[A-ZÄÖÜÉÈÁÍÓÚÑ][^\W_]+")
 _SENTENCE: Final = re.compile(r"(?<=[.!?？؟])[\"'“”*]*\s+|(?<=[。！？])|\n+")
+_NO_WORD: Final = " \t.\"'“”*-"
 _CLAUSE: Final = re.compile(
     r"[.!?;\n]+|,?\s+(?:but|however|although|though|so|and|aber|jedoch|doch|und|mais|cependant|et|pero"
     r"|sin embargo|y)\s+"

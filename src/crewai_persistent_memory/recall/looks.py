@@ -7,9 +7,20 @@ from operator import or_
 from typing import Final, NamedTuple
 
 from ..text.kept import Kept
-from .marks import ALL_MARKS, LETTERS, MARKS, WORD, bits_of_written, mark_of_written, plain_of
-from .relations import CHANGES
-from .statements import Statement, names_among, tells_a_change
+from .change_phrases import tells_a_change
+from .marks import (
+    ALL_MARKS,
+    CHANGES_ALONE,
+    LETTERS,
+    MARKS,
+    OF_ONESELF,
+    OPENS_A_CHANGE,
+    WORD,
+    bits_of_written,
+    mark_of_written,
+    plain_of,
+)
+from .statements import Statement, names_among
 
 
 class Look(NamedTuple):
@@ -31,8 +42,9 @@ def _look_at(text: str) -> Look:
         whole = Statement(text)
         return Look(whole.marks, whole.told_marks, whole.is_about_itself, whole.changes)
     bits = reduce(or_, map(bits_of_written.__getitem__, written), 0)
-    changes = not CHANGES.isdisjoint(map(plain_of.__getitem__, written)) or tells_a_change(text)
-    return Look(bits & ALL_MARKS, bits >> MARKS & ALL_MARKS, bool(bits >> 2 * MARKS), changes)
+    flags = bits >> 2 * MARKS
+    changes = bool(flags & CHANGES_ALONE) or (bool(flags & OPENS_A_CHANGE) and tells_a_change(text))
+    return Look(bits & ALL_MARKS, bits >> MARKS & ALL_MARKS, bool(flags & OF_ONESELF), changes)
 
 
 look_at: Final = Kept(_look_at, 10_000_000)

@@ -10,6 +10,7 @@ from typing import Final
 from zlib import crc32
 
 from ..text.kept import Kept
+from .change_phrases import may_open
 from .phrases import NEGATION
 from .relations import CHANGES, NUMBERS, RELATIONS, SELF, STOP
 from .stems import stem
@@ -20,6 +21,11 @@ _MOST_WORDS: Final = 2_000_000
 WORD: Final = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*")
 LETTERS: Final = frozenset([*"ADLMSTY", "US", "IT"])
 """Names that are in lower case among the words of :data:`STOP`."""
+
+OF_ONESELF: Final = 1
+CHANGES_ALONE: Final = 2
+OPENS_A_CHANGE: Final = 4
+"""Flags of a word: it is "I" or "my", it tells of a change, a phrase that tells of one may begin with it."""
 
 OF_OWNERS: Final = ("'s", "’s")
 """Ends of the words for those to whom something belongs."""
@@ -55,10 +61,10 @@ told_mark_of: Final = Kept(
 
 
 def _bits(written: str) -> int:
-    """What a word adds to the look of a text, in one number: its marks, those that it tells, and whether it is of
-    oneself."""
+    """What a word adds to the look of a text, in one number: its marks, those that it tells, and its flags."""
     word = plain_of[written]
-    return mark_of[word] | told_mark_of[word] << MARKS | (word in SELF) << 2 * MARKS
+    flags = OF_ONESELF * (word in SELF) | CHANGES_ALONE * (word in CHANGES) | OPENS_A_CHANGE * may_open(written)
+    return mark_of[word] | told_mark_of[word] << MARKS | flags << 2 * MARKS
 
 
 bits_of_written: Final = Kept(_bits, _MOST_WORDS)

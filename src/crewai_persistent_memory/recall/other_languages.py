@@ -10,51 +10,63 @@ import re
 from collections.abc import Collection
 from typing import Final
 
-NO_ANSWER: Final = re.compile(
+_NO_ANSWER_OF_SCRIPTS: Final = re.compile(
     r"不知道|不清楚|不了解|无法(?:回答|确定|得知)|無法(?:回答|確定)|(?:没有|沒有|无|無)[^，。]{0,6}(?:信息|資訊|记录|記錄|资料|資料)"
     r"|[分わ]かりません|[分わ]からない|存じません|知りません|知らない|情報[^、。]{0,8}(?:ありません|ございません|ない)|記録[^、。]{0,4}ありません"
     r"|모르겠|모릅니다|몰라요|알 수 없|(?:정보|기록)[가는이]? 없"
     r"|لا أعرف|لا أعلم|لا توجد معلومات|לא יודעת?|אין (?:לי )?מידע|नहीं पता|पता नहीं|ไม่(?:ทราบ|รู้)|ไม่มีข้อมูล"
-    r"|δεν (?:ξέρω|γνωρίζω)"
-    r"|\bне зна(?:ю|ем|ємо|м)\b|неизвестно|невідомо|нет (?:\w+ )?(?:информации|данных|сведений)"
-    r"|(?:немає|нямам) (?:\w+ )?(?:інформації|даних|информация)"
+)
+_NO_ANSWER_OF_WORDS: Final = re.compile(
+    r"\b(?:δεν (?:ξέρω|γνωρίζω)|не зна(?:ю|ем|ємо|м)\b|неизвестно\b|невідомо\b"
+    r"|нет (?:\w+ )?(?:информации|данных|сведений)|(?:немає|нямам) (?:\w+ )?(?:інформації|даних|информация)"
     # Italian, Portuguese, Dutch
-    r"|\bnon (?:lo )?so\b|\bnon (?:ho|abbiamo|ci sono) (?:\w+ )?informazioni|nessuna informazione"
-    r"|\bnão (?:\w+ )?sei\b|\bnão (?:tenho|há|temos) (?:\w+ )?informaç|sem informaç"
-    r"|\bweet (?:ik )?(?:\w+ )?niet\b|\bgeen (?:\w+ )?informatie"
+    r"|non (?:lo )?so\b|non (?:ho|abbiamo|ci sono) (?:\w+ )?informazioni|nessuna informazione"
+    r"|não (?:\w+ )?sei\b|não (?:tenho|há|temos) (?:\w+ )?informaç|sem informaç"
+    r"|weet (?:ik )?(?:\w+ )?niet\b|geen (?:\w+ )?informatie"
     # Swedish, Danish, Norwegian
-    r"|\b(?:jag|jeg|vi) (?:vet|ved) (?:\w+ ){0,2}(?:inte|ikke)\b|\b(?:vet|ved) (?:jag|jeg|vi) (?:\w+ )?(?:inte|ikke)\b"
-    r"|\bing[ae]n? (?:\w+ )?(?:information(?:er)?|informasjon|uppgift(?:er)?|oplysning(?:er)?|opplysning(?:er)?"
+    r"|(?:jag|jeg|vi) (?:vet|ved) (?:\w+ ){0,2}(?:inte|ikke)\b|(?:vet|ved) (?:jag|jeg|vi) (?:\w+ )?(?:inte|ikke)\b"
+    r"|ing[ae]n? (?:\w+ )?(?:information(?:er)?|informasjon|uppgift(?:er)?|oplysning(?:er)?|opplysning(?:er)?"
     r"|aning|anelse"
-    r"|data|viden)\b|\bhar (?:inte|ikke) (?:\w+ )?(?:information|informasjon|uppgifter|oplysninger|opplysninger)\b"
-    r"|\b(?:kunde|kunne|kan) (?:inte|ikke) (?:hitta|finde|finne|svara|svare|säga|sige|si)\b|\bframgår (?:inte|ikke)\b"
-    r"|\bfremgår ikke\b|\bkänner inte till\b"
+    r"|data|viden)\b|har (?:inte|ikke) (?:\w+ )?(?:information|informasjon|uppgifter|oplysninger|opplysninger)\b"
+    r"|(?:kunde|kunne|kan) (?:inte|ikke) (?:hitta|finde|finne|svara|svare|säga|sige|si)\b|framgår (?:inte|ikke)\b"
+    r"|fremgår ikke\b|känner inte till\b"
     # Polish, Czech, Slovak, Croatian
-    r"|\bnie wiem\b|\bnie wiadomo\b|\bnie mam(?:y)? (?:\w+ )?(?:informacji|danych|pojęcia|wiedzy)\b"
-    r"|\bbrak (?:\w+ )?(?:informacji|danych|odpowiedzi)\b|\bnie znam odpowiedzi\b|\bnie (?:znalaz\w+|znaleziono"
+    r"|nie wiem\b|nie wiadomo\b|nie mam(?:y)? (?:\w+ )?(?:informacji|danych|pojęcia|wiedzy)\b"
+    r"|brak (?:\w+ )?(?:informacji|danych|odpowiedzi)\b|nie znam odpowiedzi\b|nie (?:znalaz\w+|znaleziono"
     r"|pamiętam)\b"
-    r"|\bne(?:vím|víme|viem|vieme)\b|\bnem(?:ám|áme) (?:\w+ )?(?:informac\w+|údaje|tušení)\b"
-    r"|\bžádné (?:\w+ )?(?:informace|údaje)\b"
-    r"|\bnení (?:mi )?známo\b|\bne znam\b|\bnemam (?:\w+ )?(?:informacij\w+|podatk\w+)\b"
+    r"|ne(?:vím|víme|viem|vieme)\b|nem(?:ám|áme) (?:\w+ )?(?:informac\w+|údaje|tušení)\b"
+    r"|žádné (?:\w+ )?(?:informace|údaje)\b"
+    r"|není (?:mi )?známo\b|ne znam\b|nemam (?:\w+ )?(?:informacij\w+|podatk\w+)\b"
     # Turkish
-    r"|\bbilmiyor(?:um|uz)\b|\bbilg\w+ (?:\w+ )?(?:yok|değil\w*|bulunm\w+|bulamad\w+)\b|\bfikrim yok\b|\bbulamadım\b"
-    r"|\bhatırlamıyorum\b|\bemin değilim\b"
+    r"|bilmiyor(?:um|uz)\b|bilg\w+ (?:\w+ )?(?:yok|değil\w*|bulunm\w+|bulamad\w+)\b|fikrim yok\b|bulamadım\b"
+    r"|hatırlamıyorum\b|emin değilim\b"
     # Romanian
-    r"|\bnu (?:\w+ )?[sșş]tiu\b|\bnu (?:am|avem|există|dețin) (?:\w+ )?(?:informa[tțţ]ii|date|idee)\b"
-    r"|\bnicio informa[tțţ]ie\b"
-    r"|\bhabar n-am\b|\bnu (?:am găsit|cunosc)\b"
+    r"|nu (?:\w+ )?[sșş]tiu\b|nu (?:am|avem|există|dețin) (?:\w+ )?(?:informa[tțţ]ii|date|idee)\b"
+    r"|nicio informa[tțţ]ie\b"
+    r"|habar n-am\b|nu (?:am găsit|cunosc)\b"
     # Hungarian
-    r"|\bnem tud(?:om|juk)\b|\bninc(?:s|senek) (?:\w+ )?(?:informáci\w+|adat\w*|tudomás\w+)\b|\bnem (?:ismert"
+    r"|nem tud(?:om|juk)\b|ninc(?:s|senek) (?:\w+ )?(?:informáci\w+|adat\w*|tudomás\w+)\b|nem (?:ismert"
     r"|találtam|emlékszem)\b"
-    r"|\bfogalmam sincs\b"
+    r"|fogalmam sincs\b"
     # Finnish
-    r"|\b(?:en|emme) (?:\w+ )?(?:tiedä|muista|löytänyt|osaa sanoa)\b|\bei (?:ole )?(?:\w+ )?(?:tieto\w*|tietoa"
+    r"|(?:en|emme) (?:\w+ )?(?:tiedä|muista|löytänyt|osaa sanoa)\b|ei (?:ole )?(?:\w+ )?(?:tieto\w*|tietoa"
     r"|tiedossa)\b"
     # Vietnamese, Indonesian
-    r"|\b(?:không|chưa) (?:\w+ )?(?:biết|rõ|nhớ|tìm thấy)\b|\b(?:không|chưa) có (?:\w+ )?thông tin\b"
-    r"|\btidak (?:tahu|mengetahui)\b|\btidak ada informasi\b",
+    r"|(?:không|chưa) (?:\w+ )?(?:biết|rõ|nhớ|tìm thấy)\b|(?:không|chưa) có (?:\w+ )?thông tin\b"
+    r"|tidak (?:tahu|mengetahui)\b|tidak ada informasi\b)",
     re.IGNORECASE,
 )
+_OPENING: Final = """
+    δεν не неизвестно невідомо нет немає нямам non nessuna não sem weet niet geen jag jeg vi vet ved inga inge ingan
+    ingen har kunde kunne kan framgår fremgår känner nie brak nevím nevíme neviem nevieme nemám nemáme žádné není ne
+    nemam bilmiyorum bilmiyoruz fikrim bulamadım hatırlamıyorum emin nu nicio habar nem nincs nincsenek fogalmam en emme
+    ei không chưa tidak
+"""
+_OPENING_WORDS: Final = frozenset(_OPENING.replace("ı", "i").split())
+"""The first words of the phrases above. Few texts have one: to look for them takes a tenth of the time."""
+
+_OPENING_LETTERS: Final = "bilg"
+"""Of a first word that has many forms."""
 
 _POLITE: Final = re.compile(
     r"抱歉|对不起|對不起|很遗憾|很遺憾|申し訳|すみません|恐れ入り|残念|죄송|미안|유감|عذر|آسف|للأسف|סליחה|מצטער|क्षमा|माफ़|खेद|ขออภัย|ขอโทษ"
@@ -127,13 +139,22 @@ def says_no(answer: str, request: str) -> bool:
         answer: the answer, without blanks around it.
         request: what was asked. Its names and numbers are no news.
     """
-    if len(answer) > LONGEST_ANSWER or not NO_ANSWER.search(answer) or _EXPLAINS.search(answer):
+    if len(answer) > LONGEST_ANSWER or not _has_no_answer(answer) or _EXPLAINS.search(answer):
         return False
     for clause in filter(None, map(str.strip, _CLAUSES.split(answer))):
-        if not (NO_ANSWER.search(clause) or _POLITE.search(clause) or asks_in_part(clause)):
+        if not (_has_no_answer(clause) or _POLITE.search(clause) or asks_in_part(clause)):
             return False
     known = {word.lower() for word in _WORD.findall(request)}
     return not any(_is_news(word, known) for word in _inner_words(answer))
+
+
+def _has_no_answer(text: str) -> bool:
+    """Whether a text has a phrase that says that there is no answer."""
+    lowered = text.lower() if text.isascii() else text.replace("İ", "i").lower().replace("ı", "i")
+    may_have = not _OPENING_WORDS.isdisjoint(_WORD.findall(lowered)) or _OPENING_LETTERS in lowered
+    if may_have and _NO_ANSWER_OF_WORDS.search(text):
+        return True
+    return not text.isascii() and bool(_NO_ANSWER_OF_SCRIPTS.search(text))
 
 
 def asks(sentence: str) -> bool:

@@ -11,16 +11,16 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final
 
-from .answers import LONGEST, Sentence, answers, has_word, marks, parsed, record_of, sentences_with
+from .answers import LONGEST, Record, Sentence, in_lower_case, records, sentences, sentences_with
 from .empty import RESULT
 from .found import Found
 
+_content: Final = attrgetter("entry.content")
 _NEAR: Final = 0.5
 """The part of an answer's words in a statement that speaks of the same thing."""
-_NONE: Final = 0
-"""The bits of an entry that may have any word: none is missing."""
 
 
 def behind_their_sources(found: Sequence[Found]) -> list[Found]:
@@ -34,21 +34,19 @@ def behind_their_sources(found: Sequence[Found]) -> list[Found]:
         it quotes stands directly behind its source. No quoted entry has a lower score than the record.
     """
     sources: dict[int, _Quote] = {}
-    records = []
+    answers = []
     for at, each in enumerate(found):
         if RESULT in each.entry.content and len(each.entry.content) <= LONGEST:
-            records.append(at)
-    if not records:
+            answers.append(at)
+    if not answers:
         return list(found)
-    missing = [~marks[text] if len(text := each.entry.content) <= LONGEST else _NONE for each in found]
+    texts = [(text, in_lower_case(text) if len(text) <= LONGEST else "") for text in map(_content, found)]
     times = [each.entry.created_at for each in found]
     by_time = sorted(range(len(found)), key=times.__getitem__)
     in_order = [times[number] for number in by_time]
-    for at in sorted(records, key=times.__getitem__):
+    for at in sorted(answers, key=times.__getitem__):
         earlier = by_time[: bisect_left(in_order, times[at])]
-        if not _may_quote(found, at, earlier, missing):
-            continue
-        if (quote := _quote(found, at, earlier, missing, sources)) is not None:
+        if (quote := _quote(found, at, earlier, [texts[number] for number in earlier], sources)) is not None:
             sources[at] = sources[quote.first] if quote.first in sources and quote.says_the_same else quote
     if not sources:
         return list(found)
@@ -98,23 +96,18 @@ def _with_followers(at: int, followers: dict[int, list[int]]) -> Iterator[int]:
         yield from _with_followers(follower, followers)
 
 
-def _may_quote(found: Sequence[Found], at: int, earlier: Sequence[int], missing: Sequence[int]) -> bool:
+def _may_quote(record: Record, texts: Sequence[tuple[str, str]]) -> bool:
     """Whether each statement of a record may stand in an entry. Of most records, the first one does not."""
-    statements = answers[found[at].entry.content]
-    for bits, longest in statements:
-        for number in earlier:
-            if missing[number] == _NONE:
-                if has_word(found[number].entry.content, longest):
-                    break
-            elif (bits & missing[number]).bit_count() <= 1:
-                break
-        else:
+    states = False
+    for statement in record.answered():
+        states = True
+        if next(statement.may_stand_in(texts), None) is None:
             return False
-    return bool(statements)
+    return states
 
 
 def _quote(
-    found: Sequence[Found], at: int, earlier: Sequence[int], missing: Sequence[int], known: Collection[int]
+    found: Sequence[Found], at: int, earlier: Sequence[int], texts: Sequence[tuple[str, str]], known: Collection[int]
 ) -> _Quote | None:
     """Which entry a record quotes, if it states nothing else.
 
@@ -122,22 +115,19 @@ def _quote(
         found: the entries.
         at: the number of the record.
         earlier: the numbers of the entries that were said before, oldest first.
-        missing: of each entry, a bit for each word that it has not.
+        texts: the text of each of these, and the same in lower case if it is short.
         known: the numbers of earlier records that quote.
     """
-    record = record_of(found[at].entry.content)
-    if record is None:
+    record = records[found[at].entry.content]
+    if not _may_quote(record, texts):
         return None
     quoted: dict[int, None] = {}
     says_the_same = True
-    for statement in record.answered:
-        # The name of the one who speaks may be missing.
-        bits = statement.marks
-        may_have = [number for number in earlier if (bits & missing[number]).bit_count() <= 1]
+    for statement in record.answered():
         source, covers = next(
             (
                 (number, statement.covers(sentence, record.asked))
-                for number in may_have
+                for number in map(earlier.__getitem__, statement.may_stand_in(texts))
                 for sentence in sentences_with(found[number].entry.content, statement)
                 if statement.stands_in(sentence, record.asked, f"{found[number].entry.created_at:%Y-%m-%d}")
             ),
@@ -169,6 +159,6 @@ def _is_told_otherwise(
         len(statement.words & sentence.words) >= _NEAR * len(statement.words)
         for number, each in enumerate(found)
         if number not in known and since < each.entry.created_at < until and len(each.entry.content) <= LONGEST
-        for sentence in parsed(each.entry.content)
+        for sentence in sentences(each.entry.content)
         if not statement.stands_in(sentence, asked) and not sentence.asks
     )

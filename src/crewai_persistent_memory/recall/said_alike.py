@@ -48,8 +48,9 @@ _SHORT: Final = tuple(
 def form_of(text: str) -> str:
     """The words and signs of a short text in one form. Texts with the same form say the same."""
     text = _without_leads(normalize("NFC", text).replace("’", "'"))
-    for short, whole in _SHORT:
-        text = short.sub(whole, text)
+    if "'" in text or "cannot" in text.lower():
+        for short, whole in _SHORT:
+            text = short.sub(whole, text)
     words = WORD_OR_SIGN.findall(text)
     # "aBc12" is a code.
     return " ".join([word.lower() if word.isalpha() else word for word in words]) or text

@@ -9,6 +9,7 @@ from operator import or_
 from typing import Final
 
 from ..text.kept import kept_calls
+from .change_phrases import changes_to, tells_a_change
 from .marks import (
     LETTERS,
     OF_FORM,
@@ -35,20 +36,10 @@ _PRONOUNS: Final = frozenset(_PERSONS.split())
 _BEFORE_AN_OWNER: Final = 2
 _BEHIND_OF: Final = 2
 _COPULA: Final = dict.fromkeys(["is", "are", "was", "were", "be", "been"], "is")
-_CHANGES: Final = re.compile(
-    r"\b(?:these days|no longer|any ?more|as of|from (?:now|today|tonight|tomorrow|next|this|\d{4})"
-    r"|put\b.{1,30}\bback|(?:bring|brought|push|pushed)\b.{1,30}\b(?:forward|back)"
-    r"|ha[sd] been(?! to\b)|t(?:akes?|aken|ook) (?:over|up)|(?:passed|handed|went|gone) (?:on |over )?to"
-    r"|called off|g[ai]ven? up|up to|down to|anstelle von|ab sofort)\b",
-    re.IGNORECASE,
-)
 _ADDS: Final = re.compile(
     r"\b(?:as well|an? (?:second|third|further|additional)|one more)\b"
     r"|\b(?:too|both)\b(?![ -]\w)|\bboth\b.* and\b",
     re.IGNORECASE,
-)
-_CHANGES_TO: Final = re.compile(
-    r"\b(?:was|were|been|got|wurden?) \w+(?:ed|en|wn) (?:back |over |up |down )?(?:in)?to\b"
 )
 _PREPOSITIONS: Final = dict.fromkeys(
     ["of", "on", "in", "at", "for", "from", "with", "by", "under", "above", "behind", "near"], "of"
@@ -179,7 +170,7 @@ class Statement:
     @cached_property
     def changes_to(self) -> bool:
         """Whether it says what became of its subject: "was moved to Oslo"."""
-        return bool(_CHANGES_TO.search(self.text))
+        return changes_to(self.text)
 
     @cached_property
     def of_changes(self) -> frozenset[str]:
@@ -270,10 +261,6 @@ statement = kept_calls(Statement, 4_096)
 
 def names_among(words: Sequence[str]) -> list[str]:
     return [plain_of[written] for written in words if written[0].isupper() or written[0].isdigit()]
-
-
-def tells_a_change(text: str) -> bool:
-    return bool(_CHANGES_TO.search(text) or _CHANGES.search(text))
 
 
 def together(parts: Sequence[str]) -> Statement:
