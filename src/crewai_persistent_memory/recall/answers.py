@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property, reduce
-from operator import itemgetter, or_
+from functools import cached_property
+from operator import itemgetter
 from typing import Final
 
 from ..text.kept import Kept, kept_calls
 from .empty import RESULT, asks, sentences_of
-from .marks import marks_of
 from .phrases import NEGATION, OF_ANSWERS, OFFERS, QUANTITIES
 from .relations import SELF, STOP
 from .signs import differ_in_signs
-from .stems import stem
+from .stems import stem as stem_of
 
 LONGEST: Final = 4_000
 """Characters. A longer record is a memory of its own. Of a longer source, the sentences with the answer's words."""
@@ -28,7 +27,6 @@ _MOST_MOVED: Final = 1
 
 _MOST_TEXT: Final = 100_000
 _MOST_PLACES: Final = 20
-_LONGEST_WORDS: Final = 3
 _MOST_SENTENCE: Final = 1_000
 
 _WORD: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_]+(?:[-'’][^\W_]+)*")
@@ -46,10 +44,6 @@ class Sentence:
         self.dates = frozenset([each for each, word in telling if word == _DATE])
         self._telling = [pair for pair in telling if pair[1] != _DATE] if self.dates else telling
         self.words = frozenset(map(_word, self._telling))
-
-    @cached_property
-    def marks(self) -> int:
-        return marks_of(self.words)
 
     @cached_property
     def ordered(self) -> list[str]:
@@ -87,29 +81,31 @@ class Sentence:
         return max((each for each, _ in self._telling), key=len, default="").lower()
 
     @cached_property
-    def _longest_stems(self) -> list[str]:
-        return sorted(self.words, key=len)[-_LONGEST_WORDS:]
+    def _needed(self) -> list[str]:
+        """Stems that a sentence must have to say all of it, longest first: all but the name of the one who speaks."""
+        return sorted(self.words - {self.subject} or self.words, key=len, reverse=True)
 
     def may_stand_in(self, entries: Iterable[tuple[str, str]]) -> Iterator[int]:
-        """The numbers of the entries that may have it, perhaps without the name of the one who speaks.
+        """The numbers of the entries that may have it.
 
         Args:
             entries: the text of each, and the same :func:`in_lower_case` if it is short.
         """
-        for number, (content, lowered) in enumerate(entries if self.words else ()):
+        stems = self._needed
+        for number, (content, lowered) in enumerate(entries if stems else ()):
             if not lowered:
                 if has_word(content, self.longest):
                     yield number
                 continue
-            if self.may_be_in(lowered) and (self.marks & ~marks[content]).bit_count() <= 1:
+            for stem in stems:
+                if stem not in lowered:  # a stem is the beginning of its word
+                    break
+            else:
                 yield number
 
     def may_be_in(self, lowered: str) -> bool:
-        """Whether a text, :func:`in_lower_case`, may say it: it has its longest words, perhaps but for a name."""
-        missing = 0
-        for each in self._longest_stems:
-            missing += each not in lowered  # a stem is the beginning of its word
-        return missing <= 1
+        """Whether a sentence, :func:`in_lower_case`, may say it."""
+        return all(map(lowered.__contains__, self._needed))
 
     def stands_in(self, other: Sentence, asked: frozenset[str], said_on: str = "") -> bool:
         """Whether the other says all of it: its words, its names and numbers in their order, and no other "not" or
@@ -201,15 +197,6 @@ def _split_short(content: str) -> tuple[tuple[str, str], ...]:
     return tuple([(text, in_lower_case(text)) for text in sentences_of(content.replace(RESULT, "\n"))])
 
 
-def _marks_in(content: str) -> int:
-    return reduce(or_, map(_mark_by.__getitem__, _WORD.findall(content.replace(RESULT, "\n"))), 0)
-
-
-def _mark(written: str) -> int:
-    word = _told_by[written]
-    return marks_of([word]) if word and word != _DATE else 0
-
-
 def has_word(content: str, word: str) -> bool:
     """Whether a long entry may have a statement with this word, the longest one in it."""
     return bool(word) and word in _lowered(content[:_MOST_TEXT])
@@ -246,15 +233,11 @@ def _told(written: str) -> str:
     plain = _plain(written)
     if plain in _TELLS_NOTHING:
         return ""
-    return _DATE if _ISO_DATE.fullmatch(written) else stem(plain)
+    return _DATE if _ISO_DATE.fullmatch(written) else stem_of(plain)
 
 
 _DATE: Final = " "
 _told_by: Final = Kept(_told, 2_000_000)
-_mark_by: Final = Kept(_mark, 2_000_000)
-marks: Final = Kept(_marks_in, 6_000_000)
-"""A bit for each word of a short entry that tells something."""
-
 _sentence: Final = kept_calls(Sentence, 8_192)
 _split: Final = Kept(_split_short, 2_000_000)
 records: Final = Kept(Record, 4_000_000)

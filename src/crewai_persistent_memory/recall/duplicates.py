@@ -19,7 +19,7 @@ from zlib import crc32
 
 from ..text.kept import Kept, kept_calls
 from .found import Found
-from .said_alike import key_of
+from .said_alike import ending_of, key_of
 from .signs import OF_NUMBERS, WORD_OR_SIGN
 from .words import with_zeros
 
@@ -100,7 +100,16 @@ def each_once(found: Sequence[Found], query: str = "") -> list[Found]:
 
 def _keys(found: Sequence[Found]) -> list[str | int]:
     """What says whether two texts are the same: a number of the words and signs of a short one, else the text."""
-    return [text if len(text) > REPORT else _numbers[text] for text in map(_content, found)]
+    texts = list(map(_content, found))
+    endings = [None if len(text) > REPORT else _endings[text] for text in texts]
+    seen, again = set[str | None]([None]), set[str | None]()
+    for ending in endings:
+        if ending in seen:
+            again.add(ending)
+        seen.add(ending)
+    again.discard(None)
+    # A text with an ending that no other one has is no repetition.
+    return [_numbers[text] if ending in again else text for text, ending in zip(texts, endings, strict=True)]
 
 
 def _together(members: Sequence[Found]) -> Found:
@@ -193,6 +202,7 @@ _kept_report = kept_calls(_Report, 1_024)
 _marks: Final = Kept(_marks_of, 10_000_000)
 
 _numbers: Final = Kept(key_of, 4_000_000)
+_endings: Final = Kept(ending_of, 4_000_000)
 
 
 def _sentences(text: str) -> list[str]:

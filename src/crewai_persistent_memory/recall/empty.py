@@ -95,7 +95,8 @@ def _words_beside(content: str) -> frozenset[str]:
     """Of a text that says nothing, no words; of an answer that says nothing but of what, the words for that."""
     if says_nothing(content):
         return frozenset()
-    if RESULT in content or not OF_KNOWING.search(content.lower()):
+    lowered = content.lower()
+    if RESULT in content or not (any(map(lowered.__contains__, SIGNS_OF_NO_ANSWER)) and OF_KNOWING.search(lowered)):
         return _STATES_SOMETHING
     beside = _beside_no_answer(content)
     return _STATES_SOMETHING if beside is None else beside
@@ -129,12 +130,15 @@ def _beside_no_answer(answer: str) -> frozenset[str] | None:
     answer = answer.strip().replace("’", "'")
     if answer.startswith("{") and answer.endswith("}"):
         return frozenset() if _is_empty_json(answer) else None
-    answer = _TITLE.sub(r"\1", _without_labels(answer))
+    answer = _without_labels(answer)
     lowered = answer.lower()
-    lines = lowered.splitlines()
-    if BARE.fullmatch(lowered) or (len(lines) > 1 and all(map(_UNKNOWN.fullmatch, lines))):
+    may_deny = any(map(lowered.__contains__, SIGNS_OF_NO_ANSWER))
+    if may_deny:
+        answer = _TITLE.sub(r"\1", answer)
+        lowered = answer.lower()
+    if BARE.fullmatch(lowered) or ("\n" in lowered and all(map(_UNKNOWN.fullmatch, lowered.splitlines()))):
         return frozenset()
-    if not any(sign in lowered for sign in SIGNS_OF_NO_ANSWER) or not NO_ANSWER.search(lowered):
+    if not may_deny or not NO_ANSWER.search(lowered):
         return None
     clauses = [clause for clause in _CLAUSE.split(lowered) if clause.strip(" .!…*-\"'#=")]
     says_no = [bool(NO_ANSWER.search(clause)) for clause in clauses]

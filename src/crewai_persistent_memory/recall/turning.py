@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from typing import Final
+from typing import Final, NamedTuple
 
-from ..text.kept import kept_calls
+from ..text.kept import Kept, kept_calls
 from .opposites import EVENTS, STATES, UNTIL, WHERE, denied_by
 from .relations import CHANGES, ONE_AT_A_TIME, STOP
 from .signs import differ_in_signs
@@ -31,6 +31,19 @@ _SOMEWHERE: Final = re.compile(
 )
 _asks_for_many: Final = kept_calls(lambda text: bool(_MANY.match(text)), 1_024)
 """Whether a question asks for things of which there are several: "which tools"."""
+
+
+class _Opposes(NamedTuple):
+    """What a word may be the opposite of: the lists of states that it is in, and the stems of what it denies."""
+
+    states: frozenset[int]
+    denied: frozenset[str]
+
+
+_NOTHING: Final = _Opposes(frozenset(), frozenset())
+_opposes: Final = Kept(
+    lambda word: _Opposes(STATES.get(word, _NO_STATE), frozenset(map(stem, denied_by(word)))), 1_000_000
+)
 
 
 def turns(newer: Statement, older: Statement, asked: Collection[str]) -> bool:
@@ -103,12 +116,16 @@ def _opposites(newer: Statement, older: Statement) -> tuple[str, str] | None:
     """A word of the newer statement and its opposite in the older one."""
     if not (newer.states & older.states or newer.denied & older.stems or older.denied & newer.stems):
         return None
+    others = older.set - newer.set
+    with_opposites = [old for old in others if _opposes[old] != _NOTHING]
     for new in newer.set - older.set:
-        for old in older.set - newer.set:
-            if not STATES.get(new, _NO_STATE).isdisjoint(STATES.get(old, _NO_STATE)):
+        of_new = _opposes[new]
+        for old in with_opposites if of_new == _NOTHING else others:
+            of_old = _opposes[old]
+            if not of_new.states.isdisjoint(of_old.states):
                 # "The red button", "the green button": two buttons.
                 return None if newer.is_before(new, older.stems) and older.is_before(old, newer.stems) else (new, old)
-            if stem(old) in map(stem, denied_by(new)) or stem(new) in map(stem, denied_by(old)):
+            if stem(old) in of_new.denied or stem(new) in of_old.denied:
                 return new, old
     return None
 
