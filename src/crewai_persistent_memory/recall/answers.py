@@ -22,6 +22,9 @@ SAYS_THE_SAME: Final = 0.7
 """The part of a quoted sentence, in words, that the answer and its request have: then the record adds nothing. With a
 smaller part it is shown behind its source."""
 
+NEAR: Final = 0.5
+"""The part of a statement's words in another one that speaks of the same thing."""
+
 _MOST_MOVED: Final = 1
 """Words of a quote that may stand at another place than in its source: "allergic to nuts", "to nuts allergic"."""
 
@@ -107,6 +110,14 @@ class Sentence:
         """Whether a sentence, :func:`in_lower_case`, may say it."""
         return all(map(lowered.__contains__, self._needed))
 
+    def is_near(self, other: Sentence) -> bool:
+        """Whether the other speaks of the same thing: it has half of its words."""
+        return len(self.words & other.words) >= NEAR * len(self.words)
+
+    def may_be_near(self, lowered: str) -> bool:
+        """Whether a text, :func:`in_lower_case`, may have a sentence that speaks of the same thing."""
+        return sum(map(lowered.__contains__, self.words)) >= NEAR * len(self.words)
+
     def stands_in(self, other: Sentence, asked: frozenset[str], said_on: str = "") -> bool:
         """Whether the other says all of it: its words, its names and numbers in their order, and no other "not" or
         sign.
@@ -188,9 +199,11 @@ def sentences_with(content: str, statement: Sentence) -> Sequence[Sentence]:
     return [_sentence(text) for text, lowered in _split[content] if statement.may_be_in(lowered)]
 
 
-def sentences(content: str) -> Sequence[Sentence]:
-    """The sentences of a short entry."""
-    return [_sentence(text) for text, _ in _split[content]]
+def sentences_near(content: str, statement: Sentence) -> Sequence[Sentence]:
+    """The sentences of a short entry that may speak of the same thing as a statement, see :meth:`Sentence.is_near`."""
+    if not statement.may_be_near(in_lower_case(content)):
+        return ()
+    return [_sentence(text) for text, lowered in _split[content] if statement.may_be_near(lowered)]
 
 
 def _split_short(content: str) -> tuple[tuple[str, str], ...]:

@@ -14,13 +14,11 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Final
 
-from .answers import LONGEST, Record, Sentence, in_lower_case, records, sentences, sentences_with
+from .answers import LONGEST, Record, Sentence, in_lower_case, records, sentences_near, sentences_with
 from .empty import RESULT
 from .found import Found
 
 _content: Final = attrgetter("entry.content")
-_NEAR: Final = 0.5
-"""The part of an answer's words in a statement that speaks of the same thing."""
 
 
 def behind_their_sources(found: Sequence[Found]) -> list[Found]:
@@ -156,9 +154,9 @@ def _is_told_otherwise(
     """Whether something else was said of the same thing after the source. The answer is news then."""
     since, until = found[source].entry.created_at, found[record].entry.created_at
     return any(
-        len(statement.words & sentence.words) >= _NEAR * len(statement.words)
+        statement.is_near(sentence)
         for number, each in enumerate(found)
         if number not in known and since < each.entry.created_at < until and len(each.entry.content) <= LONGEST
-        for sentence in sentences(each.entry.content)
+        for sentence in sentences_near(each.entry.content, statement)
         if not statement.stands_in(sentence, asked) and not sentence.asks
     )
