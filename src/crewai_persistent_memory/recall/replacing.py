@@ -35,8 +35,10 @@ _DID: Final = re.compile(r"\W*(?:\w+ ){0,4}did\b", re.IGNORECASE)
 
 def replaces(asked: Asked, older: Statement, newer: Statement) -> bool:
     """Whether the newer statement takes the place of the older one, for this question."""
+    if newer.text == older.text or newer.adds:
+        return False
     is_turned = turns(newer, older, asked.stems)
-    if newer.adds or (older.stems == newer.stems and not is_turned):
+    if older.stems == newer.stems and not is_turned:
         return False
     subject = asked.subject_of(older, newer)
     if subject is None:
