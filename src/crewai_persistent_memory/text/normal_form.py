@@ -14,7 +14,11 @@ import unicodedata
 from typing import Final
 
 PIECE: Final = 4_096
-"""Characters per step of normalization. A step holds the interpreter lock."""
+"""Characters per step of normalization, at most. A step holds the interpreter lock."""
+
+STEP: Final = 256
+"""The same where the text can be cut. Most steps of a text that has a few typographic quotes are ASCII, and need
+nothing."""
 
 # Unicode's Default_Ignorable_Code_Point, except the Hangul fillers, which stand for a blank.
 _UNSEEN: Final = (
@@ -37,7 +41,7 @@ def normal_form(text: str) -> str:
     """The normal form of ``text``."""
     if text.isascii():
         return text
-    form = _normal(text) if len(text) <= PIECE else _by_pieces(text)
+    form = _normal(text) if len(text) <= STEP else _by_pieces(text)
     if _ZERO_WIDTH_SPACE in form:
         form = _PERHAPS_ONE_WORD.sub(_both_readings, form).replace(_ZERO_WIDTH_SPACE, " ")
     return form
@@ -59,6 +63,8 @@ def _by_pieces(text: str) -> str:
 
 
 def _normal(text: str) -> str:
+    if text.isascii():
+        return text
     # Invisible characters go first, because one may be between a letter and its accent.
     text = _HIDDEN.sub("", text)
     if not unicodedata.is_normalized("NFKC", text):
@@ -68,8 +74,13 @@ def _normal(text: str) -> str:
 
 def _safe_end(text: str, start: int) -> int:
     """The end of a piece: before a character that does not combine with the previous one, if there is one."""
-    end = start + PIECE
-    if end >= len(text):
-        return len(text)
-    found = _BEGINS.search(text[start + 1 : end + 1][::-1])
-    return end - found.start() if found is not None else end
+    for length in (STEP, PIECE):
+        end = start + length
+        if end >= len(text):
+            return len(text)
+        if text[end] < "\x80":
+            return end
+        found = _BEGINS.search(text[start + 1 : end + 1][::-1])
+        if found is not None:
+            return end - found.start()
+    return end
