@@ -4,11 +4,12 @@
     python -m benchmarks.recalls ../before [--rounds 5] [--alone 100000]
 
 - *crew*: 10,000 memories of 100 users, keywords only. Each recall is of the next user. "Prompt" is a recall by
-  CrewAI's code that builds a prompt, which asks for five.
+  CrewAI's code that builds a prompt, which asks for five. "First" are the first ones of each user in a process: what is
+  made of their memories is not yet known.
 - *alone*: one user has so many memories, with keywords only, and with vectors of 384 dimensions. The embedder takes no
   time.
 
-A figure is the median of its rounds' medians of single calls, in the calling thread's processor time; a ratio is before
+A figure is the median of its rounds' medians of single calls, in processor time of all threads; a ratio is before
 ÷ now.
 """
 
@@ -17,10 +18,12 @@ from __future__ import annotations
 import json
 import logging
 import random
+import statistics
 import sys
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
-from time import thread_time
+from time import process_time
 from typing import Annotated, Any
 
 import typer
@@ -29,8 +32,11 @@ from benchmarks.compare import compare, median
 
 USERS, MEMORIES, DIMENSIONS = 100, 100, 384
 CALLS = 1_000
-LENGTHS = {"facts": (6, 14), "notes": (20, 80), "records": (100, 150)}
-"""Words of each memory, at least and at most."""
+LENGTHS = {"facts": (6, 14), "notes": (20, 80), "answers": (20, 80), "records": (100, 150)}
+"""Words of each memory, at least and at most. An answer has a request before it, as what a crew keeps of a task."""
+
+NOT_FIRST = 20
+"""Users of whom something is recalled before the first recalls are measured: code and words are known by then."""
 
 
 def main(
@@ -47,7 +53,7 @@ def main(
         compare(before, max(1, rounds // 2), __file__, "alone", str(alone))
 
 
-def crew(folder: Path, length: tuple[int, int]) -> dict[str, float]:
+def crew(folder: Path, kind: str) -> dict[str, float]:
     """It runs on either checkout, so it uses public names that both have."""
     from crewai_persistent_memory import MemoryEntry, PersistentMemory, open_store
 
@@ -58,8 +64,14 @@ def crew(folder: Path, length: tuple[int, int]) -> dict[str, float]:
         asking = []
         for user in range(USERS):
             scoped = store.scoped(user_id=f"user-{user}")
-            texts = [text(chance, chance.randint(*length)) for _ in range(MEMORIES)]
-            scoped.put([MemoryEntry(id=str(n), content=each) for n, each in enumerate(texts)])
+            texts = [memory_of(kind, chance) for _ in range(MEMORIES)]
+            said = [SINCE + timedelta(hours=n * 37 % 1999) for n in range(MEMORIES)]
+            scoped.put(
+                [
+                    MemoryEntry(id=str(n), content=each, created_at=when)
+                    for n, (each, when) in enumerate(zip(texts, said, strict=True))
+                ]
+            )
             memory = PersistentMemory(store=scoped)
             # As CrewAI's own code calls it.
             prompting: dict[str, Any] = {"__name__": "crewai.agent.core", "recall": memory.recall}
@@ -80,7 +92,15 @@ def crew(folder: Path, length: tuple[int, int]) -> dict[str, float]:
             "recall, 5 hits": lambda whose, query: whose[1].recall(query, limit=5),
             "recall for a prompt": lambda whose, query: whose[2](query),
         }
-        return {what: median(of(call), CALLS, thread_time) for what, call in calls.items()}
+        first = [seconds(of(calls["recall for a prompt"]), user) for user in range(USERS)][NOT_FIRST:]
+        results = {"recall for a prompt, first": statistics.median(first)}
+        return results | {what: median(of(call), CALLS, process_time) for what, call in calls.items()}
+
+
+def seconds(call: Callable[[int], Any], n: int) -> float:
+    start = process_time()
+    call(n)
+    return process_time() - start
 
 
 def alone(folder: Path, count: int) -> dict[str, float]:
@@ -113,19 +133,25 @@ def alone(folder: Path, count: int) -> dict[str, float]:
                 results["nearest by vector, 10 hits"] = median(
                     lambda n, dense=dense, scoped=scoped: scoped.nearest(dense[n % len(dense)], limit=10),  # type: ignore[misc]
                     100,
-                    thread_time,
+                    process_time,
                 )
             for what, call in (("store.search", scoped.search), ("recall", memory.recall)):
                 results[f"{what}, 10 hits, {name}"] = median(
                     lambda n, call=call: call(queries[n % len(queries)], limit=10),  # type: ignore[misc]
                     100,
-                    thread_time,
+                    process_time,
                 )
             memory.close()
     return results
 
 
+SINCE = datetime(2026, 9, 1)
 SYLLABLES = tuple(first + second for first in "bdfglmnprst" for second in "aeiou")
+
+
+def memory_of(kind: str, chance: random.Random) -> str:
+    words = text(chance, chance.randint(*LENGTHS[kind]))
+    return f"{text(chance, 12)[:-1]}?\nResult: {words}" if kind == "answers" else words
 
 
 def text(chance: random.Random, words: int) -> str:
@@ -142,6 +168,6 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--work"]:
         logging.disable(logging.ERROR)
         folder, what, argument = Path(sys.argv[2]), sys.argv[3], sys.argv[4]
-        print(json.dumps(crew(folder, LENGTHS[argument]) if what == "crew" else alone(folder, int(argument))))
+        print(json.dumps(crew(folder, argument) if what == "crew" else alone(folder, int(argument))))
     else:
         typer.run(main)
