@@ -1,14 +1,18 @@
-"""Texts are looked through for a few letters before a long expression is tried: these must be in all that it finds."""
+"""Before two texts are compared, or a long expression is tried, a text is looked through for a few letters: they must
+be in all that would be found."""
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Final
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crewai_persistent_memory.recall import change_phrases, other_languages, phrases
+from crewai_persistent_memory.recall.answers import Sentence, in_lower_case
 from crewai_persistent_memory.recall.looks import look_at
+from crewai_persistent_memory.recall.said_alike import ending_of, form_of
 from crewai_persistent_memory.recall.statements import Statement
 
 MANY: Final = settings(max_examples=1_500, deadline=None, database=None, derandomize=True)
@@ -22,7 +26,7 @@ def test_what_says_that_there_is_no_answer_has_a_sign_of_it(text: str) -> None:
 
 
 @MANY
-@given(st.from_regex(other_languages._NO_ANSWER_OF_WORDS))
+@given(st.one_of(map(st.from_regex, [other_languages._NO_ANSWER_OF_WORDS, other_languages._NO_ANSWER_OF_SCRIPTS])))
 def test_so_it_has_in_other_languages(text: str) -> None:
     assert other_languages._has_no_answer(text)
 
@@ -31,3 +35,46 @@ def test_so_it_has_in_other_languages(text: str) -> None:
 @given(st.sampled_from([change_phrases._PHRASE, change_phrases._BECAME]).flatmap(st.from_regex))
 def test_what_tells_of_a_change_has_a_word_in_which_that_begins(text: str) -> None:
     assert look_at[text].changes == Statement(text).changes
+
+
+SOME: Final = """
+    I don't cannot can't won't not do can Anna's Zoë Zoe\u0308 STRASSE straße İzmir tea C# 12 14.5 aBc12 ✅ - ? ’ll we've
+    we’re 日本 fi\u200bne l'heure rock'n'roll _x_ ΟΔΟΣ ... liking likes liked
+"""
+WORDS: Final = st.sampled_from(SOME.split())
+TEXTS: Final = st.lists(WORDS, min_size=1, max_size=9).map(" ".join)
+
+
+def in_another_form(text: str, how: int) -> str:
+    forms = (
+        text.upper(),
+        f"Summary: {text}!!",
+        f"**{text}** {'.' * 40}",
+        text.replace("n't", " not"),
+        text.replace("cannot", "can not"),
+        text.replace("'", "’"),
+        unicodedata.normalize("NFD", text),
+        f"{'word ' * 12}{text}",
+    )
+    return forms[how % len(forms)]
+
+
+@MANY
+@given(TEXTS, st.integers(0, 7), st.integers(0, 7))
+def test_texts_that_say_the_same_have_the_same_last_word(text: str, how: int, then: int) -> None:
+    other = in_another_form(in_another_form(text, how), then)
+    if form_of(text) == form_of(other):
+        assert ending_of(text) == ending_of(other)
+
+
+@MANY
+@given(TEXTS, TEXTS, TEXTS)
+def test_a_sentence_that_says_all_of_a_statement_has_its_stems(statement: str, before: str, behind: str) -> None:
+    said = Sentence(statement)
+    text = f"{before} {statement} {behind}"
+    for asked in (frozenset[str](), said.words):
+        if said.stands_in(Sentence(text), asked):
+            assert said.may_be_in(in_lower_case(text))
+            assert list(said.may_stand_in([(text, in_lower_case(text))])) == [0]
+        if said.is_near(Sentence(text)):
+            assert said.may_be_near(in_lower_case(text))

@@ -129,6 +129,7 @@ _CLAUSES: Final = re.compile(
 )
 _EXPLAINS: Final = re.compile(r"[:：]|ですが[^、。]*(?:です|ます)")
 _WORD: Final = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+_LETTERS: Final = re.compile(r"[^\W_]+")
 _LEAST_OF_A_STEM: Final = 3
 
 
@@ -151,7 +152,7 @@ def says_no(answer: str, request: str) -> bool:
 def _has_no_answer(text: str) -> bool:
     """Whether a text has a phrase that says that there is no answer."""
     lowered = text.lower() if text.isascii() else text.replace("İ", "i").lower().replace("ı", "i")
-    may_have = not _OPENING_WORDS.isdisjoint(_WORD.findall(lowered)) or _OPENING_LETTERS in lowered
+    may_have = not _OPENING_WORDS.isdisjoint(_LETTERS.findall(lowered)) or _OPENING_LETTERS in lowered
     if may_have and _NO_ANSWER_OF_WORDS.search(text):
         return True
     return not text.isascii() and bool(_NO_ANSWER_OF_SCRIPTS.search(text))
