@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from operator import itemgetter
 from typing import Final
@@ -81,30 +81,22 @@ class Sentence:
 
     @cached_property
     def longest(self) -> str:
-        return max((each for each, _ in self._telling), key=len, default="").lower()
+        return in_lower_case(max((each for each, _ in self._telling), key=len, default=""))
 
     @cached_property
     def _needed(self) -> list[str]:
         """Stems that a sentence must have to say all of it, longest first: all but the name of the one who speaks."""
         return sorted(self.words - {self.subject} or self.words, key=len, reverse=True)
 
-    def may_stand_in(self, entries: Iterable[tuple[str, str]]) -> Iterator[int]:
-        """The numbers of the entries that may have it.
-
-        Args:
-            entries: the text of each, and the same :func:`in_lower_case` if it is short.
-        """
-        stems = self._needed
-        for number, (content, lowered) in enumerate(entries if stems else ()):
-            if not lowered:
-                if has_word(content, self.longest):
-                    yield number
-                continue
-            for stem in stems:
-                if stem not in lowered:  # a stem is the beginning of its word
-                    break
-            else:
-                yield number
+    def may_stand_in(self, texts: Sequence[str]) -> list[int]:
+        """The numbers of the texts, :func:`in_lower_case`, that may have a sentence that says all of it."""
+        if not self._needed:
+            return []
+        first, *others = self._needed  # each is the beginning of its word
+        may = [number for number, text in enumerate(texts) if first in text]
+        for stem in others if may else ():
+            may = [number for number in may if stem in texts[number]]
+        return may
 
     def may_be_in(self, lowered: str) -> bool:
         """Whether a sentence, :func:`in_lower_case`, may say it."""
@@ -210,14 +202,9 @@ def _split_short(content: str) -> tuple[tuple[str, str], ...]:
     return tuple([(text, in_lower_case(text)) for text in sentences_of(content.replace(RESULT, "\n"))])
 
 
-def has_word(content: str, word: str) -> bool:
-    """Whether a long entry may have a statement with this word, the longest one in it."""
-    return bool(word) and word in _lowered(content[:_MOST_TEXT])
-
-
 def _around(text: str, word: str) -> Iterator[str]:
     """The sentences of a long text that have a word."""
-    at, lowered = 0, _lowered(text)
+    at, lowered = 0, _lowered_long(text)
     for _ in range(_MOST_PLACES):
         at = lowered.find(word, at) if word else -1
         if at < 0 or len(lowered) != len(text):
@@ -229,11 +216,16 @@ def _around(text: str, word: str) -> Iterator[str]:
         at = end
 
 
-_lowered = kept_calls(str.lower, 64)
-
-
 def in_lower_case(text: str) -> str:
     return text.lower().replace("’", "'")
+
+
+_lowered_long: Final = kept_calls(in_lower_case, 64)
+
+
+def lowered_of(content: str) -> str:
+    """What of an entry is looked through, :func:`in_lower_case`."""
+    return in_lower_case(content) if len(content) <= LONGEST else _lowered_long(content[:_MOST_TEXT])
 
 
 def _plain(word: str) -> str:

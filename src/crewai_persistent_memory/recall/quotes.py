@@ -11,14 +11,10 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
-from typing import Final
 
-from .answers import LONGEST, Record, Sentence, in_lower_case, records, sentences_near, sentences_with
+from .answers import LONGEST, Record, Sentence, lowered_of, records, sentences_near, sentences_with
 from .empty import RESULT
 from .found import Found
-
-_content: Final = attrgetter("entry.content")
 
 
 def behind_their_sources(found: Sequence[Found]) -> list[Found]:
@@ -38,7 +34,7 @@ def behind_their_sources(found: Sequence[Found]) -> list[Found]:
             answers.append(at)
     if not answers:
         return list(found)
-    texts = [(text, in_lower_case(text) if len(text) <= LONGEST else "") for text in map(_content, found)]
+    texts = [lowered_of(each.entry.content) for each in found]
     times = [each.entry.created_at for each in found]
     by_time = sorted(range(len(found)), key=times.__getitem__)
     in_order = [times[number] for number in by_time]
@@ -94,18 +90,18 @@ def _with_followers(at: int, followers: dict[int, list[int]]) -> Iterator[int]:
         yield from _with_followers(follower, followers)
 
 
-def _may_quote(record: Record, texts: Sequence[tuple[str, str]]) -> bool:
+def _may_quote(record: Record, texts: Sequence[str]) -> bool:
     """Whether each statement of a record may stand in an entry. Of most records, the first one does not."""
     states = False
     for statement in record.answered():
         states = True
-        if next(statement.may_stand_in(texts), None) is None:
+        if not statement.may_stand_in(texts):
             return False
     return states
 
 
 def _quote(
-    found: Sequence[Found], at: int, earlier: Sequence[int], texts: Sequence[tuple[str, str]], known: Collection[int]
+    found: Sequence[Found], at: int, earlier: Sequence[int], texts: Sequence[str], known: Collection[int]
 ) -> _Quote | None:
     """Which entry a record quotes, if it states nothing else.
 
@@ -113,7 +109,7 @@ def _quote(
         found: the entries.
         at: the number of the record.
         earlier: the numbers of the entries that were said before, oldest first.
-        texts: the text of each of these, and the same in lower case if it is short.
+        texts: of each of these, what is looked through.
         known: the numbers of earlier records that quote.
     """
     record = records[found[at].entry.content]
