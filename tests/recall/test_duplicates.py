@@ -80,6 +80,7 @@ def test_facts_that_differ_in_a_word_or_a_number_are_two(one: str, other: str) -
         ("Please note that refunds take 5 days.", "Refunds take 5 days."),
         ("I'm allergic to nuts.", "I am allergic to nuts!"),
         ("Anna doesn't want to be called.", "Anna does not want to be called."),
+        ("Hi team, 🎉 🎉 🎉", "🎉 🎉 🎉"),
         ("Guten Morgen, der Kunde nimmt Angebot B.", "Der Kunde nimmt Angebot B."),
     ],
 )

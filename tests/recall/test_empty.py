@@ -252,7 +252,10 @@ def first_of(question: str, text: str) -> str:
         ("What did Mrs. Abel order?", "Unfortunately I have no information on what Mrs. Abel did order."),
         ("What is the warranty of pump P7?", "The documents do not mention the warranty of pump P7."),
         ("When is the exam?", '{"status": "no_result", "answer": null, "sources": []}'),
+        ("Where does Anna live?", "The documents I have don’t contain details about Anna."),
         ("What is the budget?", "- Budget: unknown\n- Deadline: n/a"),
+        ("What is the budget?", "- Budget: unknown\r- Deadline: n/a"),
+        ("Who is the customer?", "Customer No.: n/a\nName: unknown"),
         ("What is the budget?", "Final Answer: not specified"),
     ],
 )

@@ -101,6 +101,8 @@ NEWS: Final = (
     ("John likes a window seat", "Which seat does John like?", "Noted"),
     ("我对坚果过敏。", "我对花生过敏吗？", "您对花生过敏。"),
 )
+GREEK: Final = "Karl lives in ΝΙΚΟΣ:ΑΘΗΝΑ today."
+CURLY: Final = "The lift doesn’t stop at floor 13."
 
 
 @pytest.mark.parametrize(("source", "request_", "answer"), QUOTES)
@@ -115,6 +117,22 @@ def test_an_answer_that_says_something_else_keeps_its_place(source: str, request
     hits = found(source, "Ben plays chess.", f"{request_}\nResult: {answer}")
 
     assert behind_their_sources(hits) == hits
+
+
+@pytest.mark.parametrize("source", [GREEK, CURLY, f"{CURLY} {'It is an old house. ' * 300}"])
+def test_an_answer_with_other_apostrophes_and_other_forms_of_a_letter_quotes(source: str) -> None:
+    answer = "Karl lives in ΝΙΚΟΣ:ΑΘΗΝΑ today." if source == GREEK else "The lift doesn't stop at floor 13."
+    hits = found(source, "Ben likes milk.", f"Which one is it?\nResult: {answer}")
+
+    assert contents(behind_their_sources(hits))[:1] == [source]
+
+
+@pytest.mark.parametrize(("statements", "quotes"), [(40, True), (41, False)])
+def test_an_answer_of_many_statements_is_a_memory_of_its_own(statements: int, quotes: bool) -> None:
+    source = " ".join(f"Room {number} is on floor {number + 7}." for number in range(statements))
+    hits = found(source, f"Where are the rooms?\nResult: {source}")
+
+    assert (contents(behind_their_sources(hits)) == [source]) is quotes
 
 
 def test_an_answer_with_a_part_of_its_source_stands_behind_it() -> None:

@@ -80,11 +80,12 @@ def test_what_was_indexed_before_is_found_as_it_was(store: MemoryStore, monkeypa
         assert [entry.content for entry in store.scoped(user_id=case).search(text)] == [text], case
 
 
-@pytest.mark.parametrize("unit", ["한국어", "ガイド ", "Київ – ", "कलम क़लम "])
+@pytest.mark.parametrize("unit", ["한국어", "ガイド ", "Київ – ", "कलम क़लम ", "오늘 진짜 웃겼어ㅋㅋㅠㅠ "])
 @pytest.mark.parametrize("offset", range(3))
 def test_long_texts_have_one_form_wherever_they_are_cut(unit: str, offset: int) -> None:
     text = "x" * offset + unit * (2 * PIECE // len(unit))
     assert normal_form(nfd(text)) == normal_form(text) == normal_form(unicodedata.normalize("NFC", text))
+    assert normal_form(text) == normal_form(unicodedata.normalize("NFKC", text))
 
 
 def test_similar_texts_are_so_in_every_form() -> None:

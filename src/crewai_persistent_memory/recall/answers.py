@@ -138,7 +138,10 @@ class Sentence:
 
 def _moved(words: Sequence[str], others: Sequence[str]) -> int:
     """How many of the words are at another place among the others, at least."""
-    words = [word for word in words if word in others]
+    known, in_both = set(words), set(words).intersection(others)
+    words, others = [word for word in words if word in in_both], [word for word in others if word in known]
+    if len(words) == 1:
+        return 0
     # The longest sequence that both have.
     longest = [0] * (len(others) + 1)
     for word in words:
@@ -188,14 +191,14 @@ def sentences_with(content: str, statement: Sentence) -> Sequence[Sentence]:
     """The sentences of an entry that may have this statement."""
     if len(content) > LONGEST:
         return [Sentence(text) for text in _around(content[:_MOST_TEXT], statement.longest)]
-    return [_sentence(text) for text, lowered in _split[content] if statement.may_be_in(lowered)]
+    return [_sentence[text] for text, lowered in _split[content] if statement.may_be_in(lowered)]
 
 
 def sentences_near(content: str, statement: Sentence) -> Sequence[Sentence]:
     """The sentences of a short entry that may speak of the same thing as a statement, see :meth:`Sentence.is_near`."""
     if not statement.may_be_near(in_lower_case(content)):
         return ()
-    return [_sentence(text) for text, lowered in _split[content] if statement.may_be_near(lowered)]
+    return [_sentence[text] for text, lowered in _split[content] if statement.may_be_near(lowered)]
 
 
 def _split_short(content: str) -> tuple[tuple[str, str], ...]:
@@ -217,7 +220,7 @@ def _around(text: str, word: str) -> Iterator[str]:
 
 
 def in_lower_case(text: str) -> str:
-    return text.lower().replace("’", "'")
+    return text.lower().replace("’", "'").replace("ς", "σ")
 
 
 _lowered_long: Final = kept_calls(in_lower_case, 64)
@@ -243,8 +246,8 @@ def _told(written: str) -> str:
 
 _DATE: Final = " "
 _told_by: Final = Kept(_told, 2_000_000)
-_sentence: Final = kept_calls(Sentence, 8_192)
+_sentence: Final = Kept(Sentence, 1_000_000)
 _split: Final = Kept(_split_short, 2_000_000)
-records: Final = Kept(Record, 4_000_000)
+records: Final = Kept(Record, 2_000_000)
 
 _word: Final = itemgetter(1)

@@ -95,7 +95,7 @@ def _words_beside(content: str) -> frozenset[str]:
     """Of a text that says nothing, no words; of an answer that says nothing but of what, the words for that."""
     if says_nothing(content):
         return frozenset()
-    lowered = content.lower()
+    lowered = content.lower().replace("’", "'")
     if RESULT in content or not (any(map(lowered.__contains__, SIGNS_OF_NO_ANSWER)) and OF_KNOWING.search(lowered)):
         return _STATES_SOMETHING
     beside = _beside_no_answer(content)
@@ -132,11 +132,13 @@ def _beside_no_answer(answer: str) -> frozenset[str] | None:
         return frozenset() if _is_empty_json(answer) else None
     answer = _without_labels(answer)
     lowered = answer.lower()
+    lines = lowered.splitlines()
     may_deny = any(map(lowered.__contains__, SIGNS_OF_NO_ANSWER))
-    if may_deny:
+    if may_deny or len(lines) > 1:
         answer = _TITLE.sub(r"\1", answer)
         lowered = answer.lower()
-    if BARE.fullmatch(lowered) or ("\n" in lowered and all(map(_UNKNOWN.fullmatch, lowered.splitlines()))):
+        lines = lowered.splitlines()
+    if BARE.fullmatch(lowered) or (len(lines) > 1 and all(map(_UNKNOWN.fullmatch, lines))):
         return frozenset()
     if not may_deny or not NO_ANSWER.search(lowered):
         return None

@@ -11,10 +11,14 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from .answers import LONGEST, Record, Sentence, lowered_of, records, sentences_near, sentences_with
 from .empty import RESULT
 from .found import Found
+
+_MOST_STATEMENTS: Final = 40
+"""Of an answer. One with more is a memory of its own: to look for each in every entry takes seconds."""
 
 
 def behind_their_sources(found: Sequence[Found]) -> list[Found]:
@@ -92,12 +96,12 @@ def _with_followers(at: int, followers: dict[int, list[int]]) -> Iterator[int]:
 
 def _may_quote(record: Record, texts: Sequence[str]) -> bool:
     """Whether each statement of a record may stand in an entry. Of most records, the first one does not."""
-    states = False
+    statements = 0
     for statement in record.answered():
-        states = True
-        if not statement.may_stand_in(texts):
+        statements += 1
+        if statements > _MOST_STATEMENTS or not statement.may_stand_in(texts):
             return False
-    return states
+    return statements > 0
 
 
 def _quote(

@@ -48,16 +48,16 @@ _SHORT: Final = tuple(
 _SHORTENED: Final = frozenset(["t", "not", "cannot", "m", "am", "ll", "will", "ve", "have", "re", "are"])
 """Last words that may be those of one form: "I don't", "I do not"."""
 
-_LETTERS: Final = re.compile(r"[^\W_]+")
 _END: Final = 32
 
 
 def ending_of(text: str) -> str:
-    """The last word of a text. Texts that say the same have the same, and it is found in a tenth of the time."""
+    """The last word or sign of a text. Texts that say the same have the same, and it is found in a tenth of the
+    time."""
     end = text[-_END:]
-    words = _LETTERS.findall(end if end.isascii() else normalize("NFC", end))
+    words = WORD_OR_SIGN.findall(end if end.isascii() else normalize("NFC", end))
     if len(words) <= 1 and len(text) > _END:
-        words = _LETTERS.findall(normalize("NFC", text))  # the last word may begin before
+        words = WORD_OR_SIGN.findall(normalize("NFC", text))  # the last word may begin before
     last: str = words[-1].lower() if words else ""
     return "" if last in _SHORTENED else last
 

@@ -33,8 +33,9 @@ _LONGEST_JOINED: Final = 64
 _AROUND: Final = "[^\\s\u200b!-/:-@\\[-`{-~]+"
 _PERHAPS_ONE_WORD: Final = re.compile(f"{_AROUND}(?:\u200b+{_AROUND})+")
 _HIDDEN: Final = re.compile(f"[{_UNSEEN}]+")
-# Characters that never combine with the character before them. Nearly every text has some.
-_BEGINS: Final = re.compile("[\x00-\x7f\u1100-\u115f\u2e80-\u3098\u309b-\ud7af\uf900-\ufaff]")
+# Characters that never combine with the character before them. Nearly every text has some. Not the jamo from U+3131 on:
+# in the normal form, a vowel becomes a part of the syllable before it.
+_BEGINS: Final = re.compile("[\x00-\x7f\u1100-\u115f\u2e80-\u3098\u309b-\u3130\u3190-\ud7af\uf900-\ufaff]")
 
 
 def normal_form(text: str) -> str:
