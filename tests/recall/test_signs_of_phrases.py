@@ -75,7 +75,6 @@ def test_a_sentence_that_says_all_of_a_statement_has_its_stems(statement: str, b
     text = f"{before} {statement} {behind}"
     for asked in (frozenset[str](), said.words):
         if said.stands_in(Sentence(text), asked):
-            assert said.may_be_in(in_lower_case(text))
             assert said.may_stand_in([in_lower_case(text)]) == [0]
 
 

@@ -13,7 +13,7 @@ from .empty import RESULT, asks, sentences_of
 from .phrases import NEGATION, OF_ANSWERS, OFFERS, QUANTITIES
 from .relations import SELF, STOP
 from .signs import differ_in_signs
-from .stems import stem as stem_of
+from .stems import stem
 
 LONGEST: Final = 4_000
 """Characters. A longer record is a memory of its own. Of a longer source, the sentences with the answer's words."""
@@ -89,18 +89,14 @@ class Sentence:
         return sorted(self.words - {self.subject} or self.words, key=len, reverse=True)
 
     def may_stand_in(self, texts: Sequence[str]) -> list[int]:
-        """The numbers of the texts, :func:`in_lower_case`, that may have a sentence that says all of it."""
+        """The numbers of the texts or sentences, :func:`in_lower_case`, that may say all of it."""
         if not self._needed:
             return []
         first, *others = self._needed  # each is the beginning of its word
         may = [number for number, text in enumerate(texts) if first in text]
-        for stem in others if may else ():
-            may = [number for number in may if stem in texts[number]]
+        for other in others if may else ():
+            may = [number for number in may if other in texts[number]]
         return may
-
-    def may_be_in(self, lowered: str) -> bool:
-        """Whether a sentence, :func:`in_lower_case`, may say it."""
-        return all(map(lowered.__contains__, self._needed))
 
     def is_near(self, other: Sentence) -> bool:
         """Whether the other speaks of the same thing: it has half of its words."""
@@ -191,18 +187,22 @@ def sentences_with(content: str, statement: Sentence) -> Sequence[Sentence]:
     """The sentences of an entry that may have this statement."""
     if len(content) > LONGEST:
         return [Sentence(text) for text in _around(content[:_MOST_TEXT], statement.longest)]
-    return [_sentence[text] for text, lowered in _split[content] if statement.may_be_in(lowered)]
+    texts, lowered = _split[content]
+    return [_sentence[texts[number]] for number in statement.may_stand_in(lowered)]
 
 
 def sentences_near(content: str, statement: Sentence) -> Sequence[Sentence]:
     """The sentences of a short entry that may speak of the same thing as a statement, see :meth:`Sentence.is_near`."""
     if not statement.may_be_near(in_lower_case(content)):
         return ()
-    return [_sentence[text] for text, lowered in _split[content] if statement.may_be_near(lowered)]
+    pairs = zip(*_split[content], strict=True)
+    return [_sentence[text] for text, lowered in pairs if statement.may_be_near(lowered)]
 
 
-def _split_short(content: str) -> tuple[tuple[str, str], ...]:
-    return tuple([(text, in_lower_case(text)) for text in sentences_of(content.replace(RESULT, "\n"))])
+def _split_short(content: str) -> tuple[Sequence[str], Sequence[str]]:
+    """The sentences of a short entry, and the same :func:`in_lower_case`."""
+    texts = tuple(sentences_of(content.replace(RESULT, "\n")))
+    return texts, tuple(map(in_lower_case, texts))
 
 
 def _around(text: str, word: str) -> Iterator[str]:
@@ -241,7 +241,7 @@ def _told(written: str) -> str:
     plain = _plain(written)
     if plain in _TELLS_NOTHING:
         return ""
-    return _DATE if _ISO_DATE.fullmatch(written) else stem_of(plain)
+    return _DATE if _ISO_DATE.fullmatch(written) else stem(plain)
 
 
 _DATE: Final = " "

@@ -10,6 +10,7 @@ differs is small and is not asked about.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from heapq import nsmallest
@@ -101,15 +102,9 @@ def each_once(found: Sequence[Found], query: str = "") -> list[Found]:
 def _keys(found: Sequence[Found]) -> list[str | int]:
     """What says whether two texts are the same: a number of the words and signs of a short one, else the text."""
     texts = list(map(_content, found))
-    endings = [None if len(text) > REPORT else _endings[text] for text in texts]
-    seen, again = set[str | None]([None]), set[str | None]()
-    for ending in endings:
-        if ending in seen:
-            again.add(ending)
-        seen.add(ending)
-    again.discard(None)
+    of_ending = Counter([_endings[text] for text in texts if len(text) <= REPORT])
     # A text with an ending that no other one has is no repetition.
-    return [_numbers[text] if ending in again else text for text, ending in zip(texts, endings, strict=True)]
+    return [_numbers[text] if len(text) <= REPORT and of_ending[_endings[text]] > 1 else text for text in texts]
 
 
 def _together(members: Sequence[Found]) -> Found:

@@ -96,7 +96,7 @@ def _words_beside(content: str) -> frozenset[str]:
     if says_nothing(content):
         return frozenset()
     lowered = content.lower().replace("’", "'")
-    if RESULT in content or not (any(map(lowered.__contains__, SIGNS_OF_NO_ANSWER)) and OF_KNOWING.search(lowered)):
+    if RESULT in content or not (_may_deny(lowered) and OF_KNOWING.search(lowered)):
         return _STATES_SOMETHING
     beside = _beside_no_answer(content)
     return _STATES_SOMETHING if beside is None else beside
@@ -132,13 +132,11 @@ def _beside_no_answer(answer: str) -> frozenset[str] | None:
         return frozenset() if _is_empty_json(answer) else None
     answer = _without_labels(answer)
     lowered = answer.lower()
-    lines = lowered.splitlines()
-    may_deny = any(map(lowered.__contains__, SIGNS_OF_NO_ANSWER))
-    if may_deny or len(lines) > 1:
+    may_deny, is_form = _may_deny(lowered), len(lowered.splitlines()) > 1
+    if may_deny or is_form:
         answer = _TITLE.sub(r"\1", answer)
         lowered = answer.lower()
-        lines = lowered.splitlines()
-    if BARE.fullmatch(lowered) or (len(lines) > 1 and all(map(_UNKNOWN.fullmatch, lines))):
+    if BARE.fullmatch(lowered) or (is_form and all(map(_UNKNOWN.fullmatch, lowered.splitlines()))):
         return frozenset()
     if not may_deny or not NO_ANSWER.search(lowered):
         return None
@@ -152,6 +150,11 @@ def _beside_no_answer(answer: str) -> frozenset[str] | None:
     # A name that nobody has asked about is information.
     names = {word.lower(): word for word in _CAPITALISED.findall(answer)}
     return frozenset(names.get(word, word) for word in new)
+
+
+def _may_deny(lowered: str) -> bool:
+    """Whether :data:`NO_ANSWER` may find something in a text in lower case, with straight apostrophes."""
+    return any(map(lowered.__contains__, SIGNS_OF_NO_ANSWER))
 
 
 def _without_labels(answer: str) -> str:
