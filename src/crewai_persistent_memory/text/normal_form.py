@@ -79,8 +79,6 @@ def _safe_end(text: str, start: int) -> int:
         end = start + length
         if end >= len(text):
             return len(text)
-        if text[end] < "\x80":
-            return end
         found = _BEGINS.search(text[start + 1 : end + 1][::-1])
         if found is not None:
             return end - found.start()
