@@ -204,7 +204,9 @@ def pytest(session: nox.Session, where: str, workers: int = 2, enough: int = ENO
     clean_up(where)  # of a run that failed or was stopped
     if os.environ.get(BESIDE):
         workers = 1
-    told = ["--durations=25", "--durations-min=0.5", *([] if IS_THOROUGH else AGAIN)]
+    # A worker that dies ends the run, which names its test: with another worker in its place, xdist waits for ever for
+    # the tests that were to run with that one (--dist loadgroup, 3.8).
+    told = ["--durations=25", "--durations-min=0.5", "--max-worker-restart=0", *([] if IS_THOROUGH else AGAIN)]
     # What shares a cluster stays together.
     free = shutil.disk_usage(MEMORY_DISK).free if MEMORY_DISK.is_dir() else 0
     if free >= enough:

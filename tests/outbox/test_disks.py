@@ -19,6 +19,7 @@ from crewai_persistent_memory import (
     StoreFullError,
     open_store,
 )
+from crewai_persistent_memory.outbox import database as databases
 from crewai_persistent_memory.outbox.queue import Queue
 
 from ..support.calling import until
@@ -170,13 +171,20 @@ class TestDeletedFolder:
         assert done.returncode == 0, done.stderr[-2000:]
         assert len(list((tmp_path / "outbox").iterdir())) == 1
 
-    def test_damage_is_named_and_heals(self, open_outbox: OpenOutbox) -> None:
+    @pytest.mark.parametrize("now", [b"x" * 100_000, b""], ids=["overwritten", "emptied"])
+    def test_damage_is_named_and_heals(self, open_outbox: OpenOutbox, now: bytes) -> None:
         store = open_outbox()
         store.add("delivered")
         assert store.flush(10)
         [file] = Path(store.backend.settings.folder).glob("*/queue.db")  # type: ignore[attr-defined]
-        for each in file.parent.glob("queue.db*"):
-            each.write_bytes(b"x" * 100_000)
+        [database] = [each for each in list(databases._OPEN) if each.folder == file.parent and not each._is_closed]
+        # The process has queue.db-shm in its memory: the sender, in a thread of its own, must not read there meanwhile,
+        # and where the file became shorter, reading would end the process.
+        with database._lock:
+            file.write_bytes(now)
+            file.with_name("queue.db-wal").write_bytes(now)
+            with file.with_name("queue.db-shm").open("r+b") as shared:
+                shared.write(b"x" * 32_768)
         with pytest.raises(StoreCorruptedError, match=r"is damaged .*move .*queue\.db away"):
             store.add("refused")
         for each in file.parent.glob("queue.db*"):

@@ -230,7 +230,8 @@ class Database:
             )
         if "readonly" in text or "unable to open" in text:
             return StorePathError(f"the outbox at {self.folder} cannot be written any more: {text}")
-        if "malformed" in text or "not a database" in text:
+        # Without its tables, it was emptied.
+        if "malformed" in text or "not a database" in text or "no such table" in text:
             return StoreCorruptedError(
                 f"the outbox at {self.folder} is damaged ({text}): move {self.folder / FILE} away"
             )
