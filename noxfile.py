@@ -61,6 +61,7 @@ KNOWS_NO_CREWAI = [
             "other_things",
             "question",
             "quotes",
+            "signs_of_phrases",
             "what_holds",
         )
     ),

@@ -15,7 +15,9 @@ from crewai_persistent_memory.recall.looks import look_at
 from crewai_persistent_memory.recall.said_alike import ending_of, form_of
 from crewai_persistent_memory.recall.statements import Statement
 
-MANY: Final = settings(max_examples=1_500, deadline=None, database=None, derandomize=True)
+from ..support.thorough import IS_THOROUGH
+
+MANY: Final = settings(max_examples=3_000 if IS_THOROUGH else 500, deadline=None, database=None, derandomize=True)
 
 
 @MANY
@@ -36,6 +38,24 @@ def test_so_it_has_in_other_languages(text: str) -> None:
 @given(st.sampled_from([change_phrases._PHRASE, change_phrases._BECAME]).flatmap(st.from_regex))
 def test_what_tells_of_a_change_has_a_word_in_which_that_begins(text: str) -> None:
     assert look_at[text].changes == Statement(text).changes
+
+
+OF_EACH_WORD: Final = """
+    these days|no longer|any more|anymore|as of|from now|put it back|bring it back|brought it back|push it back
+    |pushed it back|has been|had been|take over|takes over|taken over|took over|passed on to|handed to|went to|gone to
+    |called off|give up|given up|gave up|gaven up|up to|down to|anstelle von|ab sofort|was moved to|were moved to
+    |been moved to|got moved to|wurde gezogen to|wurden gezogen to
+"""
+
+
+def test_each_word_in_which_a_change_begins_is_looked_for() -> None:
+    phrases = [each.strip() for each in OF_EACH_WORD.split("|")]
+    found = {each for each in phrases if change_phrases.tells_a_change(each)}
+    assert found == set(phrases)
+    assert {each.split()[0] for each in phrases} == change_phrases._OPENING_WORDS
+    for each in phrases:
+        text = f"Our {each} said so"
+        assert look_at[text].changes == Statement(text).changes
 
 
 SOME: Final = """

@@ -63,7 +63,6 @@ NO_ANSWER: Final = re.compile(
 )
 
 SIGNS_OF_NO_ANSWER: Final = (
-    "n't",
     "not",
     "no ",
     "unable",
