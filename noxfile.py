@@ -54,6 +54,7 @@ KNOWS_NO_CREWAI = [
             "budget",
             "duplicates",
             "empty",
+            "ended_values",
             "every_process",
             "no_news",
             "one_form",

@@ -9,6 +9,16 @@ import pytest
 from .test_opposites import given
 
 CHANGED: Final = (
+    (
+        "When does the Dock Road lease end?",
+        "The lease on the Dock Road office ends in March 2026.",
+        "The Dock Road lease was extended until March 2029.",
+    ),
+    (
+        "When does the Camden shop open?",
+        "The Camden shop opens at 9 a.m.",
+        "The Camden shop doesn't open until 10 a.m. any more.",
+    ),
     ("Where does Anna live?", "Anna lives in Rome.", "Anna used to live in Rome, now she lives in Oslo."),
     ("Where does Anna live?", "Anna lives in Rome.", "Anna no longer lives in Rome."),
     ("Where does Anna live?", "Anna lives in Rome.", "Anna used to live in Rome."),

@@ -9,6 +9,29 @@ import pytest
 from .test_opposites import given
 
 CHANGED: Final = (
+    (
+        "On which day does the steering committee meet?",
+        "The steering committee meets on Tuesdays.",
+        "The steering committee meets on Thursdays.",
+    ),
+    (
+        "What is Solara's slogan?",
+        'Solara\'s slogan is "Light for everyone".',
+        'Solara\'s slogan is "Brighter by nature".',
+    ),
+    (
+        "In which region does the cluster run?",
+        "The cluster runs in eu-west-1.",
+        "We relocated the cluster to eu-central-1.",
+    ),
+    ("How old is Nina?", "Nina is 29 years old.", "Nina turned 30 yesterday."),
+    ("Which department is Chris in?", "Chris is in the sales department.", "Chris transferred to marketing."),
+    (
+        "Who sponsors Project Tundra?",
+        "The sponsor of Project Tundra is the COO.",
+        "Sponsorship of Tundra passed to the CFO.",
+    ),
+    ("Where does Paul live?", "Paul lives in LA.", "Paul moved to Boston."),
     ("Where do I park?", "I park in garage B.", "My parking spot is now in garage D."),
     ("What is the name of Paul's dog?", "Paul's dog is called Rex.", "Paul's dog is called Bello."),
     ("What time is the standup?", "The standup is at 9:00.", "The standup is at 9:30."),

@@ -14,6 +14,12 @@ from crewai_persistent_memory.recall.what_holds import newest_first
 FIRST_DAY: Final = datetime(2026, 3, 1)
 
 CHANGED: Final = (
+    (
+        "What is the status of Acorn Dental's account?",
+        "Acorn Dental's account is active.",
+        "Acorn Dental's account was suspended for non-payment.",
+    ),
+    ("Is invoice 4711 open?", "The invoice 4711 is open.", "Invoice 4711 was paid on 3 May."),
     ("Is room 12 free?", "Room 12 is free.", "Room 12 is occupied."),
     ("Is room 12 free?", "Room 12 is occupied.", "Room 12 is free."),
     ("Is the bridge safe?", "The bridge is safe.", "The bridge is unsafe."),

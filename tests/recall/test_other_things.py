@@ -9,6 +9,12 @@ import pytest
 from .test_opposites import given
 
 BESIDE: Final = (
+    ("Which plan does the customer have?", "The customer is on the Basic plan.", "Another customer upgraded to Pro."),
+    (
+        "When is the project deadline?",
+        "The project deadline is March 15.",
+        "The project budget was extended by April 30.",
+    ),
     # What belongs to the subject, or somebody of it.
     ("Where does Lewis work?", "Lewis works in Lyon.", "Lewis's business partner works in Nice."),
     ("Where is Crake hosted?", "Crake is hosted in Ireland.", "The image cache of Crake is hosted in Milan."),
@@ -63,6 +69,11 @@ BESIDE: Final = (
 )
 
 CHANGED: Final = (
+    (
+        "Which phase is Project Basalt in?",
+        "Project Basalt is in the design phase.",
+        "Basalt has entered the testing phase.",
+    ),
     ("How many joined the pilot?", "The pilot study enrolled 48 people.", "The pilot study enrolled 52 people."),
     ("How heavy is Simon?", "Simon eats no nuts and weighs 82 kg.", "Simon eats no nuts and weighs 77 kg."),
     (

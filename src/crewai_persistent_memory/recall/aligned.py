@@ -20,6 +20,8 @@ _LEAST_TOLD: Final = 2
 
 _DIGITS_OF_A_YEAR: Final = 4
 _MANY: Final = (MANY | LISTED) - {"take", "takes"}  # "takes place"
+_HABITS: Final = frozenset(["meet", "meets", "play", "plays", "offer", "offers", "visit", "visits"])
+"""Words of :data:`MANY` for what is done at one time or another."""
 _THE: Final = OURS | {"the", "der", "die", "das", "le", "la", "el"}
 _NONE: Final = frozenset[str]()
 _LONGEST_COMPARED: Final = 40
@@ -71,6 +73,8 @@ def says_another_value(newer: Statement, older: Statement, asked: Set[str]) -> b
     if values.before[-1:] and RELATIONS.get(values.before[-1], _NONE) & ONE_AT_A_TIME:
         return True  # "has the status open"
     many = around & (_MANY if "place" in around else MANY | LISTED)
+    if all(word.plain in TIMES for word in values.older):
+        many -= _HABITS  # "meets on Tuesdays"
     is_had = many <= COUNTED and values.before[-1] not in PREPOSITIONS - OF  # "has the role of", not "has an office in"
     if many and not newer.changes and not is_had:
         return False

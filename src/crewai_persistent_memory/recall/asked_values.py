@@ -37,6 +37,8 @@ _CLOCK: Final = re.compile(r"\b\d{1,2}(?:[:h.]\d{2}\b| ?(?:am|pm|uhr|o'clock|heu
 _HOW_LONG: Final = re.compile(
     r"\bhow long\b|\bwie lange?\b|\bcombien de temps\b|\bcuánto (?:tiempo|dura)\b", re.IGNORECASE
 )
+_HOW_OLD: Final = re.compile(r"\bhow old\b|\bwie alt\b|\bquel âge\b|\bcuántos años\b", re.IGNORECASE)
+_AGE: Final = re.compile(r"\b(?:turn(?:s|ed)|is|am|aged?|wurde|a eu|cumplió) (?:now )?\d{1,3}\b", re.IGNORECASE)
 _WHO: Final = re.compile(r"\b(?:who|whom|wer|wen|wem|qui|quién)\b", re.IGNORECASE)
 _YEAR: Final = re.compile(r"\b(?:19|20)\d\d\b|\b\d{1,2}[./]\d{1,2}\b|\b\d{1,2}(?:st|nd|rd|th)\b")
 
@@ -106,6 +108,8 @@ def has_another_of_the_kind(newer: Statement, older: Statement, question: Statem
         return False
     if not (kind.number or kind.level):
         return False
+    if _HOW_OLD.search(question.text) and _AGE.search(newer.text):
+        return True
     units = newer.units & older.units
     return bool(units) and not any(
         stem(word[:-2]) in subject and stem(noun) not in question.stems | older.stems

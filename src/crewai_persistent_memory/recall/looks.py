@@ -8,11 +8,13 @@ from typing import Final, NamedTuple
 
 from ..text.kept import Kept
 from .change_phrases import tells_a_change
+from .end_phrases import WORDS
 from .marks import (
     ALL_MARKS,
     CHANGES_ALONE,
     LETTERS,
     MARKS,
+    OF_AN_END,
     OF_ONESELF,
     OPENS_A_CHANGE,
     WORD,
@@ -28,23 +30,27 @@ class Look(NamedTuple):
 
     Attributes:
         marks, told_marks, is_about_itself, changes: see :class:`Statement`.
+        may_end: whether it may tell that something is over.
     """
 
     marks: int
     told_marks: int
     is_about_itself: bool
     changes: bool
+    may_end: bool
 
 
 def _look_at(text: str) -> Look:
     written = WORD.findall(text)
     if not LETTERS.isdisjoint(written):
         whole = Statement(text)
-        return Look(whole.marks, whole.told_marks, whole.is_about_itself, whole.changes)
+        return Look(
+            whole.marks, whole.told_marks, whole.is_about_itself, whole.changes, not WORDS.isdisjoint(whole.set)
+        )
     bits = reduce(or_, map(bits_of_written.__getitem__, written), 0)
     flags = bits >> 2 * MARKS
     changes = bool(flags & CHANGES_ALONE) or (bool(flags & OPENS_A_CHANGE) and tells_a_change(text))
-    return Look(bits & ALL_MARKS, bits >> MARKS & ALL_MARKS, bool(flags & OF_ONESELF), changes)
+    return Look(bits & ALL_MARKS, bits >> MARKS & ALL_MARKS, bool(flags & OF_ONESELF), changes, bool(flags & OF_AN_END))
 
 
 look_at: Final = Kept(_look_at, 10_000_000)

@@ -11,6 +11,7 @@ from zlib import crc32
 
 from ..text.kept import Kept
 from .change_phrases import may_open
+from .end_phrases import WORDS
 from .phrases import NEGATION
 from .relations import CHANGES, NUMBERS, RELATIONS, SELF, STOP
 from .stems import stem
@@ -19,13 +20,15 @@ MARKS: Final = 512
 ALL_MARKS: Final = (1 << MARKS) - 1
 _MOST_WORDS: Final = 2_000_000
 WORD: Final = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*")
-LETTERS: Final = frozenset([*"ADLMSTY", "US", "IT"])
+LETTERS: Final = frozenset([*"ADLMSTY", "US", "IT", "LA", "MIT", "UN"])
 """Names that are in lower case among the words of :data:`STOP`."""
 
 OF_ONESELF: Final = 1
 CHANGES_ALONE: Final = 2
 OPENS_A_CHANGE: Final = 4
-"""Flags of a word: it is "I" or "my", it tells of a change, a phrase that tells of one may begin with it."""
+OF_AN_END: Final = 8
+"""Flags of a word: it is "I" or "my", it tells of a change, a phrase that tells of one may begin with it, a phrase that
+tells of an end may have it."""
 
 OF_OWNERS: Final = ("'s", "’s")
 """Ends of the words for those to whom something belongs."""
@@ -63,7 +66,12 @@ told_mark_of: Final = Kept(
 def _bits(written: str) -> int:
     """What a word adds to the look of a text, in one number: its marks, those that it tells, and its flags."""
     word = plain_of[written]
-    flags = OF_ONESELF * (word in SELF) | CHANGES_ALONE * (word in CHANGES) | OPENS_A_CHANGE * may_open(written)
+    flags = (
+        OF_ONESELF * (word in SELF)
+        | CHANGES_ALONE * (word in CHANGES)
+        | OPENS_A_CHANGE * may_open(written)
+        | OF_AN_END * (word in WORDS)
+    )
     return mark_of[word] | told_mark_of[word] << MARKS | flags << 2 * MARKS
 
 

@@ -33,6 +33,15 @@ _PAST: Final = re.compile(
     re.IGNORECASE,
 )
 _UNTIL: Final = re.compile(r"\b(?:until|till|up to|before|bis|jusqu'en|hasta) (?:\w+ )?\d{4}\b", re.IGNORECASE)
+_TO_COME: Final = re.compile(
+    r"\b(?:exten(?:d|sion)|prolong|renew|postpon|delay|push|valid\b|book|verlänger|verschob|prorog|prorrog)",
+    re.IGNORECASE,
+)
+"""Before "until": it is not over."""
+_NOT_UNTIL: Final = re.compile(
+    r"(?:\bnot|\bnever|n['’]t)\b.{1,40}\b(?:until|till|before)\b|\bnicht vor\b", re.IGNORECASE
+)
+"""It says when, and does not deny: "does not open until 10"."""
 _IS: Final = re.compile(r"\b(?:is|are|ist|sind|est|sont|está|están)\b", re.IGNORECASE)
 _NOW: Final = re.compile(
     r"\b(?:now|nowadays|today|currently|again|instead|since|replaced|became|took over|no longer|anymore|jetzt|heute"
@@ -65,7 +74,9 @@ _MOVED_A_THING: Final = re.compile(
 
 def _of_past(text: str) -> bool:
     """Whether a text says only what was: "used to live in Oslo"."""
-    return bool(_PAST.search(text) or (_UNTIL.search(text) and not _IS.search(text))) and not _NOW.search(text)
+    return bool(
+        _PAST.search(text) or (_UNTIL.search(text) and not (_IS.search(text) or _TO_COME.search(text)))
+    ) and not _NOW.search(text)
 
 
 _is_of_past: Final = kept_calls(_of_past, 4_096)
@@ -80,7 +91,8 @@ def is_no_news(newer: Statement, older: Statement, question: Statement, subject:
     if "home" in question.relations and _MOVED_A_THING.search(newer.text):
         return True
     is_of_past = _is_of_past(newer.text) and not (_is_of_past(older.text) or _PAST.search(question.text))
-    if not is_of_past and (not newer.negated or older.negated or newer.changes_to):
+    denies = newer.negated and not _NOT_UNTIL.search(newer.text)
+    if not is_of_past and (not denies or older.negated or newer.changes_to):
         return False
     known = {*subject, *question.stems}
     value = _names_in(older) - known or older.telling - known

@@ -39,7 +39,8 @@ _STATES: Final = """
     won lost
     accepted approved rejected declined refused denied pending
     safe dangerous
-    active paused stopped
+    active paused stopped suspended frozen deactivated
+    open overdue outstanding paid settled
     enabled disabled
     visible hidden
     online offline

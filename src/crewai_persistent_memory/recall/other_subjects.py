@@ -6,6 +6,7 @@ from collections.abc import Set
 from typing import Final
 
 from .asked import Asked
+from .opposites import BE
 from .relations import NEW, RELATIONS
 from .statements import Statement
 from .stems import have, stem
@@ -79,8 +80,12 @@ def _names_another_relation(asked: Asked, older: Statement, newer: Statement) ->
         for word in words
         if not have(newer.stems, stem(word))
         for own in newer.in_place_of(word, older, asked.names)
-        if own in RELATIONS or (own not in NEW and newer.word_after(own) == older.word_after(word))
+        if own in RELATIONS or (own not in NEW and _are_one(newer.word_after(own), older.word_after(word)))
     )
+
+
+def _are_one(word: str, other: str) -> bool:
+    return word == other or (word in BE and other in BE)
 
 
 def _names_the_value(asked: Asked, older: Statement, newer: Statement, subject: Set[str]) -> bool:

@@ -13,7 +13,7 @@ from .opposites import STATES, TIMES
 from .relations import CHANGES, OTHERS, RELATIONS, STOP
 from .statements import Statement
 from .stems import have, stem
-from .wordlists import ANYTHING, ARTICLES, MONEY, OCCASIONS, OF, OURS, PEOPLE, SAYS, SPANS, USUAL
+from .wordlists import ANYTHING, ARTICLES, KINDS, MONEY, OCCASIONS, OF, OURS, PEOPLE, SAYS, SPANS, USUAL
 
 _LATEST: Final = 6
 """Words before a subject that is named by what belongs to it: "The head of the team"."""
@@ -29,7 +29,9 @@ _IN_GENERAL: Final = re.compile(
 _ADDRESS: Final = re.compile(r"\w[@./]\w")
 """Of mail or of the web: it is read as several words."""
 
-_says_in_general = kept_calls(lambda text: bool(_IN_GENERAL.search(text)), 4_096)
+_QUOTED: Final = re.compile('"[^"]*"|“[^”]*”|„[^“]*“|«[^»]*»')
+
+_says_in_general = kept_calls(lambda text: bool(_IN_GENERAL.search(_QUOTED.sub("", text))), 4_096)
 _NO_STATE: Final = frozenset[int]()
 
 
@@ -132,7 +134,9 @@ def _tells_more(newer: Statement, older: Statement, question: Statement) -> bool
 def _lacks_a_name(newer: Statement, older: Statement, question: Statement) -> bool:
     """Whether the question has a name that the older statement has, and the newer one not: "in Austria"."""
     names = {name for name in question.names if name != question.words[0] and name not in STOP}
-    return any(have(older.stems, stem(name)) and not have(newer.stems, stem(name)) for name in names)
+    lacking = [name for name in names if have(older.stems, stem(name)) and not have(newer.stems, stem(name))]
+    # "Project Basalt" is "Basalt".
+    return any(name not in KINDS or not have(newer.stems, stem(question.word_after(name))) for name in lacking)
 
 
 def _is_told_of_another_person(newer: Statement, older: Statement, question: Statement) -> bool:

@@ -52,6 +52,7 @@ _RELATIONS: Final = {
         sitzt""",
     "secret": "password passcode code pin wifi passwort kennwort code",
     "size": "size headcount members employees people many count number seats anzahl mitarbeiter größe",
+    "department": "department dept division squad transferred transfers abteilung versetzt departamento",
     "study": "study studies studied studying major majors university school degree studiert studium hochschule uni",
     "goal": "goal plan plans planning wants intends aim aims training target ziel plant will möchte",
 }

@@ -8,6 +8,7 @@ with another state ("free", "occupied"). Otherwise, two statements are taken as 
   says that something has changed, or names the older value; or the two differ in a name or a number only;
 - the newer one does not name another thing where the older one has the thing that is asked about: "the large pizza";
   and no other person of the same first name or surname;
+- or the newer one says that the older value is over, with or without the subject;
 - the newer one says what is, and not what was or what somebody wants (:mod:`.no_news`);
 - and neither says that it stands beside the other ("also").
 """
@@ -21,6 +22,7 @@ from typing import Final
 from .aligned import names_another, says_another_value
 from .asked import Asked
 from .asked_values import lacks_what_is_asked
+from .ended_values import is_ended
 from .no_news import is_no_news
 from .other_subjects import is_of_a_namesake, is_of_another_person
 from .other_things import is_of_another_thing
@@ -41,12 +43,16 @@ def replaces(asked: Asked, older: Statement, newer: Statement) -> bool:
     if older.stems == newer.stems and not is_turned:
         return False
     subject = asked.subject_of(older, newer)
+    if is_of_another_person(asked, older, newer, subject or set()) or is_of_a_namesake(asked, older, newer):
+        return False
+    of_end = is_ended(asked, older, newer)
+    if of_end is False and not is_turned:
+        return False
+    if of_end and _is_news(asked, older, newer):
+        return True
     if subject is None:
         # Found by other words than those of the question.
-        is_same = says_another_value(newer, older, asked.stems)
-        return bool(is_same) and not _DID.match(asked.text) and not is_no_news(newer, older, asked.whole, ())
-    if is_of_another_person(asked, older, newer, subject) or is_of_a_namesake(asked, older, newer):
-        return False
+        return bool(says_another_value(newer, older, asked.stems)) and _is_news(asked, older, newer)
     if is_turned:
         return True
     is_other_value = says_another_value(newer, older, asked.stems)
@@ -58,6 +64,10 @@ def replaces(asked: Asked, older: Statement, newer: Statement) -> bool:
             or _stands_by_itself(asked, older, newer, subject)
         )
     return is_other_value and not _stands_by_itself(asked, older, newer, subject)
+
+
+def _is_news(asked: Asked, older: Statement, newer: Statement) -> bool:
+    return not (_DID.match(asked.text) or is_no_news(newer, older, asked.whole, ()))
 
 
 def _stands_by_itself(asked: Asked, older: Statement, newer: Statement, subject: Set[str]) -> bool:

@@ -65,8 +65,9 @@ def say_two_values(asked: Asked, older: Statement, newer: Statement, subject: Se
     if newer.changes and (relations or (newer.changes_to and has_value and _says_no_more(asked, newer, subject))):
         return True
     if newer.changes and is_asked and has_value and not _tells_another(asked, newer, subject):
-        is_other = newer.relations and newer.relations.isdisjoint(asked.relations | older.relations)
-        return not is_other
+        # A person who moved may work where they did; a thing that was moved runs elsewhere.
+        told_of = newer.relations - newer.of_changes if subject.isdisjoint(asked.name_stems) else newer.relations
+        return not told_of or not told_of.isdisjoint(asked.relations | older.relations)
     if not is_single:
         return False
     # It says that what is asked about has changed: "Dan swapped his phone"; or names the value that does not hold.

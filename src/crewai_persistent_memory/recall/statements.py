@@ -23,7 +23,7 @@ from .opposites import BE, PREFIXES, STATES, TIMES, denied_by
 from .phrases import NEGATION
 from .relations import ADDS, CHANGES, EVENTS_OF_CHANGE, MANY, NEW, OTHERS, RELATIONS, SELF, STOP
 from .stems import stem
-from .wordlists import OF, OWNERS, THEIRS, WITH
+from .wordlists import NO_UNITS, OF, OWNERS, THEIRS, WITH
 
 _DETERMINERS: Final = """
     the a an my our your his her der die das den dem ein eine le la les un une el los las
@@ -38,7 +38,8 @@ _BEHIND_OF: Final = 2
 _COPULA: Final = dict.fromkeys(["is", "are", "was", "were", "be", "been"], "is")
 _ADDS: Final = re.compile(
     r"\b(?:as well|an? (?:second|third|further|additional)|one more)\b"
-    r"|\b(?:too|both)\b(?![ -]\w)|\bboth\b.* and\b",
+    r"|\b(?:too|both)\b(?![ -]\w)|\bboth\b.* and\b"
+    r"|^\W*(?:another|an?other|some other|(?:a|the) (?:other|different)|eine? andere[rs]?|une? autre|otr[oa])\b",
     re.IGNORECASE,
 )
 _PREPOSITIONS: Final = dict.fromkeys(
@@ -233,7 +234,9 @@ class Statement:
         """The words behind its numbers."""
         pairs = zip(self.words, self.words[1:], strict=False)
         return frozenset(
-            stem(unit) for number, unit in pairs if number[0].isdigit() and unit.isalpha() and unit not in STOP
+            stem(unit)
+            for number, unit in pairs
+            if number[0].isdigit() and unit.isalpha() and unit not in STOP and unit not in NO_UNITS
         )
 
     @cached_property

@@ -28,7 +28,9 @@ stem: Final = kept_calls(_stem, 8_192)
 def have_one(stems: Collection[str], some: Collection[str]) -> bool:
     """Whether there is one of these stems, or the beginning of one: "insured", "insurance"."""
     return any(each in stems for each in some) or any(
-        len(one) > 4 and each.startswith(one) for each in some for one in stems
+        (len(one) > 4 and each.startswith(one)) or (len(each) > 4 and one.startswith(each))
+        for each in some
+        for one in stems
     )
 
 

@@ -56,26 +56,28 @@ def newest_first(found: Sequence[Found], query: str) -> list[Found]:
         return list(found)  # none is newer than another one
     asked = Asked(query)
     told_in: list[list[str]] = []
-    is_long, marks, told, own, most = [], [], [], [], []
+    is_long, marks, told, own, ends, most = [], [], [], [], [], []
     for at, each in enumerate(compared):
         text = each.entry.content
         if len(text) <= LONGEST:
             parts = [text]
-            of_all, beside, about_itself, changes = look_at[text]
+            of_all, beside, about_itself, changes, may_end = look_at[text]
         else:
             parts = asked.told_in(text) if at < _MOST_LONG_COMPARED else []
-            of_all, beside, about_itself, changes = 0, 0, False, False
+            of_all, beside, about_itself, changes, may_end = 0, 0, False, False, False
             for part in parts:
                 look = look_at[part]
                 of_all |= look.marks
                 beside |= look.told_marks
                 about_itself = about_itself or look.is_about_itself
                 changes = changes or look.changes
+                may_end = may_end or look.may_end
         told_in.append(parts)
         is_long.append(len(text) > LONG)
         marks.append(of_all)
         told.append(beside & ~asked.marks)
         own.append(about_itself)
+        ends.append(may_end)
         most.append(MOST_MORE_OF_A_CHANGE if changes else MOST_MORE)
     order: list[int] = []
     placed: set[int] = set()
@@ -85,6 +87,7 @@ def newest_first(found: Sequence[Found], query: str) -> list[Found]:
             continue
         newer: list[int] = []
         soonest, subject, beside = times[at] + _SAME_TIME, marks[at] & asked.subject_marks, told[at]
+        values = marks[at] & ~asked.marks
         # Too much beside, or nothing of the question in common: replaces() says no, too, in ten times the time. That
         # no frame is entered here for each pair, or each entry, is a fifth of a recall's time.
         for later, time, missing in rows[at + 1 :]:
@@ -93,7 +96,8 @@ def newest_first(found: Sequence[Found], query: str) -> list[Found]:
             if later in placed or (is_long[at] and is_long[later]):
                 continue
             is_of_one = subject & marks[later] or (own[at] and own[later])
-            if not is_of_one and (marks[at] ^ marks[later]).bit_count() > _MOST_OF_VALUES:
+            is_near = is_of_one or (ends[later] and values & marks[later])
+            if not is_near and (marks[at] ^ marks[later]).bit_count() > _MOST_OF_VALUES:
                 continue
             if (told[later] & rows[at][2]).bit_count() > most[later]:
                 continue

@@ -40,6 +40,14 @@ ANYTHING: Final = _words("anything everything all any moment time future")
 PEOPLE: Final = _words("users user customers people clients members")
 """Words for those who have to do with a thing: what is said of its users is said of it."""
 
+KINDS: Final = _words(
+    """
+    project team ticket order customer client company group product service app system server room building hotel
+    projekt kunde firma gruppe projet équipe proyecto equipo cliente
+    """
+)
+"""Words before a name that say what it is the name of."""
+
 USUAL: Final = _words(
     """
     final official current actual whole main own full total usual preferred favourite favorite daily weekly monthly
@@ -54,6 +62,9 @@ PAST: Final = _words("was were had war waren hatte était fue")
 
 SUPPORTS: Final = _words("accepts supports akzeptiert unterstützt accepte acepta admite")
 """Verbs that hold of many things at once, also of versions with a number."""
+
+NO_UNITS: Final = _words("yesterday today tomorrow tonight now already instead again heute gestern jetzt hier hoy ayer")
+"""Words that may stand behind a number and count nothing."""
 
 MEASURES: Final = _words("tall long big large high wide deep old heavy far fast broad thick")
 
