@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from ..text.kept import Kept
@@ -18,7 +18,7 @@ _MOST_SCANNED: Final = 1_500_000
 """Characters that are looked through for words: 1 ms for 250,000. Of the texts after that, the beginning."""
 
 _MOST_SPLIT: Final = 30_000
-"""Characters that are split into passages: 1 ms for 30,000."""
+"""Characters that are split into passages: 1 ms for 30,000. A large budget takes more."""
 
 _LEAST_AROUND: Final = 400
 _SPLIT_WHOLE: Final = 6_000
@@ -145,17 +145,32 @@ class Blocks:
         self._rarity = [math.log(1 + (count - held + 0.5) / (held + 0.5)) if held else 0.0 for held in self._holding]
         self._rarities = sum(self._rarity)
 
-    def best(self, worths: Sequence[float]) -> dict[int, list[int]]:
-        """Where the best blocks begin, by the numbers of their texts."""
+    def best(self, worths: Mapping[int, float], budget: int) -> dict[int, list[int]]:
+        """Where the best blocks begin, by the numbers of their texts.
+
+        Half of them are the best of all. In the other half, each text comes first that has no block yet: a log with
+        the words in every line would leave nothing to the others.
+
+        Args:
+            worths: of the texts that are split, by their numbers.
+            budget: the largest number of characters that are shown.
+        """
         ranked = sorted(
             [
                 (-worths[number] * (OWN * (start == 0) + (1 - OWN) * self.match(found)), number, start)
                 for number, start, found in self._found
-                if found or start == 0
+                if number in worths and (found or start == 0)
             ]
         )
+        most = max(_MOST_SPLIT // (_BLOCK + 2 * _LEAST_AROUND), budget // _BLOCK)
+        best, others = ranked[: most // 2], ranked[most // 2 :]
+        with_one = {number for _, number, _ in best}
+        first, more = [], []
+        for each in others:
+            (more if each[1] in with_one else first).append(each)
+            with_one.add(each[1])
         places: dict[int, list[int]] = {}
-        for _, number, start in ranked[: _MOST_SPLIT // (_BLOCK + 2 * _LEAST_AROUND)]:
+        for _, number, start in [*best, *first, *more][:most]:
             places.setdefault(number, []).append(start)
             self.taken += 1
         return places
