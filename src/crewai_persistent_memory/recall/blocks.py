@@ -165,7 +165,8 @@ class Blocks:
         most = max(_MOST_SPLIT // (_BLOCK + 2 * _LEAST_AROUND), budget // _BLOCK)
         best, others = ranked[: most // 2], ranked[most // 2 :]
         with_one = {number for _, number, _ in best}
-        first, more = [], []
+        first: list[tuple[float, int, int]] = []
+        more: list[tuple[float, int, int]] = []
         for each in others:
             (more if each[1] in with_one else first).append(each)
             with_one.add(each[1])
