@@ -50,6 +50,12 @@ def test_a_long_log_with_the_words_everywhere_leaves_room_for_the_others() -> No
     assert FACT in (shown[-1] or "")
 
 
+def test_a_text_of_megabytes_does_not_keep_the_others_from_being_looked_through() -> None:
+    log = "".join(f"Entry {n}: the vault was closed by the night shift. {FILLER * 6}\n" for n in range(3_500))
+    shown = fitted([Candidate(log, 1.0), Candidate(long_text(), 0.9)], "what is the code of the vault?", BUDGET)
+    assert FACT in (shown[-1] or "")
+
+
 @pytest.mark.parametrize("short_texts", [19, 20, 45])
 def test_short_texts_leave_a_long_one_the_room_that_they_do_not_need(short_texts: int) -> None:
     short = [Candidate(f"The vault number {number} has a code.", 1.0) for number in range(short_texts)]

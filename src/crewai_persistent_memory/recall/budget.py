@@ -217,7 +217,7 @@ def _of_passages(texts: Sequence[_Shown], words: QueryWords, budget: int) -> lis
     Returns:
         Every passage, as its negative worth, the number of its text, and its number in it.
     """
-    blocks = Blocks(words)
+    blocks = Blocks(words, [len(each.candidate.text) for each in texts])
     for at, shown in enumerate(texts):
         text, known = shown.candidate.text, shown.known
         last = blocks.scan(at, text, known)
