@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from crewai_persistent_memory import ConfigurationError, InvalidScopeError, MemoryConfig, Scope, ScopeConflictError
+from crewai_persistent_memory import (
+    ConfigurationError,
+    InvalidArgumentError,
+    InvalidScopeError,
+    MemoryConfig,
+    RankingWeights,
+    Scope,
+    ScopeConflictError,
+)
 from crewai_persistent_memory.config.environment import default_path
 
 
@@ -21,7 +30,8 @@ from crewai_persistent_memory.config.environment import default_path
         ({"path": "/a", "url": "http://x"}, "path and url are both given"),
         ({"fsync": "sometimes"}, "fsync"),
         ({"semantic_weight": 3}, "semantic_weight"),
-        ({"recency_half_life_days": 0}, "recency_half_life_days"),
+        *(({"recency_half_life_days": days}, "recency_half_life_days") for days in (0, 1e-300, 1e300)),
+        *(({"recency_half_life_days": days}, "recency_half_life_days") for days in (math.inf, math.nan)),
         ({"include_shared": "perhaps"}, "include_shared"),
         ({"path": 7}, "path"),
         ({"path": ""}, "path: .*is blank"),
@@ -33,6 +43,19 @@ from crewai_persistent_memory.config.environment import default_path
 def test_bad_options_are_named(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         MemoryConfig.build(**options)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        *((name, (-1, 2, math.nan, 1e300, "x", None)) for name in ("semantic", "recency", "importance")),
+        ("half_life_days", (0, -1, math.nan, math.inf, 1e-300, True, "x", None)),
+    ],
+)
+def test_weights_that_no_engine_takes_are_named(name: str, values: tuple[Any, ...]) -> None:
+    for value in values:
+        with pytest.raises(InvalidArgumentError, match=f"^{name} must be a number from"):
+            RankingWeights(**{name: value})
 
 
 def test_a_blank_path_in_the_environment_is_not_the_current_folder(monkeypatch: pytest.MonkeyPatch) -> None:

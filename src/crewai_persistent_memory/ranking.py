@@ -9,6 +9,8 @@ from datetime import datetime
 from enum import Enum
 from typing import Final
 
+from .errors import InvalidArgumentError
+
 SECONDS_PER_DAY: Final = 86_400.0
 
 RARE_TERMS: Final = 2.5
@@ -19,6 +21,11 @@ COSINE_SPREAD: Final = 6.0
 
 TOKEN_SPREAD: Final = 6.0
 """The same of the MaxSim of token vectors."""
+
+
+SHORTEST_HALF_LIFE: Final = 0.001
+LONGEST_HALF_LIFE: Final = 1_000_000_000.0
+"""Days. The engines compute with 32 bits: they take neither zero nor infinity. The longest is as good as no age."""
 
 
 @dataclass(frozen=True)
@@ -40,16 +47,29 @@ class RankingWeights:
     outranks a much more relevant one: with the defaults, age costs an entry at most a fifth of its score.
 
     Attributes:
-        semantic: weight of relevance alone.
-        recency: weight of the age.
-        importance: weight of the entry's importance.
-        half_life_days: the age, in days, that halves the recency.
+        semantic: weight of relevance alone, 0…1.
+        recency: weight of the age, 0…1.
+        importance: weight of the entry's importance, 0…1.
+        half_life_days: the age, in days, that halves the recency; from 0.001 to 1,000,000,000.
+
+    Raises:
+        InvalidArgumentError: a number is out of its range; the message names it.
     """
 
     semantic: float = 0.7
     recency: float = 0.2
     importance: float = 0.1
     half_life_days: float = 30.0
+
+    def __post_init__(self) -> None:
+        for name in ("semantic", "recency", "importance"):
+            _check_range(name, getattr(self, name), 0, 1)
+        _check_range("half_life_days", self.half_life_days, SHORTEST_HALF_LIFE, LONGEST_HALF_LIFE)
+
+
+def _check_range(name: str, value: object, least: float, most: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
+        raise InvalidArgumentError(f"{name} must be a number from {least:,g} to {most:,.0f}, got {value!r}")
 
 
 @dataclass(frozen=True)

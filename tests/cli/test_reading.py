@@ -153,6 +153,22 @@ def test_show_tells_an_importance_of_nothing(call: Call, at: tuple[str, ...]) ->
     assert "importance     0.0" in call("show", "new-tea", *JOHN, *at).out
 
 
+def test_a_text_that_was_changed_was_said_now(call: Call, at: tuple[str, ...]) -> None:
+    before = utcnow()
+    call("update", "old-tea", "--importance", "0.4", *JOHN, *at)
+    call("update", "old-tea", "--text", "green tea long ago", *JOHN, *at)
+    assert call("show", "old-tea", *JOHN, *at, "--json").json["created_at"] < (before - timedelta(days=29)).isoformat()
+    [changed] = call("update", "old-tea", "--text", "white tea", "--ttl", "3600", *JOHN, *at, "--json").json
+    assert changed["content"] == "white tea"
+    assert changed["importance"] == 0.4
+    assert changed["created_at"] >= before.isoformat()
+    assert changed["expires_at"] > before.isoformat()
+    [again] = call("update", "old-tea", "--text", "black tea", *JOHN, *at, "--json").json
+    assert again["expires_at"] == changed["expires_at"]
+    assert call("update", "old-tea", "--text", " ", *JOHN, *at).code == 2
+    assert call("show", "old-tea", *JOHN, *at, "--json").json["content"] == "black tea"
+
+
 def test_update(call: Call, at: tuple[str, ...]) -> None:
     printed = call("update", "new-tea", "--text", "black tea now", "--importance", "0.9", *JOHN, *at).out
     assert "Changed for user_id=john" in printed

@@ -365,6 +365,14 @@ def test_how_soon_a_memory_is_old_is_the_stores_business(options: dict[str, Any]
         assert match.match_reasons == ["keywords"]
 
 
+@pytest.mark.parametrize("days", [1_000_000, None], ids=["longer than there are dates", "left out"])
+def test_a_half_life_that_switches_ageing_off(options: dict[str, Any], days: float | None) -> None:
+    with PersistentMemory(user_id="john", recency_half_life_days=days, semantic_weight=None, **options) as memory:
+        memory.remember("John likes tea")
+        [match] = memory.recall("tea")
+        assert match.match_reasons == ["keywords", "recency"]
+
+
 def test_a_foreign_storage_by_the_same_names(memory: PersistentMemory) -> None:
     theirs = ForeignStorage()
     external = ExternalMemory(storage=theirs)

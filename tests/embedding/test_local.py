@@ -106,6 +106,15 @@ class TestAFolder:
         with pytest.raises(ConfigurationError, match="CREWAI_MEMORY_EMBEDDER_THREADS must be a number"):
             threads()
 
+    @pytest.mark.parametrize("given", ["0", "all"])
+    def test_a_bad_number_of_threads_is_not_called_a_bad_model(
+        self, tmp_path: Path, minilm: Path, monkeypatch: pytest.MonkeyPatch, given: str
+    ) -> None:
+        monkeypatch.setenv("CREWAI_MEMORY_EMBEDDER_THREADS", given)
+        folder = copied(minilm, tmp_path / "not loaded yet")
+        with pytest.raises(ConfigurationError, match=r"^CREWAI_MEMORY_EMBEDDER_THREADS must be a number"):
+            Embedder.build(f"local:{folder}")
+
 
 class TestReopening:
     def test_the_same_model_elsewhere(self, tmp_path: Path, minilm: Path) -> None:

@@ -43,6 +43,36 @@ def test_one_text_does_not_take_the_budget_from_the_others() -> None:
     assert FACT in (shown[1] or "")
 
 
+def test_a_long_log_with_the_words_everywhere_leaves_room_for_the_others() -> None:
+    log = "".join(f"Entry {n}: the code of the vault was changed again. {FILLER * 7}\n" for n in range(60))
+    logs = [Candidate(f"{log}{number}", 1.0 - number / 100) for number in range(3)]
+    shown = fitted([*logs, Candidate(long_text(), 0.9)], "what is the code of the vault?", BUDGET)
+    assert FACT in (shown[-1] or "")
+
+
+def test_a_text_of_megabytes_does_not_keep_the_others_from_being_looked_through() -> None:
+    log = "".join(f"Entry {n}: the vault was closed by the night shift. {FILLER * 6}\n" for n in range(3_500))
+    shown = fitted([Candidate(log, 1.0), Candidate(long_text(), 0.9)], "what is the code of the vault?", BUDGET)
+    assert FACT in (shown[-1] or "")
+
+
+@pytest.mark.parametrize("short_texts", [19, 20, 45])
+def test_short_texts_leave_a_long_one_the_room_that_they_do_not_need(short_texts: int) -> None:
+    short = [Candidate(f"The vault number {number} has a code.", 1.0) for number in range(short_texts)]
+    shown = fitted([*short, Candidate(long_text(), 0.9)], "what is the code of the vault?", BUDGET)
+    assert None not in shown[:-1]
+    assert FACT in (shown[-1] or "")
+
+
+def test_a_larger_budget_is_filled_with_more_texts() -> None:
+    houses = [f"{first}{second}" for first in ("North", "South", "East", "West") for second in "abcdefghijkl"]
+    texts = [f"Report of {each}.\n\n{f'House {each} stood empty. ' * 45}\n\nThe code is {each}." for each in houses]
+    candidates = [Candidate(text, 1.0) for text in texts]
+    for budget in (20_000, 60_000):
+        shown = fitted(candidates, "what is the code?", budget)
+        assert spent(candidates, shown) > 0.9 * min(budget, sum(map(len, texts)))
+
+
 def test_short_texts_are_shown_whole_best_first_as_far_as_they_fit() -> None:
     candidates = [Candidate(f"John likes tea number {number}", 1 - number / 100, 10) for number in range(100)]
     shown = fitted(candidates, "tea", 500)

@@ -76,6 +76,9 @@ def test_facts_that_differ_in_a_word_or_a_number_are_two(one: str, other: str) -
     [
         ("Summary: Anna wants the offer by Friday.", "Anna wants the offer by Friday."),
         ("Hi team, the code is 7741.", "The code is 7741."),
+        ("Hello! The code is 7741.", "The code is 7741."),
+        ("Hi, the code is 7741.", "The code is 7741."),
+        ("Hallo, der Kunde nimmt Angebot B.", "Der Kunde nimmt Angebot B."),
         ("**Final Answer:** the deposit is 450 €.", "The deposit is 450 €."),
         ("Please note that refunds take 5 days.", "Refunds take 5 days."),
         ("I'm allergic to nuts.", "I am allergic to nuts!"),

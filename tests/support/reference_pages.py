@@ -87,7 +87,7 @@ def _rows(model: type[BaseModel], names: tuple[str, ...], *, variables: bool = T
     rows = [head, ["---"] * len(head)]
     for name in names:
         field = model.model_fields[name]
-        never = name in NEVER_FROM_THE_ENVIRONMENT or name == "reranker"
+        never = name in NEVER_FROM_THE_ENVIRONMENT
         of_environment = ["–" if never else f"`{variable_of(model, name)}`"] if variables else []
         default = "–" if field.default in (None, PydanticUndefined, ()) else f"`{_literal(field.default)}`"
         rows.append([f"`{name}`", *of_environment, default, _cell(field.description or "")])

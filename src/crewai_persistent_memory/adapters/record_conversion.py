@@ -112,6 +112,9 @@ def scope_info_fields(info: PathInfo) -> dict[str, Any]:
 
 _entry_of: Final = attrgetter("found.entry")
 
+_LONGEST_AGE: Final = 700_000
+"""Days. There are no dates before the year 1."""
+
 
 def matches_of(given: Sequence[Given], half_life_days: float, results: ResultTypes) -> list[MemoryMatch]:
     """What a recall gives, as matches. The content of a record is the text that is shown.
@@ -121,7 +124,7 @@ def matches_of(given: Sequence[Given], half_life_days: float, results: ResultTyp
         half_life_days: half-life of recency, in days. For a younger entry, recency is one of the reasons of the match.
         results: the result types.
     """
-    youngest, matches = utcnow() - timedelta(days=half_life_days), []
+    youngest, matches = utcnow() - timedelta(days=min(half_life_days, _LONGEST_AGE)), []
     entries = list(map(_entry_of, given))
     for each, entry, fields in zip(given, entries, fields_of_records(entries), strict=True):
         reasons = list(entry.found_by)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..errors import ConfigurationError
-from ..expiry import NEVER
+from ..expiry import NEVER, own_expiry
+from ..validation import check_text, utcnow
 from .entry_ids import EntryIds
 from .output import note, one_line
 from .reading import Json, print_entries, standard_input
@@ -59,7 +61,12 @@ def update(
 
     def change(store: MemoryStore) -> MemoryEntry | None:
         found = EntryIds(store).find(id)
-        return None if found is None else store.update(found, **changes)
+        entry = None if found is None else store.get(found)
+        if entry is None:
+            return None
+        if changes.get("content", entry.content) == entry.content:
+            return store.update(entry.id, **changes)
+        return _said_now(store, entry, changes)
 
     config = target.config(writing=True)
     changed = with_its_embedder(
@@ -73,3 +80,22 @@ def update(
         note(f"no entry of {config.binding().resolve()} has the id {one_line(id)}")
         raise typer.Exit(1)
     print_entries([changed], f"Changed for {changed.scope}", json)
+
+
+def _said_now(store: MemoryStore, entry: MemoryEntry, changes: EntryChanges) -> MemoryEntry | None:
+    """The entry with another text, which was said now: it is the newest value, and none of an earlier day."""
+    text = check_text("content", changes["content"], allow_blank=False)
+    end, now = own_expiry(changes.get("expires_at"), changes.get("ttl")), utcnow()
+    changed = replace(
+        entry,
+        content=text,
+        categories=tuple(changes.get("categories", entry.categories)),
+        importance=changes.get("importance", entry.importance),
+        created_at=now,
+        last_accessed=now,
+        expires_at=end,
+        embedding=None,
+        score=None,
+    )
+    stored = store.replace(changed, create=False, keep=("expires_at",) if end is None else ())
+    return store.get(entry.id) if stored else None

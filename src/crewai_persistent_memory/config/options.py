@@ -17,7 +17,7 @@ from typing_extensions import Unpack
 from ..addresses import origin_of
 from ..errors import ConfigurationError
 from ..expiry import ExpiryRules, expiry_rules
-from ..ranking import RankingWeights
+from ..ranking import LONGEST_HALF_LIFE, SHORTEST_HALF_LIFE, RankingWeights
 from ..redaction import seal, sealed
 from ..scope import SCOPE_FIELDS, ScopeBinding
 from . import Accepts
@@ -141,7 +141,10 @@ the options of these names |
         RankingWeights.importance, ge=0, le=1, description="Weight of an entry's importance."
     )
     recency_half_life_days: float = Field(
-        RankingWeights.half_life_days, gt=0, description="Days after which the weight of the age has halved."
+        RankingWeights.half_life_days,
+        ge=SHORTEST_HALF_LIFE,
+        le=LONGEST_HALF_LIFE,
+        description="Days after which the weight of the age has halved.",
     )
 
     filter_fields: Annotated[

@@ -62,7 +62,7 @@ class CrossEncoder:
         self._session = OnnxSession(self._folder.onnx, self._folder.pad_id)
         try:
             self(_PROBE, ["What a model of another kind returns is found here, and not in a recall."])
-        except EmbedderUnavailableError:
+        except (EmbedderUnavailableError, ConfigurationError):
             raise
         except Exception as error:
             raise EmbedderUnavailableError(f"reranker: {misfit(self._folder, error)}") from error

@@ -86,7 +86,7 @@ class LocalModel:
         self._session = OnnxSession(folder.onnx, folder.pad_id)
         try:
             self.dimensions = len(self([PROBE_TEXT])[0])
-        except EmbedderError:
+        except (EmbedderError, ConfigurationError):
             raise
         except Exception as error:
             raise EmbedderUnavailableError(f"embedder: {misfit(folder, error)}") from error

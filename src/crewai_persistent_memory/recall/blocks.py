@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from ..text.kept import Kept
@@ -15,10 +15,11 @@ OWN: Final = 0.2
 
 _BLOCK: Final = 700
 _MOST_SCANNED: Final = 1_500_000
-"""Characters that are looked through for words: 1 ms for 250,000. Of the texts after that, the beginning."""
+"""Characters that are looked through for words: 1 ms for 250,000. If there are more, of the longest texts only a part
+is."""
 
 _MOST_SPLIT: Final = 30_000
-"""Characters that are split into passages: 1 ms for 30,000."""
+"""Characters that are split into passages: 1 ms for 30,000. A large budget takes more."""
 
 _LEAST_AROUND: Final = 400
 _SPLIT_WHOLE: Final = 6_000
@@ -113,9 +114,14 @@ def indexed(text: str) -> Indexed | None:
 class Blocks:
     """Parts of texts of equal length, and which words of the query each has."""
 
-    def __init__(self, words: QueryWords) -> None:
+    def __init__(self, words: QueryWords, lengths: Sequence[int]) -> None:
+        """
+        Args:
+            words: of the query.
+            lengths: of the texts.
+        """
         self._words = words
-        self._left = _MOST_SCANNED
+        self._most = _most_of_each(lengths)
         self._found: list[tuple[int, int, list[int]]] = []
         self._holding = [0] * len(words)
         self._rarity: list[float] = []
@@ -125,9 +131,7 @@ class Blocks:
     def scan(self, number: int, text: str, known: Indexed | None) -> list[int]:
         """Look through a text, and return the numbers of the words in its last block."""
         found: list[int] = []
-        length = min(len(text), max(self._left, 2 * _BLOCK))
-        self._left -= length
-        for start in range(0, length, _BLOCK):
+        for start in range(0, min(len(text), self._most), _BLOCK):
             if known is None:
                 found = self._words.roughly_in(text[start : start + _BLOCK])
             elif known.is_ascii[start // _BLOCK]:
@@ -145,17 +149,33 @@ class Blocks:
         self._rarity = [math.log(1 + (count - held + 0.5) / (held + 0.5)) if held else 0.0 for held in self._holding]
         self._rarities = sum(self._rarity)
 
-    def best(self, worths: Sequence[float]) -> dict[int, list[int]]:
-        """Where the best blocks begin, by the numbers of their texts."""
+    def best(self, worths: Mapping[int, float], budget: int) -> dict[int, list[int]]:
+        """Where the best blocks begin, by the numbers of their texts.
+
+        Half of them are the best of all. In the other half, each text comes first that has no block yet: a log with
+        the words in every line would leave nothing to the others.
+
+        Args:
+            worths: of the texts that are split, by their numbers.
+            budget: the largest number of characters that are shown.
+        """
         ranked = sorted(
             [
                 (-worths[number] * (OWN * (start == 0) + (1 - OWN) * self.match(found)), number, start)
                 for number, start, found in self._found
-                if found or start == 0
+                if number in worths and (found or start == 0)
             ]
         )
+        most = max(_MOST_SPLIT // (_BLOCK + 2 * _LEAST_AROUND), budget // _BLOCK)
+        best, others = ranked[: most // 2], ranked[most // 2 :]
+        with_one = {number for _, number, _ in best}
+        first: list[tuple[float, int, int]] = []
+        more: list[tuple[float, int, int]] = []
+        for each in others:
+            (more if each[1] in with_one else first).append(each)
+            with_one.add(each[1])
         places: dict[int, list[int]] = {}
-        for _, number, start in ranked[: _MOST_SPLIT // (_BLOCK + 2 * _LEAST_AROUND)]:
+        for _, number, start in [*best, *first, *more][:most]:
             places.setdefault(number, []).append(start)
             self.taken += 1
         return places
@@ -170,6 +190,17 @@ class Blocks:
         if not found or not self._rarities:
             return 0.0
         return sum(map(self._rarity.__getitem__, found)) / self._rarities
+
+
+def _most_of_each(lengths: Sequence[int]) -> int:
+    """How many characters are looked through of each text: all of the short ones, and as many of each longer one."""
+    left = _MOST_SCANNED
+    for at, length in enumerate(sorted(lengths)):
+        share = left // (len(lengths) - at)
+        if length > share:
+            return max(share, 2 * _BLOCK)
+        left -= length
+    return _MOST_SCANNED
 
 
 def _split(text: str, places: Sequence[int], around: int) -> Iterator[Passage]:

@@ -217,7 +217,7 @@ def _of_passages(texts: Sequence[_Shown], words: QueryWords, budget: int) -> lis
     Returns:
         Every passage, as its negative worth, the number of its text, and its number in it.
     """
-    blocks = Blocks(words)
+    blocks = Blocks(words, [len(each.candidate.text) for each in texts])
     for at, shown in enumerate(texts):
         text, known = shown.candidate.text, shown.known
         last = blocks.scan(at, text, known)
@@ -225,12 +225,13 @@ def _of_passages(texts: Sequence[_Shown], words: QueryWords, budget: int) -> lis
             shown.passages = (Passage(0, len(text)),)
             shown.found.append(last if text.isascii() else words.found_in(text))
     blocks.weigh()
-    if not all(shown.passages for shown in texts):
-        for at, places in blocks.best([each.candidate.worth for each in texts]).items():
+    to_split = {at: shown.candidate.worth for at, shown in enumerate(texts) if not shown.passages}
+    if to_split:
+        for at, places in blocks.best(to_split, budget).items():
             shown = texts[at]
             if shown.known is None:
                 shown.passages = blocks.split(shown.candidate.text, places, budget)
-            elif not shown.passages:
+            else:
                 shown.passages = shown.known.passages
     queue: list[tuple[float, int, int]] = []
     for at, shown in enumerate(texts):

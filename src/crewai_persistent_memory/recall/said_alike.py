@@ -16,8 +16,8 @@ from .signs import WORD_OR_SIGN
 _LEADS_IN: Final = re.compile(
     r"(?:(?:summary|final answer|note|noted|fyi|heads[- ]up|reminder|key finding|zusammenfassung|hinweis|notiz|résumé"
     r"|réponse finale|resumen|respuesta final|nota)\*{0,2}:"
-    r"|(?:hi|hello|hey|dear) (?:all|team|everyone|everybody|colleagues|there)[,!]"
-    r"|(?:hallo|liebe) (?:zusammen|alle|kollegen)[,!]|bonjour à tous[,!]|hola a todos[,!]"
+    r"|(?:hi|hello|hey)[,!.]|(?:hi|hello|hey|dear) (?:all|team|everyone|everybody|colleagues|there)[,!]"
+    r"|(?:hallo|liebe) (?:zusammen|alle|kollegen)[,!]|(?:hallo|bonjour|hola)[,!.]|bonjour à tous[,!]|hola a todos[,!]"
     r"|good (?:morning|afternoon|evening)(?: (?:all|team|everyone))?[,!.]|guten (?:morgen|tag|abend)[,!.]"
     r"|buenos días[,!.:]|please note that\b|(?:to sum up|in short|as requested|for your information|by the way|btw),"
     r"|(?:according to|based on) (?:the|my|our) (?:memory|memories|notes|records?|context),"

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from crewai.memory.unified_memory import Memory
 
+from ...config.contradictions import RANKING_OPTIONS
 from ...config.environment import refuse_unknown
 from ...embedding import redact
 from ...errors import ConfigurationError
@@ -32,7 +33,8 @@ def crewai_options(options: Mapping[str, Any], llm: Any) -> dict[str, Any]:
     Raises:
         ConfigurationError: the LLM cannot be built.
     """
-    chosen = {name: value for name, value in options.items() if name in _CREWAI_OPTIONS}
+    left_out = {name for name in RANKING_OPTIONS if options.get(name) is None}
+    chosen = {name: value for name, value in options.items() if name in _CREWAI_OPTIONS - left_out}
     if "recency_half_life_days" in chosen:
         chosen["recency_half_life_days"] = max(1, round(chosen["recency_half_life_days"]))  # CrewAI takes whole days
     if llm is not None:
