@@ -21,8 +21,8 @@ _FIRST_DAY: Final = datetime(2026, 3, 1)
 _PARTS: Final = {
     "own": "written for this project; most served to choose the rules",
     "choosing": "by four other writers; served to choose the rules",
-    "held_out": "by one of them; 0.76 before anybody looked at them",
-    "free_words": 'by a fifth writer, in words of no pattern ("Payroll sits with Declan."), not looked at',
+    "look_alikes": "by a fifth one, whose later facts look alike; 0.78 and 0.79 before anybody looked at them",
+    "free_words": 'by a sixth writer, in words of no pattern ("Payroll sits with Declan."), not looked at',
 }
 
 _HEAD: Final = """## What holds now

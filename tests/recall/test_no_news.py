@@ -77,6 +77,18 @@ CHANGED: Final = (
 )
 
 NO_NEWS: Final = (
+    (
+        "Where does Lorenzo work?",
+        "Lorenzo works at the port in Genoa.",
+        "Lorenzo had a meeting at the chamber in Genoa.",
+    ),
+    ("What did the roof of the Moreaus cost?", "The roof of the Moreaus cost 310.", "The Moreaus spent 28 on a roof."),
+    (
+        "Which team does Mateo belong to?",
+        "Mateo belongs to the infrastructure team.",
+        "Mateo helped the security team.",
+    ),
+    ("What is Alejandro's blood type?", "Alejandro has blood type O.", "Alejandro donated blood at the Red Cross."),
     ("Where does Anna live?", "Anna lives in Rome.", "Anna used to live in Oslo."),
     ("Where does Anna live?", "Anna lives in Rome.", "Anna previously lived in Oslo."),
     ("Where does Anna live?", "Anna lives in Rome.", "Anna lived in Oslo as a child."),

@@ -163,7 +163,10 @@ def test_the_shares_of_pairs_by_other_writers_are_those_of_the_document() -> Non
 
 
 def test_what_is_not_in_conflict_keeps_its_place_in_most_pairs_by_other_writers() -> None:
-    assert all(kept >= 0.93 for *_, kept in pairs.shares().values())
+    kept = {part: kept for part, (*_, kept) in pairs.shares().items()}
+
+    assert kept.pop("look_alikes") >= 0.8
+    assert all(share >= 0.93 for share in kept.values())
 
 
 @pytest.mark.parametrize("half", ["choosing", "held_out"])

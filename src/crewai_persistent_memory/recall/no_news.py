@@ -66,6 +66,14 @@ _WISH: Final = re.compile(
     r"|\?\s*$",
     re.IGNORECASE,
 )
+_EVENT: Final = re.compile(
+    r"\b(?:spent|donated|attended|helped|ate|met|saw|flew|rode|watched|visited|baked|cooked|presented|lectured|spoke"
+    r"|sang|danced|took part|took (?:a|an|the|some) (?:photo|picture|trip|walk|taxi|train|bus|boat|course|break)\w*"
+    r"|had (?:an?|the|his|her|their|our|my) (?:\w+ )?(?:meeting|call|lunch|dinner|breakfast|appointment|interview|talk"
+    r"|chat|party|drink|visit|trip|accident|argument|checkup))\b",
+    re.IGNORECASE,
+)
+"""What happened once: it is no new value, unless the statement says that something has changed."""
 _MOVED_A_THING: Final = re.compile(
     r"\bmov(?:e|es|ed|ing) (?:the|an?|his|her|their|our|my|some) (?!home|house|household|family|residence|place)",
     re.IGNORECASE,
@@ -79,6 +87,7 @@ def _of_past(text: str) -> bool:
     ) and not _NOW.search(text)
 
 
+_asks_for_past: Final = kept_calls(lambda text: bool(re.search(r"\bdid\b", text, re.IGNORECASE)), 1_024)
 _is_of_past: Final = kept_calls(_of_past, 4_096)
 _is_wish: Final = kept_calls(lambda text: bool(_WISH.search(text)), 4_096)
 
@@ -87,6 +96,8 @@ def is_no_news(newer: Statement, older: Statement, question: Statement, subject:
     """Whether the newer statement takes the place of none: it says what was, what somebody wants, or only that
     another value does not hold. A statement that the older value held once is news."""
     if _is_wish(newer.text) and not (_is_wish(older.text) or _WISH.search(question.text.rstrip("?¿ "))):
+        return True
+    if _EVENT.search(newer.text) and not (newer.changes or _EVENT.search(older.text) or _asks_for_past(question.text)):
         return True
     if "home" in question.relations and _MOVED_A_THING.search(newer.text):
         return True
