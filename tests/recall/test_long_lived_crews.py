@@ -85,7 +85,8 @@ def test_a_crew_saves_what_its_template_is_recognised_in(memory: PersistentMemor
 @needs_unified
 def test_the_memory_tool_finds_it_too(memory: PersistentMemory) -> None:
     without_answers(memory)
-    look = 'Thought: look\nAction: search_memory\nAction Input: {"queries": ["In which bay is the lamp of the boat? English", "mast"]}'
+    queries = '["In which bay is the lamp of the boat? English", "mast"]'
+    look = f'Thought: look\nAction: search_memory\nAction Input: {{"queries": {queries}}}'
 
     seen = prompts(
         memory, TEMPLATE, inputs(MONTHS, "hello"), lambda prompt: final("noted") if "Observation: F" in prompt else look
