@@ -11,7 +11,7 @@ from hashlib import blake2b
 from typing import Final
 from unicodedata import normalize
 
-from .signs import WORD_OR_SIGN
+from .signs import WORD_OR_SIGN, is_mixed
 
 _LEADS_IN: Final = re.compile(
     r"(?:(?:summary|final answer|note|noted|fyi|heads[- ]up|reminder|key finding|zusammenfassung|hinweis|notiz|résumé"
@@ -50,9 +50,6 @@ _JOINED: Final = re.compile(r"[^\W_]+(?:[-._/\\@]+[^\W_]+)+")
 _JOINS: Final = re.compile(r"[._/\\@\d]")
 _SIGN_OF_CODE: Final = re.compile(r"(?<![\w!])!(?=\w)|(?<!~)~(?=\d)|(?<=\S )--?(?=[a-z])|(?<=(?<!\w)[A-Z])-(?![\w-])")
 """Of "!ready", "~5", "rm -r", and of the grade "A-"."""
-_MIXED: Final = re.compile(r"[^\W\d_]*[a-zß-öø-ÿ][A-ZÀ-ÖØ-Þ]")
-"""The beginning of "apiKey": its case tells something."""
-
 _SHORTENED: Final = frozenset(["t", "not", "cannot", "m", "am", "ll", "will", "ve", "have", "re", "are"])
 """Last words that may be those of one form: "I don't", "I do not"."""
 
@@ -77,7 +74,7 @@ def form_of(text: str) -> str:
         for short, whole in _SHORT:
             text = short.sub(whole, text)
     # "aBc12" and "aBc" are codes.
-    words = [word.lower() if word.isalpha() and not _MIXED.match(word) else word for word in WORD_OR_SIGN.findall(text)]
+    words = [word.lower() if word.isalpha() and not is_mixed(word) else word for word in WORD_OR_SIGN.findall(text)]
     # "anna.berg@x.io" is not "anna-berg@x.io", while "check-in" is "check in".
     joined = [each.lower() for each in _JOINED.findall(text) if _JOINS.search(each)]
     return " ".join([*words, *joined, *_SIGN_OF_CODE.findall(text)]) or text
