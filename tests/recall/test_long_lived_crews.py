@@ -10,8 +10,11 @@ from typing import Any, Final
 import pytest
 
 from crewai_persistent_memory import MemoryEntry, PersistentMemory
+from crewai_persistent_memory.adapters.memory_operations import looking
 from crewai_persistent_memory.adapters.version import is_unified
+from crewai_persistent_memory.io.steps import Steps
 from crewai_persistent_memory.recall.frames import Frame, inserted
+from crewai_persistent_memory.store.operations import Search
 
 from ..support.crews import ScriptedLLM, final, memories_in, needs_unified, one_agent_crew
 
@@ -122,6 +125,28 @@ def test_a_fact_in_an_input_keeps_its_place(memory: PersistentMemory, said: dict
     shown = memories_in(prompts(memory, TEMPLATE, inputs(1, QUESTION))[0])
 
     assert shown.index("Result:") < shown.index("mast")
+
+
+@pytest.mark.crew
+@pytest.mark.parametrize(("length", "further"), [(2_000, [480]), (100_000, [80]), (200_000, [])])
+def test_a_further_search_of_long_texts_is_bounded(
+    memory: PersistentMemory, length: int, further: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looking, "_MOST_TEXT", 80 * 100_000)
+    text = "The lamp of the boat was looked at. " * (length // 36)
+    memory.store.put([MemoryEntry(str(at), f"Day {at}. {text}") for at in range(50)])
+    limits: list[int] = []
+
+    def counted(operation: Any, execute: Any) -> Steps[Any]:
+        if isinstance(operation, Search):
+            limits.append(operation.limit)
+        return (yield from execute(operation))
+
+    counting = PersistentMemory(store=memory.store.wrap(counted))
+    prompts(counting, "{question}", {"question": QUESTION})
+
+    assert limits[0] == 48
+    assert [at for at in limits[1:] if at > 48] == pytest.approx(further, abs=2)
 
 
 class TestATemplate:
