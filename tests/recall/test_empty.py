@@ -40,6 +40,12 @@ STATES_NOTHING: Final = (
     ("What did Tom buy?", "I don't recall what Tom bought."),
     ("Welche Farbe mag Paul?", "Es ist nicht bekannt, welche Farbe Paul mag."),
     ("What is the deadline?", ""),
+    (
+        "1. Read the message\n2. Check the rules of the house\nThe message of the guest: Where is my car?",
+        "Unknown.",
+    ),
+    ("Question #17: Where do I park?", "I do not know."),
+    ("Handle the message below.\n\nMessage: Where do I live?\n\nBe brief.", "I am not sure."),
     ("Hi, where is my key?", "I have no record of that."),
     ("Who is the owner of the repo?", "There's no mention of the owner of the repo in our past conversations."),
     ("When was the last outage?", "No idea, sorry."),
@@ -141,6 +147,9 @@ STATES_NOTHING: Final = (
 )
 
 STATES_SOMETHING: Final = (
+    ("The message of the guest: the car is in bay 12.", "I do not know."),
+    ("Message from Anna: the boiler is broken. When is it mended?", "I do not know."),
+    ("My rooms are\n12.\nWhere is the bath?", "I do not know."),
     ("I am allergic to nuts. What can I eat?", "I do not know."),
     ("I moved to Rome, where can I eat?", "I don't know."),
     ("Where does John live?", "I don't know his street, but he lives in Paris."),

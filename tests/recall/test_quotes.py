@@ -27,6 +27,9 @@ def contents(hits: list[Found]) -> list[str]:
 
 
 QUOTES: Final = (
+    ("My car is red and it is on floor 2.", "Where is my car?", "Your car is red and is on floor 2."),
+    ("The shop was open in May.", "When was the shop open?", "It was open in May."),
+    ("Tom turned the tap off.", "What of the tap?", "Tom turned the tap off."),
     ("I like a window seat.", "Which seat do I like?", "You like a window seat."),
     ("John likes a window seat", "Which seat does this guest like?", "The guest likes a window seat."),
     ("John likes a window seat", "Which seat does John like?", "A window seat."),
@@ -60,6 +63,18 @@ QUOTES: Final = (
 )
 
 NEWS: Final = (
+    ("The alarm of the shop is on.", "How is the alarm?", "The alarm of the shop is off."),
+    ("Tom logged in at 9.", "What did Tom do at 9?", "Tom logged out at 9."),
+    ("Tom is in.", "Where is Tom?", "Tom is out."),
+    ("The server of the shop is up.", "How is the server?", "The server of the shop is down."),
+    ("Tom likes tea or coffee.", "What does Tom like?", "Tom likes tea and coffee."),
+    ("All guests but Tom eat fish.", "Who eats fish?", "All guests and Tom eat fish."),
+    ("Tom had a dog.", "Has Tom a dog?", "Tom has a dog."),
+    ("Tom might come on Friday.", "Does Tom come?", "Tom will come on Friday."),
+    ("Tom can swim.", "What of Tom?", "Tom must swim."),
+    ("Tom gave Anna his key.", "Which key?", "Tom gave Anna her key."),
+    ("Das Licht im Bad ist an.", "Wie ist das Licht?", "Das Licht im Bad ist aus."),
+    ("The licence of the tool is AbCdEf.", "What is the licence?", "The licence of the tool is aBcDeF."),
     ("I like a window seat.", "Which seat do I like?", "You like an aisle seat."),
     ("Anna is taller than Ben.", "Who is taller?", "Ben is taller than Anna."),
     ("Anna does not eat meat.", "Does Anna eat meat?", "Anna eats meat."),

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from ..recall.frames import Frame
 from ..recall.pipeline import parts
 from ..recall.question import EarlierQueries, question_in
 from .current_run import Run, current_run
@@ -48,11 +49,25 @@ def question_of(query: str) -> str:
     return f"{asked} {context}" if context and len(asked.split()) < _LEAST_QUESTION else asked
 
 
+def frames_of_run() -> list[Frame]:
+    """The templates of the current run's tasks, with its inputs."""
+    run = current_run.get()
+    if run is None or not parts.get().empty_last:
+        return []
+    templates = ((_before_inputs(task), task.description) for task in run.objects if _is_task(task))
+    return [Frame(template, description) for template, description in templates if template is not None]
+
+
+def _is_task(each: Any) -> bool:
+    return hasattr(each, "expected_output") and hasattr(each, "description")
+
+
 def _task_of(query: str, objects: Sequence[Any]) -> Any:
     """The task whose description the query begins with; the longest one, if one is the beginning of another."""
     query = query.strip()
-    tasks = [each for each in objects if hasattr(each, "expected_output") and hasattr(each, "description")]
-    asking = [task for task in tasks if (text := task.description.strip()) and query.startswith(text)]
+    asking = [
+        task for task in filter(_is_task, objects) if (text := task.description.strip()) and query.startswith(text)
+    ]
     return max(asking, key=lambda task: len(task.description), default=None)
 
 

@@ -12,7 +12,7 @@ from ..text.kept import Kept, kept_calls
 from .empty import RESULT, asks, sentences_of
 from .phrases import NEGATION, OF_ANSWERS, OFFERS, QUANTITIES
 from .relations import SELF, STOP
-from .signs import differ_in_signs
+from .signs import differ_in_signs, is_mixed
 from .stems import stem
 
 LONGEST: Final = 4_000
@@ -35,6 +35,26 @@ _MOST_SENTENCE: Final = 1_000
 _WORD: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_]+(?:[-'’][^\W_]+)*")
 _TELLS_NOTHING: Final = STOP | OF_ANSWERS
 _ISO_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+_AWAY: Final = frozenset(["off", "out", "down"])
+_PAST: Final = frozenset(["was", "were", "had"])
+_PRESENT: Final = frozenset(["is", "are", "has", "have"])
+_ONE_OF: Final = (
+    frozenset(["on", "off"]),
+    frozenset(["in", "out"]),
+    frozenset(["up", "down"]),
+    frozenset(["and", "or", "but"]),
+    frozenset(["he", "she"]),
+    frozenset(["his", "her"]),
+    frozenset(["can", "must", "may", "might", "could", "should", "will", "would"]),
+    frozenset(["an", "aus"]),
+    frozenset(["auf", "zu"]),
+    frozenset(["und", "oder", "aber"]),
+    frozenset(["er", "sie"]),
+)
+"""Small words of which a statement has one, and with another one says something else."""
+_SMALL: Final = _AWAY | _PAST | _PRESENT | frozenset().union(*_ONE_OF)
 
 
 class Sentence:
@@ -61,6 +81,15 @@ class Sentence:
     def quantities(self) -> frozenset[str]:
         """Its words that say of how many, or how often, it holds: "all", "only"."""
         return frozenset(map(str.lower, self._written)) & QUANTITIES
+
+    @cached_property
+    def small(self) -> frozenset[str]:
+        """Its small words of which another one makes another statement: "on", "off"."""
+        return frozenset(map(str.lower, self._written)) & _SMALL
+
+    @cached_property
+    def codes(self) -> frozenset[str]:
+        return frozenset(filter(is_mixed, self._written))
 
     @cached_property
     def subject(self) -> str:
@@ -107,8 +136,8 @@ class Sentence:
         return sum(map(lowered.__contains__, self.words)) >= NEAR * len(self.words)
 
     def stands_in(self, other: Sentence, asked: frozenset[str], said_on: str = "") -> bool:
-        """Whether the other says all of it: its words, its names and numbers in their order, and no other "not" or
-        sign.
+        """Whether the other says all of it: its words, its names and numbers in their order, and no other "not",
+        sign or small word.
 
         Asked about John, an answer names John where he said "I". An answer may name the day when something was said.
         """
@@ -119,7 +148,9 @@ class Sentence:
             return False
         if other.asks or self.negated != other.negated or self.words == missing:
             return False
-        if not self.quantities <= other.quantities:
+        if not self.quantities <= other.quantities or not self.codes <= other.codes:
+            return False
+        if _are_contrary(self.small, other.small):
             return False
         common = [word for word in self.ordered if word in other.ordered]
         rest = iter(other.ordered)
@@ -130,6 +161,15 @@ class Sentence:
     def covers(self, other: Sentence, asked: frozenset[str]) -> bool:
         """Whether it has nearly all words of the other, with those of the question."""
         return len(other.words & (self.words | asked)) >= SAYS_THE_SAME * len(other.words)
+
+
+def _are_contrary(said: frozenset[str], source: frozenset[str]) -> bool:
+    """Whether the small words of an answer say something else than those of its source."""
+    if not said & _AWAY <= source or (not source.isdisjoint(_PAST) and not said.isdisjoint(_PRESENT - source)):
+        return True
+    return any(
+        one and other and one.isdisjoint(other) for one, other in ((said & each, source & each) for each in _ONE_OF)
+    )
 
 
 def _moved(words: Sequence[str], others: Sequence[str]) -> int:

@@ -2,7 +2,7 @@
 
 Short texts say the same if they have the same words and signs (:mod:`.said_alike`). One other word, number or sign
 makes another fact ("room 12", "room 14"; "C#", "C++"; "-18", "18"; "✅", "❌"). Punctuation and Markdown do not count,
-apart from the question mark: a question is no statement.
+apart from the question mark, as a question is no statement, and from the signs inside of an address, a path or a code.
 
 Long texts, such as daily reports, say the same if nearly all their sentences are equal apart from numbers, and if what
 differs is small and is not asked about.

@@ -14,6 +14,7 @@ from typing import Final
 from ..text.kept import Kept
 from . import other_languages
 from .found import Found
+from .frames import Frame, told_in
 from .phrases import (
     ABOUT_THE_AGENT,
     ASKS_WITH_A_FACT,
@@ -44,17 +45,21 @@ _MOST_NEW_WORDS: Final = 3
 """How many words an answer that says nothing may have, beside those of the question and of the lists below."""
 
 
-def last_what_is_empty(found: Sequence[Found], query: str = "") -> list[Found]:
+def last_what_is_empty(found: Sequence[Found], query: str = "", frames: Sequence[Frame] = ()) -> list[Found]:
     """The entries, those that state nothing behind the others; otherwise in their order.
 
     Args:
         found: the entries.
         query: what was asked. An answer that there is none may repeat its words.
+        frames: the templates of the current run's tasks. Their own text states nothing.
     """
     empty = []
     asked: frozenset[str] | None = None
     for each in found:
         text = each.entry.content
+        if frames and _only_asks_in(frames, text):
+            empty.append(True)
+            continue
         if len(text) > _SHORT:
             empty.append(says_nothing(text))
             continue
@@ -84,6 +89,15 @@ def says_nothing(content: str) -> bool:
         text = content.strip()
         return not text or _is_no_answer(text, "") or (text.endswith(_ASKS) and only_asks(text))
     return _is_no_answer(answer, request) and only_asks(request)
+
+
+def _only_asks_in(frames: Sequence[Frame], content: str) -> bool:
+    """Whether the record of a task with one of these templates only asks, and has no answer."""
+    request, mark, answer = content.partition(RESULT)
+    if not mark or not _is_no_answer(answer, request):
+        return False
+    told = told_in(request, frames)
+    return told is not None and only_asks(told)
 
 
 _SHORT: Final = 1_000
@@ -196,7 +210,7 @@ def asks(sentence: str) -> bool:
     # "Question: ...", "The guest asks: ...", "1. ...".
     text = _LABEL.sub("", sentence.strip(" \t\"'“”„«»*-–•>#")).strip(" \"'“”„«»*")
     lowered = text.lower()
-    if not lowered:
+    if not lowered or _STEP.fullmatch(lowered):
         return True
     if STATES.search(lowered) or (len(lowered) <= _LONGEST_QUESTION and ASKS_WITH_A_FACT.search(lowered)):
         return False
@@ -256,12 +270,16 @@ _CLAUSE: Final = re.compile(
     r"|sin embargo|y)\s+"
     r"|,\s+(?=(?:please|bitte|merci|por favor|could|can|if|wenn|falls|si)\b)"
 )
+_STEP: Final = re.compile(r"\d{1,2}[.)]")
+"""The number of a step, which stands as a sentence of its own before the step."""
 _LABEL: Final = re.compile(
     r"^(?:\d+[.)]\s*)?(?:(?:current )?(?:question|request|task|query|input|user|guest|customer|human|frage"
     r"|anfrage|aufgabe"
     r"|nutzer|benutzer|gast|kunde|demande|tâche|pregunta|consulta|tarea)"
     r"(?: (?:asks?|asked|says?|said|wants to know|fragt|demande|pregunta))?"
     r"|the (?:user|guest|customer|client|person)(?:'s question)?(?: (?:is|asks?|asked|wants to know))?"
+    r"|(?:(?:the|this) )?(?:new |current |next )*(?:question|request|query|message|e-?mail)(?: (?:no\.? ?|#)?\d{1,9})?"
+    r"(?: (?:of|from|by) (?:the |our )?(?:user|guest|customer|client|member|visitor|caller|patient|student|person))?"
     r"|(?:der|die) (?:nutzer|nutzerin|benutzer|gast|kunde|kundin)(?: fragt| möchte wissen)?)\s*:\s*",
     re.IGNORECASE,
 )

@@ -19,6 +19,7 @@ from .budget import AFTER_MOST, Candidate, fitted
 from .duplicates import each_once
 from .empty import last_what_is_empty
 from .found import Found
+from .frames import Frame
 from .quotes import behind_their_sources
 from .what_holds import newest_first
 from .words import asked_by
@@ -26,6 +27,10 @@ from .words import asked_by
 FETCHED: Final = 48
 """Entries that a recall asks the store for, at least: for the stages to choose from. A fact is among them behind 20
 unanswered questions and 20 reports that have its words; each entry costs about 40 µs."""
+
+CROWDED: Final = 10 * FETCHED
+"""Entries that it asks for if hardly any of those states something: a crew that runs for months may have asked the same
+thing more often than :data:`FETCHED` without an answer."""
 
 _LEAST_WORTH: Final = 1e-6
 _entry, _score, _repeats = attrgetter("entry"), attrgetter("score"), attrgetter("repeats")
@@ -89,7 +94,9 @@ class Bounds:
     around: Callable[[Sequence[MemoryEntry]], list[int]] | None = None
 
 
-def ordered(entries: Sequence[MemoryEntry], query: str, min_score: float = 0.0) -> list[Found]:
+def ordered(
+    entries: Sequence[MemoryEntry], query: str, min_score: float = 0.0, frames: Sequence[Frame] = ()
+) -> list[Found]:
     """The entries that a search found, in the order in which they matter to an agent.
 
     Args:
@@ -97,6 +104,7 @@ def ordered(entries: Sequence[MemoryEntry], query: str, min_score: float = 0.0) 
         query: what was asked.
         min_score: entries with a lower score are left out. One that says what holds now stays, with its own score,
             before the older entry whose place it takes: else that would be given as if it still held.
+        frames: the templates of the current run's tasks, whose own text states nothing.
     """
     on, query = parts.get(), asked_by(query)
     found = []
@@ -105,7 +113,7 @@ def ordered(entries: Sequence[MemoryEntry], query: str, min_score: float = 0.0) 
     if on.each_once:
         found = behind_their_sources(_with_repeats(each_once(found, query), found))
     if on.empty_last:
-        found = last_what_is_empty(found, query)
+        found = last_what_is_empty(found, query, frames)
     # A question that nobody answered says no newer value.
     stated = len(found)
     while stated and found[stated - 1].is_empty:

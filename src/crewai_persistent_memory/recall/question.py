@@ -19,6 +19,7 @@ from collections.abc import Collection, Iterable, Sequence
 from threading import Lock
 from typing import Final
 
+from .frames import inserted
 from .relations import STOP
 
 LEAST_QUERIES: Final = 5
@@ -43,7 +44,6 @@ _PARAMETER: Final = 4
 
 _WORD: Final = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 _UNSPACED: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
-_PLACEHOLDER: Final = re.compile(r"\{[A-Za-z_][A-Za-z0-9_\-]*\}")
 _SENTENCE: Final = re.compile(r"(?<=[.!?？؟])[\"'“”»*]*\s+|(?<=[。！？])|\n+")
 _QUESTION_END: Final = re.compile(r"[?？؟][\"'“”»*)\s]*$")
 _QUOTED: Final = re.compile(r"[\"“„«»]([^\"“”„«»]{8,1000})[\"”“»«]|(?<!\w)'([^'\n]{8,1000})'(?!\w)")
@@ -126,9 +126,9 @@ def question_in(
         common: the words that nearly all queries of the crew have.
     """
     text = query
-    inserted = None if template is None else _inserted(query, template)
-    if inserted is not None and _is_request(inserted):
-        return inserted
+    parts = None if template is None else inserted(query, template)
+    if parts is not None and _is_request(inputs := "\n".join(filter(None, parts))):
+        return inputs
     for each in (*_WORDING, *wording):
         if len(each.split()) > 1:
             text = text.replace(each.strip(), " ")
@@ -140,25 +140,8 @@ def _or_whole(text: str, query: str) -> str:
     return text if _words(text) else query
 
 
-def _inserted(query: str, template: str) -> str | None:
-    """What stands in the query in the places of the template's placeholders; ``None`` if the template has none, or the
-    query is not made from it."""
-    literals = _PLACEHOLDER.split(template)
-    if len(literals) < 2:
-        return None
-    at, parts = 0, []
-    for number, literal in enumerate(literals):
-        literal = literal.strip() if number in (0, len(literals) - 1) else literal
-        start = query.find(literal, at) if literal else at
-        if start < 0:
-            return None
-        parts.append(query[at:start])
-        at = start + len(literal)
-    return "\n".join(part for each in (*parts, query[at:]) if (part := each.strip()))
-
-
-def _is_request(inserted: str) -> bool:
-    return "?" in inserted or len(inserted.split()) >= _PARAMETER
+def _is_request(inputs: str) -> bool:
+    return "?" in inputs or len(inputs.split()) >= _PARAMETER
 
 
 def _without(text: str, common: Collection[str]) -> str:

@@ -11,7 +11,7 @@ from hashlib import blake2b
 from typing import Final
 from unicodedata import normalize
 
-from .signs import WORD_OR_SIGN
+from .signs import WORD_OR_SIGN, is_mixed
 
 _LEADS_IN: Final = re.compile(
     r"(?:(?:summary|final answer|note|noted|fyi|heads[- ]up|reminder|key finding|zusammenfassung|hinweis|notiz|résumé"
@@ -45,6 +45,11 @@ _SHORT: Final = tuple(
 )
 
 
+_JOINED: Final = re.compile(r"[^\W_]+(?:[-._/\\@]+[^\W_]+)+")
+"""Words with signs between them, and no blank: an address, a path, a name in code, a range; "co-operate" too."""
+_JOINS: Final = re.compile(r"[._/\\@\d]")
+_SIGN_OF_CODE: Final = re.compile(r"(?<![\w!])!(?=\w)|(?<!~)~(?=\d)|(?<=\S )--?(?=[a-z])|(?<=(?<!\w)[A-Z])-(?![\w-])")
+"""Of "!ready", "~5", "rm -r", and of the grade "A-"."""
 _SHORTENED: Final = frozenset(["t", "not", "cannot", "m", "am", "ll", "will", "ve", "have", "re", "are"])
 """Last words that may be those of one form: "I don't", "I do not"."""
 
@@ -68,9 +73,11 @@ def form_of(text: str) -> str:
     if "'" in text or "cannot" in text.lower():
         for short, whole in _SHORT:
             text = short.sub(whole, text)
-    words = WORD_OR_SIGN.findall(text)
-    # "aBc12" is a code.
-    return " ".join([word.lower() if word.isalpha() else word for word in words]) or text
+    # "aBc12" and "aBc" are codes.
+    words = [word.lower() if word.isalpha() and not is_mixed(word) else word for word in WORD_OR_SIGN.findall(text)]
+    # "anna.berg@x.io" is not "anna-berg@x.io", while "check-in" is "check in".
+    joined = [each.lower() for each in _JOINED.findall(text) if _JOINS.search(each)]
+    return " ".join([*words, *joined, *_SIGN_OF_CODE.findall(text)]) or text
 
 
 def key_of(text: str) -> int:

@@ -20,6 +20,14 @@ OF_NUMBERS: Final = frozenset("+-<>/:")
 """Signs before a number, or inside of one."""
 
 
+_MIXED: Final = re.compile(r"[^\W_]*[a-zß-öø-ÿ][A-ZÀ-ÖØ-Þ]")
+
+
+def is_mixed(word: str) -> bool:
+    """Whether the case of a word tells something, as in "apiKey": a small letter stands before a capital."""
+    return not (word.islower() or word.isupper()) and _MIXED.match(word) is not None
+
+
 class _Signs(NamedTuple):
     """The signs of a text.
 

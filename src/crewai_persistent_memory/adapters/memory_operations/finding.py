@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -14,13 +14,14 @@ from ...entry import MemoryEntry
 from ...errors import ConfigurationError
 from ...io.steps import Steps, work
 from ...recall.explaining import Explanation, explained, ranking_of
-from ...recall.pipeline import FETCHED, Bounds, date_of, given, ordered, states_less_than
+from ...recall.pipeline import FETCHED, Bounds, date_of, given, ordered
 from ...storable import storable_text
 from ...validation import check_search_limit, to_naive_utc
 from ..asked_question import question_of
 from ..events import logged, query_events
 from ..record_conversion import best_of, matches_of, merged
 from .bounds import bounds_of, fetched_for, id_and_score, length_of, touch
+from .looking import Look, looked_through
 from .parts import MemoryParts
 from .waiting import drain_writes
 
@@ -125,6 +126,7 @@ def recall_each(
         reader=source,
         created_before=None if as_of is None else _after(as_of),
     )
+
     asked_for, outage = "; ".join(dict.fromkeys(map(str, queries))), memory.store.backend.untold_outage
     with query_events(memory.source, asked_for, limit, outage) as results:
         asked = chain.from_iterable(map(repeat, queries, map(len, paths)))  # each query at each of its paths
@@ -134,11 +136,9 @@ def recall_each(
             entries = best_of(list(islice(found, len(of_query))), id_and_score)
             if memory.reranker is not None:
                 entries = yield from memory.reranker.rerank(entries, query, least)
-            in_order = ordered(entries, query, least)
-            may_be_more = len(entries) >= first_look < FETCHED and (not least or _worst(entries) >= least)
-            if may_be_more and states_less_than(limit, in_order):
-                more = yield from look([query] * len(of_query), limit=FETCHED, paths=of_query)
-                in_order = ordered(best_of(more, id_and_score), query, least)
+            in_order = yield from looked_through(
+                memory, entries, query, _again(look, query, of_query), looked=first_look, limit=limit
+            )
             shown = given(in_order, query, bounds)
             matches.append(matches_of(shown, memory.store.weights.half_life_days, memory.results))
             results += matches[-1]
@@ -200,26 +200,22 @@ def recall_together(memory: MemoryParts, queries: Sequence[str], limit: int = 20
     yield from drain_writes(memory)
     queries = list(dict.fromkeys(map(storable_text, queries)))
     paths, bounds = memory.paths.of(None), bounds_of(replace(memory, for_a_prompt=True), limit)
+    categories = memory.paths.categories(None)
+    look = partial(memory.store.steps.search_many, categories=categories, include_private=False)
     with query_events(memory.source, "; ".join(queries), limit, memory.store.backend.untold_outage) as results:
-        found = yield from memory.store.steps.search_many(
-            [query for query in queries for _ in paths],
-            limit=fetched_for(limit),
-            paths=paths * len(queries),
-            categories=memory.paths.categories(None),
-            include_private=False,
-        )
+        looked = fetched_for(limit)
+        found = yield from look([query for query in queries for _ in paths], limit=looked, paths=paths * len(queries))
         left, known = bounds.budget, set[tuple[str, str]]()
         for at, query in enumerate(queries):
-            entries = [
-                entry
-                for entry in best_of(found[at * len(paths) : (at + 1) * len(paths)], id_and_score)
-                if (entry.id, entry.content) not in known
-            ]
+            entries = best_of(found[at * len(paths) : (at + 1) * len(paths)], id_and_score)
             if memory.reranker is not None:
                 entries = yield from memory.reranker.rerank(entries, query, memory.min_score)
             share = None if left is None else left // (len(queries) - at)
-            in_order = ordered(entries, query, memory.min_score)
-            shown = given(in_order, query, replace(bounds, budget=share))
+            in_order = yield from looked_through(
+                memory, entries, query, _again(look, query, paths), looked=looked, limit=limit
+            )
+            new = [each for each in in_order if (each.entry.id, each.entry.content) not in known]
+            shown = given(new, query, replace(bounds, budget=share))
             left = None if left is None else left - length_of(memory, shown)
             known.update((each.found.entry.id, each.text.removeprefix(date_of(each.found))) for each in shown)
             results += matches_of(shown, memory.store.weights.half_life_days, memory.results)
@@ -228,16 +224,19 @@ def recall_together(memory: MemoryParts, queries: Sequence[str], limit: int = 20
     return results
 
 
+def _again(look: Callable[..., Steps[list[list[MemoryEntry]]]], query: str, paths: Sequence[str | None]) -> Look:
+    def look_again(limit: int) -> Steps[list[MemoryEntry]]:
+        return best_of((yield from look([query] * len(paths), limit=limit, paths=paths)), id_and_score)
+
+    return look_again
+
+
 def _first_look(memory: MemoryParts, limit: int) -> int:
     """How many entries a recall asks for at first: all it looks at, unless the limit decides what is given."""
     check_search_limit(limit)
     if memory.for_a_prompt or memory.reranker is not None or not limit:
         return fetched_for(limit)
     return max(limit, min(FETCHED, limit + max(limit, _LEAST_BESIDE, _LEAST_LOOKED_AT - limit)))
-
-
-def _worst(entries: Sequence[MemoryEntry]) -> float:
-    return min((entry.score or 0.0 for entry in entries), default=0.0)
 
 
 _id_of_match: Final = attrgetter("record.id")

@@ -8,13 +8,14 @@ from typing import Any, Final
 
 from ...entry import MemoryEntry
 from ...io.steps import Steps
-from ...recall.pipeline import given, ordered
+from ...recall.pipeline import given
 from ...storable import storable_text
 from ..asked_question import question_of
 from ..events import logged, report_outage
 from ..prompt_building import HEADING, PromptBudget, Search, place_of, prompt_budget
 from ..record_conversion import best_of, search_result
 from .bounds import bounds_of, fetched_for, id_and_score, length_of, touch
+from .looking import looked_through
 from .parts import MemoryParts
 from .waiting import drain_writes
 
@@ -49,6 +50,10 @@ def search(
     """
     least = memory.min_score if score_threshold == CREWAI_THRESHOLD else score_threshold
     prompt = prompt_budget.get()
+
+    def look_again(limit: int) -> Steps[list[MemoryEntry]]:
+        return best_of((yield from _found_by(memory, None, Search(memory.kind, query, limit))), id_and_score)
+
     with logged("search", memory.source):
         yield from drain_writes(memory)
         query = storable_text(query if prompt is None else prompt.question(query, question_of))
@@ -61,7 +66,10 @@ def search(
         entries = best_of(found, id_and_score)
         if memory.reranker is not None:
             entries = yield from memory.reranker.rerank(entries, query, least)
-        shown = given(ordered(entries, query, least), query, bounds)
+        in_order = yield from looked_through(
+            asking, entries, query, look_again, looked=fetched_for(limit), limit=limit, min_score=least
+        )
+        shown = given(in_order, query, bounds)
         if prompt is not None and shown:
             prompt.spend(HEADING + length_of(memory, shown))
         if shown and memory.touches:
