@@ -57,7 +57,7 @@ def last_what_is_empty(found: Sequence[Found], query: str = "", frames: Sequence
     asked: frozenset[str] | None = None
     for each in found:
         text = each.entry.content
-        if frames and _only_asks_in(frames, text):
+        if frames and RESULT in text and _only_asks_in(frames, text):
             empty.append(True)
             continue
         if len(text) > _SHORT:
@@ -93,13 +93,13 @@ def says_nothing(content: str) -> bool:
 
 def _only_asks_in(frames: Sequence[Frame], content: str) -> bool:
     """Whether the record of a task with one of these templates only asks, and has no answer."""
-    request, mark, answer = content.partition(RESULT)
-    if not mark or not _is_no_answer(answer, request):
-        return False
-    told = told_in(request, frames)
-    return told is not None and only_asks(told)
+    told = told_in(content.partition(RESULT)[0], frames)
+    return told is not None and only_asks(told) and _has_no_answer[content]
 
 
+_has_no_answer: Final = Kept(
+    lambda content: _is_no_answer(content.partition(RESULT)[2], content.partition(RESULT)[0]), 2_000_000
+)
 _SHORT: Final = 1_000
 _STATES_SOMETHING: Final = frozenset(["", "."])
 """In place of words: the text states something."""

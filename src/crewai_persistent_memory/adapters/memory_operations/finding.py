@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -21,7 +21,7 @@ from ..asked_question import question_of
 from ..events import logged, query_events
 from ..record_conversion import best_of, matches_of, merged
 from .bounds import bounds_of, fetched_for, id_and_score, length_of, touch
-from .looking import Look, looked_through
+from .looking import looked_through
 from .parts import MemoryParts
 from .waiting import drain_writes
 
@@ -136,9 +136,8 @@ def recall_each(
             entries = best_of(list(islice(found, len(of_query))), id_and_score)
             if memory.reranker is not None:
                 entries = yield from memory.reranker.rerank(entries, query, least)
-            in_order = yield from looked_through(
-                memory, entries, query, _again(look, query, of_query), looked=first_look, limit=limit
-            )
+            again = partial(look, [query] * len(of_query), paths=of_query)
+            in_order = yield from looked_through(memory, entries, query, again, looked=first_look, limit=limit)
             shown = given(in_order, query, bounds)
             matches.append(matches_of(shown, memory.store.weights.half_life_days, memory.results))
             results += matches[-1]
@@ -211,9 +210,8 @@ def recall_together(memory: MemoryParts, queries: Sequence[str], limit: int = 20
             if memory.reranker is not None:
                 entries = yield from memory.reranker.rerank(entries, query, memory.min_score)
             share = None if left is None else left // (len(queries) - at)
-            in_order = yield from looked_through(
-                memory, entries, query, _again(look, query, paths), looked=looked, limit=limit
-            )
+            again = partial(look, [query] * len(paths), paths=paths)
+            in_order = yield from looked_through(memory, entries, query, again, looked=looked, limit=limit)
             new = [each for each in in_order if (each.entry.id, each.entry.content) not in known]
             shown = given(new, query, replace(bounds, budget=share))
             left = None if left is None else left - length_of(memory, shown)
@@ -222,13 +220,6 @@ def recall_together(memory: MemoryParts, queries: Sequence[str], limit: int = 20
         if results and memory.touches:
             yield from touch(memory, map(_id_of_match, results))
     return results
-
-
-def _again(look: Callable[..., Steps[list[list[MemoryEntry]]]], query: str, paths: Sequence[str | None]) -> Look:
-    def look_again(limit: int) -> Steps[list[MemoryEntry]]:
-        return best_of((yield from look([query] * len(paths), limit=limit, paths=paths)), id_and_score)
-
-    return look_again
 
 
 def _first_look(memory: MemoryParts, limit: int) -> int:

@@ -51,8 +51,8 @@ def search(
     least = memory.min_score if score_threshold == CREWAI_THRESHOLD else score_threshold
     prompt = prompt_budget.get()
 
-    def look_again(limit: int) -> Steps[list[MemoryEntry]]:
-        return best_of((yield from _found_by(memory, None, Search(memory.kind, query, limit))), id_and_score)
+    def look_again(*, limit: int) -> Steps[list[list[MemoryEntry]]]:
+        return (yield from _found_by(memory, None, Search(memory.kind, query, limit)))
 
     with logged("search", memory.source):
         yield from drain_writes(memory)
