@@ -11,6 +11,15 @@ from crewai_persistent_memory.recall.empty import last_what_is_empty, says_nothi
 from crewai_persistent_memory.recall.found import Found
 
 STATES_NOTHING: Final = (
+    ("What is the alarm code of the warehouse?", "I'm sorry, but I don't have the alarm code of the warehouse."),
+    ("I need the alarm code of the warehouse, what is it?", "I do not know."),
+    ("I'd like to know the alarm code of the warehouse.", "I do not know."),
+    ("We want to know whether the pool is heated.", "I do not know."),
+    ("Guest Zoe asks: What is the alarm code?", "I do not know."),
+    ("Zoe Roth wants to know: what is the alarm code?", "I don't know the alarm code. Please ask the manager."),
+    ("Mr. Kern asks what the alarm code of the warehouse is.", "I do not know."),
+    ("User 17: what is the alarm code?", "I do not know."),
+    ("[Zoe] What is the alarm code?", "I do not know."),
     ("Which seat does this guest like?", "I do not know."),
     ("Where does John live?", "I don't have any information about where John lives."),
     (
@@ -147,6 +156,15 @@ STATES_NOTHING: Final = (
 )
 
 STATES_SOMETHING: Final = (
+    ("Do you have a dog?", "I don't have a dog."),
+    ("Which pills do you take?", "I don't have the blue ones, they were bad for me."),
+    ("What is the alarm code?", "We don't have the alarm code, the warehouse has none."),
+    ("Guest Zoe, who is vegan, asks: what is on the menu?", "I do not know."),
+    ("Zoe lives in Rome and asks: what is the weather?", "I do not know."),
+    ("I need a wheelchair, which rooms do you have?", "I do not know."),
+    ("I want to know the menu and I am allergic to nuts.", "I do not know."),
+    ("Mr. Kern asks what the 12 rooms cost.", "I do not know."),
+    ("I'd like a window seat. What is free?", "I do not know."),
     ("The message of the guest: the car is in bay 12.", "I do not know."),
     ("Message from Anna: the boiler is broken. When is it mended?", "I do not know."),
     ("My rooms are\n12.\nWhere is the bath?", "I do not know."),

@@ -9,7 +9,8 @@ from operator import itemgetter
 from typing import Final
 
 from ..text.kept import Kept, kept_calls
-from .empty import RESULT, asks, sentences_of
+from .asking import asks, sentences_of
+from .empty import RESULT
 from .phrases import NEGATION, OF_ANSWERS, OFFERS, QUANTITIES
 from .relations import SELF, STOP
 from .signs import differ_in_signs, is_mixed

@@ -8,29 +8,22 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from ..text.kept import Kept
 from . import other_languages
+from .asking import ASKS_AT_THE_END, LONGEST_REQUEST, only_asks
 from .found import Found
 from .frames import Frame, told_in
 from .phrases import (
-    ABOUT_THE_AGENT,
-    ASKS_WITH_A_FACT,
     BARE,
-    GREETS,
-    INSTRUCTS,
     NO_ANSWER,
     OF_KNOWING,
-    OPENS_QUESTION,
-    OTHER_QUESTION,
     POLITE,
     POLITE_REST,
     REASON,
     SIGNS_OF_NO_ANSWER,
-    STATES,
-    VERB,
     WORDS_OF_NO_ANSWER,
 )
 
@@ -38,8 +31,7 @@ RESULT: Final = "\nResult:"
 """Between the request and the answer, in the record of a finished task."""
 
 LONGEST_ANSWER: Final = 600
-LONGEST_REQUEST: Final = 4_000
-"""Characters. A longer text states something."""
+"""Characters. A longer answer states something."""
 
 _MOST_NEW_WORDS: Final = 3
 """How many words an answer that says nothing may have, beside those of the question and of the lists below."""
@@ -87,7 +79,7 @@ def says_nothing(content: str) -> bool:
     request, mark, answer = content.partition(RESULT)
     if not mark:
         text = content.strip()
-        return not text or _is_no_answer(text, "") or (text.endswith(_ASKS) and only_asks(text))
+        return not text or _is_no_answer(text, "") or (text.endswith(ASKS_AT_THE_END) and only_asks(text))
     return _is_no_answer(answer, request) and only_asks(request)
 
 
@@ -132,10 +124,18 @@ def _is_no_answer(answer: str, request: str) -> bool:
         return True
     if len(answer) > LONGEST_ANSWER:
         return False
-    beside = _beside_no_answer(answer)
+    asked = frozenset(_words(request[:LONGEST_REQUEST].lower().replace("’", "'")))
+    beside = _beside_no_answer(_HAS_NOT.sub(lambda has: _without_what_was_asked(has, asked), answer))
     if beside is None:
         return not answer.startswith("{") and other_languages.says_no(answer, request)
-    return not beside or _is_little(beside, frozenset(_words(request[:LONGEST_REQUEST].lower())))
+    return not beside or _is_little(beside, asked)
+
+
+def _without_what_was_asked(has: re.Match[str], asked: frozenset[str]) -> str:
+    """ "I don't have the information", for "I don't have the code of the door", if that was asked for."""
+    words = {word.removesuffix("'s") for word in _words(has[2].lower().replace("’", "'"))} - WORDS_OF_NO_ANSWER
+    is_asked = words and words <= {word.removesuffix("'s") for word in asked}
+    return f"{has[1]} the information" if is_asked else has[0]
 
 
 def _beside_no_answer(answer: str) -> frozenset[str] | None:
@@ -198,56 +198,19 @@ def _is_bare(text: str) -> bool:
     return not lowered or bool(BARE.fullmatch(lowered))
 
 
-def only_asks(request: str) -> bool:
-    request = request.strip().replace("’", "'")
-    if len(request) > LONGEST_REQUEST:
-        return False
-    return all(asks(sentence) for sentence in sentences_of(request))
-
-
-def asks(sentence: str) -> bool:
-    """Whether a sentence is a question or an instruction, and states nothing beside it."""
-    # "Question: ...", "The guest asks: ...", "1. ...".
-    text = _LABEL.sub("", sentence.strip(" \t\"'“”„«»*-–•>#")).strip(" \"'“”„«»*")
-    lowered = text.lower()
-    if not lowered or _STEP.fullmatch(lowered):
-        return True
-    if STATES.search(lowered) or (len(lowered) <= _LONGEST_QUESTION and ASKS_WITH_A_FACT.search(lowered)):
-        return False
-    is_question = lowered.endswith(_ASKS)
-    if is_question and (OPENS_QUESTION.match(lowered) or "¿" in lowered or OTHER_QUESTION.fullmatch(lowered)):
-        return True
-    if INSTRUCTS.match(lowered) or ABOUT_THE_AGENT.match(lowered) or GREETS.fullmatch(lowered.strip(" .!,")):
-        return True
-    if other_languages.asks(lowered):
-        return True
-    # "Hi John, which seat ...?", "And the hotel, where is it?"
-    return is_question and any(
-        OPENS_QUESTION.match(clause.strip()) and len(before.split()) <= 3 and not VERB.search(before)
-        for before, _, clause in [lowered.partition(",")]
-    )
-
-
-def sentences_of(text: str) -> Iterator[str]:
-    start = 0
-    for between in _SENTENCE.finditer(text):
-        sentence = text[start : between.start()]
-        start = between.end()
-        if sentence.strip(_NO_WORD):
-            yield sentence
-    if text[start:].strip(_NO_WORD):
-        yield text[start:]
-
-
 def _words(text: str) -> list[str]:
     return _WORD.findall(text)
 
 
+_HAS_NOT: Final = re.compile(
+    r"\b(I (?:\w+ )?(?:do not|don['’]t|did not|didn['’]t) (?:\w+ )?have) (?:the|that|this|your|their|his|her)"
+    r" ((?:[^\W_][\w'’-]*)(?: [^\W_][\w'’-]*){0,11})"
+)
+"""What an agent has not. "I don't have a dog" is an answer, of whoever was asked."""
 _WHETHER: Final = re.compile(
     r"\W*(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|should|ist|sind|hat|haben|kann)\b",
     re.IGNORECASE,
 )
-_LONGEST_QUESTION: Final = 400
 _ANSWERS: Final = frozenset(["answer", "final_answer", "result", "response", "output"])
 _NO_RESULT: Final = ("no_result", "no_results", "not_found")
 
@@ -260,26 +223,10 @@ _TITLE: Final = re.compile(r"\b(Mrs?|Ms|Dr|Prof|St|No)\.")
 _UNKNOWN: Final = re.compile(r"[ *•-]*\w[\w /]{0,40}:\s{0,4}(?:unknown|n/a|not (?:known|specified|provided))[.!]?\s*")
 """A line of a form of which nothing is known. "None" and "not available" are answers."""
 
-_ASKS: Final = ("?", "？", "؟", '?"', "?'", "?“", "?”", "?*")
 _WORD: Final = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 _CAPITALISED: Final = re.compile(r"(?<![.!?:\n] )(?<!^)(?<![\"“„*])\b[A-ZÄÖÜÉÈÁÍÓÚÑ][^\W_]+")
-_SENTENCE: Final = re.compile(r"(?<=[.!?？؟])[\"'“”*]*\s+|(?<=[。！？])|\n+")
-_NO_WORD: Final = " \t.\"'“”*-"
 _CLAUSE: Final = re.compile(
     r"[.!?;\n]+|,?\s+(?:but|however|although|though|so|and|aber|jedoch|doch|und|mais|cependant|et|pero"
     r"|sin embargo|y)\s+"
     r"|,\s+(?=(?:please|bitte|merci|por favor|could|can|if|wenn|falls|si)\b)"
-)
-_STEP: Final = re.compile(r"\d{1,2}[.)]")
-"""The number of a step, which stands as a sentence of its own before the step."""
-_LABEL: Final = re.compile(
-    r"^(?:\d+[.)]\s*)?(?:(?:current )?(?:question|request|task|query|input|user|guest|customer|human|frage"
-    r"|anfrage|aufgabe"
-    r"|nutzer|benutzer|gast|kunde|demande|tâche|pregunta|consulta|tarea)"
-    r"(?: (?:asks?|asked|says?|said|wants to know|fragt|demande|pregunta))?"
-    r"|the (?:user|guest|customer|client|person)(?:'s question)?(?: (?:is|asks?|asked|wants to know))?"
-    r"|(?:(?:the|this) )?(?:new |current |next )*(?:question|request|query|message|e-?mail)(?: (?:no\.? ?|#)?\d{1,9})?"
-    r"(?: (?:of|from|by) (?:the |our )?(?:user|guest|customer|client|member|visitor|caller|patient|student|person))?"
-    r"|(?:der|die) (?:nutzer|nutzerin|benutzer|gast|kunde|kundin)(?: fragt| möchte wissen)?)\s*:\s*",
-    re.IGNORECASE,
 )
