@@ -44,7 +44,8 @@ _WANTS_TO_KNOW: Final = re.compile(
 )
 _NEEDS_IT: Final = re.compile(
     r"(?:i|we) (?:need|want|am looking for|are looking for) (?:the|your|his|her|their) [^,.;:?\d]{3,80}[,.;:]?"
-    r" (?:and )?(?:what|where|which|when|who|do you|can you|could you)\b[^?,]{0,30}\b(?:it|them|that|this)\b[^?,]{0,15}\?"
+    r" (?:and )?(?:what|where|which|when|who|do you|can you|could you)\b[^?,]{0,30}"
+    r"\b(?:it|them|that|this)\b[^?,]{0,15}\?"
 )
 """A need of what is asked for: "I need the code of the door, what is it?"."""
 _RELATIVE: Final = re.compile(r",\s*(?:who|which|whose)\b[^,?]{2,80},")
