@@ -87,14 +87,14 @@ def says_nothing(content: str) -> bool:
     request, mark, answer = content.partition(RESULT)
     if not mark:
         text = content.strip()
-        return not text or _is_no_answer(text, "") or (text.endswith(_ASKS) and only_asks(text))
-    return _is_no_answer(answer, request) and only_asks(request)
+        return not text or is_no_answer(text, "") or (text.endswith(_ASKS) and only_asks(text))
+    return is_no_answer(answer, request) and only_asks(request)
 
 
 def _only_asks_in(frames: Sequence[Frame], content: str) -> bool:
     """Whether the record of a task with one of these templates only asks, and has no answer."""
     request, mark, answer = content.partition(RESULT)
-    if not mark or not _is_no_answer(answer, request):
+    if not mark or not is_no_answer(answer, request):
         return False
     told = told_in(request, frames)
     return told is not None and only_asks(told)
@@ -126,7 +126,8 @@ def _is_little(beside: frozenset[str], asked: frozenset[str]) -> bool:
     return len(new) <= _MOST_NEW_WORDS and not any(word != word.lower() or any(map(str.isdigit, word)) for word in new)
 
 
-def _is_no_answer(answer: str, request: str) -> bool:
+def is_no_answer(answer: str, request: str) -> bool:
+    """Whether an answer to this request only says that there is none."""
     answer = answer.strip()
     if not answer:
         return True

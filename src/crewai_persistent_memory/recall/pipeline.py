@@ -21,6 +21,7 @@ from .empty import last_what_is_empty
 from .found import Found
 from .frames import Frame
 from .quotes import behind_their_sources
+from .told_again import last_what_is_told_again
 from .what_holds import newest_first
 from .words import asked_by
 
@@ -113,7 +114,7 @@ def ordered(
     if on.each_once:
         found = behind_their_sources(_with_repeats(each_once(found, query), found))
     if on.empty_last:
-        found = last_what_is_empty(found, query, frames)
+        found = last_what_is_told_again(last_what_is_empty(found, query, frames))
     # A question that nobody answered says no newer value.
     stated = len(found)
     while stated and found[stated - 1].is_empty:
