@@ -132,3 +132,14 @@ def test_a_memory_explains_what_a_crew_is_given(store: MemoryStore) -> None:
     assert [text[:60] for text in told if text not in shown] == []
     assert [shown.index(text) for text in told] == sorted(shown.index(text) for text in told)
     assert not any("secret" in each.entry.content for each in said)
+
+
+def test_it_looks_as_far_as_a_crew_does(store: MemoryStore) -> None:
+    """Behind 60 records that state nothing."""
+    for number in range(60):
+        place = "at " * number  # no two are the same question
+        asked = f"Where does John live, {place}home?\nResult: I do not know where John does live."
+        store.put([MemoryEntry(f"asked-{number}", asked, created_at=days_ago(50))])
+    with PersistentMemory(store=store) as memory:
+        given = [each.entry.id for each in memory.explain_recall(QUESTION) if each.place is not None]
+    assert given[:2] == ["rome", "berlin"]

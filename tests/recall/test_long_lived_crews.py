@@ -13,7 +13,9 @@ from crewai_persistent_memory import MemoryEntry, PersistentMemory
 from crewai_persistent_memory.adapters.memory_operations import looking
 from crewai_persistent_memory.adapters.version import is_unified
 from crewai_persistent_memory.io.steps import Steps
+from crewai_persistent_memory.recall.found import Found
 from crewai_persistent_memory.recall.frames import Frame, inserted
+from crewai_persistent_memory.recall.told_again import last_what_is_told_again
 from crewai_persistent_memory.store.operations import Search
 
 from ..support.crews import ScriptedLLM, final, memories_in, needs_unified, one_agent_crew
@@ -85,6 +87,33 @@ def test_a_crew_saves_what_its_template_is_recognised_in(memory: PersistentMemor
 
 
 @pytest.mark.crew
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The shop ships on Mondays.\nRefunds take 14 days.\n\nQuestion: {}",
+        "<context>The shop ships on Mondays.</context><question>{}</question>",
+        "I live in Rome. {}",
+    ],
+)
+def test_it_comes_before_a_hundred_texts_of_a_program(memory: PersistentMemory, text: str) -> None:
+    """Each is a description of its own, without inputs."""
+    entries = [MemoryEntry("fact", FACT, created_at=datetime(2026, 2, 1))]
+    for day in range(MONTHS):
+        request = text.format(f"In which bay is the lamp of the boat {'at the pier ' * (day % 2)}on day {day}?")
+        created_at = datetime(2026, 3, 1) + timedelta(days=day)
+        entries.append(MemoryEntry(str(day), f"{request}\nResult: I do not know.", created_at=created_at))
+    memory.store.put(entries)
+    llm = ScriptedLLM(final("noted"))
+    options: Any = {"memory": memory} if is_unified() else memory.crew_kwargs(long_term=False)
+    one_agent_crew(llm, text.format(QUESTION), **options).kickoff()
+
+    shown = memories_in(llm.prompts[0])
+
+    assert shown[: shown.index(FACT)].count("Result:") <= 1
+    assert "day 99?" in shown
+
+
+@pytest.mark.crew
 @needs_unified
 def test_the_memory_tool_finds_it_too(memory: PersistentMemory) -> None:
     without_answers(memory)
@@ -147,6 +176,28 @@ def test_a_further_search_of_long_texts_is_bounded(
 
     assert limits[0] == 48
     assert [at for at in limits[1:] if at > 48] == pytest.approx(further, abs=2)
+
+
+def test_the_newest_of_two_requests_tells_a_fact_and_an_answered_one_is_a_memory() -> None:
+    def asked(text: str, day: int, answer: str = "I do not know.") -> Found:
+        content = f"{text}\nResult: {answer}"
+        return Found(MemoryEntry(str(day), content, created_at=datetime(2026, 3, day)), 1.0 - day / 100)
+
+    first = asked("I live in Rome. Where do I park?", 1)
+    paris = asked("I live in Paris. Where is the bath?", 2)
+    again = asked("I live in Rome. Where is a bus?", 3)
+    answered = asked("I live in Rome. Is there a ferry?", 4, "There is a ferry at 9.")
+    more = asked("I live in Rome. My cat is ill. Who is the vet?", 5)
+
+    in_order = last_what_is_told_again([first, paris, again, answered])
+    assert [(each.entry.id, each.is_empty) for each in in_order] == [
+        ("2", False),
+        ("3", False),
+        ("4", False),
+        ("1", True),
+    ]
+    assert [each.entry.id for each in last_what_is_told_again([more, again])] == ["5", "3"]
+    assert last_what_is_told_again([paris, again]) == [paris, again]
 
 
 class TestATemplate:

@@ -79,8 +79,8 @@ def says_nothing(content: str) -> bool:
     request, mark, answer = content.partition(RESULT)
     if not mark:
         text = content.strip()
-        return not text or _is_no_answer(text, "") or (text.endswith(ASKS_AT_THE_END) and only_asks(text))
-    return _is_no_answer(answer, request) and only_asks(request)
+        return not text or is_no_answer(text, "") or (text.endswith(ASKS_AT_THE_END) and only_asks(text))
+    return is_no_answer(answer, request) and only_asks(request)
 
 
 def _only_asks_in(frames: Sequence[Frame], content: str) -> bool:
@@ -90,7 +90,7 @@ def _only_asks_in(frames: Sequence[Frame], content: str) -> bool:
 
 
 _has_no_answer: Final = Kept(
-    lambda content: _is_no_answer(content.partition(RESULT)[2], content.partition(RESULT)[0]), 2_000_000
+    lambda content: is_no_answer(content.partition(RESULT)[2], content.partition(RESULT)[0]), 2_000_000
 )
 _SHORT: Final = 1_000
 _STATES_SOMETHING: Final = frozenset(["", "."])
@@ -118,7 +118,8 @@ def _is_little(beside: frozenset[str], asked: frozenset[str]) -> bool:
     return len(new) <= _MOST_NEW_WORDS and not any(word != word.lower() or any(map(str.isdigit, word)) for word in new)
 
 
-def _is_no_answer(answer: str, request: str) -> bool:
+def is_no_answer(answer: str, request: str) -> bool:
+    """Whether an answer to this request only says that there is none."""
     answer = answer.strip()
     if not answer:
         return True

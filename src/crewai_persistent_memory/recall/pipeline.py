@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from itertools import filterfalse, islice
-from operator import attrgetter
+from itertools import filterfalse, islice, repeat
+from operator import attrgetter, contains
 from typing import Final, NamedTuple
 
 from ..entry import MemoryEntry
@@ -17,10 +17,11 @@ from ..text.passages import is_one_passage
 from .blocks import OWN
 from .budget import AFTER_MOST, Candidate, fitted
 from .duplicates import each_once
-from .empty import last_what_is_empty
+from .empty import RESULT, last_what_is_empty
 from .found import Found
 from .frames import Frame
 from .quotes import behind_their_sources
+from .told_again import last_what_is_told_again
 from .what_holds import newest_first
 from .words import asked_by
 
@@ -33,6 +34,7 @@ CROWDED: Final = 10 * FETCHED
 thing more often than :data:`FETCHED` without an answer."""
 
 _LEAST_WORTH: Final = 1e-6
+_content: Final = attrgetter("entry.content")
 _entry, _score, _repeats = attrgetter("entry"), attrgetter("score"), attrgetter("repeats")
 _EMPTY: Final = OWN / 4
 """The worth of an entry that states nothing: less than that of a passage without any word of the query."""
@@ -114,6 +116,8 @@ def ordered(
         found = behind_their_sources(_with_repeats(each_once(found, query), found))
     if on.empty_last:
         found = last_what_is_empty(found, query, frames)
+        if any(map(contains, map(_content, found), repeat(RESULT))):
+            found = last_what_is_told_again(found)
     # A question that nobody answered says no newer value.
     stated = len(found)
     while stated and found[stated - 1].is_empty:

@@ -137,7 +137,7 @@ def recall_each(
             if memory.reranker is not None:
                 entries = yield from memory.reranker.rerank(entries, query, least)
             again = partial(look, [query] * len(of_query), paths=of_query)
-            in_order = yield from looked_through(memory, entries, query, again, looked=first_look, limit=limit)
+            _, in_order = yield from looked_through(memory, entries, query, again, looked=first_look, limit=limit)
             shown = given(in_order, query, bounds)
             matches.append(matches_of(shown, memory.store.weights.half_life_days, memory.results))
             results += matches[-1]
@@ -171,19 +171,21 @@ def explain_recall(
     """
     yield from drain_writes(memory)
     query, paths = storable_text(query), memory.paths.of(scope)
-    found = yield from memory.store.steps.search_many(
+    look = partial(
+        memory.store.steps.search_many,
         [query] * len(paths),
-        limit=FETCHED,
         paths=paths,
         categories=memory.paths.categories(categories),
         include_private=include_private,
         reader=source,
         created_before=None if as_of is None else _after(as_of),
     )
-    entries = best_of(found, id_and_score)
+    entries = best_of((yield from look(limit=FETCHED)), id_and_score)
     if memory.reranker is not None:
         entries = yield from memory.reranker.rerank(entries, query, memory.min_score)
-    bounds = bounds_of(replace(memory, for_a_prompt=True), FETCHED)
+    asking = replace(memory, for_a_prompt=True)
+    entries, _ = yield from looked_through(asking, entries, query, look, looked=FETCHED, limit=_LEAST_BESIDE)
+    bounds = bounds_of(asking, FETCHED)
     return explained(entries, query, bounds, ranking_of(memory.store), min_score=memory.min_score)
 
 
@@ -211,7 +213,7 @@ def recall_together(memory: MemoryParts, queries: Sequence[str], limit: int = 20
                 entries = yield from memory.reranker.rerank(entries, query, memory.min_score)
             share = None if left is None else left // (len(queries) - at)
             again = partial(look, [query] * len(paths), paths=paths)
-            in_order = yield from looked_through(memory, entries, query, again, looked=looked, limit=limit)
+            _, in_order = yield from looked_through(memory, entries, query, again, looked=looked, limit=limit)
             new = [each for each in in_order if (each.entry.id, each.entry.content) not in known]
             shown = given(new, query, replace(bounds, budget=share))
             left = None if left is None else left - length_of(memory, shown)

@@ -37,8 +37,8 @@ def looked_through(
     looked: int,
     limit: int,
     min_score: float | None = None,
-) -> Steps[list[Found]]:
-    """The entries in the order in which they matter to an agent, of as many as that needs.
+) -> Steps[tuple[list[MemoryEntry], list[Found]]]:
+    """The entries that a recall looks at, as many as it needs, and those in the order in which they matter to an agent.
 
     Args:
         entries: what the first search found, best first, or in a reranker's order.
@@ -67,7 +67,7 @@ def looked_through(
         known = {(entry.scope, entry.id) for entry in entries}
         entries = [*entries, *(entry for entry in found if (entry.scope, entry.id) not in known)]
         in_order = ordered(entries, query, min_score, frames)
-    return in_order
+    return entries, in_order
 
 
 def _score(entry: MemoryEntry) -> float:

@@ -66,7 +66,7 @@ def search(
         entries = best_of(found, id_and_score)
         if memory.reranker is not None:
             entries = yield from memory.reranker.rerank(entries, query, least)
-        in_order = yield from looked_through(
+        _, in_order = yield from looked_through(
             asking, entries, query, look_again, looked=fetched_for(limit), limit=limit, min_score=least
         )
         shown = given(in_order, query, bounds)
