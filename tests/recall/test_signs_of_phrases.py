@@ -9,7 +9,7 @@ from typing import Final
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from crewai_persistent_memory.recall import change_phrases, other_languages, phrases
+from crewai_persistent_memory.recall import change_phrases, other_languages, phrases, said_alike, signs
 from crewai_persistent_memory.recall.answers import Sentence, in_lower_case
 from crewai_persistent_memory.recall.looks import look_at
 from crewai_persistent_memory.recall.said_alike import ending_of, form_of
@@ -105,3 +105,16 @@ def test_a_sentence_near_a_statement_has_half_of_its_stems(statement: str, besid
     text = f"{beside} {' '.join(statement.split()[left_out:])}"
     if said.is_near(Sentence(text)):
         assert said.may_be_near(in_lower_case(text))
+
+
+@MANY
+@given(st.text("aB É.-_/\\@!~1 \n", max_size=12))
+@example("x.y")
+@example("aB")
+def test_a_text_with_a_code_has_the_signs_of_one(text: str) -> None:
+    if any(map(signs.is_mixed, signs.WORD_OR_SIGN.findall(text))):
+        assert signs.MAY_BE_MIXED.search(text)
+    if any(map(said_alike._JOINS.search, said_alike._JOINED.findall(text))):
+        assert not set(text).isdisjoint(said_alike._BETWEEN_WORDS) or said_alike._has_an_inner_dot(text)
+    if said_alike._SIGN_OF_CODE.search(text):
+        assert not set(text).isdisjoint(said_alike._OF_CODE)

@@ -125,11 +125,16 @@ def is_no_answer(answer: str, request: str) -> bool:
         return True
     if len(answer) > LONGEST_ANSWER:
         return False
-    asked = frozenset(_words(request[:LONGEST_REQUEST].lower().replace("’", "'")))
-    beside = _beside_no_answer(_HAS_NOT.sub(lambda has: _without_what_was_asked(has, asked), answer))
+    if request and "have" in answer:
+        answer = _HAS_NOT.sub(lambda has: _without_what_was_asked(has, _asked_by(request)), answer)
+    beside = _beside_no_answer(answer)
     if beside is None:
         return not answer.startswith("{") and other_languages.says_no(answer, request)
-    return not beside or _is_little(beside, asked)
+    return not beside or _is_little(beside, _asked_by(request))
+
+
+def _asked_by(request: str) -> frozenset[str]:
+    return frozenset(_words(request[:LONGEST_REQUEST].lower().replace("’", "'")))
 
 
 def _without_what_was_asked(has: re.Match[str], asked: frozenset[str]) -> str:

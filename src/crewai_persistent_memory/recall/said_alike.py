@@ -11,7 +11,7 @@ from hashlib import blake2b
 from typing import Final
 from unicodedata import normalize
 
-from .signs import WORD_OR_SIGN, is_mixed
+from .signs import MAY_BE_MIXED, WORD_OR_SIGN, is_mixed
 
 _LEADS_IN: Final = re.compile(
     r"(?:(?:summary|final answer|note|noted|fyi|heads[- ]up|reminder|key finding|zusammenfassung|hinweis|notiz|résumé"
@@ -50,6 +50,8 @@ _JOINED: Final = re.compile(r"[^\W_]+(?:[-._/\\@]+[^\W_]+)+")
 _JOINS: Final = re.compile(r"[._/\\@\d]")
 _SIGN_OF_CODE: Final = re.compile(r"(?<![\w!])!(?=\w)|(?<!~)~(?=\d)|(?<=\S )--?(?=[a-z])|(?<=(?<!\w)[A-Z])-(?![\w-])")
 """Of "!ready", "~5", "rm -r", and of the grade "A-"."""
+_BETWEEN_WORDS: Final = "-_/\\@"
+_OF_CODE: Final = "!~-"
 _SHORTENED: Final = frozenset(["t", "not", "cannot", "m", "am", "ll", "will", "ve", "have", "re", "are"])
 """Last words that may be those of one form: "I don't", "I do not"."""
 
@@ -73,11 +75,22 @@ def form_of(text: str) -> str:
     if "'" in text or "cannot" in text.lower():
         for short, whole in _SHORT:
             text = short.sub(whole, text)
-    # "aBc12" and "aBc" are codes.
-    words = [word.lower() if word.isalpha() and not is_mixed(word) else word for word in WORD_OR_SIGN.findall(text)]
-    # "anna.berg@x.io" is not "anna-berg@x.io", while "check-in" is "check in".
-    joined = [each.lower() for each in _JOINED.findall(text) if _JOINS.search(each)]
-    return " ".join([*words, *joined, *_SIGN_OF_CODE.findall(text)]) or text
+    # "aBc12" and "aBc" are codes. Most texts have neither these nor what follows, and are looked through once.
+    words = WORD_OR_SIGN.findall(text)
+    if MAY_BE_MIXED.search(text):
+        words = [word.lower() if word.isalpha() and not is_mixed(word) else word for word in words]
+    else:
+        words = [word.lower() if word.isalpha() else word for word in words]
+    if any(map(text.__contains__, _BETWEEN_WORDS)) or _has_an_inner_dot(text):
+        # "anna.berg@x.io" is not "anna-berg@x.io", while "check-in" is "check in".
+        words += [each.lower() for each in _JOINED.findall(text) if _JOINS.search(each)]
+    if any(map(text.__contains__, _OF_CODE)):
+        words += _SIGN_OF_CODE.findall(text)
+    return " ".join(words) or text
+
+
+def _has_an_inner_dot(text: str) -> bool:
+    return text.count(".") > text.count(". ") + text.count(".\n") + text.endswith(".")
 
 
 def key_of(text: str) -> int:

@@ -20,7 +20,9 @@ OF_NUMBERS: Final = frozenset("+-<>/:")
 """Signs before a number, or inside of one."""
 
 
-_MIXED: Final = re.compile(r"[^\W_]*[a-zß-öø-ÿ][A-ZÀ-ÖØ-Þ]")
+MAY_BE_MIXED: Final = re.compile(r"[a-zß-öø-ÿ][A-ZÀ-ÖØ-Þ]")
+"""A text without it has no word that :func:`is_mixed`."""
+_MIXED: Final = re.compile(rf"[^\W_]*{MAY_BE_MIXED.pattern}")
 
 
 def is_mixed(word: str) -> bool:
